@@ -1,0 +1,26 @@
+//! menshen, an access gateway that decides field by field who may see customer data.
+//!
+//! The modules stand in the order in which a request meets them; `proxy::pipeline` shows the
+//! whole way on one screen, ARCHITECTURE.md tells it in five minutes.
+
+// -- the way of a request
+pub mod audit;
+pub mod guard;
+pub mod identity;
+pub mod limits;
+pub mod listen;
+pub mod policy;
+pub mod proxy;
+pub mod route;
+pub mod tls;
+pub mod upstream;
+// -- beside the way
+pub mod state;
+// -- foundations
+pub mod clock;
+pub mod secret;
+// -- composition
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod server;

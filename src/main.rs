@@ -1,0 +1,5 @@
+//! The `menshen` program: parse arguments, run, exit code.
+
+fn main() -> std::process::ExitCode {
+    menshen::cli::main()
+}

@@ -1,0 +1,133 @@
+//! A plan: what to do with each field of one body. Compiled by the policy, obeyed by the guard.
+//!
+//! A plan is a small tree over the body's shape. Whatever it does not name is absent.
+
+use super::kind::Kind;
+
+/// Index of a [`Node`] in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(pub u32);
+
+/// Index of a [`RecordPlan`] in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordId(pub u16);
+
+/// Index of a field's name in [`Plan::fields`]; outcomes count what happened to each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldId(pub u16);
+
+/// What happens to one JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not pass, whatever it is.
+    Absent,
+    /// A scalar passes byte for byte. An object or array standing here was never declared: it does not pass.
+    Clear,
+    /// A scalar passes in the masked form of its kind, `null` as `null`; a container does not pass.
+    Mask,
+    /// A scalar passes as a keyed pseudonym, `null` as `null`; a container does not pass.
+    Pseudonym,
+    /// An object or array with rules of its own; anything else (but `null`) does not pass.
+    Enter(NodeId),
+}
+
+/// One place in the body's shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slot {
+    /// What happens to the value.
+    pub verdict: Verdict,
+    /// Where conditions of the innermost open record read the scalar that stands here, if they do.
+    pub capture: Option<u16>,
+    /// The field's name, where it is a field of an entity.
+    pub field: Option<FieldId>,
+    /// The field's kind: chooses the mask; on the way in, refuses a masked form written back.
+    pub kind: Option<Kind>,
+}
+
+impl Slot {
+    /// A slot of which only the verdict matters.
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
+        Self { verdict, capture: None, field: None, kind: None }
+    }
+}
+
+/// An object or an array with rules of its own.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// An object.
+    Object(ObjectNode),
+    /// An array; every element is judged by the slot.
+    Array(Slot),
+}
+
+/// An object: its declared members, and the record that it is, if it is one.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectNode {
+    /// Member names (unescaped) and their slots, in the catalogue's order. Unlisted members do not pass.
+    pub members: Vec<(Box<str>, Slot)>,
+    /// Set where an entity's record starts here.
+    pub record: Option<RecordId>,
+}
+
+/// A record of an entity inside a body.
+///
+/// The conditions of a record are known only when it was read to its end. `cases[n]` is the object
+/// node to filter it with when the conditions' outcomes, as bits, spell `n`; `None` withholds the record.
+#[derive(Clone, Debug)]
+pub struct RecordPlan {
+    /// The entity's name.
+    pub entity: Box<str>,
+    /// Slot number of the data subject's key; a record without it is withheld, since nobody could count it.
+    pub subject: Option<u16>,
+    /// How many capture slots the record has.
+    pub captures: u16,
+    /// The node for each outcome of the conditions; always a power of two long.
+    pub cases: Vec<Option<NodeId>>,
+    /// The case whose node stands in the tree, with which the record is read first.
+    pub assumed: usize,
+}
+
+/// What to do with each field of one body.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// All nodes.
+    pub nodes: Vec<Node>,
+    /// The body itself.
+    pub root: Slot,
+    /// All records.
+    pub records: Vec<RecordPlan>,
+    /// Field names, such as `customer.address.city`.
+    pub fields: Vec<Box<str>>,
+}
+
+impl Plan {
+    /// A plan under which nothing passes.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            nodes: Vec::new(),
+            root: Slot::of(Verdict::Absent),
+            records: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// The node with this index.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The record with this index.
+    #[must_use]
+    pub fn record(&self, id: RecordId) -> Option<&RecordPlan> {
+        self.records.get(usize::from(id.0))
+    }
+
+    /// The name of a field.
+    #[must_use]
+    pub fn field(&self, id: FieldId) -> Option<&str> {
+        self.fields.get(usize::from(id.0)).map(AsRef::as_ref)
+    }
+}
