@@ -99,7 +99,7 @@ fn weighted(digits: &str, weights: &[u32]) -> u32 {
 
 /// The digit that makes `body` valid by Luhn (ISO/IEC 7812-1).
 fn luhn_digit(body: &str) -> u32 {
-    let doubled = |(at, digit): (usize, u32)| match (at % 2 == 0, digit * 2) {
+    let doubled = |(at, digit): (usize, u32)| match (at.is_multiple_of(2), digit * 2) {
         (true, twice) if twice > 9 => twice - 9,
         (true, twice) => twice,
         (false, _) => digit,
@@ -141,7 +141,7 @@ pub(super) mod tests {
             .enumerate()
             .map(|(at, d)| if at % 2 == 1 { d * 2 % 10 + d / 5 } else { d })
             .sum();
-        pan.len() == 16 && sum % 10 == 0
+        pan.len() == 16 && sum.is_multiple_of(10)
     }
 
     #[test]
@@ -160,7 +160,7 @@ pub(super) mod tests {
     fn generated_numbers_pass_their_own_check() {
         for index in 0..500 {
             let mut random = Random::for_item(5, index);
-            let holder = Holder { born: date(1988, 2, 29), female: index % 2 == 0 };
+            let holder = Holder { born: date(1988, 2, 29), female: index.is_multiple_of(2) };
             let chinese = chinese_resident_id("310104", &holder, &mut random);
             assert!(is_chinese_resident_id(&chinese), "{chinese}");
             let thai = thai_national_id(&mut random);

@@ -1,0 +1,173 @@
+//! The backend's endpoints: one request in, one answer out.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answers::{self, Answer};
+use super::export::{Export, MOST_PASSES};
+use super::orders;
+use super::people::{Customer, FIRST_ID};
+use super::store::{MergeError, Search, Sort, Store};
+
+const BODY_LIMIT_BYTES: usize = 64 * 1024;
+const MOST_PER_PAGE: usize = 500;
+
+/// Answers one request; what goes wrong is an answer too.
+pub(super) async fn answer(
+    store: Arc<Store>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let path = request.uri().path().to_owned();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let query = Query::of(request.uri().query().unwrap_or_default());
+    let answer = match (request.method(), segments.as_slice()) {
+        (&Method::GET, ["api", "customers"]) => search(&store, &query),
+        (&Method::GET, ["api", "customers", "export"]) => export(store, &query),
+        (&Method::GET, ["api", "customers", id]) => view(&store, id),
+        (&Method::PATCH, ["api", "customers", id]) => change(&store, id, request).await,
+        (&Method::GET, ["api", "customers", id, "orders"]) => {
+            orders_of(&store, id, request.headers())
+        }
+        (method, _) => {
+            let message = format!("no handler for {method} {path}");
+            answers::fault(StatusCode::NOT_FOUND, &message, store.customer(FIRST_ID).as_ref())
+        }
+    };
+    Ok(answer)
+}
+
+fn view(store: &Store, id: &str) -> Answer {
+    match id.parse().ok().and_then(|id| store.customer(id)) {
+        Some(customer) => answers::record(&customer),
+        None => unknown(store, id),
+    }
+}
+
+fn orders_of(store: &Store, id: &str, headers: &HeaderMap) -> Answer {
+    let Some(customer) = id.parse().ok().and_then(|id| store.customer(id)) else {
+        return unknown(store, id);
+    };
+    answers::ascii(&orders::orders(&customer), accepts_gzip(headers))
+}
+
+async fn change(store: &Store, id: &str, request: Request<Incoming>) -> Answer {
+    let Ok(number) = id.parse() else { return unknown(store, id) };
+    let Some(body) = read_capped(request.into_body()).await else {
+        return answers::fault(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large", None);
+    };
+    let patch: Value = match serde_json::from_slice(&body) {
+        Ok(patch) => patch,
+        Err(e) => return answers::fault(StatusCode::BAD_REQUEST, &e.to_string(), None),
+    };
+    match store.merge(number, patch) {
+        Ok(customer) => answers::compact(StatusCode::OK, &customer),
+        Err(MergeError::NoCustomer) => unknown(store, id),
+        Err(e @ MergeError::Shape(_)) => {
+            let stored = store.customer(number);
+            answers::fault(StatusCode::UNPROCESSABLE_ENTITY, &e.to_string(), stored.as_ref())
+        }
+    }
+}
+
+fn search(store: &Store, query: &Query) -> Answer {
+    let sort = match query.value("sort").as_deref() {
+        None | Some("id") => Sort::Id,
+        Some("-id") => Sort::IdDescending,
+        Some("name") => Sort::Name,
+        Some("phone") => Sort::Phone,
+        Some(other) => {
+            let message = format!("cannot sort by {other}; try id, -id, name or phone");
+            let example = store.customer(FIRST_ID);
+            return answers::fault(StatusCode::BAD_REQUEST, &message, example.as_ref());
+        }
+    };
+    let search = Search {
+        phone: query.value("phone"),
+        name: query.value("name"),
+        branch: query.value("branch"),
+        sort,
+        page: query.number("page").unwrap_or(1).max(1),
+        per_page: query.number("per_page").unwrap_or(20).clamp(1, MOST_PER_PAGE),
+    };
+    let found = store.search(&search);
+    let seen = search.page.saturating_mul(search.per_page);
+    let next = (seen < found.total).then(|| search.page.saturating_add(1));
+    let value = Page { total: found.total, page: search.page, next, items: found.items };
+    answers::compact(StatusCode::OK, &value)
+}
+
+/// A page of a search's answer; `next` is the number of the next page, if there is one.
+#[derive(Serialize)]
+struct Page {
+    total: usize,
+    page: usize,
+    next: Option<usize>,
+    items: Vec<Customer>,
+}
+
+fn export(store: Arc<Store>, query: &Query) -> Answer {
+    let passes = query.number("repeat").unwrap_or(1);
+    let passes = u32::try_from(passes).unwrap_or(MOST_PASSES);
+    answers::export(Export::new(store, passes))
+}
+
+fn unknown(store: &Store, id: &str) -> Answer {
+    let message = format!("customer {id} not found; is this the customer you mean?");
+    answers::fault(StatusCode::NOT_FOUND, &message, store.customer(FIRST_ID).as_ref())
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let listed = |value: &http::HeaderValue| {
+        value.to_str().is_ok_and(|text| {
+            text.split(',').any(|coding| {
+                let coding = coding.trim();
+                coding == "gzip" || (coding.starts_with("gzip;") && !coding.ends_with("q=0"))
+            })
+        })
+    };
+    headers.get_all(ACCEPT_ENCODING).iter().any(listed)
+}
+
+/// The body, or none if it breaks off or is larger than a record can be.
+async fn read_capped(mut body: Incoming) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        if bytes.len() + data.len() > BODY_LIMIT_BYTES {
+            return None;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Some(bytes)
+}
+
+/// The parameters of a query string; of those named twice the first counts.
+struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let (_, value) = self
+            .0
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)?;
+        let spaced = value.replace('+', " ");
+        Some(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.value(name)?.parse().ok()
+    }
+}
