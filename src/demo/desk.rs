@@ -171,3 +171,121 @@ impl<'a> Query<'a> {
         self.value(name)?.parse().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::start;
+    use super::super::people;
+    use super::*;
+    use bytes::Bytes;
+    use serde_json::json;
+    use std::io::Read as _;
+
+    #[tokio::test]
+    async fn one_record_is_pretty_printed_with_every_field() {
+        let (_backend, mut client, _) = start(50).await;
+        let received = client.get("/api/customers/1042").await;
+        assert_eq!(received.status, StatusCode::OK);
+        assert!(received.text().contains("\n  \"name\": "));
+        let read: Customer = serde_json::from_slice(&received.body).unwrap();
+        assert_eq!(read, people::customer(41));
+        assert!(received.headers["etag"].to_str().unwrap().contains(&read.phone));
+        for field in ["password_hash", "internal_score"] {
+            assert!(received.json().get(field).is_some(), "{field}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_gives_away_personal_data() {
+        let (_backend, mut client, _) = start(50).await;
+        for path in ["/api/customers/9999", "/api/customers/x", "/elsewhere"] {
+            let received = client.get(path).await;
+            assert_eq!(received.status, StatusCode::NOT_FOUND);
+            assert!(received.text().contains(&people::customer(0).phone), "{path}");
+        }
+        let received = client.get("/api/customers?sort=salary").await;
+        assert_eq!(received.status, StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn a_search_answers_in_pages() {
+        let (_backend, mut client, _) = start(100).await;
+        let first = client.get("/api/customers?branch=bkk02&per_page=10").await.json();
+        assert_eq!(
+            (&first["page"], &first["next"], &first["total"]),
+            (&json!(1), &json!(2), &json!(17))
+        );
+        let last = client.get("/api/customers?branch=bkk02&per_page=10&page=2").await.json();
+        assert_eq!(last["items"].as_array().unwrap().len(), 7);
+        assert_eq!(last["next"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn a_search_reads_percent_encoded_and_plus_signs() {
+        let (_backend, mut client, _) = start(50).await;
+        let found = client.get("/api/customers?name=%E6%A2%93%E8%90%B1").await.json();
+        assert!(found["items"][0]["name"].as_str().unwrap().contains("梓萱"));
+        let english = people::customer(5);
+        let name = percent_encoding::utf8_percent_encode(
+            &english.name,
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string()
+        .replace("%20", "+");
+        let found = client.get(&format!("/api/customers?name={name}")).await.json();
+        assert_eq!(found["items"][0]["id"], json!(english.id));
+    }
+
+    #[tokio::test]
+    async fn a_change_is_merged_returned_and_kept() {
+        let (_backend, mut client, _) = start(50).await;
+        let patch = r#"{"phone": "13900000000", "address": {"city": "苏州市"}}"#;
+        let changed = client.ask(Request::patch("/api/customers/1001"), patch).await.json();
+        assert_eq!(changed["phone"], "13900000000");
+        let read = client.get("/api/customers/1001").await.json();
+        assert_eq!(read, changed);
+        let refused = client.ask(Request::patch("/api/customers/1001"), "{\"phone\":5}").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let refused = client.ask(Request::patch("/api/customers/1001"), "{").await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        let large = format!("{{\"note\":\"{}\"}}", "x".repeat(70_000));
+        let (_, status, _) = client.send(Request::patch("/api/customers/1001"), &large).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn orders_are_escaped_and_compressed_only_if_asked() {
+        let (_backend, mut client, _) = start(50).await;
+        let plain = client.get("/api/customers/1003/orders").await;
+        assert!(plain.body.is_ascii() && plain.headers.get("content-encoding").is_none());
+        let request = || Request::get("/api/customers/1003/orders");
+        let refused = client.ask(request().header("accept-encoding", "gzip;q=0, br"), "").await;
+        assert_eq!(refused.body, plain.body);
+        let packed = client.ask(request().header("accept-encoding", "br, gzip"), "").await;
+        assert_eq!(packed.headers["content-encoding"], "gzip");
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain.body);
+    }
+
+    #[tokio::test]
+    async fn an_export_is_chunked_and_complete() {
+        let (_backend, mut client, _) = start(700).await;
+        let received = client.get("/api/customers/export").await;
+        assert_eq!(received.headers.get("content-length"), None);
+        let read: Vec<Customer> = serde_json::from_slice(&received.body).unwrap();
+        assert!(read.into_iter().eq(people::customers().take(700)));
+    }
+
+    #[tokio::test]
+    async fn a_repeated_export_streams_many_times_what_the_backend_holds() {
+        let (_backend, mut client, _) = start(10).await;
+        let (_, _, mut body) =
+            client.send(Request::get("/api/customers/export?repeat=4000"), "").await;
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame.unwrap().data_ref().map_or(0, Bytes::len);
+        }
+        assert!(bytes > 20_000_000, "{bytes}");
+    }
+}

@@ -7,6 +7,8 @@ mod answers;
 pub mod backend;
 mod branches;
 pub mod certificates;
+#[cfg(test)]
+mod client;
 mod desk;
 mod export;
 mod names;
