@@ -1,1 +1,178 @@
-//! identity
+//! Who asks: from the credential of a request to a [`Caller`], and how people sign in.
+//!
+//! Knows nothing of policy: what a caller may do is decided elsewhere.
+
+mod account;
+mod bearer;
+mod caller;
+mod claims;
+mod credentials;
+mod key_ring;
+mod keys;
+mod password;
+mod session;
+mod settings;
+mod sign_in;
+pub mod step_up;
+mod token_cache;
+mod totp;
+
+pub use account::{Account, AccountError, NewAccount};
+pub use caller::{Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind};
+pub use claims::TokenFault;
+pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
+pub use keys::{KeyFault, KeyFileError};
+pub use password::{PasswordFault, check_new_password};
+pub use session::SignedOut;
+pub use settings::{IssuerSettings, LockoutSettings, SessionSettings, Settings};
+pub use sign_in::{AccountRef, NewSession, SignInError};
+pub use totp::{Enrolment, next_code_at, totp_code_at};
+
+use crate::clock::Clock;
+use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
+use crate::state::{StateError, Store};
+
+/// Authenticates callers and signs people in. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct Identity {
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    bearer: bearer::Bearer,
+    hasher: password::Hasher,
+    sealer: Sealer,
+    session_tagger: Tagger,
+    failure_tagger: Tagger,
+    log_tagger: Tagger,
+}
+
+/// Why identity could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Two issuers share a name or an `iss`, or a name has other letters.
+    #[error(
+        "issuer `{0}`: its name must be of a-z, 0-9 and `-`, and both name and `iss` must be unique"
+    )]
+    Issuer(String),
+    /// An assurance outside 1 to 3.
+    #[error("issuer `{issuer}`: assurance of `{acr}` must be 1, 2 or 3")]
+    Assurance {
+        /// The issuer's name.
+        issuer: String,
+        /// The `acr` that is mapped so.
+        acr: String,
+    },
+    /// A key file is refused.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The key library refused.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Why a request has no caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// It shows no credential.
+    #[error("no credential was shown")]
+    Missing,
+    /// It shows more than one.
+    #[error("more than one credential was shown; send one bearer token or one session cookie")]
+    TwoCredentials,
+    /// It uses another scheme than Bearer.
+    #[error("the `Authorization` scheme must be Bearer")]
+    Scheme,
+    /// The credential has a shape that none of ours has.
+    #[error("the credential is malformed")]
+    Malformed,
+    /// The token is longer than 8 KiB.
+    #[error("the bearer token must be at most 8 KiB")]
+    TokenTooLong,
+    /// The token is not good.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    /// The session never was, has ended, or its account is switched off.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The state could not be read: nobody can be let in.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Identity {
+    /// Reads the issuers' key files and derives the keys of its own. Blocks for a few disk accesses.
+    ///
+    /// # Errors
+    /// [`IdentityError`] naming the issuer, or the key file and the key in it.
+    pub fn new(
+        settings: Settings,
+        store: Store,
+        master: &MasterKey,
+        clock: Clock,
+    ) -> Result<Self, IdentityError> {
+        check_issuers(&settings.issuers)?;
+        let log_tagger = master.tagger("log-reference")?;
+        let bearer = bearer::Bearer::load(
+            settings.issuers.clone(),
+            settings.token_cache,
+            clock.clone(),
+            log_tagger.clone(),
+        )?;
+        Ok(Self {
+            bearer,
+            hasher: password::Hasher::new(
+                master,
+                settings.hashes_at_once,
+                settings.hashes_waiting,
+            )?,
+            sealer: master.sealer("totp-secret")?,
+            session_tagger: master.tagger("session-id")?,
+            failure_tagger: master.tagger("sign-in-failure")?,
+            log_tagger,
+            settings,
+            store,
+            clock,
+        })
+    }
+
+    /// Turns the credential of a request into the caller.
+    ///
+    /// # Errors
+    /// [`AuthError`]; only [`AuthError::State`] is the gate's own fault.
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Caller, AuthError> {
+        match credentials {
+            Credentials::Bearer(token) => self.bearer.authenticate(&token).await,
+            Credentials::Session(cookie) => self.session_caller(&cookie).await,
+        }
+    }
+
+    /// Reads the key files that changed, now rather than within seconds. Blocks.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; the old keys of that issuer stay in use.
+    pub fn reload_keys(&self) -> Result<(), KeyFileError> {
+        self.bearer.reload_keys()
+    }
+}
+
+fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
+    for (place, issuer) in (1_usize..).zip(issuers) {
+        let is_letter = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_word = (1..=32).contains(&issuer.name.len()) && issuer.name.bytes().all(is_letter);
+        let is_taken = issuers
+            .iter()
+            .skip(place)
+            .any(|other| other.name == issuer.name || other.issuer == issuer.issuer);
+        if !is_word || is_taken {
+            return Err(IdentityError::Issuer(issuer.name.clone()));
+        }
+        if let Some((acr, _)) = issuer.assurance.iter().find(|(_, level)| !(1..=3).contains(*level))
+        {
+            return Err(IdentityError::Assurance { issuer: issuer.name.clone(), acr: acr.clone() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

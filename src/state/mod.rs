@@ -1,1 +1,101 @@
-//! state
+//! What must survive a restart: accounts, sessions, sign-in failures and what was counted.
+//!
+//! One SQLite file in one folder. SQL stays inside this folder: the other parts call typed methods
+//! that resolve when the write is durable. One process serves; others (`menshen account`) may write
+//! beside it, so nothing here is cached.
+
+mod account;
+mod connection;
+mod error;
+mod failure;
+mod migration;
+mod reader;
+mod session;
+mod usage;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+pub use account::{AccountRow, NewAccountRow};
+pub use error::StateError;
+pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
+pub use session::{Elevated, Elevation, NewSessionRow, SessionId, SessionRow};
+pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
+
+use crate::clock::Clock;
+use crate::secret::MasterKey;
+
+/// The longest wait for the state: a caller is told to come back rather than kept hanging.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The open state folder; clones share its threads.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: writer::Writer,
+    readers: reader::Readers,
+    clock: Clock,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the folder, or makes it, and starts the threads that write and read.
+    ///
+    /// Blocks for a few disk accesses: call it before the server runs.
+    ///
+    /// # Errors
+    /// [`StateError::OtherKey`] if the folder was made under another master key,
+    /// [`StateError::Newer`] if by a newer program, else what the disk or SQLite said.
+    pub fn open(dir: &Path, master: &MasterKey, clock: Clock) -> Result<Self, StateError> {
+        let path = connection::prepare(dir)?;
+        let mut first = connection::open_writer(&path)?;
+        migration::migrate(&mut first)?;
+        check_key(&first, master)?;
+        let readers = reader::Readers::start(&path)?;
+        let writer = writer::Writer::start(first, path.clone())?;
+        Ok(Self { writer, readers, clock, path })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` on the writer's thread; what it did is durable when this resolves to `Ok`.
+    async fn write<T, F>(&self, work: F) -> Result<T, StateError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    {
+        let done = tokio::time::timeout(PATIENCE, self.writer.write(work)).await;
+        done.map_err(|_elapsed| StateError::TimedOut)?
+    }
+
+    /// Runs `lookup` on a reader's thread.
+    async fn read<T, F>(&self, lookup: F) -> Result<T, StateError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    {
+        let done = tokio::time::timeout(PATIENCE, self.readers.read(lookup)).await;
+        done.map_err(|_elapsed| StateError::TimedOut)?
+    }
+}
+
+/// Sets the key check of a new folder, then compares it with that of `master`.
+fn check_key(connection: &Connection, master: &MasterKey) -> Result<(), StateError> {
+    let check = master.tagger("state-folder")?.reference(&[b"check"]);
+    connection.execute(
+        "INSERT INTO folder (key_check) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM folder)",
+        [&check],
+    )?;
+    let found: String =
+        connection.query_row("SELECT key_check FROM folder", [], |row| row.get(0))?;
+    if found == check { Ok(()) } else { Err(StateError::OtherKey) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Browser sessions: from a cookie to a caller, and the end of it.
+//!
+//! Every look-up reads the account as it is now, so that a role taken away, an account switched
+//! off or a session ended counts from the next request on.
+
+use super::account::Account;
+use super::caller::{Caller, CredentialRef, Factor};
+use super::{AuthError, Identity};
+use crate::secret::Secret;
+use crate::state::{AccountRow, SessionId, SessionRow, StateError};
+
+/// A use is noted at most once in so many seconds: reading must not write each time.
+const TOUCH_AFTER_S: i64 = 60;
+
+/// A session that ended because its holder said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    /// Whose it was.
+    pub account: String,
+    /// Keyed hash of the cookie value, as in the log.
+    pub reference: String,
+}
+
+/// A session that is good at this moment.
+pub(super) struct LiveSession {
+    pub(super) id: SessionId,
+    pub(super) row: AccountRow,
+    pub(super) factors: Vec<Factor>,
+    pub(super) expires_s: i64,
+}
+
+impl Identity {
+    /// Ends the session of that cookie at once. A session that is no more is no error.
+    ///
+    /// # Errors
+    /// Any [`StateError`]; the session then goes on and the caller must be told so.
+    pub async fn sign_out(&self, cookie: &Secret<String>) -> Result<Option<SignedOut>, StateError> {
+        let account = self.store.end_session(self.session_id(cookie)).await?;
+        Ok(account.map(|account| SignedOut { account, reference: self.session_reference(cookie) }))
+    }
+
+    pub(super) async fn session_caller(
+        &self,
+        cookie: &Secret<String>,
+    ) -> Result<Caller, AuthError> {
+        let session = self.live_session(cookie).await?;
+        let damaged = |_| AuthError::State(StateError::Value("an account"));
+        let account = Account::try_from(session.row).map_err(damaged)?;
+        Ok(Caller {
+            account: account.name,
+            kind: account.kind,
+            roles: account.roles,
+            attributes: account.attributes,
+            assurance: session.factors.iter().map(|factor| factor.level).max().unwrap_or(0),
+            factors: session.factors,
+            credential: CredentialRef::Session { reference: self.session_reference(cookie) },
+            purpose: None,
+        })
+    }
+
+    /// The session of that cookie if it has not ended in any way.
+    pub(super) async fn live_session(
+        &self,
+        cookie: &Secret<String>,
+    ) -> Result<LiveSession, AuthError> {
+        let id = self.session_id(cookie);
+        let row = self.store.session(id).await?.ok_or(AuthError::SessionEnded)?;
+        let now = self.clock.unix_s();
+        if !self.is_live(&row, now) {
+            return Err(AuthError::SessionEnded);
+        }
+        let factors = serde_json::from_str(&row.factors)
+            .map_err(|_unread| StateError::Value("a session's factors"))?;
+        if now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
+            self.store.touch_session(id);
+        }
+        Ok(LiveSession { id, row: row.account, factors, expires_s: row.expires_s })
+    }
+
+    fn is_live(&self, row: &SessionRow, now: i64) -> bool {
+        let idle = now.saturating_sub(row.last_seen_s);
+        now < row.expires_s
+            && idle < i64::from(self.settings.session.idle_s)
+            && !row.account.is_disabled
+    }
+
+    /// Under what a session is stored: a copy of the state gives no cookie that works.
+    pub(super) fn session_id(&self, cookie: &Secret<String>) -> SessionId {
+        self.session_tagger.tag(&[cookie.expose().as_bytes()])
+    }
+
+    /// Under what the log names a session; not the stored id, so that neither leads to the other.
+    pub(super) fn session_reference(&self, cookie: &Secret<String>) -> String {
+        self.log_tagger.reference(&[b"session", cookie.expose().as_bytes()])
+    }
+}
+
+/// A new cookie value: 256 random bits.
+pub(super) fn new_cookie() -> Result<Secret<String>, StateError> {
+    Ok(crate::secret::random_token::<32>()?)
+}

@@ -1,0 +1,121 @@
+//! What the operator can set about identity; every default is the safe one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::caller::CallerKind;
+
+/// All settings of identity.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose bearer tokens are accepted; none by default.
+    pub issuers: Vec<IssuerSettings>,
+    /// How long sessions live.
+    pub session: SessionSettings,
+    /// When failed sign-ins lead to a wait.
+    pub lockout: LockoutSettings,
+    /// How many passwords are hashed at once; each takes 19 MiB and some 20 ms of a core. 2 by default.
+    pub hashes_at_once: usize,
+    /// How many sign-ins may wait for that; more are told to come back. 32 by default.
+    pub hashes_waiting: usize,
+    /// How many verified tokens are remembered until they expire. 4096 by default.
+    pub token_cache: usize,
+    /// What an authenticator app shows as the issuer of a one-time code. `menshen` by default.
+    pub totp_issuer: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            session: SessionSettings::default(),
+            lockout: LockoutSettings::default(),
+            hashes_at_once: 2,
+            hashes_waiting: 32,
+            token_cache: 4096,
+            totp_issuer: "menshen".into(),
+        }
+    }
+}
+
+/// How long sessions live and how many an account may have.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// Seconds without a request after which a session ends; 30 minutes by default.
+    pub idle_s: u32,
+    /// Seconds after sign-in when a session ends whatever happens; 12 hours by default.
+    pub absolute_s: u32,
+    /// Sessions an account may have at once, the oldest ends; 3 by default.
+    pub per_account: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { idle_s: 30 * 60, absolute_s: 12 * 3600, per_account: 3 }
+    }
+}
+
+/// When failed sign-ins lead to a wait. Wrong passwords and wrong codes count together.
+#[derive(Clone, Copy, Debug)]
+pub struct LockoutSettings {
+    /// Failures of one name within the window that lock it; 10 by default.
+    pub per_name: u32,
+    /// Failures from one address (IPv6: one /64) within the window; 50 by default.
+    pub per_address: u32,
+    /// The window in seconds; 15 minutes by default.
+    pub window_s: u32,
+    /// How long a name stays locked, in seconds; 30 minutes by default.
+    pub lock_s: u32,
+}
+
+impl Default for LockoutSettings {
+    fn default() -> Self {
+        Self { per_name: 10, per_address: 50, window_s: 15 * 60, lock_s: 30 * 60 }
+    }
+}
+
+/// One pinned issuer of bearer tokens and how its claims read.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// A short word for the issuer. Its callers are accounts `name:sub`, so that no subject of one
+    /// issuer is taken for that of another or for a local account, whose names hold no colon.
+    pub name: String,
+    /// The exact `iss` of its tokens.
+    pub issuer: String,
+    /// What must stand in `aud`.
+    pub audience: String,
+    /// The file with its public keys (RFC 7517 JWK Set); read again when it changes.
+    pub jwks_file: PathBuf,
+    /// Seconds by which the issuer's clock may differ; 30 by default.
+    pub leeway_s: u32,
+    /// What its callers are; staff by default.
+    pub kind: CallerKind,
+    /// Where the roles stand: names from the outermost object in, such as `realm_access`, `roles`.
+    pub roles_claim: Vec<String>,
+    /// Which claims become which attributes: claim to attribute.
+    pub attributes: BTreeMap<String, String>,
+    /// Which `acr` means which assurance (1 to 3); any other value, or none, means 1.
+    pub assurance: BTreeMap<String, u8>,
+    /// The claim with the time of authentication, for the age of the factor. A token without it has
+    /// a factor of unknown age, which meets no freshness requirement.
+    pub auth_time_claim: String,
+}
+
+impl IssuerSettings {
+    /// An issuer with the usual claim names: `roles`, `acr`, `auth_time`.
+    #[must_use]
+    pub fn new(name: &str, issuer: &str, audience: &str, jwks_file: PathBuf) -> Self {
+        Self {
+            name: name.into(),
+            issuer: issuer.into(),
+            audience: audience.into(),
+            jwks_file,
+            leeway_s: 30,
+            kind: CallerKind::Staff,
+            roles_claim: vec!["roles".into()],
+            attributes: BTreeMap::new(),
+            assurance: BTreeMap::new(),
+            auth_time_claim: "auth_time".into(),
+        }
+    }
+}

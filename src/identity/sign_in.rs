@@ -1,0 +1,276 @@
+//! Signing in with a password, then a one-time code; and who must wait after guessing.
+//!
+//! A name that does not exist, or is switched off, costs the same work and gets the same answers
+//! as one that does. An attempt is charged before it is judged; a right one is taken back.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::account::is_account_name;
+use super::caller::{Factor, FactorMethod};
+use super::password::HashError;
+use super::session::new_cookie;
+use super::totp::matching_step;
+use super::{AuthError, Identity};
+use crate::secret::{Secret, SecretError};
+use crate::state::{
+    AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow,
+    Settled, StateError,
+};
+
+/// A session that began, or gained a factor.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose it is.
+    pub account: String,
+    /// The value of the session cookie; see [`super::set_cookie`].
+    pub cookie_value: Secret<String>,
+    /// Seconds until it ends whatever happens.
+    pub max_age_s: u32,
+    /// Keyed hash of the cookie value, as in the log.
+    pub reference: String,
+    /// The level reached.
+    pub assurance: u8,
+    /// Everything presented so far.
+    pub factors: Vec<Factor>,
+    /// Whether a one-time code can raise it: the account has one enrolled and none was shown yet.
+    pub second_factor: bool,
+}
+
+/// Why a sign-in or a code was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// The name, the password or the code is wrong, the code was used before, or the account is
+    /// switched off: nobody outside learns which.
+    #[error("the sign-in was refused")]
+    Refused,
+    /// Too many failures of this name or from this address, whether the name exists or not.
+    #[error("too many failed sign-ins; try again in {retry_after_s} s")]
+    TryLater {
+        /// Seconds until an attempt will be judged again.
+        retry_after_s: u64,
+    },
+    /// Too many sign-ins at this moment.
+    #[error("too many sign-ins at once; try again")]
+    Busy,
+    /// The session that the code was for has ended.
+    #[error("the session has ended; sign in again")]
+    SessionEnded,
+    /// The account has no one-time code enrolled.
+    #[error("the account has no one-time code enrolled")]
+    NoSecondFactor,
+    /// The password hash could not be computed or the secret not opened.
+    #[error("the credential could not be checked")]
+    Unchecked,
+    /// The state could not be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl From<HashError> for SignInError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::Busy,
+            HashError::Failed => Self::Unchecked,
+        }
+    }
+}
+
+impl From<SecretError> for SignInError {
+    fn from(_: SecretError) -> Self {
+        Self::Unchecked
+    }
+}
+
+/// The name typed at a sign-in in a form fit for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountRef {
+    /// There is such an account.
+    Known(String),
+    /// There is none; a keyed hash of what was typed, which may well have been a password.
+    Unknown(String),
+}
+
+impl fmt::Display for AccountRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(name) => f.write_str(name),
+            Self::Unknown(reference) => write!(f, "unknown:{reference}"),
+        }
+    }
+}
+
+impl Identity {
+    /// Signs in with a name and a password; assurance 1.
+    ///
+    /// `address` is where the attempt comes from. The name may be typed in capitals.
+    ///
+    /// # Errors
+    /// [`SignInError`]. Refusals of known, unknown and disabled names differ in nothing.
+    pub async fn sign_in(
+        &self,
+        typed: &str,
+        password: Secret<String>,
+        address: IpAddr,
+    ) -> Result<NewSession, SignInError> {
+        let name = fold(typed);
+        // A seat first: the rate of charges is then bounded by that of hashing.
+        let seat = self.hasher.seat()?;
+        let charged = self.charge(&name, address).await?;
+        let account = self.account_row(&name).await?.filter(|account| !account.is_disabled);
+        let stored = account.as_ref().map(|account| account.password_hash.clone());
+        let is_right = self.hasher.verify(seat, password, stored).await?;
+        match account.filter(|_| is_right) {
+            Some(account) => self.begin_session(account, charged).await,
+            None => Err(SignInError::Refused),
+        }
+    }
+
+    /// Raises a session to assurance 2 with a one-time code, and gives it a new cookie; the old one
+    /// dies. Presented again on a session that has it, the factor becomes fresh.
+    ///
+    /// # Errors
+    /// [`SignInError`]; the session stays as it was. A wrong code counts like a wrong password.
+    pub async fn present_code(
+        &self,
+        cookie: &Secret<String>,
+        code: &Secret<String>,
+        address: IpAddr,
+    ) -> Result<NewSession, SignInError> {
+        let session = self.live_session(cookie).await.map_err(|error| match error {
+            AuthError::State(error) => SignInError::State(error),
+            AuthError::SessionEnded
+            | AuthError::Missing
+            | AuthError::TwoCredentials
+            | AuthError::Scheme
+            | AuthError::Malformed
+            | AuthError::TokenTooLong
+            | AuthError::Token(_) => SignInError::SessionEnded,
+        })?;
+        let secret = self.totp_secret(&session.row)?.ok_or(SignInError::NoSecondFactor)?;
+        let charged = self.charge(&session.row.name, address).await?;
+        let now = self.clock.unix_s();
+        let step = matching_step(&secret, code.expose(), now).ok_or(SignInError::Refused)?;
+        let mut factors = session.factors;
+        factors.retain(|factor| factor.method != FactorMethod::Totp);
+        factors.push(Factor { level: 2, at_unix_s: Some(now), method: FactorMethod::Totp });
+        let new_cookie = new_cookie()?;
+        let elevation = Elevation {
+            old: session.id,
+            new: self.session_id(&new_cookie),
+            account: session.row.name.clone(),
+            factors: json(&factors)?,
+            totp_step: step,
+        };
+        match self.store.elevate_session(elevation, Settled::All(charged)).await? {
+            Elevated::Done => Ok(self.new_session(
+                session.row.name,
+                new_cookie,
+                factors,
+                session.expires_s,
+                false,
+            )),
+            Elevated::Replayed => Err(SignInError::Refused),
+            Elevated::Ended => Err(SignInError::SessionEnded),
+        }
+    }
+
+    /// What the log may call the name typed at a sign-in. Takes the same time for every name.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn account_ref(&self, typed: &str) -> Result<AccountRef, StateError> {
+        let name = fold(typed);
+        let known = self.account_row(&name).await?;
+        let unknown = self.log_tagger.reference(&[b"name", name.as_bytes()]);
+        Ok(known.map_or(AccountRef::Unknown(unknown), |account| AccountRef::Known(account.name)))
+    }
+
+    /// Reads the account; a name that no account can have is looked for all the same.
+    async fn account_row(&self, name: &str) -> Result<Option<AccountRow>, StateError> {
+        self.store.account(if is_account_name(name) { name } else { "" }).await
+    }
+
+    async fn charge(&self, name: &str, address: IpAddr) -> Result<Charged, SignInError> {
+        let lockout = self.settings.lockout;
+        let rules = FailureRules {
+            per_name: lockout.per_name,
+            per_address: lockout.per_address,
+            window_s: i64::from(lockout.window_s),
+            lock_s: i64::from(lockout.lock_s),
+        };
+        let attempt = Attempt {
+            name: self.failure_tagger.tag(&[b"name", name.as_bytes()]),
+            address: self.failure_tagger.tag(&[b"address", &network(address)]),
+        };
+        match self.store.charge_attempt(attempt, rules).await? {
+            Charge::Admitted(charged) => Ok(charged),
+            Charge::Locked { retry_after_s } => Err(SignInError::TryLater { retry_after_s }),
+        }
+    }
+
+    async fn begin_session(
+        &self,
+        account: AccountRow,
+        charged: Charged,
+    ) -> Result<NewSession, SignInError> {
+        let now = self.clock.unix_s();
+        let second_factor = account.totp_secret.is_some();
+        let factors =
+            vec![Factor { level: 1, at_unix_s: Some(now), method: FactorMethod::Password }];
+        let cookie = new_cookie()?;
+        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
+        let row = NewSessionRow {
+            id: self.session_id(&cookie),
+            account: account.name.clone(),
+            factors: json(&factors)?,
+            expires_s,
+        };
+        // Whoever knows the password but not the code must not get new guesses by signing in again.
+        let settled = if second_factor { Settled::One(charged) } else { Settled::All(charged) };
+        let most = self.settings.session.per_account.max(1);
+        match self.store.begin_session(row, most, settled).await {
+            Ok(()) => Ok(self.new_session(account.name, cookie, factors, expires_s, second_factor)),
+            // Switched off while the hash was computed.
+            Err(StateError::Unknown(_)) => Err(SignInError::Refused),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn new_session(
+        &self,
+        account: String,
+        cookie_value: Secret<String>,
+        factors: Vec<Factor>,
+        expires_s: i64,
+        second_factor: bool,
+    ) -> NewSession {
+        let left = expires_s.saturating_sub(self.clock.unix_s());
+        NewSession {
+            account,
+            reference: self.session_reference(&cookie_value),
+            cookie_value,
+            max_age_s: u32::try_from(left).unwrap_or(0),
+            assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(0),
+            factors,
+            second_factor,
+        }
+    }
+}
+
+/// Names are typed in capitals now and then, and pasted with blanks around them.
+fn fold(typed: &str) -> String {
+    typed.trim().to_ascii_lowercase()
+}
+
+/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer commands.
+fn network(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().into_iter().take(8).collect(),
+    }
+}
+
+fn json(factors: &[Factor]) -> Result<String, StateError> {
+    serde_json::to_string(factors).map_err(|_never| StateError::Value("a session's factors"))
+}

@@ -1,0 +1,28 @@
+//! Brings the database file to the newest schema: numbered SQL files, `PRAGMA user_version`.
+//!
+//! A file from a newer menshen is refused rather than guessed at.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StateError;
+
+/// The steps in order; step `n` (from 1) brings a file from version `n - 1` to `n`.
+const STEPS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+
+/// Runs the steps that the file lacks, all in one transaction.
+///
+/// # Errors
+/// [`StateError::Newer`] if the file knows more steps than this program.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StateError> {
+    // Immediate: two processes opening a new folder at once must not both run the steps.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let missing = STEPS.get(done..).ok_or(StateError::Newer { found: version, newest })?;
+    for step in missing {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", newest)?;
+    Ok(transaction.commit()?)
+}

@@ -1,0 +1,199 @@
+//! Rows of browser sessions. The cookie value is never stored, only its keyed hash.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::account::{self, AccountRow};
+use super::failure::{Settled, settle};
+use super::{StateError, Store};
+
+/// Keyed hash of a cookie value.
+pub type SessionId = [u8; 32];
+
+/// A session that shall begin.
+#[derive(Clone, Debug)]
+pub struct NewSessionRow {
+    /// Keyed hash of the cookie value.
+    pub id: SessionId,
+    /// The account's name.
+    pub account: String,
+    /// JSON list of the factors presented.
+    pub factors: String,
+    /// When it ends whatever happens, Unix seconds.
+    pub expires_s: i64,
+}
+
+/// A session and the account it belongs to, as both are now.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// The account.
+    pub account: AccountRow,
+    /// JSON list of the factors presented.
+    pub factors: String,
+    /// When it was last used, Unix seconds; coarse.
+    pub last_seen_s: i64,
+    /// When it ends whatever happens, Unix seconds.
+    pub expires_s: i64,
+}
+
+/// A session that gains a factor and with it a new id.
+#[derive(Clone, Debug)]
+pub struct Elevation {
+    /// The id that dies.
+    pub old: SessionId,
+    /// The id that replaces it.
+    pub new: SessionId,
+    /// The account's name.
+    pub account: String,
+    /// JSON list of all factors presented so far.
+    pub factors: String,
+    /// The RFC 6238 step of the code, which is hereby used up.
+    pub totp_step: i64,
+}
+
+/// How an elevation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elevated {
+    /// The new id stands.
+    Done,
+    /// The code's step, or a later one, was used before.
+    Replayed,
+    /// The session ended meanwhile.
+    Ended,
+}
+
+impl Store {
+    /// Begins a session, ends the account's oldest beyond `most`, and settles the attempt.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] if the account is gone or was disabled meanwhile.
+    pub async fn begin_session(
+        &self,
+        session: NewSessionRow,
+        most: u32,
+        settled: Settled,
+    ) -> Result<(), StateError> {
+        let now = self.clock.unix_s();
+        self.write(move |connection| {
+            begin(connection, &session, now)?;
+            end_surplus(connection, &session.account, most, now)?;
+            settle(connection, &settled)
+        })
+        .await
+    }
+
+    /// The session of that id with its account, whatever their state.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StateError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT factors, last_seen_s, expires_s, {} FROM sessions
+                 JOIN accounts ON name = account WHERE id = ?1",
+                account::COLUMNS
+            );
+            Ok(connection.prepare_cached(&sql)?.query_row([id], from_row).optional()?)
+        })
+        .await
+    }
+
+    /// Notes that the session is in use, some time soon. If that fails it merely ends earlier.
+    pub fn touch_session(&self, id: SessionId) {
+        let now = self.clock.unix_s();
+        self.writer.write_sometime(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE sessions SET last_seen_s = ?2 WHERE id = ?1 AND last_seen_s < ?2",
+                )?
+                .execute(params![id, now])?;
+            Ok(())
+        });
+    }
+
+    /// Uses up the code's step and gives the session its new id and factors, both or neither.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; nothing has changed then.
+    pub async fn elevate_session(
+        &self,
+        elevation: Elevation,
+        settled: Settled,
+    ) -> Result<Elevated, StateError> {
+        let now = self.clock.unix_s();
+        self.write(move |connection| {
+            if use_up_step(connection, &elevation)? == 0 {
+                return Ok(Elevated::Replayed);
+            }
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE sessions SET id = ?2, factors = ?3, last_seen_s = ?4 WHERE id = ?1",
+                )?
+                .execute(params![elevation.old, elevation.new, elevation.factors, now])?;
+            if changed == 0 {
+                // The step stays used up: somebody has seen the code.
+                return Ok(Elevated::Ended);
+            }
+            settle(connection, &settled)?;
+            Ok(Elevated::Done)
+        })
+        .await
+    }
+
+    /// Ends a session at once and gives the name of its account, if there was one.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; the session then goes on.
+    pub async fn end_session(&self, id: SessionId) -> Result<Option<String>, StateError> {
+        self.write(move |connection| {
+            let mut end = connection
+                .prepare_cached("DELETE FROM sessions WHERE id = ?1 RETURNING account")?;
+            Ok(end.query_row([id], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+}
+
+fn begin(connection: &Connection, session: &NewSessionRow, now: i64) -> Result<(), StateError> {
+    let begun = connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, account, factors, last_seen_s, expires_s)
+             SELECT ?1, name, ?3, ?4, ?5 FROM accounts WHERE name = ?2 AND disabled = 0",
+        )?
+        .execute(params![session.id, session.account, session.factors, now, session.expires_s])?;
+    if begun == 0 { Err(StateError::Unknown(session.account.clone())) } else { Ok(()) }
+}
+
+fn end_surplus(
+    connection: &Connection,
+    account: &str,
+    most: u32,
+    now: i64,
+) -> Result<(), StateError> {
+    connection.prepare_cached("DELETE FROM sessions WHERE expires_s <= ?1")?.execute([now])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM sessions WHERE account = ?1 AND seq NOT IN
+             (SELECT seq FROM sessions WHERE account = ?1 ORDER BY seq DESC LIMIT ?2)",
+        )?
+        .execute(params![account, most])?;
+    Ok(())
+}
+
+/// One statement, so that of two requests with the same code only one finds the step unused.
+fn use_up_step(connection: &Connection, elevation: &Elevation) -> Result<usize, StateError> {
+    Ok(connection
+        .prepare_cached(
+            "UPDATE accounts SET totp_last_step = ?2
+             WHERE name = ?1 AND disabled = 0 AND totp_last_step < ?2",
+        )?
+        .execute(params![elevation.account, elevation.totp_step])?)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    Ok(SessionRow {
+        account: account::from_row(row)?,
+        factors: row.get("factors")?,
+        last_seen_s: row.get("last_seen_s")?,
+        expires_s: row.get("expires_s")?,
+    })
+}

@@ -1,0 +1,186 @@
+//! The state through its own front door: durable, private, and alive after a fault.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::secret::Secret;
+
+struct Folder {
+    dir: tempfile::TempDir,
+    clock: Clock,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), clock: Clock::fixed(1_800_000_000_000) }
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.dir.path().join("state"), &key(), self.clock.clone()).unwrap()
+    }
+}
+
+fn key() -> MasterKey {
+    MasterKey::from_bytes([3; 32])
+}
+
+fn account(name: &str) -> NewAccountRow {
+    NewAccountRow {
+        name: name.into(),
+        display_name: name.to_uppercase(),
+        kind: "staff".into(),
+        roles: "[]".into(),
+        attributes: "{}".into(),
+        password_hash: Secret::new("hash".into()),
+    }
+}
+
+fn add(person: &str, bucket: i64, amount: u64) -> UsageChange {
+    UsageChange::Add(UsageRow { person: person.into(), budget: "b".into(), bucket, amount })
+}
+
+fn see(person: &str, bucket: i64, subject: u64) -> UsageChange {
+    UsageChange::See(SeenRow { person: person.into(), budget: "b".into(), bucket, subject })
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_reopening() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.insert_account(account("wang")).await.unwrap();
+    store.add_usage(vec![add("p", 5, 3), add("p", 5, 4), see("p", 5, u64::MAX)]).await.unwrap();
+    store.add_usage(vec![see("p", 5, u64::MAX), add("p", 2, 1)]).await.unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.account("wang").await.unwrap().unwrap().display_name, "WANG");
+    let usage = store.load_usage(5).await.unwrap();
+    assert_eq!(usage.amounts.iter().map(|row| row.amount).collect::<Vec<_>>(), [7]);
+    assert_eq!(usage.seen.iter().map(|row| row.subject).collect::<Vec<_>>(), [u64::MAX]);
+    assert_eq!(store.prune_usage(5).await.unwrap(), 1);
+    assert_eq!(store.load_usage(0).await.unwrap().amounts.len(), 1);
+}
+
+#[tokio::test]
+async fn amounts_saturate_instead_of_wrapping() {
+    let store = Folder::new();
+    let store = store.open();
+    let most = u64::try_from(i64::MAX).unwrap();
+    store.add_usage(vec![add("p", 1, most), add("p", 1, 5)]).await.unwrap();
+    assert_eq!(store.load_usage(0).await.unwrap().amounts[0].amount, most);
+    assert_eq!(
+        store.add_usage(vec![add("p", 1, most + 1)]).await,
+        Err(StateError::Value("an amount"))
+    );
+}
+
+#[tokio::test]
+async fn the_files_are_private_to_their_owner() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.add_usage(vec![add("p", 1, 1)]).await.unwrap();
+    let dir = folder.dir.path().join("state");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|f| f.unwrap().path()).collect();
+    assert!(files.len() >= 3, "expected the database and its journal files, found {files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn another_master_key_does_not_open_the_folder() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let other = MasterKey::from_bytes([4; 32]);
+    let opened = Store::open(&folder.dir.path().join("state"), &other, Clock::system());
+    assert_eq!(opened.err(), Some(StateError::OtherKey));
+}
+
+#[tokio::test]
+async fn a_file_from_a_newer_program_is_refused() {
+    let folder = Folder::new();
+    let path = folder.open().path().to_owned();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let opened = Store::open(&folder.dir.path().join("state"), &key(), Clock::system());
+    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 1 }));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = Folder::new();
+    let dir = folder.dir.path().join("state");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("menshen.db"), "x".repeat(4096)).unwrap();
+    let opened = Store::open(&dir, &key(), Clock::system());
+    assert!(matches!(opened, Err(StateError::Damaged { .. })), "{opened:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_writer_heals() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let pages = |most: &'static str| {
+        store.write(move |connection| {
+            let pages: i64 = connection.query_row(most, [], |row| row.get(0))?;
+            Ok(pages)
+        })
+    };
+    pages("PRAGMA max_page_count = 1").await.unwrap();
+    let many = || (0..2_000).map(|subject| see("p", 1, subject)).collect::<Vec<_>>();
+    let (first, second) = tokio::join!(store.add_usage(many()), store.add_usage(many()));
+    assert_eq!((first, second), (Err(StateError::Full), Err(StateError::Full)));
+    assert_eq!(store.load_usage(0).await.unwrap(), Usage::default());
+    pages("PRAGMA max_page_count = 1000000").await.unwrap();
+    store.add_usage(many()).await.unwrap();
+    assert_eq!(store.load_usage(0).await.unwrap().seen.len(), 2_000);
+}
+
+#[tokio::test]
+async fn work_that_fails_does_not_undo_its_neighbours_in_the_same_commit() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.insert_account(account("wang")).await.unwrap();
+    // Holds the writer's thread until all three wait behind it and so share one commit.
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let held = store.write(move |_| {
+        assert!(gate.recv().is_ok());
+        Ok(())
+    });
+    let neighbours = async {
+        let three = async {
+            tokio::join!(
+                store.add_usage(vec![add("p", 1, 1)]),
+                store.insert_account(account("wang")),
+                store.add_usage(vec![add("p", 1, 1)]),
+            )
+        };
+        let free = async {
+            tokio::task::yield_now().await;
+            release.send(()).unwrap();
+        };
+        tokio::join!(three, free).0
+    };
+    let (held, (before, failed, after)) = tokio::join!(held, neighbours);
+    assert_eq!((held, before, after), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(failed, Err(StateError::Exists("wang".into())));
+    assert_eq!(store.load_usage(0).await.unwrap().amounts[0].amount, 2);
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let tried = store.read(|connection| Ok(connection.execute("DELETE FROM accounts", [])?)).await;
+    assert!(tried.is_err());
+}
+
+#[tokio::test]
+async fn two_processes_can_write_beside_each_other() {
+    let folder = Folder::new();
+    let (one, other) = (folder.open(), folder.open());
+    let (first, second) =
+        tokio::join!(one.insert_account(account("a")), other.insert_account(account("b")));
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(one.accounts(10).await.unwrap().len(), 2);
+}

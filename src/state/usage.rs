@@ -1,0 +1,148 @@
+//! What each person has used of each budget. What a budget or a bucket means is `limits`' business.
+
+use rusqlite::{Connection, params};
+
+use super::{StateError, Store};
+
+/// Something that was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageChange {
+    /// `amount` more in that bucket.
+    Add(UsageRow),
+    /// A data subject was seen in that bucket; seen again it counts once.
+    See(SeenRow),
+}
+
+/// How much one person used of one budget in one bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// Whose use it is.
+    pub person: String,
+    /// Which budget.
+    pub budget: String,
+    /// Which span of time; larger is later.
+    pub bucket: i64,
+    /// How much.
+    pub amount: u64,
+}
+
+/// That one person saw one data subject in one bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRow {
+    /// Who saw.
+    pub person: String,
+    /// Which budget.
+    pub budget: String,
+    /// Which span of time; larger is later.
+    pub bucket: i64,
+    /// 64 bits of a keyed hash of the subject.
+    pub subject: u64,
+}
+
+/// All that was used since some bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The amounts.
+    pub amounts: Vec<UsageRow>,
+    /// The subjects.
+    pub seen: Vec<SeenRow>,
+}
+
+impl Store {
+    /// All use in `since_bucket` and later, to start counting from.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read; counting must then not start from nothing.
+    pub async fn load_usage(&self, since_bucket: i64) -> Result<Usage, StateError> {
+        self.read(move |connection| {
+            Ok(Usage {
+                amounts: amounts(connection, since_bucket)?,
+                seen: seen(connection, since_bucket)?,
+            })
+        })
+        .await
+    }
+
+    /// Records use, all of it in one commit; durable when it resolves.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; nothing was recorded then, except after
+    /// [`StateError::TimedOut`], when it may have been.
+    pub async fn add_usage(&self, changes: Vec<UsageChange>) -> Result<(), StateError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(move |connection| changes.iter().try_for_each(|one| record(connection, one)))
+            .await
+    }
+
+    /// Forgets all use before `bucket` and gives how many rows that were.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn prune_usage(&self, bucket: i64) -> Result<usize, StateError> {
+        self.write(move |connection| {
+            let amounts = connection.execute("DELETE FROM usage WHERE bucket < ?1", [bucket])?;
+            let seen = connection.execute("DELETE FROM seen WHERE bucket < ?1", [bucket])?;
+            Ok(amounts.saturating_add(seen))
+        })
+        .await
+    }
+}
+
+fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateError> {
+    match change {
+        UsageChange::Add(UsageRow { person, budget, bucket, amount }) => {
+            let amount =
+                i64::try_from(*amount).map_err(|_too_large| StateError::Value("an amount"))?;
+            // Saturates: a sum beyond the column would turn into a float, which STRICT refuses.
+            connection
+                .prepare_cached(
+                    "INSERT INTO usage (person, budget, bucket, amount) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (person, budget, bucket) DO UPDATE SET amount =
+                     iif(amount > 9223372036854775807 - excluded.amount, 9223372036854775807,
+                         amount + excluded.amount)",
+                )?
+                .execute(params![person, budget, bucket, amount])?;
+        }
+        UsageChange::See(SeenRow { person, budget, bucket, subject }) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO seen (person, budget, bucket, subject) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![person, budget, bucket, subject.cast_signed()])?;
+        }
+    }
+    Ok(())
+}
+
+fn amounts(connection: &Connection, since: i64) -> Result<Vec<UsageRow>, StateError> {
+    let mut statement = connection
+        .prepare_cached("SELECT person, budget, bucket, amount FROM usage WHERE bucket >= ?1")?;
+    let rows = statement.query_map([since], |row| {
+        let amount: i64 = row.get(3)?;
+        Ok(UsageRow {
+            person: row.get(0)?,
+            budget: row.get(1)?,
+            bucket: row.get(2)?,
+            amount: amount.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn seen(connection: &Connection, since: i64) -> Result<Vec<SeenRow>, StateError> {
+    let mut statement = connection
+        .prepare_cached("SELECT person, budget, bucket, subject FROM seen WHERE bucket >= ?1")?;
+    let rows = statement.query_map([since], |row| {
+        let subject: i64 = row.get(3)?;
+        Ok(SeenRow {
+            person: row.get(0)?,
+            budget: row.get(1)?,
+            bucket: row.get(2)?,
+            subject: subject.cast_unsigned(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
