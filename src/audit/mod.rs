@@ -1,1 +1,22 @@
-//! audit
+//! The log: a record of every decision and every disclosure that cannot be altered unnoticed.
+//!
+//! A transparency log (RFC 6962 tree, C2SP tiles, signed checkpoints) fed by a journal that is
+//! durable before an answer leaves. It writes, verifies and reads entries; it does not search them.
+
+pub mod merkle;
+pub mod note;
+pub mod tile;
+
+mod batch;
+mod entry;
+mod groups;
+mod subject;
+mod text;
+
+pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
+pub use groups::{
+    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Effect, Ending, Event, Origin,
+    Query, QueryUse, Request, Why,
+};
+pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
+pub use text::{FieldNames, Labels, Names, Text};
