@@ -348,7 +348,7 @@ mod tests {
             ..Answer::default()
         });
         let frames = encode(entry.clone());
-        let expected = r#"{"actor":{"account":"wang.li","roles":["teller"]},"class":"staff_access","decision":{"effect":"allow"},"event":"decision","id":"01a0c426-9f7b-7101-8101-010101010101","node":"n1","result":{"ended":"aborted_by_client","status":200},"time":"2026-09-21T14:13:20.123Z"}"#;
+        let expected = r#"{"actor":{"account":"wang.li","roles":["teller"]},"class":"staff_access","decision":{"effect":"allow"},"event":"decision","id":"01a0c450-6c7b-7101-8101-010101010101","node":"n1","result":{"ended":"aborted_by_client","status":200},"time":"2026-09-21T14:13:20.123Z"}"#;
         assert_eq!(frames.len(), 1);
         let text = String::from_utf8(frames[0].clone()).unwrap();
         assert_eq!(text, expected);

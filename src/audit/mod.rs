@@ -8,15 +8,31 @@ pub mod note;
 pub mod tile;
 
 mod batch;
+mod disk;
 mod entry;
+mod fault;
+mod folder;
 mod groups;
+mod journal;
+mod log;
+mod publish;
+mod queue;
+mod reader;
+mod recover;
 mod subject;
 mod text;
+mod verify;
+mod writer;
 
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
+pub use fault::{Broken, Fault};
 pub use groups::{
     Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Effect, Ending, Event, Origin,
     Query, QueryUse, Request, Why,
 };
+pub use log::{Health, Log, LogError, Receipt, Settings};
+pub use reader::{ReadError, Reader};
+pub use recover::Recovery;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};
+pub use verify::{Verified, verify};
