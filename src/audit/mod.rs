@@ -1,1 +1,38 @@
-//! audit
+//! The log: a record of every decision and every disclosure that cannot be altered unnoticed.
+//!
+//! A transparency log (RFC 6962 tree, C2SP tiles, signed checkpoints) fed by a journal that is
+//! durable before an answer leaves. It writes, verifies and reads entries; it does not search them.
+
+pub mod merkle;
+pub mod note;
+pub mod tile;
+
+mod batch;
+mod disk;
+mod entry;
+mod fault;
+mod folder;
+mod groups;
+mod journal;
+mod log;
+mod publish;
+mod queue;
+mod reader;
+mod recover;
+mod subject;
+mod text;
+mod verify;
+mod writer;
+
+pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
+pub use fault::{Broken, Fault};
+pub use groups::{
+    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Effect, Ending, Event, Origin,
+    Query, QueryUse, Request, Why,
+};
+pub use log::{Health, Log, LogError, Receipt, Settings};
+pub use reader::{ReadError, Reader};
+pub use recover::Recovery;
+pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
+pub use text::{FieldNames, Labels, Names, Text};
+pub use verify::{Verified, verify};

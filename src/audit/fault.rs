@@ -1,0 +1,115 @@
+//! What can be wrong with a log, and where.
+
+use std::fmt;
+
+use super::note::NoteError;
+
+/// The first place at which a log does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The file, as a path below the log's folder.
+    pub file: String,
+    /// The first entry that is in doubt, where that is known.
+    pub index: Option<u64>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl Broken {
+    pub(super) fn new(
+        file: impl Into<String>,
+        index: impl Into<Option<u64>>,
+        fault: Fault,
+    ) -> Self {
+        Self { file: file.into(), index: index.into(), fault }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.file)?;
+        if let Some(index) = self.index {
+            write!(f, ", entry {index}")?;
+        }
+        write!(f, ": {}", self.fault)
+    }
+}
+
+/// What is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The checkpoint does not hold.
+    #[error("{0}")]
+    Checkpoint(NoteError),
+    /// The folder's verifier key is not the one given.
+    #[error("the log's verifier key must be `{wanted}`, got `{found}`")]
+    VerifierKey {
+        /// The key that was given.
+        wanted: String,
+        /// The key in the folder.
+        found: String,
+    },
+    /// A file that the checkpoint calls for is not there.
+    #[error("the file is missing")]
+    Missing,
+    /// The system could not read the file.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
+    /// A file of the tree that the log does not have.
+    #[error("the file does not belong to the log")]
+    Unexpected,
+    /// An entry does not give the hash that the tree has for it.
+    #[error("the entry, or its hash in the tree, was altered")]
+    Entry,
+    /// A bundle does not hold the number of entries that it should.
+    #[error("entries are missing from the bundle, or added to it")]
+    Bundle,
+    /// A tile does not hold the hashes that follow from the entries.
+    #[error("the hashes were altered")]
+    Hashes,
+    /// The entries do not give the root that was signed.
+    #[error(
+        "the entries do not give the root that was signed: some were altered, removed, added or reordered"
+    )]
+    Root,
+    /// The journal does not begin where the tiles end, or has a hole.
+    #[error("the journal goes on with entry {found}: entries are missing")]
+    Gap {
+        /// The entry that the journal goes on with.
+        found: u64,
+    },
+    /// A batch of the journal is damaged although later ones are whole.
+    #[error("the journal was altered")]
+    Journal,
+    /// The journal's signature is not the log's.
+    #[error("the journal's entries are not signed by the log's key")]
+    Signature,
+    /// The journal ends in bytes that are no batch.
+    #[error(
+        "the journal ends in {0} bytes that are no entry: the gate stopped hard and was not started since, or they were altered"
+    )]
+    Tail(u64),
+    /// The log is shorter than an earlier checkpoint says.
+    #[error(
+        "the log has {entries} entries, an earlier checkpoint says {size}: its end was cut off"
+    )]
+    Shorter {
+        /// Entries in the log.
+        entries: u64,
+        /// Entries that the earlier checkpoint counts.
+        size: u64,
+    },
+    /// The log does not continue an earlier checkpoint.
+    #[error("the first {0} entries are not those of the earlier checkpoint: the log was rewritten")]
+    Rewritten(u64),
+}
+
+/// A file that could not be read.
+pub(super) fn unreadable(error: &std::io::Error) -> Fault {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Fault::Missing;
+    }
+    Fault::Unreadable(error.to_string())
+}

@@ -1,0 +1,405 @@
+//! The groups of an entry: who, how sure, from where, what, why, which data, which verdict, how it ended.
+//!
+//! Every group can be filled field by field; what is not known stays out of the JSON. No field
+//! takes a value of a customer: fields go by name, subjects by keyed reference, query values by keyed hash.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{FieldNames, Labels, Text};
+
+/// An enum whose JSON form and command-line form are one word.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that stands for it.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// What an entry is about.
+    Event {
+        /// A request was allowed, denied, or could not be judged.
+        Decision = "decision",
+        /// What an allowed request disclosed.
+        Outcome = "outcome",
+        /// Sign-in, step-up, sign-out, lock-out.
+        Session = "session",
+        /// Policy, configuration, accounts, rights, keys or switches changed.
+        Change = "change",
+        /// The log itself was read, recovered, backed up, purged.
+        Custody = "custody",
+    }
+}
+
+words! {
+    /// How long an entry must and may be kept goes by its class.
+    Class {
+        /// Staff looked at customer data.
+        StaffAccess = "staff_access",
+        /// A customer used the service.
+        CustomerUsage = "customer_usage",
+        /// Sessions, alarms and the custody of the log.
+        Security = "security",
+        /// Who changed which right, policy or account.
+        Ledger = "ledger",
+    }
+}
+
+words! {
+    /// What kind of caller it was.
+    ActorKind {
+        /// An employee.
+        Staff = "staff",
+        /// A merchant on a marketplace.
+        Merchant = "merchant",
+        /// A company that data are shared with.
+        Partner = "partner",
+        /// A program.
+        Machine = "machine",
+        /// A customer.
+        Customer = "customer",
+        /// Who operates menshen.
+        Admin = "admin",
+    }
+}
+
+words! {
+    /// The verdict on a request.
+    Effect {
+        /// It may be answered.
+        Allow = "allow",
+        /// It may not.
+        Deny = "deny",
+        /// It could not be judged, which is a denial.
+        Error = "error",
+    }
+}
+
+words! {
+    /// How an answer ended.
+    Ending {
+        /// The whole answer was given.
+        Complete = "complete",
+        /// A limit ended it.
+        Limited = "limited",
+        /// Nothing was given.
+        Refused = "refused",
+        /// The client went away.
+        AbortedByClient = "aborted_by_client",
+        /// The upstream went away or broke its promise.
+        AbortedByUpstream = "aborted_by_upstream",
+        /// The filter could not judge the rest.
+        AbortedByFilter = "aborted_by_filter",
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Actor {
+    /// The account; empty for a caller nobody could identify.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub account: Text,
+    /// What kind of caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ActorKind>,
+    /// The roles at that time.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub roles: Labels,
+    /// The tenant or branch at that time.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub tenant: Text,
+    /// For whom the caller acted.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub on_behalf_of: Text,
+}
+
+/// How sure it was that it was them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Auth {
+    /// Assurance level, 0 to 3.
+    pub assurance: u8,
+    /// The factors used.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub factors: Labels,
+    /// Seconds since the last factor was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<u64>,
+    /// What kind of credential: `bearer`, `session`, `client_cert`, `api_key`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub credential: Text,
+    /// Keyed hash of the session.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub session: Text,
+    /// Keyed hash of the token.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub token: Text,
+    /// The device's key.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub device: Text,
+}
+
+/// From where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The client's port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The zone of the listener.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub zone: Text,
+    /// The listener.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub listener: Text,
+    /// The TLS version, such as `1.3`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub tls: Text,
+    /// SHA-256 of the client certificate.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub client_certificate: Text,
+    /// What the client called itself.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub user_agent: Text,
+}
+
+/// What was asked. Never the raw URL: paths carry customers' keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    /// The method.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub method: Text,
+    /// The host.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub host: Text,
+    /// The route's id; empty where no route was found.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub route: Text,
+    /// The route's path template.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub template: Text,
+    /// The action the policy was asked about.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub action: Text,
+    /// The request's id.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub id: Text,
+    /// Bytes of the request's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// What was searched by.
+    #[serde(skip_serializing_if = "Query::is_empty")]
+    pub query: Query,
+}
+
+/// The parameters of a query, at most 32; further ones are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Query {
+    #[serde(rename = "parameters")]
+    uses: Vec<QueryUse>,
+    #[serde(skip_serializing_if = "is_zero")]
+    beyond: u64,
+}
+
+const MAX_QUERY_USES: usize = 32;
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// One parameter of a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryUse {
+    /// The parameter's name.
+    pub parameter: Text,
+    /// The field it searches by, if it is one.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub field: Text,
+    /// Keyed hash of the value, so that equal searches can be found.
+    pub value: Text,
+}
+
+impl Query {
+    /// Adds a parameter; `value_hash` must be a keyed hash, such as a `Tagger`'s reference.
+    pub fn push(&mut self, parameter: &str, field: Option<&str>, value_hash: &str) {
+        if self.uses.len() >= MAX_QUERY_USES {
+            self.beyond += 1;
+            return;
+        }
+        self.uses.push(QueryUse {
+            parameter: Text::word(parameter),
+            field: Text::word(field.unwrap_or_default()),
+            value: Text::word(value_hash),
+        });
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn uses(&self) -> &[QueryUse] {
+        &self.uses
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.uses.is_empty() && self.beyond == 0
+    }
+}
+
+/// Why, in the caller's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Why {
+    /// The purpose, from the policy's list.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub purpose: Text,
+    /// A ticket or case.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub ticket: Text,
+    /// A reason; make it with [`Text::reason`].
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub reason: Text,
+    /// The grant that was used.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub grant: Text,
+}
+
+/// Which data: in a decision what may be given, in an outcome what was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Data {
+    /// The entity.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub entity: Text,
+    /// Fields in clear.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub clear: FieldNames,
+    /// Fields in masked form.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub masked: FieldNames,
+    /// Fields as pseudonyms.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub pseudonym: FieldNames,
+    /// Fields that were withheld, declared or not.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub withheld: FieldNames,
+    /// The highest grade among them.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub highest_grade: Text,
+    /// Records given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// Records held back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<u64>,
+    /// Bytes given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// The verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Allowed, denied, or not judged.
+    pub effect: Effect,
+    /// The rules that decided.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub rules: Labels,
+    /// The policy's version: its hash.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub policy: Text,
+    /// Requirements that were not met.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub unmet: Labels,
+}
+
+impl Decision {
+    /// A verdict without its reasons yet.
+    #[must_use]
+    pub fn new(effect: Effect) -> Self {
+        let (rules, policy, unmet) = Default::default();
+        Self { effect, rules, policy, unmet }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// The status the caller got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The upstream that was asked.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub upstream: Text,
+    /// The status that the upstream gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
+    /// Microseconds until the decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decide_us: Option<u64>,
+    /// Microseconds until the upstream's head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_us: Option<u64>,
+    /// Microseconds until the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_us: Option<u64>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ending>,
+    /// Why it ended so, in a word of ours, such as `invalid_json`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub cause: Text,
+}
+
+/// What was done in a `session`, `change` or `custody` entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Act {
+    /// A word for it, such as `sign_in`, `policy_loaded`, `log_read`.
+    pub name: Text,
+    /// What it was done to: an account, a file, a setting.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub object: Text,
+    /// Whether it succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<bool>,
+    /// Keyed hash of the state before.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub before: Text,
+    /// Keyed hash of the state after.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub after: Text,
+    /// The second person.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub approved_by: Text,
+    /// How many things it was done to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}

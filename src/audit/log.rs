@@ -1,0 +1,478 @@
+//! The front door of a log that is being written: open it, append to it, ask how it is, close it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use tokio::sync::oneshot;
+
+use super::disk::{Disk, SystemDisk};
+use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
+use super::fault::Broken;
+use super::folder::Folder;
+use super::groups::{Act, Event};
+use super::journal::Journal;
+use super::note::{NoteError, Signer, Verifier};
+use super::publish::Publisher;
+use super::queue::{Capacity, Item, Queue};
+use super::recover::{self, Recovered, Recovery};
+use super::text::Text;
+use super::writer::Writer;
+use crate::clock::Clock;
+use crate::secret::{MasterKey, SecretError};
+
+/// Tiles follow at the latest when this many entries wait for them.
+const PUBLISH_ENTRIES: u64 = 256;
+
+/// The pause between two publications, so that they leave the disk to the journal.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a log cannot be opened, or an entry not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Another process writes this log.
+    #[error("log `{0}`: another menshen writes it; stop that one or choose another folder")]
+    Locked(String),
+    /// The system refused a file operation on opening.
+    #[error("log `{path}`: {source}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log does not hold; nothing is written to it.
+    #[error(
+        "log `{path}`: {broken}; look into it with `menshen log verify`, nothing is written to a broken log"
+    )]
+    Broken {
+        /// The folder.
+        path: String,
+        /// What and where.
+        broken: Broken,
+    },
+    /// The log's name cannot be used.
+    #[error(transparent)]
+    Name(#[from] NoteError),
+    /// The keys could not be derived.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The entry cannot be written.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The disk refused. The entry is not recorded; the next one tries again.
+    #[error("the log cannot be written: {0}")]
+    Unavailable(Arc<io::Error>),
+    /// More entries wait than the queue may hold. The entry is not recorded.
+    #[error("the log cannot keep up: its queue is full")]
+    Overloaded,
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The log's name for ever: it stands in every checkpoint. Visible characters without `+`.
+    pub origin: String,
+    /// The name of this node in entries.
+    pub node: String,
+    /// Entries that may wait for the disk; as many again for detached ones.
+    pub queue_entries: usize,
+    /// Bytes that may wait for the disk; as many again for detached ones.
+    pub queue_bytes: usize,
+    /// The size of a segment of the journal, 64 KiB to 64 MiB.
+    pub segment_bytes: u64,
+    /// Tiles and checkpoint are at most this far behind, if the disk allows.
+    pub publish_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            origin: String::from("menshen.log"),
+            node: String::from("menshen"),
+            queue_entries: 4096,
+            queue_bytes: 16 * 1024 * 1024,
+            segment_bytes: 4 * 1024 * 1024,
+            publish_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Says that an entry is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its id.
+    pub id: EntryId,
+}
+
+/// How the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the last write succeeded and no outcome is missing from the log.
+    pub is_healthy: bool,
+    /// What the disk said, if the last write failed.
+    pub failure: Option<String>,
+    /// What the disk said, if tiles and checkpoint cannot follow; entries are durable none the less.
+    pub publish_failure: Option<String>,
+    /// Detached entries that could not be queued since the log was opened.
+    pub missed: u64,
+    /// Durable entries.
+    pub durable: u64,
+    /// Entries that the checkpoint covers.
+    pub published: u64,
+    /// Entries that wait for the disk.
+    pub queued: usize,
+}
+
+/// A log that is being written. Clones write to the same log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    owner: Arc<Owner>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+    verifier: Verifier,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, or begins one, and recovers what a crash left behind.
+    ///
+    /// Takes an exclusive lock on the folder and starts two threads: one writes, one publishes.
+    /// Reads the journal and the right edge of the tree, not the whole log.
+    ///
+    /// # Errors
+    /// [`LogError::Locked`], [`LogError::Folder`], [`LogError::Broken`] if what is there does not
+    /// hold, [`LogError::Name`], [`LogError::Secret`].
+    pub fn open(
+        dir: &Path,
+        settings: Settings,
+        clock: Clock,
+        keys: &MasterKey,
+    ) -> Result<(Self, Recovery), LogError> {
+        Self::open_on(Arc::new(SystemDisk), dir, settings, clock, keys)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        settings: Settings,
+        clock: Clock,
+        keys: &MasterKey,
+    ) -> Result<(Self, Recovery), LogError> {
+        let seed = keys.derive("audit-checkpoint")?;
+        let signer = Arc::new(Signer::new(&settings.origin, seed.expose())?);
+        let folder = Folder::new(dir);
+        let failed = |source| LogError::Folder { path: dir.display().to_string(), source };
+        std::fs::create_dir_all(folder.journal()).map_err(failed)?;
+        let lock = lock(&folder)?;
+        folder.remove_temporary().map_err(failed)?;
+        let recovered = recover::recover(&folder, disk.as_ref(), &signer)?;
+        let report = recovered.report.clone();
+        let log =
+            Self::start(disk, folder, lock, settings, clock, signer, recovered).map_err(failed)?;
+        if report.torn_bytes > 0 {
+            let mut entry = log.entry(Event::Custody)?;
+            let count = Some(report.torn_bytes);
+            entry.act = Some(Act { name: "torn_tail_removed".into(), count, ..Act::default() });
+            log.append_detached(entry);
+        }
+        Ok((log, report))
+    }
+
+    fn start(
+        disk: Arc<dyn Disk>,
+        folder: Folder,
+        lock: File,
+        settings: Settings,
+        clock: Clock,
+        signer: Arc<Signer>,
+        recovered: Recovered,
+    ) -> io::Result<Self> {
+        let Recovered { published, frontier, report: _ } = recovered;
+        let verifier = signer.verifier().clone();
+        let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
+        let (durable, covered) = (frontier.size(), published.edge.size());
+        let shared = Arc::new(Shared::new(settings, clock, durable, covered));
+        let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes);
+        let writer = Writer { shared: Arc::clone(&shared), journal, frontier, signer };
+        let publisher = Publisher {
+            shared: Arc::clone(&shared),
+            folder,
+            disk,
+            verifier: verifier.clone(),
+            published,
+            lock,
+        };
+        // Made first, so that the first thread ends again if the second cannot be started.
+        let log = Self { owner: Arc::new(Owner { shared, verifier, threads: Mutex::default() }) };
+        log.spawn("log-writer", move || writer.run())?;
+        log.spawn("log-publisher", move || publisher.run())?;
+        Ok(log)
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.owner.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key that checks this log's checkpoints.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.owner.verifier
+    }
+
+    /// A new id, the time, this node.
+    ///
+    /// # Errors
+    /// [`LogError::Secret`] if the system has no randomness to give.
+    pub fn stamp(&self) -> Result<Stamp, LogError> {
+        self.owner.shared.stamp()
+    }
+
+    /// An entry with nothing but its envelope, to be filled and appended.
+    ///
+    /// # Errors
+    /// As [`Log::stamp`].
+    pub fn entry(&self, event: Event) -> Result<Entry, LogError> {
+        Ok(Entry::new(event, self.stamp()?))
+    }
+
+    /// Records an entry; the future ends when it is durable.
+    ///
+    /// The entry is queued by the call, not by the first poll: a future that is dropped, at any
+    /// time, is still written.
+    ///
+    /// # Errors
+    /// The future gives [`LogError::Unavailable`], [`LogError::Overloaded`], [`LogError::Closed`] or
+    /// [`LogError::Entry`]; in each case the entry is not recorded.
+    pub fn append(
+        &self,
+        entry: Entry,
+    ) -> impl Future<Output = Result<Receipt, LogError>> + Send + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = &self.owner.shared;
+        let queued = shared.item(entry, Some(sender)).and_then(|item| shared.queue.push(item));
+        async move {
+            queued?;
+            receiver.await.unwrap_or(Err(LogError::Closed))
+        }
+    }
+
+    /// Records an entry that nobody waits for, such as an outcome from a destructor; never blocks.
+    ///
+    /// It has a share of the queue of its own and is tried until it is written. If even that share
+    /// is full, the entry is counted as missed, the log is unhealthy, and says so in an entry as
+    /// soon as it can be written again.
+    pub fn append_detached(&self, entry: Entry) {
+        let shared = &self.owner.shared;
+        let event = entry.event;
+        let queued = shared.item(entry, None).and_then(|item| shared.queue.push(item));
+        if let Err(error) = queued {
+            tracing::error!(%error, %event, "an entry of the log is missed");
+            shared.missed(1);
+        }
+    }
+
+    /// How the log is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let shared = &self.owner.shared;
+        let queued = shared.queue.len();
+        let state = shared.state();
+        Health {
+            is_healthy: state.failure.is_none() && state.missed == 0,
+            failure: state.failure.as_ref().map(ToString::to_string),
+            publish_failure: state.publish_failure.clone(),
+            missed: state.missed_ever,
+            durable: state.durable,
+            published: state.published,
+            queued,
+        }
+    }
+
+    /// Writes what waits, publishes it, releases the folder. Blocks until done.
+    ///
+    /// Entries appended afterwards are refused with [`LogError::Closed`].
+    pub fn close(&self) {
+        self.owner.shared.queue.close();
+        let threads = std::mem::take(&mut *self.threads());
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log ended by a panic");
+            }
+        }
+    }
+}
+
+fn lock(folder: &Folder) -> Result<File, LogError> {
+    let shown = folder.root().display().to_string();
+    let opened = File::options().create(true).truncate(false).write(true).open(folder.lock());
+    let file = opened.map_err(|source| LogError::Folder { path: shown.clone(), source })?;
+    // A verifier takes the lock for a moment, to see whether somebody writes.
+    for _ in 0..5 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::Error(source)) => {
+                return Err(LogError::Folder { path: shown, source });
+            }
+        }
+    }
+    Err(LogError::Locked(shown))
+}
+
+/// What the front door, the writer and the publisher share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    clock: Clock,
+    node: Text,
+    publish_interval: Duration,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    durable: u64,
+    published: u64,
+    failure: Option<Arc<io::Error>>,
+    publish_failure: Option<String>,
+    /// Missed entries that no entry tells of yet.
+    missed: u64,
+    missed_ever: u64,
+    writer_stopped: bool,
+}
+
+impl Shared {
+    fn new(settings: Settings, clock: Clock, durable: u64, published: u64) -> Self {
+        let capacity = Capacity { entries: settings.queue_entries, bytes: settings.queue_bytes };
+        Self {
+            queue: Queue::new(capacity),
+            clock,
+            node: Text::word(&settings.node),
+            publish_interval: settings.publish_interval,
+            state: Mutex::new(State { durable, published, ..State::default() }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stamp(&self) -> Result<Stamp, LogError> {
+        let mut random = [0; 10];
+        rand::fill(&mut random).map_err(SecretError::from)?;
+        let unix_ms = self.clock.unix_ms();
+        let node = self.node.clone();
+        Ok(Stamp { id: EntryId::new(unix_ms, random), time: Moment(unix_ms), node })
+    }
+
+    pub(super) fn item(
+        &self,
+        entry: Entry,
+        waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
+    ) -> Result<Item, LogError> {
+        let id = entry.id;
+        Ok(Item { id, frames: entry.encode(|| self.stamp())?, waiting })
+    }
+
+    pub(super) fn durable(&self, size: u64) {
+        let mut state = self.state();
+        state.durable = size;
+        if state.failure.take().is_some() {
+            tracing::info!("the log can be written again");
+        }
+        if size.saturating_sub(state.published) >= PUBLISH_ENTRIES {
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn failed(&self, error: &Arc<io::Error>) {
+        tracing::error!(%error, "the log cannot be written");
+        self.state().failure = Some(Arc::clone(error));
+    }
+
+    pub(super) fn missed(&self, count: u64) {
+        let mut state = self.state();
+        state.missed += count;
+        state.missed_ever += count;
+        drop(state);
+        // An entry has to tell of it, also if no other one comes.
+        if count > 0 {
+            self.queue.nudge();
+        }
+    }
+
+    /// How many missed entries are to be told of; [`Shared::restore_missed`] takes it back.
+    pub(super) fn take_missed(&self) -> u64 {
+        std::mem::take(&mut self.state().missed)
+    }
+
+    pub(super) fn restore_missed(&self, count: u64) {
+        self.state().missed += count;
+    }
+
+    pub(super) fn writer_stopped(&self) {
+        self.state().writer_stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until entries beyond `published` are to be published, or the writer has stopped;
+    /// gives how many entries are durable.
+    pub(super) fn wait_to_publish(&self, published: u64) -> u64 {
+        let mut state = self.state();
+        let has_failed = state.publish_failure.is_some();
+        let mut pause = if has_failed { self.publish_interval } else { PUBLISH_PAUSE };
+        loop {
+            let waited = self.changed.wait_timeout_while(state, pause, |s| !s.writer_stopped);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout_while(state, self.publish_interval, |s| {
+                !s.writer_stopped && s.durable.saturating_sub(published) < PUBLISH_ENTRIES
+            });
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.writer_stopped || state.durable > published {
+                return state.durable;
+            }
+            pause = Duration::ZERO;
+        }
+    }
+
+    /// Notes how a publication went; true if it was the last.
+    pub(super) fn publish_done(&self, published: u64, result: io::Result<()>) -> bool {
+        let mut state = self.state();
+        state.published = published;
+        state.publish_failure = result.err().map(|error| {
+            tracing::error!(%error, "tiles and checkpoint of the log cannot follow");
+            error.to_string()
+        });
+        state.writer_stopped && (state.publish_failure.is_some() || published == state.durable)
+    }
+}
+
+#[cfg(test)]
+mod tests;

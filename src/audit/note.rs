@@ -1,0 +1,299 @@
+//! Checkpoints: the signed head of a log, as C2SP tlog-checkpoint in a C2SP signed note (Ed25519).
+//!
+//! Pure: a checkpoint is text here. The same signature stands behind each batch of the journal.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::merkle::{Hash, sha256};
+
+/// The signature algorithm's number in the specification: Ed25519.
+const ED25519_TYPE: u8 = 1;
+
+/// A larger note is refused unread; room for a hundred cosignatures.
+pub(super) const MAX_NOTE_BYTES: usize = 32 * 1024;
+
+/// An Ed25519 signature.
+pub type Signature = [u8; 64];
+
+/// Why a checkpoint or a verifier key does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// The text is no signed note with a checkpoint in it.
+    #[error("it is not a checkpoint in a signed note")]
+    Form,
+    /// No signature line is from the log's key.
+    #[error("it is not signed by `{0}`")]
+    Unsigned(String),
+    /// The signature does not fit the text.
+    #[error("its signature is wrong: it was altered, or signed by another key")]
+    Signature,
+    /// The checkpoint is of another log.
+    #[error("it is of the log `{found}`, not of `{wanted}`")]
+    Origin {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// The verifier key is not in the form `name+hash+key`.
+    #[error("the verifier key must have the form `name+hash+key`, as `log/verifier.key` holds it")]
+    VerifierKey,
+    /// The log's name cannot stand in a note.
+    #[error("the log's origin must be 1 to 100 visible characters without `+`, got `{0}`")]
+    Name(String),
+}
+
+/// The head of a log: how many entries, and the root over them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log's name.
+    pub origin: String,
+    /// The number of entries.
+    pub size: u64,
+    /// The RFC 6962 root over them.
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// The text that is signed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let origin = lines.next()?.to_owned();
+        let size = lines.next()?.parse().ok()?;
+        let root = STANDARD.decode(lines.next()?).ok()?.try_into().ok()?;
+        let checkpoint = Self { origin, size, root };
+        (checkpoint.text() == text).then_some(checkpoint)
+    }
+}
+
+/// Signs checkpoints.
+pub struct Signer {
+    key: Ed25519KeyPair,
+    verifier: Verifier,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.verifier)
+    }
+}
+
+impl Signer {
+    /// The signer of the log `name` with the key made from a 32-byte seed.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`] or, if the library refuses the seed, [`NoteError::Signature`].
+    pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
+        let usable = !name.is_empty()
+            && name.chars().count() <= 100
+            && !name.chars().any(|c| c == '+' || c.is_whitespace() || c.is_control());
+        if !usable {
+            return Err(NoteError::Name(name.to_owned()));
+        }
+        let key = Ed25519KeyPair::from_seed_unchecked(seed).ok().ok_or(NoteError::Signature)?;
+        let public = key.public_key().as_ref().try_into().ok().ok_or(NoteError::Signature)?;
+        Ok(Self { key, verifier: Verifier { name: name.to_owned(), public } })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The checkpoint of this log with this head.
+    #[must_use]
+    pub fn checkpoint(&self, size: u64, root: Hash) -> Checkpoint {
+        Checkpoint { origin: self.verifier.name.clone(), size, root }
+    }
+
+    /// The signature over a checkpoint's text.
+    #[must_use]
+    pub fn sign(&self, checkpoint: &Checkpoint) -> Signature {
+        let mut signature = [0; 64];
+        let signed = self.key.sign(checkpoint.text().as_bytes());
+        for (to, from) in signature.iter_mut().zip(signed.as_ref()) {
+            *to = *from;
+        }
+        signature
+    }
+}
+
+/// Checks checkpoints; shown as a C2SP verifier key, `name+hash+key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    name: String,
+    public: [u8; 32],
+}
+
+impl fmt::Display for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d] = self.key_id();
+        let mut key = vec![ED25519_TYPE];
+        key.extend_from_slice(&self.public);
+        write!(f, "{}+{a:02x}{b:02x}{c:02x}{d:02x}+{}", self.name, STANDARD.encode(key))
+    }
+}
+
+impl std::str::FromStr for Verifier {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let verifier = Self::parse(text).ok_or(NoteError::VerifierKey)?;
+        // One spelling only, so that a flipped byte of the key file cannot pass.
+        (verifier.to_string() == text).then_some(verifier).ok_or(NoteError::VerifierKey)
+    }
+}
+
+impl Verifier {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '+');
+        let (name, _hash, key) = (parts.next()?, parts.next()?, parts.next()?);
+        let key = STANDARD.decode(key).ok()?;
+        let (ED25519_TYPE, public) = key.split_first().map(|(t, k)| (*t, k))? else { return None };
+        Some(Self { name: name.to_owned(), public: public.try_into().ok()? })
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn key_id(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] =
+            sha256(&[self.name.as_bytes(), b"\n", &[ED25519_TYPE], &self.public]);
+        [a, b, c, d]
+    }
+
+    /// Whether the signature fits the head of this log.
+    #[must_use]
+    pub fn accepts(&self, size: u64, root: &Hash, signature: &Signature) -> bool {
+        let checkpoint = Checkpoint { origin: self.name.clone(), size, root: *root };
+        let key = UnparsedPublicKey::new(&ED25519, &self.public);
+        key.verify(checkpoint.text().as_bytes(), signature).is_ok()
+    }
+
+    /// The signed note of a checkpoint and its signature.
+    #[must_use]
+    pub fn note(&self, checkpoint: &Checkpoint, signature: &Signature) -> String {
+        let mut blob = self.key_id().to_vec();
+        blob.extend_from_slice(signature);
+        format!("{}\n\u{2014} {} {}\n", checkpoint.text(), self.name, STANDARD.encode(blob))
+    }
+
+    /// The checkpoint in a signed note; signatures of others (witnesses) are passed over.
+    ///
+    /// # Errors
+    /// Every variant of [`NoteError`] but those on keys and names.
+    pub fn open(&self, note: &[u8]) -> Result<Checkpoint, NoteError> {
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(NoteError::Form);
+        }
+        let note = str::from_utf8(note).ok().ok_or(NoteError::Form)?;
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Form)?;
+        let checkpoint = Checkpoint::parse(&format!("{text}\n")).ok_or(NoteError::Form)?;
+        if checkpoint.origin != self.name {
+            let (found, wanted) = (checkpoint.origin, self.name.clone());
+            return Err(NoteError::Origin { found, wanted });
+        }
+        let signature = self.own_signature(signatures)?;
+        if self.accepts(checkpoint.size, &checkpoint.root, &signature) {
+            Ok(checkpoint)
+        } else {
+            Err(NoteError::Signature)
+        }
+    }
+
+    fn own_signature(&self, lines: &str) -> Result<Signature, NoteError> {
+        let lines = lines.strip_suffix('\n').ok_or(NoteError::Form)?;
+        let mut own = None;
+        for line in lines.split('\n') {
+            let (name, blob) = line
+                .strip_prefix("\u{2014} ")
+                .and_then(|line| line.split_once(' '))
+                .ok_or(NoteError::Form)?;
+            let blob = STANDARD.decode(blob).ok().ok_or(NoteError::Form)?;
+            let (id, signature) = blob.split_first_chunk::<4>().ok_or(NoteError::Form)?;
+            if name == self.name && *id == self.key_id() {
+                own = Some(signature.try_into().ok().ok_or(NoteError::Form)?);
+            }
+        }
+        own.ok_or_else(|| NoteError::Unsigned(self.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed() -> (Signer, String) {
+        let signer = Signer::new("log.example/gate", &[3; 32]).unwrap();
+        let checkpoint = signer.checkpoint(300, [9; 32]);
+        let note = signer.verifier().note(&checkpoint, &signer.sign(&checkpoint));
+        (signer, note)
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_also_among_the_signatures_of_witnesses() {
+        let (signer, note) = signed();
+        let expected = signer.checkpoint(300, [9; 32]);
+        assert_eq!(signer.verifier().open(note.as_bytes()), Ok(expected.clone()));
+        let witness = Signer::new("witness", &[4; 32]).unwrap();
+        let cosigned = witness.verifier().note(&expected, &witness.sign(&expected));
+        let line = cosigned.lines().last().unwrap();
+        let both = format!("{note}{line}\n");
+        assert_eq!(signer.verifier().open(both.as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_checkpoint_is_found() {
+        let (signer, note) = signed();
+        for at in 0..note.len() {
+            for bit in 0..8 {
+                let mut altered = note.clone().into_bytes();
+                altered[at] ^= 1 << bit;
+                assert!(signer.verifier().open(&altered).is_err(), "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_verifier_key_has_one_spelling() {
+        let (signer, _) = signed();
+        let key = signer.verifier().to_string();
+        assert_eq!(key.parse::<Verifier>().as_ref(), Ok(signer.verifier()));
+        for at in 0..key.len() {
+            for bit in 0..8 {
+                let mut altered = key.clone().into_bytes();
+                altered[at] ^= 1 << bit;
+                let parsed =
+                    String::from_utf8(altered).ok().and_then(|k| k.parse::<Verifier>().ok());
+                assert!(parsed.is_none(), "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    /// The example key of the signed-note specification's reference implementation, golang.org/x/mod/sumdb/note.
+    #[test]
+    fn the_verifier_key_of_the_go_checksum_database_is_understood() {
+        let key = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+        assert_eq!(key.parse::<Verifier>().unwrap().name(), "sum.golang.org");
+    }
+
+    #[test]
+    fn a_name_that_would_break_a_note_is_refused() {
+        for name in ["", "a b", "a+b", "a\nb", &"x".repeat(101)] {
+            assert_eq!(Signer::new(name, &[1; 32]).unwrap_err(), NoteError::Name(name.to_owned()));
+        }
+    }
+}

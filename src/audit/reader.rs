@@ -1,0 +1,123 @@
+//! Reads the entries of a log in order: bundles first, then what the journal has beyond them.
+//!
+//! It trusts the folder; whether the log holds is `verify.rs`' to say.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+
+use super::batch::Segment;
+use super::entry::{Entry, EntryError};
+use super::folder::Folder;
+use super::tile::{Kind, Tile, WIDTH, decode_bundle};
+
+/// Why a log cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system could not read a file.
+    #[error("log `{path}`: {source}")]
+    File {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stored bytes are no entry.
+    #[error("entry {index}: {source}")]
+    Entry {
+        /// Its place.
+        index: u64,
+        /// What is wrong with it.
+        source: EntryError,
+    },
+}
+
+/// Gives the entries of a log one after another, each with its index.
+///
+/// Memory: a bundle or a segment at a time. A log that is being written may be read; the reader ends
+/// where the log ends when it gets there.
+#[derive(Debug)]
+pub struct Reader {
+    folder: Folder,
+    next: u64,
+    ready: VecDeque<Vec<u8>>,
+    has_failed: bool,
+}
+
+impl Reader {
+    /// A reader of the log in `dir` from entry `first` on.
+    #[must_use]
+    pub fn new(dir: &Path, first: u64) -> Self {
+        Self { folder: Folder::new(dir), next: first, ready: VecDeque::new(), has_failed: false }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        // A bundle may be published, and its segment removed, between the two looks.
+        for _ in 0..2 {
+            self.fill_from_bundle()?;
+            if self.ready.is_empty() {
+                self.fill_from_journal()?;
+            }
+            if !self.ready.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_from_bundle(&mut self) -> io::Result<()> {
+        let (index, skip) = (self.next / WIDTH, self.next % WIDTH);
+        let full = Tile::full(Kind::Entries, index);
+        let width = match self.folder.tile(&full).try_exists()? {
+            true => Some(WIDTH),
+            false => self.folder.partial_widths(&full)?.into_iter().next_back(),
+        };
+        let Some(width) = width.filter(|width| *width > skip) else { return Ok(()) };
+        let bytes = self.folder.read_tile(&Tile { width, ..full })?;
+        let (entries, _) = decode_bundle(&bytes);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        self.ready.extend(entries.into_iter().skip(skip).map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    fn fill_from_journal(&mut self) -> io::Result<()> {
+        let segments = self.folder.segments()?;
+        let Some(segment) = segments.into_iter().rfind(|first| *first <= self.next) else {
+            return Ok(());
+        };
+        let bytes = match self.folder.read_segment(segment) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read?,
+        };
+        for (_, batch) in Segment::scan(&bytes).batches {
+            let reached = self.next + self.ready.len() as u64;
+            if batch.first <= reached && reached < batch.end() {
+                let skip = usize::try_from(reached - batch.first).unwrap_or(usize::MAX);
+                self.ready.extend(batch.entries.into_iter().skip(skip));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(u64, Entry), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        if self.ready.is_empty()
+            && let Err(source) = self.fill()
+        {
+            self.has_failed = true;
+            let path = self.folder.root().display().to_string();
+            return Some(Err(ReadError::File { path, source }));
+        }
+        let bytes = self.ready.pop_front()?;
+        let index = self.next;
+        self.next += 1;
+        let entry = Entry::decode(&bytes).map_err(|source| ReadError::Entry { index, source });
+        Some(entry.map(|entry| (index, entry)))
+    }
+}

@@ -1,0 +1,320 @@
+//! Verification: is every entry there, in order, unaltered? Offline, with the public key only.
+//!
+//! Every entry is hashed again, every tile compared, every file accounted for. Memory stays small:
+//! one bundle, one segment and the tiles of the right edge at a time.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use super::fault::{Broken, Fault, unreadable};
+use super::folder::{Folder, segment_index};
+use super::merkle::{Frontier, Hash, leaf_hash};
+use super::note::{Checkpoint, Verifier};
+use super::recover::{Torn, add_batch, check_verifier_key, read_checkpoint, segment_name, walk};
+use super::tile::{
+    Edge, Kind, Tile, WIDTH, decode_bundle, decode_hashes, encode_bundle, encode_hashes,
+};
+
+/// How often a log that is being written is read again when it changed meanwhile.
+const ATTEMPTS: u32 = 5;
+
+/// A log that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries, those of the journal included.
+    pub entries: u64,
+    /// Entries that the checkpoint covers.
+    pub checkpoint_size: u64,
+    /// The root that the checkpoint signs.
+    pub checkpoint_root: Hash,
+    /// Entries that stand in the journal only; each batch of them is signed as well.
+    pub journal_entries: u64,
+    /// The key that all signatures were checked with.
+    pub verifier: String,
+}
+
+/// Checks the log in `dir` against the key, and against an `earlier` checkpoint of it.
+///
+/// A log that is being written may be verified too. Cost: reads and hashes every byte of it.
+///
+/// # Errors
+/// The first place at which it does not hold.
+pub fn verify(
+    dir: &Path,
+    verifier: &Verifier,
+    earlier: Option<&Checkpoint>,
+) -> Result<Verified, Broken> {
+    let folder = Folder::new(dir);
+    let mut attempt = 1;
+    loop {
+        let is_live = is_being_written(&folder);
+        let before = folder.read_checkpoint().ok();
+        match verify_once(&folder, verifier, earlier, is_live) {
+            // The writer moved files under our eyes: look again.
+            Err(_) if is_live && attempt < ATTEMPTS && folder.read_checkpoint().ok() != before => {
+                attempt += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_being_written(folder: &Folder) -> bool {
+    File::open(folder.lock())
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn verify_once(
+    folder: &Folder,
+    verifier: &Verifier,
+    earlier: Option<&Checkpoint>,
+    is_live: bool,
+) -> Result<Verified, Broken> {
+    check_verifier_key(folder, verifier)?;
+    let checkpoint = read_checkpoint(folder, verifier)?;
+    let listed = folder.segments().map_err(|e| Broken::new("journal", None, unreadable(&e)))?;
+    let journal_start = listed.first().copied().unwrap_or(checkpoint.size);
+    let mut check = Check::new(folder, earlier, journal_start);
+    check.bundles(checkpoint.size)?;
+    if check.edge.root() != checkpoint.root {
+        return Err(Broken::new("checkpoint", None, Fault::Root));
+    }
+    check.partial_tiles()?;
+    let torn = check.journal(&checkpoint, verifier)?;
+    check.against_earlier()?;
+    if let Some(torn) = torn.filter(|_| !is_live) {
+        let file = segment_name(torn.segment);
+        return Err(Broken::new(file, check.edge.size(), Fault::Tail(torn.bytes)));
+    }
+    if !is_live {
+        check.files(checkpoint.size)?;
+    }
+    let entries = check.edge.size();
+    Ok(Verified {
+        entries,
+        checkpoint_size: checkpoint.size,
+        checkpoint_root: checkpoint.root,
+        journal_entries: entries - checkpoint.size,
+        verifier: verifier.to_string(),
+    })
+}
+
+/// A verification on its way from the first entry to the last.
+struct Check<'a> {
+    folder: &'a Folder,
+    earlier: Option<&'a Checkpoint>,
+    earlier_root: Option<Hash>,
+    /// The tree of all entries so far.
+    edge: Edge,
+    journal_start: u64,
+    /// The tree where the journal begins, which may be before the tiles end.
+    at_journal: Option<Frontier>,
+    /// What the tiles and bundles that the checkpoint does not fill may hold, and no more.
+    growing: BTreeMap<(Kind, u64), Vec<u8>>,
+}
+
+impl<'a> Check<'a> {
+    fn new(folder: &'a Folder, earlier: Option<&'a Checkpoint>, journal_start: u64) -> Self {
+        Self {
+            folder,
+            earlier,
+            earlier_root: None,
+            edge: Edge::default(),
+            journal_start,
+            at_journal: None,
+            growing: BTreeMap::new(),
+        }
+    }
+
+    /// Adds an entry; gives the tiles that it completes.
+    fn add(&mut self, entry: &[u8]) -> Vec<(Tile, Vec<u8>)> {
+        self.mark();
+        let mut full = Vec::new();
+        self.edge.push(leaf_hash(entry), |tile, hashes| full.push((tile, encode_hashes(hashes))));
+        full
+    }
+
+    /// Keeps what is asked about the tree of this size.
+    fn mark(&mut self) {
+        if self.edge.size() == self.journal_start {
+            self.at_journal = Some(self.edge.frontier().clone());
+        }
+        if self.earlier.is_some_and(|earlier| earlier.size == self.edge.size()) {
+            self.earlier_root = Some(self.edge.root());
+        }
+    }
+
+    /// Reads the bundles of the first `size` entries and compares every full tile.
+    fn bundles(&mut self, size: u64) -> Result<(), Broken> {
+        while self.edge.size() < size {
+            let index = self.edge.size() / WIDTH;
+            let width = WIDTH.min(size - self.edge.size());
+            let bundle = Tile { kind: Kind::Entries, index, width };
+            let hashes = self.read(&Tile { kind: Kind::Hashes(0), ..bundle })?;
+            let hashes = decode_hashes(&hashes).unwrap_or_default();
+            let bytes = self.read(&bundle)?;
+            let (entries, rest) = decode_bundle(&bytes);
+            for at in 0..usize::try_from(width).unwrap_or_default() {
+                let next = self.edge.size();
+                let entry = entries.get(at);
+                let Some(entry) = entry.filter(|e| hashes.get(at) == Some(&leaf_hash(e))) else {
+                    return Err(Broken::new(bundle.path(), next, Fault::Entry));
+                };
+                self.full_tiles(entry)?;
+            }
+            let exact = entries.len() as u64 == width && rest.is_empty();
+            if width == WIDTH && !exact {
+                return Err(Broken::new(bundle.path(), index * WIDTH, Fault::Bundle));
+            }
+            if width < WIDTH {
+                let own = entries.iter().take(usize::try_from(width).unwrap_or_default());
+                let own = encode_bundle(&own.collect::<Vec<_>>()).unwrap_or_default();
+                self.growing.insert((Kind::Entries, index), own);
+            }
+        }
+        self.mark();
+        Ok(())
+    }
+
+    fn full_tiles(&mut self, entry: &[u8]) -> Result<(), Broken> {
+        for (tile, expected) in self.add(entry) {
+            if self.read(&tile)? != expected {
+                let first = tile.index.checked_mul(span(&tile));
+                return Err(Broken::new(tile.path(), first, Fault::Hashes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the partial tiles that the checkpoint calls for.
+    fn partial_tiles(&self) -> Result<(), Broken> {
+        for (tile, hashes) in self.edge.partial_tiles() {
+            if !self.read(&tile)?.starts_with(&encode_hashes(hashes)) {
+                let first = tile.index.checked_mul(span(&tile));
+                return Err(Broken::new(tile.path(), first, Fault::Hashes));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, tile: &Tile) -> Result<Vec<u8>, Broken> {
+        let first = tile.index.checked_mul(span(tile));
+        let read = self.folder.read_tile(tile);
+        read.map_err(|e| Broken::new(tile.path(), first, unreadable(&e)))
+    }
+
+    /// Checks every batch of the journal from its beginning and adds what the tiles do not have.
+    fn journal(
+        &mut self,
+        checkpoint: &Checkpoint,
+        verifier: &Verifier,
+    ) -> Result<Option<Torn>, Broken> {
+        let Some(mut frontier) = self.at_journal.clone() else {
+            let (found, name) = (self.journal_start, segment_name(self.journal_start));
+            return Err(Broken::new(name, self.edge.size(), Fault::Gap { found }));
+        };
+        self.grow_partial();
+        let torn = walk(self.folder, |name, batch| {
+            add_batch(name, &batch, verifier, &mut frontier)?;
+            if frontier.size() == checkpoint.size && frontier.root() != checkpoint.root {
+                return Err(Broken::new(name, batch.first, Fault::Root));
+            }
+            let known = self.edge.size().saturating_sub(batch.first);
+            for entry in batch.entries.iter().skip(usize::try_from(known).unwrap_or(usize::MAX)) {
+                self.grow(entry);
+            }
+            Ok(())
+        })?;
+        self.mark();
+        self.grow_partial();
+        Ok(torn)
+    }
+
+    /// Adds an entry of the journal to what tiles and bundles may hold already.
+    fn grow(&mut self, entry: &[u8]) {
+        let index = self.edge.size() / WIDTH;
+        for (tile, bytes) in self.add(entry) {
+            self.growing.insert((tile.kind, tile.index), bytes);
+        }
+        let bundle = self.growing.entry((Kind::Entries, index)).or_default();
+        bundle.extend(encode_bundle(&[entry]).unwrap_or_default());
+    }
+
+    fn grow_partial(&mut self) {
+        for (tile, hashes) in self.edge.partial_tiles() {
+            self.growing.insert((tile.kind, tile.index), encode_hashes(hashes));
+        }
+    }
+
+    fn against_earlier(&self) -> Result<(), Broken> {
+        let Some(earlier) = self.earlier else { return Ok(()) };
+        let (entries, size) = (self.edge.size(), earlier.size);
+        match self.earlier_root {
+            Some(root) if root == earlier.root => Ok(()),
+            Some(_) => Err(Broken::new("checkpoint", None, Fault::Rewritten(size))),
+            None => Err(Broken::new("checkpoint", entries, Fault::Shorter { entries, size })),
+        }
+    }
+
+    /// Accounts for every file: each must be one of the log's and hold what the log has there.
+    fn files(&self, checkpoint_size: u64) -> Result<(), Broken> {
+        for path in self.list("journal")? {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            if segment_index(name).is_none() || path.matches('/').count() != 1 {
+                return Err(Broken::new(path, None, Fault::Unexpected));
+            }
+        }
+        for path in self.list("tile")? {
+            let Some(tile) = Tile::parse(&path) else {
+                return Err(Broken::new(path, None, Fault::Unexpected));
+            };
+            self.file(&tile, checkpoint_size)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, below: &str) -> Result<Vec<String>, Broken> {
+        self.folder.files(below).map_err(|e| Broken::new(below, None, unreadable(&e)))
+    }
+
+    fn file(&self, tile: &Tile, checkpoint_size: u64) -> Result<(), Broken> {
+        let first = tile.index.checked_mul(span(tile));
+        let broken = |fault| Broken::new(tile.path(), first, fault);
+        let full = Tile { width: WIDTH, ..*tile };
+        let grown = self.growing.get(&(tile.kind, tile.index));
+        let whole = match grown {
+            Some(bytes) => bytes.clone(),
+            // Compared with the entries already.
+            None if is_covered(&full, checkpoint_size) && tile.width == WIDTH => return Ok(()),
+            None if is_covered(&full, checkpoint_size) => self.read(&full)?,
+            None => return Err(broken(Fault::Unexpected)),
+        };
+        let found = std::fs::read(self.folder.tile(tile)).map_err(|e| broken(unreadable(&e)))?;
+        let width = match tile.kind {
+            Kind::Hashes(_) => found.len() as u64 / 32,
+            Kind::Entries => decode_bundle(&found).0.len() as u64,
+        };
+        if width != tile.width || !whole.starts_with(&found) {
+            let altered = if tile.kind == Kind::Entries { Fault::Entry } else { Fault::Hashes };
+            return Err(broken(altered));
+        }
+        Ok(())
+    }
+}
+
+/// How many entries a full tile of this level stands for; `u64::MAX` for what no log can fill.
+fn span(tile: &Tile) -> u64 {
+    match tile.kind {
+        Kind::Entries => WIDTH,
+        Kind::Hashes(level) => WIDTH.checked_pow(u32::from(level) + 1).unwrap_or(u64::MAX),
+    }
+}
+
+/// Whether a full tile lies wholly below the checkpoint.
+fn is_covered(full: &Tile, size: u64) -> bool {
+    let end = full.index.checked_add(1).and_then(|n| n.checked_mul(span(full)));
+    end.is_some_and(|end| end <= size)
+}
