@@ -1,1 +1,4 @@
 //! guard
+
+pub mod json;
+pub mod mask;

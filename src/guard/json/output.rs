@@ -1,0 +1,165 @@
+//! What of the input goes out. Knows bytes and places, not what they mean.
+//!
+//! The bytes between two values (comma, name, colon, white space) are undecided until the next value
+//! is judged: they lie in the chunk from `mark` on, and in `held` if they began in an earlier chunk.
+
+use bytes::Bytes;
+
+use super::rope::Rope;
+use super::scan::gap_end;
+
+/// The output of a filter.
+#[derive(Debug)]
+pub(super) struct Output {
+    rope: Rope,
+    chunk: Bytes,
+    /// The stretch of the chunk that goes out next; grows while what passes is contiguous.
+    run_start: usize,
+    run_end: usize,
+    held: Vec<u8>,
+    mark: usize,
+    /// The length of the white space that is being read, if it began in an earlier chunk.
+    gap: u64,
+    /// Where in `held` that white space began.
+    gap_held: usize,
+    gap_cap: u64,
+}
+
+impl Output {
+    /// An empty output that drops white space longer than `gap_cap` bytes.
+    pub(super) fn new(gap_cap: usize) -> Self {
+        Self {
+            rope: Rope::default(),
+            chunk: Bytes::new(),
+            run_start: 0,
+            run_end: 0,
+            held: Vec::new(),
+            mark: 0,
+            gap: 0,
+            gap_held: 0,
+            gap_cap: gap_cap as u64,
+        }
+    }
+
+    /// Starts on a chunk at `pos`.
+    pub(super) fn begin(&mut self, chunk: Bytes, pos: usize) {
+        self.flush();
+        self.chunk = chunk;
+        (self.run_start, self.run_end, self.mark) = (pos, pos, pos);
+    }
+
+    /// Ends the chunk; its undecided end is held if it may still go out.
+    pub(super) fn end(&mut self, is_undecided: bool) {
+        self.flush();
+        if is_undecided {
+            self.held.extend_from_slice(self.chunk.get(self.mark..).unwrap_or_default());
+        } else {
+            self.held.clear();
+        }
+        self.chunk = Bytes::new();
+        (self.run_start, self.run_end, self.mark) = (0, 0, 0);
+    }
+
+    /// Lets a stretch of the chunk out.
+    #[inline]
+    pub(super) fn keep(&mut self, from: usize, to: usize) {
+        if from >= to {
+            return;
+        }
+        if from != self.run_end {
+            self.flush();
+            self.run_start = from;
+        }
+        self.run_end = to;
+    }
+
+    fn flush(&mut self) {
+        if self.run_start < self.run_end {
+            self.rope.append(&self.chunk, self.run_start, self.run_end);
+        }
+        self.run_start = self.run_end;
+    }
+
+    /// Lets bytes out that do not stand in the input.
+    pub(super) fn insert(&mut self, bytes: &[u8]) {
+        self.flush();
+        self.rope.copy(bytes);
+    }
+
+    /// Lets the undecided bytes up to `to` out, but for the comma they start with if `drop_comma`.
+    #[inline]
+    pub(super) fn release_undecided(&mut self, to: usize, drop_comma: bool) {
+        let comma = usize::from(drop_comma);
+        if self.held.is_empty() {
+            self.keep(self.mark + comma, to);
+        } else {
+            self.flush();
+            self.rope.copy(self.held.get(comma..).unwrap_or_default());
+            self.held.clear();
+            self.keep(self.mark, to);
+        }
+        self.mark = to;
+    }
+
+    /// Forgets the undecided bytes; new ones start at `pos`.
+    #[inline]
+    pub(super) fn restart(&mut self, pos: usize) {
+        self.held.clear();
+        self.mark = pos;
+    }
+
+    /// Skips white space from `pos` on; what is longer than the cap is taken out of the undecided bytes.
+    #[inline]
+    pub(super) fn gap(&mut self, input: &[u8], pos: usize) -> usize {
+        if self.gap == 0 && input.get(pos).is_some_and(|byte| *byte > b' ') {
+            return pos;
+        }
+        let end = gap_end(input, pos);
+        let length = (end - pos) as u64;
+        if self.gap == 0 {
+            if length <= self.gap_cap && end < input.len() {
+                return end;
+            }
+            self.gap_held = self.held.len() + pos.saturating_sub(self.mark);
+            if length > self.gap_cap {
+                self.held.extend_from_slice(input.get(self.mark..pos).unwrap_or_default());
+                self.mark = end;
+            }
+        } else if self.gap + length > self.gap_cap {
+            self.held.truncate(self.gap_held);
+            self.mark = end;
+        }
+        self.gap = if end < input.len() { 0 } else { self.gap.saturating_add(length) };
+        end
+    }
+
+    /// How many bytes were let out so far.
+    #[inline]
+    pub(super) fn length(&self) -> u64 {
+        self.rope.length() + (self.run_end - self.run_start) as u64
+    }
+
+    /// Takes back everything behind the first `length` bytes.
+    pub(super) fn truncate(&mut self, length: u64) {
+        if length >= self.rope.length() {
+            let run = usize::try_from(length - self.rope.length()).unwrap_or(usize::MAX);
+            self.run_end = self.run_end.min(self.run_start.saturating_add(run));
+        } else {
+            self.run_end = self.run_start;
+            self.rope.truncate(length);
+        }
+    }
+
+    /// Takes what lies before the offset `upto` of the output.
+    pub(super) fn take(&mut self, upto: u64) -> Vec<Bytes> {
+        self.rope.take(upto)
+    }
+
+    /// Drops everything that was not taken.
+    pub(super) fn clear(&mut self) {
+        self.chunk = Bytes::new();
+        (self.run_start, self.run_end, self.mark) = (0, 0, 0);
+        self.held.clear();
+        self.rope.clear();
+    }
+}

@@ -1,0 +1,390 @@
+//! Records: held until they are complete, judged by their conditions, counted, and only then released.
+//!
+//! A record is read with the rules it probably has. If its conditions call for others, what it gave is
+//! taken back and its bytes, kept for that, are read once more. Each such pass settles all records
+//! of one more level, so there are no more passes than levels.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::policy::plan::{NodeId, Plan, RecordId, Slot};
+use crate::policy::value::Value;
+
+use super::fault::{Cause, Fault};
+use super::report::Event;
+use super::rope::Rope;
+use super::token::{Frame, State};
+use super::{Filter, Hooks, Mode, Take};
+
+/// Where a record starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// What judged it.
+    pub(super) slot: Slot,
+    /// Its offset in the body.
+    pub(super) offset: u64,
+    /// The length of the output before it and what leads to it (comma, name).
+    pub(super) start: u64,
+    /// The length of the output before its first byte.
+    pub(super) body: u64,
+}
+
+#[derive(Debug)]
+struct OpenRecord {
+    id: RecordId,
+    node: NodeId,
+    place: Place,
+    captures: Captures,
+    /// How many events and counts there were before it.
+    events: usize,
+    takes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Captures {
+    values: Vec<Option<Value>>,
+    filled: Vec<bool>,
+}
+
+/// An outermost record that was read to its end.
+#[derive(Clone, Copy, Debug)]
+struct Complete {
+    place: Place,
+    parent_had_output: bool,
+}
+
+/// The records of a body: those that are open, and what waits for their verdict.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    open: Vec<OpenRecord>,
+    complete: Option<Complete>,
+    events: Vec<Event>,
+    takes: Vec<(RecordId, Value)>,
+    /// By offset and record, the node that the conditions call for; `None` withholds.
+    settled: BTreeMap<(u64, u16), Option<NodeId>>,
+    /// Whether any record of the plan can need a second pass.
+    may_replay: bool,
+    wants_replay: bool,
+    replay_start: Option<u64>,
+    /// The outermost record as sent, if it may be read again.
+    raw: Rope,
+    raw_pieces: Vec<Bytes>,
+    objection: Option<Fault>,
+    spare: Vec<Captures>,
+}
+
+impl Records {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let may_replay = plan.records.iter().any(|record| {
+            let assumed = record.cases.get(record.assumed).copied().flatten();
+            record.cases.iter().flatten().any(|node| Some(*node) != assumed)
+        });
+        Self { may_replay, ..Self::default() }
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.is_some()
+    }
+
+    /// The length of the output before the outermost open record.
+    pub(super) fn outermost_start(&self) -> Option<u64> {
+        self.open.first().map(|record| record.place.start)
+    }
+
+    /// The offset of the outermost open record in the body.
+    pub(super) fn outermost_offset(&self) -> Option<u64> {
+        self.open.first().map(|record| record.place.offset)
+    }
+
+    /// Counts something once the outermost record goes out.
+    #[inline]
+    pub(super) fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Remembers why a record will be refused, unless its rules turn out to be others.
+    pub(super) fn object_to(&mut self, fault: Fault) {
+        self.objection.get_or_insert(fault);
+    }
+
+    /// The node that an earlier pass found for the record at this offset.
+    pub(super) fn settled_node(&self, offset: u64, record: RecordId) -> Option<NodeId> {
+        self.settled.get(&(offset, record.0)).copied().flatten()
+    }
+
+    /// In a second pass, where the outermost record's output started in the first.
+    pub(super) fn take_replay_start(&mut self) -> Option<u64> {
+        self.replay_start.take()
+    }
+
+    pub(super) fn open(&mut self, id: RecordId, node: NodeId, place: Place, captures: u16) {
+        let mut fresh = self.spare.pop().unwrap_or_default();
+        fresh.values.clear();
+        fresh.values.resize(usize::from(captures), None);
+        fresh.filled.clear();
+        fresh.filled.resize(usize::from(captures), false);
+        let (events, takes) = (self.events.len(), self.takes.len());
+        self.open.push(OpenRecord { id, node, place, captures: fresh, events, takes });
+    }
+
+    /// Notes what a condition reads; false if that was read before.
+    pub(super) fn capture(&mut self, slot: u16, value: Option<Value>) -> bool {
+        let Some(record) = self.open.last_mut() else { return true };
+        let slot = usize::from(slot);
+        let Some(filled) = record.captures.filled.get_mut(slot) else { return true };
+        if let Some(place) = record.captures.values.get_mut(slot) {
+            *place = value;
+        }
+        !std::mem::replace(filled, true)
+    }
+
+    /// Keeps the part of a chunk that belongs to the outermost open record, if it may be read again.
+    pub(super) fn retain(&mut self, chunk: &Bytes, base: u64) {
+        if let (true, Some(offset)) = (self.may_replay, self.outermost_offset()) {
+            self.raw.append(chunk, place_in_chunk(offset, base), chunk.len());
+        }
+    }
+
+    /// Forgets everything, after a fault.
+    pub(super) fn abandon(&mut self) {
+        *self = Self::default();
+    }
+
+    fn forget_outermost(&mut self) {
+        self.events.clear();
+        self.takes.clear();
+        self.settled.clear();
+        self.raw.clear();
+        self.raw_pieces.clear();
+        self.wants_replay = false;
+    }
+}
+
+fn place_in_chunk(offset: u64, base: u64) -> usize {
+    usize::try_from(offset.saturating_sub(base)).unwrap_or(usize::MAX)
+}
+
+/// The subject's key, if somebody could count it.
+fn subject(captures: &mut Captures, slot: u16) -> Option<Value> {
+    let value = captures.values.get_mut(usize::from(slot))?.take()?;
+    let is_key = match &value {
+        Value::Text(text) => !text.is_empty(),
+        Value::Integer(_) => true,
+        Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => false,
+    };
+    is_key.then_some(value)
+}
+
+impl<H: Hooks> Filter<H> {
+    /// Judges a record that was read to its end, before `end`.
+    pub(super) fn close_record(&mut self, frame: &Frame, end: usize) -> Result<(), Fault> {
+        let Some(outermost) = self.records.outermost_offset() else { return Ok(()) };
+        let limit = outermost + self.caps.record_bytes as u64;
+        if self.base + end as u64 > limit {
+            return Err(Cause::RecordTooLarge { cap: self.caps.record_bytes }.at(limit));
+        }
+        let Some(mut record) = self.records.open.pop() else { return Ok(()) };
+        let reason = match self.called_for(&record) {
+            None if self.mode == Mode::Refuse => {
+                let entity = self.plan.record(record.id).map(|plan| plan.entity.to_string());
+                let cause = Cause::RowNotWritable { entity: entity.unwrap_or_default() };
+                self.refuse(cause.at(self.base + end as u64))?;
+                None
+            }
+            None => Some(Event::Withheld),
+            Some(node) if node != record.node => {
+                self.records.wants_replay = true;
+                None
+            }
+            Some(_) if self.mode == Mode::Refuse => None,
+            Some(_) if !frame.has_output => Some(Event::Withheld),
+            Some(_) => self.count_subject(&mut record),
+        };
+        if let Some(reason) = reason {
+            self.withhold_record(frame, &record, reason);
+        }
+        if self.records.open.is_empty() {
+            let parent_had_output = frame.parent_had_output;
+            self.records.complete = Some(Complete { place: record.place, parent_had_output });
+        }
+        self.records.spare.push(record.captures);
+        Ok(())
+    }
+
+    /// The node that the record's conditions call for; `None` withholds it.
+    fn called_for(&mut self, record: &OpenRecord) -> Option<NodeId> {
+        let plan = self.plan.record(record.id)?;
+        let key = (record.place.offset, record.id.0);
+        if let Some(settled) = self.records.settled.get(&key) {
+            return *settled;
+        }
+        let case = match plan.cases.len() {
+            0 | 1 => 0,
+            _ => self.hooks.case(record.id, &record.captures.values),
+        };
+        let node = plan.cases.get(case).copied().flatten();
+        if self.records.may_replay {
+            self.records.settled.insert(key, node);
+        }
+        node
+    }
+
+    /// Queues the record to be counted, or says why it cannot be.
+    fn count_subject(&mut self, record: &mut OpenRecord) -> Option<Event> {
+        let subject = match self.plan.record(record.id)?.subject {
+            None => Value::Null,
+            Some(slot) => match subject(&mut record.captures, slot) {
+                Some(subject) => subject,
+                None => return Some(Event::WithoutSubject),
+            },
+        };
+        self.records.takes.push((record.id, subject));
+        None
+    }
+
+    fn withhold_record(&mut self, frame: &Frame, record: &OpenRecord, reason: Event) {
+        self.take_back(record.place.start, frame.parent_had_output);
+        self.records.events.truncate(record.events);
+        self.records.takes.truncate(record.takes);
+        self.records.note(reason);
+        if self.records.open.is_empty() {
+            self.records.wants_replay = false;
+        }
+    }
+
+    /// Takes the value just read out of the output again.
+    pub(super) fn take_back(&mut self, start: u64, parent_had_output: bool) {
+        self.output.truncate(start);
+        self.is_emitted = false;
+        if let Some(parent) = self.frames.last_mut() {
+            parent.has_output = parent_had_output;
+        }
+    }
+
+    /// Settles, counts and releases the outermost record that ended before `pos`.
+    pub(super) fn conclude_record(&mut self, chunk: &Bytes, pos: usize) -> Result<(), Fault> {
+        let mut passes = 0;
+        while self.records.wants_replay {
+            passes += 1;
+            if passes > self.caps.depth {
+                return self.fault(Cause::Unsettled, pos);
+            }
+            self.replay(chunk, pos)?;
+        }
+        if let Some(objection) = self.records.objection.take() {
+            return Err(objection);
+        }
+        if let Some(complete) = self.records.complete.take() {
+            self.release_record(complete);
+        }
+        self.records.forget_outermost();
+        Ok(())
+    }
+
+    fn release_record(&mut self, record: Complete) {
+        if !self.records.takes.is_empty() && !self.may_go_out() {
+            self.take_back(record.place.start, record.parent_had_output);
+            self.report.limited = true;
+            self.report.records_held_back += 1;
+            return;
+        }
+        self.report.records_released += self.records.takes.len() as u64;
+        for event in self.records.events.drain(..) {
+            self.report.count(event);
+        }
+    }
+
+    /// Counts the outermost record, which ended last, then those inside it.
+    fn may_go_out(&mut self) -> bool {
+        if self.report.limited {
+            return false;
+        }
+        let Some((outermost, inside)) = self.records.takes.split_last() else { return true };
+        std::iter::once(outermost)
+            .chain(inside)
+            .all(|(record, subject)| self.hooks.take(*record, subject) == Take::Release)
+    }
+
+    /// Reads the outermost record once more, with the nodes that are settled by now.
+    fn replay(&mut self, chunk: &Bytes, pos: usize) -> Result<(), Fault> {
+        let Some(Complete { place, parent_had_output }) = self.records.complete.take() else {
+            return Ok(());
+        };
+        if self.records.raw_pieces.is_empty() {
+            self.records.raw.append(chunk, place_in_chunk(place.offset, self.base), pos);
+            self.records.raw_pieces = self.records.raw.take(u64::MAX);
+        }
+        self.take_back(place.body, parent_had_output);
+        self.records.events.clear();
+        self.records.takes.clear();
+        self.records.objection = None;
+        self.records.wants_replay = false;
+        self.records.replay_start = Some(place.start);
+        self.state = State::Value;
+        self.slot = place.slot;
+        let base = std::mem::replace(&mut self.base, place.offset);
+        for piece in self.records.raw_pieces.clone() {
+            self.output.begin(piece.clone(), 0);
+            self.advance(&piece, 0)?;
+            self.output.end(self.is_undecided());
+            self.base += piece.len() as u64;
+        }
+        self.base = base;
+        self.output.begin(chunk.clone(), pos);
+        Ok(())
+    }
+
+    /// Refuses a chunk that ends beyond what may be held.
+    pub(super) fn check_caps(&self, chunk_bytes: usize) -> Result<(), Fault> {
+        let end = self.base + chunk_bytes as u64;
+        match self.first_limit() {
+            Some(fault) if fault.offset < end => Err(fault),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The fault that comes first: a cap that was passed on the way to this one, or this one.
+    pub(super) fn earliest(&self, fault: Fault) -> Fault {
+        self.first_limit().filter(|limit| limit.offset <= fault.offset).unwrap_or(fault)
+    }
+
+    /// The cap that would be passed first if the current token and record went on for ever.
+    fn first_limit(&self) -> Option<Fault> {
+        let caps = &self.caps;
+        let start = self.token.start;
+        let of_token = match self.state {
+            State::Key => Some(
+                Cause::KeyTooLong { cap: caps.key_bytes }.at(start + 1 + caps.key_bytes as u64),
+            ),
+            State::Text if self.token.is_read => {
+                let cause = Cause::ValueTooLong { cap: caps.value_bytes };
+                Some(cause.at(start + 1 + caps.value_bytes as u64))
+            }
+            State::Number => {
+                let cause = Cause::NumberTooLong { cap: caps.number_bytes };
+                Some(cause.at(start + caps.number_bytes as u64))
+            }
+            State::Text
+            | State::Value
+            | State::ElementOrEnd
+            | State::MemberOrEnd
+            | State::Member
+            | State::Colon
+            | State::Literal
+            | State::After
+            | State::End => None,
+        };
+        let of_record = self.records.outermost_offset().map(|offset| {
+            let cause = Cause::RecordTooLarge { cap: caps.record_bytes };
+            cause.at(offset + caps.record_bytes as u64)
+        });
+        of_token.into_iter().chain(of_record).min_by_key(|fault| fault.offset)
+    }
+}

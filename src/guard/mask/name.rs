@@ -1,0 +1,156 @@
+//! Names: of persons in the scripts we know, of users, and e-mail addresses.
+
+use super::{clusters, stars};
+
+/// Chinese surnames of two characters, simplified and traditional.
+const COMPOUND_SURNAMES: &[&str] = &[
+    "欧阳", "歐陽", "司马", "司馬", "诸葛", "諸葛", "上官", "司徒", "东方", "東方", "独孤", "獨孤",
+    "南宫", "南宮", "夏侯", "皇甫", "尉迟", "尉遲", "公孙", "公孫", "慕容", "令狐", "长孙", "長孫",
+    "宇文", "轩辕", "軒轅", "端木", "百里", "东郭", "東郭", "呼延", "闻人", "聞人", "公冶", "淳于",
+    "单于", "單于", "太史", "申屠", "钟离", "鍾離", "濮阳", "濮陽", "赫连", "赫連", "澹台", "澹臺",
+    "公羊", "拓跋", "西门", "西門", "第五", "张简", "張簡", "范姜", "万俟", "万俟",
+];
+
+/// No name of more characters or parts than this fits.
+const MOST_EASTERN: usize = 8;
+const MOST_PARTS: usize = 6;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Han,
+    Hangul,
+    Thai,
+    Latin,
+}
+
+/// `张**`, `欧阳**`, `김*용`, `ส*** จ***`, `B*** S***`.
+pub(super) fn person(text: &str) -> Option<String> {
+    match script(text)? {
+        Script::Han => chinese(text),
+        Script::Hangul => korean(text),
+        Script::Thai => each_part(text, |part| part.trim_start_matches(is_leading_vowel)),
+        Script::Latin => each_part(text, |part| part),
+    }
+}
+
+/// The one script that a name is written in; spaces and, in Latin names, `'’.-,` may stand between.
+fn script(text: &str) -> Option<Script> {
+    let mut scripts = text.chars().filter(|char| !is_between(*char)).map(script_of);
+    let first = scripts.next()??;
+    let is_marked = text.chars().any(|char| is_between(char) && !char.is_whitespace());
+    (scripts.all(|script| script == Some(first)) && (first == Script::Latin || !is_marked))
+        .then_some(first)
+}
+
+fn is_between(char: char) -> bool {
+    char == ' ' || matches!(char, '\'' | '’' | '.' | '-' | ',')
+}
+
+fn script_of(char: char) -> Option<Script> {
+    match char {
+        '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{323af}' => Some(Script::Han),
+        '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}' => {
+            Some(Script::Hangul)
+        }
+        '\u{e01}'..='\u{e3a}' | '\u{e40}'..='\u{e4e}' => Some(Script::Thai),
+        'a'..='z'
+        | 'A'..='Z'
+        | '\u{c0}'..='\u{d6}'
+        | '\u{d8}'..='\u{f6}'
+        | '\u{f8}'..='\u{24f}'
+        | '\u{1e00}'..='\u{1eff}'
+        | '\u{300}'..='\u{36f}' => Some(Script::Latin),
+        _ => None,
+    }
+}
+
+fn chinese(text: &str) -> Option<String> {
+    let joined: String = text.chars().filter(|char| *char != ' ').collect();
+    let chars = clusters(&joined);
+    let is_compound =
+        chars.len() > 2 && COMPOUND_SURNAMES.iter().any(|surname| joined.starts_with(surname));
+    let kept = match chars.len() {
+        1 => 0,
+        _ if is_compound => 2,
+        ..=MOST_EASTERN => 1,
+        _ => return None,
+    };
+    Some(
+        chars
+            .iter()
+            .take(kept)
+            .copied()
+            .chain(std::iter::repeat_n("*", chars.len() - kept))
+            .collect(),
+    )
+}
+
+fn korean(text: &str) -> Option<String> {
+    let joined: String = text.chars().filter(|char| *char != ' ').collect();
+    match clusters(&joined).as_slice() {
+        [_] => Some(stars(1)),
+        [first, _] => Some(format!("{first}*")),
+        [first, middle @ .., last] if middle.len() + 2 <= MOST_EASTERN => {
+            Some(format!("{first}{}{last}", stars(middle.len())))
+        }
+        _ => None,
+    }
+}
+
+/// The first character of each part and three stars; a part of one character is one star.
+fn each_part(text: &str, core: impl Fn(&str) -> &str) -> Option<String> {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    if parts.len() > MOST_PARTS {
+        return None;
+    }
+    let masked = parts.iter().map(|part| {
+        let letters =
+            clusters(core(part)).into_iter().filter(|cluster| !cluster.starts_with(is_between));
+        let letters: Vec<&str> = letters.collect();
+        match letters.as_slice() {
+            [] | [_] => stars(1),
+            // Of a Thai cluster only the consonant is shown.
+            [first, ..] => first.chars().take(1).chain("***".chars()).collect(),
+        }
+    });
+    Some(masked.collect::<Vec<_>>().join(" "))
+}
+
+/// Thai vowels that are written before the consonant they follow.
+fn is_leading_vowel(char: char) -> bool {
+    matches!(char, '\u{e40}'..='\u{e44}')
+}
+
+/// `li***@example.com`; a local part of one character is one star, of two shows one.
+pub(super) fn email(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let is_atom = |char: char| char.is_alphanumeric() || "!#$%&'+/=?^_`{|}~.-".contains(char);
+    let is_domain = |char: char| char.is_alphanumeric() || matches!(char, '.' | '-');
+    let fits = !local.is_empty()
+        && local.chars().all(is_atom)
+        && domain.chars().all(is_domain)
+        && domain.split('.').count() > 1
+        && domain.split('.').all(|label| !label.is_empty());
+    if !fits {
+        return None;
+    }
+    let shown = match clusters(local).as_slice() {
+        [_] => return Some(format!("*@{domain}")),
+        [first, _] => (*first).to_owned(),
+        [first, second, ..] => format!("{first}{second}"),
+        [] => return None,
+    };
+    Some(format!("{shown}***@{domain}"))
+}
+
+/// `ab***`; three characters show one, fewer show none.
+pub(super) fn user(text: &str) -> Option<String> {
+    match clusters(text).as_slice() {
+        [first, _, _] => Some(format!("{first}***")),
+        [first, second, _, _, ..] => Some(format!("{first}{second}***")),
+        _ => None,
+    }
+}
