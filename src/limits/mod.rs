@@ -177,7 +177,11 @@ impl Limits {
                 continue;
             }
             let falls = ledger.falls_to_at(budget, limit.saturating_sub(1), now);
-            let wait_s = falls.map_or(1, |at| seconds_until(now, at));
+            let wait_s = match falls {
+                _ if limit == 0 => u64::from(budget.seconds),
+                Some(at) => seconds_until(now, at),
+                None => 1,
+            };
             if worst.is_none_or(|(_, longest)| wait_s > longest) {
                 worst = Some((budget, wait_s));
             }
