@@ -1,0 +1,163 @@
+//! Limits per address, before anybody is known and before any cryptography.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::allowance::{Limit, Rate};
+use super::concurrency::{Concurrency, Full, Place};
+use super::rate::{KeyedRate, TooFast};
+use crate::clock::Clock;
+
+/// What one address may do.
+#[derive(Clone, Debug)]
+pub struct AddressSettings {
+    /// New connections per address.
+    pub connections: Rate,
+    /// Connections of one address at once.
+    pub concurrent: u32,
+    /// Connections of everybody at once.
+    pub concurrent_total: u32,
+    /// Attempts to sign in, or requests with credentials that did not hold, per address.
+    pub attempts: Rate,
+    /// Addresses remembered per rate; further ones are refused until one has been quiet.
+    pub addresses: usize,
+}
+
+impl Default for AddressSettings {
+    fn default() -> Self {
+        Self {
+            connections: Rate { per_window: 600, window_s: 60, burst: 100 },
+            concurrent: 128,
+            concurrent_total: 8_192,
+            attempts: Rate { per_window: 30, window_s: 60, burst: 10 },
+            addresses: 65_536,
+        }
+    }
+}
+
+/// An address did too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the limit `{limit}` of an address is used up for {} s", wait.as_secs())]
+pub struct AddressRefused {
+    /// Which limit.
+    pub limit: Limit,
+    /// How long to wait.
+    pub wait: Duration,
+}
+
+/// Counts what addresses do. An IPv6 address counts as its /64: a host can pick any in there.
+#[derive(Debug)]
+pub struct AddressLimits {
+    connections: KeyedRate<IpAddr>,
+    attempts: KeyedRate<IpAddr>,
+    open: Arc<Concurrency<IpAddr>>,
+    per_address: u32,
+}
+
+/// An open connection's place; dropping it makes room.
+#[derive(Debug)]
+pub struct AddressSeat {
+    _place: Place<IpAddr>,
+}
+
+impl AddressLimits {
+    /// Limits that nobody has used yet.
+    #[must_use]
+    pub fn new(settings: &AddressSettings, clock: &Clock) -> Self {
+        Self {
+            connections: KeyedRate::new(settings.connections, settings.addresses, clock),
+            attempts: KeyedRate::new(settings.attempts, settings.addresses, clock),
+            open: Concurrency::new(settings.concurrent_total),
+            per_address: settings.concurrent,
+        }
+    }
+
+    /// Counts a new connection, open until the seat is dropped.
+    ///
+    /// # Errors
+    /// [`AddressRefused`]; close the connection without a word.
+    pub fn connect(&self, address: IpAddr) -> Result<AddressSeat, AddressRefused> {
+        let key = network(address);
+        self.connections.check(&key).map_err(too_fast)?;
+        let place = self.open.enter(&key, self.per_address).map_err(|full| AddressRefused {
+            limit: match full {
+                Full::Key => Limit::Concurrent,
+                Full::Everybody => Limit::InFlight,
+            },
+            wait: Duration::from_secs(1),
+        })?;
+        Ok(AddressSeat { _place: place })
+    }
+
+    /// Counts an attempt to prove who one is; ask before checking any password or token.
+    ///
+    /// # Errors
+    /// [`AddressRefused`]; answer 429 and check nothing.
+    pub fn attempt(&self, address: IpAddr) -> Result<(), AddressRefused> {
+        self.attempts.check(&network(address)).map(|_| ()).map_err(too_fast)
+    }
+
+    /// Forgets addresses that have been quiet; call it once a minute.
+    pub fn tidy(&self) {
+        self.connections.sweep();
+        self.attempts.sweep();
+    }
+}
+
+fn too_fast(refused: TooFast) -> AddressRefused {
+    let limit = if refused.no_room { Limit::Memory } else { Limit::Rate };
+    AddressRefused { limit, wait: refused.wait }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            const HOST_BITS: u32 = 64;
+            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(concurrent: u32, attempts: u32) -> AddressLimits {
+        let settings = AddressSettings {
+            concurrent,
+            attempts: Rate { per_window: 1, window_s: 60, burst: attempts },
+            ..AddressSettings::default()
+        };
+        AddressLimits::new(&settings, &Clock::fixed(1_800_000_000_000))
+    }
+
+    #[test]
+    fn an_address_keeps_at_most_its_connections() {
+        let limits = limits(2, 1);
+        let home = IpAddr::from([127, 0, 0, 1]);
+        let seats = (limits.connect(home).unwrap(), limits.connect(home).unwrap());
+        assert_eq!(limits.connect(home).unwrap_err().limit, Limit::Concurrent);
+        assert!(limits.connect(IpAddr::from([127, 0, 0, 2])).is_ok());
+        drop(seats);
+        assert!(limits.connect(home).is_ok());
+    }
+
+    #[test]
+    fn hosts_of_one_ipv6_network_share_their_attempts() {
+        let limits = limits(1, 2);
+        assert!(limits.attempt("2001:db8::1".parse().unwrap()).is_ok());
+        assert!(limits.attempt("2001:db8::2".parse().unwrap()).is_ok());
+        let refused = limits.attempt("2001:db8::3".parse().unwrap()).unwrap_err();
+        assert_eq!((refused.limit, refused.wait), (Limit::Rate, Duration::from_secs(60)));
+        assert!(limits.attempt("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_clothes_is_the_same_address() {
+        let limits = limits(1, 1);
+        assert!(limits.attempt("192.0.2.1".parse().unwrap()).is_ok());
+        assert!(limits.attempt("::ffff:192.0.2.1".parse().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! How many requests run at once: per key, and over all keys.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which cap was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The key's own.
+    Key,
+    /// That over all keys.
+    Everybody,
+}
+
+#[derive(Debug)]
+struct Running<K> {
+    total: u32,
+    /// Only keys with something running, so it is never longer than the cap over all keys.
+    by_key: HashMap<K, u32>,
+}
+
+/// Counts what runs.
+#[derive(Debug)]
+pub(super) struct Concurrency<K> {
+    cap: u32,
+    running: Mutex<Running<K>>,
+}
+
+impl<K: Clone + Eq + Hash> Concurrency<K> {
+    /// At most `cap` at once over all keys.
+    pub(super) fn new(cap: u32) -> Arc<Self> {
+        Arc::new(Self { cap, running: Mutex::new(Running { total: 0, by_key: HashMap::new() }) })
+    }
+
+    /// Counts one more for `key` until the guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>, key: &K, per_key: u32) -> Result<Place<K>, Full> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.total >= self.cap {
+            return Err(Full::Everybody);
+        }
+        let of_key = running.by_key.get(key).copied().unwrap_or(0);
+        if of_key >= per_key {
+            return Err(Full::Key);
+        }
+        running.by_key.insert(key.clone(), of_key + 1);
+        running.total += 1;
+        Ok(Place { counter: Arc::clone(self), key: key.clone() })
+    }
+
+    fn leave(&self, key: &K) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.total = running.total.saturating_sub(1);
+        let left = running.by_key.get(key).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            running.by_key.remove(key);
+        } else {
+            running.by_key.insert(key.clone(), left);
+        }
+    }
+}
+
+/// One that runs; dropping it makes room.
+#[derive(Debug)]
+pub(super) struct Place<K: Clone + Eq + Hash> {
+    counter: Arc<Concurrency<K>>,
+    key: K,
+}
+
+impl<K: Clone + Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        self.counter.leave(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_waits_for_its_own_and_leaves_others_alone() {
+        let counter = Concurrency::new(10);
+        let first = counter.enter(&"ann", 2).unwrap();
+        let _second = counter.enter(&"ann", 2).unwrap();
+        assert_eq!(counter.enter(&"ann", 2).unwrap_err(), Full::Key);
+        assert!(counter.enter(&"bob", 2).is_ok());
+        drop(first);
+        assert!(counter.enter(&"ann", 2).is_ok());
+    }
+
+    #[test]
+    fn everybody_together_meets_the_common_cap() {
+        let counter = Concurrency::new(2);
+        let _one = counter.enter(&1, 5).unwrap();
+        let two = counter.enter(&2, 5).unwrap();
+        assert_eq!(counter.enter(&3, 5).unwrap_err(), Full::Everybody);
+        drop(two);
+        assert!(counter.enter(&3, 5).is_ok());
+    }
+
+    #[test]
+    fn keys_with_nothing_running_cost_nothing() {
+        let counter = Concurrency::new(2);
+        for key in 0..1_000 {
+            drop(counter.enter(&key, 1).unwrap());
+        }
+        let running = counter.running.lock().unwrap();
+        assert_eq!((running.total, running.by_key.len()), (0, 0));
+    }
+}

@@ -1,0 +1,520 @@
+//! Limits as a whole: what no window may exceed, over answers at once, restarts and a lost store.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::test_runner::TestCaseError;
+
+use super::store::memory::MemoryStore;
+use super::*;
+
+const START: i64 = 1_800_000_000_000;
+
+struct World {
+    clock: Clock,
+    store: Arc<MemoryStore>,
+    limits: Limits,
+    allowance: Arc<Allowance>,
+}
+
+impl World {
+    fn new(terms: &Terms) -> Self {
+        Self::with(terms, Settings::default())
+    }
+
+    fn with(terms: &Terms, settings: Settings) -> Self {
+        let clock = Clock::fixed(START);
+        let store = Arc::new(MemoryStore::default());
+        let limits = Limits::open(settings, &clock, store.clone()).unwrap();
+        Self { clock, store, limits, allowance: Arc::new(Allowance::new(terms).unwrap()) }
+    }
+
+    fn restart(&mut self) {
+        let store = Arc::clone(&self.store);
+        self.limits = Limits::open(Settings::default(), &self.clock, store).unwrap();
+    }
+
+    fn admit(&self) -> Result<Seat, Refused> {
+        self.limits.admit("ann", &self.allowance)
+    }
+
+    fn seat(&self) -> Seat {
+        self.admit().unwrap()
+    }
+
+    fn change_policy(&mut self, terms: &Terms) {
+        self.allowance = Arc::new(Allowance::new(terms).unwrap());
+    }
+}
+
+fn windows(unit: Unit, windows: &[(u64, u32)]) -> Terms {
+    let windows = windows.iter().map(|&(limit, seconds)| Window { limit, seconds }).collect();
+    match unit {
+        Unit::Records => Terms { records: windows, ..Terms::default() },
+        Unit::Subjects => Terms { subjects: windows, ..Terms::default() },
+        Unit::Bytes => Terms { bytes: windows, ..Terms::default() },
+    }
+}
+
+fn held_back(unit: Unit, seconds: u32) -> Take {
+    Take::HoldBack(Limit::Budget(Budget { unit, seconds }))
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+#[test]
+fn a_subject_already_seen_costs_nothing_and_a_new_one_beyond_the_limit_is_held_back() {
+    let world = World::new(&windows(Unit::Subjects, &[(2, 3_600)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(2)), Take::Release);
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 3_600));
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(None), Take::Release);
+}
+
+#[test]
+fn used_up_records_refuse_the_request_and_say_truly_when_to_come_back() {
+    let world = World::new(&windows(Unit::Records, &[(2, 60)]));
+    let seat = world.seat();
+    assert_eq!((seat.take_record(None), seat.take_record(None)), (Take::Release, Take::Release));
+    assert_eq!(seat.take_record(None), held_back(Unit::Records, 60));
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    let refused = world.admit().unwrap_err();
+    assert_eq!(refused.limit.to_string(), "records-1m");
+    assert_eq!(refused.quotas[0].remaining, 0);
+    world.clock.advance_ms(60_000);
+    assert!(world.admit().is_err());
+    let wait_ms = i64::try_from(refused.retry_after_s).unwrap() * 1_000;
+    world.clock.advance_ms(wait_ms - 60_000);
+    assert_eq!(world.seat().take_record(None), Take::Release);
+}
+
+#[test]
+fn bytes_are_taken_whole_or_not_at_all() {
+    let world = World::new(&windows(Unit::Bytes, &[(100, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_bytes(99), Take::Release);
+    assert_eq!(seat.take_bytes(2), held_back(Unit::Bytes, 60));
+    assert_eq!(seat.take_bytes(1), Take::Release);
+    assert_eq!(seat.take_bytes(u64::MAX), held_back(Unit::Bytes, 60));
+}
+
+#[test]
+fn a_record_that_one_budget_holds_back_costs_the_others_nothing() {
+    let mut terms = windows(Unit::Subjects, &[(1, 60)]);
+    terms.records = vec![Window { limit: 10, seconds: 60 }];
+    let world = World::new(&terms);
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(2)), held_back(Unit::Subjects, 60));
+    let counters = seat.counters();
+    assert_eq!((counters[0].before, counters[0].after), (0, 1));
+    assert_eq!((counters[1].before, counters[1].after), (0, 1));
+}
+
+#[test]
+fn what_is_given_back_or_dropped_unreleased_is_free_again() {
+    let world = World::new(&windows(Unit::Subjects, &[(1, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    seat.give_back();
+    assert_eq!(seat.take_record(Some(2)), Take::Release);
+    drop(seat);
+    assert_eq!(world.seat().take_record(Some(3)), Take::Release);
+    assert_eq!(world.store.rows(), 0);
+}
+
+#[test]
+fn giving_back_leaves_what_another_answer_holds_of_the_same_subject() {
+    let world = World::new(&windows(Unit::Subjects, &[(1, 60)]));
+    let (one, two) = (world.seat(), world.seat());
+    assert_eq!(one.take_record(Some(1)), Take::Release);
+    assert_eq!(two.take_record(Some(1)), Take::Release);
+    one.give_back();
+    assert_eq!(one.take_record(Some(2)), held_back(Unit::Subjects, 60));
+    wait(two.persist()).unwrap();
+    drop((one, two));
+    assert_eq!(world.seat().take_record(Some(2)), held_back(Unit::Subjects, 60));
+}
+
+#[test]
+fn an_answer_that_stalls_counts_from_its_release_and_not_from_its_taking() {
+    let world = World::new(&windows(Unit::Records, &[(1, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(None), Take::Release);
+    world.clock.advance_ms(600_000);
+    assert!(world.admit().is_err());
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.clock.advance_ms(60_000);
+    assert!(world.admit().is_err());
+}
+
+#[test]
+fn a_restart_does_not_refill() {
+    let mut terms = windows(Unit::Subjects, &[(2, 3_600)]);
+    terms.records = vec![Window { limit: 5, seconds: 3_600 }];
+    let mut world = World::new(&terms);
+    let seat = world.seat();
+    for subject in [1, 2, 1] {
+        assert_eq!(seat.take_record(Some(subject)), Take::Release);
+    }
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.restart();
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 3_600));
+    assert_eq!(
+        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (Take::Release, Take::Release)
+    );
+    assert_eq!(seat.take_record(Some(1)), held_back(Unit::Records, 3_600));
+}
+
+#[test]
+fn a_new_window_starts_with_what_the_old_one_knows() {
+    let mut world = World::new(&windows(Unit::Subjects, &[(2, 3_600)]));
+    let seat = world.seat();
+    assert_eq!(
+        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (Take::Release, Take::Release)
+    );
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.change_policy(&windows(Unit::Subjects, &[(2, 7_200)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 7_200));
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.restart();
+    assert_eq!(world.seat().take_record(Some(3)), held_back(Unit::Subjects, 7_200));
+}
+
+#[test]
+fn what_a_person_takes_under_one_policy_counts_under_their_other() {
+    let hourly = windows(Unit::Records, &[(3, 3_600)]);
+    let daily = windows(Unit::Records, &[(100, 86_400)]);
+    let mut world = World::new(&hourly);
+    drop(world.seat());
+    world.change_policy(&daily);
+    let seat = world.seat();
+    for _ in 0..3 {
+        assert_eq!(seat.take_record(None), Take::Release);
+    }
+    wait(seat.persist()).unwrap();
+    world.change_policy(&hourly);
+    assert!(world.admit().is_err());
+}
+
+#[test]
+fn a_lost_store_releases_nothing_and_forgets_nothing() {
+    let world = World::new(&windows(Unit::Records, &[(3, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(None), Take::Release);
+    world.store.lost.store(true, Ordering::SeqCst);
+    assert!(matches!(wait(seat.persist()), Err(LimitError::Store(_))));
+    drop(seat);
+    let seat = world.seat();
+    assert_eq!(seat.counters()[0].before, 1);
+    assert_eq!(seat.take_record(None), Take::Release);
+    world.store.lost.store(false, Ordering::SeqCst);
+    wait(seat.persist()).unwrap();
+    let stored: u64 = world.store.load().unwrap().amounts.iter().map(|row| row.amount).sum();
+    assert_eq!(stored, 2);
+}
+
+#[test]
+fn limits_do_not_open_on_a_lost_store() {
+    let store = Arc::new(MemoryStore::default());
+    store.lost.store(true, Ordering::SeqCst);
+    let opened = Limits::open(Settings::default(), &Clock::fixed(START), store);
+    assert!(matches!(opened, Err(LimitError::Store(_))));
+}
+
+struct Stuck;
+
+impl UsageStore for Stuck {
+    fn load(&self) -> Result<Usage, StoreError> {
+        Ok(Usage::default())
+    }
+
+    fn add(&self, _: Vec<UsageChange>) -> StoreFuture<'_> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_a_lost_store() {
+    let settings = Settings { store_deadline: Duration::from_millis(20), ..Settings::default() };
+    let limits = Limits::open(settings, &Clock::fixed(START), Arc::new(Stuck)).unwrap();
+    let allowance = Arc::new(Allowance::new(&windows(Unit::Records, &[(1, 60)])).unwrap());
+    let seat = limits.admit("ann", &allowance).unwrap();
+    assert_eq!(seat.take_record(None), Take::Release);
+    assert!(matches!(wait(seat.persist()), Err(LimitError::Slow(_))));
+    drop(seat);
+    assert!(limits.admit("ann", &allowance).is_err());
+}
+
+#[test]
+fn a_write_dropped_half_way_leaves_everything_counted() {
+    let world = World::new(&windows(Unit::Records, &[(1, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(None), Take::Release);
+    let mut persist = seat.persist();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = wait(async { persist.as_mut().poll(&mut context).is_pending() });
+    assert!(polled);
+    drop((persist, seat));
+    assert!(world.admit().is_err());
+}
+
+#[test]
+fn nothing_new_is_not_written() {
+    let world = World::new(&windows(Unit::Subjects, &[(5, 3_600)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    wait(seat.persist()).unwrap();
+    wait(seat.persist()).unwrap();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    wait(seat.persist()).unwrap();
+    assert_eq!(world.store.writes.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn answers_at_once_never_exceed_a_limit_together() {
+    let mut terms = windows(Unit::Subjects, &[(40, 3_600)]);
+    terms.records = vec![Window { limit: 60, seconds: 3_600 }];
+    let world = World::new(&terms);
+    let released = AtomicU64::new(0);
+    let subjects = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for worker in 0..100_u64 {
+            let (world, released, subjects) = (&world, &released, &subjects);
+            scope.spawn(move || {
+                let Ok(seat) = world.admit() else { return };
+                for turn in 0..5 {
+                    let subject = (worker * 7 + turn) % 90;
+                    if seat.take_record(Some(subject)) == Take::Release {
+                        if worker % 4 == 0 {
+                            seat.give_back();
+                            continue;
+                        }
+                        wait(seat.persist()).unwrap();
+                        released.fetch_add(1, Ordering::SeqCst);
+                        subjects.lock().unwrap().insert(subject);
+                    }
+                }
+            });
+        }
+    });
+    let (released, subjects) = (released.into_inner(), subjects.into_inner().unwrap());
+    assert!((41..=60).contains(&released), "{released}");
+    assert!((1..=40).contains(&subjects.len()), "{}", subjects.len());
+    let stored: u64 = world.store.load().unwrap().amounts.iter().map(|row| row.amount).sum();
+    assert_eq!(stored, released);
+}
+
+#[test]
+fn a_person_has_at_most_their_requests_at_once_and_everybody_the_common_cap() {
+    let terms = Terms { concurrent: Some(2), ..Terms::default() };
+    let world = World::with(&terms, Settings { in_flight: 3, ..Settings::default() });
+    let (one, _two) = (world.seat(), world.seat());
+    assert_eq!(world.admit().unwrap_err().limit, Limit::Concurrent);
+    let _bob = world.limits.admit("bob", &world.allowance).unwrap();
+    assert_eq!(world.limits.admit("eve", &world.allowance).unwrap_err().limit, Limit::InFlight);
+    drop(one);
+    assert!(world.admit().is_ok());
+}
+
+#[test]
+fn a_rate_refuses_and_says_when_it_allows_again() {
+    let rate = Some(Rate { per_window: 6, window_s: 60, burst: 2 });
+    let world = World::new(&Terms { rate, ..Terms::default() });
+    assert!(world.admit().is_ok() && world.admit().is_ok());
+    let refused = world.admit().unwrap_err();
+    assert_eq!((refused.limit, refused.retry_after_s), (Limit::Rate, 10));
+    let fields = RateLimitFields::of(&refused.quotas).unwrap();
+    assert_eq!(
+        (fields.policy, fields.state),
+        (r#""rate";q=6;w=60"#.parse().unwrap(), r#""rate";r=0;t=10"#.parse().unwrap())
+    );
+    assert!(world.limits.admit("bob", &world.allowance).is_ok());
+    world.clock.advance_ms(10_000);
+    assert!(world.admit().is_ok());
+}
+
+#[test]
+fn a_person_for_whom_there_is_no_room_is_refused_until_somebody_can_be_forgotten() {
+    let terms = windows(Unit::Records, &[(10, 60)]);
+    let world = World::with(&terms, Settings { persons: 1, ..Settings::default() });
+    let seat = world.seat();
+    assert_eq!(seat.take_record(None), Take::Release);
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    let bob = || world.limits.admit("bob", &world.allowance);
+    assert_eq!(bob().unwrap_err().limit, Limit::Memory);
+    world.clock.advance_ms(120_000);
+    assert!(bob().is_ok());
+}
+
+#[test]
+fn subjects_beyond_the_memory_for_them_are_held_back() {
+    let terms = windows(Unit::Subjects, &[(100, 60)]);
+    let world = World::with(&terms, Settings { subjects: 2, ..Settings::default() });
+    let seat = world.seat();
+    assert_eq!(
+        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (Take::Release, Take::Release)
+    );
+    assert_eq!(seat.take_record(Some(3)), Take::HoldBack(Limit::Memory));
+    seat.give_back();
+    assert_eq!(seat.take_record(Some(3)), Take::Release);
+}
+
+#[test]
+fn what_has_left_its_window_is_forgotten_in_memory_and_store() {
+    let mut world = World::new(&windows(Unit::Subjects, &[(10, 60)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.restart();
+    wait(world.limits.tidy()).unwrap();
+    assert_eq!((world.store.rows(), lock(&world.limits.persons).len()), (1, 1));
+    world.clock.advance_ms(120_000);
+    wait(world.limits.tidy()).unwrap();
+    assert_eq!((world.store.rows(), lock(&world.limits.persons).len()), (0, 0));
+}
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(i64),
+    Take { seat: usize, subject: u64 },
+    Persist(usize),
+    GiveBack(usize),
+    Reopen(usize),
+    Restart,
+    Tidy,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => prop_oneof![1..200_i64, 1_000..30_000_i64].prop_map(Step::Wait),
+        10 => (0..3_usize, 0..12_u64).prop_map(|(seat, subject)| Step::Take { seat, subject }),
+        5 => (0..3_usize).prop_map(Step::Persist),
+        1 => (0..3_usize).prop_map(Step::GiveBack),
+        1 => (0..3_usize).prop_map(Step::Reopen),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Tidy),
+    ]
+}
+
+/// A naive account of the same history: every release with its moment.
+#[derive(Default)]
+struct Oracle {
+    released: Vec<(i64, u64)>,
+    taken: [Vec<u64>; 3],
+}
+
+impl Oracle {
+    fn within(&self, since: i64) -> impl Iterator<Item = u64> {
+        self.released.iter().filter(move |(at, _)| *at > since).map(|(_, subject)| *subject)
+    }
+
+    fn check(&self, limits: &[(Unit, u64, u32)], now: i64) -> Result<(), TestCaseError> {
+        for &(unit, limit, seconds) in limits {
+            let within = self.within(now - i64::from(seconds) * 1_000);
+            let count = match unit {
+                Unit::Subjects => within.collect::<HashSet<_>>().len(),
+                Unit::Records | Unit::Bytes => within.count(),
+            };
+            prop_assert!(count as u64 <= limit, "{count} {unit:?} in {seconds} s");
+        }
+        Ok(())
+    }
+
+    /// Whether every limit has room even if each bucket counted one width longer.
+    fn has_room(&self, subject: u64, limits: &[(Unit, u64, u32)], now: i64) -> bool {
+        limits.iter().all(|&(unit, limit, seconds)| {
+            let longer = i64::from(seconds) * 1_000 * 62 / 60;
+            let counted = self.within(now - longer).chain(self.taken.iter().flatten().copied());
+            match unit {
+                Unit::Subjects => {
+                    let mut known: HashSet<u64> = counted.collect();
+                    known.insert(subject);
+                    known.len() as u64 <= limit
+                }
+                Unit::Records | Unit::Bytes => counted.count() as u64 + 1 <= limit,
+            }
+        })
+    }
+}
+
+fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let limits = [(Unit::Subjects, 4, 10), (Unit::Subjects, 7, 60), (Unit::Records, 15, 30)];
+    let mut terms = windows(Unit::Subjects, &[(4, 10), (7, 60)]);
+    terms.records = vec![Window { limit: 15, seconds: 30 }];
+    let mut world = World::new(&terms);
+    let mut oracle = Oracle::default();
+    let mut seats = [world.admit().ok(), world.admit().ok(), world.admit().ok()];
+    for step in steps {
+        let now = world.clock.unix_ms();
+        match step {
+            Step::Wait(ms) => world.clock.advance_ms(ms),
+            Step::Take { seat, subject } => {
+                let Some(open) = &seats[seat] else { continue };
+                let room = oracle.has_room(subject, &limits, now);
+                if open.take_record(Some(subject)) == Take::Release {
+                    oracle.taken[seat].push(subject);
+                } else {
+                    prop_assert!(!room, "held back although there is room");
+                }
+            }
+            Step::Persist(seat) => {
+                let Some(open) = &seats[seat] else { continue };
+                prop_assert!(wait(open.persist()).is_ok());
+                oracle.released.extend(oracle.taken[seat].drain(..).map(|subject| (now, subject)));
+                oracle.check(&limits, now)?;
+            }
+            Step::GiveBack(seat) => {
+                if let Some(open) = &seats[seat] {
+                    open.give_back();
+                }
+                oracle.taken[seat].clear();
+            }
+            Step::Reopen(seat) => {
+                seats[seat] = None;
+                oracle.taken[seat].clear();
+                seats[seat] = world.admit().ok();
+            }
+            Step::Restart => {
+                drop(std::mem::take(&mut seats));
+                oracle.taken = Default::default();
+                world.restart();
+                seats = std::array::from_fn(|_| world.admit().ok());
+            }
+            Step::Tidy => prop_assert_eq!(wait(world.limits.tidy()).is_ok(), true),
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn no_span_of_a_windows_length_ever_exceeds_its_limit(
+        steps in prop::collection::vec(step(), 1..150)
+    ) {
+        replay(steps)?;
+    }
+}
