@@ -146,6 +146,12 @@ impl Fault {
     }
 }
 
+impl Fault {
+    pub(super) fn with_help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
+    }
+}
+
 /// Nothing in a file may steer the reader's terminal.
 fn printable(c: char) -> char {
     if c == '\t' { ' ' } else if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
