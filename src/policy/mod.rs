@@ -2,12 +2,42 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod decide;
+mod denial;
+mod explain;
+mod expression;
+mod fault;
+mod judge;
 pub mod kind;
+mod limits;
+mod model;
+mod outcome;
 pub mod plan;
+mod planner;
+mod program;
+mod read;
 pub mod search;
+mod source;
+mod suggest;
+mod tree;
 pub mod value;
+mod warnings;
 
+pub use decide::Permit;
+pub use denial::{Denial, DenialKind, Reason};
+pub use explain::{Explanation, FieldReport, RuleReport, Stage};
+pub use expression::EvaluationError;
+pub use fault::{Code, Fault, Faults};
+pub use judge::{Factor, Principal, Query, StepUp};
 pub use kind::Kind;
+pub use limits::{Limits, Rate, Window};
+pub use model::{Action, Route};
+pub use outcome::TooManyConditions;
 pub use plan::Plan;
+pub use program::{Program, RouteMatch, compile};
 pub use search::{Parameter, SearchPlan};
+pub use source::Source;
 pub use value::Value;
+
+#[cfg(test)]
+mod tests;

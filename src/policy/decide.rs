@@ -1,0 +1,442 @@
+//! The decision: a query becomes a permit or a denial. Permits are made here and nowhere else.
+//!
+//! Deny wins, default deny, an error denies. The order of rules and files means nothing.
+
+use std::sync::Arc;
+
+use super::denial::{Denial, DenialKind, Reason};
+use super::expression::{EvaluationError, Facts, Record};
+use super::judge::{Judgement, Met, Obstacle, Principal, Query, Standing, StepUp, judge, met};
+use super::limits::Limits;
+use super::model::{Action, Effect, Route};
+use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTests};
+use super::plan::{Plan, RecordId};
+use super::program::Program;
+use super::search::SearchPlan;
+use super::value::Value;
+
+/// Leave to do one thing, once. It cannot be copied, and only [`Program::decide`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    route: Arc<Route>,
+    outcome: Arc<Outcome>,
+    plan: Arc<Plan>,
+    state: State,
+    reads: Option<Arc<Route>>,
+    limits: Arc<Limits>,
+    purpose: Option<String>,
+    version: Arc<str>,
+    asked: Arc<Asked>,
+}
+
+/// How far the row conditions of a change are known.
+#[derive(Debug)]
+enum State {
+    /// The record must be read and its case given to [`Permit::settle`] first.
+    Open,
+    /// The case of the record, 0 where there are no row conditions.
+    Settled(usize),
+    /// This permit reads the record for another.
+    PreRead,
+}
+
+/// What row conditions may look at, kept for as long as records come.
+#[derive(Debug)]
+struct Asked {
+    principal: Arc<Principal>,
+    roles: Vec<String>,
+    zone: String,
+    params: Vec<(String, String)>,
+    method: String,
+    host: String,
+    now_unix_s: i64,
+}
+
+impl Asked {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            zone: &self.zone,
+            account: &self.principal.account,
+            assurance: self.principal.assurance,
+            address: self.principal.address,
+            roles: &self.roles,
+            attributes: &self.principal.attributes,
+            parameters: &self.params,
+            method: &self.method,
+            host: &self.host,
+            now_unix_s: self.now_unix_s,
+        }
+    }
+}
+
+impl Program {
+    /// Decides whether, and with what, a request goes through.
+    ///
+    /// # Errors
+    /// [`Denial`], with every reason.
+    pub fn decide(&self, query: &Query<'_>) -> Result<Permit, Denial> {
+        self.check_published(query)?;
+        self.check_purpose(query)?;
+        let judgement = judge(self, query);
+        self.check_denied(query, &judgement)?;
+        self.check_route(query)?;
+        self.check_granted(query, &judgement)?;
+        let limits = self.limits(&judgement.held);
+        let key = Key {
+            route: query.route.index,
+            applied: judgement.applied(),
+            grades: self.grades(query),
+            page_limit: limits.page,
+        };
+        let outcome = self.outcome(key).map_err(|error| {
+            Denial::new(DenialKind::Forbidden, vec![Reason::TooManyConditions(error)])
+        })?;
+        Ok(self.permit(query, judgement, outcome, limits))
+    }
+
+    fn permit(
+        &self,
+        query: &Query<'_>,
+        judgement: Judgement,
+        outcome: Arc<Outcome>,
+        limits: Limits,
+    ) -> Permit {
+        let state = if outcome.pre_read.is_some() { State::Open } else { State::Settled(0) };
+        Permit {
+            route: Arc::clone(query.route),
+            plan: Arc::clone(&outcome.plan),
+            state,
+            reads: query.route.reads.and_then(|at| self.routes.get(at)).map(Arc::clone),
+            limits: Arc::new(limits),
+            purpose: query.purpose.map(str::to_owned),
+            version: self.shared_version(),
+            asked: Arc::new(Asked {
+                principal: Arc::clone(query.principal),
+                roles: judgement.held_names,
+                zone: query.zone.to_owned(),
+                params: query.params.to_vec(),
+                method: query.method.to_owned(),
+                host: query.host.to_owned(),
+                now_unix_s: query.now_unix_s,
+            }),
+            outcome,
+        }
+    }
+
+    /// A route of another program, or of another zone, is as good as none.
+    fn check_published(&self, query: &Query<'_>) -> Result<(), Denial> {
+        let ours = self.routes.get(query.route.index).is_some_and(|r| Arc::ptr_eq(r, query.route));
+        let zones = &query.route.zones;
+        let here = zones.is_empty() || zones.iter().any(|zone| zone.as_ref() == query.zone);
+        if ours && here {
+            return Ok(());
+        }
+        Err(Denial::new(DenialKind::NotPublished, vec![Reason::NotPublished]))
+    }
+
+    fn check_purpose(&self, query: &Query<'_>) -> Result<(), Denial> {
+        let Some(purpose) = query.purpose else { return Ok(()) };
+        if self.model.purposes.iter().any(|known| known.as_ref() == purpose) {
+            return Ok(());
+        }
+        let accepted: Vec<String> = self.purposes().map(str::to_owned).collect();
+        let reason = Reason::UnknownPurpose { accepted: accepted.clone() };
+        Err(Denial::new(DenialKind::Purpose { accepted }, vec![reason]))
+    }
+
+    /// Deny rules that take away the action: those without fields and without a row condition, about
+    /// the whole route or about an entity that the route is for.
+    fn check_denied(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
+        let mut reasons = Vec::new();
+        for (index, standing) in &judgement.rules {
+            let (Some(rule), Standing::Applies(error)) = (self.model.rules.get(*index), standing) else {
+                continue;
+            };
+            let whole = rule.effect == Effect::Deny && !rule.names_fields() && rule.row.is_none();
+            if whole && rule.of.is_none_or(|entity| query.route.main.contains(&entity)) {
+                let rule = rule.name.to_string();
+                reasons.push(Reason::Denied { rule, error: error.clone() });
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(Denial::new(DenialKind::Forbidden, reasons)) }
+    }
+
+    fn check_route(&self, query: &Query<'_>) -> Result<(), Denial> {
+        match met(&query.route.require, query) {
+            Met::Yes => Ok(()),
+            Met::NotHere => Err(Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone])),
+            Met::AfterStepUp(step_up) => {
+                let reason = Reason::RouteStepUp(step_up.clone());
+                Err(Denial::new(DenialKind::StepUp(step_up), vec![reason]))
+            }
+        }
+    }
+
+    /// Whether some allow rule that applies opens the route; else, what would.
+    fn check_granted(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
+        let mut reasons = Vec::new();
+        let mut purposes: Vec<String> = Vec::new();
+        let mut step_ups: Vec<StepUp> = Vec::new();
+        for (index, standing) in &judgement.rules {
+            let Some(rule) = self.model.rules.get(*index) else { continue };
+            if rule.effect == Effect::Deny || !opens(rule.of, query.route) {
+                continue;
+            }
+            let obstacles = match standing {
+                Standing::Applies(_) => return Ok(()),
+                Standing::OtherRole => continue,
+                Standing::Not(obstacles) => obstacles,
+            };
+            let wants_purpose = obstacles.contains(&Obstacle::Purpose);
+            let mut step_up = None;
+            let mut hopeless = false;
+            for obstacle in obstacles {
+                match obstacle {
+                    Obstacle::Purpose => {}
+                    Obstacle::StepUp(needed) => step_up = Some(needed.clone()),
+                    Obstacle::Zone | Obstacle::ConditionFalse | Obstacle::ConditionFailed(_) => {
+                        hopeless = true;
+                    }
+                }
+                reasons.push(Reason::of(rule, obstacle));
+            }
+            match (hopeless, wants_purpose, step_up) {
+                (false, true, _) => purposes.extend(rule.purposes.iter().map(|p| p.to_string())),
+                (false, false, Some(step_up)) => step_ups.push(step_up),
+                (true, ..) | (false, false, None) => {}
+            }
+        }
+        Err(refusal(query, reasons, purposes, step_ups))
+    }
+
+    /// Of all limits about any role held or included, the strictest in each dimension.
+    fn limits(&self, held: &[usize]) -> Limits {
+        let mut limits = Limits::default();
+        for rule in self.model.limits.iter().filter(|rule| rule.to.includes(held)) {
+            limits.tighten(&rule.limits);
+        }
+        limits
+    }
+
+    fn grades(&self, query: &Query<'_>) -> [GradeStanding; 4] {
+        self.model.grades.each_ref().map(|grade| match grade.as_ref().map(|g| met(g, query)) {
+            Some(Met::Yes) => GradeStanding::Met,
+            Some(Met::AfterStepUp(step_up)) => GradeStanding::AfterStepUp {
+                assurance: step_up.assurance,
+                max_age_s: step_up.max_age_s,
+            },
+            Some(Met::NotHere) | None => GradeStanding::NotHere,
+        })
+    }
+}
+
+fn opens(of: Option<usize>, route: &Route) -> bool {
+    of.is_none_or(|entity| route.main.contains(&entity))
+}
+
+fn refusal(
+    query: &Query<'_>,
+    mut reasons: Vec<Reason>,
+    mut purposes: Vec<String>,
+    step_ups: Vec<StepUp>,
+) -> Denial {
+    if reasons.is_empty() {
+        let route = query.route.name().to_owned();
+        reasons.push(Reason::NoRule { action: query.route.action, route });
+    }
+    purposes.sort();
+    purposes.dedup();
+    let kind = if !purposes.is_empty() {
+        DenialKind::Purpose { accepted: purposes }
+    } else if let Some(least) = step_ups.into_iter().min() {
+        DenialKind::StepUp(least)
+    } else {
+        DenialKind::Forbidden
+    };
+    Denial::new(kind, reasons)
+}
+
+impl Permit {
+    /// The route.
+    #[must_use]
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// What is done.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.route.action
+    }
+
+    /// The name of the upstream that may be called.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        self.route.upstream()
+    }
+
+    /// The names of the rules that apply, in the order of the files.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.outcome.rules.iter().map(AsRef::as_ref)
+    }
+
+    /// What to do with the answer.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What the request's body may carry: clear is writable, everything else is refused. `None`
+    /// where there may be no body, and as long as [`Permit::pre_read`] asks for the record.
+    #[must_use]
+    pub fn write_plan(&self) -> Option<&Arc<Plan>> {
+        let State::Settled(case) = self.state else { return None };
+        self.route.accepts.as_ref()?;
+        self.outcome.write.get(case)?.as_ref()
+    }
+
+    /// Which query parameters may be used.
+    #[must_use]
+    pub fn search(&self) -> &SearchPlan {
+        &self.outcome.search
+    }
+
+    /// How much may leave: the strictest of all limits that apply.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What would show the fields that a rule shows in clear but whose grade asks more of the caller.
+    #[must_use]
+    pub fn step_up(&self) -> Option<&StepUp> {
+        self.outcome.step_up.as_ref()
+    }
+
+    /// The purpose declared.
+    #[must_use]
+    pub fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
+    /// The version of the policy that decided.
+    #[must_use]
+    pub fn policy_version(&self) -> &str {
+        &self.version
+    }
+
+    /// The highest grade of what may be released, masked or not; 0 if nothing graded is.
+    #[must_use]
+    pub fn highest_grade(&self) -> u8 {
+        match self.state {
+            State::PreRead => 0,
+            State::Open | State::Settled(_) => self.outcome.highest_grade,
+        }
+    }
+
+    /// Whether records of the answer are filtered one by one.
+    #[must_use]
+    pub fn row_conditions(&self) -> bool {
+        self.rows().iter().any(|rows| !rows.tests.is_empty())
+    }
+
+    /// The case of a record: each condition's outcome as a bit of an index into [`super::plan::RecordPlan::cases`].
+    ///
+    /// `captures` are the values of the record's slots. A condition that cannot be evaluated counts
+    /// as false where it allows and as true where it denies. For a record that the plan does not
+    /// know, the index is out of range, which withholds it.
+    #[must_use]
+    pub fn case(&self, record: RecordId, captures: &[Option<Value>]) -> usize {
+        let Some(rows) = self.rows().get(usize::from(record.0)) else { return usize::MAX };
+        let holds = self.row_outcomes(rows, captures);
+        let bits = holds.zip(&rows.tests).enumerate().map(|(bit, (holds, (_, effect)))| {
+            usize::from(holds.unwrap_or(*effect == Effect::Deny)) << bit
+        });
+        bits.sum()
+    }
+
+    /// The row conditions that could not be evaluated on a record, as written, and why.
+    #[must_use]
+    pub fn row_errors(
+        &self,
+        record: RecordId,
+        captures: &[Option<Value>],
+    ) -> Vec<(String, EvaluationError)> {
+        let Some(rows) = self.rows().get(usize::from(record.0)) else { return Vec::new() };
+        let outcomes = self.row_outcomes(rows, captures).zip(&rows.tests);
+        outcomes.filter_map(|(o, (test, _))| Some((test.text.to_string(), o.err()?))).collect()
+    }
+
+    fn row_outcomes<'a>(
+        &'a self,
+        rows: &'a RowTests,
+        captures: &'a [Option<Value>],
+    ) -> impl Iterator<Item = Result<bool, EvaluationError>> + 'a {
+        let record = Record { slots: &rows.slots, captures };
+        let facts = self.asked.facts();
+        rows.tests.iter().map(move |(test, _)| test.holds(&facts, Some(record)))
+    }
+
+    /// Each entity of the route under the rules that apply, for explanations.
+    pub(super) fn entities(&self) -> &[(usize, EntityOutcome)] {
+        &self.outcome.entities
+    }
+
+    fn rows(&self) -> &[RowTests] {
+        match (&self.state, &self.outcome.pre_read) {
+            (State::PreRead, Some((_, rows))) => rows,
+            (State::PreRead, None) => &[],
+            (State::Open | State::Settled(_), _) => &self.outcome.plan_rows,
+        }
+    }
+
+    /// The view route over which the record is read before it is changed, if it must be.
+    #[must_use]
+    pub fn reads(&self) -> Option<&Arc<Route>> {
+        self.reads.as_ref().filter(|_| matches!(self.state, State::Open))
+    }
+
+    /// A permit to read the record before it is changed. Its plan captures what the row conditions
+    /// look at and releases nothing: a record that may be acted on passes as an empty object.
+    ///
+    /// `None` where there is nothing to test. The case of the record goes to [`Permit::settle`].
+    #[must_use]
+    pub fn pre_read(&self) -> Option<Self> {
+        let (plan, _) = self.outcome.pre_read.as_ref()?;
+        let route = self.reads()?;
+        Some(Self {
+            route: Arc::clone(route),
+            plan: Arc::clone(plan),
+            outcome: Arc::clone(&self.outcome),
+            state: State::PreRead,
+            reads: None,
+            limits: Arc::clone(&self.limits),
+            purpose: self.purpose.clone(),
+            version: Arc::clone(&self.version),
+            asked: Arc::clone(&self.asked),
+        })
+    }
+
+    /// Whether the upstream may be called with this permit: the row conditions of a change are known.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.state, State::Open)
+    }
+
+    /// The permit once the case of the record is known, as [`Permit::case`] of the pre-read permit gave it.
+    ///
+    /// # Errors
+    /// [`DenialKind::Withheld`] if the caller may not act on this record.
+    pub fn settle(self, case: usize) -> Result<Self, Denial> {
+        match self.state {
+            State::Settled(_) | State::PreRead => Ok(self),
+            State::Open if self.outcome.write.get(case).is_some_and(Option::is_some) => {
+                Ok(Self { state: State::Settled(case), ..self })
+            }
+            State::Open => {
+                let reason = Reason::RecordWithheld { action: self.route.action };
+                Err(Denial::new(DenialKind::Withheld, vec![reason]))
+            }
+        }
+    }
+}

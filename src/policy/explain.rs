@@ -1,0 +1,267 @@
+//! One caller, one request: every stage, every rule with hit or miss and why, every field's verdict,
+//! and what would change it. It asks the program that decides, so that it cannot disagree with it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::decide::Permit;
+use super::denial::{Denial, DenialKind, Reason, proof};
+use super::judge::{Judgement, Query, Standing, judge};
+use super::model::{Effect, Grade};
+use super::outcome::{EntityOutcome, Treatment};
+use super::program::Program;
+
+/// Everything that can be said about one decision.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The request in words.
+    pub request: String,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+    /// Every rule that is about the route.
+    pub rules: Vec<RuleReport>,
+    /// Every field of every entity of the route; none where the request is denied.
+    pub fields: Vec<FieldReport>,
+    /// What would change it: a step-up, a purpose.
+    pub changes: Vec<String>,
+    /// The decision.
+    pub decision: Result<Permit, Denial>,
+}
+
+/// One stage of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name.
+    pub name: &'static str,
+    /// What it found.
+    pub finding: String,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleReport {
+    /// Its name.
+    pub name: String,
+    /// Whether it gives; else it takes.
+    pub allows: bool,
+    /// Whether it applies.
+    pub applies: bool,
+    /// Why, or on what further condition.
+    pub why: Vec<String>,
+}
+
+/// One field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldReport {
+    /// Its full name, such as `customer.phone`.
+    pub name: String,
+    /// Its grade: `1` to `4` or `sealed`.
+    pub grade: String,
+    /// `clear`, `masked`, `pseudonym` or `absent`, on a record for which the row conditions hold.
+    pub verdict: &'static str,
+    /// Whether the request's body may carry it.
+    pub writable: bool,
+    /// Why not more.
+    pub note: Option<String>,
+}
+
+impl Program {
+    /// Explains what [`Program::decide`] says to the same query.
+    #[must_use]
+    pub fn explain(&self, query: &Query<'_>) -> Explanation {
+        let judgement = judge(self, query);
+        let decision = self.decide(query);
+        Explanation {
+            request: format!(
+                "{} `{}` ({} {}{})",
+                query.route.action,
+                query.route.name(),
+                query.method,
+                query.host,
+                query.route.template().as_str()
+            ),
+            stages: stages(self, query, &judgement, &decision),
+            rules: self.rule_reports(query, &judgement),
+            fields: decision.as_ref().map_or(Vec::new(), |permit| self.field_reports(permit)),
+            changes: self.changes(query, &decision),
+            decision,
+        }
+    }
+
+    fn rule_reports(&self, query: &Query<'_>, judgement: &Judgement) -> Vec<RuleReport> {
+        let report = |(index, standing): &(usize, Standing)| {
+            let rule = self.model.rules.get(*index)?;
+            let mut why = match standing {
+                Standing::OtherRole => vec!["the caller has none of its roles".to_owned()],
+                Standing::Not(obstacles) => {
+                    obstacles.iter().map(|obstacle| Reason::of(rule, obstacle).to_string()).collect()
+                }
+                Standing::Applies(Some(error)) => {
+                    vec![format!("its condition cannot be evaluated, which denies: {error}")]
+                }
+                Standing::Applies(None) => Vec::new(),
+            };
+            let applies = matches!(standing, Standing::Applies(_));
+            if let Some(row) = rule.row.as_ref().filter(|_| applies) {
+                why.push(format!("on records where {}", row.text));
+            }
+            if applies && rule.of.is_some_and(|of| !query.route.main.contains(&of)) {
+                why.push("for records inside others".to_owned());
+            }
+            let allows = rule.effect == Effect::Allow;
+            Some(RuleReport { name: rule.name.to_string(), allows, applies, why })
+        };
+        judgement.rules.iter().filter_map(report).collect()
+    }
+
+    fn field_reports(&self, permit: &Permit) -> Vec<FieldReport> {
+        let mut reports = Vec::new();
+        for (index, outcome) in permit.entities() {
+            let Some(entity) = self.model.entities.get(*index) else { continue };
+            for (at, field) in entity.fields.iter().enumerate() {
+                let index = u16::try_from(at).unwrap_or(u16::MAX);
+                let treatment = treatment(outcome, at);
+                let grade = match field.grade {
+                    Grade::Open(grade) => grade.to_string(),
+                    Grade::Sealed => "sealed".to_owned(),
+                };
+                let note = match field.grade {
+                    Grade::Sealed => Some("it never leaves".to_owned()),
+                    Grade::Open(grade) if outcome.held_back.contains(&index) => {
+                        Some(format!("a rule shows it in clear, but grade {grade} asks more"))
+                    }
+                    Grade::Open(_) => None,
+                };
+                let written = outcome.write.get(outcome.best_case()).cloned().flatten();
+                let writable = permit.route().takes_a_body()
+                    && written.and_then(|w| w.get(at).copied()).unwrap_or(false);
+                let name = format!("{}.{}", entity.name, field.path);
+                reports.push(FieldReport { name, grade, verdict: word(treatment), writable, note });
+            }
+        }
+        reports
+    }
+
+    fn changes(&self, query: &Query<'_>, decision: &Result<Permit, Denial>) -> Vec<String> {
+        let mut changes = Vec::new();
+        match decision {
+            Ok(permit) => {
+                if let Some(step_up) = permit.step_up() {
+                    let fields = step_up.fields.join(", ");
+                    changes.push(format!("with {}: {fields} in clear", proof(step_up)));
+                }
+            }
+            Err(Denial { kind: DenialKind::StepUp(step_up), .. }) => {
+                changes.push(format!("with {}: it would be looked at again", proof(step_up)));
+            }
+            Err(_) => {}
+        }
+        for purpose in self.purposes().filter(|purpose| Some(*purpose) != query.purpose) {
+            let other = self.decide(&Query { purpose: Some(purpose), ..*query });
+            let change = match (decision, other) {
+                (Err(_), Ok(_)) => "allowed",
+                (Err(_), Err(Denial { kind: DenialKind::StepUp(_), .. })) => "allowed after a step-up",
+                (Ok(_), Err(_)) => "denied",
+                (Ok(now), Ok(then)) if !Arc::ptr_eq(now.plan(), then.plan()) => "other rules apply",
+                (Ok(_), Ok(_)) | (Err(_), Err(_)) => continue,
+            };
+            changes.push(format!("with the purpose `{purpose}`: {change}"));
+        }
+        changes
+    }
+}
+
+fn treatment(outcome: &EntityOutcome, field: usize) -> Treatment {
+    let best = outcome.read.get(outcome.best_case()).and_then(Option::as_ref);
+    best.and_then(|treatments| treatments.get(field).copied()).unwrap_or(Treatment::Absent)
+}
+
+fn word(treatment: Treatment) -> &'static str {
+    match treatment {
+        Treatment::Absent => "absent",
+        Treatment::Pseudonym => "pseudonym",
+        Treatment::Masked => "masked",
+        Treatment::Clear => "clear",
+    }
+}
+
+fn stages(
+    program: &Program,
+    query: &Query<'_>,
+    judgement: &Judgement,
+    decision: &Result<Permit, Denial>,
+) -> Vec<Stage> {
+    let roles = if judgement.held_names.is_empty() {
+        "no role that the policy knows".to_owned()
+    } else {
+        judgement.held_names.join(", ")
+    };
+    let decided = match decision {
+        Ok(permit) if permit.is_settled() => "allowed".to_owned(),
+        Ok(_) => "allowed, if the record meets the row conditions".to_owned(),
+        Err(denial) => {
+            let reasons: Vec<String> = denial.reasons.iter().map(ToString::to_string).collect();
+            format!("denied: {}", reasons.join("; "))
+        }
+    };
+    let mut stages = vec![
+        Stage { name: "route", finding: format!("{} in the zone `{}`", query.route.name(), query.zone) },
+        Stage {
+            name: "caller",
+            finding: format!("{} ({roles}), assurance {}", query.principal.account, query.principal.assurance),
+        },
+        Stage { name: "purpose", finding: query.purpose.unwrap_or("none declared").to_owned() },
+        Stage { name: "decision", finding: decided },
+    ];
+    if let Ok(permit) = decision {
+        stages.push(Stage { name: "limits", finding: limits(permit) });
+    }
+    stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
+    stages
+}
+
+fn limits(permit: &Permit) -> String {
+    let limits = permit.limits();
+    let mut parts = Vec::new();
+    parts.extend(limits.rate.map(|r| format!("{} requests in {} s, burst {}", r.count, r.per_s, r.burst)));
+    parts.extend(limits.concurrent.map(|n| format!("{n} at once")));
+    parts.extend(limits.page.map(|n| format!("pages of {n}")));
+    parts.extend(limits.records.iter().map(|w| format!("{} records in {} s", w.count, w.per_s)));
+    parts.extend(limits.subjects.iter().map(|w| format!("{} people in {} s", w.count, w.per_s)));
+    parts.extend(limits.kibibytes.iter().map(|w| format!("{} KiB in {} s", w.count, w.per_s)));
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.request)?;
+        for stage in &self.stages {
+            writeln!(f, "  {:<10}{}", stage.name, stage.finding)?;
+        }
+        writeln!(f, "rules")?;
+        for rule in &self.rules {
+            let mark = if rule.applies { "hit " } else { "miss" };
+            let effect = if rule.allows { "allow" } else { "deny " };
+            writeln!(f, "  {mark} {effect} {}", rule.name)?;
+            for why in &rule.why {
+                writeln!(f, "             {why}")?;
+            }
+        }
+        if !self.fields.is_empty() {
+            writeln!(f, "fields")?;
+        }
+        let width = self.fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
+        for field in &self.fields {
+            write!(f, "  {:<width$}  grade {:<6}  {:<9}", field.name, field.grade, field.verdict)?;
+            write!(f, "{}", if field.writable { "  writable" } else { "" })?;
+            writeln!(f, "{}", field.note.as_ref().map_or(String::new(), |note| format!("  ({note})")))?;
+        }
+        if !self.changes.is_empty() {
+            writeln!(f, "what would change it")?;
+        }
+        for change in &self.changes {
+            writeln!(f, "  {change}")?;
+        }
+        Ok(())
+    }
+}

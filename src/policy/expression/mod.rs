@@ -1,0 +1,94 @@
+//! The language of `when` and `where`: small, typed, total. No loops, no I/O, no state.
+//!
+//! Every operand is evaluated: `false && missing` is an error and not `false`, `true || missing` is
+//! an error and not `true`. An error makes an allow rule not apply and a deny rule apply, so no
+//! operator can hide one in a way that widens what a caller gets.
+
+mod evaluate;
+mod hours;
+mod lexer;
+mod parser;
+
+use ipnet::IpNet;
+use jiff::tz::TimeZone;
+
+pub use evaluate::EvaluationError;
+pub(super) use evaluate::{Facts, Record};
+use hours::Week;
+pub(super) use parser::{Scope, parse};
+
+use super::value::Value;
+
+/// A condition as it was written and as it is evaluated.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    /// The text of the file.
+    pub(super) text: Box<str>,
+    /// What it says.
+    pub(super) expression: Expression,
+    /// The fields of the record that it reads, by index in their entity.
+    pub(super) fields: Vec<u16>,
+}
+
+/// One node of a condition.
+#[derive(Clone, Debug)]
+pub(super) enum Expression {
+    /// A value written in the file.
+    Literal(Value),
+    /// `caller.branch`: any attribute that identity brought.
+    Attribute(Box<str>),
+    /// `caller.zone`.
+    Zone,
+    /// `caller.account`.
+    Account,
+    /// `caller.assurance`.
+    Assurance,
+    /// `caller.address`.
+    Address,
+    /// `caller.roles`: those held, and those that they include.
+    Roles,
+    /// `record.branch`, by index of the field.
+    Record(u16),
+    /// `request.id`: a parameter of the path.
+    Parameter(Box<str>),
+    /// `request.method`.
+    Method,
+    /// `request.host`.
+    Host,
+    /// `time.hour("Asia/Shanghai")`: 0 to 23.
+    Hour(TimeZone),
+    /// `time.within('Mon-Fri 08:00-20:00', 'Asia/Shanghai')`.
+    Within(Week, TimeZone),
+    /// `age(record.birth_date)`: whole years on today's date.
+    Age(Box<Expression>, TimeZone),
+    /// `in_cidr(caller.address, "10.0.0.0/8")`.
+    InCidr(Box<Expression>, IpNet),
+    /// `a == b` and the like.
+    Compare(Comparison, Box<Expression>, Box<Expression>),
+    /// `a in list`.
+    In(Box<Expression>, Box<Expression>),
+    /// `a in 8..20`: from the first, up to but not including the second.
+    InRange(Box<Expression>, i64, i64),
+    /// `[a, b]`.
+    List(Vec<Expression>),
+    /// `a && b`.
+    And(Box<Expression>, Box<Expression>),
+    /// `a || b`.
+    Or(Box<Expression>, Box<Expression>),
+    /// `!a`.
+    Not(Box<Expression>),
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[cfg(test)]
+mod tests;

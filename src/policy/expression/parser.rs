@@ -1,0 +1,477 @@
+//! Words to a checked condition: names against the catalogue, types against each other.
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::super::fault::Code;
+use super::super::suggest;
+use super::super::value::Value;
+use super::hours::Week;
+use super::lexer::{Lexeme, Token, words};
+use super::{Comparison, Condition, Expression};
+
+const TEXT_LIMIT_BYTES: usize = 2048;
+const DEPTH_LIMIT: usize = 32;
+const LIST_LIMIT: usize = 256;
+
+/// What a condition may name.
+pub(in crate::policy) struct Scope<'a> {
+    /// Finds a field of the record; `Err` says why not. `None` where there is no record.
+    pub(in crate::policy) record: Option<&'a dyn Fn(&str) -> Result<u16, (Code, String, String)>>,
+    /// The parameters of published paths.
+    pub(in crate::policy) parameters: &'a [&'a str],
+}
+
+/// What is wrong in a condition, and where, in bytes of its text.
+#[derive(Debug)]
+pub(in crate::policy) struct ExpressionFault {
+    pub(in crate::policy) start: usize,
+    pub(in crate::policy) length: usize,
+    pub(in crate::policy) code: Code,
+    pub(in crate::policy) message: String,
+    pub(in crate::policy) help: Option<String>,
+}
+
+impl ExpressionFault {
+    pub(super) fn syntax(start: usize, length: usize, message: String) -> Self {
+        Self { start, length, code: Code::ConditionSyntax, message, help: None }
+    }
+}
+
+/// What is known of a value before any is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Any,
+    Null,
+    Bool,
+    Number,
+    Text,
+    List,
+}
+
+impl Type {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "a value",
+            Self::Null => "null",
+            Self::Bool => "true or false",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+        }
+    }
+}
+
+type Parsed = Result<(Expression, Type), ExpressionFault>;
+
+/// Reads and checks a condition.
+pub(in crate::policy) fn parse(text: &str, scope: &Scope<'_>) -> Result<Condition, ExpressionFault> {
+    if text.len() > TEXT_LIMIT_BYTES {
+        let message = format!("a condition must be at most {TEXT_LIMIT_BYTES} bytes");
+        return Err(ExpressionFault::syntax(0, 1, message));
+    }
+    let lexemes = words(text)?;
+    let mut parser = Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
+    let start = parser.here();
+    let (expression, found) = parser.either()?;
+    if parser.next < parser.lexemes.len() {
+        return Err(parser.unexpected("the end, `&&` or `||`"));
+    }
+    parser.want(Type::Bool, found, start)?;
+    Ok(Condition { text: text.trim().into(), expression, fields: parser.fields })
+}
+
+struct Parser<'a> {
+    lexemes: Vec<Lexeme>,
+    next: usize,
+    depth: usize,
+    scope: &'a Scope<'a>,
+    fields: Vec<u16>,
+    end: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.lexemes.get(self.next).map(|lexeme| &lexeme.token)
+    }
+
+    fn here(&self) -> usize {
+        self.lexemes.get(self.next).map_or(self.end, |lexeme| lexeme.start)
+    }
+
+    fn before(&self) -> usize {
+        let last = self.next.checked_sub(1).and_then(|last| self.lexemes.get(last));
+        last.map_or(0, |lexeme| lexeme.end)
+    }
+
+    fn take(&mut self) -> Option<Token> {
+        let token = self.peek().cloned();
+        self.next += usize::from(token.is_some());
+        token
+    }
+
+    fn eat(&mut self, mark: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Mark(m)) if *m == mark);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, mark: &str) -> Result<(), ExpressionFault> {
+        if self.eat(mark) { Ok(()) } else { Err(self.unexpected(&format!("`{mark}`"))) }
+    }
+
+    fn unexpected(&self, wanted: &str) -> ExpressionFault {
+        let lexeme = self.lexemes.get(self.next);
+        let length = lexeme.map_or(1, |lexeme| lexeme.end - lexeme.start);
+        ExpressionFault::syntax(self.here(), length, format!("expected {wanted} here"))
+    }
+
+    fn fault(&self, start: usize, code: Code, message: String, help: String) -> ExpressionFault {
+        let length = self.before().saturating_sub(start);
+        ExpressionFault { start, length, code, message, help: Some(help) }
+    }
+
+    fn want(&self, wanted: Type, found: Type, start: usize) -> Result<(), ExpressionFault> {
+        if found == wanted || found == Type::Any {
+            return Ok(());
+        }
+        let message = format!("this is {}, where {} is needed", found.name(), wanted.name());
+        Err(self.fault(start, Code::ConditionType, message, "compare it with `==`, `<` or `in`".to_owned()))
+    }
+
+    fn either(&mut self) -> Parsed {
+        self.depth += 1;
+        if self.depth > DEPTH_LIMIT {
+            let message = format!("a condition must nest at most {DEPTH_LIMIT} deep");
+            return Err(ExpressionFault::syntax(self.here(), 1, message));
+        }
+        let parsed = self.chain("||", Self::both, Expression::Or);
+        self.depth -= 1;
+        parsed
+    }
+
+    fn both(&mut self) -> Parsed {
+        self.chain("&&", Self::negation, Expression::And)
+    }
+
+    fn chain(
+        &mut self,
+        mark: &str,
+        inner: fn(&mut Self) -> Parsed,
+        join: fn(Box<Expression>, Box<Expression>) -> Expression,
+    ) -> Parsed {
+        let start = self.here();
+        let mut left = inner(self)?;
+        let mut joined = 0;
+        while self.eat(mark) {
+            self.want(Type::Bool, left.1, start)?;
+            let start = self.here();
+            let right = inner(self)?;
+            self.want(Type::Bool, right.1, start)?;
+            left = (join(Box::new(left.0), Box::new(right.0)), Type::Bool);
+            joined += 1;
+            if joined > LIST_LIMIT {
+                let message = format!("at most {LIST_LIMIT} parts may be joined");
+                return Err(ExpressionFault::syntax(start, 1, message));
+            }
+        }
+        Ok(left)
+    }
+
+    fn negation(&mut self) -> Parsed {
+        let mut negated = false;
+        while self.eat("!") {
+            negated = !negated;
+            if self.eat("!") {
+                return Err(self.unexpected("one `!`"));
+            }
+        }
+        let start = self.here();
+        let inner = self.comparison()?;
+        if !negated {
+            return Ok(inner);
+        }
+        self.want(Type::Bool, inner.1, start)?;
+        Ok((Expression::Not(Box::new(inner.0)), Type::Bool))
+    }
+
+    fn comparison(&mut self) -> Parsed {
+        let start = self.here();
+        let left = self.operand()?;
+        if matches!(self.peek(), Some(Token::Name(name)) if name == "in") {
+            self.next += 1;
+            return self.membership(left, start);
+        }
+        let Some(comparison) = self.comparison_mark() else { return Ok(left) };
+        self.next += 1;
+        let right = self.operand()?;
+        self.check_comparable(comparison, left.1, right.1, start)?;
+        if self.comparison_mark().is_some() {
+            return Err(self.unexpected("`&&` or `||`, not a second comparison,"));
+        }
+        Ok((Expression::Compare(comparison, Box::new(left.0), Box::new(right.0)), Type::Bool))
+    }
+
+    fn comparison_mark(&self) -> Option<Comparison> {
+        let Some(Token::Mark(mark)) = self.peek() else { return None };
+        match *mark {
+            "==" => Some(Comparison::Equal),
+            "!=" => Some(Comparison::NotEqual),
+            "<" => Some(Comparison::Less),
+            "<=" => Some(Comparison::LessOrEqual),
+            ">" => Some(Comparison::Greater),
+            ">=" => Some(Comparison::GreaterOrEqual),
+            _ => None,
+        }
+    }
+
+    fn check_comparable(
+        &self,
+        comparison: Comparison,
+        left: Type,
+        right: Type,
+        start: usize,
+    ) -> Result<(), ExpressionFault> {
+        let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+        let ordered = |t| matches!(t, Type::Any | Type::Number | Type::Text);
+        let alike = left == right || left == Type::Any || right == Type::Any
+            || (equality && (left == Type::Null || right == Type::Null));
+        let lists = left == Type::List || right == Type::List;
+        if alike && !lists && (equality || (ordered(left) && ordered(right))) {
+            return Ok(());
+        }
+        let message = format!("{} and {} cannot be compared so", left.name(), right.name());
+        let help = if lists { "use `in` to look for a value in a list" } else { "compare values of one type" };
+        Err(self.fault(start, Code::ConditionType, message, help.to_owned()))
+    }
+
+    fn membership(&mut self, left: (Expression, Type), start: usize) -> Parsed {
+        if let Some(range) = self.range()? {
+            self.want(Type::Number, left.1, start)?;
+            return Ok((Expression::InRange(Box::new(left.0), range.0, range.1), Type::Bool));
+        }
+        let right_start = self.here();
+        let right = self.operand()?;
+        self.want(Type::List, right.1, right_start)?;
+        Ok((Expression::In(Box::new(left.0), Box::new(right.0)), Type::Bool))
+    }
+
+    fn range(&mut self) -> Result<Option<(i64, i64)>, ExpressionFault> {
+        let start = self.here();
+        let Some(Token::Integer(first)) = self.peek() else { return Ok(None) };
+        let first = *first;
+        self.next += 1;
+        self.expect("..")?;
+        let Some(Token::Integer(last)) = self.take() else {
+            self.next = self.next.saturating_sub(1);
+            return Err(self.unexpected("a whole number"));
+        };
+        if first < last {
+            return Ok(Some((first, last)));
+        }
+        let message = "the range is empty".to_owned();
+        let help = "`8..20` runs from 8 up to but not including 20".to_owned();
+        Err(self.fault(start, Code::ConditionType, message, help))
+    }
+
+    fn operand(&mut self) -> Parsed {
+        let start = self.here();
+        match self.take() {
+            Some(Token::Integer(n)) => Ok((Expression::Literal(Value::Integer(n)), Type::Number)),
+            Some(Token::Decimal(n)) => Ok((Expression::Literal(Value::Decimal(n)), Type::Number)),
+            Some(Token::Text(text)) => Ok((Expression::Literal(Value::Text(text)), Type::Text)),
+            Some(Token::Mark("(")) => {
+                let inner = self.either()?;
+                self.expect(")")?;
+                Ok(inner)
+            }
+            Some(Token::Mark("[")) => self.list(),
+            Some(Token::Name(name)) => self.named(&name, start),
+            Some(Token::Mark(_)) | None => {
+                self.next = self.lexemes.iter().position(|l| l.start >= start).unwrap_or(self.next);
+                Err(self.unexpected("a value"))
+            }
+        }
+    }
+
+    fn list(&mut self) -> Parsed {
+        let mut items = Vec::new();
+        while !self.eat("]") {
+            if !items.is_empty() {
+                self.expect(",")?;
+            }
+            let start = self.here();
+            let literal = match self.take() {
+                Some(Token::Text(text)) => Value::Text(text),
+                Some(Token::Integer(n)) => Value::Integer(n),
+                Some(Token::Decimal(n)) => Value::Decimal(n),
+                Some(Token::Name(_) | Token::Mark(_)) | None => {
+                    let message = "expected a text or a number in the list".to_owned();
+                    return Err(ExpressionFault::syntax(start, 1, message));
+                }
+            };
+            items.push(Expression::Literal(literal));
+            if items.len() > LIST_LIMIT {
+                let message = format!("a list must have at most {LIST_LIMIT} values");
+                return Err(ExpressionFault::syntax(start, 1, message));
+            }
+        }
+        Ok((Expression::List(items), Type::List))
+    }
+
+    fn named(&mut self, name: &str, start: usize) -> Parsed {
+        match name {
+            "true" => Ok((Expression::Literal(Value::Bool(true)), Type::Bool)),
+            "false" => Ok((Expression::Literal(Value::Bool(false)), Type::Bool)),
+            "null" => Ok((Expression::Literal(Value::Null), Type::Null)),
+            "caller" => self.caller(),
+            "request" => self.request(start),
+            "record" => self.record(start),
+            "time" => self.time(start),
+            "age" => self.age(),
+            "in_cidr" => self.in_cidr(),
+            _ => {
+                let known = ["caller", "request", "record", "time", "age", "in_cidr", "true", "false", "null"];
+                let help = suggest::accepted(name, &known);
+                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `{name}`"), help))
+            }
+        }
+    }
+
+    fn member(&mut self) -> Result<String, ExpressionFault> {
+        self.expect(".")?;
+        match self.take() {
+            Some(Token::Name(name)) => Ok(name),
+            Some(_) => {
+                self.next = self.next.saturating_sub(1);
+                Err(self.unexpected("a name"))
+            }
+            None => Err(self.unexpected("a name")),
+        }
+    }
+
+    fn caller(&mut self) -> Parsed {
+        let name = self.member()?;
+        Ok(match name.as_str() {
+            "zone" => (Expression::Zone, Type::Text),
+            "account" => (Expression::Account, Type::Text),
+            "assurance" => (Expression::Assurance, Type::Number),
+            "address" => (Expression::Address, Type::Text),
+            "roles" => (Expression::Roles, Type::List),
+            _ => (Expression::Attribute(name.into()), Type::Any),
+        })
+    }
+
+    fn request(&mut self, start: usize) -> Parsed {
+        let name = self.member()?;
+        match name.as_str() {
+            "method" => return Ok((Expression::Method, Type::Text)),
+            "host" => return Ok((Expression::Host, Type::Text)),
+            _ => {}
+        }
+        if self.scope.parameters.contains(&name.as_str()) {
+            return Ok((Expression::Parameter(name.into()), Type::Text));
+        }
+        let mut known = vec!["method", "host"];
+        known.extend(self.scope.parameters);
+        let help = suggest::accepted(&name, &known);
+        let message = format!("no route this rule matches has a path parameter `{name}`");
+        Err(self.fault(start, Code::UnknownName, message, help))
+    }
+
+    fn record(&mut self, start: usize) -> Parsed {
+        let mut path = self.member()?;
+        while matches!(self.peek(), Some(Token::Mark("." | "["))) {
+            if self.eat("[") {
+                self.expect("]")?;
+                path.push_str("[]");
+            } else {
+                path.push('.');
+                path.push_str(&self.member()?);
+            }
+        }
+        let Some(find) = self.scope.record else {
+            let message = "there is no record here".to_owned();
+            let help = "conditions on `record` belong in `where`, of a rule with `of`".to_owned();
+            return Err(self.fault(start, Code::NoRecord, message, help));
+        };
+        let field = find(&path)
+            .map_err(|(code, message, help)| self.fault(start, code, message, help))?;
+        if !self.fields.contains(&field) {
+            self.fields.push(field);
+        }
+        Ok((Expression::Record(field), Type::Any))
+    }
+
+    fn time(&mut self, start: usize) -> Parsed {
+        let name = self.member()?;
+        match name.as_str() {
+            "hour" => {
+                self.expect("(")?;
+                let zone = self.time_zone()?;
+                self.expect(")")?;
+                Ok((Expression::Hour(zone), Type::Number))
+            }
+            "within" => {
+                self.expect("(")?;
+                let week = self.week()?;
+                self.expect(",")?;
+                let zone = self.time_zone()?;
+                self.expect(")")?;
+                Ok((Expression::Within(week, zone), Type::Bool))
+            }
+            _ => {
+                let help = suggest::accepted(&name, &["hour", "within"]);
+                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `time.{name}`"), help))
+            }
+        }
+    }
+
+    fn text(&mut self, what: &str) -> Result<(String, usize), ExpressionFault> {
+        let start = self.here();
+        let Some(Token::Text(text)) = self.peek().cloned() else { return Err(self.unexpected(what)) };
+        self.next += 1;
+        Ok((text, start))
+    }
+
+    fn week(&mut self) -> Result<Week, ExpressionFault> {
+        let (text, start) = self.text("hours such as 'Mon-Fri 08:00-20:00'")?;
+        Week::parse(&text).ok_or_else(|| {
+            let help = "write hours such as 'Mon-Fri 08:00-20:00, Sat 09:00-12:00'".to_owned();
+            self.fault(start, Code::WrongValue, format!("`{text}` is no span of hours"), help)
+        })
+    }
+
+    /// Only the zones that are compiled in: the answer must not depend on the machine.
+    fn time_zone(&mut self) -> Result<TimeZone, ExpressionFault> {
+        let (name, start) = self.text("a time zone such as 'Asia/Shanghai'")?;
+        TimeZoneDatabase::bundled().get(&name).or_else(|_| {
+            let help = "write an IANA name such as 'Asia/Shanghai' or 'UTC'".to_owned();
+            Err(self.fault(start, Code::WrongValue, format!("`{name}` is no time zone"), help))
+        })
+    }
+
+    fn age(&mut self) -> Parsed {
+        self.expect("(")?;
+        let start = self.here();
+        let (date, found) = self.operand()?;
+        self.want(Type::Text, found, start)?;
+        let zone = if self.eat(",") { self.time_zone()? } else { TimeZone::UTC };
+        self.expect(")")?;
+        Ok((Expression::Age(Box::new(date), zone), Type::Number))
+    }
+
+    fn in_cidr(&mut self) -> Parsed {
+        self.expect("(")?;
+        let start = self.here();
+        let (address, found) = self.operand()?;
+        self.want(Type::Text, found, start)?;
+        self.expect(",")?;
+        let (text, start) = self.text("a network such as '10.0.0.0/8'")?;
+        let network = text.parse().or_else(|_| {
+            let help = "write a network such as '10.0.0.0/8' or 'fd00::/8'".to_owned();
+            Err(self.fault(start, Code::WrongValue, format!("`{text}` is no network"), help))
+        })?;
+        self.expect(")")?;
+        Ok((Expression::InCidr(Box::new(address), network), Type::Bool))
+    }
+}

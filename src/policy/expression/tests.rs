@@ -1,0 +1,150 @@
+//! What conditions say, and that no operator hides an error.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::fault::Code;
+
+/// Saturday, 1 August 2026, 10:30 in Shanghai.
+const NOW: i64 = 1_785_551_400;
+
+fn field(path: &str) -> Result<u16, (Code, String, String)> {
+    let known = ["branch", "birth_date", "score"];
+    let at = known.iter().position(|name| *name == path);
+    at.and_then(|at| u16::try_from(at).ok())
+        .ok_or((Code::UnknownName, format!("no field `{path}`"), String::new()))
+}
+
+fn evaluate(text: &str) -> Result<bool, EvaluationError> {
+    let scope = Scope { record: Some(&field), parameters: &["id"] };
+    let condition = parse(text, &scope).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+    let attributes = BTreeMap::from([
+        ("branch".to_owned(), Value::from("sh01")),
+        ("branches".to_owned(), Value::List(vec!["sh01".into(), "sh02".into()])),
+        ("flag".to_owned(), Value::Bool(true)),
+    ]);
+    let roles = ["teller".to_owned()];
+    let parameters = [("id".to_owned(), "42".to_owned())];
+    let facts = Facts {
+        zone: "business",
+        account: "lin",
+        assurance: 2,
+        address: Some("::ffff:10.1.2.3".parse().unwrap()),
+        roles: &roles,
+        attributes: &attributes,
+        parameters: &parameters,
+        method: "GET",
+        host: "bank.example",
+        now_unix_s: NOW,
+    };
+    let captures =
+        [Some(Value::from("sh01")), Some(Value::from("2008-08-02")), Some(Value::Decimal(1.5))];
+    condition.holds(&facts, Some(Record { slots: &[0, 1, 2], captures: &captures }))
+}
+
+fn refused(text: &str) -> Code {
+    let scope = Scope { record: Some(&field), parameters: &["id"] };
+    parse(text, &scope).map(|_| ()).unwrap_err().code
+}
+
+#[test]
+fn true_conditions_hold() {
+    for text in [
+        "record.branch == caller.branch",
+        "record.branch in caller.branches",
+        "caller.zone == \"business\" && time.hour(\"Asia/Shanghai\") in 8..20",
+        "time.hour('Asia/Shanghai') == 10",
+        "!time.within('Mon-Fri 08:00-20:00', 'Asia/Shanghai')",
+        "time.within('Sat 10:30-10:31', 'Asia/Shanghai')",
+        "age(record.birth_date) == 17",
+        "in_cidr(caller.address, \"10.0.0.0/8\")",
+        "!in_cidr(caller.address, '192.168.0.0/16')",
+        "'teller' in caller.roles",
+        "caller.assurance >= 2 && caller.account != 'root'",
+        "request.id == '42' && request.method == 'GET' && request.host == 'bank.example'",
+        "record.score > 1 && record.score < 2 && 2 > record.score",
+        "caller.flag",
+        "caller.branch in ['sh01', 'sh02']",
+        "record.branch != null",
+        "(true || false) && !(false)",
+        "-3 < -2.5",
+        "'it\\'s' == \"it's\"",
+    ] {
+        assert_eq!(evaluate(text), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn a_range_ends_before_its_second_number() {
+    assert_eq!(evaluate("time.hour('Asia/Shanghai') in 8..10"), Ok(false));
+    assert_eq!(evaluate("time.hour('Asia/Shanghai') in 10..11"), Ok(true));
+}
+
+#[test]
+fn no_operator_hides_an_error() {
+    let missing = Err(EvaluationError::Missing("caller.nothing".to_owned()));
+    for text in [
+        "caller.nothing == 'x'",
+        "true || caller.nothing == 'x'",
+        "caller.nothing == 'x' || true",
+        "false && caller.nothing == 'x'",
+        "caller.nothing == 'x' && false",
+        "!(caller.nothing == 'x')",
+    ] {
+        assert_eq!(evaluate(text), missing, "{text}");
+    }
+}
+
+#[test]
+fn values_of_different_types_are_an_error_and_not_unequal() {
+    for text in [
+        "record.branch == 1",
+        "record.branch != 1",
+        "record.score == 'x'",
+        "caller.branch in [1, 2]",
+        "record.branch < null",
+        "caller.branch",
+        "age(caller.flag) > 1",
+    ] {
+        assert_eq!(evaluate(text), Err(EvaluationError::Types), "{text}");
+    }
+    assert_eq!(evaluate("age(caller.branch) > 1"), Err(EvaluationError::Date));
+    assert_eq!(evaluate("in_cidr(caller.branch, '10.0.0.0/8')"), Err(EvaluationError::Address));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_at_load() {
+    for text in ["", "(", "caller.", "1 ==", "a == b", "caller.x = 1", "true &", "'open", "1 < 2 < 3",
+        "!!true", "caller.x in [caller.y]", "time.day('UTC') == 1", "9999999999999999999 == 1"] {
+        assert_eq!(refused(text), Code::ConditionSyntax, "{text}");
+    }
+    for text in ["1", "caller.zone", "caller.zone == 1", "caller.roles == 'x'", "'a' && true",
+        "caller.zone in 1..2", "time.hour('UTC') in 9..9", "true < false", "1 in 'x'"] {
+        assert_eq!(refused(text), Code::ConditionType, "{text}");
+    }
+    assert_eq!(refused("record.brnch == 'x'"), Code::UnknownName);
+    assert_eq!(refused("request.nr == 'x'"), Code::UnknownName);
+    assert_eq!(refused("time.hour('Asia/Shangri-La') == 1"), Code::WrongValue);
+    assert_eq!(refused("in_cidr(caller.address, '10.0.0.0/40')"), Code::WrongValue);
+}
+
+#[test]
+fn depth_and_length_are_capped() {
+    let nested = |depth| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(evaluate(&nested(30)), Ok(true));
+    assert_eq!(refused(&nested(40)), Code::ConditionSyntax);
+    assert_eq!(refused(&format!("'{}' == 'a'", "a".repeat(3000))), Code::ConditionSyntax);
+    assert_eq!(refused(&["true"; 300].join("&&")), Code::ConditionSyntax);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "[ a-z0-9().,'\"&|!=<>\\[\\]\\\\王-]{0,80}") {
+        let scope = Scope { record: Some(&field), parameters: &["id"] };
+        if let Err(fault) = parse(&text, &scope) {
+            prop_assert!(fault.start <= text.len());
+        }
+    }
+}

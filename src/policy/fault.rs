@@ -1,0 +1,210 @@
+//! Faults and warnings in policy files: a stable code, a place, the offending text underlined, and
+//! what would be right.
+
+use std::fmt;
+
+use super::source::{Source, Span};
+
+/// The stable name of a kind of fault or warning, for scripts and documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The file is not YAML.
+    Yaml,
+    /// The file is too long, too deep or has too many parts.
+    TooLarge,
+    /// An anchor, alias or tag.
+    Indirection,
+    /// A key stands twice in one map.
+    RepeatedKey,
+    /// A key that means nothing here.
+    UnknownKey,
+    /// A map where a list was expected, and the like.
+    WrongShape,
+    /// A key that must be there is missing.
+    MissingKey,
+    /// A name is defined twice.
+    DefinedTwice,
+    /// A name that nothing defines.
+    UnknownName,
+    /// A value that is not among those accepted.
+    WrongValue,
+    /// A rule, query or condition names a sealed field.
+    Sealed,
+    /// An entity stands inside itself, or a role includes itself.
+    Ring,
+    /// A route's host or path cannot be published.
+    WrongPath,
+    /// Two routes answer one request.
+    Ambiguous,
+    /// Two things stand at one place of a body, or a record's parts are passed around its rules.
+    BodyConflict,
+    /// `reads` names a route that cannot fetch the record.
+    WrongReads,
+    /// A row condition where no record is read.
+    NoRecord,
+    /// A condition is not well formed.
+    ConditionSyntax,
+    /// A condition compares what cannot be compared.
+    ConditionType,
+    /// Keys of a rule that do not go together.
+    Contradiction,
+    /// A rule that matches no route.
+    DeadRule,
+    /// An action of a rule that matches no route (warning).
+    DeadAction,
+    /// A route that no allow rule opens (warning).
+    ClosedRoute,
+    /// A field that nobody may see (warning).
+    UnseenField,
+    /// A count that is withheld wherever rows are filtered (warning).
+    BetrayingCount,
+    /// More row conditions on one entity than one decision can hold (warning).
+    ManyConditions,
+    /// A role that no rule or limit names (warning).
+    IdleRole,
+}
+
+impl Code {
+    /// The code as printed: `P…` for faults, `W…` for warnings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yaml => "P001",
+            Self::TooLarge => "P002",
+            Self::Indirection => "P003",
+            Self::RepeatedKey => "P004",
+            Self::UnknownKey => "P005",
+            Self::WrongShape => "P006",
+            Self::MissingKey => "P007",
+            Self::DefinedTwice => "P008",
+            Self::UnknownName => "P009",
+            Self::WrongValue => "P010",
+            Self::Sealed => "P011",
+            Self::Ring => "P012",
+            Self::WrongPath => "P013",
+            Self::Ambiguous => "P014",
+            Self::BodyConflict => "P015",
+            Self::WrongReads => "P016",
+            Self::NoRecord => "P017",
+            Self::ConditionSyntax => "P018",
+            Self::ConditionType => "P019",
+            Self::Contradiction => "P020",
+            Self::DeadRule => "P021",
+            Self::DeadAction => "W001",
+            Self::ClosedRoute => "W002",
+            Self::UnseenField => "W003",
+            Self::BetrayingCount => "W004",
+            Self::ManyConditions => "W005",
+            Self::IdleRole => "W006",
+        }
+    }
+}
+
+/// One fault or warning.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file as the source was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What kind it is.
+    pub code: Code,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What would be right, where that can be said.
+    pub help: Option<String>,
+    excerpt: String,
+    indent: usize,
+    width: usize,
+}
+
+/// The longest part of a line that is shown.
+const EXCERPT_LIMIT: usize = 160;
+
+impl Fault {
+    pub(super) fn at(sources: &[Source], span: Span, code: Code, message: String) -> Self {
+        let source = sources.get(span.source);
+        let text = source.map_or("", |source| source.text.as_str());
+        let before = text.get(..span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let lead = before.get(line_start..).unwrap_or("");
+        let line = text.get(line_start..).unwrap_or("").lines().next().unwrap_or("");
+        let marked = text.get(span.start..span.end).unwrap_or("").lines().next().unwrap_or("");
+        Self {
+            file: source.map_or_else(String::new, |source| source.name.clone()),
+            line: before.matches('\n').count() + 1,
+            column: lead.chars().count() + 1,
+            code,
+            message,
+            help: None,
+            excerpt: line.chars().take(EXCERPT_LIMIT).map(printable).collect(),
+            indent: lead.chars().take(EXCERPT_LIMIT).map(columns).sum(),
+            width: marked.trim_end().chars().take(EXCERPT_LIMIT).map(columns).sum(),
+        }
+    }
+}
+
+impl Fault {
+    pub(super) fn with_help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
+    }
+}
+
+/// Nothing in a file may steer the reader's terminal.
+fn printable(c: char) -> char {
+    if c == '\t' { ' ' } else if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
+}
+
+/// East Asian wide characters take two columns of a terminal.
+fn columns(c: char) -> usize {
+    match c {
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
+        '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' => 2,
+        _ => 1,
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.as_str();
+        let word = if code.starts_with('W') { "warning" } else { "fault" };
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        writeln!(f, "{word}[{code}]: {}", self.message)?;
+        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", self.excerpt)?;
+        let marks = "^".repeat(self.width.max(1));
+        writeln!(f, "{gutter} | {}{marks}", " ".repeat(self.indent))?;
+        if let Some(help) = &self.help {
+            writeln!(f, "{gutter} = help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything wrong in a set of files, in the order of files and lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults(pub(super) Vec<Fault>);
+
+impl Faults {
+    /// Each fault.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Fault] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in &self.0 {
+            writeln!(f, "{fault}")?;
+        }
+        let count = self.0.len();
+        write!(f, "{count} {} in the policy", if count == 1 { "fault" } else { "faults" })
+    }
+}
+
+impl std::error::Error for Faults {}

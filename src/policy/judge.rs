@@ -1,0 +1,245 @@
+//! Every rule of a route held against one caller and one request: which apply, and why the others do not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::expression::{Condition, EvaluationError, Facts};
+use super::model::{Effect, Requirement, Route, Rule};
+use super::program::Program;
+use super::value::Value;
+
+/// A clock may run this much ahead of the one that recorded a factor.
+const CLOCK_SKEW_S: i64 = 60;
+
+/// A proof of identity that the caller gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// The assurance it gives, 1 to 3.
+    pub level: u8,
+    /// When, in Unix seconds.
+    pub at_unix_s: i64,
+}
+
+/// The caller, as far as a policy looks at one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Principal {
+    /// The name of the account.
+    pub account: String,
+    /// The roles held; names that the policy does not define count for nothing.
+    pub roles: Vec<String>,
+    /// What else identity knows, such as `branch`.
+    pub attributes: BTreeMap<String, Value>,
+    /// The factors shown in this session.
+    pub factors: Vec<Factor>,
+    /// The assurance reached, 0 to 3.
+    pub assurance: u8,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
+}
+
+/// One question: may this caller do this now?
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// The zone of the listener.
+    pub zone: &'a str,
+    /// Who asks.
+    pub principal: &'a Arc<Principal>,
+    /// The route that the request met.
+    pub route: &'a Arc<Route>,
+    /// The parameters of the path, decoded.
+    pub params: &'a [(String, String)],
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The host, normalised.
+    pub host: &'a str,
+    /// The purpose declared, if one was.
+    pub purpose: Option<&'a str>,
+    /// Unix time in seconds.
+    pub now_unix_s: i64,
+}
+
+impl<'a> Query<'a> {
+    pub(super) fn facts(&self, roles: &'a [String]) -> Facts<'a> {
+        Facts {
+            zone: self.zone,
+            account: &self.principal.account,
+            assurance: self.principal.assurance,
+            address: self.principal.address,
+            roles,
+            attributes: &self.principal.attributes,
+            parameters: self.params,
+            method: self.method,
+            host: self.host,
+            now_unix_s: self.now_unix_s,
+        }
+    }
+}
+
+/// What to prove in order to get more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepUp {
+    /// The assurance to reach.
+    pub assurance: u8,
+    /// The greatest age of the factor, where one is asked.
+    pub max_age_s: Option<u32>,
+    /// The fields that it would show in clear, such as `customer.phone`; empty where it opens a route.
+    pub fields: Vec<String>,
+}
+
+impl StepUp {
+    /// What satisfies both.
+    pub(super) fn join(&mut self, other: Self) {
+        self.assurance = self.assurance.max(other.assurance);
+        self.max_age_s = match (self.max_age_s, other.max_age_s) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.fields.extend(other.fields);
+    }
+}
+
+/// How a requirement stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Yes,
+    /// A factor would do.
+    AfterStepUp(StepUp),
+    /// Wrong zone: no factor helps.
+    NotHere,
+}
+
+/// Holds a requirement against the caller.
+pub(super) fn met(requirement: &Requirement, query: &Query<'_>) -> Met {
+    let zones = &requirement.zones;
+    if !zones.is_empty() && !zones.iter().any(|zone| zone.as_ref() == query.zone) {
+        return Met::NotHere;
+    }
+    let age_fits = |factor: &Factor, most: u32| {
+        let age = query.now_unix_s.saturating_sub(factor.at_unix_s);
+        (-CLOCK_SKEW_S..=i64::from(most)).contains(&age)
+    };
+    let is_fresh = requirement.fresh_s.is_none_or(|most| {
+        let strong = |factor: &&Factor| factor.level >= requirement.assurance.max(1);
+        query.principal.factors.iter().filter(strong).any(|factor| age_fits(factor, most))
+    });
+    if query.principal.assurance >= requirement.assurance && is_fresh {
+        return Met::Yes;
+    }
+    Met::AfterStepUp(StepUp {
+        assurance: requirement.assurance.max(1),
+        max_age_s: requirement.fresh_s,
+        fields: Vec::new(),
+    })
+}
+
+/// Why a rule does not apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    Purpose,
+    StepUp(StepUp),
+    Zone,
+    ConditionFalse,
+    ConditionFailed(EvaluationError),
+}
+
+/// How a rule stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It applies; a deny rule also if its condition could not be evaluated.
+    Applies(Option<EvaluationError>),
+    /// The caller has none of its roles.
+    OtherRole,
+    /// The caller has the role, but something else is missing.
+    Not(Vec<Obstacle>),
+}
+
+/// All rules of a route, judged.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    /// The roles held and included, by index.
+    pub(super) held: Vec<usize>,
+    /// The same by name.
+    pub(super) held_names: Vec<String>,
+    /// Index of each rule that covers the route, and how it stands.
+    pub(super) rules: Vec<(usize, Standing)>,
+}
+
+impl Judgement {
+    /// The rules that apply, by index.
+    pub(super) fn applied(&self) -> Vec<usize> {
+        let applies = |(index, standing): &(usize, Standing)| {
+            matches!(standing, Standing::Applies(_)).then_some(*index)
+        };
+        self.rules.iter().filter_map(applies).collect()
+    }
+}
+
+/// Judges every rule that covers the query's route.
+pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
+    let mut held: Vec<usize> = Vec::new();
+    for role in &program.model.roles {
+        if query.principal.roles.iter().any(|name| *name == *role.name) {
+            held.extend(&role.held);
+        }
+    }
+    held.sort_unstable();
+    held.dedup();
+    let name = |index: &usize| program.model.roles.get(*index).map(|role| role.name.to_string());
+    let held_names: Vec<String> = held.iter().filter_map(name).collect();
+    let facts = query.facts(&held_names);
+    let stand = |index: &usize| {
+        let rule = program.model.rules.get(*index)?;
+        Some((*index, standing(rule, query, &held, &facts)))
+    };
+    let rules = query.route.rules.iter().filter_map(stand).collect();
+    Judgement { held, held_names, rules }
+}
+
+fn standing(rule: &Rule, query: &Query<'_>, held: &[usize], facts: &Facts<'_>) -> Standing {
+    if !rule.to.includes(held) {
+        return Standing::OtherRole;
+    }
+    match rule.effect {
+        Effect::Allow => allow_standing(rule, query, facts),
+        Effect::Deny => deny_standing(rule, query, facts),
+    }
+}
+
+fn allow_standing(rule: &Rule, query: &Query<'_>, facts: &Facts<'_>) -> Standing {
+    let mut obstacles = Vec::new();
+    if !rule.purposes.is_empty() && !declares(rule, query.purpose) {
+        obstacles.push(Obstacle::Purpose);
+    }
+    match met(&rule.require, query) {
+        Met::Yes => {}
+        Met::AfterStepUp(step_up) => obstacles.push(Obstacle::StepUp(step_up)),
+        Met::NotHere => obstacles.push(Obstacle::Zone),
+    }
+    match holds(rule.when.as_deref(), facts) {
+        Ok(true) => {}
+        Ok(false) => obstacles.push(Obstacle::ConditionFalse),
+        Err(error) => obstacles.push(Obstacle::ConditionFailed(error)),
+    }
+    if obstacles.is_empty() { Standing::Applies(None) } else { Standing::Not(obstacles) }
+}
+
+/// A deny rule for certain purposes also hits who declares none.
+fn deny_standing(rule: &Rule, query: &Query<'_>, facts: &Facts<'_>) -> Standing {
+    let purpose_hits =
+        rule.purposes.is_empty() || query.purpose.is_none() || declares(rule, query.purpose);
+    match (purpose_hits, holds(rule.when.as_deref(), facts)) {
+        (false, _) => Standing::Not(vec![Obstacle::Purpose]),
+        (true, Ok(true)) => Standing::Applies(None),
+        (true, Ok(false)) => Standing::Not(vec![Obstacle::ConditionFalse]),
+        (true, Err(error)) => Standing::Applies(Some(error)),
+    }
+}
+
+fn declares(rule: &Rule, purpose: Option<&str>) -> bool {
+    purpose.is_some_and(|purpose| rule.purposes.iter().any(|p| p.as_ref() == purpose))
+}
+
+fn holds(condition: Option<&Condition>, facts: &Facts<'_>) -> Result<bool, EvaluationError> {
+    condition.map_or(Ok(true), |condition| condition.holds(facts, None))
+}

@@ -1,0 +1,344 @@
+//! The policy after it was read and every name resolved: grades, entities, routes, roles, rules.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::expression::Condition;
+use super::kind::Kind;
+use super::limits::Limits;
+use super::source::Span;
+use crate::route::Template;
+
+/// What a caller does to data. Rules allow and deny actions; every route has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Reads one record.
+    View,
+    /// Reads a list that a query selects.
+    Search,
+    /// Takes records out in bulk.
+    Export,
+    /// Makes a record.
+    Create,
+    /// Changes a record.
+    Update,
+    /// Removes a record.
+    Delete,
+    /// Calls something that is none of these.
+    Call,
+}
+
+impl Action {
+    /// Every action with the name that policy files use.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("view", Self::View),
+        ("search", Self::Search),
+        ("export", Self::Export),
+        ("create", Self::Create),
+        ("update", Self::Update),
+        ("delete", Self::Delete),
+        ("call", Self::Call),
+    ];
+
+    /// The name that policy files use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, action)| *action == self).map_or("call", |(name, _)| name)
+    }
+
+    /// Whether the action only reads. Everything else is recorded before the upstream is called.
+    #[must_use]
+    pub fn only_reads(self) -> bool {
+        matches!(self, Self::View | Self::Search | Self::Export)
+    }
+
+    /// Whether the action changes a record that exists and can be read before.
+    pub(super) fn changes_a_record(self) -> bool {
+        matches!(self, Self::Update | Self::Delete)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a grade, route or rule asks of a caller beyond a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Requirement {
+    /// Least assurance; 0 asks none.
+    pub(super) assurance: u8,
+    /// Greatest age of a factor of that assurance.
+    pub(super) fresh_s: Option<u32>,
+    /// Zones; none means all.
+    pub(super) zones: Vec<Box<str>>,
+}
+
+/// How sensitive a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Grade {
+    /// 1 open to 4 secret.
+    Open(u8),
+    /// Never leaves, whatever a rule says.
+    Sealed,
+}
+
+/// A leaf of an entity.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    /// The path inside the entity, such as `accounts[].number`.
+    pub(super) path: Box<str>,
+    pub(super) grade: Grade,
+    pub(super) kind: Option<Kind>,
+    pub(super) span: Span,
+}
+
+/// The form of an entity's record, or of a part of it.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
+    /// A scalar, by index of its field.
+    Field(u16),
+    Object(Vec<(Box<str>, Shape)>),
+    Array(Box<Shape>),
+    /// Another entity's record, by index.
+    Entity(usize),
+}
+
+/// A kind of record.
+#[derive(Clone, Debug)]
+pub(super) struct Entity {
+    pub(super) name: Box<str>,
+    pub(super) subject: Option<u16>,
+    pub(super) tenant: Option<u16>,
+    pub(super) fields: Vec<Field>,
+    pub(super) shape: Shape,
+    /// Where other entities stand in it: path and entity.
+    pub(super) references: Vec<(Box<str>, usize)>,
+}
+
+/// The form of a body: where records stand in it, and which scalars pass beside them.
+#[derive(Clone, Debug)]
+pub(super) enum BodyShape {
+    Object(Vec<(Box<str>, BodyShape)>),
+    Array(Box<BodyShape>),
+    Entity(usize),
+    /// A scalar that is no field; true where it is a count that would betray withheld records.
+    Pass(bool),
+}
+
+/// A body that a route takes or gives.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub(super) shape: BodyShape,
+    /// The entities that stand in it by themselves, not inside another.
+    pub(super) entities: Vec<usize>,
+    /// Whether a record stands inside an array.
+    pub(super) many: bool,
+}
+
+/// What a query parameter is declared to mean.
+#[derive(Clone, Debug)]
+pub(super) enum QueryUse {
+    Field { entity: usize, field: u16 },
+    Page,
+    PageSize,
+    Sort,
+    Free,
+}
+
+/// A published entry point.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub(super) index: usize,
+    pub(super) name: Box<str>,
+    pub(super) method: Box<str>,
+    pub(super) host: Box<str>,
+    pub(super) template: Template,
+    pub(super) upstream: Box<str>,
+    pub(super) action: Action,
+    pub(super) zones: Vec<Box<str>>,
+    pub(super) require: Requirement,
+    pub(super) query: Vec<(Box<str>, QueryUse)>,
+    pub(super) accepts: Option<Body>,
+    pub(super) returns: Option<Body>,
+    pub(super) reads: Option<usize>,
+    /// The entities that a rule must open for the route to open.
+    pub(super) main: Vec<usize>,
+    /// Those, and the entities nested in them.
+    pub(super) entities: Vec<usize>,
+    /// The rules that could match, by index.
+    pub(super) rules: Vec<usize>,
+    pub(super) span: Span,
+}
+
+impl Route {
+    /// The name, such as `customer.view`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The method, in capitals.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The host it is published on.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path with its parameters.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The name of the upstream that answers.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
+    /// What the route does.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// The zones it exists in; none means all.
+    pub fn zones(&self) -> impl Iterator<Item = &str> {
+        self.zones.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether a request may have a body.
+    #[must_use]
+    pub fn takes_a_body(&self) -> bool {
+        self.accepts.is_some()
+    }
+
+    /// Whether an answer may have a body.
+    #[must_use]
+    pub fn gives_a_body(&self) -> bool {
+        self.returns.is_some()
+    }
+}
+
+/// A role and what it includes.
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    pub(super) name: Box<str>,
+    /// Itself and every role it includes, by index.
+    pub(super) held: Vec<usize>,
+    pub(super) rank: u8,
+    pub(super) external: bool,
+    pub(super) span: Span,
+}
+
+/// Whether a rule gives or takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// Whom a rule or limit is about.
+#[derive(Clone, Debug)]
+pub(super) enum Audience {
+    Any,
+    Roles(Vec<usize>),
+}
+
+impl Audience {
+    pub(super) fn includes(&self, held: &[usize]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Roles(roles) => roles.iter().any(|role| held.contains(role)),
+        }
+    }
+}
+
+/// One rule. Fields are indexes in the entity `of`.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) name: Box<str>,
+    pub(super) effect: Effect,
+    pub(super) actions: Vec<Action>,
+    pub(super) to: Audience,
+    pub(super) of: Option<usize>,
+    /// The routes it is confined to; none means all.
+    pub(super) routes: Option<Vec<usize>>,
+    pub(super) clear: Vec<u16>,
+    pub(super) masked: Vec<u16>,
+    pub(super) pseudonym: Vec<u16>,
+    pub(super) write: Vec<u16>,
+    pub(super) row: Option<Arc<Condition>>,
+    pub(super) when: Option<Arc<Condition>>,
+    pub(super) purposes: Vec<Box<str>>,
+    pub(super) require: Requirement,
+    pub(super) span: Span,
+}
+
+impl Rule {
+    /// Whether the rule names fields; a deny rule that names none takes away the action or the record.
+    pub(super) fn names_fields(&self) -> bool {
+        let lists = [&self.clear, &self.masked, &self.pseudonym, &self.write];
+        lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// Whether the rule is about this route.
+    pub(super) fn covers(&self, route: &Route) -> bool {
+        self.actions.contains(&route.action)
+            && self.routes.as_ref().is_none_or(|routes| routes.contains(&route.index))
+            && self.of.is_none_or(|entity| route.entities.contains(&entity))
+    }
+}
+
+/// A limit and whom it is about.
+#[derive(Clone, Debug)]
+pub(super) struct LimitRule {
+    pub(super) to: Audience,
+    pub(super) limits: Limits,
+}
+
+/// Everything that was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    /// What each grade asks, by grade less one; `None` where the files do not define it.
+    pub(super) grades: [Option<Requirement>; 4],
+    pub(super) purposes: Vec<Box<str>>,
+    pub(super) entities: Vec<Entity>,
+    pub(super) routes: Vec<Route>,
+    pub(super) roles: Vec<Role>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) limits: Vec<LimitRule>,
+}
+
+impl Model {
+    /// The entities nested in `entity`, itself first. Entities are no ring, which the reader saw to.
+    pub(super) fn nested(&self, entity: usize) -> Vec<usize> {
+        let mut found = vec![entity];
+        let mut next = 0;
+        while let Some(entity) = found.get(next).and_then(|index| self.entities.get(*index)) {
+            entity.shape.entities(&mut found);
+            next += 1;
+        }
+        found
+    }
+}
+
+impl Shape {
+    /// Adds the entities that stand in this shape, each once.
+    pub(super) fn entities(&self, found: &mut Vec<usize>) {
+        match self {
+            Self::Field(_) => {}
+            Self::Object(members) => members.iter().for_each(|(_, shape)| shape.entities(found)),
+            Self::Array(inner) => inner.entities(found),
+            Self::Entity(entity) if found.contains(entity) => {}
+            Self::Entity(entity) => found.push(*entity),
+        }
+    }
+}

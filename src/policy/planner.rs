@@ -1,0 +1,336 @@
+//! Builds the plans that the guard obeys from what each entity's fields come to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::kind::Kind;
+use super::model::{Body, BodyShape, QueryUse, Route, Shape};
+use super::outcome::{EntityOutcome, RowTests, Treatment};
+use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
+use super::program::Program;
+use super::search::{Parameter, SearchPlan};
+
+type Entities = [(usize, EntityOutcome)];
+
+/// The plan for a route's answer, and the row tests of each of its records.
+pub(super) fn response(
+    program: &Program,
+    route: &Route,
+    entities: &Entities,
+) -> (Plan, Vec<RowTests>) {
+    let placed = |entity: &usize| {
+        let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
+        returned.iter().any(|main| program.model.nested(*main).contains(entity))
+    };
+    let filtered = entities
+        .iter()
+        .any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
+    let mut builder = Builder::new(program, entities);
+    builder.passes = Passes::Scalars { counts: !filtered };
+    builder.finish(route.returns.as_ref())
+}
+
+/// The plan that reads one record for its row conditions and releases nothing of it.
+///
+/// A record that may be acted on passes as an empty object, one that may not is withheld.
+pub(super) fn pre_read(
+    program: &Program,
+    reads: &Route,
+    entity: usize,
+    outcome: &EntityOutcome,
+) -> (Plan, Vec<RowTests>) {
+    let nothing = |writable: &Vec<bool>| vec![Treatment::Absent; writable.len()];
+    let read = outcome.write.iter().map(|case| case.as_ref().map(nothing)).collect();
+    let closed = EntityOutcome { read, ..outcome.clone() };
+    Builder::new(program, &[(entity, closed)]).finish(reads.returns.as_ref())
+}
+
+/// What may be written, by case of the record that is read before; one case if none is.
+pub(super) fn write_cases(
+    program: &Program,
+    route: &Route,
+    acting: Option<(usize, &EntityOutcome)>,
+    entities: &Entities,
+) -> Vec<Option<Arc<Plan>>> {
+    let cases = acting.map_or(1, |(_, outcome)| outcome.write.len());
+    let plan = |case: usize| {
+        let may_act = acting.is_none_or(|(_, outcome)| outcome.write.get(case).is_some_and(Option::is_some));
+        may_act.then(|| {
+            // Only the record that is read before has its conditions known; what else stands in the
+            // body has them all fail.
+            let known = entities.iter().map(|(index, outcome)| {
+                let acts = acting.is_some_and(|(acting, _)| acting == *index);
+                (*index, writable(outcome, if acts { Some(case) } else { None }))
+            });
+            let known: Vec<(usize, EntityOutcome)> = known.collect();
+            let mut builder = Builder::new(program, &known);
+            builder.records = Records::None;
+            Arc::new(builder.finish(route.accepts.as_ref()).0)
+        })
+    };
+    (0..cases).map(plan).collect()
+}
+
+/// An outcome of one case in which "clear" means "may be written".
+fn writable(outcome: &EntityOutcome, case: Option<usize>) -> EntityOutcome {
+    let case = case.unwrap_or_else(|| outcome.worst_case());
+    let treatment = |may: &bool| if *may { Treatment::Clear } else { Treatment::Absent };
+    let fields = outcome.write.get(case).cloned().flatten();
+    EntityOutcome {
+        rows: RowTests::default(),
+        read: vec![fields.map(|fields| fields.iter().map(treatment).collect())],
+        write: Vec::new(),
+        held_back: Vec::new(),
+    }
+}
+
+/// Which query parameters may be used.
+pub(super) fn search(
+    program: &Program,
+    route: &Route,
+    entities: &Entities,
+    page_limit: Option<u32>,
+) -> SearchPlan {
+    let outcome = |entity: usize| entities.iter().find(|(index, _)| *index == entity).map(|(_, o)| o);
+    let parameter = |(name, usage): &(Box<str>, QueryUse)| {
+        let parameter = match usage {
+            QueryUse::Page => Parameter::Page,
+            QueryUse::PageSize => Parameter::PageSize,
+            QueryUse::Free => Parameter::Free,
+            QueryUse::Sort => Parameter::Sort { clear: sortable(program, route, entities) },
+            QueryUse::Field { entity, field } => {
+                let declared = program.model.entities.get(*entity)?;
+                let described = declared.fields.get(usize::from(*field))?;
+                Parameter::Field {
+                    field: format!("{}.{}", declared.name, described.path).into(),
+                    clear: outcome(*entity).is_some_and(|outcome| outcome.is_clear(*field)),
+                    kind: described.kind,
+                }
+            }
+        };
+        Some((name.clone(), parameter))
+    };
+    SearchPlan { parameters: route.query.iter().filter_map(parameter).collect(), page_limit }
+}
+
+/// A route that returns two entities sorts only by what has one name and is clear in both.
+fn sortable(program: &Program, route: &Route, entities: &Entities) -> Vec<Box<str>> {
+    let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
+    let mut names: Option<Vec<Box<str>>> = None;
+    for (index, outcome) in entities.iter().filter(|(index, _)| returned.contains(index)) {
+        let Some(entity) = program.model.entities.get(*index) else { continue };
+        let is_clear = |at: usize| u16::try_from(at).is_ok_and(|at| outcome.is_clear(at));
+        let clear = entity.fields.iter().enumerate().filter(|(at, _)| is_clear(*at));
+        let clear: Vec<Box<str>> = clear.map(|(_, field)| field.path.clone()).collect();
+        names = Some(match names {
+            Some(names) => names.into_iter().filter(|name| clear.contains(name)).collect(),
+            None => clear,
+        });
+    }
+    names.unwrap_or_default()
+}
+
+/// Which scalars that are no field pass.
+enum Passes {
+    Nothing,
+    Scalars { counts: bool },
+}
+
+/// Whether records are told apart: in answers they are, in requests not.
+enum Records {
+    Known,
+    None,
+}
+
+struct Builder<'a> {
+    program: &'a Program,
+    entities: &'a Entities,
+    plan: Plan,
+    rows: Vec<RowTests>,
+    /// The slot of each entity that was met, by index.
+    met: HashMap<usize, Slot>,
+    passes: Passes,
+    records: Records,
+}
+
+impl<'a> Builder<'a> {
+    fn new(program: &'a Program, entities: &'a Entities) -> Self {
+        Self {
+            program,
+            entities,
+            plan: Plan::nothing(),
+            rows: Vec::new(),
+            met: HashMap::new(),
+            passes: Passes::Nothing,
+            records: Records::Known,
+        }
+    }
+
+    fn finish(mut self, body: Option<&Body>) -> (Plan, Vec<RowTests>) {
+        if let Some(body) = body {
+            self.plan.root = self.body(&body.shape);
+        }
+        (self.plan, self.rows)
+    }
+
+    fn body(&mut self, shape: &BodyShape) -> Slot {
+        match shape {
+            BodyShape::Entity(entity) => self.entity(*entity),
+            BodyShape::Pass(count) => match self.passes {
+                Passes::Scalars { counts } if counts || !count => Slot::of(Verdict::Clear),
+                Passes::Scalars { .. } | Passes::Nothing => Slot::of(Verdict::Absent),
+            },
+            BodyShape::Array(inner) => {
+                let inner = self.body(inner);
+                self.array(inner)
+            }
+            BodyShape::Object(members) => {
+                let members = members.iter().map(|(name, shape)| (name.clone(), self.body(shape)));
+                let members: Vec<(Box<str>, Slot)> = members.collect();
+                self.object(members)
+            }
+        }
+    }
+
+    fn array(&mut self, inner: Slot) -> Slot {
+        if inner.verdict == Verdict::Absent {
+            return Slot::of(Verdict::Absent);
+        }
+        Slot::of(self.push(Node::Array(inner)))
+    }
+
+    /// An object of which nothing passes and nothing is read does not pass itself.
+    fn object(&mut self, members: Vec<(Box<str>, Slot)>) -> Slot {
+        let idle = |slot: &Slot| slot.verdict == Verdict::Absent && slot.capture.is_none();
+        if members.iter().all(|(_, slot)| idle(slot)) {
+            return Slot::of(Verdict::Absent);
+        }
+        Slot::of(self.push(Node::Object(ObjectNode { members, record: None })))
+    }
+
+    fn push(&mut self, node: Node) -> Verdict {
+        let Ok(index) = u32::try_from(self.plan.nodes.len()) else { return Verdict::Absent };
+        self.plan.nodes.push(node);
+        Verdict::Enter(NodeId(index))
+    }
+
+    /// The slot in which a record of the entity stands; built once, wherever it stands.
+    fn entity(&mut self, index: usize) -> Slot {
+        if let Some(slot) = self.met.get(&index) {
+            return *slot;
+        }
+        let slot = self.record(index).unwrap_or(Slot::of(Verdict::Absent));
+        self.met.insert(index, slot);
+        slot
+    }
+
+    fn record(&mut self, index: usize) -> Option<Slot> {
+        let entity = self.program.model.entities.get(index)?;
+        let outcome = &self.entities.iter().find(|(other, _)| *other == index)?.1;
+        if !outcome.is_seen() {
+            return None;
+        }
+        let first_field = u16::try_from(self.plan.fields.len()).ok()?;
+        self.plan.fields.extend(
+            entity.fields.iter().map(|field| Box::from(format!("{}.{}", entity.name, field.path))),
+        );
+        let record = match self.records {
+            Records::Known => Some(self.open_record(&entity.name, entity.subject, &outcome.rows)?),
+            Records::None => None,
+        };
+        let mut built: HashMap<&[Treatment], NodeId> = HashMap::new();
+        let mut cases = Vec::new();
+        for treatments in &outcome.read {
+            let Some(treatments) = treatments else {
+                cases.push(None);
+                continue;
+            };
+            let node = match built.get(treatments.as_slice()) {
+                Some(node) => *node,
+                None => {
+                    let form = Form { index, first_field, treatments, slots: &outcome.rows.slots };
+                    let node = self.record_node(&form, record)?;
+                    built.insert(treatments, node);
+                    node
+                }
+            };
+            cases.push(Some(node));
+        }
+        let assumed = outcome.best_case();
+        let standing = cases.get(assumed).copied().flatten()?;
+        if let Some(record) = record.and_then(|id| self.plan.records.get_mut(usize::from(id.0))) {
+            record.cases = cases;
+            record.assumed = assumed;
+        }
+        Some(Slot::of(Verdict::Enter(standing)))
+    }
+
+    fn open_record(&mut self, name: &str, subject: Option<u16>, rows: &RowTests) -> Option<RecordId> {
+        let id = RecordId(u16::try_from(self.plan.records.len()).ok()?);
+        self.plan.records.push(RecordPlan {
+            entity: name.into(),
+            // The subject has the first slot.
+            subject: subject.map(|_| 0),
+            captures: u16::try_from(rows.slots.len()).ok()?,
+            cases: vec![None],
+            assumed: 0,
+        });
+        self.rows.push(rows.clone());
+        Some(id)
+    }
+
+    fn record_node(&mut self, form: &Form<'_>, record: Option<RecordId>) -> Option<NodeId> {
+        let entity = self.program.model.entities.get(form.index)?;
+        let Shape::Object(members) = &entity.shape else { return None };
+        let members: Vec<(Box<str>, Slot)> =
+            members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
+        match self.push(Node::Object(ObjectNode { members, record })) {
+            Verdict::Enter(node) => Some(node),
+            Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
+        }
+    }
+
+    fn part(&mut self, shape: &Shape, form: &Form<'_>) -> Slot {
+        match shape {
+            Shape::Field(field) => self.field(*field, form),
+            Shape::Entity(entity) => self.entity(*entity),
+            Shape::Array(inner) => {
+                let inner = self.part(inner, form);
+                self.array(inner)
+            }
+            Shape::Object(members) => {
+                let members: Vec<(Box<str>, Slot)> =
+                    members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
+                self.object(members)
+            }
+        }
+    }
+
+    fn field(&self, field: u16, form: &Form<'_>) -> Slot {
+        let treatment = form.treatments.get(usize::from(field)).copied().unwrap_or(Treatment::Absent);
+        let entity = self.program.model.entities.get(form.index);
+        let kind = entity.and_then(|entity| entity.fields.get(usize::from(field))?.kind);
+        let (verdict, kind) = match treatment {
+            Treatment::Absent => (Verdict::Absent, kind),
+            Treatment::Clear => (Verdict::Clear, kind),
+            // A value of no known form is masked wholly.
+            Treatment::Masked => (Verdict::Mask, kind.or(Some(Kind::Opaque))),
+            Treatment::Pseudonym => (Verdict::Pseudonym, kind.or(Some(Kind::Opaque))),
+        };
+        let slot = form.slots.iter().position(|slot| *slot == field);
+        Slot {
+            verdict,
+            capture: slot.and_then(|slot| u16::try_from(slot).ok()),
+            field: form.first_field.checked_add(field).map(FieldId),
+            kind,
+        }
+    }
+}
+
+/// One case of one entity.
+struct Form<'a> {
+    index: usize,
+    first_field: u16,
+    treatments: &'a [Treatment],
+    slots: &'a [u16],
+}

@@ -1,0 +1,134 @@
+//! Policy files compiled to one program: every name resolved, every route in one table, every plan
+//! built once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aws_lc_rs::digest;
+
+use super::fault::{Fault, Faults};
+use super::model::{Model, Route};
+use super::outcome::{Key, Outcome, TooManyConditions};
+use super::read;
+use super::source::Source;
+use super::warnings;
+use crate::route::{Path, Table};
+
+/// The most outcomes that are kept; beyond, all are dropped and built anew.
+const CACHE_LIMIT: usize = 4096;
+
+/// A compiled policy. Decisions are pure: they depend on the query alone.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) model: Model,
+    pub(super) routes: Vec<Arc<Route>>,
+    table: Table,
+    version: Arc<str>,
+    warnings: Vec<Fault>,
+    outcomes: RwLock<HashMap<Key, Arc<Outcome>>>,
+}
+
+/// The route that a request met, and its parameters.
+#[derive(Clone, Debug)]
+pub struct RouteMatch {
+    /// The route.
+    pub route: Arc<Route>,
+    /// The parameters of its path, decoded, in the path's order.
+    pub params: Vec<(String, String)>,
+}
+
+/// Compiles policy files. Their order means nothing, their names serve messages only.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
+    let (mut model, mut faults) = read::read(sources);
+    let table = match Table::build(&read::entries(&model)) {
+        Ok(table) if faults.is_empty() => table,
+        // Ambiguities are among the faults already.
+        Ok(_) | Err(_) => {
+            faults.sort();
+            return Err(Faults(faults));
+        }
+    };
+    let warnings = warnings::find(&model, sources);
+    let routes = std::mem::take(&mut model.routes).into_iter().map(Arc::new).collect();
+    Ok(Program {
+        model,
+        routes,
+        table,
+        version: version(sources).into(),
+        warnings,
+        outcomes: RwLock::default(),
+    })
+}
+
+/// SHA-256 over the files in the order of their names, each name and text length-prefixed.
+fn version(sources: &[Source]) -> String {
+    let mut sorted: Vec<&Source> = sources.iter().collect();
+    sorted.sort_by(|a, b| (&a.name, &a.text).cmp(&(&b.name, &b.text)));
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in sorted.iter().flat_map(|source| [&source.name, &source.text]) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Program {
+    /// The route that a request meets; what is not published for the zone does not exist.
+    #[must_use]
+    pub fn find(&self, zone: &str, host: &str, method: &str, path: &Path) -> Option<RouteMatch> {
+        let found = self.table.find(zone, host, method, path)?;
+        let route = self.routes.get(found.index)?;
+        Some(RouteMatch { route: Arc::clone(route), params: found.parameters })
+    }
+
+    /// SHA-256 of all files, in hexadecimal.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(super) fn shared_version(&self) -> Arc<str> {
+        Arc::clone(&self.version)
+    }
+
+    /// All routes, in the order of the files.
+    #[must_use]
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// The purposes that may be declared.
+    pub fn purposes(&self) -> impl Iterator<Item = &str> {
+        self.model.purposes.iter().map(AsRef::as_ref)
+    }
+
+    /// The roles that are defined, with rank and whether they are outside the organisation.
+    pub fn roles(&self) -> impl Iterator<Item = (&str, u8, bool)> {
+        self.model.roles.iter().map(|role| (role.name.as_ref(), role.rank, role.external))
+    }
+
+    /// What is suspicious but no fault.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// What a decision with this key comes to: looked up, or built and kept.
+    pub(super) fn outcome(&self, key: Key) -> Result<Arc<Outcome>, TooManyConditions> {
+        let kept = self.outcomes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcome) = kept.get(&key) {
+            return Ok(Arc::clone(outcome));
+        }
+        drop(kept);
+        let outcome = Arc::new(Outcome::build(self, &key)?);
+        let mut kept = self.outcomes.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= CACHE_LIMIT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&outcome));
+        Ok(outcome)
+    }
+}

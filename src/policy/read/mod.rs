@@ -1,0 +1,163 @@
+//! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
+
+mod entities;
+mod limits;
+mod places;
+mod reader;
+mod roles;
+mod routes;
+mod rules;
+
+use super::fault::{Code, Fault};
+use super::model::{Model, Requirement};
+pub(super) use routes::entries;
+use super::source::Source;
+use super::suggest;
+use super::tree::{self, Content, Node, Pair};
+use reader::Reader;
+
+/// The top-level keys.
+const SECTIONS: [&str; 7] =
+    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+/// The most policy files.
+const SOURCE_COUNT_LIMIT: usize = 1000;
+
+/// Reads all sources. The model is whole only if there are no faults.
+pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
+    let mut reader = Reader::new(sources);
+    let trees: Vec<Node> = (0..sources.len().min(SOURCE_COUNT_LIMIT))
+        .filter_map(|index| match tree::parse(sources, index) {
+            Ok(tree) => tree,
+            Err(faults) => {
+                reader.unreadable(faults);
+                None
+            }
+        })
+        .collect();
+    let sections = Sections::of(&trees, &mut reader);
+    let mut model = Model::default();
+    read_grades(&sections, &mut reader, &mut model);
+    read_purposes(&sections, &mut reader, &mut model);
+    roles::read(&sections, &mut reader, &mut model);
+    entities::read(&sections, &mut reader, &mut model);
+    routes::read(&sections, &mut reader, &mut model);
+    rules::read(&sections, &mut reader, &mut model);
+    limits::read(&sections, &mut reader, &mut model);
+    (model, reader.finish())
+}
+
+/// The contents of all files, by top-level key.
+struct Sections<'t> {
+    found: Vec<(&'static str, &'t Node)>,
+}
+
+impl<'t> Sections<'t> {
+    fn of(trees: &'t [Node], reader: &mut Reader<'_>) -> Self {
+        let mut found = Vec::new();
+        for tree in trees {
+            for pair in reader.map(tree, "a policy file") {
+                match SECTIONS.iter().find(|section| **section == pair.key) {
+                    Some(section) => found.push((*section, &pair.value)),
+                    None => {
+                        let message = format!("unknown key `{}`", pair.key);
+                        let help = suggest::accepted(&pair.key, &SECTIONS);
+                        reader.fault(pair.key_span, Code::UnknownKey, message, Some(help));
+                    }
+                }
+            }
+        }
+        Self { found }
+    }
+
+    /// The named definitions of a section, over all files; a name defined twice is a fault.
+    fn definitions(&self, section: &str, reader: &mut Reader<'_>) -> Vec<&'t Pair> {
+        let mut pairs: Vec<&Pair> = Vec::new();
+        let mut seen = std::collections::HashMap::new();
+        for (_, node) in self.found.iter().filter(|(name, _)| *name == section) {
+            for pair in reader.map(node, section) {
+                if let Some(first) = seen.insert(pair.key.as_str(), pair.key_span) {
+                    reader.defined_twice(pair.key_span, &pair.key, first);
+                    continue;
+                }
+                pairs.push(pair);
+            }
+        }
+        pairs
+    }
+
+    /// The items of a section that is a list, over all files.
+    fn items(&self, section: &str, reader: &mut Reader<'_>) -> Vec<&'t Node> {
+        let nodes = self.found.iter().filter(|(name, _)| *name == section);
+        nodes.flat_map(|(_, node)| reader.list(node, section)).collect()
+    }
+}
+
+fn read_grades(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
+    for pair in sections.definitions("grades", reader) {
+        let slot = match pair.key.as_str() {
+            "1" => 0,
+            "2" => 1,
+            "3" => 2,
+            "4" => 3,
+            "sealed" => {
+                if !matches!(&pair.value.content, Content::Map(pairs) if pairs.is_empty()) {
+                    let help = "sealed fields never leave, so there is nothing to ask: write `sealed: {}`";
+                    let message = "`sealed` takes no requirements".to_owned();
+                    reader.fault(pair.value.span, Code::WrongValue, message, Some(help.to_owned()));
+                }
+                continue;
+            }
+            other => {
+                let help = suggest::accepted(other, &["1", "2", "3", "4", "sealed"]);
+                reader.fault(pair.key_span, Code::WrongValue, format!("`{other}` is no grade"), Some(help));
+                continue;
+            }
+        };
+        let requirement = reader.requirement(&pair.value);
+        if let Some(grade) = model.grades.get_mut(slot) {
+            *grade = Some(requirement);
+        }
+    }
+    check_grades_rise(sections, reader, model);
+}
+
+/// A grade may not ask less than the one below it, or raising a field's grade could open it.
+fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &Model) {
+    let asks_less = |low: &Requirement, high: &Requirement| {
+        high.assurance < low.assurance
+            || low.fresh_s.is_some_and(|low| high.fresh_s.is_none_or(|high| high > low))
+    };
+    let defined: Vec<(usize, &Requirement)> =
+        model.grades.iter().enumerate().filter_map(|(n, g)| Some((n + 1, g.as_ref()?))).collect();
+    for pair in defined.windows(2) {
+        let [(low_number, low), (number, high)] = pair else { continue };
+        if !asks_less(low, high) {
+            continue;
+        }
+        let key = number.to_string();
+        let mut places = sections.found.iter().filter(|(name, _)| *name == "grades");
+        let span = places.find_map(|(_, node)| match &node.content {
+            Content::Map(pairs) => pairs.iter().find(|p| p.key == key).map(|p| p.key_span),
+            Content::Null | Content::Text(_) | Content::List(_) => None,
+        });
+        if let Some(span) = span {
+            let message = format!("grade {number} asks less than grade {low_number}");
+            let help = "ask at least the same assurance and freshness".to_owned();
+            reader.fault(span, Code::WrongValue, message, Some(help));
+        }
+    }
+}
+
+fn read_purposes(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
+    let mut seen = std::collections::HashMap::new();
+    for node in sections.items("purposes", reader) {
+        let Some(text) = reader.text(node, "a purpose") else { continue };
+        if !reader.check_name(node.span, text) {
+            continue;
+        }
+        match seen.insert(text, node.span) {
+            Some(first) => reader.defined_twice(node.span, text, first),
+            None => model.purposes.push(text.into()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where records stand in a body: `$`, `$[]`, `$.items[]`, and which scalars pass beside them.
+
+use super::super::fault::Code;
+use super::super::model::{Body, BodyShape, Model};
+use super::super::source::Span;
+use super::super::tree::Node;
+use super::reader::{Reader, cut};
+
+const STEP_LIMIT: usize = 16;
+const PLACE_LIMIT: usize = 64;
+
+/// Names of scalars that count records, and so would betray how many were withheld.
+const COUNTS: &[&str] = &[
+    "total", "count", "total_count", "totalcount", "total_pages", "totalpages", "total_items",
+    "totalitems", "total_elements", "totalelements", "size", "hits", "found", "last_page", "pages",
+    "num_results", "results_count", "length", "sum",
+];
+
+enum Step {
+    Member(Box<str>),
+    Element,
+}
+
+/// Reads `returns` or `accepts`: entity names with places, and `pass`.
+pub(super) fn body(reader: &mut Reader<'_>, model: &Model, node: &Node, what: &str) -> Option<Body> {
+    let names: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_ref()).collect();
+    let mut body = Body { shape: BodyShape::Object(Vec::new()), entities: Vec::new(), many: false };
+    let mut slots = None;
+    let mut placed = 0;
+    for pair in reader.map(node, what) {
+        let passes = pair.key == "pass" && what == "`returns`";
+        let leaf = names.iter().position(|name| *name == pair.key).map(BodyShape::Entity);
+        if leaf.is_none() && !passes {
+            let mut known = names.clone();
+            known.extend((what == "`returns`").then_some("pass"));
+            reader.unknown(pair.key_span, "entity", &cut(&pair.key), &known);
+            continue;
+        }
+        for (text, span) in reader.words(&pair.value, what) {
+            let Some(steps) = steps(reader, text, span) else { continue };
+            placed += 1;
+            let shape = leaf.clone().unwrap_or_else(|| BodyShape::Pass(is_count(&steps)));
+            if let BodyShape::Entity(entity) = shape {
+                body.many |= steps.iter().any(|step| matches!(step, Step::Element));
+                if !body.entities.contains(&entity) {
+                    body.entities.push(entity);
+                }
+            }
+            let fits = placed <= PLACE_LIMIT && put(&mut slots, &steps, shape);
+            if !fits {
+                let message = format!("`{}` stands where something else stands already", cut(text));
+                reader.fault(span, Code::BodyConflict, message, None);
+            }
+        }
+    }
+    body.shape = slots?;
+    Some(body)
+}
+
+fn is_count(steps: &[Step]) -> bool {
+    let last = steps.iter().rev().find_map(|step| match step {
+        Step::Member(name) => Some(name.to_lowercase().replace('-', "_")),
+        Step::Element => None,
+    });
+    last.is_some_and(|name| COUNTS.contains(&name.as_str()))
+}
+
+fn steps(reader: &mut Reader<'_>, text: &str, span: Span) -> Option<Vec<Step>> {
+    let found = text.strip_prefix('$').and_then(split);
+    if found.is_none() {
+        let message = format!("`{}` is no place in a body", cut(text));
+        let help = "write `$` for the whole body, `$[]` for each of its elements, `$.items[]`".to_owned();
+        reader.fault(span, Code::WrongValue, message, Some(help));
+    }
+    found
+}
+
+fn split(mut rest: &str) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    while !rest.is_empty() && steps.len() < STEP_LIMIT {
+        if let Some(after) = rest.strip_prefix("[]") {
+            steps.push(Step::Element);
+            rest = after;
+            continue;
+        }
+        let name = rest.strip_prefix('.')?;
+        let end = name.find(['.', '[']).unwrap_or(name.len());
+        let (name, after) = name.split_at_checked(end)?;
+        if name.is_empty() || name.contains([']', '*']) || name.chars().any(char::is_control) {
+            return None;
+        }
+        steps.push(Step::Member(name.into()));
+        rest = after;
+    }
+    rest.is_empty().then_some(steps)
+}
+
+/// Puts `leaf` at the end of `steps`; false if the place is taken or of another form.
+fn put(slot: &mut Option<BodyShape>, steps: &[Step], leaf: BodyShape) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        let free = slot.is_none();
+        if free {
+            *slot = Some(leaf);
+        }
+        return free;
+    };
+    match step {
+        Step::Member(name) => {
+            let BodyShape::Object(members) = slot.get_or_insert(BodyShape::Object(Vec::new())) else {
+                return false;
+            };
+            if let Some((_, shape)) = members.iter_mut().find(|(other, _)| other == name) {
+                let mut inner = Some(shape.clone());
+                let fits = put(&mut inner, rest, leaf);
+                if let Some(inner) = inner {
+                    *shape = inner;
+                }
+                return fits;
+            }
+            let mut inner = None;
+            let fits = put(&mut inner, rest, leaf);
+            members.extend(inner.map(|shape| (name.clone(), shape)));
+            fits
+        }
+        Step::Element => {
+            let mut inner = match slot.take() {
+                None => None,
+                Some(BodyShape::Array(inner)) => Some(*inner),
+                Some(other) => {
+                    *slot = Some(other);
+                    return false;
+                }
+            };
+            let fits = put(&mut inner, rest, leaf);
+            *slot = inner.map(|shape| BodyShape::Array(Box::new(shape)));
+            fits
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Routes: what is published, where it goes and what it carries.
+
+use super::super::fault::Code;
+use super::super::model::{Action, Model, QueryUse, Requirement, Route};
+use super::super::source::Span;
+use super::super::suggest;
+use super::super::tree::{Content, Node, Pair};
+use super::Sections;
+use super::places::body;
+use super::reader::{Keys, Reader, cut};
+use crate::route::{Entry, Table, Template, normalise_host};
+
+const ROUTE_LIMIT: usize = 5000;
+const QUERY_LIMIT: usize = 100;
+const KEYS: [&str; 9] =
+    ["match", "to", "action", "query", "accepts", "returns", "require", "zones", "reads"];
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
+    let mut definitions = sections.definitions("routes", reader);
+    definitions.retain(|pair| reader.check_name(pair.key_span, &pair.key));
+    if let Some(pair) = definitions.get(ROUTE_LIMIT) {
+        let message = format!("a policy must have at most {ROUTE_LIMIT} routes");
+        reader.fault(pair.key_span, Code::TooLarge, message, None);
+        definitions.truncate(ROUTE_LIMIT);
+    }
+    let mut reads = Vec::new();
+    for pair in definitions {
+        let what = format!("the route `{}`", pair.key);
+        let keys = reader.keys(&pair.value, &what, &KEYS);
+        if let Some(route) = route(reader, model, pair, &keys, model.routes.len()) {
+            reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
+            model.routes.push(route);
+        }
+    }
+    for (index, node) in reads {
+        resolve_reads(reader, model, index, node);
+    }
+    for index in 0..model.routes.len() {
+        resolve_entities(model, index);
+    }
+    check_ambiguity(reader, model);
+}
+
+fn route(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    pair: &Pair,
+    keys: &Keys<'_>,
+    index: usize,
+) -> Option<Route> {
+    let what = format!("the route `{}`", pair.key);
+    for (key, example) in [("match", "GET bank.example/api/customers/{id}"), ("to", "core"), ("action", "view")] {
+        if keys.find(key).is_none() {
+            reader.missing(pair.key_span, &what, key, example);
+        }
+    }
+    let returns = keys.find("returns").and_then(|p| body(reader, model, &p.value, "`returns`"));
+    let accepts = keys.find("accepts").and_then(|p| body(reader, model, &p.value, "`accepts`"));
+    let entities = returns.as_ref().map_or(Vec::new(), |body| body.entities.clone());
+    let query = keys.find("query").map_or(Vec::new(), |p| query(reader, model, &entities, &p.value));
+    let zones = keys.find("zones").map_or(Vec::new(), |p| reader.names(&p.value, "`zones`"));
+    let require = keys.find("require").map_or(Requirement::default(), |p| reader.requirement(&p.value));
+    let action = keys.find("action").and_then(|p| action(reader, &p.value));
+    let upstream = keys.find("to").and_then(|p| {
+        let text = reader.text(&p.value, "`to`")?;
+        reader.check_name(p.value.span, text).then(|| text.into())
+    });
+    let (method, host, template) = keys.find("match").and_then(|p| target(reader, &p.value))?;
+    let action = action?;
+    check_method(reader, keys, &method, action, accepts.is_some());
+    Some(Route {
+        index,
+        name: pair.key.as_str().into(),
+        method,
+        host,
+        template,
+        upstream: upstream?,
+        action,
+        zones,
+        require,
+        query,
+        accepts,
+        returns,
+        reads: None,
+        main: Vec::new(),
+        entities: Vec::new(),
+        rules: Vec::new(),
+        span: pair.key_span,
+    })
+}
+
+/// A method that caches and prefetchers may repeat must not change anything, nor carry a body.
+fn check_method(reader: &mut Reader<'_>, keys: &Keys<'_>, method: &str, action: Action, accepts: bool) {
+    let Some(pair) = keys.find("match") else { return };
+    let safe = method == "GET" || method == "HEAD";
+    if safe && !action.only_reads() && action != Action::Call {
+        let message = format!("`{method}` cannot {action}: the method must not change anything");
+        let help = "publish it with the method that the backend expects: POST, PUT, PATCH or DELETE";
+        reader.fault(pair.value.span, Code::Contradiction, message, Some(help.to_owned()));
+    }
+    if safe && accepts {
+        let message = format!("a `{method}` request has no body to accept");
+        reader.fault(pair.value.span, Code::Contradiction, message, None);
+    }
+}
+
+pub(super) fn action(reader: &mut Reader<'_>, node: &Node) -> Option<Action> {
+    let text = reader.text(node, "`action`")?;
+    action_named(reader, text, node.span)
+}
+
+pub(super) fn action_named(reader: &mut Reader<'_>, text: &str, span: Span) -> Option<Action> {
+    let found = Action::NAMES.iter().find(|(name, _)| *name == text).map(|(_, action)| *action);
+    if found.is_none() {
+        let known: Vec<&str> = Action::NAMES.iter().map(|(name, _)| *name).collect();
+        reader.unknown(span, "action", &cut(text), &known);
+    }
+    found
+}
+
+fn target(reader: &mut Reader<'_>, node: &Node) -> Option<(Box<str>, Box<str>, Template)> {
+    let text = reader.text(node, "`match`")?;
+    let parts = text.split_once(' ').and_then(|(method, rest)| {
+        let slash = rest.find('/')?;
+        let (host, path) = rest.split_at_checked(slash)?;
+        Some((method, host.trim(), path))
+    });
+    let Some((method, host, path)) = parts else {
+        let message = format!("`{}` is no request", cut(text));
+        let help = "write method, host and path: `GET bank.example/api/customers/{id}`".to_owned();
+        reader.fault(node.span, Code::WrongPath, message, Some(help));
+        return None;
+    };
+    if !METHODS.contains(&method) {
+        let span = reader.part(node.span, text, 0, method.len());
+        reader.unknown(span, "method", &cut(method), &METHODS);
+        return None;
+    }
+    let host_start = text.find(host).unwrap_or(0);
+    let Some(known_host) = normalise_host(host, None) else {
+        let span = reader.part(node.span, text, host_start, host.len());
+        reader.fault(span, Code::WrongPath, format!("`{}` is no host", cut(host)), None);
+        return None;
+    };
+    match Template::parse(path) {
+        Ok(template) => Some((method.into(), known_host.into(), template)),
+        Err(error) => {
+            let span = reader.part(node.span, text, text.len() - path.len(), path.len());
+            reader.fault(span, Code::WrongPath, error.to_string(), None);
+            None
+        }
+    }
+}
+
+fn query(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    entities: &[usize],
+    node: &Node,
+) -> Vec<(Box<str>, QueryUse)> {
+    let mut uses = Vec::new();
+    for pair in reader.map(node, "`query`") {
+        if uses.len() >= QUERY_LIMIT {
+            let message = format!("a route must have at most {QUERY_LIMIT} query parameters");
+            reader.fault(pair.key_span, Code::TooLarge, message, None);
+            break;
+        }
+        let Some(text) = reader.text(&pair.value, "what a query parameter means") else { continue };
+        let found = match text {
+            "page" => Some(QueryUse::Page),
+            "page-size" => Some(QueryUse::PageSize),
+            "sort" => Some(QueryUse::Sort),
+            "free" => Some(QueryUse::Free),
+            _ => searched(reader, model, entities, text, pair.value.span),
+        };
+        uses.extend(found.map(|found| (pair.key.as_str().into(), found)));
+    }
+    uses
+}
+
+fn searched(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    entities: &[usize],
+    text: &str,
+    span: Span,
+) -> Option<QueryUse> {
+    let named = text.split_once('.').and_then(|(entity, path)| {
+        let at = model.entities.iter().position(|other| other.name.as_ref() == entity)?;
+        Some((at, model.entities.get(at)?, path))
+    });
+    let Some((at, entity, path)) = named else {
+        let mut known: Vec<String> =
+            ["page", "page-size", "sort", "free"].iter().map(|word| (*word).to_owned()).collect();
+        for entity in entities.iter().filter_map(|at| model.entities.get(*at)) {
+            known.extend(entity.fields.iter().map(|field| format!("{}.{}", entity.name, field.path)));
+        }
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        reader.unknown(span, "meaning of a query parameter", &cut(text), &known);
+        return None;
+    };
+    if !entities.contains(&at) {
+        let message = format!("the route does not return `{}`, so it cannot be searched by it", entity.name);
+        reader.fault(span, Code::WrongValue, message, None);
+        return None;
+    }
+    match entity.fields_at(path) {
+        Ok(fields) => match fields.as_slice() {
+            [field] => return Some(QueryUse::Field { entity: at, field: *field }),
+            _ => {
+                let message = format!("`{}` is more than one field", cut(path));
+                reader.fault(span, Code::WrongValue, message, None);
+            }
+        },
+        Err((code, message, help)) => reader.fault(span, code, message, Some(help)),
+    }
+    None
+}
+
+/// `reads` must name a GET view route with the same parameters that returns exactly one record.
+fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node: &Node) {
+    let Some(name) = reader.text(node, "`reads`") else { return };
+    let Some(at) = model.routes.iter().position(|route| route.name.as_ref() == name) else {
+        let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
+        reader.unknown(node.span, "route", &cut(name), &known);
+        return;
+    };
+    let (Some(route), Some(other)) = (model.routes.get(index), model.routes.get(at)) else { return };
+    let parameters = |route: &Route| {
+        let mut names: Vec<String> = route.template.parameters().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    let one_record = other.returns.as_ref().is_some_and(|body| !body.many && body.entities.len() == 1);
+    let taken = route.accepts.as_ref().map_or(&[][..], |body| &body.entities);
+    let of_it = other.returns.as_ref().is_some_and(|body| taken.iter().all(|e| body.entities.contains(e)));
+    let problem = if !route.action.changes_a_record() {
+        Some("only routes that update or delete read the record first")
+    } else if other.method.as_ref() != "GET" || other.action != Action::View {
+        Some("it must be a GET route with the action `view`")
+    } else if parameters(route) != parameters(other) {
+        Some("it must have the same path parameters")
+    } else if !one_record {
+        Some("it must return one record of one entity, such as `{ customer: $ }`")
+    } else if !of_it || route.accepts.as_ref().is_some_and(|body| body.many) {
+        Some("this route must accept one record of the same entity")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        let message = format!("`{}` cannot be read for `{}`: {problem}", other.name, route.name);
+        reader.fault(node.span, Code::WrongReads, message, None);
+        return;
+    }
+    if let Some(route) = model.routes.get_mut(index) {
+        route.reads = Some(at);
+    }
+}
+
+fn resolve_entities(model: &mut Model, index: usize) {
+    let Some(route) = model.routes.get(index) else { return };
+    let read = route.reads.and_then(|at| model.routes.get(at)).and_then(|route| route.returns.as_ref());
+    let bodies = [route.accepts.as_ref(), route.returns.as_ref(), read];
+    let mut main: Vec<usize> = Vec::new();
+    for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities) {
+        if !main.contains(entity) {
+            main.push(*entity);
+        }
+    }
+    let mut entities: Vec<usize> = Vec::new();
+    for entity in main.iter().flat_map(|entity| model.nested(*entity)) {
+        if !entities.contains(&entity) {
+            entities.push(entity);
+        }
+    }
+    if let Some(route) = model.routes.get_mut(index) {
+        route.main = main;
+        route.entities = entities;
+    }
+}
+
+/// All routes as the table wants them.
+pub(in crate::policy) fn entries(model: &Model) -> Vec<Entry> {
+    let entry = |route: &Route| Entry {
+        zones: route.zones.clone(),
+        host: route.host.to_string(),
+        method: route.method.to_string(),
+        template: route.template.clone(),
+    };
+    model.routes.iter().map(entry).collect()
+}
+
+fn check_ambiguity(reader: &mut Reader<'_>, model: &Model) {
+    let Err(ambiguities) = Table::build(&entries(model)) else { return };
+    for ambiguity in ambiguities {
+        let pair = (model.routes.get(ambiguity.first), model.routes.get(ambiguity.second));
+        if let (Some(first), Some(second)) = pair {
+            let message = format!("the routes `{}` and `{}` answer one request", first.name, second.name);
+            let help = "change method, host or path of one, or give them zones that do not meet".to_owned();
+            reader.fault(second.span, Code::Ambiguous, message, Some(help));
+        }
+    }
+}
+
+/// Whether a node says nothing.
+pub(super) fn is_empty(node: &Node) -> bool {
+    match &node.content {
+        Content::Null => true,
+        Content::List(items) => items.is_empty(),
+        Content::Text(_) | Content::Map(_) => false,
+    }
+}
+
+/// What is accepted where a route's name is.
+pub(super) fn route_named(reader: &mut Reader<'_>, model: &Model, name: &str, span: Span) -> Option<usize> {
+    let found = model.routes.iter().position(|route| route.name.as_ref() == name);
+    if found.is_none() {
+        let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
+        let message = format!("unknown route `{}`", cut(name));
+        reader.fault(span, Code::UnknownName, message, Some(suggest::accepted(name, &known)));
+    }
+    found
+}

@@ -1,0 +1,288 @@
+//! Rules: who may do what to which fields of which records, and when.
+
+use std::sync::Arc;
+
+use super::super::expression::{Condition, Scope, parse};
+use super::super::fault::Code;
+use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Rule};
+use super::super::source::Span;
+use super::super::tree::Node;
+use super::Sections;
+use super::reader::{Keys, Reader, cut};
+use super::roles::audience;
+use super::routes::{action_named, is_empty, route_named};
+
+const RULE_LIMIT: usize = 5000;
+const NAME_LIMIT_BYTES: usize = 200;
+const KEYS: [&str; 14] = [
+    "name", "allow", "deny", "to", "of", "route", "clear", "masked", "pseudonym", "write", "where",
+    "when", "purpose", "require",
+];
+
+pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
+    let mut names = std::collections::HashMap::new();
+    for node in sections.items("rules", reader) {
+        let keys = reader.keys(node, "a rule", &KEYS);
+        let Some((name, span)) = name(reader, node, &keys) else { continue };
+        if let Some(first) = names.insert(name, span) {
+            reader.defined_twice(span, name, first);
+            continue;
+        }
+        if model.rules.len() >= RULE_LIMIT {
+            let message = format!("a policy must have at most {RULE_LIMIT} rules");
+            reader.fault(span, Code::TooLarge, message, None);
+            break;
+        }
+        if let Some(rule) = rule(reader, model, &keys, name, span) {
+            check_reach(reader, model, &rule, &keys);
+            model.rules.push(rule);
+        }
+    }
+    for route in &mut model.routes {
+        let covering = model.rules.iter().enumerate().filter(|(_, rule)| rule.covers(route));
+        route.rules = covering.map(|(index, _)| index).collect();
+    }
+}
+
+fn name<'t>(reader: &mut Reader<'_>, node: &Node, keys: &Keys<'t>) -> Option<(&'t str, Span)> {
+    let Some(pair) = keys.find("name") else {
+        reader.missing(node.span, "a rule", "name", "tellers serve their branch");
+        return None;
+    };
+    let name = reader.text(&pair.value, "`name`")?;
+    let fits = !name.trim().is_empty() && name.len() <= NAME_LIMIT_BYTES && !name.chars().any(char::is_control);
+    if !fits {
+        let message = format!("a rule's name must be one line of at most {NAME_LIMIT_BYTES} bytes");
+        reader.fault(pair.value.span, Code::WrongValue, message, None);
+    }
+    Some((name, pair.value.span))
+}
+
+fn rule(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    keys: &Keys<'_>,
+    name: &str,
+    span: Span,
+) -> Option<Rule> {
+    let (effect, actions) = effect(reader, keys, span)?;
+    let to = match keys.find("to") {
+        Some(pair) => audience(reader, model, &pair.value),
+        None => {
+            reader.missing(span, "a rule", "to", "teller");
+            Audience::Roles(Vec::new())
+        }
+    };
+    let routes = keys.find("route").map(|pair| {
+        let words = reader.words(&pair.value, "`route`");
+        words.into_iter().filter_map(|(word, span)| route_named(reader, model, word, span)).collect()
+    });
+    let of = entity(reader, model, keys, routes.as_ref());
+    let mut rule = Rule {
+        name: name.into(),
+        effect,
+        actions,
+        to,
+        of: of.unwrap_or(None),
+        routes,
+        clear: Vec::new(),
+        masked: Vec::new(),
+        pseudonym: Vec::new(),
+        write: Vec::new(),
+        row: None,
+        when: None,
+        purposes: Vec::new(),
+        require: Requirement::default(),
+        span,
+    };
+    check_keys(reader, keys, &rule);
+    // An entity that is not known was reported; its fields cannot be.
+    of?;
+    fields(reader, model, keys, &mut rule);
+    conditions(reader, model, keys, &mut rule);
+    purposes(reader, model, keys, &mut rule);
+    if let Some(pair) = keys.find("require") {
+        rule.require = reader.requirement(&pair.value);
+    }
+    Some(rule)
+}
+
+fn effect(reader: &mut Reader<'_>, keys: &Keys<'_>, span: Span) -> Option<(Effect, Vec<Action>)> {
+    let (effect, pair) = match (keys.find("allow"), keys.find("deny")) {
+        (Some(allow), None) => (Effect::Allow, allow),
+        (None, Some(deny)) => (Effect::Deny, deny),
+        (Some(_), Some(deny)) => {
+            let message = "a rule either allows or denies".to_owned();
+            reader.fault(deny.key_span, Code::Contradiction, message, Some("make two rules of it".to_owned()));
+            return None;
+        }
+        (None, None) => {
+            reader.missing(span, "a rule", "allow` or `deny", "[view]");
+            return None;
+        }
+    };
+    let words = reader.words(&pair.value, "the actions of a rule");
+    if words.is_empty() {
+        let message = "a rule must name at least one action".to_owned();
+        reader.fault(pair.key_span, Code::WrongValue, message, None);
+    }
+    let actions = words.into_iter().filter_map(|(word, span)| action_named(reader, word, span));
+    Some((effect, actions.collect()))
+}
+
+/// The entity of the rule's fields: `of`, else what all its routes are about. The outer `None`: a fault.
+fn entity(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    keys: &Keys<'_>,
+    routes: Option<&Vec<usize>>,
+) -> Option<Option<usize>> {
+    if let Some(pair) = keys.find("of") {
+        let name = reader.text(&pair.value, "`of`")?;
+        let found = model.entities.iter().position(|entity| entity.name.as_ref() == name);
+        if found.is_none() {
+            let known: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_ref()).collect();
+            reader.unknown(pair.value.span, "entity", &cut(name), &known);
+        }
+        return found.map(Some);
+    }
+    let routes = routes.into_iter().flatten().filter_map(|at| model.routes.get(*at));
+    let mut mains = routes.map(|route| &route.main);
+    let first = mains.next();
+    let same = first.filter(|first| first.len() == 1 && mains.all(|main| main == *first));
+    Some(same.and_then(|main| main.first().copied()))
+}
+
+fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
+    if rule.effect == Effect::Allow && keys.find("of").is_none() && rule.routes.is_none() {
+        reader.missing(rule.span, "a rule that allows", "of` or `route", "customer");
+    }
+    if rule.effect == Effect::Deny
+        && let Some(pair) = keys.find("require")
+    {
+        let message = "a rule that denies requires nothing".to_owned();
+        let help = "say with `when` whom it hits, such as `caller.assurance < 2`".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+    }
+    let writes = rule.actions.iter().any(|action| matches!(action, Action::Create | Action::Update | Action::Call));
+    if let Some(pair) = keys.find("write").filter(|_| !writes && !rule.actions.is_empty()) {
+        let message = "`write` means something only for create, update and call".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, None);
+    }
+    for key in ["clear", "masked", "pseudonym", "write", "where"] {
+        if let Some(pair) = keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none()) {
+            let message = format!("`{key}` needs an entity whose fields it names");
+            let help = "add `of: ENTITY`, or name with `route` routes of one entity".to_owned();
+            reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+        }
+    }
+}
+
+fn fields(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rule) {
+    let Some(entity) = rule.of.and_then(|at| model.entities.get(at)) else { return };
+    rule.clear = field_list(reader, entity, keys, "clear");
+    rule.masked = field_list(reader, entity, keys, "masked");
+    rule.pseudonym = field_list(reader, entity, keys, "pseudonym");
+    rule.write = field_list(reader, entity, keys, "write");
+}
+
+fn field_list(reader: &mut Reader<'_>, entity: &Entity, keys: &Keys<'_>, key: &str) -> Vec<u16> {
+    let Some(pair) = keys.find(key) else { return Vec::new() };
+    if is_empty(&pair.value) {
+        let message = format!("`{key}` names no field");
+        reader.fault(pair.key_span, Code::WrongValue, message, Some("leave it out".to_owned()));
+        return Vec::new();
+    }
+    let mut fields = Vec::new();
+    for (path, span) in reader.words(&pair.value, key) {
+        match entity.fields_at(path) {
+            Ok(found) => fields.extend(found),
+            Err((code, message, help)) => reader.fault(span, code, message, Some(help)),
+        }
+    }
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+fn conditions(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rule) {
+    let mut parameters: Vec<&str> = Vec::new();
+    for route in model.routes.iter().filter(|route| rule.covers(route)) {
+        parameters.extend(route.template.parameters());
+    }
+    parameters.sort_unstable();
+    parameters.dedup();
+    let entity = rule.of.and_then(|at| model.entities.get(at));
+    let find = |path: &str| match entity {
+        Some(entity) => entity.scalar(path),
+        None => Err((Code::NoRecord, "there is no record here".to_owned(), "add `of`".to_owned())),
+    };
+    if let Some(pair) = keys.find("where") {
+        let scope = Scope { record: Some(&find), parameters: &parameters };
+        rule.row = condition(reader, &pair.value, "`where`", &scope);
+    }
+    if let Some(pair) = keys.find("when") {
+        let scope = Scope { record: None, parameters: &parameters };
+        rule.when = condition(reader, &pair.value, "`when`", &scope);
+    }
+}
+
+fn condition(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    what: &str,
+    scope: &Scope<'_>,
+) -> Option<Arc<Condition>> {
+    let text = reader.text(node, what)?;
+    match parse(text, scope) {
+        Ok(condition) => Some(Arc::new(condition)),
+        Err(fault) => {
+            let span = reader.part(node.span, text, fault.start, fault.length);
+            reader.fault(span, fault.code, format!("{what}: {}", fault.message), fault.help);
+            None
+        }
+    }
+}
+
+fn purposes(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rule) {
+    let Some(pair) = keys.find("purpose") else { return };
+    let known: Vec<&str> = model.purposes.iter().map(AsRef::as_ref).collect();
+    if is_empty(&pair.value) {
+        let message = "`purpose` names no purpose".to_owned();
+        reader.fault(pair.key_span, Code::WrongValue, message, Some("leave it out".to_owned()));
+    }
+    for (word, span) in reader.words(&pair.value, "`purpose`") {
+        if known.contains(&word) {
+            rule.purposes.push(word.into());
+        } else {
+            reader.unknown(span, "purpose", &cut(word), &known);
+        }
+    }
+}
+
+/// A rule must reach a route, and its row condition a record.
+fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<'_>) {
+    let mut reached = false;
+    for route in model.routes.iter().filter(|route| rule.covers(route)) {
+        reached = true;
+        let Some(pair) = keys.find("where").filter(|_| rule.row.is_some()) else { continue };
+        let problem = if route.action == Action::Create || route.action == Action::Call {
+            Some(format!("`{}` has no record that exists already", route.name))
+        } else if route.action.changes_a_record() && route.reads.is_none() {
+            Some(format!("the record that `{}` changes is not read before", route.name))
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let help = "give the route `reads: VIEW-ROUTE`, or make a rule without `where` for it";
+            let message = format!("`where` cannot be tested: {problem}");
+            reader.fault(pair.key_span, Code::NoRecord, message, Some(help.to_owned()));
+        }
+    }
+    if !reached && !rule.actions.is_empty() {
+        let actions: Vec<&str> = rule.actions.iter().map(|action| action.name()).collect();
+        let message = format!("no route matches this rule ({})", actions.join(", "));
+        let help = "publish a route with the action and the entity, or correct the rule".to_owned();
+        reader.fault(rule.span, Code::DeadRule, message, Some(help));
+    }
+}

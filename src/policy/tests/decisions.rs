@@ -1,0 +1,303 @@
+//! Decisions on the demo's bank and on small policies made for one question.
+
+use serde_json::json;
+
+use super::super::{DenialKind, Factor, Parameter, Principal, Rate, StepUp, Value, Window};
+use super::{NOW, ask, caller, demo, filter, program};
+
+fn customer(branch: &str) -> serde_json::Value {
+    json!({
+        "id": 42, "name": "王小明", "phone": "13812345678", "branch": branch, "segment": "retail",
+        "address": {"city": "上海", "street": "南京路 1"},
+        "accounts": [{"number": "6222", "currency": "CNY", "balance": 10}],
+        "cards": [{"pan": "4111"}], "password_hash": "x", "internal_score": 7, "note": "n",
+    })
+}
+
+#[test]
+fn the_demo_policy_has_no_warnings() {
+    let warnings: String = demo().warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, "");
+}
+
+#[test]
+fn a_teller_sees_own_customers_masked() {
+    let demo = demo();
+    let permit = ask(&demo, caller(&["teller"]), "GET /api/customers/42", Some("service")).unwrap();
+    assert_eq!(
+        filter(&permit, &customer("sh01")),
+        Some(json!({
+            "id": 42, "name": "王小明", "phone": "masked", "branch": "sh01", "segment": "retail",
+            "address": {"city": "上海", "street": "masked"},
+            "accounts": [{"number": "masked", "currency": "CNY"}],
+        }))
+    );
+    assert_eq!(filter(&permit, &customer("bj07")), None);
+    assert!(permit.row_conditions());
+    assert_eq!((permit.upstream(), permit.highest_grade()), ("core", 4));
+    let rules: Vec<&str> = permit.rules().collect();
+    assert_eq!(rules, ["tellers serve their branch", "colleagues are not looked up"]);
+}
+
+#[test]
+fn a_record_without_what_a_row_condition_reads_is_withheld() {
+    let demo = demo();
+    let permit = ask(&demo, caller(&["teller"]), "GET /api/customers/42", Some("service")).unwrap();
+    for field in ["id", "branch", "segment"] {
+        let mut record = customer("sh01");
+        record.as_object_mut().unwrap().remove(field);
+        assert_eq!(filter(&permit, &record), None, "without {field}");
+    }
+    let mut colleague = customer("sh01");
+    colleague["segment"] = "staff".into();
+    assert_eq!(filter(&permit, &colleague), None);
+}
+
+#[test]
+fn a_grade_that_is_not_met_falls_back_and_names_the_step_up() {
+    let demo = demo();
+    let request = "GET /api/customers/42";
+    let fresh = ask(&demo, caller(&["supervisor"]), request, Some("complaint")).unwrap();
+    assert_eq!(filter(&fresh, &customer("sh01")).unwrap()["phone"], "13812345678");
+    assert_eq!(fresh.step_up(), None);
+    let stale = Principal {
+        factors: vec![Factor { level: 2, at_unix_s: NOW - 3600 }],
+        ..caller(&["supervisor"])
+    };
+    let permit = ask(&demo, stale, request, Some("complaint")).unwrap();
+    let seen = filter(&permit, &customer("sh01")).unwrap();
+    assert_eq!((&seen["phone"], seen.get("note")), (&json!("masked"), None));
+    let step_up = permit.step_up().unwrap();
+    assert_eq!((step_up.assurance, step_up.max_age_s), (2, Some(900)));
+    assert!(step_up.fields.contains(&"customer.phone".to_owned()));
+    assert!(step_up.fields.contains(&"customer.note".to_owned()));
+}
+
+#[test]
+fn a_purpose_that_is_missing_or_wrong_is_asked_for() {
+    let demo = demo();
+    let kind = |purpose| {
+        ask(&demo, caller(&["teller"]), "GET /api/customers/42", purpose).unwrap_err().kind
+    };
+    let accepted = vec!["complaint".to_owned(), "service".to_owned()];
+    assert_eq!(kind(None), DenialKind::Purpose { accepted: accepted.clone() });
+    assert_eq!(kind(Some("risk")), DenialKind::Purpose { accepted });
+    assert!(matches!(kind(Some("fun")), DenialKind::Purpose { accepted } if accepted.len() == 4));
+}
+
+#[test]
+fn only_supervisors_with_a_fresh_factor_export() {
+    let demo = demo();
+    let request = "GET /api/customers/export";
+    let denied = |principal| ask(&demo, principal, request, Some("risk")).unwrap_err().kind;
+    assert_eq!(denied(caller(&["teller"])), DenialKind::Forbidden);
+    assert_eq!(denied(caller(&["auditor"])), DenialKind::Forbidden);
+    assert_eq!(denied(caller(&[])), DenialKind::Forbidden);
+    assert_eq!(denied(caller(&["unknown", "any"])), DenialKind::Forbidden);
+    let step_up = StepUp { assurance: 2, max_age_s: Some(900), fields: vec![] };
+    let stale = Principal { factors: vec![], assurance: 1, ..caller(&["supervisor"]) };
+    assert_eq!(denied(stale), DenialKind::StepUp(step_up));
+    let permit = ask(&demo, caller(&["supervisor"]), request, Some("risk")).unwrap();
+    let seen = filter(&permit, &json!([customer("sh01"), customer("bj07")])).unwrap();
+    assert_eq!(seen.as_array().unwrap().len(), 1);
+    assert_eq!((&seen[0]["name"], seen[0].get("note")), (&json!("masked"), None));
+}
+
+#[test]
+fn an_error_in_a_deny_rule_denies() {
+    let demo = demo();
+    let from = |address: Option<&str>| Principal {
+        address: address.map(|text| text.parse().unwrap()),
+        ..caller(&["supervisor"])
+    };
+    let request = "GET /api/customers/export";
+    assert!(ask(&demo, from(Some("10.0.0.1")), request, Some("risk")).is_ok());
+    for address in [Some("100.64.1.1"), Some("::ffff:100.64.1.1"), None] {
+        let denial = ask(&demo, from(address), request, Some("risk")).unwrap_err();
+        assert_eq!(denial.kind, DenialKind::Forbidden, "{address:?}");
+        assert_eq!(denial.rules().collect::<Vec<_>>(), ["nobody exports over a mobile network"]);
+    }
+}
+
+#[test]
+fn a_search_needs_the_field_in_clear() {
+    let demo = demo();
+    let permit = ask(&demo, caller(&["teller"]), "GET /api/customers", Some("service")).unwrap();
+    let clear = |name: &str| {
+        let (_, parameter) = permit.search().parameters.iter().find(|(n, _)| **n == *name).unwrap();
+        matches!(parameter, Parameter::Field { clear: true, .. })
+    };
+    assert!(clear("name") && clear("branch") && !clear("phone"));
+    let sort = permit.search().parameters.iter().find_map(|(_, parameter)| match parameter {
+        Parameter::Sort { clear } => Some(clear.iter().any(|name| **name == *"phone")),
+        _ => None,
+    });
+    assert_eq!((sort, permit.search().page_limit), (Some(false), Some(20)));
+}
+
+#[test]
+fn the_strictest_limit_of_all_roles_applies() {
+    let demo = demo();
+    let both = caller(&["teller", "analyst"]);
+    let permit = ask(&demo, both, "GET /api/customers", Some("service")).unwrap();
+    assert_eq!(permit.limits().rate, Some(Rate { count: 30, per_s: 60, burst: 5 }));
+    let windows = [Window { per_s: 3600, count: 40 }, Window { per_s: 86_400, count: 200 }];
+    assert_eq!(permit.limits().subjects, windows);
+    assert_eq!(permit.limits().records.len(), 2);
+}
+
+#[test]
+fn a_change_waits_for_the_record_it_changes() {
+    let demo = demo();
+    let update = || {
+        ask(&demo, caller(&["teller"]), "PATCH /api/customers/42", Some("service")).unwrap()
+    };
+    let permit = update();
+    assert!(!permit.is_settled() && permit.write_plan().is_none());
+    let reading = permit.pre_read().unwrap();
+    assert_eq!((reading.route().name(), reading.highest_grade()), ("customer.view", 0));
+    assert!(reading.is_settled() && reading.pre_read().is_none() && reading.write_plan().is_none());
+    let own = filter(&reading, &customer("sh01"));
+    assert_eq!((own, filter(&reading, &customer("bj07"))), (Some(json!({})), None));
+    let captures = |branch: &str| [Some(Value::Integer(42)), Some(branch.into()), Some("retail".into())];
+    let record = super::RecordId(0);
+    let other = reading.case(record, &captures("bj07"));
+    assert_eq!(permit.settle(other).unwrap_err().kind, DenialKind::Withheld);
+    let permit = update().settle(reading.case(record, &captures("sh01"))).unwrap();
+    let fields = permit.write_plan().unwrap();
+    let super::Verdict::Enter(root) = fields.root.verdict else { panic!("nothing writable") };
+    let Some(super::Node::Object(object)) = fields.node(root) else { panic!("no object") };
+    let writable: Vec<&str> = object
+        .members
+        .iter()
+        .filter(|(_, slot)| slot.verdict != super::Verdict::Absent)
+        .map(|(name, _)| name.as_ref())
+        .collect();
+    assert_eq!(writable, ["phone", "email", "address"]);
+    assert!(update().settle(usize::MAX).is_err());
+}
+
+const SHOP: &str = r#"
+grades: { 1: {}, 2: { assurance: 2 } }
+purposes: [service]
+roles: { clerk: {}, boss: { includes: clerk } }
+entities:
+  customer: { subject: id, fields: { id: 1, phone: 2, secret: sealed } }
+  order:
+    subject: id
+    fields: { id: 1, total: 1, buyer: customer, "tags[]": 1, "lines[]": { sku: 1, price: 2 } }
+routes:
+  order.list:
+    match: GET bank.example/orders
+    to: shop
+    action: search
+    returns: { order: "$.items[]", pass: ["$.total", "$.next"] }
+"#;
+
+#[test]
+fn an_entity_inside_another_keeps_its_own_rules() {
+    let shop = program(&format!(
+        "{SHOP}
+rules:
+  - {{ name: orders, allow: search, to: clerk, of: order, clear: [id, lines, tags] }}
+  - {{ name: buyers, allow: search, to: clerk, of: customer, clear: id, masked: phone, where: record.id != 9 }}
+"
+    ));
+    let permit = ask(&shop, caller(&["boss"]), "GET /orders", None).unwrap();
+    let order = |buyer: i64| json!({
+        "id": 1, "total": 3, "tags": ["a", {"b": 1}], "lines": [{"sku": "s", "price": 1, "x": 2}],
+        "buyer": {"id": buyer, "phone": "1", "secret": "s"},
+    });
+    let body = json!({"items": [order(7), order(9)], "total": 2, "next": "n", "debug": 1});
+    let one = json!({"id": 1, "tags": ["a"], "lines": [{"sku": "s", "price": 1}]});
+    let mut with_buyer = one.clone();
+    with_buyer["buyer"] = json!({"id": 7, "phone": "masked"});
+    assert_eq!(filter(&permit, &body), Some(json!({"items": [with_buyer, one], "next": "n"})));
+    assert_eq!(permit.plan().records.len(), 2);
+}
+
+#[test]
+fn a_deny_takes_away_whatever_allows() {
+    let rules = "
+rules:
+  - { name: a, allow: search, to: clerk, of: order, clear: [id, total] }
+  - { name: b, allow: search, to: boss, of: order, clear: [total], masked: [total] }
+  - { name: c, deny: search, to: clerk, of: order, clear: total, where: record.id != 1 }
+";
+    let shop = program(&format!("{SHOP}{rules}"));
+    let permit = ask(&shop, caller(&["boss"]), "GET /orders", None).unwrap();
+    let body = json!({"items": [{"id": 1, "total": 1}, {"id": 2, "total": 1}, {"id": "x", "total": 1}]});
+    let seen = json!({"items": [{"id": 1, "total": 1}, {"id": 2}, {"id": "x"}]});
+    assert_eq!(filter(&permit, &body), Some(seen));
+}
+
+#[test]
+fn more_row_conditions_than_a_plan_holds_are_a_denial() {
+    let mut rules = String::from("rules:\n");
+    for n in 0..7 {
+        rules.push_str(&format!(
+            "  - {{ name: r{n}, allow: search, to: clerk, of: order, clear: id, where: record.id == {n} }}\n"
+        ));
+    }
+    let shop = program(&format!("{SHOP}{rules}"));
+    let denial = ask(&shop, caller(&["clerk"]), "GET /orders", None).unwrap_err();
+    assert_eq!(denial.kind, DenialKind::Forbidden);
+    assert!(denial.reasons[0].to_string().contains("more than 6 row conditions"));
+}
+
+#[test]
+fn a_policy_without_rules_opens_nothing() {
+    let shop = program(SHOP);
+    let denial = ask(&shop, caller(&["boss"]), "GET /orders", None).unwrap_err();
+    assert_eq!(denial.kind, DenialKind::Forbidden);
+    assert_eq!(program("").routes().len(), 0);
+}
+
+#[test]
+fn the_version_is_of_the_text_and_not_of_the_order() {
+    let source = |name: &str, text: &str| super::Source { name: name.to_owned(), text: text.to_owned() };
+    let version = |sources: &[super::Source]| super::compile(sources).unwrap().version().to_owned();
+    let (a, b) = (source("a", "purposes: [x]"), source("b", "purposes: [y]"));
+    assert_eq!(version(&[a.clone(), b.clone()]), version(&[b.clone(), a.clone()]));
+    assert_ne!(version(&[a.clone(), b]), version(&[a, source("b", "purposes: [z]")]));
+}
+
+#[test]
+fn an_explanation_tells_rules_fields_and_what_would_change() {
+    let demo = demo();
+    let principal = std::sync::Arc::new(Principal { factors: vec![], ..caller(&["supervisor"]) });
+    let path = crate::route::Path::parse("/api/customers/42").unwrap();
+    let met = demo.find("business", "bank.example", "GET", &path).unwrap();
+    let query = super::Query {
+        zone: "business",
+        principal: &principal,
+        route: &met.route,
+        params: &met.params,
+        method: "GET",
+        host: "bank.example",
+        purpose: Some("complaint"),
+        now_unix_s: NOW,
+    };
+    let text = demo.explain(&query).to_string();
+    for part in [
+        "hit  allow tellers serve their branch",
+        "on records where record.branch == caller.branch",
+        "customer.phone             grade 3       masked",
+        "(a rule shows it in clear, but grade 3 asks more)",
+        "customer.password_hash     grade sealed  absent     (it never leaves)",
+        "with a factor of assurance 2 at most 15m old: ",
+        "with the purpose `risk`: denied",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    let denied = demo.explain(&super::Query { purpose: None, ..query });
+    assert!(denied.fields.is_empty() && denied.decision.is_err());
+    assert!(denied.changes.iter().any(|change| change == "with the purpose `service`: allowed"));
+}
+
+#[test]
+fn a_permit_can_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<super::Permit>();
+    crosses::<super::Program>();
+}
