@@ -1,0 +1,451 @@
+//! Bearer tokens: every way to confuse a verifier that we know of, and the honest ones.
+#![expect(clippy::wildcard_enum_match_arm, reason = "the crate's list of algorithms is open")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use rcgen::KeyPair;
+use serde_json::{Value, json};
+
+use super::*;
+
+const ISSUER: &str = "https://id.example";
+
+/// A signing key and its public half as a JWK.
+struct Signer {
+    kid: &'static str,
+    algorithm: Algorithm,
+    key: EncodingKey,
+    pair: KeyPair,
+}
+
+impl Signer {
+    fn new(kid: &'static str, algorithm: Algorithm) -> Self {
+        let kind = match algorithm {
+            Algorithm::EdDSA => &rcgen::PKCS_ED25519,
+            Algorithm::ES256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Algorithm::ES384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            _ => &rcgen::PKCS_RSA_SHA256,
+        };
+        let pair = KeyPair::generate_for(kind).unwrap();
+        let pem = pair.serialize_pem();
+        let key = match algorithm {
+            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            _ => EncodingKey::from_rsa_pem(pem.as_bytes()),
+        };
+        Self { kid, algorithm, key: key.unwrap(), pair }
+    }
+
+    fn jwk(&self) -> Value {
+        let raw = self.pair.public_key_raw();
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let point = |crv: &str| {
+            let (x, y) = raw[1..].split_at((raw.len() - 1) / 2);
+            json!({ "kty": "EC", "crv": crv, "x": text(x), "y": text(y) })
+        };
+        let mut jwk = match self.algorithm {
+            Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": text(raw) }),
+            Algorithm::ES256 => point("P-256"),
+            Algorithm::ES384 => point("P-384"),
+            _ => serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap())
+                .unwrap(),
+        };
+        jwk["kid"] = json!(self.kid);
+        jwk
+    }
+
+    fn header(&self) -> Value {
+        json!({ "alg": self.algorithm, "typ": "JWT", "kid": self.kid })
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    fn sign_text(&self, header: &str, claims: &str) -> String {
+        sign(header, claims, &self.key, self.algorithm)
+    }
+}
+
+fn sign(header: &str, claims: &str, key: &EncodingKey, algorithm: Algorithm) -> String {
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(text.as_bytes(), key, algorithm).unwrap();
+    format!("{text}.{signature}")
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": "menshen", "sub": "u17", "exp": NOW_S + 300, "iat": NOW_S - 10,
+        "roles": ["teller", "teller", "auditor"], "jti": "t1",
+    })
+}
+
+fn changed(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+fn without(name: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+/// A gate with one issuer whose file has the keys of these signers.
+struct Gate {
+    house: House,
+    identity: Identity,
+}
+
+impl Gate {
+    fn new(signers: &[&Signer]) -> Self {
+        Self::with(signers, |_| {})
+    }
+
+    fn with(signers: &[&Signer], set: impl FnOnce(&mut IssuerSettings)) -> Self {
+        let mut house = House::new();
+        let file = house.path("jwks.json");
+        write_keys(&file, signers);
+        let mut issuer = IssuerSettings::new("corp", ISSUER, "menshen", file);
+        set(&mut issuer);
+        house.settings.issuers = vec![issuer];
+        let identity = house.open();
+        Self { house, identity }
+    }
+
+    async fn show(&self, token: &str) -> Result<Caller, AuthError> {
+        self.identity.authenticate(Credentials::Bearer(secret(token))).await
+    }
+
+    async fn fault(&self, token: &str) -> TokenFault {
+        match self.show(token).await {
+            Err(AuthError::Token(fault)) => fault,
+            other => panic!("expected a fault of the token, got {other:?}"),
+        }
+    }
+}
+
+fn write_keys(file: &std::path::Path, signers: &[&Signer]) {
+    let keys: Vec<_> = signers.iter().map(|signer| signer.jwk()).collect();
+    std::fs::write(file, json!({ "keys": keys }).to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_good_token_of_every_accepted_algorithm_makes_its_caller() {
+    for algorithm in
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]
+    {
+        let signer = Signer::new("a", algorithm);
+        let gate = Gate::new(&[&signer]);
+        let caller = gate.show(&signer.sign(&signer.header(), &claims())).await.unwrap();
+        assert_eq!(caller.account, "corp:u17", "{algorithm:?}");
+        assert_eq!(caller.roles, ["auditor", "teller"]);
+        assert_eq!((caller.assurance, caller.factor_time(1)), (1, None));
+    }
+}
+
+#[tokio::test]
+async fn claims_become_attributes_assurance_and_the_age_of_the_factor() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::with(&[&signer], |issuer| {
+        issuer.attributes =
+            [("branch_code".into(), "branch".into()), ("x".into(), "y".into())].into();
+        issuer.assurance = [("urn:mfa".into(), 2)].into();
+        issuer.roles_claim = vec!["realm_access".into(), "roles".into()];
+    });
+    let mut claims = claims();
+    claims["branch_code"] = json!("sh01");
+    claims["acr"] = json!("urn:mfa");
+    claims["auth_time"] = json!(NOW_S - 60);
+    claims["realm_access"] = json!({ "roles": ["partner"] });
+    let caller = gate.show(&signer.sign(&signer.header(), &claims)).await.unwrap();
+    assert_eq!(caller.attributes, [("branch".into(), Attribute::Text("sh01".into()))].into());
+    assert_eq!((caller.assurance, caller.factor_time(2)), (2, Some(NOW_S - 60)));
+    assert_eq!(caller.roles, ["partner"]);
+    let CredentialRef::Bearer { issuer, token, jti } = caller.credential else { panic!() };
+    assert_eq!((issuer.as_str(), token.len(), jti.map(|jti| jti.len())), ("corp", 22, Some(22)));
+}
+
+#[tokio::test]
+async fn an_unknown_acr_gives_no_more_than_a_password() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::with(&[&signer], |i| i.assurance = [("urn:mfa".into(), 2)].into());
+    let caller = gate.show(&signer.sign(&signer.header(), &changed("acr", json!("gold")))).await;
+    assert_eq!(caller.unwrap().assurance, 1);
+}
+
+#[tokio::test]
+async fn an_unsigned_token_is_refused_however_it_spells_none() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    for none in ["none", "None", "NONE", "nOnE", ""] {
+        let mut header = signer.header();
+        header["alg"] = json!(none);
+        let token = signer.sign(&header, &claims());
+        let unsigned = token.rsplit_once('.').unwrap().0;
+        assert_eq!(gate.fault(&format!("{unsigned}.")).await, TokenFault::Algorithm, "{none}");
+        assert_eq!(gate.fault(&token).await, TokenFault::Algorithm, "{none}");
+        assert_eq!(gate.fault(unsigned).await, TokenFault::Malformed, "{none}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_used_as_a_shared_secret_is_refused() {
+    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+        let signer = Signer::new("a", algorithm);
+        let gate = Gate::new(&[&signer]);
+        let pem = signer.pair.public_key_pem();
+        let jwk = signer.jwk().to_string();
+        for public in [pem.as_bytes(), signer.pair.public_key_raw(), jwk.as_bytes()] {
+            for hmac in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+                let header = json!({ "alg": hmac, "typ": "JWT", "kid": "a" }).to_string();
+                let key = EncodingKey::from_secret(public);
+                let token = sign(&header, &claims().to_string(), &key, hmac);
+                assert_eq!(gate.fault(&token).await, TokenFault::Algorithm);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_algorithm_is_that_of_the_key_and_not_of_the_header() {
+    let signers = [
+        Signer::new("rs", Algorithm::RS256),
+        Signer::new("ps", Algorithm::PS256),
+        Signer::new("es", Algorithm::ES256),
+        Signer::new("e3", Algorithm::ES384),
+        Signer::new("ed", Algorithm::EdDSA),
+    ];
+    let gate = Gate::new(&signers.each_ref());
+    for signer in &signers {
+        for other in &signers {
+            // A good signature by `signer`, whose header names the key of `other` and either `alg`.
+            for alg in [signer.algorithm, other.algorithm] {
+                let header = json!({ "alg": alg, "kid": other.kid });
+                let shown = gate.show(&signer.sign(&header, &claims())).await;
+                let expected = match (signer.kid == other.kid, alg == other.algorithm) {
+                    (true, _) => Ok(()),
+                    (false, true) => Err(AuthError::Token(TokenFault::Signature)),
+                    (false, false) => Err(AuthError::Token(TokenFault::Algorithm)),
+                };
+                assert_eq!(shown.map(drop), expected, "{} as {}", signer.kid, other.kid);
+            }
+        }
+    }
+    let rs = &signers[0];
+    let pss = sign(&rs.header().to_string(), &claims().to_string(), &rs.key, Algorithm::PS256);
+    assert_eq!(gate.fault(&pss).await, TokenFault::Signature);
+    let longer = json!({ "alg": "RS512", "kid": "rs" }).to_string();
+    let longer = sign(&longer, &claims().to_string(), &rs.key, Algorithm::RS512);
+    assert_eq!(gate.fault(&longer).await, TokenFault::Algorithm);
+}
+
+#[tokio::test]
+async fn a_token_brings_no_key_of_its_own() {
+    let (ours, theirs) = (Signer::new("a", Algorithm::EdDSA), Signer::new("b", Algorithm::EdDSA));
+    let gate = Gate::new(&[&ours]);
+    let mut header = json!({ "alg": "EdDSA", "jwk": theirs.jwk(), "jku": "https://evil.example" });
+    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Signature);
+    header["kid"] = json!("b");
+    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Key);
+    header["kid"] = json!(["a"]);
+    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Claim("kid"));
+}
+
+#[tokio::test]
+async fn a_token_without_kid_is_refused_where_there_are_several_keys() {
+    let (a, b) = (Signer::new("a", Algorithm::EdDSA), Signer::new("b", Algorithm::EdDSA));
+    let token = a.sign(&json!({ "alg": "EdDSA" }), &claims());
+    assert_eq!(Gate::new(&[&a, &b]).fault(&token).await, TokenFault::Key);
+    assert!(Gate::new(&[&a]).show(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn crit_and_foreign_types_are_refused() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!(null)] {
+        let mut header = signer.header();
+        header["crit"] = crit;
+        assert_eq!(gate.fault(&signer.sign(&header, &claims())).await, TokenFault::Critical);
+    }
+    for (typ, accepted) in [
+        ("at+jwt", true),
+        ("application/at+jwt", true),
+        ("jwt", true),
+        ("dpop+jwt", false),
+        ("logout+jwt", false),
+        ("", false),
+    ] {
+        let mut header = signer.header();
+        header["typ"] = json!(typ);
+        let shown = gate.show(&signer.sign(&header, &claims())).await;
+        let expected = if accepted { Ok(()) } else { Err(AuthError::Token(TokenFault::Type)) };
+        assert_eq!(shown.map(drop), expected, "{typ}");
+    }
+}
+
+#[tokio::test]
+async fn claims_that_are_missing_or_of_another_type_are_refused() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate =
+        Gate::with(&[&signer], |i| i.attributes = [("branch".into(), "branch".into())].into());
+    let wrong = [
+        (without("iss"), TokenFault::Issuer),
+        (changed("iss", json!(7)), TokenFault::Claim("iss")),
+        (changed("iss", json!([ISSUER])), TokenFault::Claim("iss")),
+        (changed("iss", json!(null)), TokenFault::Claim("iss")),
+        (changed("iss", json!("https://id.example/")), TokenFault::Issuer),
+        (without("aud"), TokenFault::Claim("aud")),
+        (changed("aud", json!({ "menshen": 1 })), TokenFault::Claim("aud")),
+        (changed("aud", json!(["menshen", 7])), TokenFault::Claim("aud")),
+        (changed("aud", json!([])), TokenFault::Audience),
+        (changed("aud", json!("other")), TokenFault::Audience),
+        (changed("aud", json!("menshen2")), TokenFault::Audience),
+        (without("sub"), TokenFault::Claim("sub")),
+        (changed("sub", json!(17)), TokenFault::Claim("sub")),
+        (changed("sub", json!("")), TokenFault::Claim("sub")),
+        (changed("sub", json!("a\nb")), TokenFault::Claim("sub")),
+        (changed("sub", json!("a".repeat(256))), TokenFault::Claim("sub")),
+        (without("exp"), TokenFault::Claim("exp")),
+        (changed("exp", json!("9999999999")), TokenFault::Claim("exp")),
+        (changed("exp", json!(-1)), TokenFault::Claim("exp")),
+        (changed("exp", json!(1e300)), TokenFault::Claim("exp")),
+        (changed("exp", json!(u64::MAX)), TokenFault::Claim("exp")),
+        (changed("nbf", json!("0")), TokenFault::Claim("nbf")),
+        (changed("jti", json!(1)), TokenFault::Claim("jti")),
+        (changed("acr", json!(2)), TokenFault::Claim("acr")),
+        (changed("auth_time", json!("now")), TokenFault::Claim("auth_time")),
+        (changed("auth_time", json!(NOW_S + 31)), TokenFault::NotYet),
+        (changed("roles", json!("teller")), TokenFault::Claim("roles")),
+        (changed("roles", json!([1])), TokenFault::Claim("roles")),
+        (changed("branch", json!({})), TokenFault::Claim("of an attribute")),
+        (changed("branch", json!(1.5)), TokenFault::Claim("of an attribute")),
+        (changed("cnf", json!({ "jkt": "x" })), TokenFault::Bound),
+    ];
+    for (claims, fault) in wrong {
+        let found = gate.fault(&signer.sign(&signer.header(), &claims)).await;
+        assert_eq!(found, fault, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_audiences_may_name_us() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let claims = changed("aud", json!(["other", "menshen"]));
+    assert!(gate.show(&signer.sign(&signer.header(), &claims)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_stands_twice_is_refused_in_header_and_claims() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let claims = claims().to_string();
+    let twice = claims.replacen('{', r#"{"sub":"admin","#, 1);
+    let header = signer.header().to_string();
+    assert_eq!(gate.fault(&signer.sign_text(&header, &twice)).await, TokenFault::Malformed);
+    let header = header.replacen('{', r#"{"alg":"none","#, 1);
+    assert_eq!(gate.fault(&signer.sign_text(&header, &claims)).await, TokenFault::Malformed);
+}
+
+#[tokio::test]
+async fn garbage_is_malformed_and_never_a_panic() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let good = signer.sign(&signer.header(), &claims());
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for token in ["", ".", "..", "...", "a.b.c", "e30.e30.", "é.é.é", &format!("{good}.x")] {
+        gate.fault(token).await;
+    }
+    gate.fault(&signer.sign_text("[]", &claims().to_string())).await;
+    gate.fault(&signer.sign_text(&signer.header().to_string(), &deep)).await;
+    gate.fault(&good.replace('.', "=.")).await;
+    for place in (0..good.len()).step_by(7) {
+        let mut bytes = good.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        assert!(gate.show(&String::from_utf8(bytes).unwrap()).await.is_err(), "at {place}");
+    }
+}
+
+#[tokio::test]
+async fn time_is_judged_by_our_clock_with_the_leeway_and_no_more() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let sign = |name: &str, at: i64| signer.sign(&signer.header(), &changed(name, json!(at)));
+    for (token, expected) in [
+        (sign("exp", NOW_S - 29), None),
+        (sign("exp", NOW_S - 30), Some(TokenFault::Expired)),
+        (sign("nbf", NOW_S + 30), None),
+        (sign("nbf", NOW_S + 31), Some(TokenFault::NotYet)),
+        (sign("iat", NOW_S + 31), Some(TokenFault::NotYet)),
+    ] {
+        let expected = expected.map_or(Ok(()), |fault| Err(AuthError::Token(fault)));
+        assert_eq!(gate.show(&token).await.map(drop), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_cached_token_still_expires() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let token = signer.sign(&signer.header(), &claims());
+    let first = gate.show(&token).await.unwrap();
+    gate.house.advance_s(329);
+    assert_eq!(gate.show(&token).await.unwrap(), first);
+    gate.house.advance_s(1);
+    assert_eq!(gate.fault(&token).await, TokenFault::Expired);
+}
+
+#[tokio::test]
+async fn a_token_whose_key_left_the_file_is_refused_though_it_was_cached() {
+    let (old, new) = (Signer::new("old", Algorithm::EdDSA), Signer::new("new", Algorithm::ES256));
+    let gate = Gate::new(&[&old]);
+    let token = old.sign(&old.header(), &claims());
+    assert!(gate.show(&token).await.is_ok());
+    write_keys(&gate.house.path("jwks.json"), &[&new]);
+    gate.house.advance_s(5);
+    assert_eq!(gate.fault(&token).await, TokenFault::Key);
+    assert!(gate.show(&new.sign(&new.header(), &claims())).await.is_ok());
+}
+
+#[tokio::test]
+async fn keys_can_be_reloaded_at_once_and_a_bad_file_leaves_the_old_ones() {
+    let (old, new) = (Signer::new("old", Algorithm::EdDSA), Signer::new("new", Algorithm::ES256));
+    let gate = Gate::new(&[&old]);
+    let file = gate.house.path("jwks.json");
+    let token = old.sign(&old.header(), &claims());
+    std::fs::write(&file, r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
+    let error = gate.identity.reload_keys().unwrap_err().to_string();
+    assert!(error.contains("jwks.json") && error.contains("shared secret"), "{error}");
+    assert!(gate.show(&token).await.is_ok());
+    std::fs::remove_file(&file).unwrap();
+    assert!(gate.identity.reload_keys().is_err());
+    assert!(gate.show(&token).await.is_ok());
+    write_keys(&file, &[&new]);
+    gate.identity.reload_keys().unwrap();
+    assert_eq!(gate.fault(&token).await, TokenFault::Key);
+}
+
+#[tokio::test]
+async fn an_issuer_vouches_only_for_its_own_keys() {
+    let (ours, theirs) = (Signer::new("a", Algorithm::EdDSA), Signer::new("a", Algorithm::EdDSA));
+    let mut house = House::new();
+    for (name, signer) in [("one", &ours), ("two", &theirs)] {
+        let file = house.path(name);
+        write_keys(&file, &[signer]);
+        let issuer = format!("https://{name}.example");
+        house.settings.issuers.push(IssuerSettings::new(name, &issuer, "menshen", file));
+    }
+    let identity = house.open();
+    let claims = changed("iss", json!("https://one.example"));
+    let show = async |signer: &Signer| {
+        let token = secret(&signer.sign(&signer.header(), &claims));
+        identity.authenticate(Credentials::Bearer(token)).await.map(|caller| caller.account)
+    };
+    assert_eq!(show(&ours).await, Ok("one:u17".into()));
+    assert_eq!(show(&theirs).await, Err(AuthError::Token(TokenFault::Signature)));
+}
