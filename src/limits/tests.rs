@@ -455,7 +455,7 @@ impl Oracle {
                     known.insert(subject);
                     known.len() as u64 <= limit
                 }
-                Unit::Records | Unit::Bytes => counted.count() as u64 + 1 <= limit,
+                Unit::Records | Unit::Bytes => (counted.count() as u64) < limit,
             }
         })
     }

@@ -1,1 +1,2 @@
 //! tls
+pub mod client;

@@ -1,0 +1,111 @@
+//! The body of an upstream's answer: it has a deadline, and gives its connection back at its end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::error::{Stage, UpstreamError};
+use super::pool::Lease;
+
+/// The body of an upstream's answer.
+///
+/// Read to its end, its connection is kept for the next request; dropped before, or failed, its
+/// connection is closed. An error is final.
+pub struct UpstreamBody {
+    inner: Incoming,
+    /// Present until the body has ended.
+    lease: Option<Lease>,
+    idle: Duration,
+    deadline: Pin<Box<Sleep>>,
+    /// Whether the deadline runs: somebody has asked and the upstream has not given.
+    waiting: bool,
+}
+
+impl UpstreamBody {
+    pub(super) fn new(inner: Incoming, lease: Lease, idle: Duration) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(idle));
+        let mut body = Self { inner, lease: Some(lease), idle, deadline, waiting: false };
+        body.keep_if_ended();
+        body
+    }
+
+    /// hyper's server does not poll a body that knows to have ended, so this cannot wait for `None`.
+    fn keep_if_ended(&mut self) {
+        if self.inner.is_end_stream() {
+            self.keep();
+        }
+    }
+
+    fn keep(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.keep();
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.waiting {
+            self.waiting = true;
+            let deadline = Instant::now() + self.idle;
+            self.deadline.as_mut().reset(deadline);
+        }
+        self.deadline.as_mut().poll(cx)
+    }
+
+    fn fail(&mut self, error: UpstreamError) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        self.lease = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = UpstreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        if self.lease.is_none() {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                self.keep_if_ended();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => self.fail(UpstreamError::of_body(error)),
+            Poll::Ready(None) => {
+                self.keep();
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.poll_deadline(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => {
+                    let late = UpstreamError::Timeout(Stage::Body, self.idle);
+                    self.fail(late)
+                }
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl std::fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamBody").field("ended", &self.lease.is_none()).finish_non_exhaustive()
+    }
+}
