@@ -372,6 +372,17 @@ async fn garbage_is_malformed_and_never_a_panic() {
 }
 
 #[tokio::test]
+async fn an_oversize_token_is_refused_though_its_signature_is_good() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let padded = |length: usize| {
+        signer.sign(&signer.header(), &changed("padding", json!("x".repeat(length))))
+    };
+    assert!(gate.show(&padded(5_000)).await.is_ok());
+    assert_eq!(gate.show(&padded(8_000)).await, Err(AuthError::TokenTooLong));
+}
+
+#[tokio::test]
 async fn time_is_judged_by_our_clock_with_the_leeway_and_no_more() {
     let signer = Signer::new("a", Algorithm::EdDSA);
     let gate = Gate::new(&[&signer]);
