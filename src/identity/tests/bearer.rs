@@ -357,7 +357,7 @@ async fn garbage_is_malformed_and_never_a_panic() {
     let signer = Signer::new("a", Algorithm::EdDSA);
     let gate = Gate::new(&[&signer]);
     let good = signer.sign(&signer.header(), &claims());
-    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let deep = format!("{}{}", "[".repeat(2500), "]".repeat(2500));
     for token in ["", ".", "..", "...", "a.b.c", "e30.e30.", "é.é.é", &format!("{good}.x")] {
         gate.fault(token).await;
     }
