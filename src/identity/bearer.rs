@@ -15,6 +15,7 @@ use jsonwebtoken::errors::ErrorKind;
 use super::AuthError;
 use super::caller::{Caller, CredentialRef};
 use super::claims::{Claims, Judged, TokenFault};
+use super::credentials::TOKEN_LIMIT;
 use super::key_ring::KeyRing;
 use super::keys::{Key, KeyFileError};
 use super::settings::IssuerSettings;
@@ -55,6 +56,9 @@ impl Bearer {
 
     /// Verifies a token.
     pub(super) async fn authenticate(&self, token: &Secret<String>) -> Result<Caller, AuthError> {
+        if token.expose().len() > TOKEN_LIMIT {
+            return Err(AuthError::TokenTooLong);
+        }
         let now = self.clock.unix_s();
         self.look_for_new_keys(now).await;
         let hash = sha256(token.expose());

@@ -13,7 +13,7 @@ pub const COOKIE_NAME: &str = "__Host-menshen";
 pub const CLEAR_COOKIE: &str =
     "__Host-menshen=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0";
 /// The longest bearer token.
-const TOKEN_LIMIT: usize = 8 * 1024;
+pub(super) const TOKEN_LIMIT: usize = 8 * 1024;
 /// The length of a cookie value: 256 bits in base64url.
 const COOKIE_LENGTH: usize = 43;
 

@@ -103,7 +103,8 @@ impl fmt::Display for AccountRef {
 impl Identity {
     /// Signs in with a name and a password; assurance 1.
     ///
-    /// `address` is where the attempt comes from. The name may be typed in capitals.
+    /// `address` is where the attempt comes from. The name may be typed in capitals. Cancel safety: an
+    /// attempt dropped midway counts as failed, and may have begun a session nobody has the cookie of.
     ///
     /// # Errors
     /// [`SignInError`]. Refusals of known, unknown and disabled names differ in nothing.

@@ -10,6 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StateError;
 
+/// The name of the database file.
+pub(super) const FILE: &str = "menshen.db";
 /// How long to wait for another process, such as `menshen account`, to finish its transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
@@ -23,7 +25,7 @@ pub(super) fn prepare(dir: &Path) -> Result<PathBuf, StateError> {
         reason: error.to_string(),
     };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| fault(dir, error))?;
-    let path = dir.join("menshen.db");
+    let path = dir.join(FILE);
     // SQLite gives its journal files the mode of the database file, so this one line covers them.
     let made = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
     made.map_err(|error| fault(&path, error))?;

@@ -58,6 +58,12 @@ impl Store {
         Ok(Self { writer, readers, clock, path })
     }
 
+    /// Whether there is a state in this folder.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(connection::FILE).is_file()
+    }
+
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,0 +1,449 @@
+//! `menshen account`: local accounts from the command line, beside a running gate or before its
+//! first start. Passwords come from a file or standard input, never from an argument.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use zeroize::Zeroize as _;
+
+use crate::clock::Clock;
+use crate::identity::{
+    Account, AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Settings,
+};
+use crate::secret::{MasterKey, Secret, SecretError};
+use crate::state::{StateError, Store};
+
+/// The most bytes read of a password file.
+const PASSWORD_FILE_LIMIT: u64 = 4096;
+
+/// Manage local accounts.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: menshen account add wang --role teller --attr branch=sh01 --totp \\\n           --password-file - --state /var/lib/menshen --key /etc/menshen/master.key"
+)]
+pub struct AccountArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add an account.
+    Add(Add),
+    /// List the accounts.
+    List(List),
+    /// Replace a password; the account's sessions end.
+    Passwd(Passwd),
+    /// Give an account a new secret for one-time codes; its sessions end.
+    Totp(Named),
+    /// Switch an account off; its sessions end at once.
+    Disable(Named),
+    /// Switch an account on again.
+    Enable(Named),
+}
+
+/// Where the accounts are.
+#[derive(Debug, Args)]
+struct Place {
+    /// The state folder.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// The master key file.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// The name that signs in: a-z, 0-9, `.`, `_`, `-`, `@`.
+    name: String,
+    /// The name for people; the account's name if left out.
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// staff, merchant, partner, machine, customer or admin.
+    #[arg(long, default_value = "staff")]
+    kind: CallerKind,
+    /// A role; may be given again.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// An attribute for conditions, as text; may be given again.
+    #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+    /// Enrol one-time codes as well and print the address and the QR code.
+    #[arg(long)]
+    totp: bool,
+    /// A file whose first line is the password, or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    password_file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct Passwd {
+    /// The account.
+    name: String,
+    /// A file whose first line is the password, or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    password_file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The account.
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Why the command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountCommandError {
+    /// The master key cannot be read.
+    #[error(transparent)]
+    Key(#[from] SecretError),
+    /// There is no state folder yet.
+    #[error("`{0}` holds no accounts yet; `menshen account add` makes the first one")]
+    NoState(String),
+    /// The state folder cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Identity does not start.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The password file cannot be read.
+    #[error("password file `{path}`: {source}")]
+    PasswordFile {
+        /// The file as the operator named it.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first line of the password file is empty, too long or no text.
+    #[error("password file `{0}`: its first line must be the password, in UTF-8")]
+    NoPassword(String),
+    /// The same attribute was given twice.
+    #[error("attribute `{0}` is given twice")]
+    TwiceGiven(String),
+    /// There is no such account.
+    #[error("account `{0}` does not exist; `menshen account list` shows those that do")]
+    Unknown(String),
+    /// The account was added, but its one-time codes were not enrolled.
+    #[error(
+        "account `{name}` was added without one-time codes ({source}); run `menshen account totp {name}`"
+    )]
+    Half {
+        /// The account.
+        name: String,
+        /// Why the enrolment failed.
+        source: AccountError,
+    },
+    /// The account cannot be made or changed.
+    #[error(transparent)]
+    Account(AccountError),
+    /// The result cannot be printed.
+    #[error("the result could not be printed: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<AccountError> for AccountCommandError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::State(StateError::Unknown(name)) => Self::Unknown(name),
+            AccountError::Name(_)
+            | AccountError::DisplayName
+            | AccountError::Role(_)
+            | AccountError::Attribute(_)
+            | AccountError::Password(_)
+            | AccountError::Busy
+            | AccountError::Hash
+            | AccountError::Enrolment
+            | AccountError::Damaged(_)
+            | AccountError::Secret(_)
+            | AccountError::State(_) => Self::Account(error),
+        }
+    }
+}
+
+/// Does what the arguments ask; `input` stands for standard input, the result goes to `out`.
+///
+/// # Errors
+/// [`AccountCommandError`], worded for the operator. Nothing was changed, except after
+/// [`AccountCommandError::Half`] and [`AccountCommandError::Output`].
+pub fn run(
+    args: AccountArgs,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), AccountCommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    match args.command {
+        Command::Add(add) => runtime.block_on(add_account(add, input, out)),
+        Command::List(list) => runtime.block_on(list_accounts(&list, out)),
+        Command::Passwd(passwd) => runtime.block_on(change_password(passwd, input, out)),
+        Command::Totp(named) => runtime.block_on(enrol(&named, out)),
+        Command::Disable(named) => runtime.block_on(switch(&named, true, out)),
+        Command::Enable(named) => runtime.block_on(switch(&named, false, out)),
+    }
+}
+
+async fn add_account(
+    add: Add,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), AccountCommandError> {
+    let mut attributes = std::collections::BTreeMap::new();
+    for (name, value) in add.attributes {
+        if attributes.insert(name.clone(), Attribute::Text(value)).is_some() {
+            return Err(AccountCommandError::TwiceGiven(name));
+        }
+    }
+    let password = read_password(&add.password_file, input)?;
+    let identity = open(&add.place)?;
+    let account = NewAccount {
+        display_name: add.display_name.unwrap_or_else(|| add.name.clone()),
+        name: add.name.clone(),
+        kind: add.kind,
+        roles: add.roles,
+        attributes,
+        password,
+    };
+    identity.add_account(account).await?;
+    writeln!(out, "account `{}` was added", add.name)?;
+    if add.totp {
+        let enrolled = print_enrolment(&identity, &add.name, out).await;
+        enrolled.map_err(|error| match error {
+            EnrolmentError::Account(source) => {
+                AccountCommandError::Half { name: add.name.clone(), source }
+            }
+            EnrolmentError::Output(error) => AccountCommandError::Output(error),
+        })?;
+    }
+    Ok(())
+}
+
+async fn list_accounts(list: &List, out: &mut dyn Write) -> Result<(), AccountCommandError> {
+    let accounts = open_existing(&list.place)?.accounts().await?;
+    match list.format {
+        Format::Human => print_table(&accounts, out)?,
+        Format::Json => print_json(&accounts, out)?,
+    }
+    Ok(())
+}
+
+async fn change_password(
+    passwd: Passwd,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), AccountCommandError> {
+    let password = read_password(&passwd.password_file, input)?;
+    open_existing(&passwd.place)?.set_password(&passwd.name, password).await?;
+    writeln!(out, "account `{}` has a new password; its sessions have ended", passwd.name)?;
+    Ok(())
+}
+
+async fn enrol(named: &Named, out: &mut dyn Write) -> Result<(), AccountCommandError> {
+    let identity = open_existing(&named.place)?;
+    print_enrolment(&identity, &named.name, out).await.map_err(|error| match error {
+        EnrolmentError::Account(error) => error.into(),
+        EnrolmentError::Output(error) => error.into(),
+    })
+}
+
+async fn switch(
+    named: &Named,
+    is_disabled: bool,
+    out: &mut dyn Write,
+) -> Result<(), AccountCommandError> {
+    open_existing(&named.place)?.set_disabled(&named.name, is_disabled).await?;
+    let now = if is_disabled { "off; its sessions have ended" } else { "on" };
+    writeln!(out, "account `{}` is switched {now}", named.name)?;
+    Ok(())
+}
+
+enum EnrolmentError {
+    Account(AccountError),
+    Output(std::io::Error),
+}
+
+async fn print_enrolment(
+    identity: &Identity,
+    name: &str,
+    out: &mut dyn Write,
+) -> Result<(), EnrolmentError> {
+    let enrolment = identity.enrol_totp(name).await.map_err(EnrolmentError::Account)?;
+    writeln!(
+        out,
+        "Scan this with an authenticator app; it is shown only now.\n\n{}\n\n{}",
+        enrolment.qr_terminal.expose(),
+        enrolment.uri.expose()
+    )
+    .map_err(EnrolmentError::Output)
+}
+
+fn print_table(accounts: &[Account], out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{:<24} {:<9} {:<5} {:<4} ROLES", "NAME", "KIND", "CODES", "ON")?;
+    for account in accounts {
+        let codes = if account.has_totp { "yes" } else { "no" };
+        let is_on = if account.is_disabled { "no" } else { "yes" };
+        let kind = account.kind.as_str();
+        let roles = account.roles.join(", ");
+        writeln!(out, "{:<24} {kind:<9} {codes:<5} {is_on:<4} {roles}", account.name)?;
+    }
+    Ok(())
+}
+
+fn print_json(accounts: &[Account], out: &mut dyn Write) -> std::io::Result<()> {
+    for account in accounts {
+        let line = json!({
+            "name": account.name,
+            "display_name": account.display_name,
+            "kind": account.kind.as_str(),
+            "roles": account.roles,
+            "attributes": account.attributes,
+            "totp": account.has_totp,
+            "disabled": account.is_disabled,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Opens the accounts of a folder, which is made if it is missing.
+fn open(place: &Place) -> Result<Identity, AccountCommandError> {
+    let master = MasterKey::read(&place.key)?;
+    let store = Store::open(&place.state, &master, Clock::system())?;
+    Ok(Identity::new(Settings::default(), store, &master, Clock::system())?)
+}
+
+/// As [`open`], but a mistyped folder is told rather than made.
+fn open_existing(place: &Place) -> Result<Identity, AccountCommandError> {
+    if !Store::exists(&place.state) {
+        return Err(AccountCommandError::NoState(place.state.display().to_string()));
+    }
+    open(place)
+}
+
+fn read_password(path: &Path, input: &mut dyn Read) -> Result<Secret<String>, AccountCommandError> {
+    let shown = path.display().to_string();
+    let fault = |source| AccountCommandError::PasswordFile { path: shown.clone(), source };
+    let mut bytes = Vec::with_capacity(usize::try_from(PASSWORD_FILE_LIMIT).unwrap_or_default());
+    let read = if path == Path::new("-") {
+        input.take(PASSWORD_FILE_LIMIT).read_to_end(&mut bytes)
+    } else {
+        let file = std::fs::File::open(path).map_err(fault)?;
+        file.take(PASSWORD_FILE_LIMIT).read_to_end(&mut bytes)
+    };
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let password = std::str::from_utf8(line).ok().filter(|text| !text.is_empty());
+    let password = password.map(|text| Secret::new(text.to_owned()));
+    bytes.zeroize();
+    read.map_err(fault)?;
+    password.ok_or(AccountCommandError::NoPassword(shown))
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("must be NAME=VALUE, such as branch=sh01".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        account: AccountArgs,
+    }
+
+    /// A folder with a master key and a command line on it.
+    struct Desk(tempfile::TempDir);
+
+    impl Desk {
+        fn new() -> Self {
+            let desk = Self(tempfile::tempdir().unwrap());
+            MasterKey::from_bytes([5; 32]).write_new(&desk.0.path().join("key")).unwrap();
+            desk
+        }
+
+        fn run(&self, words: &str, input: &str) -> Result<String, String> {
+            let (state, key) = (self.0.path().join("state"), self.0.path().join("key"));
+            let mut line = vec!["account"];
+            line.extend(words.split(' '));
+            line.extend(["--state", state.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+            let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
+            let mut out = Vec::new();
+            run(line.account, &mut input.as_bytes(), &mut out).map_err(|e| e.to_string())?;
+            Ok(String::from_utf8(out).unwrap())
+        }
+    }
+
+    const ADD: &str = "add wang --role teller --attr branch=sh01 --password-file -";
+
+    #[test]
+    fn an_account_is_added_listed_changed_and_switched() {
+        let desk = Desk::new();
+        assert_eq!(desk.run(ADD, "a quiet lantern\n").unwrap(), "account `wang` was added\n");
+        let list = desk.run("list", "").unwrap();
+        assert!(list.contains("wang                     staff     no    yes  teller"), "{list}");
+        let totp = desk.run("totp wang", "").unwrap();
+        assert!(totp.contains("otpauth://totp/menshen:wang?") && totp.contains('█'));
+        desk.run("passwd wang --password-file -", "another lantern\r\nrest").unwrap();
+        desk.run("disable wang", "").unwrap();
+        let list: serde_json::Value =
+            serde_json::from_str(&desk.run("list --format json", "").unwrap()).unwrap();
+        assert_eq!(list["attributes"], json!({ "branch": "sh01" }));
+        assert_eq!((&list["totp"], &list["disabled"]), (&json!(true), &json!(true)));
+        assert!(desk.run("enable wang", "").unwrap().contains("is switched on"));
+    }
+
+    #[test]
+    fn adding_with_totp_prints_the_code_to_scan() {
+        let shown = Desk::new().run(&format!("{ADD} --totp"), "a quiet lantern").unwrap();
+        assert!(shown.contains("otpauth://totp/menshen:wang?secret="), "{shown}");
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let desk = Desk::new();
+        let error = |words: &str, input: &str| desk.run(words, input).unwrap_err();
+        assert!(error("list", "").contains("`menshen account add` makes the first one"));
+        assert!(!desk.0.path().join("state").exists());
+        assert!(error(ADD, "short\n").contains("12 to 128 characters"));
+        assert!(error(ADD, "\nx").contains("first line must be the password"));
+        let elsewhere = ADD.replace("file -", "file /nowhere");
+        assert!(error(&elsewhere, "").contains("password file `/nowhere`"));
+        assert!(
+            error(&format!("{ADD} --attr branch=x"), "a quiet lantern").contains("given twice")
+        );
+        assert!(error(&format!("{ADD} --attr branch"), "").contains("NAME=VALUE"));
+        assert!(error(&format!("{ADD} --kind boss"), "").contains("must be one of staff"));
+        desk.run(ADD, "a quiet lantern").unwrap();
+        assert!(error(ADD, "a quiet lantern").contains("`wang` exists already"));
+        assert!(error("disable li", "").contains("`menshen account list` shows"));
+    }
+}
