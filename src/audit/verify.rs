@@ -301,7 +301,7 @@ impl<'a> Check<'a> {
             None if is_covered(&full, checkpoint_size) => self.read(&full)?,
             None => return Err(broken(Fault::Unexpected)),
         };
-        let found = std::fs::read(self.folder.tile(tile)).map_err(|e| broken(unreadable(&e)))?;
+        let found = self.folder.read_tile(tile).map_err(|e| broken(unreadable(&e)))?;
         let width = match tile.kind {
             Kind::Hashes(_) => found.len() as u64 / 32,
             Kind::Entries => decode_bundle(&found).0.len() as u64,
