@@ -75,6 +75,11 @@ impl Folder {
         read_capped(&self.checkpoint(), MAX_NOTE_BYTES as u64)
     }
 
+    /// The verifier key as it stands.
+    pub(super) fn read_verifier_key(&self) -> io::Result<Vec<u8>> {
+        read_capped(&self.verifier_key(), MAX_NOTE_BYTES as u64)
+    }
+
     /// A whole segment.
     pub(super) fn read_segment(&self, first: u64) -> io::Result<Vec<u8>> {
         read_capped(&self.segment(first), MAX_SEGMENT_BYTES)

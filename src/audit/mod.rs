@@ -7,6 +7,7 @@ pub mod merkle;
 pub mod note;
 pub mod tile;
 
+mod access;
 mod batch;
 mod disk;
 mod entry;
@@ -19,11 +20,13 @@ mod publish;
 mod queue;
 mod reader;
 mod recover;
+mod shared;
 mod subject;
 mod text;
 mod verify;
 mod writer;
 
+pub use access::{Access, Accesses, Filter};
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use groups::{

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::folder::{Folder, Replacer};
 use super::journal::Cursor;
-use super::log::Shared;
 use super::merkle::leaf_hash;
 use super::note::{Signature, Verifier};
+use super::shared::Shared;
 use super::tile::{Edge, Kind, Tile, WIDTH, encode_bundle, encode_hashes};
 
 /// The publisher's state, which lives on its own thread.

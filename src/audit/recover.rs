@@ -6,7 +6,7 @@ use std::io;
 use super::batch::{Batch, Segment, Tail};
 use super::disk::Disk;
 use super::fault::{Broken, Fault, unreadable};
-use super::folder::{Folder, Replacer};
+use super::folder::{Folder, Replacer, sync_folder};
 use super::journal::Cursor;
 use super::log::LogError;
 use super::merkle::{Frontier, Hash, leaf_hash};
@@ -75,13 +75,15 @@ fn begin_if_empty(folder: &Folder, disk: &dyn Disk, signer: &Signer) -> io::Resu
     let mut files = Replacer::new(folder, disk);
     files.put(&folder.verifier_key(), format!("{verifier}\n").as_bytes())?;
     files.put(&folder.checkpoint(), note.as_bytes())?;
-    files.settle()
+    files.settle()?;
+    // The folder's own name stands in the one above.
+    sync_folder(&folder.root().canonicalize()?.join(".."))
 }
 
 /// Checks that the key in the folder is the one expected.
 pub(super) fn check_verifier_key(folder: &Folder, verifier: &Verifier) -> Result<(), Broken> {
     const FILE: &str = "verifier.key";
-    let read = std::fs::read(folder.verifier_key());
+    let read = folder.read_verifier_key();
     let found = read.map_err(|e| Broken::new(FILE, None, unreadable(&e)))?;
     let found = String::from_utf8_lossy(&found).into_owned();
     let wanted = verifier.to_string();

@@ -6,10 +6,11 @@ use super::batch::Batch;
 use super::entry::Entry;
 use super::groups::{Act, Event};
 use super::journal::Journal;
-use super::log::{LogError, Receipt, Shared};
+use super::log::{LogError, Receipt};
 use super::merkle::{Frontier, leaf_hash};
 use super::note::Signer;
 use super::queue::Item;
+use super::shared::Shared;
 
 /// The writer's state, which lives on its own thread: a sync blocks.
 #[derive(Debug)]

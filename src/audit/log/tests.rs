@@ -69,6 +69,10 @@ fn copy(from: &Path, to: &Path) {
 
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
+    // The first publication makes the folder of tiles.
+    if !dir.exists() {
+        return found;
+    }
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
             found.extend(files(&entry.path()));
@@ -526,7 +530,9 @@ fn survives(fault: impl Fn(&FaultyDisk), mend: impl Fn(&FaultyDisk)) {
         assert!(log.health().is_healthy);
     }
     let crashed = dir.path().join("crashed");
-    copy_of_a_moving_folder(dir.path(), &crashed);
+    while !copy_of_a_moving_folder(dir.path(), &crashed) {
+        fs::remove_dir_all(&crashed).unwrap();
+    }
     log.close();
     let (recovered, _) = open(&crashed);
     recovered.close();

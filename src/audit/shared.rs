@@ -1,0 +1,151 @@
+//! What the front door of a log, its writer and its publisher share: queue, progress, faults.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use tokio::sync::oneshot;
+
+use super::entry::{Entry, EntryId, Moment, Stamp};
+use super::log::{LogError, Receipt, Settings};
+use super::queue::{Capacity, Item, Queue};
+use super::text::Text;
+use crate::clock::Clock;
+use crate::secret::SecretError;
+
+/// Tiles follow at the latest when this many entries wait for them.
+const PUBLISH_ENTRIES: u64 = 256;
+
+/// The pause between two publications, so that they leave the disk to the journal.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the front door, the writer and the publisher share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    clock: Clock,
+    node: Text,
+    publish_interval: Duration,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) durable: u64,
+    pub(super) published: u64,
+    pub(super) failure: Option<Arc<io::Error>>,
+    pub(super) publish_failure: Option<String>,
+    /// Missed entries that no entry tells of yet.
+    pub(super) missed: u64,
+    pub(super) missed_ever: u64,
+    writer_stopped: bool,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, clock: Clock, durable: u64, published: u64) -> Self {
+        let capacity = Capacity { entries: settings.queue_entries, bytes: settings.queue_bytes };
+        Self {
+            queue: Queue::new(capacity),
+            clock,
+            node: Text::word(&settings.node),
+            publish_interval: settings.publish_interval,
+            state: Mutex::new(State { durable, published, ..State::default() }),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stamp(&self) -> Result<Stamp, LogError> {
+        let mut random = [0; 10];
+        rand::fill(&mut random).map_err(SecretError::from)?;
+        let unix_ms = self.clock.unix_ms();
+        let node = self.node.clone();
+        Ok(Stamp { id: EntryId::new(unix_ms, random), time: Moment(unix_ms), node })
+    }
+
+    pub(super) fn item(
+        &self,
+        entry: Entry,
+        waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
+    ) -> Result<Item, LogError> {
+        let id = entry.id;
+        Ok(Item { id, frames: entry.encode(|| self.stamp())?, waiting })
+    }
+
+    pub(super) fn durable(&self, size: u64) {
+        let mut state = self.state();
+        state.durable = size;
+        if state.failure.take().is_some() {
+            tracing::info!("the log can be written again");
+        }
+        if size.saturating_sub(state.published) >= PUBLISH_ENTRIES {
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn failed(&self, error: &Arc<io::Error>) {
+        tracing::error!(%error, "the log cannot be written");
+        self.state().failure = Some(Arc::clone(error));
+    }
+
+    pub(super) fn missed(&self, count: u64) {
+        let mut state = self.state();
+        state.missed += count;
+        state.missed_ever += count;
+        drop(state);
+        // An entry has to tell of it, also if no other one comes.
+        if count > 0 {
+            self.queue.nudge();
+        }
+    }
+
+    /// How many missed entries are to be told of; [`Shared::restore_missed`] takes it back.
+    pub(super) fn take_missed(&self) -> u64 {
+        std::mem::take(&mut self.state().missed)
+    }
+
+    pub(super) fn restore_missed(&self, count: u64) {
+        self.state().missed += count;
+    }
+
+    pub(super) fn writer_stopped(&self) {
+        self.state().writer_stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until entries beyond `published` are to be published, or the writer has stopped;
+    /// gives how many entries are durable.
+    pub(super) fn wait_to_publish(&self, published: u64) -> u64 {
+        let mut state = self.state();
+        let has_failed = state.publish_failure.is_some();
+        let mut pause = if has_failed { self.publish_interval } else { PUBLISH_PAUSE };
+        loop {
+            let waited = self.changed.wait_timeout_while(state, pause, |s| !s.writer_stopped);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout_while(state, self.publish_interval, |s| {
+                !s.writer_stopped && s.durable.saturating_sub(published) < PUBLISH_ENTRIES
+            });
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.writer_stopped || state.durable > published {
+                return state.durable;
+            }
+            pause = Duration::ZERO;
+        }
+    }
+
+    /// Notes how a publication went; true if it was the last.
+    pub(super) fn publish_done(&self, published: u64, result: io::Result<()>) -> bool {
+        let mut state = self.state();
+        state.published = published;
+        state.publish_failure = result.err().map(|error| {
+            tracing::error!(%error, "tiles and checkpoint of the log cannot follow");
+            error.to_string()
+        });
+        state.writer_stopped && (state.publish_failure.is_some() || published == state.durable)
+    }
+}
