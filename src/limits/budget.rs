@@ -88,8 +88,8 @@ impl Ledger {
 
     /// Makes sure that every budget of an allowance is counted.
     ///
-    /// A window that is new starts with what another window of the same unit knows, so that a
-    /// change of policy does not refill anybody.
+    /// A window that is new starts with what the longest one of the same unit knows, so that a
+    /// change of policy does not refill anybody. That one's buckets are coarser, which is stricter.
     pub(super) fn name(&mut self, allowance: &Allowance, now_ms: i64) {
         for (budget, _) in allowance.budgets() {
             if !self.open(*budget, now_ms) {
@@ -219,15 +219,22 @@ impl Ledger {
         self.amounts.iter().find(|a| a.budget == budget)?.window.relaxes_at()
     }
 
-    /// Drops windows that are empty or that no allowance has named for their whole length; says
-    /// whether anything is left.
+    /// Drops windows that no allowance has named for as long as the longest one reaches back; says
+    /// whether anything still counts.
+    ///
+    /// An empty window stays while others count: opened anew it would start with what a coarser
+    /// one knows, which is stricter than what it knew itself.
     pub(super) fn tidy(&mut self, now_ms: i64) -> bool {
-        let stale = |budget: Budget, named: i64| named < now_ms - i64::from(budget.seconds) * 1_000;
         let held = &self.held_subjects;
-        self.amounts.retain_mut(|a| a.window.used(now_ms) > 0 && !stale(a.budget, a.named_ms));
-        self.subjects
-            .retain_mut(|a| a.window.used(now_ms, held) > 0 && !stale(a.budget, a.named_ms));
-        !(self.amounts.is_empty() && self.subjects.is_empty() && self.held_subjects.is_empty())
+        let amounts = self.amounts.iter_mut().map(|a| (a.budget, a.window.used(now_ms) > 0));
+        let subjects = self.subjects.iter_mut();
+        let subjects = subjects.map(|a| (a.budget, a.window.used(now_ms, held) > 0));
+        let windows = Vec::from_iter(amounts.chain(subjects));
+        let longest = windows.iter().map(|(budget, _)| budget.seconds).max().unwrap_or(0);
+        let oldest = now_ms - i64::from(longest) * 1_000;
+        self.amounts.retain(|a| a.named_ms >= oldest);
+        self.subjects.retain(|a| a.named_ms >= oldest);
+        windows.iter().any(|(_, counts)| *counts) || !self.held_subjects.is_empty()
     }
 
     fn held_of(&self, unit: Unit) -> u64 {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -135,8 +135,9 @@ impl Pool {
         shelf.idle.clear();
     }
 
-    /// Makes the request one for this upstream: origin form, and a `Host`.
+    /// Makes the request one for this upstream: HTTP/1.1, origin form, and a `Host`.
     fn address(&self, request: &mut Request<RequestBody>) {
+        *request.version_mut() = Version::HTTP_11;
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
         if !request.headers().contains_key(HOST) {
