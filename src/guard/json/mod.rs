@@ -6,6 +6,7 @@
 
 mod fault;
 mod output;
+mod quick;
 mod record;
 mod report;
 mod rope;
@@ -130,6 +131,9 @@ pub struct Filter<H> {
     /// In [`Mode::Refuse`], the name of the last member, cut to 64 characters.
     member_name: String,
     records: Records,
+    /// The masked form or pseudonym of a value, plain and as JSON; kept for their memory.
+    replacement: String,
+    json: Vec<u8>,
 }
 
 impl<H: Hooks> Filter<H> {
@@ -152,6 +156,8 @@ impl<H: Hooks> Filter<H> {
             is_emitted: false,
             member_name: String::new(),
             records: Records::of(&plan),
+            replacement: String::new(),
+            json: Vec::new(),
             plan,
         }
     }

@@ -108,12 +108,14 @@ impl Output {
         self.mark = pos;
     }
 
-    /// Skips white space from `pos` on; what is longer than the cap is taken out of the undecided bytes.
+    /// Whether a token starts at `pos`, with no white space before it that is still to be looked at.
     #[inline]
+    pub(super) fn is_token(&self, input: &[u8], pos: usize) -> bool {
+        self.gap == 0 && input.get(pos).is_some_and(|byte| *byte > b' ')
+    }
+
+    /// Skips white space from `pos` on; what is longer than the cap is taken out of the undecided bytes.
     pub(super) fn gap(&mut self, input: &[u8], pos: usize) -> usize {
-        if self.gap == 0 && input.get(pos).is_some_and(|byte| *byte > b' ') {
-            return pos;
-        }
         let end = gap_end(input, pos);
         let length = (end - pos) as u64;
         if self.gap == 0 {

@@ -15,11 +15,49 @@ pub(super) struct Shapes {
 
 #[derive(Debug, Default)]
 struct Shape {
-    /// Names in the order in which they were first seen, and which member each is, if any.
-    seen: Vec<(Box<[u8]>, Option<u16>)>,
+    /// Names in the order in which they were first seen.
+    seen: Vec<Name>,
     /// For members that decide on their record, the bit that tells that they were seen.
     deciders: Vec<(u16, u64)>,
     is_silent: bool,
+}
+
+/// A name that was seen, and what it means.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// The name with the quote and the colon behind it, as compact bodies hold it.
+    needle: Box<[u8]>,
+    pub(super) rules: Rules,
+}
+
+/// What a member's name means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// What judges the value.
+    pub(super) slot: Slot,
+    /// The bit of a member that decides on its record; 0 for others.
+    pub(super) decider: u64,
+    /// Whether the plan lists the member.
+    pub(super) is_listed: bool,
+}
+
+impl Name {
+    fn bytes(&self) -> &[u8] {
+        self.needle.get(..self.needle.len().saturating_sub(2)).unwrap_or_default()
+    }
+
+    /// What stands behind the colon, if `rest`, which starts behind a quote, starts with this name.
+    #[inline]
+    pub(super) fn behind<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let (needle, length) = (self.needle.as_ref(), self.needle.len());
+        if let (8..=16, Some(head)) = (length, rest.get(..length)) {
+            // Two overlapping words, far faster than a call for so few bytes.
+            let same = head.first_chunk::<8>() == needle.first_chunk::<8>()
+                && head.last_chunk::<8>() == needle.last_chunk::<8>();
+            return if same { rest.get(length..) } else { None };
+        }
+        rest.strip_prefix(needle)
+    }
 }
 
 impl Shapes {
@@ -41,66 +79,57 @@ impl Shapes {
         Self { shapes: shapes.collect() }
     }
 
-    fn shape(&mut self, node: NodeId) -> Option<&mut Shape> {
-        self.shapes.get_mut(usize::try_from(node.0).ok()?)
+    fn shape(&self, node: NodeId) -> Option<&Shape> {
+        self.shapes.get(usize::try_from(node.0).ok()?)
     }
 
     /// Whether nothing below this node can pass, whatever the body holds.
     pub(super) fn is_silent(&self, node: NodeId) -> bool {
-        let index = usize::try_from(node.0).ok();
-        index.and_then(|index| self.shapes.get(index)).is_none_or(|shape| shape.is_silent)
+        self.shape(node).is_none_or(|shape| shape.is_silent)
     }
 
-    /// The bit of a member that decides on its record.
-    pub(super) fn decider(&self, node: NodeId, member: u16) -> Option<u64> {
-        let shape = self.shapes.get(usize::try_from(node.0).ok()?)?;
-        if shape.deciders.is_empty() {
-            return None;
-        }
-        shape.deciders.iter().find(|(index, _)| *index == member).map(|(_, bit)| *bit)
-    }
-
-    /// Compares the expected name with `rest`, which starts behind a quote; gives its length if it
-    /// stands there with a closing quote, and which member it is.
+    /// The names in the order in which they probably come.
     #[inline]
-    pub(super) fn guess(
-        &self,
-        node: NodeId,
-        cursor: u32,
-        rest: &[u8],
-    ) -> Option<(usize, Option<u16>)> {
-        let shape = self.shapes.get(usize::try_from(node.0).ok()?)?;
-        let (name, member) = shape.seen.get(usize::try_from(cursor).ok()?)?;
-        let behind = rest.strip_prefix(name.as_ref())?;
-        (behind.first() == Some(&b'"')).then_some((name.len(), *member))
+    pub(super) fn names(&self, node: NodeId) -> &[Name] {
+        self.shape(node).map(|shape| shape.seen.as_slice()).unwrap_or_default()
     }
 
-    /// Finds the member with this unescaped name and moves the cursor behind it.
+    /// Finds the rules of the member with this unescaped name and moves the cursor behind it.
     pub(super) fn find(
         &mut self,
         node: NodeId,
         object: &ObjectNode,
-        cursor: &mut u32,
+        cursor: &mut usize,
         name: &[u8],
-    ) -> Option<u16> {
-        let shape = self.shape(node)?;
-        let start = usize::try_from(*cursor).ok()?.min(shape.seen.len());
+    ) -> Option<Rules> {
+        let shape = self.shapes.get_mut(usize::try_from(node.0).ok()?)?;
+        let start = (*cursor).min(shape.seen.len());
         let (before, behind) = shape.seen.split_at_checked(start)?;
-        let known = |seen: &[(Box<[u8]>, Option<u16>)]| seen.iter().position(|(n, _)| **n == *name);
+        let known = |seen: &[Name]| seen.iter().position(|seen| seen.bytes() == name);
         let place = known(behind).map(|at| at + start).or_else(|| known(before));
         if let Some(place) = place {
-            *cursor = u32::try_from(place + 1).ok()?;
-            return shape.seen.get(place)?.1;
+            *cursor = place + 1;
+            return shape.seen.get(place).map(|name| name.rules);
         }
-        let member = object.members.iter().position(|(n, _)| n.as_bytes() == name);
-        let member = member.and_then(|index| u16::try_from(index).ok());
+        let rules = shape.rules(object, name);
         if shape.seen.len() < object.members.len() + SPARE_NAMES && is_plain(name) {
             if start == shape.seen.len() {
                 *cursor += 1;
             }
-            shape.seen.push((name.into(), member));
+            shape.seen.push(Name { needle: [name, b"\":"].concat().into(), rules });
         }
-        member
+        Some(rules)
+    }
+}
+
+impl Shape {
+    fn rules(&self, object: &ObjectNode, name: &[u8]) -> Rules {
+        let mut members = object.members.iter().zip(0_u16..);
+        let Some(((_, slot), index)) = members.find(|((n, _), _)| n.as_bytes() == name) else {
+            return Rules { slot: Slot::of(Verdict::Absent), decider: 0, is_listed: false };
+        };
+        let decider = self.deciders.iter().find(|(member, _)| *member == index);
+        Rules { slot: *slot, decider: decider.map_or(0, |(_, bit)| *bit), is_listed: true }
     }
 }
 

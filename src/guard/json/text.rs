@@ -53,6 +53,11 @@ fn hex4(chars: &mut std::str::Chars<'_>) -> Option<u32> {
 /// Appends `text` as a JSON string, quotes included.
 pub(super) fn encode(text: &str, into: &mut Vec<u8>) {
     into.push(b'"');
+    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
+        into.extend_from_slice(text.as_bytes());
+        into.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => into.extend([b'\\', byte]),

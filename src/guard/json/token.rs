@@ -58,7 +58,7 @@ pub(super) struct Frame {
     /// The length of the output before it.
     pub(super) start: u64,
     /// Which name is expected next.
-    pub(super) cursor: u32,
+    pub(super) cursor: usize,
     /// The members seen that decide on the record.
     pub(super) deciders: u64,
 }
@@ -134,6 +134,9 @@ impl<H: Hooks> Filter<H> {
 
     #[inline]
     fn gap(&mut self, input: &[u8], pos: usize) -> usize {
+        if self.output.is_token(input, pos) {
+            return pos;
+        }
         if self.passes() { self.output.gap(input, pos) } else { gap_end(input, pos) }
     }
 
@@ -146,33 +149,14 @@ impl<H: Hooks> Filter<H> {
             (b'}', _) => return self.fault(Cause::TrailingComma, at),
             _ => return self.fault(Cause::Unexpected { expected: "a member's name" }, at),
         }
-        if let Some(end) = self.guess_key(input, at) {
-            self.state = State::Colon;
-            return if input.get(end) == Some(&b':') { self.colon(input, end) } else { Ok(end) };
+        if let Some(end) = self.quick_members(input, at) {
+            return Ok(end);
         }
         self.token.start = self.base + at as u64;
         self.token.escape = Escape::Outside;
         self.token.text.clear();
         self.state = State::Key;
         self.key(input, at + 1)
-    }
-
-    /// Takes the name that is expected, if it stands there, without reading it byte by byte.
-    #[inline]
-    fn guess_key(&mut self, input: &[u8], at: usize) -> Option<usize> {
-        if self.mode == Mode::Refuse {
-            return None;
-        }
-        let frame = self.frames.last_mut()?;
-        let node = frame.node?;
-        let (length, member) =
-            self.shapes.guess(node, frame.cursor, input.get(at + 1..).unwrap_or_default())?;
-        if member.is_some_and(|member| self.shapes.decider(node, member).is_some()) {
-            return None;
-        }
-        frame.cursor += 1;
-        self.expect(node, member);
-        Some(at + length + 2)
     }
 
     fn key(&mut self, input: &[u8], pos: usize) -> Result<usize, Fault> {
@@ -212,35 +196,21 @@ impl<H: Hooks> Filter<H> {
         }
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         let Some(node) = frame.node else { return Ok(()) };
+        self.slot = Slot::of(Verdict::Absent);
         let Some(Node::Object(object)) = self.plan.node(node) else { return Ok(()) };
-        let member = self.shapes.find(node, object, &mut frame.cursor, name.as_bytes());
-        if let Some(bit) = member.and_then(|member| self.shapes.decider(node, member)) {
-            if frame.deciders & bit != 0 {
-                return self.fault(Cause::DuplicateCondition, end);
-            }
-            frame.deciders |= bit;
+        let Some(rules) = self.shapes.find(node, object, &mut frame.cursor, name.as_bytes()) else {
+            return Ok(());
+        };
+        if frame.deciders & rules.decider != 0 {
+            return self.fault(Cause::DuplicateCondition, end);
         }
-        if member.is_none() {
+        frame.deciders |= rules.decider;
+        if !rules.is_listed {
+            self.report.unlisted_members += 1;
             self.report.note_unlisted(&name);
         }
-        self.expect(node, member);
+        self.slot = rules.slot;
         Ok(())
-    }
-
-    /// Sets the rules of the next value.
-    #[inline]
-    fn expect(&mut self, node: NodeId, member: Option<u16>) {
-        let slot = member.and_then(|member| match self.plan.node(node) {
-            Some(Node::Object(object)) => object.members.get(usize::from(member)),
-            Some(Node::Array(_)) | None => None,
-        });
-        self.slot = match slot {
-            Some((_, slot)) => *slot,
-            None => {
-                self.report.unlisted_members += 1;
-                Slot::of(Verdict::Absent)
-            }
-        };
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! What a value means for the output: passes, is replaced, is left out, or opens rules of its own.
 
-use crate::guard::mask::{self, mask};
+use crate::guard::mask::{self, mask_into};
 use crate::policy::plan::{FieldId, Node, NodeId, RecordId, Slot, Verdict};
 use crate::policy::value::Value;
 
@@ -205,17 +205,20 @@ impl<H: Hooks> Filter<H> {
 
     /// Puts the masked form or the pseudonym in place of a text; what is no text is masked wholly.
     fn replace(&mut self, text: Option<&str>) {
-        let replacement = match (text, self.token.act, self.slot.kind) {
+        let mut replacement = std::mem::take(&mut self.replacement);
+        replacement.clear();
+        match (text, self.token.act, self.slot.kind) {
             (Some(text), Act::Pseudonym, _) => {
                 let field = self.slot.field.and_then(|field| self.plan.field(field));
-                self.hooks.pseudonym(field.unwrap_or_default(), text)
+                replacement = self.hooks.pseudonym(field.unwrap_or_default(), text);
             }
-            (Some(text), _, Some(kind)) => mask(kind, text),
-            (None, ..) | (_, _, None) => mask::WHOLLY_MASKED.to_owned(),
-        };
-        let mut json = Vec::with_capacity(replacement.len() + 2);
-        encode(&replacement, &mut json);
-        self.output.insert(&json);
+            (Some(text), _, Some(kind)) => mask_into(kind, text, &mut replacement),
+            (None, ..) | (_, _, None) => replacement.push_str(mask::WHOLLY_MASKED),
+        }
+        self.json.clear();
+        encode(&replacement, &mut self.json);
+        self.output.insert(&self.json);
+        self.replacement = replacement;
     }
 
     /// Opens an object or array.

@@ -2,22 +2,22 @@
 
 use super::{between, joined};
 
-const SEPARATORS: &[char] = &[' ', '-'];
+const SEPARATORS: &[u8] = b" -";
 
 /// The last four of 12 to 19 digits (PCI DSS 3.4.1 allows more, we do not).
-pub(super) fn card(text: &str) -> Option<String> {
+pub(super) fn card(text: &str, out: &mut String) -> Option<()> {
     let number = joined(text, SEPARATORS, |byte| byte.is_ascii_digit())?;
-    if (12..=19).contains(&number.len()) { between(&number, 0, 4) } else { None }
+    if (12..=19).contains(&number.len()) { between(&number, 0, 4, out) } else { None }
 }
 
 /// The last four of 8 to 34 digits and letters.
-pub(super) fn account(text: &str) -> Option<String> {
-    let number = joined(text, &[' ', '-', '.', '/'], |byte| byte.is_ascii_alphanumeric())?;
-    if (8..=34).contains(&number.len()) { between(&number, 0, 4) } else { None }
+pub(super) fn account(text: &str, out: &mut String) -> Option<()> {
+    let number = joined(text, b" -./", |byte| byte.is_ascii_alphanumeric())?;
+    if (8..=34).contains(&number.len()) { between(&number, 0, 4, out) } else { None }
 }
 
 /// The year: `1990-**-**`. Understands `1990-05-17`, with `/`, `.` or `年` and `년` too, day first, bare digits, and a time behind.
-pub(super) fn birth_date(text: &str) -> Option<String> {
+pub(super) fn birth_date(text: &str, out: &mut String) -> Option<()> {
     let date = match text.split_once('T').or_else(|| text.split_once(' ')) {
         Some((date, time))
             if time.starts_with(|c: char| c.is_ascii_digit()) && time.contains(':') =>
@@ -38,7 +38,11 @@ pub(super) fn birth_date(text: &str) -> Option<String> {
     let (year, rest) =
         if first.len() == 4 { (first, [second, third]) } else { (third, [first, second]) };
     let fits = is_year(year) && rest.iter().all(|part| is_day_or_month(part));
-    fits.then(|| format!("{year}-**-**"))
+    if !fits {
+        return None;
+    }
+    out.extend([year, "-**-**"]);
+    Some(())
 }
 
 /// A year of a living person, in the Gregorian or the Buddhist era.

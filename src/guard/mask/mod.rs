@@ -7,6 +7,8 @@ mod name;
 mod phone;
 mod place;
 
+use std::borrow::Cow;
+
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::policy::kind::Kind;
@@ -27,30 +29,43 @@ const LONGEST: usize = 512;
 /// Chinese and Korean names, and three otherwise.
 #[must_use]
 pub fn mask(kind: Kind, text: &str) -> String {
+    let mut masked = String::with_capacity(32);
+    mask_into(kind, text, &mut masked);
+    masked
+}
+
+/// Appends the masked form of a value, as [`mask`] gives it.
+pub fn mask_into(kind: Kind, text: &str, out: &mut String) {
     let text = normalised(text);
     let text = text.trim();
-    if text.is_empty() || text.len() > LONGEST || text.contains('*') {
-        return WHOLLY_MASKED.to_owned();
+    let start = out.len();
+    let fits = !text.is_empty() && text.len() <= LONGEST && !text.contains('*');
+    if !fits || form(kind, text, out).is_none() {
+        out.truncate(start);
+        out.push_str(WHOLLY_MASKED);
     }
-    let masked = match kind {
-        Kind::PersonName => name::person(text),
-        Kind::Phone => phone::phone(text),
-        Kind::CnResidentId => identity::cn(text),
-        Kind::KrResidentNumber => identity::kr(text),
-        Kind::ThNationalId => identity::th(text),
-        Kind::IdNik => identity::nik(text),
-        Kind::NationalId => identity::any(text),
-        Kind::Email => name::email(text),
-        Kind::BankCard => digits::card(text),
-        Kind::BankAccount => digits::account(text),
-        Kind::BirthDate => digits::birth_date(text),
-        Kind::Address => place::address(text),
-        Kind::Postcode => place::postcode(text),
-        Kind::UserName => name::user(text),
-        Kind::IpAddress => place::ip(text),
+}
+
+/// Appends the form of the kind; `None` if the value does not fit it.
+fn form(kind: Kind, text: &str, out: &mut String) -> Option<()> {
+    match kind {
+        Kind::PersonName => name::person(text, out),
+        Kind::Phone => phone::phone(text, out),
+        Kind::CnResidentId => identity::cn(text, out),
+        Kind::KrResidentNumber => identity::kr(text, out),
+        Kind::ThNationalId => identity::th(text, out),
+        Kind::IdNik => identity::nik(text, out),
+        Kind::NationalId => identity::any(text, out),
+        Kind::Email => name::email(text, out),
+        Kind::BankCard => digits::card(text, out),
+        Kind::BankAccount => digits::account(text, out),
+        Kind::BirthDate => digits::birth_date(text, out),
+        Kind::Address => place::address(text, out),
+        Kind::Postcode => place::postcode(text, out),
+        Kind::UserName => name::user(text, out),
+        Kind::IpAddress => place::ip(text, out),
         Kind::Opaque => None,
-    };
-    masked.unwrap_or_else(|| WHOLLY_MASKED.to_owned())
+    }
 }
 
 /// Whether a value is, or could be, a masked form or a pseudonym that is written back.
@@ -59,34 +74,61 @@ pub fn is_masked_form(text: &str) -> bool {
     text.contains(['*', '＊']) || text.trim_start().starts_with(PSEUDONYM_PREFIX)
 }
 
-/// Full-width forms (U+FF01 to U+FF5E) as ASCII, the ideographic space as a space.
-fn normalised(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.chars().any(|char| matches!(char, '\u{ff01}'..='\u{ff5e}' | '\u{3000}')) {
+/// Full-width forms (U+FF01 to U+FF5E) as ASCII, other spaces as a space.
+fn normalised(text: &str) -> Cow<'_, str> {
+    let is_special = |c| matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{3000}' | '\u{a0}');
+    if text.is_ascii() || !text.contains(is_special) {
         return text.into();
     }
     let plain = |char: char| match char {
-        '\u{3000}' => ' ',
+        '\u{3000}' | '\u{a0}' => ' ',
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
         other => other,
     };
     text.chars().map(plain).collect::<String>().into()
 }
 
-fn stars(count: usize) -> String {
-    "*".repeat(count)
+fn stars(count: usize, out: &mut String) {
+    out.extend(std::iter::repeat_n('*', count));
 }
 
 /// The first `front` and the last `back` characters of a plain ASCII text, stars between.
-fn between(text: &str, front: usize, back: usize) -> Option<String> {
+fn between(text: &str, front: usize, back: usize, out: &mut String) -> Option<()> {
     let hidden = text.len().checked_sub(front + back).filter(|hidden| *hidden > 0)?;
-    let (head, tail) = (text.get(..front)?, text.get(text.len() - back..)?);
-    Some(format!("{head}{}{tail}", stars(hidden)))
+    out.push_str(text.get(..front)?);
+    stars(hidden, out);
+    out.push_str(text.get(text.len() - back..)?);
+    Some(())
 }
 
-/// The text without spaces, hyphens and other `separators`; `None` if not only of `digits` then.
-fn joined(text: &str, separators: &[char], fits: impl Fn(u8) -> bool) -> Option<String> {
-    let joined: String = text.chars().filter(|char| !separators.contains(char)).collect();
-    (!joined.is_empty() && joined.bytes().all(fits)).then_some(joined)
+/// The ASCII text without `separators`; `None` if a byte does not fit or nothing is left.
+fn joined(text: &str, separators: &[u8], fits: impl Fn(u8) -> bool) -> Option<String> {
+    let mut joined = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if fits(byte) && byte.is_ascii() {
+            joined.push(char::from(byte));
+        } else if !separators.contains(&byte) {
+            return None;
+        }
+    }
+    (!joined.is_empty()).then_some(joined)
+}
+
+/// A character to be shown; of a monster of many letters only the first.
+fn shown(cluster: &str) -> &str {
+    let mut ends = cluster.char_indices().map(|(start, char)| start + char.len_utf8());
+    let first = ends.next().unwrap_or_default();
+    if ends.count() < 3 { cluster } else { cluster.get(..first).unwrap_or_default() }
+}
+
+/// The first character as a reader sees it, and the rest.
+fn split_first(text: &str) -> Option<(&str, &str)> {
+    let first = match text.as_bytes() {
+        // Two printable ASCII characters never melt into one.
+        [b' '..=b'~'] | [b' '..=b'~', b' '..=b'~', ..] => 1,
+        _ => text.graphemes(true).next()?.len(),
+    };
+    text.split_at_checked(first)
 }
 
 /// The characters as a reader sees them.

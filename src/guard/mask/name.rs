@@ -1,6 +1,6 @@
 //! Names: of persons in the scripts we know, of users, and e-mail addresses.
 
-use super::{clusters, stars};
+use super::{clusters, shown, split_first, stars};
 
 /// Chinese surnames of two characters, simplified and traditional.
 const COMPOUND_SURNAMES: &[&str] = &[
@@ -8,7 +8,7 @@ const COMPOUND_SURNAMES: &[&str] = &[
     "南宫", "南宮", "夏侯", "皇甫", "尉迟", "尉遲", "公孙", "公孫", "慕容", "令狐", "长孙", "長孫",
     "宇文", "轩辕", "軒轅", "端木", "百里", "东郭", "東郭", "呼延", "闻人", "聞人", "公冶", "淳于",
     "单于", "單于", "太史", "申屠", "钟离", "鍾離", "濮阳", "濮陽", "赫连", "赫連", "澹台", "澹臺",
-    "公羊", "拓跋", "西门", "西門", "第五", "张简", "張簡", "范姜", "万俟", "万俟",
+    "公羊", "拓跋", "西门", "西門", "第五", "张简", "張簡", "范姜", "万俟", "萬俟",
 ];
 
 /// No name of more characters or parts than this fits.
@@ -24,12 +24,12 @@ enum Script {
 }
 
 /// `张**`, `欧阳**`, `김*용`, `ส*** จ***`, `B*** S***`.
-pub(super) fn person(text: &str) -> Option<String> {
+pub(super) fn person(text: &str, out: &mut String) -> Option<()> {
     match script(text)? {
-        Script::Han => chinese(text),
-        Script::Hangul => korean(text),
-        Script::Thai => each_part(text, |part| part.trim_start_matches(is_leading_vowel)),
-        Script::Latin => each_part(text, |part| part),
+        Script::Han => chinese(text, out),
+        Script::Hangul => korean(text, out),
+        Script::Thai => each_part(text, out, |part| part.trim_start_matches(is_leading_vowel)),
+        Script::Latin => each_part(text, out, |part| part),
     }
 }
 
@@ -67,56 +67,56 @@ fn script_of(char: char) -> Option<Script> {
     }
 }
 
-fn chinese(text: &str) -> Option<String> {
-    let joined: String = text.chars().filter(|char| *char != ' ').collect();
+fn chinese(text: &str, out: &mut String) -> Option<()> {
+    let joined = text.replace(' ', "");
     let chars = clusters(&joined);
-    let is_compound =
-        chars.len() > 2 && COMPOUND_SURNAMES.iter().any(|surname| joined.starts_with(surname));
+    let is_compound = || COMPOUND_SURNAMES.iter().any(|surname| joined.starts_with(surname));
     let kept = match chars.len() {
         1 => 0,
-        _ if is_compound => 2,
+        3..=MOST_EASTERN if is_compound() => 2,
         ..=MOST_EASTERN => 1,
         _ => return None,
     };
-    Some(
-        chars
-            .iter()
-            .take(kept)
-            .copied()
-            .chain(std::iter::repeat_n("*", chars.len() - kept))
-            .collect(),
-    )
+    out.extend(chars.iter().take(kept).copied().map(shown));
+    stars(chars.len() - kept, out);
+    Some(())
 }
 
-fn korean(text: &str) -> Option<String> {
-    let joined: String = text.chars().filter(|char| *char != ' ').collect();
+fn korean(text: &str, out: &mut String) -> Option<()> {
+    let joined = text.replace(' ', "");
     match clusters(&joined).as_slice() {
-        [_] => Some(stars(1)),
-        [first, _] => Some(format!("{first}*")),
+        [_] => stars(1, out),
+        [first, _] => out.extend([shown(first), "*"]),
         [first, middle @ .., last] if middle.len() + 2 <= MOST_EASTERN => {
-            Some(format!("{first}{}{last}", stars(middle.len())))
+            out.push_str(shown(first));
+            stars(middle.len(), out);
+            out.push_str(shown(last));
         }
-        _ => None,
+        _ => return None,
     }
+    Some(())
 }
 
-/// The first character of each part and three stars; a part of one character is one star.
-fn each_part(text: &str, core: impl Fn(&str) -> &str) -> Option<String> {
-    let parts: Vec<&str> = text.split_whitespace().collect();
-    if parts.len() > MOST_PARTS {
-        return None;
-    }
-    let masked = parts.iter().map(|part| {
-        let letters =
-            clusters(core(part)).into_iter().filter(|cluster| !cluster.starts_with(is_between));
-        let letters: Vec<&str> = letters.collect();
-        match letters.as_slice() {
-            [] | [_] => stars(1),
-            // Of a Thai cluster only the consonant is shown.
-            [first, ..] => first.chars().take(1).chain("***".chars()).collect(),
+/// The first letter of each part and three stars; a part of one character is one star.
+fn each_part(text: &str, out: &mut String, core: impl Fn(&str) -> &str) -> Option<()> {
+    for (index, part) in text.split_whitespace().enumerate() {
+        if index >= MOST_PARTS {
+            return None;
         }
-    });
-    Some(masked.collect::<Vec<_>>().join(" "))
+        if index > 0 {
+            out.push(' ');
+        }
+        let letters = core(part).trim_matches(is_between);
+        match split_first(letters) {
+            // Of a Thai cluster only the consonant is shown.
+            Some((first, rest)) if !rest.is_empty() => {
+                out.extend(first.chars().take(1));
+                stars(3, out);
+            }
+            Some(_) | None => stars(1, out),
+        }
+    }
+    Some(())
 }
 
 /// Thai vowels that are written before the consonant they follow.
@@ -125,32 +125,47 @@ fn is_leading_vowel(char: char) -> bool {
 }
 
 /// `li***@example.com`; a local part of one character is one star, of two shows one.
-pub(super) fn email(text: &str) -> Option<String> {
+pub(super) fn email(text: &str, out: &mut String) -> Option<()> {
     let (local, domain) = text.rsplit_once('@')?;
-    let is_atom = |char: char| char.is_alphanumeric() || "!#$%&'+/=?^_`{|}~.-".contains(char);
-    let is_domain = |char: char| char.is_alphanumeric() || matches!(char, '.' | '-');
-    let fits = !local.is_empty()
-        && local.chars().all(is_atom)
-        && domain.chars().all(is_domain)
-        && domain.split('.').count() > 1
-        && domain.split('.').all(|label| !label.is_empty());
+    let fits = local.chars().all(is_atom)
+        && domain.contains('.')
+        && domain.split('.').all(|label| !label.is_empty() && label.chars().all(is_label));
     if !fits {
         return None;
     }
-    let shown = match clusters(local).as_slice() {
-        [_] => return Some(format!("*@{domain}")),
-        [first, _] => (*first).to_owned(),
-        [first, second, ..] => format!("{first}{second}"),
-        [] => return None,
-    };
-    Some(format!("{shown}***@{domain}"))
+    let (first, rest) = split_first(local)?;
+    match split_first(rest) {
+        None => stars(1, out),
+        Some((second, rest)) => {
+            out.push_str(shown(first));
+            if !rest.is_empty() {
+                out.push_str(shown(second));
+            }
+            stars(3, out);
+        }
+    }
+    out.extend(["@", domain]);
+    Some(())
+}
+
+fn is_atom(char: char) -> bool {
+    is_label(char)
+        || matches!(char, '!' | '#'..='\'' | '+' | '/' | '=' | '?' | '^'..='`' | '{'..='~' | '.')
+}
+
+fn is_label(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '-' || (!char.is_ascii() && char.is_alphanumeric())
 }
 
 /// `ab***`; three characters show one, fewer show none.
-pub(super) fn user(text: &str) -> Option<String> {
-    match clusters(text).as_slice() {
-        [first, _, _] => Some(format!("{first}***")),
-        [first, second, _, _, ..] => Some(format!("{first}{second}***")),
-        _ => None,
+pub(super) fn user(text: &str, out: &mut String) -> Option<()> {
+    let (first, rest) = split_first(text)?;
+    let (second, rest) = split_first(rest)?;
+    let (_, rest) = split_first(rest)?;
+    out.push_str(shown(first));
+    if !rest.is_empty() {
+        out.push_str(shown(second));
     }
+    stars(3, out);
+    Some(())
 }

@@ -2,68 +2,84 @@
 
 use super::{between, joined, stars};
 
-const SEPARATORS: &[char] = &[' ', '-', '.', '(', ')', '/', '\u{a0}'];
-const CALLING_CODES: &[&str] = &["86", "82", "66", "62"];
+const SEPARATORS: &[u8] = b" -.()/";
 
 /// Masks by the country of the number, which its calling code or its own form tells.
-pub(super) fn phone(text: &str) -> Option<String> {
+pub(super) fn phone(text: &str, out: &mut String) -> Option<()> {
     let international = text.strip_prefix('+').or_else(|| text.strip_prefix("00"));
     let number = joined(international.unwrap_or(text), SEPARATORS, |byte| byte.is_ascii_digit())?;
-    if international.is_none() {
-        return national(&number).or_else(|| other(&number));
-    }
-    let known = CALLING_CODES.iter().find_map(|code| Some((*code, number.strip_prefix(code)?)));
-    let Some((code, rest)) = known else { return other(&number) };
-    let trunk = rest.strip_prefix('0').unwrap_or(rest);
-    let masked = match code {
-        "86" => cn(trunk),
-        "82" => kr(&format!("0{trunk}")),
-        "66" => th(&format!("0{trunk}")),
-        _ => id(&format!("0{trunk}")),
+    let start = out.len();
+    let known = match international {
+        None => national(&number, out),
+        Some(_) => foreign(&number, out),
     };
-    match masked {
-        Some(masked) if code == "86" => Some(format!("+{code} {masked}")),
-        Some(masked) => Some(format!("+{code} {}", masked.strip_prefix('0').unwrap_or(&masked))),
-        None => other(&number),
+    known.or_else(|| {
+        out.truncate(start);
+        other(&number, out)
+    })
+}
+
+/// A number as it is dialled at home.
+fn national(number: &str, out: &mut String) -> Option<()> {
+    match number.as_bytes() {
+        [b'1', ..] => cn(number, out),
+        [b'0', b'1', ..] => kr(number, out),
+        [b'0', ..] if number.len() == 10 => th(number, out),
+        _ => id(number, out),
     }
 }
 
-fn national(number: &str) -> Option<String> {
-    cn(number).or_else(|| kr(number)).or_else(|| th(number)).or_else(|| id(number))
+/// A number behind a calling code: the code, and the rest without the zero it has at home.
+fn foreign(number: &str, out: &mut String) -> Option<()> {
+    let (code, rest) = number.split_at_checked(2)?;
+    let rest = rest.strip_prefix('0').unwrap_or(rest);
+    let mut masked = String::new();
+    match code {
+        "86" => cn(rest, &mut masked)?,
+        "82" => kr(&format!("0{rest}"), &mut masked)?,
+        "66" => th(&format!("0{rest}"), &mut masked)?,
+        "62" => id(&format!("0{rest}"), &mut masked)?,
+        _ => return None,
+    }
+    out.extend(["+", code, " ", masked.strip_prefix('0').unwrap_or(&masked)]);
+    Some(())
 }
 
-fn cn(number: &str) -> Option<String> {
+fn cn(number: &str, out: &mut String) -> Option<()> {
     let is_mobile = number.len() == 11 && matches!(number.as_bytes(), [b'1', b'3'..=b'9', ..]);
-    if is_mobile { between(number, 3, 4) } else { None }
+    if is_mobile { between(number, 3, 4, out) } else { None }
 }
 
-fn kr(number: &str) -> Option<String> {
+fn kr(number: &str, out: &mut String) -> Option<()> {
     let is_mobile = matches!(number.as_bytes(), [b'0', b'1', b'0' | b'1' | b'6'..=b'9', ..]);
     if !is_mobile || !matches!(number.len(), 10 | 11) {
         return None;
     }
-    let (prefix, last) = (number.get(..3)?, number.get(number.len() - 4..)?);
-    Some(format!("{prefix}-{}-{last}", stars(number.len() - 7)))
+    out.extend([number.get(..3)?, "-"]);
+    stars(number.len() - 7, out);
+    out.extend(["-", number.get(number.len() - 4..)?]);
+    Some(())
 }
 
-fn th(number: &str) -> Option<String> {
+fn th(number: &str, out: &mut String) -> Option<()> {
     let is_mobile = matches!(number.as_bytes(), [b'0', b'6' | b'8' | b'9', ..]);
     if !is_mobile || number.len() != 10 {
         return None;
     }
-    Some(format!("{}*-***-{}", number.get(..2)?, number.get(6..)?))
+    out.extend([number.get(..2)?, "*-***-", number.get(6..)?]);
+    Some(())
 }
 
-fn id(number: &str) -> Option<String> {
+fn id(number: &str, out: &mut String) -> Option<()> {
     let is_mobile = number.starts_with("08") && matches!(number.len(), 11..=13);
-    if is_mobile { between(number, 4, 3) } else { None }
+    if is_mobile { between(number, 4, 3, out) } else { None }
 }
 
 /// A number whose plan we do not know: its last four digits, or two if it is short.
-fn other(number: &str) -> Option<String> {
+fn other(number: &str, out: &mut String) -> Option<()> {
     match number.len() {
-        7..=9 => between(number, 0, 2),
-        10..=15 => between(number, 0, 4),
+        7..=9 => between(number, 0, 2, out),
+        10..=15 => between(number, 0, 4, out),
         _ => None,
     }
 }

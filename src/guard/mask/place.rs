@@ -7,11 +7,13 @@ use super::{between, joined, stars};
 const LONGEST_PLACE: usize = 10;
 
 /// The city where it is beyond doubt: `北京市***`, `广东省深圳市***`, `서울특별시 ***`, `경기도 성남시 ***`.
-pub(super) fn address(text: &str) -> Option<String> {
-    chinese_city(text)
-        .map(str::to_owned)
-        .or_else(|| korean_city(text))
-        .map(|city| format!("{city}***"))
+pub(super) fn address(text: &str, out: &mut String) -> Option<()> {
+    match chinese_city(text) {
+        Some(city) => out.push_str(city),
+        None => korean_city(text, out)?,
+    }
+    stars(3, out);
+    Some(())
 }
 
 /// Everything up to the first `市`, if it can only be a city behind at most a province.
@@ -32,39 +34,44 @@ fn chinese_city(text: &str) -> Option<&str> {
 }
 
 /// The first words that are a province or a city, if more follows.
-fn korean_city(text: &str) -> Option<String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+fn korean_city(text: &str, out: &mut String) -> Option<()> {
+    let mut words = text.split_whitespace();
+    let (first, second) = (words.next()?, words.next()?);
     let is_place = |word: &str, ends: &[char]| {
         (3..=LONGEST_PLACE).contains(&word.chars().count())
             && word.ends_with(ends)
             && word.chars().all(|char| matches!(char, '\u{ac00}'..='\u{d7a3}'))
     };
-    match words.as_slice() {
-        [province, city, _, ..] if is_place(province, &['도']) && is_place(city, &['시', '군']) => {
-            Some(format!("{province} {city} "))
-        }
-        [city, _, ..] if is_place(city, &['시']) => Some(format!("{city} ")),
-        _ => None,
+    if is_place(first, &['도']) && is_place(second, &['시', '군']) && words.next().is_some() {
+        out.extend([first, " ", second, " "]);
+    } else if is_place(first, &['시']) {
+        out.extend([first, " "]);
+    } else {
+        return None;
     }
+    Some(())
 }
 
 /// The first three of 5 to 10 digits and letters.
-pub(super) fn postcode(text: &str) -> Option<String> {
-    let code = joined(text, &[' ', '-'], |byte| byte.is_ascii_alphanumeric())?;
-    if (5..=10).contains(&code.len()) { between(&code, 3, 0) } else { None }
+pub(super) fn postcode(text: &str, out: &mut String) -> Option<()> {
+    let code = joined(text, b" -", |byte| byte.is_ascii_alphanumeric())?;
+    if (5..=10).contains(&code.len()) { between(&code, 3, 0, out) } else { None }
 }
 
 /// `203.0.***.7`; of IPv6 all but the last 16 bits.
-pub(super) fn ip(text: &str) -> Option<String> {
+pub(super) fn ip(text: &str, out: &mut String) -> Option<()> {
     match text.parse().ok()? {
         IpAddr::V4(address) => {
             let [first, second, _, last] = address.octets();
-            Some(format!("{first}.{second}.{}.{last}", stars(3)))
+            out.push_str(&format!("{first}.{second}.***.{last}"));
         }
-        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => None,
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => return None,
         IpAddr::V6(address) => {
-            let shown = address.segments().into_iter().take(7).map(|part| format!("{part:x}"));
-            Some(format!("{}:{}", shown.collect::<Vec<_>>().join(":"), stars(4)))
+            for part in address.segments().into_iter().take(7) {
+                out.push_str(&format!("{part:x}:"));
+            }
+            stars(4, out);
         }
     }
+    Some(())
 }

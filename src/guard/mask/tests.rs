@@ -97,7 +97,9 @@ fn most_shown(kind: Kind) -> usize {
         Kind::PersonName => 6,
         Kind::Phone => 9,
         Kind::IdNik | Kind::NationalId => 6,
-        Kind::CnResidentId | Kind::UserName => 2,
+        // Two characters of at most three letters, as combining marks count.
+        Kind::UserName => 6,
+        Kind::CnResidentId => 2,
         Kind::ThNationalId => 1,
         Kind::KrResidentNumber | Kind::Opaque => 0,
         Kind::BankCard | Kind::BankAccount | Kind::BirthDate => 4,
