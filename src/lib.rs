@@ -18,6 +18,7 @@ pub mod upstream;
 pub mod state;
 // -- foundations
 pub mod clock;
+pub mod document;
 pub mod secret;
 // -- composition
 pub mod cli;

@@ -1,9 +1,124 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, and what they share of exit codes and output.
 
-pub mod account;
+mod account;
+mod check;
+mod explain;
+mod key;
+mod log;
+mod run;
 
-/// Parses the arguments, runs the subcommand and gives the exit code.
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The access gateway that decides field by field who may see customer data.
+#[derive(Debug, Parser)]
+#[command(name = "menshen", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gate.
+    Run(run::Arguments),
+    /// Check policy files and, if given, the configuration: every fault at once.
+    Check(check::Arguments),
+    /// Explain one decision: every stage, every rule, every field.
+    Explain(explain::Arguments),
+    /// Read and verify the log.
+    Log(log::LogArgs),
+    /// Manage local accounts.
+    Account(account::AccountArgs),
+    /// Manage the master key.
+    Key(key::Arguments),
+}
+
+/// How a subcommand ends when it does not simply succeed.
+#[derive(Debug)]
+enum Failure {
+    /// It worked, and found something: exit 1.
+    Finding,
+    /// A fault in the arguments or in a file that a human wrote: exit 64.
+    Fault(String),
+    /// Anything else: exit 70.
+    Internal(String),
+}
+
+impl Failure {
+    fn fault(error: impl std::fmt::Display) -> Self {
+        Self::Fault(error.to_string())
+    }
+
+    fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Parses the arguments, runs the subcommand and gives the exit code: 0 ok, 1 finding, 64 fault, 70 internal.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(70)
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            return match error.print() {
+                Ok(()) if asked_for => ExitCode::SUCCESS,
+                _ => ExitCode::from(64),
+            };
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    let outcome = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments, &mut out),
+        Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Log(arguments) => logged(log::run(arguments, &mut out)),
+        Command::Account(arguments) => {
+            account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
+        }
+        Command::Key(arguments) => key::run(&arguments, &mut out),
+    };
+    exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))
+}
+
+/// The log's subcommands choose their own exit codes.
+fn logged(outcome: Result<u8, log::LogCommandError>) -> Outcome {
+    match outcome {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Failure::Finding),
+        Err(error) if error.exit_code() == 64 => Err(Failure::fault(error)),
+        Err(error) => Err(Failure::internal(error)),
+    }
+}
+
+/// The runtime of commands that serve.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)
+}
+
+/// Sends events to the error stream: life cycle and failures, no requests, never a value of a customer.
+fn events(as_json: bool) {
+    use tracing_subscriber::filter::EnvFilter;
+    let filter = EnvFilter::builder().with_env_var("MENSHEN_EVENTS");
+    let filter = filter.try_from_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    if as_json { builder.json().init() } else { builder.with_ansi(ansi).init() }
+}
+
+fn exit(outcome: Outcome) -> ExitCode {
+    let (code, said) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Finding) => return ExitCode::from(1),
+        Err(Failure::Fault(said)) => (64, said),
+        Err(Failure::Internal(said)) => (70, said),
+    };
+    // Nothing is left to do if even the error stream is closed.
+    writeln!(std::io::stderr(), "menshen: {said}").unwrap_or_default();
+    ExitCode::from(code)
 }

@@ -1,1 +1,90 @@
-//! config
+//! `menshen.yaml`, the operator's file: listeners, certificates, backends, storage, keys.
+//!
+//! The file is read whole and every fault in it reported at once, with its place and what is
+//! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
+
+mod read;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::document::{Faults, Source};
+use crate::{guard, identity, limits, listen, proxy, tls, upstream};
+
+/// A configuration without faults.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of this node in the log.
+    pub node: String,
+    /// The folder of accounts, sessions and counters.
+    pub state: PathBuf,
+    /// The folder of the log.
+    pub log: PathBuf,
+    /// The file with the master key.
+    pub key: PathBuf,
+    /// The folder with the policy.
+    pub policies: PathBuf,
+    /// Where to listen, and what to show there.
+    pub listeners: Vec<Listener>,
+    /// The backends.
+    pub upstreams: Vec<upstream::Settings>,
+    /// Tokens, sessions, lock-out.
+    pub identity: identity::Settings,
+    /// What counting may cost.
+    pub limits: limits::Settings,
+    /// What one address may do before anybody is known.
+    pub addresses: limits::AddressSettings,
+    /// Bodies and their deadlines.
+    pub proxy: proxy::Settings,
+    /// How much of a body the guard holds.
+    pub caps: guard::Caps,
+    /// How long open requests may take to end when the gate stops.
+    pub drain: Duration,
+}
+
+/// One listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The socket, its caps and deadlines.
+    pub socket: listen::Settings,
+    /// The certificate shown.
+    pub tls: tls::ServerSettings,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("`{path}`: {source}", path = path.display())]
+    File {
+        /// The file as the operator named it.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file has faults.
+    #[error("{0}")]
+    Faults(Faults),
+}
+
+impl Config {
+    /// Reads the file; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every fault of the file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        let source = Source { name: path.display().to_string(), text };
+        Self::parse(source, base).map_err(ConfigError::Faults)
+    }
+
+    /// Reads the text of such a file; paths in it are relative to `base`.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them.
+    pub fn parse(source: Source, base: &Path) -> Result<Self, Faults> {
+        read::config(&[source], base)
+    }
+}

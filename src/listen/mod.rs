@@ -1,1 +1,186 @@
-//! listen
+//! Sockets: accept, cap, shake hands, hand requests to the proxy, drain.
+//!
+//! Everything here happens before anybody is known, so every wait has a deadline and every count
+//! a cap. What a request means is none of its business.
+
+mod connection;
+mod watch;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits::AddressLimits;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use watch::{OpenRequest, Progress};
+
+/// The caps and deadlines of one listener.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The zone that callers of this listener stand in, such as `business`.
+    pub zone: Arc<str>,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For one request head; also how long a connection may idle between requests.
+    pub head_timeout: Duration,
+    /// Without any progress on an open request; then the connection is dropped.
+    pub stall_timeout: Duration,
+    /// All header lines of a request together, in bytes.
+    pub head_limit_bytes: u32,
+    /// Header lines of a request.
+    pub header_lines: usize,
+    /// Open streams on one HTTP/2 connection.
+    pub streams: u32,
+}
+
+impl Settings {
+    /// Safe defaults for `address` and `zone`.
+    #[must_use]
+    pub fn new(address: SocketAddr, zone: &str) -> Self {
+        Self {
+            address,
+            zone: zone.into(),
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(20),
+            stall_timeout: Duration::from_secs(60),
+            head_limit_bytes: 32 * 1024,
+            header_lines: 100,
+            streams: 100,
+        }
+    }
+}
+
+/// What is known of a connection before its first request.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The client's address and port.
+    pub peer: SocketAddr,
+    /// The listener's zone.
+    pub zone: Arc<str>,
+    /// The server name the client asked for in the handshake, in lower case.
+    pub server_name: Option<Arc<str>>,
+    /// The TLS version, such as `TLSv1.3`.
+    pub tls_version: &'static str,
+    /// Told whenever a request or a body moves on.
+    pub progress: Progress,
+}
+
+/// Answers one request; implemented by the proxy.
+pub trait Handler: Send + Sync + 'static {
+    /// The bodies it answers with.
+    type Body: http_body::Body<Data = bytes::Bytes, Error = Self::Error> + Send + 'static;
+    /// How such a body fails; a failure resets the stream or cuts the connection.
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static;
+
+    /// Answers the request. Dropped when the client leaves.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        facts: Facts,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// A bound socket that is not served yet; binding all before serving any keeps a start all-or-nothing.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    settings: Settings,
+    tls: Arc<ServerConfig>,
+}
+
+impl Listener {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// What the system said, for example that the address is in use.
+    pub async fn bind(settings: Settings, tls: Arc<ServerConfig>) -> std::io::Result<Self> {
+        let socket = TcpListener::bind(settings.address).await?;
+        Ok(Self { socket, settings, tls })
+    }
+
+    /// The address that was bound, with the real port where 0 was asked for.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `stop`; then accepts no more and lets every open request end.
+    ///
+    /// An address that connects too often is closed on before any cryptography.
+    pub async fn serve<H: Handler>(
+        self,
+        handler: Arc<H>,
+        addresses: Arc<AddressLimits>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) {
+        let settings = Arc::new(self.settings);
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, mostly: wait for some to close instead of spinning.
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let place = match addresses.connect(peer.ip()) {
+                Ok(place) => place,
+                Err(refused) => {
+                    tracing::debug!(%peer, %refused, "connection refused");
+                    continue;
+                }
+            };
+            let serving = Serving {
+                settings: Arc::clone(&settings),
+                tls: Arc::clone(&self.tls),
+                handler: Arc::clone(&handler),
+                stop: stop.clone(),
+            };
+            tasks.spawn(async move {
+                serving.connection(stream, peer).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// What one connection needs of its listener.
+struct Serving<H> {
+    settings: Arc<Settings>,
+    tls: Arc<ServerConfig>,
+    handler: Arc<H>,
+    stop: CancellationToken,
+}
+
+impl<H: Handler> Serving<H> {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.tls));
+        let shaken =
+            tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream)).await;
+        match shaken {
+            Ok(Ok(stream)) => connection::serve(self, stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_elapsed) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+}

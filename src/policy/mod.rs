@@ -6,7 +6,6 @@ mod decide;
 mod denial;
 mod explain;
 mod expression;
-mod fault;
 mod judge;
 pub mod kind;
 mod limits;
@@ -17,9 +16,6 @@ mod planner;
 mod program;
 mod read;
 pub mod search;
-mod source;
-mod suggest;
-mod tree;
 pub mod value;
 mod warnings;
 
@@ -27,7 +23,6 @@ pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
-pub use fault::{Code, Fault, Faults};
 pub use judge::{Factor, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
@@ -36,7 +31,6 @@ pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
 pub use search::{Parameter, SearchPlan};
-pub use source::Source;
 pub use value::Value;
 
 #[cfg(test)]

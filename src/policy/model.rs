@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::expression::Condition;
 use super::kind::Kind;
 use super::limits::Limits;
-use super::source::Span;
+use crate::document::Span;
 use crate::route::Template;
 
 /// What a caller does to data. Rules allow and deny actions; every route has one.

@@ -125,6 +125,18 @@ impl Plan {
         self.records.get(usize::from(id.0))
     }
 
+    /// Every slot, in no order.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let below = self.nodes.iter().flat_map(|node| {
+            let (members, item) = match node {
+                Node::Object(object) => (object.members.as_slice(), None),
+                Node::Array(slot) => (&[][..], Some(slot)),
+            };
+            members.iter().map(|(_, slot)| slot).chain(item)
+        });
+        std::iter::once(&self.root).chain(below)
+    }
+
     /// The name of a field.
     #[must_use]
     pub fn field(&self, id: FieldId) -> Option<&str> {

@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
-use super::fault::{Fault, Faults};
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome, TooManyConditions};
 use super::read;
-use super::source::Source;
 use super::warnings;
+use crate::document::Source;
+use crate::document::{Fault, Faults};
 use crate::route::{Path, Table};
 
 /// The most outcomes that are kept; beyond, all are dropped and built anew.
@@ -48,7 +48,7 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
         // Ambiguities are among the faults already.
         Ok(_) | Err(_) => {
             faults.sort();
-            return Err(Faults(faults));
+            return Err(Faults::new(faults, "policy"));
         }
     };
     let warnings = warnings::find(&model, sources);

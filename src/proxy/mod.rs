@@ -1,1 +1,196 @@
-//! proxy
+//! The way of a request. `pipeline.rs` shows it whole; the other files are its stages.
+//!
+//! Nothing here decides what a caller may see (policy), which bytes pass (guard) or how much may
+//! leave (limits): this is the shell that brings them together in the one right order.
+
+mod body;
+mod entrance;
+mod head;
+mod meter;
+mod onward;
+mod outcome;
+mod pages;
+mod pipeline;
+mod query;
+mod refusals;
+mod rejection;
+mod release;
+mod respond;
+mod sign_in;
+mod trail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
+pub use body::{Answer, BodyFault, Cut};
+pub use head::HeadFault;
+
+use crate::audit::Log;
+use crate::clock::Clock;
+use crate::guard;
+use crate::identity::Identity;
+use crate::limits::{AddressLimits, Limits};
+use crate::listen::{Facts, Handler};
+use crate::policy::Program;
+use crate::secret::{MasterKey, SecretError};
+use crate::upstream::Upstreams;
+use meter::Keys;
+use refusals::Refusals;
+use rejection::Rejection;
+use trail::Trail;
+
+/// Bodies and their deadlines.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest request body, in bytes.
+    pub request_limit_bytes: usize,
+    /// How long a request body may take to come.
+    pub request_time: Duration,
+    /// An answer up to this size, in bytes, is held whole, so that a fault in it is a clean 502.
+    pub held_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_limit_bytes: 1024 * 1024,
+            request_time: Duration::from_secs(30),
+            held_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// What the gate is made of; the composition root brings the parts.
+#[derive(Debug)]
+pub struct Parts {
+    /// The compiled policy.
+    pub program: Arc<Program>,
+    /// Who asks.
+    pub identity: Arc<Identity>,
+    /// How much may leave.
+    pub limits: Arc<Limits>,
+    /// How often an address may try.
+    pub addresses: Arc<AddressLimits>,
+    /// The backends.
+    pub upstreams: Upstreams,
+    /// The log.
+    pub log: Log,
+    /// The time.
+    pub clock: Clock,
+    /// Where tasks that outlive a request are tracked.
+    pub tasks: TaskTracker,
+    /// Caps of the guard.
+    pub caps: guard::Caps,
+    /// Caps of the proxy.
+    pub settings: Settings,
+}
+
+/// The gate: answers requests.
+#[derive(Debug)]
+pub struct Gate {
+    parts: Parts,
+    keys: Arc<Keys>,
+    refusals: Refusals,
+}
+
+impl std::ops::Deref for Gate {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Gate {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no key can be derived.
+    pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
+        let keys = Arc::new(Keys::derive(master)?);
+        Ok(Self { parts, keys, refusals: Refusals::default() })
+    }
+
+    /// What must be done about once a minute: forget what left its window, write what was gathered.
+    pub async fn tidy(&self) {
+        if let Err(error) = self.limits.tidy().await {
+            tracing::warn!(%error, "counters could not be tidied");
+        }
+        self.addresses.tidy();
+        self.write_gathered_refusals().await;
+    }
+}
+
+impl Handler for Gate {
+    type Body = Answer;
+    type Error = Cut;
+
+    async fn handle(&self, request: Request<Incoming>, facts: Facts) -> Response<Answer> {
+        let Ok(stamp) = self.log.stamp() else {
+            return respond::without_record(&facts);
+        };
+        let mut trail = Trail::begin(stamp, &facts, request.headers());
+        let method = request.method().clone();
+        // The stages are boxed: their state is large, and most connections idle most of the time.
+        let response = match Box::pin(self.pass(request, &facts, &mut trail)).await {
+            Ok(response) => response,
+            Err(rejection) => self.reject(rejection, &facts, &mut trail).await,
+        };
+        respond::finish(response, &method, trail.id)
+    }
+}
+
+impl Gate {
+    /// Closes connections to the backends that have been idle for too long.
+    pub fn close_stale(&self) {
+        self.upstreams.close_stale();
+    }
+
+    /// Closes idle connections to the backends; those in use close when their answer ends.
+    pub fn drain(&self) {
+        self.upstreams.drain();
+    }
+
+    /// Ends a request early: recorded first, then told.
+    async fn reject(
+        &self,
+        rejection: Rejection,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Response<Answer> {
+        let mut rejection = rejection;
+        let (status, cause) = (rejection.status().as_u16(), rejection.cause());
+        tracing::debug!(status, cause, ?rejection, "refused");
+        let permitted = trail.refuse_permitted(status, cause);
+        if !permitted && !self.record_refusal(&rejection, facts, trail).await {
+            rejection = Rejection::LogUnavailable;
+        }
+        rejection.into_response(facts, &trail.id.to_string())
+    }
+
+    /// Records a refusal without a permit; `false` if the log cannot take it.
+    async fn record_refusal(
+        &self,
+        rejection: &Rejection,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> bool {
+        let route = trail.route_name().to_owned();
+        if !trail.identified() && self.gather_refusal(facts.peer.ip(), &route) {
+            return true;
+        }
+        let status = rejection.status().as_u16();
+        let entry = trail.refusal(status, rejection.cause(), rejection.is_error());
+        match self.log.append(entry).await {
+            Ok(_receipt) => true,
+            Err(error) => {
+                tracing::error!(%error, "a refusal could not be recorded");
+                false
+            }
+        }
+    }
+}

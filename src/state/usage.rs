@@ -11,6 +11,13 @@ pub enum UsageChange {
     Add(UsageRow),
     /// A data subject was seen in that bucket; seen again it counts once.
     See(SeenRow),
+    /// All use of a budget before a bucket is over.
+    Forget {
+        /// Which budget, for all persons.
+        budget: String,
+        /// The oldest bucket to keep.
+        before: i64,
+    },
 }
 
 /// How much one person used of one budget in one bucket.
@@ -75,19 +82,6 @@ impl Store {
         self.write(move |connection| changes.iter().try_for_each(|one| record(connection, one)))
             .await
     }
-
-    /// Forgets all use before `bucket` and gives how many rows that were.
-    ///
-    /// # Errors
-    /// Any [`StateError`] of a write.
-    pub async fn prune_usage(&self, bucket: i64) -> Result<usize, StateError> {
-        self.write(move |connection| {
-            let amounts = connection.execute("DELETE FROM usage WHERE bucket < ?1", [bucket])?;
-            let seen = connection.execute("DELETE FROM seen WHERE bucket < ?1", [bucket])?;
-            Ok(amounts.saturating_add(seen))
-        })
-        .await
-    }
 }
 
 fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateError> {
@@ -112,6 +106,12 @@ fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateErro
                      ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![person, budget, bucket, subject.cast_signed()])?;
+        }
+        UsageChange::Forget { budget, before } => {
+            for table in ["usage", "seen"] {
+                let sql = format!("DELETE FROM {table} WHERE budget = ?1 AND bucket < ?2");
+                connection.prepare_cached(&sql)?.execute(params![budget, before])?;
+            }
         }
     }
     Ok(())

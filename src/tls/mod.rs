@@ -1,2 +1,46 @@
-//! tls
+//! TLS on both sides of the gate: rustls with aws-lc-rs, 1.3 and 1.2 with AEAD and ECDHE only.
+//!
+//! The provider is always named explicitly, so that no other crate can bring a second one.
+
 pub mod client;
+mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
+pub use server::{ServerSettings, server_config};
+
+/// Why a certificate or key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file could not be read.
+    #[error("`{path}`: {source}", path = path.display())]
+    File {
+        /// The file as the operator named it.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file holds no certificate.
+    #[error("`{path}`: no certificate found; a PEM file with `BEGIN CERTIFICATE` is expected", path = .0.display())]
+    NoCertificate(PathBuf),
+    /// The file holds no private key.
+    #[error("`{path}`: no private key found; a PEM file with `BEGIN PRIVATE KEY` is expected", path = .0.display())]
+    NoKey(PathBuf),
+    /// Certificate and key do not fit, or their form is not supported.
+    #[error("`{path}`: {source}", path = path.display())]
+    Unusable {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What rustls said.
+        source: rustls::Error,
+    },
+}
+
+/// The one cryptographic provider; its first key exchange is the hybrid X25519MLKEM768.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}

@@ -40,6 +40,9 @@ pub enum UpstreamError {
     /// No upstream has this name.
     #[error("there is no upstream `{0}`")]
     Unknown(String),
+    /// The permit is for records that meet a condition, and the record was not tested yet.
+    #[error("the permit is not settled: the record must be read first")]
+    Unsettled,
     /// All connections stayed in use.
     #[error("no connection became free within {} ms", .0.as_millis())]
     Busy(Duration),

@@ -25,6 +25,7 @@ pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
 pub use self::settings::{Caps, IdentityFiles, Settings, Timeouts, TlsSettings, Transport};
 
 use self::pool::Pool;
+use crate::policy::Permit;
 
 /// All upstreams by name.
 pub struct Upstreams {
@@ -59,15 +60,25 @@ impl Upstreams {
         self.pools.values().for_each(Pool::drain);
     }
 
-    async fn send<B>(
+    /// Sends a request to the upstream that the permit names: the one way to a backend.
+    ///
+    /// Cancel safe: dropped, it closes the connection that it had begun to use.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; [`UpstreamError::Unsettled`] for a permit whose record was not tested yet.
+    pub async fn forward<B>(
         &self,
-        name: &str,
+        permit: &Permit,
         request: Request<B>,
     ) -> Result<Response<UpstreamBody>, UpstreamError>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        if !permit.is_settled() {
+            return Err(UpstreamError::Unsettled);
+        }
+        let name = permit.upstream();
         let pool = self.pools.get(name).ok_or_else(|| UpstreamError::Unknown(name.into()))?;
         pool.send(request.map(|body| body.map_err(Into::into).boxed_unsync())).await
     }

@@ -2,12 +2,12 @@
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::super::fault::Code;
-use super::super::suggest;
 use super::super::value::Value;
 use super::hours::Week;
 use super::lexer::{Lexeme, Token, words};
 use super::{Comparison, Condition, Expression};
+use crate::document::Code;
+use crate::document::accepted;
 
 const TEXT_LIMIT_BYTES: usize = 2048;
 const DEPTH_LIMIT: usize = 32;
@@ -64,13 +64,17 @@ impl Type {
 type Parsed = Result<(Expression, Type), ExpressionFault>;
 
 /// Reads and checks a condition.
-pub(in crate::policy) fn parse(text: &str, scope: &Scope<'_>) -> Result<Condition, ExpressionFault> {
+pub(in crate::policy) fn parse(
+    text: &str,
+    scope: &Scope<'_>,
+) -> Result<Condition, ExpressionFault> {
     if text.len() > TEXT_LIMIT_BYTES {
         let message = format!("a condition must be at most {TEXT_LIMIT_BYTES} bytes");
         return Err(ExpressionFault::syntax(0, 1, message));
     }
     let lexemes = words(text)?;
-    let mut parser = Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
+    let mut parser =
+        Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
     let start = parser.here();
     let (expression, found) = parser.either()?;
     if parser.next < parser.lexemes.len() {
@@ -135,7 +139,12 @@ impl Parser<'_> {
             return Ok(());
         }
         let message = format!("this is {}, where {} is needed", found.name(), wanted.name());
-        Err(self.fault(start, Code::ConditionType, message, "compare it with `==`, `<` or `in`".to_owned()))
+        Err(self.fault(
+            start,
+            Code::ConditionType,
+            message,
+            "compare it with `==`, `<` or `in`".to_owned(),
+        ))
     }
 
     fn either(&mut self) -> Parsed {
@@ -233,14 +242,20 @@ impl Parser<'_> {
     ) -> Result<(), ExpressionFault> {
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         let ordered = |t| matches!(t, Type::Any | Type::Number | Type::Text);
-        let alike = left == right || left == Type::Any || right == Type::Any
+        let alike = left == right
+            || left == Type::Any
+            || right == Type::Any
             || (equality && (left == Type::Null || right == Type::Null));
         let lists = left == Type::List || right == Type::List;
         if alike && !lists && (equality || (ordered(left) && ordered(right))) {
             return Ok(());
         }
         let message = format!("{} and {} cannot be compared so", left.name(), right.name());
-        let help = if lists { "use `in` to look for a value in a list" } else { "compare values of one type" };
+        let help = if lists {
+            "use `in` to look for a value in a list"
+        } else {
+            "compare values of one type"
+        };
         Err(self.fault(start, Code::ConditionType, message, help.to_owned()))
     }
 
@@ -330,9 +345,17 @@ impl Parser<'_> {
             "age" => self.age(),
             "in_cidr" => self.in_cidr(),
             _ => {
-                let known = ["caller", "request", "record", "time", "age", "in_cidr", "true", "false", "null"];
-                let help = suggest::accepted(name, &known);
-                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `{name}`"), help))
+                let known = [
+                    "caller", "request", "record", "time", "age", "in_cidr", "true", "false",
+                    "null",
+                ];
+                let help = accepted(name, &known);
+                Err(self.fault(
+                    start,
+                    Code::ConditionSyntax,
+                    format!("unknown name `{name}`"),
+                    help,
+                ))
             }
         }
     }
@@ -373,7 +396,7 @@ impl Parser<'_> {
         }
         let mut known = vec!["method", "host"];
         known.extend(self.scope.parameters);
-        let help = suggest::accepted(&name, &known);
+        let help = accepted(&name, &known);
         let message = format!("no route this rule matches has a path parameter `{name}`");
         Err(self.fault(start, Code::UnknownName, message, help))
     }
@@ -394,8 +417,8 @@ impl Parser<'_> {
             let help = "conditions on `record` belong in `where`, of a rule with `of`".to_owned();
             return Err(self.fault(start, Code::NoRecord, message, help));
         };
-        let field = find(&path)
-            .map_err(|(code, message, help)| self.fault(start, code, message, help))?;
+        let field =
+            find(&path).map_err(|(code, message, help)| self.fault(start, code, message, help))?;
         if !self.fields.contains(&field) {
             self.fields.push(field);
         }
@@ -420,15 +443,22 @@ impl Parser<'_> {
                 Ok((Expression::Within(week, zone), Type::Bool))
             }
             _ => {
-                let help = suggest::accepted(&name, &["hour", "within"]);
-                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `time.{name}`"), help))
+                let help = accepted(&name, &["hour", "within"]);
+                Err(self.fault(
+                    start,
+                    Code::ConditionSyntax,
+                    format!("unknown name `time.{name}`"),
+                    help,
+                ))
             }
         }
     }
 
     fn text(&mut self, what: &str) -> Result<(String, usize), ExpressionFault> {
         let start = self.here();
-        let Some(Token::Text(text)) = self.peek().cloned() else { return Err(self.unexpected(what)) };
+        let Some(Token::Text(text)) = self.peek().cloned() else {
+            return Err(self.unexpected(what));
+        };
         self.next += 1;
         Ok((text, start))
     }

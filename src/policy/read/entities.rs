@@ -1,13 +1,13 @@
 //! Entities: the form of their records, and the grade and kind of each field.
 
-use super::super::fault::Code;
 use super::super::kind::Kind;
 use super::super::model::{Entity, Field, Grade, Model, Shape};
-use super::super::source::Span;
-use super::super::suggest;
-use super::super::tree::{Content, Node, Pair};
 use super::Sections;
-use super::reader::{Reader, cut};
+use crate::document::Code;
+use crate::document::Span;
+use crate::document::accepted;
+use crate::document::{Content, Node, Pair};
+use crate::document::{Reader, cut};
 
 /// Together below 65,536, the number of fields that one plan can name.
 const ENTITY_LIMIT: usize = 255;
@@ -103,7 +103,8 @@ impl Builder<'_, '_> {
                 self.reader.fault(pair.key_span, Code::RepeatedKey, message, None);
                 continue;
             }
-            let path = if prefix.is_empty() { pair.key.clone() } else { format!("{prefix}.{}", pair.key) };
+            let path =
+                if prefix.is_empty() { pair.key.clone() } else { format!("{prefix}.{}", pair.key) };
             let Some(inner) = self.value(pair, &path) else { continue };
             let shape = (0..arrays).fold(inner, |shape, _| Shape::Array(Box::new(shape)));
             members.push((name.into(), shape));
@@ -139,7 +140,12 @@ impl Builder<'_, '_> {
                 let message = format!("the field `{path}` has no grade");
                 let help = "write a grade (`2`), `{ grade: 2, kind: phone }`, `sealed`, a map of \
                             members, or the name of an entity";
-                self.reader.fault(pair.value.span, Code::WrongShape, message, Some(help.to_owned()));
+                self.reader.fault(
+                    pair.value.span,
+                    Code::WrongShape,
+                    message,
+                    Some(help.to_owned()),
+                );
                 None
             }
         }
@@ -155,7 +161,8 @@ impl Builder<'_, '_> {
     }
 
     fn field(&mut self, path: &str, grade: Grade, kind: Option<Kind>, span: Span) -> Option<Shape> {
-        let index = u16::try_from(self.fields.len()).ok().filter(|_| self.fields.len() < FIELD_LIMIT);
+        let index =
+            u16::try_from(self.fields.len()).ok().filter(|_| self.fields.len() < FIELD_LIMIT);
         if index.is_none() {
             let message = format!("an entity must have at most {FIELD_LIMIT} fields");
             self.reader.fault(span, Code::TooLarge, message, None);
@@ -178,7 +185,7 @@ impl Builder<'_, '_> {
             let mut known = vec!["1", "2", "3", "4", "sealed"];
             known.extend(self.names);
             let message = format!("`{}` is neither a grade nor an entity", cut(text));
-            let help = suggest::accepted(text, &known);
+            let help = accepted(text, &known);
             self.reader.fault(span, Code::UnknownName, message, Some(help));
             return None;
         };
@@ -248,7 +255,8 @@ impl Entity {
 
     fn no_field(&self, path: &str) -> Unresolved {
         let inside = self.references.iter().find(|(reference, _)| {
-            path.strip_prefix(reference.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            path.strip_prefix(reference.as_ref())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
         if let Some((reference, _)) = inside {
             let message = format!("`{reference}` is another entity's record");
@@ -261,7 +269,7 @@ impl Entity {
         }
         let open = self.fields.iter().filter(|field| field.grade != Grade::Sealed);
         let known: Vec<&str> = open.map(|field| field.path.as_ref()).collect();
-        let help = suggest::accepted(path, &known);
+        let help = accepted(path, &known);
         (Code::UnknownName, format!("`{}` has no field `{}`", self.name, cut(path)), help)
     }
 }

@@ -3,18 +3,19 @@
 mod entities;
 mod limits;
 mod places;
-mod reader;
+mod requirement;
 mod roles;
 mod routes;
 mod rules;
 
-use super::fault::{Code, Fault};
 use super::model::{Model, Requirement};
+use crate::document::Reader;
+use crate::document::Source;
+use crate::document::accepted;
+use crate::document::{Code, Fault};
+use crate::document::{Content, Node, Pair, parse};
+use requirement::requirement;
 pub(super) use routes::entries;
-use super::source::Source;
-use super::suggest;
-use super::tree::{self, Content, Node, Pair};
-use reader::Reader;
 
 /// The top-level keys.
 const SECTIONS: [&str; 7] =
@@ -26,7 +27,7 @@ const SOURCE_COUNT_LIMIT: usize = 1000;
 pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     let mut reader = Reader::new(sources);
     let trees: Vec<Node> = (0..sources.len().min(SOURCE_COUNT_LIMIT))
-        .filter_map(|index| match tree::parse(sources, index) {
+        .filter_map(|index| match parse(sources, index) {
             Ok(tree) => tree,
             Err(faults) => {
                 reader.unreadable(faults);
@@ -60,7 +61,7 @@ impl<'t> Sections<'t> {
                     Some(section) => found.push((*section, &pair.value)),
                     None => {
                         let message = format!("unknown key `{}`", pair.key);
-                        let help = suggest::accepted(&pair.key, &SECTIONS);
+                        let help = accepted(&pair.key, &SECTIONS);
                         reader.fault(pair.key_span, Code::UnknownKey, message, Some(help));
                     }
                 }
@@ -101,19 +102,25 @@ fn read_grades(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Mod
             "4" => 3,
             "sealed" => {
                 if !matches!(&pair.value.content, Content::Map(pairs) if pairs.is_empty()) {
-                    let help = "sealed fields never leave, so there is nothing to ask: write `sealed: {}`";
+                    let help =
+                        "sealed fields never leave, so there is nothing to ask: write `sealed: {}`";
                     let message = "`sealed` takes no requirements".to_owned();
                     reader.fault(pair.value.span, Code::WrongValue, message, Some(help.to_owned()));
                 }
                 continue;
             }
             other => {
-                let help = suggest::accepted(other, &["1", "2", "3", "4", "sealed"]);
-                reader.fault(pair.key_span, Code::WrongValue, format!("`{other}` is no grade"), Some(help));
+                let help = accepted(other, &["1", "2", "3", "4", "sealed"]);
+                reader.fault(
+                    pair.key_span,
+                    Code::WrongValue,
+                    format!("`{other}` is no grade"),
+                    Some(help),
+                );
                 continue;
             }
         };
-        let requirement = reader.requirement(&pair.value);
+        let requirement = requirement(reader, &pair.value);
         if let Some(grade) = model.grades.get_mut(slot) {
             *grade = Some(requirement);
         }

@@ -1,11 +1,11 @@
 //! Roles, and which include which.
 
-use super::super::fault::Code;
 use super::super::model::{Audience, Model, Role};
-use super::super::source::Span;
-use super::super::tree::Node;
 use super::Sections;
-use super::reader::Reader;
+use crate::document::Code;
+use crate::document::Node;
+use crate::document::Reader;
+use crate::document::Span;
 
 const ROLE_LIMIT: usize = 1000;
 

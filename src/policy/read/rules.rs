@@ -3,20 +3,33 @@
 use std::sync::Arc;
 
 use super::super::expression::{Condition, Scope, parse};
-use super::super::fault::Code;
 use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Rule};
-use super::super::source::Span;
-use super::super::tree::Node;
 use super::Sections;
-use super::reader::{Keys, Reader, cut};
+use super::requirement::requirement;
 use super::roles::audience;
 use super::routes::{action_named, is_empty, route_named};
+use crate::document::Code;
+use crate::document::Node;
+use crate::document::Span;
+use crate::document::{Keys, Reader, cut};
 
 const RULE_LIMIT: usize = 5000;
 const NAME_LIMIT_BYTES: usize = 200;
 const KEYS: [&str; 14] = [
-    "name", "allow", "deny", "to", "of", "route", "clear", "masked", "pseudonym", "write", "where",
-    "when", "purpose", "require",
+    "name",
+    "allow",
+    "deny",
+    "to",
+    "of",
+    "route",
+    "clear",
+    "masked",
+    "pseudonym",
+    "write",
+    "where",
+    "when",
+    "purpose",
+    "require",
 ];
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
@@ -50,7 +63,9 @@ fn name<'t>(reader: &mut Reader<'_>, node: &Node, keys: &Keys<'t>) -> Option<(&'
         return None;
     };
     let name = reader.text(&pair.value, "`name`")?;
-    let fits = !name.trim().is_empty() && name.len() <= NAME_LIMIT_BYTES && !name.chars().any(char::is_control);
+    let fits = !name.trim().is_empty()
+        && name.len() <= NAME_LIMIT_BYTES
+        && !name.chars().any(char::is_control);
     if !fits {
         let message = format!("a rule's name must be one line of at most {NAME_LIMIT_BYTES} bytes");
         reader.fault(pair.value.span, Code::WrongValue, message, None);
@@ -75,7 +90,10 @@ fn rule(
     };
     let routes = keys.find("route").map(|pair| {
         let words = reader.words(&pair.value, "`route`");
-        words.into_iter().filter_map(|(word, span)| route_named(reader, model, word, span)).collect()
+        words
+            .into_iter()
+            .filter_map(|(word, span)| route_named(reader, model, word, span))
+            .collect()
     });
     let of = entity(reader, model, keys, routes.as_ref());
     let mut rule = Rule {
@@ -102,7 +120,7 @@ fn rule(
     conditions(reader, model, keys, &mut rule);
     purposes(reader, model, keys, &mut rule);
     if let Some(pair) = keys.find("require") {
-        rule.require = reader.requirement(&pair.value);
+        rule.require = requirement(reader, &pair.value);
     }
     Some(rule)
 }
@@ -113,7 +131,12 @@ fn effect(reader: &mut Reader<'_>, keys: &Keys<'_>, span: Span) -> Option<(Effec
         (None, Some(deny)) => (Effect::Deny, deny),
         (Some(_), Some(deny)) => {
             let message = "a rule either allows or denies".to_owned();
-            reader.fault(deny.key_span, Code::Contradiction, message, Some("make two rules of it".to_owned()));
+            reader.fault(
+                deny.key_span,
+                Code::Contradiction,
+                message,
+                Some("make two rules of it".to_owned()),
+            );
             return None;
         }
         (None, None) => {
@@ -141,7 +164,8 @@ fn entity(
         let name = reader.text(&pair.value, "`of`")?;
         let found = model.entities.iter().position(|entity| entity.name.as_ref() == name);
         if found.is_none() {
-            let known: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_ref()).collect();
+            let known: Vec<&str> =
+                model.entities.iter().map(|entity| entity.name.as_ref()).collect();
             reader.unknown(pair.value.span, "entity", &cut(name), &known);
         }
         return found.map(Some);
@@ -164,13 +188,18 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let help = "say with `when` whom it hits, such as `caller.assurance < 2`".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
     }
-    let writes = rule.actions.iter().any(|action| matches!(action, Action::Create | Action::Update | Action::Call));
+    let writes = rule
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Create | Action::Update | Action::Call));
     if let Some(pair) = keys.find("write").filter(|_| !writes && !rule.actions.is_empty()) {
         let message = "`write` means something only for create, update and call".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, None);
     }
     for key in ["clear", "masked", "pseudonym", "write", "where"] {
-        if let Some(pair) = keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none()) {
+        if let Some(pair) =
+            keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none())
+        {
             let message = format!("`{key}` needs an entity whose fields it names");
             let help = "add `of: ENTITY`, or name with `route` routes of one entity".to_owned();
             reader.fault(pair.key_span, Code::Contradiction, message, Some(help));

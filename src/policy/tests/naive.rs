@@ -56,17 +56,18 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             0..3_u8,
         ),
     );
-    let build = |((allows, role, clear, masked, pseudonym), (row, when, purpose, assurance))| Rule {
-        allows,
-        role,
-        clear,
-        masked,
-        pseudonym,
-        row,
-        when,
-        purpose,
-        assurance: if allows { assurance } else { 0 },
-    };
+    let build =
+        |((allows, role, clear, masked, pseudonym), (row, when, purpose, assurance))| Rule {
+            allows,
+            role,
+            clear,
+            masked,
+            pseudonym,
+            row,
+            when,
+            purpose,
+            assurance: if allows { assurance } else { 0 },
+        };
     proptest::collection::vec(rule.prop_map(build), 1..6)
 }
 
@@ -82,9 +83,14 @@ rules:\n",
     for (index, rule) in rules.iter().enumerate() {
         let effect = if rule.allows { "allow" } else { "deny" };
         let role = ROLES.get(rule.role).unwrap_or(&"any");
-        text.push_str(&format!("  - name: n{index}\n    {effect}: [search]\n    to: {role}\n    of: thing\n"));
-        for (key, flags) in [("clear", &rule.clear), ("masked", &rule.masked), ("pseudonym", &rule.pseudonym)] {
-            let named: Vec<&str> = FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|(n, _)| *n).collect();
+        text.push_str(&format!(
+            "  - name: n{index}\n    {effect}: [search]\n    to: {role}\n    of: thing\n"
+        ));
+        for (key, flags) in
+            [("clear", &rule.clear), ("masked", &rule.masked), ("pseudonym", &rule.pseudonym)]
+        {
+            let named: Vec<&str> =
+                FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|(n, _)| *n).collect();
             if !named.is_empty() {
                 text.push_str(&format!("    {key}: [{}]\n", named.join(", ")));
             }
@@ -169,7 +175,9 @@ impl Case {
             let said = |allows, list: fn(&Rule) -> &Vec<bool>| {
                 rules.iter().any(|rule| rule.allows == allows && list(rule)[at])
             };
-            let taken = said(false, |r| &r.clear) || said(false, |r| &r.masked) || said(false, |r| &r.pseudonym);
+            let taken = said(false, |r| &r.clear)
+                || said(false, |r| &r.masked)
+                || said(false, |r| &r.pseudonym);
             let met = at < 3 || self.assurance >= 2;
             if taken {
             } else if said(true, |r| &r.clear) && met {
@@ -185,10 +193,15 @@ impl Case {
 }
 
 fn record() -> impl Strategy<Value = Json> {
-    proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len()).prop_map(|values| {
-        let present = FIELDS.iter().zip(values).filter_map(|(name, v)| Some(((*name).to_owned(), v?.into())));
-        Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
-    })
+    proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len()).prop_map(
+        |values| {
+            let present = FIELDS
+                .iter()
+                .zip(values)
+                .filter_map(|(name, v)| Some(((*name).to_owned(), v?.into())));
+            Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
+        },
+    )
 }
 
 proptest! {

@@ -1,17 +1,16 @@
 //! Reading values out of the tree, with a fault for each that is not what was expected.
 
-use super::super::fault::{Code, Fault};
-use super::super::model::Requirement;
-use super::super::source::{Source, Span};
-use super::super::suggest;
-use super::super::tree::{Content, Node, Pair};
+use super::fault::{Code, Fault};
+use super::source::{Source, Span};
+use super::suggest;
+use super::tree::{Content, Node, Pair};
 
 /// More faults than this help nobody.
 const FAULT_LIMIT: usize = 1000;
 const NAME_LIMIT_BYTES: usize = 128;
 
 /// Collects faults while values are read.
-pub(super) struct Reader<'s> {
+pub(crate) struct Reader<'s> {
     sources: &'s [Source],
     faults: Vec<Fault>,
     /// Some file could not be read at all, so that unknown names say nothing.
@@ -19,12 +18,12 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(sources: &'s [Source]) -> Self {
+    pub(crate) fn new(sources: &'s [Source]) -> Self {
         Self { sources, faults: Vec::new(), incomplete: false }
     }
 
     /// All faults, in the order of files and lines.
-    pub(super) fn finish(mut self) -> Vec<Fault> {
+    pub(crate) fn finish(mut self) -> Vec<Fault> {
         if self.incomplete {
             let follows = [Code::UnknownName, Code::DeadRule, Code::MissingKey];
             self.faults.retain(|fault| !follows.contains(&fault.code));
@@ -34,30 +33,30 @@ impl<'s> Reader<'s> {
         self.faults
     }
 
-    pub(super) fn unreadable(&mut self, faults: Vec<Fault>) {
+    pub(crate) fn unreadable(&mut self, faults: Vec<Fault>) {
         self.incomplete = true;
         self.faults.extend(faults);
     }
 
-    pub(super) fn fault(&mut self, span: Span, code: Code, message: String, help: Option<String>) {
+    pub(crate) fn fault(&mut self, span: Span, code: Code, message: String, help: Option<String>) {
         if self.faults.len() < FAULT_LIMIT {
             self.faults.push(Fault::at(self.sources, span, code, message).with_help(help));
         }
     }
 
-    pub(super) fn defined_twice(&mut self, span: Span, name: &str, first: Span) {
+    pub(crate) fn defined_twice(&mut self, span: Span, name: &str, first: Span) {
         let first = Fault::at(self.sources, first, Code::DefinedTwice, String::new());
         let help = format!("the first stands at {}:{}:{}", first.file, first.line, first.column);
         self.fault(span, Code::DefinedTwice, format!("`{name}` is defined twice"), Some(help));
     }
 
-    pub(super) fn unknown(&mut self, span: Span, what: &str, name: &str, known: &[&str]) {
+    pub(crate) fn unknown(&mut self, span: Span, what: &str, name: &str, known: &[&str]) {
         let help = suggest::accepted(name, known);
         self.fault(span, Code::UnknownName, format!("unknown {what} `{name}`"), Some(help));
     }
 
     /// The pairs of a map, each key once; an absent value is an empty map.
-    pub(super) fn map<'t>(&mut self, node: &'t Node, what: &str) -> Vec<&'t Pair> {
+    pub(crate) fn map<'t>(&mut self, node: &'t Node, what: &str) -> Vec<&'t Pair> {
         let pairs = match &node.content {
             Content::Map(pairs) => pairs,
             Content::Null => return Vec::new(),
@@ -80,7 +79,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The items of a list; an absent value is an empty list.
-    pub(super) fn list<'t>(&mut self, node: &'t Node, what: &str) -> &'t [Node] {
+    pub(crate) fn list<'t>(&mut self, node: &'t Node, what: &str) -> &'t [Node] {
         match &node.content {
             Content::List(items) => items,
             Content::Null => &[],
@@ -92,7 +91,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The scalar's text.
-    pub(super) fn text<'t>(&mut self, node: &'t Node, what: &str) -> Option<&'t str> {
+    pub(crate) fn text<'t>(&mut self, node: &'t Node, what: &str) -> Option<&'t str> {
         match &node.content {
             Content::Text(text) => Some(text),
             Content::Null | Content::List(_) | Content::Map(_) => {
@@ -103,13 +102,12 @@ impl<'s> Reader<'s> {
     }
 
     /// One value or a list of values.
-    pub(super) fn words<'t>(&mut self, node: &'t Node, what: &str) -> Vec<(&'t str, Span)> {
+    pub(crate) fn words<'t>(&mut self, node: &'t Node, what: &str) -> Vec<(&'t str, Span)> {
         match &node.content {
             Content::Text(text) => vec![(text.as_str(), node.span)],
-            Content::List(items) => items
-                .iter()
-                .filter_map(|item| Some((self.text(item, what)?, item.span)))
-                .collect(),
+            Content::List(items) => {
+                items.iter().filter_map(|item| Some((self.text(item, what)?, item.span))).collect()
+            }
             Content::Null | Content::Map(_) => {
                 self.wrong_shape(node, what, "a value or a list of values");
                 Vec::new()
@@ -122,7 +120,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A map of which the keys are known.
-    pub(super) fn keys<'t>(&mut self, node: &'t Node, what: &str, known: &[&str]) -> Keys<'t> {
+    pub(crate) fn keys<'t>(&mut self, node: &'t Node, what: &str, known: &[&str]) -> Keys<'t> {
         let mut pairs = self.map(node, what);
         pairs.retain(|pair| {
             let is_known = known.contains(&pair.key.as_str());
@@ -136,13 +134,13 @@ impl<'s> Reader<'s> {
         Keys { pairs }
     }
 
-    pub(super) fn missing(&mut self, span: Span, what: &str, key: &str, example: &str) {
+    pub(crate) fn missing(&mut self, span: Span, what: &str, key: &str, example: &str) {
         let message = format!("{what} needs `{key}`");
         self.fault(span, Code::MissingKey, message, Some(format!("write `{key}: {example}`")));
     }
 
     /// Whether a name that the file defines is one that messages and logs can carry.
-    pub(super) fn check_name(&mut self, span: Span, name: &str) -> bool {
+    pub(crate) fn check_name(&mut self, span: Span, name: &str) -> bool {
         let fits = !name.is_empty()
             && name.len() <= NAME_LIMIT_BYTES
             && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
@@ -154,18 +152,21 @@ impl<'s> Reader<'s> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, node: &Node, what: &str, least: u32, most: u32) -> Option<u32> {
+    pub(crate) fn number(&mut self, node: &Node, what: &str, least: u32, most: u32) -> Option<u32> {
         let text = self.text(node, what)?;
         let number = text.parse::<u32>().ok().filter(|n| (least..=most).contains(n));
         if number.is_none() {
-            let message = format!("{what} must be a whole number from {least} to {most}, got `{}`", cut(text));
+            let message = format!(
+                "{what} must be a whole number from {least} to {most}, got `{}`",
+                cut(text)
+            );
             self.fault(node.span, Code::WrongValue, message, None);
         }
         number
     }
 
     /// A span of time such as `15m`, in seconds.
-    pub(super) fn duration(&mut self, node: &Node, what: &str) -> Option<u32> {
+    pub(crate) fn duration(&mut self, node: &Node, what: &str) -> Option<u32> {
         let text = self.text(node, what)?;
         let found = duration(text).filter(|seconds| *seconds > 0);
         if found.is_none() {
@@ -176,25 +177,8 @@ impl<'s> Reader<'s> {
         found
     }
 
-    /// `{ assurance: 2, fresh: 15m, zone: [business] }`.
-    pub(super) fn requirement(&mut self, node: &Node) -> Requirement {
-        let keys = self.keys(node, "a requirement", &["assurance", "fresh", "zone"]);
-        let mut requirement = Requirement::default();
-        if let Some(pair) = keys.find("assurance") {
-            let level = self.number(&pair.value, "`assurance`", 1, 3);
-            requirement.assurance = level.and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
-        }
-        if let Some(pair) = keys.find("fresh") {
-            requirement.fresh_s = self.duration(&pair.value, "`fresh`");
-        }
-        if let Some(pair) = keys.find("zone") {
-            requirement.zones = self.names(&pair.value, "`zone`");
-        }
-        requirement
-    }
-
     /// One name or several that another file defines, such as zones.
-    pub(super) fn names(&mut self, node: &Node, what: &str) -> Vec<Box<str>> {
+    pub(crate) fn names(&mut self, node: &Node, what: &str) -> Vec<Box<str>> {
         let words = self.words(node, what);
         if words.is_empty() && matches!(node.content, Content::List(_)) {
             self.fault(node.span, Code::WrongValue, format!("{what} must name at least one"), None);
@@ -209,34 +193,35 @@ impl<'s> Reader<'s> {
     }
 
     /// The place of a part of a scalar, or of the whole scalar where escapes hide the part.
-    pub(super) fn part(&self, span: Span, text: &str, start: usize, length: usize) -> Span {
+    pub(crate) fn part(&self, span: Span, text: &str, start: usize, length: usize) -> Span {
         let source = self.sources.get(span.source).map_or("", |source| source.text.as_str());
         let raw = source.get(span.start..span.end).unwrap_or("");
         raw.find(text).filter(|_| !text.is_empty()).map_or(span, |offset| {
-            let inside = Span { start: span.start + offset, end: span.start + offset + text.len(), ..span };
+            let inside =
+                Span { start: span.start + offset, end: span.start + offset + text.len(), ..span };
             inside.part(start, length.max(1))
         })
     }
 }
 
 /// The pairs of a map of which the keys are known.
-pub(super) struct Keys<'t> {
-    pub(super) pairs: Vec<&'t Pair>,
+pub(crate) struct Keys<'t> {
+    pub(crate) pairs: Vec<&'t Pair>,
 }
 
 impl<'t> Keys<'t> {
-    pub(super) fn find(&self, key: &str) -> Option<&'t Pair> {
+    pub(crate) fn find(&self, key: &str) -> Option<&'t Pair> {
         self.pairs.iter().find(|pair| pair.key == key).copied()
     }
 }
 
 /// The beginning of a text, for messages.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
 /// `30s`, `15m`, `1h`, `1d` in seconds.
-pub(super) fn duration(text: &str) -> Option<u32> {
+pub(crate) fn duration(text: &str) -> Option<u32> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let factor = match unit {
         "s" => 1,

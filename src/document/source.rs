@@ -1,6 +1,6 @@
-//! Policy text and places in it.
+//! Text of a file and places in it.
 
-/// One policy file: its name, for messages, and its text.
+/// One file: its name, for messages, and its text.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The name shown in faults, such as `policies/rules.yaml`.
@@ -10,19 +10,19 @@ pub struct Source {
 }
 
 /// A stretch of one source, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
     /// Index of the source.
-    pub(super) source: usize,
+    pub(crate) source: usize,
     /// First byte.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// One past the last byte.
-    pub(super) end: usize,
+    pub(crate) end: usize,
 }
 
 impl Span {
     /// The part of this span that begins `offset` bytes in and is `length` long, if it lies inside.
-    pub(super) fn part(self, offset: usize, length: usize) -> Self {
+    pub(crate) fn part(self, offset: usize, length: usize) -> Self {
         let start = self.start.saturating_add(offset).min(self.end);
         Self { source: self.source, start, end: start.saturating_add(length).min(self.end) }
     }

@@ -15,14 +15,14 @@ const DEPTH_LIMIT: usize = 64;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) span: Span,
-    pub(super) content: Content,
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) content: Content,
 }
 
 /// What a value is.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Nothing, `~` or `null`.
     Null,
     /// A scalar, whatever it means.
@@ -35,21 +35,20 @@ pub(super) enum Content {
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
-    pub(super) key: String,
-    pub(super) key_span: Span,
-    pub(super) value: Node,
+pub(crate) struct Pair {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) value: Node,
 }
 
 /// The tree of one source; `None` for an empty one. Never recurses on the input.
-pub(super) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Vec<Fault>> {
+pub(crate) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Vec<Fault>> {
     let Some(source) = sources.get(index) else { return Ok(None) };
     let whole = Span { source: index, start: 0, end: source.text.len().min(1) };
-    let fault = |span, code, message: &str| {
-        vec![Fault::at(sources, span, code, message.to_owned())]
-    };
+    let fault =
+        |span, code, message: &str| vec![Fault::at(sources, span, code, message.to_owned())];
     if source.text.len() > SOURCE_LIMIT_BYTES {
-        return Err(fault(whole, Code::TooLarge, "a policy file must be at most 1 MiB"));
+        return Err(fault(whole, Code::TooLarge, "a file must be at most 1 MiB"));
     }
     let options = granit_parser::options! {
         disallow_directives: true,
@@ -68,7 +67,8 @@ pub(super) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
             }
             Err(error) => {
                 let at = builder.span(*error.marker(), *error.marker());
-                let message = format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
+                let message =
+                    format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
                 builder.fault(at, Code::Yaml, message);
                 break;
             }
@@ -118,7 +118,7 @@ impl<'s> Builder<'s> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
             Event::DocumentStart(..) if self.root.is_some() => {
-                self.fault(span, Code::Yaml, "a policy file must be one YAML document".to_owned());
+                self.fault(span, Code::Yaml, "a file must be one YAML document".to_owned());
                 return None;
             }
             Event::DocumentStart(..)
@@ -128,7 +128,10 @@ impl<'s> Builder<'s> {
             | Event::Alias(_)
             | Event::UnresolvedAlias(_)
             | Event::Anchor(..) => {}
-            #[allow(unreachable_patterns, reason = "comments exist only with a feature of the parser")]
+            #[allow(
+                unreachable_patterns,
+                reason = "comments exist only with a feature of the parser"
+            )]
             _ => {}
         }
         Some(())
@@ -148,7 +151,7 @@ impl<'s> Builder<'s> {
         self.nodes += usize::from(event.is_node());
         if self.nodes > NODE_LIMIT || self.open.len() > DEPTH_LIMIT {
             let message = format!(
-                "a policy file must have at most {NODE_LIMIT} values, nested at most {DEPTH_LIMIT} deep"
+                "a file must have at most {NODE_LIMIT} values, nested at most {DEPTH_LIMIT} deep"
             );
             self.fault(span, Code::TooLarge, message);
             return None;

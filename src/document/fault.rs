@@ -1,4 +1,4 @@
-//! Faults and warnings in policy files: a stable code, a place, the offending text underlined, and
+//! Faults and warnings in files: a stable code, a place, the offending text underlined, and
 //! what would be right.
 
 use std::fmt;
@@ -124,7 +124,7 @@ pub struct Fault {
 const EXCERPT_LIMIT: usize = 160;
 
 impl Fault {
-    pub(super) fn at(sources: &[Source], span: Span, code: Code, message: String) -> Self {
+    pub(crate) fn at(sources: &[Source], span: Span, code: Code, message: String) -> Self {
         let source = sources.get(span.source);
         let text = source.map_or("", |source| source.text.as_str());
         let before = text.get(..span.start).unwrap_or(text);
@@ -147,14 +147,20 @@ impl Fault {
 }
 
 impl Fault {
-    pub(super) fn with_help(self, help: Option<String>) -> Self {
+    pub(crate) fn with_help(self, help: Option<String>) -> Self {
         Self { help, ..self }
     }
 }
 
 /// Nothing in a file may steer the reader's terminal.
 fn printable(c: char) -> char {
-    if c == '\t' { ' ' } else if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
+    if c == '\t' {
+        ' '
+    } else if c.is_control() {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
 }
 
 /// East Asian wide characters take two columns of a terminal.
@@ -187,23 +193,33 @@ impl fmt::Display for Fault {
 
 /// Everything wrong in a set of files, in the order of files and lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faults(pub(super) Vec<Fault>);
+pub struct Faults {
+    faults: Vec<Fault>,
+    place: &'static str,
+}
 
 impl Faults {
+    /// The faults of `place`, such as the policy, in the order of files and lines.
+    pub(crate) fn new(mut faults: Vec<Fault>, place: &'static str) -> Self {
+        faults.sort();
+        Self { faults, place }
+    }
+
     /// Each fault.
     #[must_use]
     pub fn as_slice(&self) -> &[Fault] {
-        &self.0
+        &self.faults
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in &self.0 {
+        for fault in &self.faults {
             writeln!(f, "{fault}")?;
         }
-        let count = self.0.len();
-        write!(f, "{count} {} in the policy", if count == 1 { "fault" } else { "faults" })
+        let count = self.faults.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        write!(f, "{count} {noun} in the {}", self.place)
     }
 }
 

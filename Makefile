@@ -1,0 +1,28 @@
+# Two commands: `make demo` shows the product at work, `make test` proves it.
+CARGO ?= cargo
+# cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
+RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
+
+.PHONY: demo tour test check bench setup
+
+demo: ## start the gate on a bundled bank and stay up
+	$(CARGO) run --release --locked -- demo
+
+tour: ## the same as a story that checks itself
+	$(CARGO) run --release --locked -- demo --tour
+
+test: setup ## all tests, documentation examples included
+	$(CARGO) $(RUNNER) --locked
+	$(CARGO) test --doc --locked
+
+check: ## format, lints and documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+bench: ## measurements, each beside something to compare with
+	$(CARGO) bench --locked
+	bench/export.sh
+
+setup: ## what the tests need besides Rust and a C compiler
+	sh tests/setup.sh

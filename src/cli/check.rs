@@ -1,0 +1,42 @@
+//! `menshen check`: every fault of the policy, and of the configuration if one is named, at once.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, Outcome};
+use crate::config::Config;
+use crate::server::load_policies;
+
+/// Arguments of `menshen check`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The policy folder, or one file.
+    ///
+    /// Example: menshen check policies/demo
+    policies: Option<PathBuf>,
+    /// Check the operator's file too; its policy folder is checked where no other is named.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
+    let config =
+        arguments.config.as_deref().map(Config::load).transpose().map_err(Failure::fault)?;
+    let folder = arguments.policies.clone().or_else(|| config.map(|config| config.policies));
+    let folder = folder.unwrap_or_else(|| PathBuf::from("policies"));
+    let program = load_policies(&folder).map_err(Failure::fault)?;
+    for warning in program.warnings() {
+        writeln!(out, "{warning}").map_err(Failure::internal)?;
+    }
+    let (routes, warnings) = (program.routes().len(), program.warnings().len());
+    writeln!(
+        out,
+        "{}: no faults, {warnings} {}; {routes} routes, version {}",
+        folder.display(),
+        if warnings == 1 { "warning" } else { "warnings" },
+        program.version(),
+    )
+    .map_err(Failure::internal)
+}

@@ -1,0 +1,113 @@
+//! `menshen explain`: one caller, one request, and every reason of the decision.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Failure, Outcome};
+use crate::clock::Clock;
+use crate::policy::{Factor, Principal, Query, Value};
+use crate::route::Path;
+use crate::server::load_policies;
+
+/// Arguments of `menshen explain`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The request: a method, and a host with a path.
+    ///
+    /// Example: menshen explain --role teller --attr branch=sh01 --assurance 2 --zone business
+    /// --purpose service 'GET bank.example/api/customers/1001'
+    request: String,
+    /// The policy folder, or one file.
+    #[arg(long, default_value = "policies")]
+    policies: PathBuf,
+    /// A role of the caller; may be given several times.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// An attribute of the caller; may be given several times.
+    #[arg(long = "attr", value_name = "NAME=VALUE")]
+    attributes: Vec<String>,
+    /// The caller's account.
+    #[arg(long, default_value = "somebody")]
+    account: String,
+    /// How sure it is who asks: 1 password, 2 with a one-time code, 3 with a key.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=3))]
+    assurance: u8,
+    /// Seconds since the newest factor was shown.
+    #[arg(long, default_value_t = 0)]
+    factor_age: i64,
+    /// The zone that the caller stands in.
+    #[arg(long, default_value = "business")]
+    zone: String,
+    /// The declared purpose.
+    #[arg(long)]
+    purpose: Option<String>,
+    /// The caller's address.
+    #[arg(long)]
+    address: Option<IpAddr>,
+    /// The time in Unix seconds instead of now.
+    #[arg(long)]
+    now: Option<i64>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
+    let program = load_policies(&arguments.policies).map_err(Failure::fault)?;
+    let (method, host, path) = target(&arguments.request)?;
+    let path = Path::parse(path).map_err(Failure::fault)?;
+    let now = arguments.now.unwrap_or_else(|| Clock::system().unix_s());
+    let Some(found) = program.find(&arguments.zone, host, method, &path) else {
+        writeln!(
+            out,
+            "route  none: nothing is published there for zone `{}`, so the answer is 404",
+            arguments.zone
+        )
+        .map_err(Failure::internal)?;
+        return Err(Failure::Finding);
+    };
+    let principal = Arc::new(principal(arguments, now)?);
+    let explanation = program.explain(&Query {
+        zone: &arguments.zone,
+        principal: &principal,
+        route: &found.route,
+        params: &found.params,
+        method,
+        host,
+        purpose: arguments.purpose.as_deref(),
+        now_unix_s: now,
+    });
+    writeln!(out, "{explanation}").map_err(Failure::internal)
+}
+
+/// `GET host/path` in its three parts.
+fn target(request: &str) -> Result<(&str, &str, &str), Failure> {
+    let shape = || Failure::Fault(format!("request `{request}`: must read `GET host/path`"));
+    let (method, rest) = request.trim().split_once(' ').ok_or_else(shape)?;
+    let slash = rest.find('/').ok_or_else(shape)?;
+    let (host, path) = rest.split_at_checked(slash).ok_or_else(shape)?;
+    Ok((method, host, path))
+}
+
+fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
+    let mut attributes = BTreeMap::new();
+    for pair in &arguments.attributes {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Fault(format!("attribute `{pair}`: must read `name=value`")))?;
+        let value = Value::from_json_number(value).unwrap_or_else(|| value.into());
+        attributes.insert(name.to_owned(), value);
+    }
+    let at_unix_s = now - arguments.factor_age;
+    let factors = (1..=arguments.assurance).map(|level| Factor { level, at_unix_s }).collect();
+    Ok(Principal {
+        account: arguments.account.clone(),
+        roles: arguments.roles.clone(),
+        attributes,
+        factors,
+        assurance: arguments.assurance,
+        address: arguments.address,
+    })
+}

@@ -1,0 +1,50 @@
+//! `menshen run`: the gate itself, until it is told to stop.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, Outcome};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::{Server, StartError};
+
+/// Arguments of `menshen run`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The operator's file.
+    ///
+    /// Example: menshen run --config /etc/menshen/menshen.yaml
+    #[arg(long, default_value = "menshen.yaml")]
+    config: PathBuf,
+    /// Write events as JSON lines, for a collector.
+    #[arg(long)]
+    json_events: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Outcome {
+    super::events(arguments.json_events);
+    let config = Config::load(&arguments.config).map_err(Failure::fault)?;
+    super::runtime()?.block_on(async {
+        let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
+        stop_signal().await.map_err(Failure::internal)?;
+        tracing::info!("stopping: no new connections, open requests may end");
+        server.drain().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+pub(super) fn start_failure(error: StartError) -> Failure {
+    if error.is_fault() { Failure::fault(error) } else { Failure::internal(error) }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}

@@ -1,0 +1,126 @@
+//! One connection: HTTP/2 or HTTP/1.1 as the handshake agreed, with every cap set.
+//!
+//! hyper's own builders, not the sniffing one: a client that says nothing would keep that open.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::watch::Stalled;
+use super::{Facts, Handler, Progress, Serving, Settings};
+
+pub(super) async fn serve<H: Handler>(
+    serving: Serving<H>,
+    stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
+) {
+    let (_, session) = stream.get_ref();
+    let facts = Facts {
+        peer,
+        zone: Arc::clone(&serving.settings.zone),
+        server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
+        tls_version: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        },
+        progress: Progress::new(),
+    };
+    let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());
+    let handler = Arc::clone(&serving.handler);
+    let progress = facts.progress.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (handler, facts) = (Arc::clone(&handler), facts.clone());
+        async move { Ok::<_, Infallible>(answer(&*handler, request, facts).await) }
+    });
+    let io = TokioIo::new(stream);
+    if speaks_h2 {
+        let connection = http2_builder(&serving.settings).serve_connection(io, service);
+        drive(connection, &serving, &progress, |c| c.graceful_shutdown()).await;
+    } else {
+        let connection = http1_builder(&serving.settings).serve_connection(io, service);
+        drive(connection, &serving, &progress, |c| c.graceful_shutdown()).await;
+    }
+}
+
+async fn answer<H: Handler>(
+    handler: &H,
+    request: Request<Incoming>,
+    facts: Facts,
+) -> Response<H::Body> {
+    let progress = facts.progress.clone();
+    let _open = progress.begin();
+    handler.handle(request, facts).await
+}
+
+/// Drives a connection to its end, its stall, or, once told to stop, to the end of its open requests.
+async fn drive<C, H>(
+    connection: C,
+    serving: &Serving<H>,
+    progress: &Progress,
+    finish: impl Fn(std::pin::Pin<&mut C>),
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    tokio::pin!(connection);
+    let Settings { stall_timeout, head_timeout, .. } = *serving.settings;
+    let mut finishing = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended with an error");
+                }
+                return;
+            }
+            () = serving.stop.cancelled(), if !finishing => {
+                finish(connection.as_mut());
+                finishing = true;
+            }
+            stalled = progress.stalled(stall_timeout, head_timeout) => match stalled {
+                Stalled::Idle if !finishing => {
+                    finish(connection.as_mut());
+                    finishing = true;
+                    progress.moved();
+                }
+                Stalled::Idle | Stalled::InRequest => return,
+            }
+        }
+    }
+}
+
+fn http1_builder(settings: &Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_timeout)
+        .max_headers(settings.header_lines)
+        .max_header_size(usize::try_from(settings.head_limit_bytes).unwrap_or(32 * 1024))
+        .max_buf_size(64 * 1024)
+        .half_close(false);
+    builder
+}
+
+fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.streams)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(Some(200))
+        .max_header_list_size(settings.head_limit_bytes)
+        .max_send_buf_size(64 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}

@@ -1,0 +1,152 @@
+//! The stages before anything is forwarded: head, route, caller, decision, limits, record.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Request;
+use http::request::Parts as RequestHead;
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::Gate;
+use super::head::{self, Head};
+use super::outcome::Outcome;
+use super::query;
+use super::rejection::Rejection;
+use super::trail::Trail;
+use crate::audit::{LogError, Receipt};
+use crate::identity::{AuthError, Caller, Credentials};
+use crate::limits::Seat;
+use crate::listen::Facts;
+use crate::policy::{Denial, DenialKind, Permit, Query, Route};
+
+/// A published entry point and the values of its path's parameters.
+pub(super) struct Entrance {
+    pub(super) route: Arc<Route>,
+    pub(super) params: Vec<(String, String)>,
+}
+
+/// A decision on its way to the disk. It is written even if nobody waits for it any more.
+pub(super) struct Recorded(Option<Pin<Box<dyn Future<Output = Result<Receipt, LogError>> + Send>>>);
+
+impl Recorded {
+    /// Waits until the decision is durable; at once if it is already.
+    pub(super) async fn durable(&mut self) -> Result<(), Rejection> {
+        let Some(waiting) = self.0.take() else { return Ok(()) };
+        match waiting.await {
+            Ok(_receipt) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "a decision could not be recorded, so nothing is released");
+                Err(Rejection::LogUnavailable)
+            }
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn read_head(
+        &self,
+        request: Request<Incoming>,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<(Head, RequestHead, Incoming), Rejection> {
+        let (parts, body) = request.into_parts();
+        let head = head::judge(&parts, facts, body.is_end_stream()).map_err(Rejection::Head)?;
+        trail.head(&head);
+        Ok((head, parts, body))
+    }
+
+    pub(super) fn route(
+        &self,
+        head: &Head,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Entrance, Rejection> {
+        let found = self.program.find(&facts.zone, &head.host, head.method.as_str(), &head.path);
+        let found = found.ok_or(Rejection::NotFound)?;
+        trail.route(&found.route);
+        Ok(Entrance { route: found.route, params: found.params })
+    }
+
+    pub(super) async fn authenticate(
+        &self,
+        head: &Head,
+        parts: &RequestHead,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Caller, Rejection> {
+        let caller = match Credentials::from_headers(&parts.headers) {
+            Ok(credentials) => self.identity.authenticate(credentials).await,
+            Err(error) => Err(error),
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(AuthError::Missing) => {
+                let next = head.wants_page.then(|| head.path.as_str().to_owned());
+                return Err(Rejection::SignIn(next));
+            }
+            Err(error) => {
+                self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
+                return Err(Rejection::Credential(error));
+            }
+        };
+        trail.caller(&caller, self.clock.unix_s());
+        Ok(caller)
+    }
+
+    pub(super) fn decide(
+        &self,
+        head: &Head,
+        entrance: &Entrance,
+        caller: &Caller,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Permit, Rejection> {
+        let principal = Arc::new(query::principal(caller, facts.peer.ip()));
+        let decided = self.program.decide(&Query {
+            zone: &facts.zone,
+            principal: &principal,
+            route: &entrance.route,
+            params: &entrance.params,
+            method: head.method.as_str(),
+            host: &head.host,
+            purpose: head.purpose.as_deref(),
+            now_unix_s: self.clock.unix_s(),
+        });
+        decided.map_err(|denial| {
+            trail.denied(&denial, self.program.version());
+            rejection(denial)
+        })
+    }
+
+    pub(super) fn admit(&self, caller: &Caller, permit: &Permit) -> Result<Seat, Rejection> {
+        let allowance = query::allowance(permit.limits()).map_err(|error| {
+            tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
+            Rejection::Uncountable
+        })?;
+        self.limits
+            .admit(&caller.account, &Arc::new(allowance))
+            .map_err(|refused| Rejection::Limit(Box::new(refused)))
+    }
+
+    /// Hands the decision to the log; what follows may go on while the disk works.
+    pub(super) fn record(&self, permit: &Permit, trail: &mut Trail) -> Result<Recorded, Rejection> {
+        let stamp = self.log.stamp().map_err(|error| {
+            tracing::error!(%error, "no id for a log entry");
+            Rejection::LogUnavailable
+        })?;
+        let (decision, outcome) = trail.permitted(permit, stamp);
+        trail.begin_outcome(Outcome::begin(self.log.clone(), outcome, trail.started));
+        Ok(Recorded(Some(Box::pin(self.log.append(decision)))))
+    }
+}
+
+/// What the caller is told of a denial; the reasons stay in the log, since they describe the policy.
+pub(super) fn rejection(denial: Denial) -> Rejection {
+    match denial.kind {
+        DenialKind::NotPublished | DenialKind::Withheld => Rejection::NotFound,
+        DenialKind::Forbidden => Rejection::Forbidden,
+        DenialKind::Purpose { accepted } => Rejection::Purpose(accepted),
+        DenialKind::StepUp(step_up) => Rejection::StepUp(step_up),
+    }
+}

@@ -1,0 +1,121 @@
+//! What the guard asks while it reads: which case a record is, whether it may still leave, its pseudonym.
+
+use std::sync::Arc;
+
+use super::outcome::Disclosure;
+use crate::audit::{Log, SubjectSealer};
+use crate::guard::{Hooks, Take};
+use crate::limits::{self, Seat};
+use crate::policy::plan::RecordId;
+use crate::policy::{Permit, Value};
+use crate::secret::{MasterKey, SecretError, Tagger};
+
+/// The keys under which subjects and pseudonyms are named.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) subjects: SubjectSealer,
+    pub(super) counting: Tagger,
+    pub(super) pseudonyms: Tagger,
+    pub(super) query: Tagger,
+}
+
+/// The guard's hooks for one answer.
+pub(super) struct Meter {
+    pub(super) permit: Arc<Permit>,
+    pub(super) seat: Arc<Seat>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) log: Log,
+    pub(super) disclosure: Disclosure,
+    /// Records that this answer may still hold, where the page is limited.
+    pub(super) page_left: Option<u32>,
+    /// The record that counts as a row of the page: the outermost, which is the first to be taken.
+    pub(super) row: Option<RecordId>,
+}
+
+impl Hooks for Meter {
+    fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
+        self.permit.case(record, captures)
+    }
+
+    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
+        let Some(key) = subject_key(subject) else { return Take::HoldBack };
+        let entity = self.permit.plan().record(record).map_or("", |r| &r.entity);
+        let is_row = *self.row.get_or_insert(record) == record;
+        if is_row && self.page_left == Some(0) {
+            return Take::HoldBack;
+        }
+        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        if let limits::Take::HoldBack(_) = self.seat.take_record(Some(counted)) {
+            return Take::HoldBack;
+        }
+        let Ok(reference) = self.keys.subjects.seal(entity, &key) else { return Take::HoldBack };
+        if !self.disclosure.add_subject(&self.log, reference) {
+            return Take::HoldBack;
+        }
+        if is_row {
+            self.page_left = self.page_left.map(|left| left.saturating_sub(1));
+        }
+        Take::Release
+    }
+
+    fn pseudonym(&mut self, field: &str, text: &str) -> String {
+        let purpose = self.permit.purpose().unwrap_or_default();
+        let parts = [purpose.as_bytes(), field.as_bytes(), text.as_bytes()];
+        format!("p~{}", self.keys.pseudonyms.reference(&parts))
+    }
+}
+
+/// The subject's key as text; only text and whole numbers name a person.
+fn subject_key(subject: &Value) -> Option<String> {
+    match subject {
+        Value::Text(text) if !text.is_empty() => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Text(_) | Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => None,
+    }
+}
+
+impl Keys {
+    pub(super) fn derive(master: &MasterKey) -> Result<Self, SecretError> {
+        Ok(Self {
+            subjects: SubjectSealer::new(master)?,
+            counting: master.tagger("count-subject")?,
+            pseudonyms: master.tagger("pseudonym")?,
+            query: master.tagger("audit-query")?,
+        })
+    }
+}
+
+/// The hooks for bodies of which nothing leaves to the caller: request bodies, and the record that is
+/// read before it is changed. They note which case the record is.
+pub(super) struct RowTest<'p> {
+    permit: &'p Permit,
+    case: Option<usize>,
+}
+
+impl<'p> RowTest<'p> {
+    pub(super) fn of(permit: &'p Permit) -> Self {
+        Self { permit, case: None }
+    }
+
+    /// The case of the one record; `None` if there was none or were several.
+    pub(super) fn case(&self) -> Option<usize> {
+        self.case.filter(|case| *case != usize::MAX)
+    }
+}
+
+impl Hooks for RowTest<'_> {
+    fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
+        let case = self.permit.case(record, captures);
+        // A second record would leave open which of them is meant.
+        self.case = Some(if self.case.is_some() { usize::MAX } else { case });
+        case
+    }
+
+    fn take(&mut self, _record: RecordId, _subject: &Value) -> Take {
+        Take::Release
+    }
+
+    fn pseudonym(&mut self, _field: &str, _text: &str) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,147 @@
+//! The stages between the record and the backend: the query, the request body, the record to be
+//! changed read first, and the request as the backend gets it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::request::Parts as RequestHead;
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::Gate;
+use super::body::read_capped;
+use super::entrance::{Entrance, rejection};
+use super::head::{self, Head};
+use super::meter::RowTest;
+use super::rejection::Rejection;
+use super::trail::Trail;
+use crate::guard::{self, CheckedQuery, Filter, Mode};
+use crate::listen::Facts;
+use crate::policy::{Parameter, Permit};
+
+impl Gate {
+    /// Judges the query; only what the caller sees in clear may be searched.
+    pub(super) fn guard_query(
+        &self,
+        permit: &Permit,
+        head: &Head,
+        trail: &mut Trail,
+    ) -> Result<CheckedQuery, Rejection> {
+        let checked =
+            guard::check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
+        for (parameter, value) in &checked.pairs {
+            let field = checked.searched.iter().find(|(name, _)| name == parameter);
+            let hash = self.keys.query.reference(&[parameter.as_bytes(), value.as_bytes()]);
+            trail.searched(parameter, field.map(|(_, field)| field.as_ref()), &hash);
+        }
+        Ok(checked)
+    }
+
+    /// Judges the request body and builds the request that the backend gets.
+    pub(super) async fn guard_request(
+        &self,
+        permit: &Permit,
+        head: &Head,
+        query: &CheckedQuery,
+        parts: &RequestHead,
+        body: Incoming,
+        facts: &Facts,
+    ) -> Result<Request<Full<Bytes>>, Rejection> {
+        let body = match permit.write_plan() {
+            None if head.has_body => {
+                return Err(Rejection::RequestBody("this route takes no body".to_owned()));
+            }
+            None => Bytes::new(),
+            Some(plan) => {
+                let encoding = parts.headers.get(http::header::CONTENT_ENCODING);
+                guard::check_request_type(parts.headers.get(CONTENT_TYPE), encoding)
+                    .map_err(Rejection::RequestType)?;
+                let settings = &self.settings;
+                let limit = settings.request_limit_bytes;
+                let body = read_capped(body, limit, settings.request_time, &facts.progress)
+                    .await
+                    .map_err(Rejection::Body)?;
+                let mut filter =
+                    Filter::new(Arc::clone(plan), self.caps, Mode::Refuse, RowTest::of(permit));
+                filter
+                    .push(body)
+                    .and_then(|()| filter.finish())
+                    .map_err(|fault| Rejection::RequestBody(fault.to_string()))?;
+                let allowed: Vec<Bytes> = filter.take_output();
+                if filter.report().records_withheld > 0 || allowed.is_empty() {
+                    return Err(Rejection::NotFound);
+                }
+                Bytes::from(allowed.concat())
+            }
+        };
+        let target = target(head.path.as_str(), permit, query);
+        request(head.method.clone(), &target, permit, head::forwarded(&parts.headers), body)
+    }
+
+    /// For a change that is confined to certain records: reads the record first, over the route that
+    /// the policy names, and holds the condition against it. Anything but a clear yes is a 404.
+    pub(super) async fn read_first(
+        &self,
+        permit: Permit,
+        entrance: &Entrance,
+    ) -> Result<Permit, Rejection> {
+        let Some(reading) = permit.pre_read() else { return Ok(permit) };
+        let path = reading.route().template().fill(&entrance.params);
+        let path = path.ok_or(Rejection::NotFound)?;
+        let onward = request(Method::GET, path.as_str(), &reading, HeaderMap::new(), Bytes::new())?;
+        let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
+        let case = self.case_of_record(&reading, answer).await?;
+        permit.settle(case).map_err(rejection)
+    }
+}
+
+/// The path and query as the backend gets them: what was judged, re-encoded.
+fn target(path: &str, permit: &Permit, query: &CheckedQuery) -> String {
+    let mut target = path.to_owned();
+    let mut separator = '?';
+    if !query.canonical.is_empty() {
+        target.push(separator);
+        target.push_str(&query.canonical);
+        separator = '&';
+    }
+    // Where the caller names no page size the backend must not choose one beyond the limit.
+    let search = permit.search();
+    let size = search.parameters.iter().find(|(_, meaning)| *meaning == Parameter::PageSize);
+    if let (Some((name, _)), Some(limit)) = (size, search.page_limit)
+        && !query.pairs.iter().any(|(given, _)| given.as_str() == name.as_ref())
+    {
+        target.push(separator);
+        target.push_str(&format!("{name}={limit}"));
+    }
+    target
+}
+
+fn request(
+    method: Method,
+    target: &str,
+    permit: &Permit,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, Rejection> {
+    let uri: Uri = target.parse().ok().ok_or(Rejection::NotFound)?;
+    let host = HeaderValue::from_str(permit.route().host()).ok().ok_or(Rejection::NotFound)?;
+    headers.insert(HOST, host);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    // Decoding costs more than the bytes of a near network; what comes encoded all the same is decoded.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if body.is_empty() {
+        headers.remove(CONTENT_TYPE);
+        if method != Method::GET && method != Method::DELETE {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    } else {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}

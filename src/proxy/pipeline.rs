@@ -1,0 +1,42 @@
+//! The whole way of a request, a stage a line. Each stage takes what the one before gave: without a
+//! route nobody is authenticated for it, without a permit nothing is admitted, and only a permit
+//! opens the backend.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::Gate;
+use super::body::Answer;
+use super::rejection::Rejection;
+use super::trail::Trail;
+use crate::listen::Facts;
+
+impl Gate {
+    /// Takes a request from its head to its answer.
+    pub(super) async fn pass(
+        &self,
+        request: Request<Incoming>,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Response<Answer>, Rejection> {
+        let (head, parts, body) = self.read_head(request, facts, trail)?;
+        if head.path.as_str().starts_with(super::sign_in::PREFIX) {
+            return self.sign_in(&head, &parts, body, facts, trail).await;
+        }
+        let entrance = self.route(&head, facts, trail)?;
+        let caller = self.authenticate(&head, &parts, facts, trail).await?;
+        let permit = self.decide(&head, &entrance, &caller, facts, trail)?;
+        let query = self.guard_query(&permit, &head, trail)?;
+        let seat = self.admit(&caller, &permit)?;
+        let mut recorded = self.record(&permit, trail)?;
+        if !permit.action().only_reads() {
+            recorded.durable().await?;
+        }
+        let permit = self.read_first(permit, &entrance).await?;
+        let onward = self.guard_request(&permit, &head, &query, &parts, body, facts).await?;
+        let answer = self.upstreams.forward(&permit, onward).await;
+        recorded.durable().await?;
+        let answer = answer.map_err(Rejection::Upstream)?;
+        self.guard_response(permit, seat, answer, &head, facts, trail).await
+    }
+}

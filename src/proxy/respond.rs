@@ -1,0 +1,81 @@
+//! What every answer of the gate has in common.
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Response, StatusCode};
+
+use super::body::Answer;
+use crate::audit::EntryId;
+use crate::limits::{Quota, RateLimitFields};
+use crate::listen::Facts;
+
+/// The id under which the log knows the request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("menshen-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Adds to an answer what all answers carry.
+pub(super) fn finish(
+    mut response: Response<Answer>,
+    method: &Method,
+    id: EntryId,
+) -> Response<Answer> {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    guard_headers(headers);
+    if *method == Method::HEAD {
+        // hyper sends no body for HEAD; the length that it would have had stays.
+        tracing::trace!("an answer without its body");
+    }
+    response
+}
+
+/// The answer when not even an id for the record can be made.
+pub(super) fn without_record(facts: &Facts) -> Response<Answer> {
+    let mut response = plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "application/problem+json",
+        Bytes::from_static(b"{\"status\":503,\"title\":\"The request cannot be recorded\"}\n"),
+        facts,
+    );
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    guard_headers(response.headers_mut());
+    response
+}
+
+/// A small answer of the gate's own.
+pub(super) fn plain(
+    status: StatusCode,
+    content_type: &'static str,
+    content: Bytes,
+    facts: &Facts,
+) -> Response<Answer> {
+    let mut response = Response::new(Answer::whole(content, None, &facts.progress));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Tells how the caller's limits stand.
+pub(super) fn limits(headers: &mut HeaderMap, quotas: &[Quota]) {
+    if let Some(fields) = RateLimitFields::of(quotas) {
+        headers.insert(RATE_LIMIT, fields.state);
+        headers.insert(RATE_LIMIT_POLICY, fields.policy);
+    }
+}
+
+/// Nothing is cached, sniffed or referred, and browsers come back over TLS only.
+fn guard_headers(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+    );
+}

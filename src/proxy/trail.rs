@@ -1,0 +1,223 @@
+//! What is known of a request so far, as the entry that its decision will become.
+//!
+//! Every early end passes here, so that a denial is recorded before it is told.
+
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use tokio::time::Instant;
+
+use super::head::Head;
+use super::outcome::{Ending, Outcome};
+use crate::audit::{
+    self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Why,
+};
+use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
+use crate::listen::Facts;
+use crate::policy::plan::Verdict;
+use crate::policy::{Denial, Permit, Route};
+
+/// The record of a request in the making.
+pub(super) struct Trail {
+    pub(super) started: Instant,
+    /// The id that the client is told and the log carries.
+    pub(super) id: EntryId,
+    entry: Entry,
+    /// Set once the decision is written: from then on early ends are outcomes.
+    outcome: Option<Outcome>,
+    identified: bool,
+}
+
+impl Trail {
+    /// Begins the record of a request on a connection.
+    pub(super) fn begin(stamp: audit::Stamp, facts: &Facts, headers: &HeaderMap) -> Self {
+        let id = stamp.id;
+        let mut entry = Entry::new(Event::Decision, stamp);
+        let user_agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        entry.origin = Some(Origin {
+            address: Some(facts.peer.ip()),
+            port: Some(facts.peer.port()),
+            zone: facts.zone.as_ref().into(),
+            tls: facts.tls_version.into(),
+            user_agent: user_agent.into(),
+            ..Origin::default()
+        });
+        Self { started: Instant::now(), id, entry, outcome: None, identified: false }
+    }
+
+    pub(super) fn head(&mut self, head: &Head) {
+        let request = self.entry.request.get_or_insert_default();
+        request.method = head.method.as_str().into();
+        request.host = head.host.as_str().into();
+        self.entry.why = Some(Why {
+            purpose: head.purpose.as_deref().unwrap_or_default().into(),
+            ticket: head.ticket.as_deref().unwrap_or_default().into(),
+            reason: audit::Text::reason(head.reason.as_deref().unwrap_or_default()),
+            ..Why::default()
+        });
+    }
+
+    pub(super) fn route(&mut self, route: &Route) {
+        let request = self.entry.request.get_or_insert_default();
+        request.route = route.name().into();
+        request.template = route.template().as_str().into();
+        request.action = route.action().name().into();
+    }
+
+    pub(super) fn searched(&mut self, parameter: &str, field: Option<&str>, value_hash: &str) {
+        self.entry.request.get_or_insert_default().query.push(parameter, field, value_hash);
+    }
+
+    pub(super) fn caller(&mut self, caller: &Caller, now_unix_s: i64) {
+        self.identified = true;
+        self.entry.actor = Some(Actor {
+            account: caller.account.as_str().into(),
+            kind: Some(actor_kind(caller.kind)),
+            roles: caller.roles.iter().map(String::as_str).collect(),
+            ..Actor::default()
+        });
+        let newest = caller.factors.iter().filter_map(|factor| factor.at_unix_s).max();
+        let mut auth = Auth {
+            assurance: caller.assurance,
+            factors: caller.factors.iter().map(|factor| factor_word(factor.method)).collect(),
+            age_s: newest.and_then(|at| u64::try_from(now_unix_s - at).ok()),
+            ..Auth::default()
+        };
+        match &caller.credential {
+            CredentialRef::Bearer { token, .. } => {
+                auth.credential = "bearer".into();
+                auth.token = token.as_str().into();
+            }
+            CredentialRef::Session { reference } => {
+                auth.credential = "session".into();
+                auth.session = reference.as_str().into();
+            }
+        }
+        self.entry.auth = Some(auth);
+    }
+}
+
+impl Trail {
+    /// Whether anybody is known to ask.
+    pub(super) fn identified(&self) -> bool {
+        self.identified
+    }
+
+    /// Where the request comes from, for entries about signing in.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.entry.origin.clone()
+    }
+
+    /// The name of the route, once it is known.
+    pub(super) fn route_name(&self) -> &str {
+        self.entry.request.as_ref().map_or("", |request| request.route.as_str())
+    }
+
+    /// Notes why the policy refused.
+    pub(super) fn denied(&mut self, denial: &Denial, version: &str) {
+        let mut decision = Decision::new(Effect::Deny);
+        decision.policy = version.into();
+        let reasons: Vec<String> = denial.reasons.iter().map(ToString::to_string).collect();
+        decision.unmet = reasons.iter().map(String::as_str).collect();
+        self.entry.decision = Some(decision);
+    }
+
+    /// The entry of a permit, and the one that its outcome will fill.
+    pub(super) fn permitted(&mut self, permit: &Permit, stamp: audit::Stamp) -> (Entry, Entry) {
+        let mut decision = Decision::new(Effect::Allow);
+        decision.rules = permit.rules().collect();
+        decision.policy = permit.policy_version().into();
+        self.entry.decision = Some(decision);
+        self.entry.data = Some(promised(permit));
+        let result = self.entry.result.get_or_insert_default();
+        result.decide_us = Some(micros(self.started));
+        let mut outcome = Entry::new(Event::Outcome, stamp);
+        outcome.decided_by = Some(self.id);
+        outcome.actor = self.entry.actor.clone();
+        outcome.request = self.entry.request.clone();
+        outcome.result.get_or_insert_default().upstream = permit.upstream().into();
+        (self.entry.clone(), outcome)
+    }
+
+    pub(super) fn begin_outcome(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// The outcome of the permit, to be given to the answer's body.
+    pub(super) fn take_outcome(&mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// The entry of a refusal, where no permit was given.
+    pub(super) fn refusal(&mut self, status: u16, cause: &str, is_error: bool) -> Entry {
+        let effect = if is_error { Effect::Error } else { Effect::Deny };
+        self.entry.decision.get_or_insert_with(|| Decision::new(effect));
+        let total_us = micros(self.started);
+        let result = self.entry.result.get_or_insert_default();
+        result.status = Some(status);
+        result.ended = Some(audit::Ending::Refused);
+        result.cause = cause.into();
+        result.total_us = Some(total_us);
+        self.entry.clone()
+    }
+
+    /// Ends the outcome of a permit that led to nothing. `false` if there was no permit.
+    pub(super) fn refuse_permitted(&mut self, status: u16, cause: &str) -> bool {
+        let Some(outcome) = self.outcome.take() else { return false };
+        outcome.disclosure().with(|entry| {
+            let result = entry.result.get_or_insert_default();
+            result.status = Some(status);
+            result.cause = cause.into();
+            // What was judged but not given was not disclosed.
+            entry.subjects = None;
+            entry.data = None;
+        });
+        outcome.ended(Ending::Refused);
+        true
+    }
+}
+
+/// What a permit may disclose at most: the fields of its plan by what happens to them.
+fn promised(permit: &Permit) -> Data {
+    let mut data = Data {
+        entity: permit.plan().records.first().map_or("", |record| &record.entity).into(),
+        ..Data::default()
+    };
+    data.highest_grade = permit.highest_grade().to_string().as_str().into();
+    for slot in permit.plan().slots() {
+        let Some(name) = slot.field.and_then(|id| permit.plan().field(id)) else { continue };
+        match slot.verdict {
+            Verdict::Clear => data.clear.push(name),
+            Verdict::Mask => data.masked.push(name),
+            Verdict::Pseudonym => data.pseudonym.push(name),
+            Verdict::Absent | Verdict::Enter(_) => {}
+        }
+    }
+    data
+}
+
+fn actor_kind(kind: CallerKind) -> ActorKind {
+    match kind {
+        CallerKind::Staff => ActorKind::Staff,
+        CallerKind::Merchant => ActorKind::Merchant,
+        CallerKind::Partner => ActorKind::Partner,
+        CallerKind::Machine => ActorKind::Machine,
+        CallerKind::Customer => ActorKind::Customer,
+        CallerKind::Admin => ActorKind::Admin,
+    }
+}
+
+fn factor_word(method: FactorMethod) -> &'static str {
+    match method {
+        FactorMethod::Password => "password",
+        FactorMethod::Totp => "totp",
+        FactorMethod::Token => "token",
+    }
+}
+
+pub(super) fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

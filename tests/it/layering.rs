@@ -1,0 +1,144 @@
+//! Which module may know which: the import rule of ARCHITECTURE.md, kept by a machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Each module and the modules of ours that it may import.
+const RULE: &[(&str, &[&str])] = &[
+    // foundations
+    ("clock", &[]),
+    ("secret", &[]),
+    ("document", &[]),
+    // pure: values in, values out
+    ("route", &[]),
+    ("policy", &["document", "route"]),
+    ("guard", &["policy"]),
+    // parts
+    ("state", &["clock", "secret"]),
+    ("tls", &[]),
+    ("limits", &["clock", "secret"]),
+    ("audit", &["clock", "secret"]),
+    ("identity", &["clock", "secret", "state"]),
+    ("upstream", &["clock", "policy", "tls"]),
+    ("listen", &["clock", "limits", "tls"]),
+    // shells
+    (
+        "proxy",
+        &[
+            "audit", "clock", "guard", "identity", "limits", "listen", "policy", "route", "secret",
+            "upstream",
+        ],
+    ),
+    // composition
+    ("config", &["document", "guard", "identity", "limits", "listen", "proxy", "tls", "upstream"]),
+    (
+        "server",
+        &[
+            "audit", "clock", "config", "document", "guard", "identity", "limits", "listen",
+            "policy", "proxy", "route", "secret", "state", "tls", "upstream",
+        ],
+    ),
+    (
+        "demo",
+        &["audit", "clock", "config", "identity", "policy", "secret", "server", "state", "tls"],
+    ),
+    (
+        "cli",
+        &[
+            "audit", "clock", "config", "demo", "document", "identity", "policy", "route",
+            "secret", "server", "state",
+        ],
+    ),
+];
+
+/// What a pure module must not touch, whatever it imports of ours.
+const IMPURE: &[&str] =
+    &["tokio", "hyper", "std::fs", "std::net::Tcp", "rusqlite", "aws_lc_rs::rand"];
+const PURE: &[&str] = &["document", "route", "policy", "guard"];
+
+#[test]
+fn every_module_imports_only_what_the_rule_allows() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let Some(module) = module_of(&path) else { continue };
+        let Some((_, allowed)) = RULE.iter().find(|(name, _)| *name == module) else {
+            broken.push(format!("{}: module `{module}` is not in the rule", path.display()));
+            continue;
+        };
+        for import in imports(&text) {
+            if import != module && !allowed.contains(&import.as_str()) {
+                broken.push(format!("{}: `{module}` imports `{import}`", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn pure_modules_touch_no_file_socket_or_runtime() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        if !module_of(&path).is_some_and(|module| PURE.contains(&module.as_str())) {
+            continue;
+        }
+        for word in IMPURE {
+            if code(&text).any(|line| line.contains(word)) {
+                broken.push(format!("{}: `{word}`", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn only_the_proxy_forwards_and_only_the_policy_makes_permits() {
+    for (path, text) in sources() {
+        let module = module_of(&path).unwrap_or_default();
+        let forwards = code(&text).any(|line| line.contains(".forward("));
+        assert!(!forwards || module == "proxy" || module == "upstream", "{}", path.display());
+        let makes = code(&text).any(|line| line.contains("Permit {") && !line.contains("impl"));
+        assert!(!makes || module == "policy", "{}", path.display());
+    }
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    assert!(files.len() > 20, "the source was not found");
+    files
+}
+
+/// The module below `src` that a file belongs to; the crate's root files belong to none.
+fn module_of(path: &Path) -> Option<String> {
+    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).ok()?;
+    let first = below.components().next()?.as_os_str().to_str()?;
+    let module = first.strip_suffix(".rs").unwrap_or(first);
+    (module != "main" && module != "lib").then(|| module.to_owned())
+}
+
+/// The code of a file: no comments, and nothing of its unit tests, which may use what they like.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| !line.trim_start().starts_with("#[cfg(test)]"))
+        .filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn imports(text: &str) -> BTreeSet<String> {
+    code(text)
+        .flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .filter(|word: &String| !word.is_empty())
+        .collect()
+}
