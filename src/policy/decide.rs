@@ -149,7 +149,8 @@ impl Program {
     fn check_denied(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
         let mut reasons = Vec::new();
         for (index, standing) in &judgement.rules {
-            let (Some(rule), Standing::Applies(error)) = (self.model.rules.get(*index), standing) else {
+            let (Some(rule), Standing::Applies(error)) = (self.model.rules.get(*index), standing)
+            else {
                 continue;
             };
             let whole = rule.effect == Effect::Deny && !rule.names_fields() && rule.row.is_none();

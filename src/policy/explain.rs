@@ -93,9 +93,10 @@ impl Program {
             let rule = self.model.rules.get(*index)?;
             let mut why = match standing {
                 Standing::OtherRole => vec!["the caller has none of its roles".to_owned()],
-                Standing::Not(obstacles) => {
-                    obstacles.iter().map(|obstacle| Reason::of(rule, obstacle).to_string()).collect()
-                }
+                Standing::Not(obstacles) => obstacles
+                    .iter()
+                    .map(|obstacle| Reason::of(rule, obstacle).to_string())
+                    .collect(),
                 Standing::Applies(Some(error)) => {
                     vec![format!("its condition cannot be evaluated, which denies: {error}")]
                 }
@@ -160,7 +161,9 @@ impl Program {
             let other = self.decide(&Query { purpose: Some(purpose), ..*query });
             let change = match (decision, other) {
                 (Err(_), Ok(_)) => "allowed",
-                (Err(_), Err(Denial { kind: DenialKind::StepUp(_), .. })) => "allowed after a step-up",
+                (Err(_), Err(Denial { kind: DenialKind::StepUp(_), .. })) => {
+                    "allowed after a step-up"
+                }
                 (Ok(_), Err(_)) => "denied",
                 (Ok(now), Ok(then)) if !Arc::ptr_eq(now.plan(), then.plan()) => "other rules apply",
                 (Ok(_), Ok(_)) | (Err(_), Err(_)) => continue,
@@ -205,10 +208,16 @@ fn stages(
         }
     };
     let mut stages = vec![
-        Stage { name: "route", finding: format!("{} in the zone `{}`", query.route.name(), query.zone) },
+        Stage {
+            name: "route",
+            finding: format!("{} in the zone `{}`", query.route.name(), query.zone),
+        },
         Stage {
             name: "caller",
-            finding: format!("{} ({roles}), assurance {}", query.principal.account, query.principal.assurance),
+            finding: format!(
+                "{} ({roles}), assurance {}",
+                query.principal.account, query.principal.assurance
+            ),
         },
         Stage { name: "purpose", finding: query.purpose.unwrap_or("none declared").to_owned() },
         Stage { name: "decision", finding: decided },
@@ -223,7 +232,9 @@ fn stages(
 fn limits(permit: &Permit) -> String {
     let limits = permit.limits();
     let mut parts = Vec::new();
-    parts.extend(limits.rate.map(|r| format!("{} requests in {} s, burst {}", r.count, r.per_s, r.burst)));
+    parts.extend(
+        limits.rate.map(|r| format!("{} requests in {} s, burst {}", r.count, r.per_s, r.burst)),
+    );
     parts.extend(limits.concurrent.map(|n| format!("{n} at once")));
     parts.extend(limits.page.map(|n| format!("pages of {n}")));
     parts.extend(limits.records.iter().map(|w| format!("{} records in {} s", w.count, w.per_s)));
@@ -254,7 +265,11 @@ impl fmt::Display for Explanation {
         for field in &self.fields {
             write!(f, "  {:<width$}  grade {:<6}  {:<9}", field.name, field.grade, field.verdict)?;
             write!(f, "{}", if field.writable { "  writable" } else { "" })?;
-            writeln!(f, "{}", field.note.as_ref().map_or(String::new(), |note| format!("  ({note})")))?;
+            writeln!(
+                f,
+                "{}",
+                field.note.as_ref().map_or(String::new(), |note| format!("  ({note})"))
+            )?;
         }
         if !self.changes.is_empty() {
             writeln!(f, "what would change it")?;

@@ -154,7 +154,13 @@ impl Fault {
 
 /// Nothing in a file may steer the reader's terminal.
 fn printable(c: char) -> char {
-    if c == '\t' { ' ' } else if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
+    if c == '\t' {
+        ' '
+    } else if c.is_control() {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
 }
 
 /// East Asian wide characters take two columns of a terminal.

@@ -197,7 +197,8 @@ impl RowTests {
                 self.slots.push(*field);
             }
         }
-        let same = |(other, of): &(Arc<Condition>, Effect)| other.text == condition.text && *of == effect;
+        let same =
+            |(other, of): &(Arc<Condition>, Effect)| other.text == condition.text && *of == effect;
         self.tests.iter().position(same).unwrap_or_else(|| {
             self.tests.push((Arc::clone(condition), effect));
             self.tests.len() - 1
@@ -208,10 +209,15 @@ impl RowTests {
 /// `None` where the record may not be touched at all.
 fn is_open(rules: &[&Rule]) -> bool {
     let withheld = |rule: &&&Rule| rule.effect == Effect::Deny && !rule.names_fields();
-    rules.iter().any(|rule| rule.effect == Effect::Allow) && !rules.iter().any(|rule| withheld(&rule))
+    rules.iter().any(|rule| rule.effect == Effect::Allow)
+        && !rules.iter().any(|rule| withheld(&rule))
 }
 
-fn read_case(entity: &Entity, rules: &[&Rule], grades: &[GradeStanding; 4]) -> Option<Vec<Treatment>> {
+fn read_case(
+    entity: &Entity,
+    rules: &[&Rule],
+    grades: &[GradeStanding; 4],
+) -> Option<Vec<Treatment>> {
     let treat = |(index, field): (usize, &super::model::Field)| {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let said = |effect, list: fn(&Rule) -> &Vec<u16>| {
@@ -223,7 +229,8 @@ fn read_case(entity: &Entity, rules: &[&Rule], grades: &[GradeStanding; 4]) -> O
         let taken = lists.iter().any(|list| said(Effect::Deny, *list));
         if taken || field.grade == Grade::Sealed {
             Treatment::Absent
-        } else if said(Effect::Allow, clear) && standing(grades, field.grade) == &GradeStanding::Met {
+        } else if said(Effect::Allow, clear) && standing(grades, field.grade) == &GradeStanding::Met
+        {
             Treatment::Clear
         } else if said(Effect::Allow, masked) {
             Treatment::Masked
@@ -266,7 +273,9 @@ fn held_back(entity: &Entity, rules: &[&Rule], grades: &[GradeStanding; 4], foun
             rule.effect == Effect::Deny && lists.iter().any(|list| list.contains(field))
         })
     };
-    for field in rules.iter().filter(|rule| rule.effect == Effect::Allow).flat_map(|rule| &rule.clear) {
+    for field in
+        rules.iter().filter(|rule| rule.effect == Effect::Allow).flat_map(|rule| &rule.clear)
+    {
         let grade = entity.fields.get(usize::from(*field)).map(|field| field.grade);
         let unmet = grade.is_some_and(|grade| standing(grades, grade) != &GradeStanding::Met);
         if unmet && !taken(field) && !found.contains(field) {

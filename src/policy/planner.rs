@@ -22,9 +22,8 @@ pub(super) fn response(
         let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
         returned.iter().any(|main| program.model.nested(*main).contains(entity))
     };
-    let filtered = entities
-        .iter()
-        .any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
+    let filtered =
+        entities.iter().any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
     let mut builder = Builder::new(program, entities);
     builder.passes = Passes::Scalars { counts: !filtered };
     builder.finish(route.returns.as_ref())
@@ -54,7 +53,8 @@ pub(super) fn write_cases(
 ) -> Vec<Option<Arc<Plan>>> {
     let cases = acting.map_or(1, |(_, outcome)| outcome.write.len());
     let plan = |case: usize| {
-        let may_act = acting.is_none_or(|(_, outcome)| outcome.write.get(case).is_some_and(Option::is_some));
+        let may_act =
+            acting.is_none_or(|(_, outcome)| outcome.write.get(case).is_some_and(Option::is_some));
         may_act.then(|| {
             // Only the record that is read before has its conditions known; what else stands in the
             // body has them all fail.
@@ -91,7 +91,8 @@ pub(super) fn search(
     entities: &Entities,
     page_limit: Option<u32>,
 ) -> SearchPlan {
-    let outcome = |entity: usize| entities.iter().find(|(index, _)| *index == entity).map(|(_, o)| o);
+    let outcome =
+        |entity: usize| entities.iter().find(|(index, _)| *index == entity).map(|(_, o)| o);
     let parameter = |(name, usage): &(Box<str>, QueryUse)| {
         let parameter = match usage {
             QueryUse::Page => Parameter::Page,
@@ -235,7 +236,9 @@ impl<'a> Builder<'a> {
             entity.fields.iter().map(|field| Box::from(format!("{}.{}", entity.name, field.path))),
         );
         let record = match self.records {
-            Records::Known => Some(self.open_record(&entity.name, entity.subject, &outcome.rows)?),
+            Records::Known => {
+                Some(self.open_record(&entity.name, entity.subject, &outcome.rows)?)
+            }
             Records::None => None,
         };
         let mut built: HashMap<&[Treatment], NodeId> = HashMap::new();
@@ -265,7 +268,12 @@ impl<'a> Builder<'a> {
         Some(Slot::of(Verdict::Enter(standing)))
     }
 
-    fn open_record(&mut self, name: &str, subject: Option<u16>, rows: &RowTests) -> Option<RecordId> {
+    fn open_record(
+        &mut self,
+        name: &str,
+        subject: Option<u16>,
+        rows: &RowTests,
+    ) -> Option<RecordId> {
         let id = RecordId(u16::try_from(self.plan.records.len()).ok()?);
         self.plan.records.push(RecordPlan {
             entity: name.into(),
@@ -299,15 +307,18 @@ impl<'a> Builder<'a> {
                 self.array(inner)
             }
             Shape::Object(members) => {
-                let members: Vec<(Box<str>, Slot)> =
-                    members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
+                let members: Vec<(Box<str>, Slot)> = members
+                    .iter()
+                    .map(|(name, shape)| (name.clone(), self.part(shape, form)))
+                    .collect();
                 self.object(members)
             }
         }
     }
 
     fn field(&self, field: u16, form: &Form<'_>) -> Slot {
-        let treatment = form.treatments.get(usize::from(field)).copied().unwrap_or(Treatment::Absent);
+        let treatment =
+            form.treatments.get(usize::from(field)).copied().unwrap_or(Treatment::Absent);
         let entity = self.program.model.entities.get(form.index);
         let kind = entity.and_then(|entity| entity.fields.get(usize::from(field))?.kind);
         let (verdict, kind) = match treatment {

@@ -42,8 +42,10 @@ fn distance(from: &str, to: &str) -> usize {
             let at = |cells: &[usize], n: usize| cells.get(n).copied().unwrap_or(usize::MAX / 2);
             let replaced = at(&above, column) + usize::from(a != b);
             let mut least = replaced.min(at(&above, column + 1) + 1).min(at(&line, column) + 1);
-            let swapped = row > 0 && column > 0
-                && from.get(row - 1) == Some(b) && to.get(column - 1) == Some(a);
+            let swapped = row > 0
+                && column > 0
+                && from.get(row - 1) == Some(b)
+                && to.get(column - 1) == Some(a);
             if swapped {
                 least = least.min(at(&before, column - 1) + 1);
             }
@@ -63,7 +65,10 @@ mod tests {
         assert_eq!(nearest("claer", &["clear", "masked"]), Some("clear"));
         assert_eq!(nearest("telller", &["teller", "analyst"]), Some("teller"));
         assert_eq!(nearest("supervisor", &["teller"]), None);
-        assert_eq!((distance("ab", "ba"), distance("", "abc"), distance("kitten", "sitting")), (1, 3, 3));
+        assert_eq!(
+            (distance("ab", "ba"), distance("", "abc"), distance("kitten", "sitting")),
+            (1, 3, 3)
+        );
     }
 
     #[test]

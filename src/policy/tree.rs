@@ -45,9 +45,8 @@ pub(super) struct Pair {
 pub(super) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Vec<Fault>> {
     let Some(source) = sources.get(index) else { return Ok(None) };
     let whole = Span { source: index, start: 0, end: source.text.len().min(1) };
-    let fault = |span, code, message: &str| {
-        vec![Fault::at(sources, span, code, message.to_owned())]
-    };
+    let fault =
+        |span, code, message: &str| vec![Fault::at(sources, span, code, message.to_owned())];
     if source.text.len() > SOURCE_LIMIT_BYTES {
         return Err(fault(whole, Code::TooLarge, "a policy file must be at most 1 MiB"));
     }
@@ -68,8 +67,7 @@ pub(super) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
             }
             Err(error) => {
                 let at = builder.span(*error.marker(), *error.marker());
-                let message = format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
-                builder.fault(at, Code::Yaml, message);
+                builder.not_yaml(&error, at);
                 break;
             }
         }
@@ -107,6 +105,25 @@ impl<'s> Builder<'s> {
         self.faults.push(Fault::at(self.sources, span, code, message));
     }
 
+    fn not_yaml(&mut self, error: &granit_parser::ScanError, at: Span) {
+        if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
+            let message = format!("a policy file must nest at most {DEPTH_LIMIT} deep");
+            return self.fault(at, Code::TooLarge, message);
+        }
+        let message = format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
+        let fault = Fault::at(self.sources, at, Code::Yaml, message);
+        self.faults.push(fault.with_help(self.about_brackets(at)));
+    }
+
+    /// The commonest slip: `[a, accounts[].number]`, where YAML takes the inner bracket for a list.
+    fn about_brackets(&self, at: Span) -> Option<String> {
+        let text = self.sources.get(self.index).map_or("", |source| source.text.as_str());
+        let start = text.get(..at.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.get(start..)?.lines().next()?;
+        let help = "inside `[a, b]` write `accounts.number` for a field of an array, or quote it";
+        line.contains("[].").then(|| help.to_owned())
+    }
+
     /// Takes one event; `None` when reading on would be of no use.
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
         self.check(&event, span)?;
@@ -128,8 +145,6 @@ impl<'s> Builder<'s> {
             | Event::Alias(_)
             | Event::UnresolvedAlias(_)
             | Event::Anchor(..) => {}
-            #[allow(unreachable_patterns, reason = "comments exist only with a feature of the parser")]
-            _ => {}
         }
         Some(())
     }

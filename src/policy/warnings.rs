@@ -67,7 +67,12 @@ impl Warnings<'_> {
                 let shown = seen.iter().any(|seen| usize::from(*seen) == at);
                 if !shown && field.grade != Grade::Sealed {
                     let message = format!("nobody may see `{}.{}`", entity.name, field.path);
-                    self.add(field.span, Code::UnseenField, message, "mark it `sealed` if that is meant");
+                    self.add(
+                        field.span,
+                        Code::UnseenField,
+                        message,
+                        "mark it `sealed` if that is meant",
+                    );
                 }
             }
         }
@@ -78,7 +83,8 @@ impl Warnings<'_> {
             let filtered = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
             let counts = route.returns.as_ref().is_some_and(|body| has_count(&body.shape));
             if counts && filtered.into_iter().any(|rule| rule.row.is_some()) {
-                let message = format!("`{}` passes a count that tells of withheld records", route.name);
+                let message =
+                    format!("`{}` passes a count that tells of withheld records", route.name);
                 let help = "it is withheld wherever a row condition applies";
                 self.add(route.span, Code::BetrayingCount, message, help);
             }
@@ -91,7 +97,9 @@ impl Warnings<'_> {
                 let rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
                 let of = rules.filter(|rule| rule.of == Some(*entity));
                 let mut texts: Vec<(&str, bool)> = of
-                    .filter_map(|rule| Some((rule.row.as_ref()?.text.as_ref(), rule.effect == Effect::Deny)))
+                    .filter_map(|rule| {
+                        Some((rule.row.as_ref()?.text.as_ref(), rule.effect == Effect::Deny))
+                    })
                     .collect();
                 texts.sort_unstable();
                 texts.dedup();

@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn case_and_the_default_port_do_not_tell_hosts_apart() {
         assert_eq!(normalise_host("Bank.Example:443", None).as_deref(), Some("bank.example"));
-        assert_eq!(normalise_host("bank.example:8443", Some(8443)).as_deref(), Some("bank.example"));
+        assert_eq!(
+            normalise_host("bank.example:8443", Some(8443)).as_deref(),
+            Some("bank.example")
+        );
         assert_eq!(normalise_host("[::1]:9", None).as_deref(), Some("[::1]:9"));
     }
 
@@ -64,10 +67,12 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for raw in ["", "a b", "u@bank.example", "bank.example.", "bank..example", "bänk.example"] {
+        for raw in ["", "a b", "u@bank.example", "bank.example.", "bank..example", "bänk.example"]
+        {
             assert_eq!(normalise_host(raw, None), None, "{raw}");
         }
-        for raw in ["bank.example:", "bank.example:+4", "bank.example:70000", "a:1:2", "[::1", "[]"] {
+        for raw in ["bank.example:", "bank.example:+4", "bank.example:70000", "a:1:2", "[::1", "[]"]
+        {
             assert_eq!(normalise_host(raw, None), None, "{raw}");
         }
     }

@@ -67,7 +67,8 @@ impl Path {
             return Err(PathError::TooLong);
         }
         let rest = raw.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
-        let mut path = Self { segments: Vec::new(), canonical: String::new(), trailing_slash: false };
+        let mut path =
+            Self { segments: Vec::new(), canonical: String::new(), trailing_slash: false };
         if rest.is_empty() {
             path.canonical.push('/');
             return Ok(path);
@@ -131,7 +132,8 @@ fn decode(raw: &str) -> Result<String, PathError> {
 
 fn escape(high: Option<u8>, low: Option<u8>) -> Result<u8, PathError> {
     let digit = |byte: Option<u8>| {
-        let digit = byte.and_then(|b| char::from(b).to_digit(16)).ok_or(PathError::InvalidEscape)?;
+        let digit =
+            byte.and_then(|b| char::from(b).to_digit(16)).ok_or(PathError::InvalidEscape)?;
         u8::try_from(digit).ok().ok_or(PathError::InvalidEscape)
     };
     Ok(digit(high)? << 4 | digit(low)?)

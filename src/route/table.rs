@@ -68,7 +68,8 @@ impl Leaf {
     fn overlaps(&self, other: &Self) -> bool {
         self.method == other.method
             && self.trailing_slash == other.trailing_slash
-            && (self.zones.is_empty() || other.zones.is_empty()
+            && (self.zones.is_empty()
+                || other.zones.is_empty()
                 || self.zones.iter().any(|zone| other.zones.contains(zone)))
     }
 }

@@ -101,7 +101,10 @@ impl Template {
                 return None;
             }
             raw.push('/');
-            raw.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+            raw.extend(percent_encoding::utf8_percent_encode(
+                value,
+                percent_encoding::NON_ALPHANUMERIC,
+            ));
         }
         if self.trailing_slash || raw.is_empty() {
             raw.push('/');
@@ -140,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for text in ["", "a", "/a//b", "/../b", "/a{id}", "/{}", "/{id", "/{1}", "/{a}/{a}", "/%61"] {
+        for text in ["", "a", "/a//b", "/../b", "/a{id}", "/{}", "/{id", "/{1}", "/{a}/{a}", "/%61"]
+        {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

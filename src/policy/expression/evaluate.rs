@@ -95,9 +95,7 @@ impl Evaluation<'_> {
             Expression::Parameter(name) => self.parameter(name),
             Expression::Method => Ok(self.facts.method.into()),
             Expression::Host => Ok(self.facts.host.into()),
-            Expression::Hour(zone) => {
-                Ok(Value::Integer(i64::from(self.local(zone)?.hour())))
-            }
+            Expression::Hour(zone) => Ok(Value::Integer(i64::from(self.local(zone)?.hour()))),
             Expression::Within(week, zone) => {
                 let now = self.local(zone)?;
                 let minute = u16::from(now.hour().unsigned_abs()) * 60
@@ -153,7 +151,22 @@ impl Evaluation<'_> {
                 .get(name.as_ref())
                 .cloned()
                 .ok_or_else(|| missing(&format!("caller.{name}"))),
-            _ => Err(EvaluationError::Types),
+            Expression::Literal(_)
+            | Expression::Record(_)
+            | Expression::Parameter(_)
+            | Expression::Method
+            | Expression::Host
+            | Expression::Hour(_)
+            | Expression::Within(..)
+            | Expression::Age(..)
+            | Expression::InCidr(..)
+            | Expression::Compare(..)
+            | Expression::In(..)
+            | Expression::InRange(..)
+            | Expression::List(_)
+            | Expression::And(..)
+            | Expression::Or(..)
+            | Expression::Not(_) => Err(EvaluationError::Types),
         }
     }
 
@@ -224,7 +237,9 @@ fn order(left: &Value, right: &Value) -> Result<Ordering, EvaluationError> {
         (Value::Integer(left), Value::Integer(right)) => Some(left.cmp(right)),
         (Value::Decimal(left), Value::Decimal(right)) => left.partial_cmp(right),
         (Value::Integer(left), Value::Decimal(right)) => mixed(*left, *right),
-        (Value::Decimal(left), Value::Integer(right)) => mixed(*right, *left).map(Ordering::reverse),
+        (Value::Decimal(left), Value::Integer(right)) => {
+            mixed(*right, *left).map(Ordering::reverse)
+        }
         (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
         _ => None,
     };
@@ -234,7 +249,10 @@ fn order(left: &Value, right: &Value) -> Result<Ordering, EvaluationError> {
 /// `None` where the float cannot tell neighbouring whole numbers apart.
 fn mixed(whole: i64, decimal: f64) -> Option<Ordering> {
     const EXACT: u64 = 1 << 53;
-    #[expect(clippy::cast_precision_loss, reason = "an inexact result that compares equal is refused")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an inexact result that compares equal is refused"
+    )]
     let order = (whole as f64).partial_cmp(&decimal)?;
     (order.is_ne() || whole.unsigned_abs() < EXACT).then_some(order)
 }

@@ -35,7 +35,9 @@ pub(super) fn words(text: &str) -> Result<Vec<Lexeme>, ExpressionFault> {
         let Some(first) = trimmed.chars().next() else { break };
         let (token, length) = word(trimmed, first).ok_or_else(|| {
             let message = match first {
-                '"' | '\'' => "a text that does not end, or has an escape other than `\\\\` or a quote",
+                '"' | '\'' => {
+                    "a text that does not end, or has an escape other than `\\\\` or a quote"
+                }
                 '&' | '|' | '=' => "a single sign; write `&&`, `||` or `==`",
                 _ => "a character that means nothing here, or a number that does not fit",
             };

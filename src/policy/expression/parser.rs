@@ -13,10 +13,13 @@ const TEXT_LIMIT_BYTES: usize = 2048;
 const DEPTH_LIMIT: usize = 32;
 const LIST_LIMIT: usize = 256;
 
+/// Finds a field of the record by its path, or says with a code, a message and a help why not.
+pub(in crate::policy) type FindField<'a> = dyn Fn(&str) -> Result<u16, (Code, String, String)> + 'a;
+
 /// What a condition may name.
 pub(in crate::policy) struct Scope<'a> {
     /// Finds a field of the record; `Err` says why not. `None` where there is no record.
-    pub(in crate::policy) record: Option<&'a dyn Fn(&str) -> Result<u16, (Code, String, String)>>,
+    pub(in crate::policy) record: Option<&'a FindField<'a>>,
     /// The parameters of published paths.
     pub(in crate::policy) parameters: &'a [&'a str],
 }
@@ -64,13 +67,17 @@ impl Type {
 type Parsed = Result<(Expression, Type), ExpressionFault>;
 
 /// Reads and checks a condition.
-pub(in crate::policy) fn parse(text: &str, scope: &Scope<'_>) -> Result<Condition, ExpressionFault> {
+pub(in crate::policy) fn parse(
+    text: &str,
+    scope: &Scope<'_>,
+) -> Result<Condition, ExpressionFault> {
     if text.len() > TEXT_LIMIT_BYTES {
         let message = format!("a condition must be at most {TEXT_LIMIT_BYTES} bytes");
         return Err(ExpressionFault::syntax(0, 1, message));
     }
     let lexemes = words(text)?;
-    let mut parser = Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
+    let mut parser =
+        Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
     let start = parser.here();
     let (expression, found) = parser.either()?;
     if parser.next < parser.lexemes.len() {
@@ -135,7 +142,12 @@ impl Parser<'_> {
             return Ok(());
         }
         let message = format!("this is {}, where {} is needed", found.name(), wanted.name());
-        Err(self.fault(start, Code::ConditionType, message, "compare it with `==`, `<` or `in`".to_owned()))
+        Err(self.fault(
+            start,
+            Code::ConditionType,
+            message,
+            "compare it with `==`, `<` or `in`".to_owned(),
+        ))
     }
 
     fn either(&mut self) -> Parsed {
@@ -233,14 +245,20 @@ impl Parser<'_> {
     ) -> Result<(), ExpressionFault> {
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         let ordered = |t| matches!(t, Type::Any | Type::Number | Type::Text);
-        let alike = left == right || left == Type::Any || right == Type::Any
+        let alike = left == right
+            || left == Type::Any
+            || right == Type::Any
             || (equality && (left == Type::Null || right == Type::Null));
         let lists = left == Type::List || right == Type::List;
         if alike && !lists && (equality || (ordered(left) && ordered(right))) {
             return Ok(());
         }
         let message = format!("{} and {} cannot be compared so", left.name(), right.name());
-        let help = if lists { "use `in` to look for a value in a list" } else { "compare values of one type" };
+        let help = if lists {
+            "use `in` to look for a value in a list"
+        } else {
+            "compare values of one type"
+        };
         Err(self.fault(start, Code::ConditionType, message, help.to_owned()))
     }
 
@@ -330,9 +348,17 @@ impl Parser<'_> {
             "age" => self.age(),
             "in_cidr" => self.in_cidr(),
             _ => {
-                let known = ["caller", "request", "record", "time", "age", "in_cidr", "true", "false", "null"];
+                let known = [
+                    "caller", "request", "record", "time", "age", "in_cidr", "true", "false",
+                    "null",
+                ];
                 let help = suggest::accepted(name, &known);
-                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `{name}`"), help))
+                Err(self.fault(
+                    start,
+                    Code::ConditionSyntax,
+                    format!("unknown name `{name}`"),
+                    help,
+                ))
             }
         }
     }
@@ -394,8 +420,8 @@ impl Parser<'_> {
             let help = "conditions on `record` belong in `where`, of a rule with `of`".to_owned();
             return Err(self.fault(start, Code::NoRecord, message, help));
         };
-        let field = find(&path)
-            .map_err(|(code, message, help)| self.fault(start, code, message, help))?;
+        let field =
+            find(&path).map_err(|(code, message, help)| self.fault(start, code, message, help))?;
         if !self.fields.contains(&field) {
             self.fields.push(field);
         }
@@ -421,14 +447,21 @@ impl Parser<'_> {
             }
             _ => {
                 let help = suggest::accepted(&name, &["hour", "within"]);
-                Err(self.fault(start, Code::ConditionSyntax, format!("unknown name `time.{name}`"), help))
+                Err(self.fault(
+                    start,
+                    Code::ConditionSyntax,
+                    format!("unknown name `time.{name}`"),
+                    help,
+                ))
             }
         }
     }
 
     fn text(&mut self, what: &str) -> Result<(String, usize), ExpressionFault> {
         let start = self.here();
-        let Some(Token::Text(text)) = self.peek().cloned() else { return Err(self.unexpected(what)) };
+        let Some(Token::Text(text)) = self.peek().cloned() else {
+            return Err(self.unexpected(what));
+        };
         self.next += 1;
         Ok((text, start))
     }
@@ -444,9 +477,9 @@ impl Parser<'_> {
     /// Only the zones that are compiled in: the answer must not depend on the machine.
     fn time_zone(&mut self) -> Result<TimeZone, ExpressionFault> {
         let (name, start) = self.text("a time zone such as 'Asia/Shanghai'")?;
-        TimeZoneDatabase::bundled().get(&name).or_else(|_| {
+        TimeZoneDatabase::bundled().get(&name).ok().ok_or_else(|| {
             let help = "write an IANA name such as 'Asia/Shanghai' or 'UTC'".to_owned();
-            Err(self.fault(start, Code::WrongValue, format!("`{name}` is no time zone"), help))
+            self.fault(start, Code::WrongValue, format!("`{name}` is no time zone"), help)
         })
     }
 
@@ -467,9 +500,9 @@ impl Parser<'_> {
         self.want(Type::Text, found, start)?;
         self.expect(",")?;
         let (text, start) = self.text("a network such as '10.0.0.0/8'")?;
-        let network = text.parse().or_else(|_| {
+        let network = text.parse().ok().ok_or_else(|| {
             let help = "write a network such as '10.0.0.0/8' or 'fd00::/8'".to_owned();
-            Err(self.fault(start, Code::WrongValue, format!("`{text}` is no network"), help))
+            self.fault(start, Code::WrongValue, format!("`{text}` is no network"), help)
         })?;
         self.expect(")")?;
         Ok((Expression::InCidr(Box::new(address), network), Type::Bool))

@@ -13,8 +13,11 @@ const NOW: i64 = 1_785_551_400;
 fn field(path: &str) -> Result<u16, (Code, String, String)> {
     let known = ["branch", "birth_date", "score"];
     let at = known.iter().position(|name| *name == path);
-    at.and_then(|at| u16::try_from(at).ok())
-        .ok_or((Code::UnknownName, format!("no field `{path}`"), String::new()))
+    at.and_then(|at| u16::try_from(at).ok()).ok_or((
+        Code::UnknownName,
+        format!("no field `{path}`"),
+        String::new(),
+    ))
 }
 
 fn evaluate(text: &str) -> Result<bool, EvaluationError> {
@@ -104,7 +107,6 @@ fn values_of_different_types_are_an_error_and_not_unequal() {
         "record.branch != 1",
         "record.score == 'x'",
         "caller.branch in [1, 2]",
-        "record.branch < null",
         "caller.branch",
         "age(caller.flag) > 1",
     ] {
@@ -116,12 +118,35 @@ fn values_of_different_types_are_an_error_and_not_unequal() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_at_load() {
-    for text in ["", "(", "caller.", "1 ==", "a == b", "caller.x = 1", "true &", "'open", "1 < 2 < 3",
-        "!!true", "caller.x in [caller.y]", "time.day('UTC') == 1", "9999999999999999999 == 1"] {
+    for text in [
+        "",
+        "(",
+        "caller.",
+        "1 ==",
+        "a == b",
+        "caller.x = 1",
+        "true &",
+        "'open",
+        "1 < 2 < 3",
+        "!!true",
+        "caller.x in [caller.y]",
+        "time.day('UTC') == 1",
+        "9999999999999999999 == 1",
+    ] {
         assert_eq!(refused(text), Code::ConditionSyntax, "{text}");
     }
-    for text in ["1", "caller.zone", "caller.zone == 1", "caller.roles == 'x'", "'a' && true",
-        "caller.zone in 1..2", "time.hour('UTC') in 9..9", "true < false", "1 in 'x'"] {
+    for text in [
+        "1",
+        "caller.zone",
+        "caller.zone == 1",
+        "caller.roles == 'x'",
+        "'a' && true",
+        "caller.zone in 1..2",
+        "time.hour('UTC') in 9..9",
+        "true < false",
+        "record.branch < null",
+        "1 in 'x'",
+    ] {
         assert_eq!(refused(text), Code::ConditionType, "{text}");
     }
     assert_eq!(refused("record.brnch == 'x'"), Code::UnknownName);

@@ -103,7 +103,8 @@ impl Builder<'_, '_> {
                 self.reader.fault(pair.key_span, Code::RepeatedKey, message, None);
                 continue;
             }
-            let path = if prefix.is_empty() { pair.key.clone() } else { format!("{prefix}.{}", pair.key) };
+            let path =
+                if prefix.is_empty() { pair.key.clone() } else { format!("{prefix}.{}", pair.key) };
             let Some(inner) = self.value(pair, &path) else { continue };
             let shape = (0..arrays).fold(inner, |shape, _| Shape::Array(Box::new(shape)));
             members.push((name.into(), shape));
@@ -139,7 +140,12 @@ impl Builder<'_, '_> {
                 let message = format!("the field `{path}` has no grade");
                 let help = "write a grade (`2`), `{ grade: 2, kind: phone }`, `sealed`, a map of \
                             members, or the name of an entity";
-                self.reader.fault(pair.value.span, Code::WrongShape, message, Some(help.to_owned()));
+                self.reader.fault(
+                    pair.value.span,
+                    Code::WrongShape,
+                    message,
+                    Some(help.to_owned()),
+                );
                 None
             }
         }
@@ -155,7 +161,8 @@ impl Builder<'_, '_> {
     }
 
     fn field(&mut self, path: &str, grade: Grade, kind: Option<Kind>, span: Span) -> Option<Shape> {
-        let index = u16::try_from(self.fields.len()).ok().filter(|_| self.fields.len() < FIELD_LIMIT);
+        let index =
+            u16::try_from(self.fields.len()).ok().filter(|_| self.fields.len() < FIELD_LIMIT);
         if index.is_none() {
             let message = format!("an entity must have at most {FIELD_LIMIT} fields");
             self.reader.fault(span, Code::TooLarge, message, None);
@@ -202,15 +209,20 @@ impl Builder<'_, '_> {
     }
 }
 
+/// Whether a path that a rule wrote means this path of the catalogue; `[]` may be left out.
+fn names(written: &str, path: &str) -> bool {
+    written == path || (!written.contains("[]") && written == path.replace("[]", ""))
+}
+
 type Unresolved = (Code, String, String);
 
 impl Entity {
     /// The one field at `path`, which must be a scalar of the record itself and not sealed.
     pub(super) fn scalar(&self, path: &str) -> Result<u16, Unresolved> {
-        let Some(at) = self.fields.iter().position(|field| field.path.as_ref() == path) else {
+        let Some(at) = self.fields.iter().position(|field| names(path, &field.path)) else {
             return Err(self.no_field(path));
         };
-        if path.contains("[]") {
+        if self.fields.get(at).is_some_and(|field| field.path.contains("[]")) {
             let message = format!("`{path}` stands in an array, so that a record has many");
             return Err((Code::WrongValue, message, "name a field outside arrays".to_owned()));
         }
@@ -218,13 +230,15 @@ impl Entity {
     }
 
     /// All fields at or below `path`. A sealed field may not be named; below a name it is passed over.
+    ///
+    /// `accounts.number` names `accounts[].number`, since YAML does not take `[]` inside `[a, b]`.
     pub(super) fn fields_at(&self, path: &str) -> Result<Vec<u16>, Unresolved> {
-        if let Some(at) = self.fields.iter().position(|field| field.path.as_ref() == path) {
+        if let Some(at) = self.fields.iter().position(|field| names(path, &field.path)) {
             return Ok(vec![self.check_open(at)?]);
         }
         let below = |field: &Field| {
-            let rest = field.path.strip_prefix(path);
-            rest.is_some_and(|rest| rest.starts_with('.') || rest.starts_with("[]"))
+            let ends = field.path.match_indices('.').map(|(at, _)| at);
+            ends.filter_map(|end| field.path.get(..end)).any(|container| names(path, container))
         };
         let found: Vec<usize> =
             (0..self.fields.len()).filter(|at| self.fields.get(*at).is_some_and(below)).collect();
@@ -248,7 +262,8 @@ impl Entity {
 
     fn no_field(&self, path: &str) -> Unresolved {
         let inside = self.references.iter().find(|(reference, _)| {
-            path.strip_prefix(reference.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            path.strip_prefix(reference.as_ref())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
         if let Some((reference, _)) = inside {
             let message = format!("`{reference}` is another entity's record");

@@ -4,9 +4,9 @@ use super::super::fault::Code;
 use super::super::limits::{Limits, Rate, Window};
 use super::super::model::{LimitRule, Model};
 use super::super::tree::Node;
+use super::Sections;
 use super::reader::{Reader, cut, duration};
 use super::roles::audience;
-use super::Sections;
 
 const KEYS: [&str; 7] = ["to", "rate", "concurrent", "page", "records", "subjects", "bytes"];
 const WINDOW_LIMIT: usize = 8;
@@ -55,16 +55,19 @@ fn windows(reader: &mut Reader<'_>, node: &Node, what: &str, bytes: bool) -> Vec
     let mut found: Vec<Window> = Vec::new();
     for (word, span) in reader.words(node, what) {
         let window = count_per(word, bytes).map(|(count, per_s)| Window { count, per_s });
-        let fresh = |w: &Window| found.len() < WINDOW_LIMIT && found.iter().all(|o| o.per_s != w.per_s);
+        let fresh =
+            |w: &Window| found.len() < WINDOW_LIMIT && found.iter().all(|o| o.per_s != w.per_s);
         match window {
             Some(window) if fresh(&window) => found.push(window),
             Some(_) => {
-                let message = format!("{what} must name each length of window once, at most {WINDOW_LIMIT}");
+                let message =
+                    format!("{what} must name each length of window once, at most {WINDOW_LIMIT}");
                 reader.fault(span, Code::WrongValue, message, None);
             }
             None => {
                 let message = format!("{what} must be a count per time, got `{}`", cut(word));
-                let help = if bytes { "write `100MiB/day`" } else { "write `500/h` or `[40/h, 200/day]`" };
+                let help =
+                    if bytes { "write `100MiB/day`" } else { "write `500/h` or `[40/h, 200/day]`" };
                 reader.fault(span, Code::WrongValue, message, Some(help.to_owned()));
             }
         }

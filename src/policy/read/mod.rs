@@ -10,11 +10,11 @@ mod rules;
 
 use super::fault::{Code, Fault};
 use super::model::{Model, Requirement};
-pub(super) use routes::entries;
 use super::source::Source;
 use super::suggest;
 use super::tree::{self, Content, Node, Pair};
 use reader::Reader;
+pub(super) use routes::entries;
 
 /// The top-level keys.
 const SECTIONS: [&str; 7] =
@@ -101,7 +101,8 @@ fn read_grades(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Mod
             "4" => 3,
             "sealed" => {
                 if !matches!(&pair.value.content, Content::Map(pairs) if pairs.is_empty()) {
-                    let help = "sealed fields never leave, so there is nothing to ask: write `sealed: {}`";
+                    let help =
+                        "sealed fields never leave, so there is nothing to ask: write `sealed: {}`";
                     let message = "`sealed` takes no requirements".to_owned();
                     reader.fault(pair.value.span, Code::WrongValue, message, Some(help.to_owned()));
                 }
@@ -109,7 +110,12 @@ fn read_grades(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Mod
             }
             other => {
                 let help = suggest::accepted(other, &["1", "2", "3", "4", "sealed"]);
-                reader.fault(pair.key_span, Code::WrongValue, format!("`{other}` is no grade"), Some(help));
+                reader.fault(
+                    pair.key_span,
+                    Code::WrongValue,
+                    format!("`{other}` is no grade"),
+                    Some(help),
+                );
                 continue;
             }
         };

@@ -11,9 +11,25 @@ const PLACE_LIMIT: usize = 64;
 
 /// Names of scalars that count records, and so would betray how many were withheld.
 const COUNTS: &[&str] = &[
-    "total", "count", "total_count", "totalcount", "total_pages", "totalpages", "total_items",
-    "totalitems", "total_elements", "totalelements", "size", "hits", "found", "last_page", "pages",
-    "num_results", "results_count", "length", "sum",
+    "total",
+    "count",
+    "total_count",
+    "totalcount",
+    "total_pages",
+    "totalpages",
+    "total_items",
+    "totalitems",
+    "total_elements",
+    "totalelements",
+    "size",
+    "hits",
+    "found",
+    "last_page",
+    "pages",
+    "num_results",
+    "results_count",
+    "length",
+    "sum",
 ];
 
 enum Step {
@@ -22,7 +38,12 @@ enum Step {
 }
 
 /// Reads `returns` or `accepts`: entity names with places, and `pass`.
-pub(super) fn body(reader: &mut Reader<'_>, model: &Model, node: &Node, what: &str) -> Option<Body> {
+pub(super) fn body(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    node: &Node,
+    what: &str,
+) -> Option<Body> {
     let names: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_ref()).collect();
     let mut body = Body { shape: BodyShape::Object(Vec::new()), entities: Vec::new(), many: false };
     let mut slots = None;
@@ -69,7 +90,8 @@ fn steps(reader: &mut Reader<'_>, text: &str, span: Span) -> Option<Vec<Step>> {
     let found = text.strip_prefix('$').and_then(split);
     if found.is_none() {
         let message = format!("`{}` is no place in a body", cut(text));
-        let help = "write `$` for the whole body, `$[]` for each of its elements, `$.items[]`".to_owned();
+        let help =
+            "write `$` for the whole body, `$[]` for each of its elements, `$.items[]`".to_owned();
         reader.fault(span, Code::WrongValue, message, Some(help));
     }
     found
@@ -106,7 +128,8 @@ fn put(slot: &mut Option<BodyShape>, steps: &[Step], leaf: BodyShape) -> bool {
     };
     match step {
         Step::Member(name) => {
-            let BodyShape::Object(members) = slot.get_or_insert(BodyShape::Object(Vec::new())) else {
+            let BodyShape::Object(members) = slot.get_or_insert(BodyShape::Object(Vec::new()))
+            else {
                 return false;
             };
             if let Some((_, shape)) = members.iter_mut().find(|(other, _)| other == name) {

@@ -16,11 +16,13 @@ pub(super) struct Reader<'s> {
     faults: Vec<Fault>,
     /// Some file could not be read at all, so that unknown names say nothing.
     incomplete: bool,
+    /// Some route could not be read, so that a rule without a route says nothing.
+    broken_routes: Vec<String>,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(sources: &'s [Source]) -> Self {
-        Self { sources, faults: Vec::new(), incomplete: false }
+        Self { sources, faults: Vec::new(), incomplete: false, broken_routes: Vec::new() }
     }
 
     /// All faults, in the order of files and lines.
@@ -28,6 +30,9 @@ impl<'s> Reader<'s> {
         if self.incomplete {
             let follows = [Code::UnknownName, Code::DeadRule, Code::MissingKey];
             self.faults.retain(|fault| !follows.contains(&fault.code));
+        }
+        if !self.broken_routes.is_empty() {
+            self.faults.retain(|fault| fault.code != Code::DeadRule);
         }
         self.faults.sort();
         self.faults.dedup();
@@ -37,6 +42,15 @@ impl<'s> Reader<'s> {
     pub(super) fn unreadable(&mut self, faults: Vec<Fault>) {
         self.incomplete = true;
         self.faults.extend(faults);
+    }
+
+    /// Notes a route that is defined but could not be read; whoever names it is not at fault.
+    pub(super) fn broken_route(&mut self, name: &str) {
+        self.broken_routes.push(name.to_owned());
+    }
+
+    pub(super) fn is_broken_route(&self, name: &str) -> bool {
+        self.broken_routes.iter().any(|other| other == name)
     }
 
     pub(super) fn fault(&mut self, span: Span, code: Code, message: String, help: Option<String>) {
@@ -106,10 +120,9 @@ impl<'s> Reader<'s> {
     pub(super) fn words<'t>(&mut self, node: &'t Node, what: &str) -> Vec<(&'t str, Span)> {
         match &node.content {
             Content::Text(text) => vec![(text.as_str(), node.span)],
-            Content::List(items) => items
-                .iter()
-                .filter_map(|item| Some((self.text(item, what)?, item.span)))
-                .collect(),
+            Content::List(items) => {
+                items.iter().filter_map(|item| Some((self.text(item, what)?, item.span))).collect()
+            }
             Content::Null | Content::Map(_) => {
                 self.wrong_shape(node, what, "a value or a list of values");
                 Vec::new()
@@ -138,7 +151,8 @@ impl<'s> Reader<'s> {
 
     pub(super) fn missing(&mut self, span: Span, what: &str, key: &str, example: &str) {
         let message = format!("{what} needs `{key}`");
-        self.fault(span, Code::MissingKey, message, Some(format!("write `{key}: {example}`")));
+        let help = format!("write `{key}: {example}`");
+        self.fault(span, Code::MissingKey, message, Some(help));
     }
 
     /// Whether a name that the file defines is one that messages and logs can carry.
@@ -158,7 +172,10 @@ impl<'s> Reader<'s> {
         let text = self.text(node, what)?;
         let number = text.parse::<u32>().ok().filter(|n| (least..=most).contains(n));
         if number.is_none() {
-            let message = format!("{what} must be a whole number from {least} to {most}, got `{}`", cut(text));
+            let message = format!(
+                "{what} must be a whole number from {least} to {most}, got `{}`",
+                cut(text)
+            );
             self.fault(node.span, Code::WrongValue, message, None);
         }
         number
@@ -213,7 +230,8 @@ impl<'s> Reader<'s> {
         let source = self.sources.get(span.source).map_or("", |source| source.text.as_str());
         let raw = source.get(span.start..span.end).unwrap_or("");
         raw.find(text).filter(|_| !text.is_empty()).map_or(span, |offset| {
-            let inside = Span { start: span.start + offset, end: span.start + offset + text.len(), ..span };
+            let inside =
+                Span { start: span.start + offset, end: span.start + offset + text.len(), ..span };
             inside.part(start, length.max(1))
         })
     }

@@ -28,9 +28,12 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
     for pair in definitions {
         let what = format!("the route `{}`", pair.key);
         let keys = reader.keys(&pair.value, &what, &KEYS);
-        if let Some(route) = route(reader, model, pair, &keys, model.routes.len()) {
-            reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
-            model.routes.push(route);
+        match route(reader, model, pair, &keys, model.routes.len()) {
+            None => reader.broken_route(&pair.key),
+            Some(route) => {
+                reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
+                model.routes.push(route);
+            }
         }
     }
     for (index, node) in reads {
@@ -50,7 +53,9 @@ fn route(
     index: usize,
 ) -> Option<Route> {
     let what = format!("the route `{}`", pair.key);
-    for (key, example) in [("match", "GET bank.example/api/customers/{id}"), ("to", "core"), ("action", "view")] {
+    for (key, example) in
+        [("match", "GET bank.example/api/customers/{id}"), ("to", "core"), ("action", "view")]
+    {
         if keys.find(key).is_none() {
             reader.missing(pair.key_span, &what, key, example);
         }
@@ -58,9 +63,11 @@ fn route(
     let returns = keys.find("returns").and_then(|p| body(reader, model, &p.value, "`returns`"));
     let accepts = keys.find("accepts").and_then(|p| body(reader, model, &p.value, "`accepts`"));
     let entities = returns.as_ref().map_or(Vec::new(), |body| body.entities.clone());
-    let query = keys.find("query").map_or(Vec::new(), |p| query(reader, model, &entities, &p.value));
+    let query =
+        keys.find("query").map_or(Vec::new(), |p| query(reader, model, &entities, &p.value));
     let zones = keys.find("zones").map_or(Vec::new(), |p| reader.names(&p.value, "`zones`"));
-    let require = keys.find("require").map_or(Requirement::default(), |p| reader.requirement(&p.value));
+    let require =
+        keys.find("require").map_or(Requirement::default(), |p| reader.requirement(&p.value));
     let action = keys.find("action").and_then(|p| action(reader, &p.value));
     let upstream = keys.find("to").and_then(|p| {
         let text = reader.text(&p.value, "`to`")?;
@@ -91,12 +98,19 @@ fn route(
 }
 
 /// A method that caches and prefetchers may repeat must not change anything, nor carry a body.
-fn check_method(reader: &mut Reader<'_>, keys: &Keys<'_>, method: &str, action: Action, accepts: bool) {
+fn check_method(
+    reader: &mut Reader<'_>,
+    keys: &Keys<'_>,
+    method: &str,
+    action: Action,
+    accepts: bool,
+) {
     let Some(pair) = keys.find("match") else { return };
     let safe = method == "GET" || method == "HEAD";
     if safe && !action.only_reads() && action != Action::Call {
         let message = format!("`{method}` cannot {action}: the method must not change anything");
-        let help = "publish it with the method that the backend expects: POST, PUT, PATCH or DELETE";
+        let help =
+            "publish it with the method that the backend expects: POST, PUT, PATCH or DELETE";
         reader.fault(pair.value.span, Code::Contradiction, message, Some(help.to_owned()));
     }
     if safe && accepts {
@@ -194,14 +208,17 @@ fn searched(
         let mut known: Vec<String> =
             ["page", "page-size", "sort", "free"].iter().map(|word| (*word).to_owned()).collect();
         for entity in entities.iter().filter_map(|at| model.entities.get(*at)) {
-            known.extend(entity.fields.iter().map(|field| format!("{}.{}", entity.name, field.path)));
+            known.extend(
+                entity.fields.iter().map(|field| format!("{}.{}", entity.name, field.path)),
+            );
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         reader.unknown(span, "meaning of a query parameter", &cut(text), &known);
         return None;
     };
     if !entities.contains(&at) {
-        let message = format!("the route does not return `{}`, so it cannot be searched by it", entity.name);
+        let message =
+            format!("the route does not return `{}`, so it cannot be searched by it", entity.name);
         reader.fault(span, Code::WrongValue, message, None);
         return None;
     }
@@ -221,20 +238,20 @@ fn searched(
 /// `reads` must name a GET view route with the same parameters that returns exactly one record.
 fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node: &Node) {
     let Some(name) = reader.text(node, "`reads`") else { return };
-    let Some(at) = model.routes.iter().position(|route| route.name.as_ref() == name) else {
-        let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
-        reader.unknown(node.span, "route", &cut(name), &known);
+    let Some(at) = route_named(reader, model, name, node.span) else { return };
+    let (Some(route), Some(other)) = (model.routes.get(index), model.routes.get(at)) else {
         return;
     };
-    let (Some(route), Some(other)) = (model.routes.get(index), model.routes.get(at)) else { return };
     let parameters = |route: &Route| {
         let mut names: Vec<String> = route.template.parameters().map(str::to_owned).collect();
         names.sort();
         names
     };
-    let one_record = other.returns.as_ref().is_some_and(|body| !body.many && body.entities.len() == 1);
+    let one_record =
+        other.returns.as_ref().is_some_and(|body| !body.many && body.entities.len() == 1);
     let taken = route.accepts.as_ref().map_or(&[][..], |body| &body.entities);
-    let of_it = other.returns.as_ref().is_some_and(|body| taken.iter().all(|e| body.entities.contains(e)));
+    let of_it =
+        other.returns.as_ref().is_some_and(|body| taken.iter().all(|e| body.entities.contains(e)));
     let problem = if !route.action.changes_a_record() {
         Some("only routes that update or delete read the record first")
     } else if other.method.as_ref() != "GET" || other.action != Action::View {
@@ -260,7 +277,8 @@ fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node:
 
 fn resolve_entities(model: &mut Model, index: usize) {
     let Some(route) = model.routes.get(index) else { return };
-    let read = route.reads.and_then(|at| model.routes.get(at)).and_then(|route| route.returns.as_ref());
+    let read =
+        route.reads.and_then(|at| model.routes.get(at)).and_then(|route| route.returns.as_ref());
     let bodies = [route.accepts.as_ref(), route.returns.as_ref(), read];
     let mut main: Vec<usize> = Vec::new();
     for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities) {
@@ -296,8 +314,10 @@ fn check_ambiguity(reader: &mut Reader<'_>, model: &Model) {
     for ambiguity in ambiguities {
         let pair = (model.routes.get(ambiguity.first), model.routes.get(ambiguity.second));
         if let (Some(first), Some(second)) = pair {
-            let message = format!("the routes `{}` and `{}` answer one request", first.name, second.name);
-            let help = "change method, host or path of one, or give them zones that do not meet".to_owned();
+            let message =
+                format!("the routes `{}` and `{}` answer one request", first.name, second.name);
+            let help = "change method, host or path of one, or give them zones that do not meet"
+                .to_owned();
             reader.fault(second.span, Code::Ambiguous, message, Some(help));
         }
     }
@@ -313,9 +333,14 @@ pub(super) fn is_empty(node: &Node) -> bool {
 }
 
 /// What is accepted where a route's name is.
-pub(super) fn route_named(reader: &mut Reader<'_>, model: &Model, name: &str, span: Span) -> Option<usize> {
+pub(super) fn route_named(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    name: &str,
+    span: Span,
+) -> Option<usize> {
     let found = model.routes.iter().position(|route| route.name.as_ref() == name);
-    if found.is_none() {
+    if found.is_none() && !reader.is_broken_route(name) {
         let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
         let message = format!("unknown route `{}`", cut(name));
         reader.fault(span, Code::UnknownName, message, Some(suggest::accepted(name, &known)));

@@ -15,8 +15,20 @@ use super::routes::{action_named, is_empty, route_named};
 const RULE_LIMIT: usize = 5000;
 const NAME_LIMIT_BYTES: usize = 200;
 const KEYS: [&str; 14] = [
-    "name", "allow", "deny", "to", "of", "route", "clear", "masked", "pseudonym", "write", "where",
-    "when", "purpose", "require",
+    "name",
+    "allow",
+    "deny",
+    "to",
+    "of",
+    "route",
+    "clear",
+    "masked",
+    "pseudonym",
+    "write",
+    "where",
+    "when",
+    "purpose",
+    "require",
 ];
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
@@ -50,7 +62,9 @@ fn name<'t>(reader: &mut Reader<'_>, node: &Node, keys: &Keys<'t>) -> Option<(&'
         return None;
     };
     let name = reader.text(&pair.value, "`name`")?;
-    let fits = !name.trim().is_empty() && name.len() <= NAME_LIMIT_BYTES && !name.chars().any(char::is_control);
+    let fits = !name.trim().is_empty()
+        && name.len() <= NAME_LIMIT_BYTES
+        && !name.chars().any(char::is_control);
     if !fits {
         let message = format!("a rule's name must be one line of at most {NAME_LIMIT_BYTES} bytes");
         reader.fault(pair.value.span, Code::WrongValue, message, None);
@@ -73,10 +87,15 @@ fn rule(
             Audience::Roles(Vec::new())
         }
     };
-    let routes = keys.find("route").map(|pair| {
-        let words = reader.words(&pair.value, "`route`");
-        words.into_iter().filter_map(|(word, span)| route_named(reader, model, word, span)).collect()
-    });
+    let routes = match keys.find("route") {
+        Some(pair) => {
+            let words = reader.words(&pair.value, "`route`").into_iter();
+            let known = words.map(|(word, span)| route_named(reader, model, word, span));
+            // One unknown name: reported, and whatever follows from it would mislead.
+            Some(known.collect::<Vec<_>>().into_iter().collect::<Option<Vec<usize>>>()?)
+        }
+        None => None,
+    };
     let of = entity(reader, model, keys, routes.as_ref());
     let mut rule = Rule {
         name: name.into(),
@@ -113,11 +132,18 @@ fn effect(reader: &mut Reader<'_>, keys: &Keys<'_>, span: Span) -> Option<(Effec
         (None, Some(deny)) => (Effect::Deny, deny),
         (Some(_), Some(deny)) => {
             let message = "a rule either allows or denies".to_owned();
-            reader.fault(deny.key_span, Code::Contradiction, message, Some("make two rules of it".to_owned()));
+            reader.fault(
+                deny.key_span,
+                Code::Contradiction,
+                message,
+                Some("make two rules of it".to_owned()),
+            );
             return None;
         }
         (None, None) => {
-            reader.missing(span, "a rule", "allow` or `deny", "[view]");
+            let help = "write `allow: [view]` or `deny: [view]`".to_owned();
+            let message = "a rule needs `allow` or `deny`".to_owned();
+            reader.fault(span, Code::MissingKey, message, Some(help));
             return None;
         }
     };
@@ -141,7 +167,8 @@ fn entity(
         let name = reader.text(&pair.value, "`of`")?;
         let found = model.entities.iter().position(|entity| entity.name.as_ref() == name);
         if found.is_none() {
-            let known: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_ref()).collect();
+            let known: Vec<&str> =
+                model.entities.iter().map(|entity| entity.name.as_ref()).collect();
             reader.unknown(pair.value.span, "entity", &cut(name), &known);
         }
         return found.map(Some);
@@ -155,7 +182,9 @@ fn entity(
 
 fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
     if rule.effect == Effect::Allow && keys.find("of").is_none() && rule.routes.is_none() {
-        reader.missing(rule.span, "a rule that allows", "of` or `route", "customer");
+        let help = "write `of: ENTITY` or `route: ROUTE`".to_owned();
+        let message = "a rule that allows needs `of` or `route`".to_owned();
+        reader.fault(rule.span, Code::MissingKey, message, Some(help));
     }
     if rule.effect == Effect::Deny
         && let Some(pair) = keys.find("require")
@@ -164,13 +193,18 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let help = "say with `when` whom it hits, such as `caller.assurance < 2`".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
     }
-    let writes = rule.actions.iter().any(|action| matches!(action, Action::Create | Action::Update | Action::Call));
+    let writes = rule
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Create | Action::Update | Action::Call));
     if let Some(pair) = keys.find("write").filter(|_| !writes && !rule.actions.is_empty()) {
         let message = "`write` means something only for create, update and call".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, None);
     }
     for key in ["clear", "masked", "pseudonym", "write", "where"] {
-        if let Some(pair) = keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none()) {
+        if let Some(pair) =
+            keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none())
+        {
             let message = format!("`{key}` needs an entity whose fields it names");
             let help = "add `of: ENTITY`, or name with `route` routes of one entity".to_owned();
             reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
@@ -279,7 +313,8 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
             reader.fault(pair.key_span, Code::NoRecord, message, Some(help.to_owned()));
         }
     }
-    if !reached && !rule.actions.is_empty() {
+    let aims = rule.effect == Effect::Deny || rule.of.is_some() || rule.routes.is_some();
+    if !reached && aims && !rule.actions.is_empty() {
         let actions: Vec<&str> = rule.actions.iter().map(|action| action.name()).collect();
         let message = format!("no route matches this rule ({})", actions.join(", "));
         let help = "publish a route with the action and the entity, or correct the rule".to_owned();

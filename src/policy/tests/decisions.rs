@@ -130,7 +130,7 @@ fn a_search_needs_the_field_in_clear() {
     assert!(clear("name") && clear("branch") && !clear("phone"));
     let sort = permit.search().parameters.iter().find_map(|(_, parameter)| match parameter {
         Parameter::Sort { clear } => Some(clear.iter().any(|name| **name == *"phone")),
-        _ => None,
+        Parameter::Field { .. } | Parameter::Page | Parameter::PageSize | Parameter::Free => None,
     });
     assert_eq!((sort, permit.search().page_limit), (Some(false), Some(20)));
 }
@@ -149,9 +149,8 @@ fn the_strictest_limit_of_all_roles_applies() {
 #[test]
 fn a_change_waits_for_the_record_it_changes() {
     let demo = demo();
-    let update = || {
-        ask(&demo, caller(&["teller"]), "PATCH /api/customers/42", Some("service")).unwrap()
-    };
+    let update =
+        || ask(&demo, caller(&["teller"]), "PATCH /api/customers/42", Some("service")).unwrap();
     let permit = update();
     assert!(!permit.is_settled() && permit.write_plan().is_none());
     let reading = permit.pre_read().unwrap();
@@ -159,7 +158,8 @@ fn a_change_waits_for_the_record_it_changes() {
     assert!(reading.is_settled() && reading.pre_read().is_none() && reading.write_plan().is_none());
     let own = filter(&reading, &customer("sh01"));
     assert_eq!((own, filter(&reading, &customer("bj07"))), (Some(json!({})), None));
-    let captures = |branch: &str| [Some(Value::Integer(42)), Some(branch.into()), Some("retail".into())];
+    let captures =
+        |branch: &str| [Some(Value::Integer(42)), Some(branch.into()), Some("retail".into())];
     let record = super::RecordId(0);
     let other = reading.case(record, &captures("bj07"));
     assert_eq!(permit.settle(other).unwrap_err().kind, DenialKind::Withheld);
@@ -204,10 +204,12 @@ rules:
 "
     ));
     let permit = ask(&shop, caller(&["boss"]), "GET /orders", None).unwrap();
-    let order = |buyer: i64| json!({
-        "id": 1, "total": 3, "tags": ["a", {"b": 1}], "lines": [{"sku": "s", "price": 1, "x": 2}],
-        "buyer": {"id": buyer, "phone": "1", "secret": "s"},
-    });
+    let order = |buyer: i64| {
+        json!({
+            "id": 1, "total": 3, "tags": ["a", {"b": 1}], "lines": [{"sku": "s", "price": 1, "x": 2}],
+            "buyer": {"id": buyer, "phone": "1", "secret": "s"},
+        })
+    };
     let body = json!({"items": [order(7), order(9)], "total": 2, "next": "n", "debug": 1});
     let one = json!({"id": 1, "tags": ["a"], "lines": [{"sku": "s", "price": 1}]});
     let mut with_buyer = one.clone();
@@ -226,7 +228,8 @@ rules:
 ";
     let shop = program(&format!("{SHOP}{rules}"));
     let permit = ask(&shop, caller(&["boss"]), "GET /orders", None).unwrap();
-    let body = json!({"items": [{"id": 1, "total": 1}, {"id": 2, "total": 1}, {"id": "x", "total": 1}]});
+    let body =
+        json!({"items": [{"id": 1, "total": 1}, {"id": 2, "total": 1}, {"id": "x", "total": 1}]});
     let seen = json!({"items": [{"id": 1, "total": 1}, {"id": 2}, {"id": "x"}]});
     assert_eq!(filter(&permit, &body), Some(seen));
 }
@@ -255,7 +258,8 @@ fn a_policy_without_rules_opens_nothing() {
 
 #[test]
 fn the_version_is_of_the_text_and_not_of_the_order() {
-    let source = |name: &str, text: &str| super::Source { name: name.to_owned(), text: text.to_owned() };
+    let source =
+        |name: &str, text: &str| super::Source { name: name.to_owned(), text: text.to_owned() };
     let version = |sources: &[super::Source]| super::compile(sources).unwrap().version().to_owned();
     let (a, b) = (source("a", "purposes: [x]"), source("b", "purposes: [y]"));
     assert_eq!(version(&[a.clone(), b.clone()]), version(&[b.clone(), a.clone()]));
@@ -282,9 +286,9 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
     for part in [
         "hit  allow tellers serve their branch",
         "on records where record.branch == caller.branch",
-        "customer.phone             grade 3       masked",
+        "customer.phone                grade 3       masked",
         "(a rule shows it in clear, but grade 3 asks more)",
-        "customer.password_hash     grade sealed  absent     (it never leaves)",
+        "customer.password_hash        grade sealed  absent     (it never leaves)",
         "with a factor of assurance 2 at most 15m old: ",
         "with the purpose `risk`: denied",
     ] {

@@ -8,7 +8,10 @@ use super::{ask, caller, filter, program};
 
 const FIELDS: [&str; 5] = ["id", "a", "b", "c", "d"];
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
-const WHERES: [(&str, fn(&Facts) -> Option<bool>); 4] = [
+/// A condition as written, and what it says; `None` where it cannot be evaluated.
+type Said = (&'static str, fn(&Facts) -> Option<bool>);
+
+const WHERES: [Said; 4] = [
     ("record.a == caller.x", |f| Some(f.a? == f.x?)),
     ("record.a != caller.x", |f| Some(f.a? != f.x?)),
     ("record.b > 1", |f| Some(f.b? > 1)),
@@ -17,7 +20,7 @@ const WHERES: [(&str, fn(&Facts) -> Option<bool>); 4] = [
         Some((b? > 1) | (a? == 0))
     }),
 ];
-const WHENS: [(&str, fn(&Facts) -> Option<bool>); 3] = [
+const WHENS: [Said; 3] = [
     ("caller.x == 1", |f| Some(f.x? == 1)),
     ("caller.assurance >= 2", |f| Some(f.assurance >= 2)),
     ("caller.x in [0, 2] && caller.zone == 'business'", |f| f.x.map(|x| x == 0 || x == 2)),
@@ -56,17 +59,18 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             0..3_u8,
         ),
     );
-    let build = |((allows, role, clear, masked, pseudonym), (row, when, purpose, assurance))| Rule {
-        allows,
-        role,
-        clear,
-        masked,
-        pseudonym,
-        row,
-        when,
-        purpose,
-        assurance: if allows { assurance } else { 0 },
-    };
+    let build =
+        |((allows, role, clear, masked, pseudonym), (row, when, purpose, assurance))| Rule {
+            allows,
+            role,
+            clear,
+            masked,
+            pseudonym,
+            row,
+            when,
+            purpose,
+            assurance: if allows { assurance } else { 0 },
+        };
     proptest::collection::vec(rule.prop_map(build), 1..6)
 }
 
@@ -82,9 +86,14 @@ rules:\n",
     for (index, rule) in rules.iter().enumerate() {
         let effect = if rule.allows { "allow" } else { "deny" };
         let role = ROLES.get(rule.role).unwrap_or(&"any");
-        text.push_str(&format!("  - name: n{index}\n    {effect}: [search]\n    to: {role}\n    of: thing\n"));
-        for (key, flags) in [("clear", &rule.clear), ("masked", &rule.masked), ("pseudonym", &rule.pseudonym)] {
-            let named: Vec<&str> = FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|(n, _)| *n).collect();
+        text.push_str(&format!(
+            "  - name: n{index}\n    {effect}: [search]\n    to: {role}\n    of: thing\n"
+        ));
+        for (key, flags) in
+            [("clear", &rule.clear), ("masked", &rule.masked), ("pseudonym", &rule.pseudonym)]
+        {
+            let named: Vec<&str> =
+                FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|(n, _)| *n).collect();
             if !named.is_empty() {
                 text.push_str(&format!("    {key}: [{}]\n", named.join(", ")));
             }
@@ -169,7 +178,9 @@ impl Case {
             let said = |allows, list: fn(&Rule) -> &Vec<bool>| {
                 rules.iter().any(|rule| rule.allows == allows && list(rule)[at])
             };
-            let taken = said(false, |r| &r.clear) || said(false, |r| &r.masked) || said(false, |r| &r.pseudonym);
+            let taken = said(false, |r| &r.clear)
+                || said(false, |r| &r.masked)
+                || said(false, |r| &r.pseudonym);
             let met = at < 3 || self.assurance >= 2;
             if taken {
             } else if said(true, |r| &r.clear) && met {
@@ -185,10 +196,15 @@ impl Case {
 }
 
 fn record() -> impl Strategy<Value = Json> {
-    proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len()).prop_map(|values| {
-        let present = FIELDS.iter().zip(values).filter_map(|(name, v)| Some(((*name).to_owned(), v?.into())));
-        Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
-    })
+    proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len()).prop_map(
+        |values| {
+            let present = FIELDS
+                .iter()
+                .zip(values)
+                .filter_map(|(name, v)| Some(((*name).to_owned(), v?.into())));
+            Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
+        },
+    )
 }
 
 proptest! {
