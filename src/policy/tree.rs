@@ -52,6 +52,7 @@ pub(super) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
     }
     let options = granit_parser::options! {
         disallow_directives: true,
+        emit_comments: false,
         emit_unresolved_aliases: true,
         flow_nesting_limit: DEPTH_LIMIT,
         block_nesting_limit: DEPTH_LIMIT,
@@ -145,6 +146,8 @@ impl<'s> Builder<'s> {
             | Event::Alias(_)
             | Event::UnresolvedAlias(_)
             | Event::Anchor(..) => {}
+            // The parser may learn new events; what is not understood is not passed over.
+            _ => self.fault(span, Code::Yaml, "a form of YAML that is not accepted".to_owned()),
         }
         Some(())
     }
