@@ -15,11 +15,13 @@ pub(crate) struct Reader<'s> {
     faults: Vec<Fault>,
     /// Some file could not be read at all, so that unknown names say nothing.
     incomplete: bool,
+    /// Some route could not be read, so that a rule without a route says nothing.
+    broken_routes: Vec<String>,
 }
 
 impl<'s> Reader<'s> {
     pub(crate) fn new(sources: &'s [Source]) -> Self {
-        Self { sources, faults: Vec::new(), incomplete: false }
+        Self { sources, faults: Vec::new(), incomplete: false, broken_routes: Vec::new() }
     }
 
     /// All faults, in the order of files and lines.
@@ -27,6 +29,9 @@ impl<'s> Reader<'s> {
         if self.incomplete {
             let follows = [Code::UnknownName, Code::DeadRule, Code::MissingKey];
             self.faults.retain(|fault| !follows.contains(&fault.code));
+        }
+        if !self.broken_routes.is_empty() {
+            self.faults.retain(|fault| fault.code != Code::DeadRule);
         }
         self.faults.sort();
         self.faults.dedup();
@@ -36,6 +41,15 @@ impl<'s> Reader<'s> {
     pub(crate) fn unreadable(&mut self, faults: Vec<Fault>) {
         self.incomplete = true;
         self.faults.extend(faults);
+    }
+
+    /// Notes a route that is defined but could not be read; whoever names it is not at fault.
+    pub(crate) fn broken_route(&mut self, name: &str) {
+        self.broken_routes.push(name.to_owned());
+    }
+
+    pub(crate) fn is_broken_route(&self, name: &str) -> bool {
+        self.broken_routes.iter().any(|other| other == name)
     }
 
     pub(crate) fn fault(&mut self, span: Span, code: Code, message: String, help: Option<String>) {
@@ -136,7 +150,8 @@ impl<'s> Reader<'s> {
 
     pub(crate) fn missing(&mut self, span: Span, what: &str, key: &str, example: &str) {
         let message = format!("{what} needs `{key}`");
-        self.fault(span, Code::MissingKey, message, Some(format!("write `{key}: {example}`")));
+        let help = format!("write `{key}: {example}`");
+        self.fault(span, Code::MissingKey, message, Some(help));
     }
 
     /// Whether a name that the file defines is one that messages and logs can carry.

@@ -52,6 +52,7 @@ pub(crate) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
     }
     let options = granit_parser::options! {
         disallow_directives: true,
+        emit_comments: false,
         emit_unresolved_aliases: true,
         flow_nesting_limit: DEPTH_LIMIT,
         block_nesting_limit: DEPTH_LIMIT,
@@ -67,9 +68,7 @@ pub(crate) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
             }
             Err(error) => {
                 let at = builder.span(*error.marker(), *error.marker());
-                let message =
-                    format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
-                builder.fault(at, Code::Yaml, message);
+                builder.not_yaml(&error, at);
                 break;
             }
         }
@@ -107,6 +106,25 @@ impl<'s> Builder<'s> {
         self.faults.push(Fault::at(self.sources, span, code, message));
     }
 
+    fn not_yaml(&mut self, error: &granit_parser::ScanError, at: Span) {
+        if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
+            let message = format!("a file must nest at most {DEPTH_LIMIT} deep");
+            return self.fault(at, Code::TooLarge, message);
+        }
+        let message = format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
+        let fault = Fault::at(self.sources, at, Code::Yaml, message);
+        self.faults.push(fault.with_help(self.about_brackets(at)));
+    }
+
+    /// The commonest slip: `[a, accounts[].number]`, where YAML takes the inner bracket for a list.
+    fn about_brackets(&self, at: Span) -> Option<String> {
+        let text = self.sources.get(self.index).map_or("", |source| source.text.as_str());
+        let start = text.get(..at.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.get(start..)?.lines().next()?;
+        let help = "inside `[a, b]` write `accounts.number` for a field of an array, or quote it";
+        line.contains("[].").then(|| help.to_owned())
+    }
+
     /// Takes one event; `None` when reading on would be of no use.
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
         self.check(&event, span)?;
@@ -128,11 +146,8 @@ impl<'s> Builder<'s> {
             | Event::Alias(_)
             | Event::UnresolvedAlias(_)
             | Event::Anchor(..) => {}
-            #[allow(
-                unreachable_patterns,
-                reason = "comments exist only with a feature of the parser"
-            )]
-            _ => {}
+            // The parser may learn new events; what is not understood is not passed over.
+            _ => self.fault(span, Code::Yaml, "a form of YAML that is not accepted".to_owned()),
         }
         Some(())
     }

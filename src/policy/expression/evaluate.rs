@@ -151,7 +151,22 @@ impl Evaluation<'_> {
                 .get(name.as_ref())
                 .cloned()
                 .ok_or_else(|| missing(&format!("caller.{name}"))),
-            _ => Err(EvaluationError::Types),
+            Expression::Literal(_)
+            | Expression::Record(_)
+            | Expression::Parameter(_)
+            | Expression::Method
+            | Expression::Host
+            | Expression::Hour(_)
+            | Expression::Within(..)
+            | Expression::Age(..)
+            | Expression::InCidr(..)
+            | Expression::Compare(..)
+            | Expression::In(..)
+            | Expression::InRange(..)
+            | Expression::List(_)
+            | Expression::And(..)
+            | Expression::Or(..)
+            | Expression::Not(_) => Err(EvaluationError::Types),
         }
     }
 

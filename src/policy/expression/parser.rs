@@ -13,10 +13,13 @@ const TEXT_LIMIT_BYTES: usize = 2048;
 const DEPTH_LIMIT: usize = 32;
 const LIST_LIMIT: usize = 256;
 
+/// Finds a field of the record by its path, or says with a code, a message and a help why not.
+pub(in crate::policy) type FindField<'a> = dyn Fn(&str) -> Result<u16, (Code, String, String)> + 'a;
+
 /// What a condition may name.
 pub(in crate::policy) struct Scope<'a> {
     /// Finds a field of the record; `Err` says why not. `None` where there is no record.
-    pub(in crate::policy) record: Option<&'a dyn Fn(&str) -> Result<u16, (Code, String, String)>>,
+    pub(in crate::policy) record: Option<&'a FindField<'a>>,
     /// The parameters of published paths.
     pub(in crate::policy) parameters: &'a [&'a str],
 }
@@ -474,9 +477,9 @@ impl Parser<'_> {
     /// Only the zones that are compiled in: the answer must not depend on the machine.
     fn time_zone(&mut self) -> Result<TimeZone, ExpressionFault> {
         let (name, start) = self.text("a time zone such as 'Asia/Shanghai'")?;
-        TimeZoneDatabase::bundled().get(&name).or_else(|_| {
+        TimeZoneDatabase::bundled().get(&name).ok().ok_or_else(|| {
             let help = "write an IANA name such as 'Asia/Shanghai' or 'UTC'".to_owned();
-            Err(self.fault(start, Code::WrongValue, format!("`{name}` is no time zone"), help))
+            self.fault(start, Code::WrongValue, format!("`{name}` is no time zone"), help)
         })
     }
 
@@ -497,9 +500,9 @@ impl Parser<'_> {
         self.want(Type::Text, found, start)?;
         self.expect(",")?;
         let (text, start) = self.text("a network such as '10.0.0.0/8'")?;
-        let network = text.parse().or_else(|_| {
+        let network = text.parse().ok().ok_or_else(|| {
             let help = "write a network such as '10.0.0.0/8' or 'fd00::/8'".to_owned();
-            Err(self.fault(start, Code::WrongValue, format!("`{text}` is no network"), help))
+            self.fault(start, Code::WrongValue, format!("`{text}` is no network"), help)
         })?;
         self.expect(")")?;
         Ok((Expression::InCidr(Box::new(address), network), Type::Bool))

@@ -107,7 +107,6 @@ fn values_of_different_types_are_an_error_and_not_unequal() {
         "record.branch != 1",
         "record.score == 'x'",
         "caller.branch in [1, 2]",
-        "record.branch < null",
         "caller.branch",
         "age(caller.flag) > 1",
     ] {
@@ -145,6 +144,7 @@ fn what_cannot_be_meant_is_refused_at_load() {
         "caller.zone in 1..2",
         "time.hour('UTC') in 9..9",
         "true < false",
+        "record.branch < null",
         "1 in 'x'",
     ] {
         assert_eq!(refused(text), Code::ConditionType, "{text}");

@@ -209,15 +209,20 @@ impl Builder<'_, '_> {
     }
 }
 
+/// Whether a path that a rule wrote means this path of the catalogue; `[]` may be left out.
+fn names(written: &str, path: &str) -> bool {
+    written == path || (!written.contains("[]") && written == path.replace("[]", ""))
+}
+
 type Unresolved = (Code, String, String);
 
 impl Entity {
     /// The one field at `path`, which must be a scalar of the record itself and not sealed.
     pub(super) fn scalar(&self, path: &str) -> Result<u16, Unresolved> {
-        let Some(at) = self.fields.iter().position(|field| field.path.as_ref() == path) else {
+        let Some(at) = self.fields.iter().position(|field| names(path, &field.path)) else {
             return Err(self.no_field(path));
         };
-        if path.contains("[]") {
+        if self.fields.get(at).is_some_and(|field| field.path.contains("[]")) {
             let message = format!("`{path}` stands in an array, so that a record has many");
             return Err((Code::WrongValue, message, "name a field outside arrays".to_owned()));
         }
@@ -225,13 +230,15 @@ impl Entity {
     }
 
     /// All fields at or below `path`. A sealed field may not be named; below a name it is passed over.
+    ///
+    /// `accounts.number` names `accounts[].number`, since YAML does not take `[]` inside `[a, b]`.
     pub(super) fn fields_at(&self, path: &str) -> Result<Vec<u16>, Unresolved> {
-        if let Some(at) = self.fields.iter().position(|field| field.path.as_ref() == path) {
+        if let Some(at) = self.fields.iter().position(|field| names(path, &field.path)) {
             return Ok(vec![self.check_open(at)?]);
         }
         let below = |field: &Field| {
-            let rest = field.path.strip_prefix(path);
-            rest.is_some_and(|rest| rest.starts_with('.') || rest.starts_with("[]"))
+            let ends = field.path.match_indices('.').map(|(at, _)| at);
+            ends.filter_map(|end| field.path.get(..end)).any(|container| names(path, container))
         };
         let found: Vec<usize> =
             (0..self.fields.len()).filter(|at| self.fields.get(*at).is_some_and(below)).collect();

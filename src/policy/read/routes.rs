@@ -29,9 +29,12 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
     for pair in definitions {
         let what = format!("the route `{}`", pair.key);
         let keys = reader.keys(&pair.value, &what, &KEYS);
-        if let Some(route) = route(reader, model, pair, &keys, model.routes.len()) {
-            reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
-            model.routes.push(route);
+        match route(reader, model, pair, &keys, model.routes.len()) {
+            None => reader.broken_route(&pair.key),
+            Some(route) => {
+                reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
+                model.routes.push(route);
+            }
         }
     }
     for (index, node) in reads {
@@ -236,11 +239,7 @@ fn searched(
 /// `reads` must name a GET view route with the same parameters that returns exactly one record.
 fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node: &Node) {
     let Some(name) = reader.text(node, "`reads`") else { return };
-    let Some(at) = model.routes.iter().position(|route| route.name.as_ref() == name) else {
-        let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
-        reader.unknown(node.span, "route", &cut(name), &known);
-        return;
-    };
+    let Some(at) = route_named(reader, model, name, node.span) else { return };
     let (Some(route), Some(other)) = (model.routes.get(index), model.routes.get(at)) else {
         return;
     };
@@ -342,7 +341,7 @@ pub(super) fn route_named(
     span: Span,
 ) -> Option<usize> {
     let found = model.routes.iter().position(|route| route.name.as_ref() == name);
-    if found.is_none() {
+    if found.is_none() && !reader.is_broken_route(name) {
         let known: Vec<&str> = model.routes.iter().map(|route| route.name.as_ref()).collect();
         let message = format!("unknown route `{}`", cut(name));
         reader.fault(span, Code::UnknownName, message, Some(accepted(name, &known)));

@@ -88,13 +88,15 @@ fn rule(
             Audience::Roles(Vec::new())
         }
     };
-    let routes = keys.find("route").map(|pair| {
-        let words = reader.words(&pair.value, "`route`");
-        words
-            .into_iter()
-            .filter_map(|(word, span)| route_named(reader, model, word, span))
-            .collect()
-    });
+    let routes = match keys.find("route") {
+        Some(pair) => {
+            let words = reader.words(&pair.value, "`route`").into_iter();
+            let known = words.map(|(word, span)| route_named(reader, model, word, span));
+            // One unknown name: reported, and whatever follows from it would mislead.
+            Some(known.collect::<Vec<_>>().into_iter().collect::<Option<Vec<usize>>>()?)
+        }
+        None => None,
+    };
     let of = entity(reader, model, keys, routes.as_ref());
     let mut rule = Rule {
         name: name.into(),
@@ -140,7 +142,9 @@ fn effect(reader: &mut Reader<'_>, keys: &Keys<'_>, span: Span) -> Option<(Effec
             return None;
         }
         (None, None) => {
-            reader.missing(span, "a rule", "allow` or `deny", "[view]");
+            let help = "write `allow: [view]` or `deny: [view]`".to_owned();
+            let message = "a rule needs `allow` or `deny`".to_owned();
+            reader.fault(span, Code::MissingKey, message, Some(help));
             return None;
         }
     };
@@ -179,7 +183,9 @@ fn entity(
 
 fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
     if rule.effect == Effect::Allow && keys.find("of").is_none() && rule.routes.is_none() {
-        reader.missing(rule.span, "a rule that allows", "of` or `route", "customer");
+        let help = "write `of: ENTITY` or `route: ROUTE`".to_owned();
+        let message = "a rule that allows needs `of` or `route`".to_owned();
+        reader.fault(rule.span, Code::MissingKey, message, Some(help));
     }
     if rule.effect == Effect::Deny
         && let Some(pair) = keys.find("require")
@@ -308,7 +314,8 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
             reader.fault(pair.key_span, Code::NoRecord, message, Some(help.to_owned()));
         }
     }
-    if !reached && !rule.actions.is_empty() {
+    let aims = rule.effect == Effect::Deny || rule.of.is_some() || rule.routes.is_some();
+    if !reached && aims && !rule.actions.is_empty() {
         let actions: Vec<&str> = rule.actions.iter().map(|action| action.name()).collect();
         let message = format!("no route matches this rule ({})", actions.join(", "));
         let help = "publish a route with the action and the entity, or correct the rule".to_owned();

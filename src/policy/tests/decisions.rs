@@ -130,7 +130,7 @@ fn a_search_needs_the_field_in_clear() {
     assert!(clear("name") && clear("branch") && !clear("phone"));
     let sort = permit.search().parameters.iter().find_map(|(_, parameter)| match parameter {
         Parameter::Sort { clear } => Some(clear.iter().any(|name| **name == *"phone")),
-        _ => None,
+        Parameter::Field { .. } | Parameter::Page | Parameter::PageSize | Parameter::Free => None,
     });
     assert_eq!((sort, permit.search().page_limit), (Some(false), Some(20)));
 }
@@ -257,6 +257,43 @@ fn a_policy_without_rules_opens_nothing() {
 }
 
 #[test]
+fn comments_however_long_say_nothing() {
+    let comments = "# one more line\n".repeat(500);
+    assert_eq!(program(&format!("{comments}{SHOP}")).routes().len(), 1);
+}
+
+#[test]
+fn a_count_does_not_betray_withheld_records() {
+    let rule = "- { name: a, allow: search, to: clerk, of: order, clear: id";
+    let total = |row: &str| {
+        let shop = program(&format!("{SHOP}\nrules:\n  {rule}{row} }}"));
+        let permit = ask(&shop, caller(&["clerk"]), "GET /orders", None).unwrap();
+        filter(&permit, &json!({"items": [], "total": 2})).unwrap().get("total").cloned()
+    };
+    assert_eq!(total(""), Some(json!(2)));
+    assert_eq!(total(", where: record.id != 1"), None);
+}
+
+#[test]
+fn a_field_clear_on_some_records_only_cannot_be_searched() {
+    let shop = |rules: &str| {
+        let text =
+            SHOP.replace("returns:", "query: { total: order.total, sort: sort }\n    returns:");
+        let shop = program(&format!("{text}\nrules:\n{rules}"));
+        let permit = ask(&shop, caller(&["clerk"]), "GET /orders", None).unwrap();
+        format!("{:?}", permit.search().parameters)
+    };
+    let all = "  - { name: a, allow: search, to: clerk, of: order, clear: id }\n";
+    let clear =
+        shop(&format!("{all}  - {{ name: b, allow: search, to: clerk, of: order, clear: total }}"));
+    assert!(clear.contains("clear: true") && clear.contains(r#"["id", "total"]"#), "{clear}");
+    let some = shop(&format!(
+        "{all}  - {{ name: b, allow: search, to: clerk, of: order, clear: total, where: record.id == 1 }}"
+    ));
+    assert!(some.contains("clear: false") && some.contains(r#"["id"]"#), "{some}");
+}
+
+#[test]
 fn the_version_is_of_the_text_and_not_of_the_order() {
     let source =
         |name: &str, text: &str| super::Source { name: name.to_owned(), text: text.to_owned() };
@@ -286,9 +323,9 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
     for part in [
         "hit  allow tellers serve their branch",
         "on records where record.branch == caller.branch",
-        "customer.phone             grade 3       masked",
+        "customer.phone                grade 3       masked",
         "(a rule shows it in clear, but grade 3 asks more)",
-        "customer.password_hash     grade sealed  absent     (it never leaves)",
+        "customer.password_hash        grade sealed  absent     (it never leaves)",
         "with a factor of assurance 2 at most 15m old: ",
         "with the purpose `risk`: denied",
     ] {

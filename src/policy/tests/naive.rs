@@ -8,7 +8,10 @@ use super::{ask, caller, filter, program};
 
 const FIELDS: [&str; 5] = ["id", "a", "b", "c", "d"];
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
-const WHERES: [(&str, fn(&Facts) -> Option<bool>); 4] = [
+/// A condition as written, and what it says; `None` where it cannot be evaluated.
+type Said = (&'static str, fn(&Facts) -> Option<bool>);
+
+const WHERES: [Said; 4] = [
     ("record.a == caller.x", |f| Some(f.a? == f.x?)),
     ("record.a != caller.x", |f| Some(f.a? != f.x?)),
     ("record.b > 1", |f| Some(f.b? > 1)),
@@ -17,7 +20,7 @@ const WHERES: [(&str, fn(&Facts) -> Option<bool>); 4] = [
         Some((b? > 1) | (a? == 0))
     }),
 ];
-const WHENS: [(&str, fn(&Facts) -> Option<bool>); 3] = [
+const WHENS: [Said; 3] = [
     ("caller.x == 1", |f| Some(f.x? == 1)),
     ("caller.assurance >= 2", |f| Some(f.assurance >= 2)),
     ("caller.x in [0, 2] && caller.zone == 'business'", |f| f.x.map(|x| x == 0 || x == 2)),
