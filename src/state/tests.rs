@@ -141,7 +141,6 @@ async fn a_full_disk_is_told_and_the_writer_heals() {
 async fn work_that_fails_does_not_undo_its_neighbours_in_the_same_commit() {
     let folder = Folder::new();
     let store = folder.open();
-    store.insert_account(account("wang")).await.unwrap();
     // Holds the writer's thread until all three wait behind it and so share one commit.
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let held = store.write(move |_| {
@@ -152,7 +151,8 @@ async fn work_that_fails_does_not_undo_its_neighbours_in_the_same_commit() {
         let three = async {
             tokio::join!(
                 store.add_usage(vec![add("p", 1, 1)]),
-                store.insert_account(account("wang")),
+                // The first row is written, the second does not fit.
+                store.add_usage(vec![add("p", 1, 100), add("p", 1, u64::MAX)]),
                 store.add_usage(vec![add("p", 1, 1)]),
             )
         };
@@ -164,7 +164,7 @@ async fn work_that_fails_does_not_undo_its_neighbours_in_the_same_commit() {
     };
     let (held, (before, failed, after)) = tokio::join!(held, neighbours);
     assert_eq!((held, before, after), (Ok(()), Ok(()), Ok(())));
-    assert_eq!(failed, Err(StateError::Exists("wang".into())));
+    assert_eq!(failed, Err(StateError::Value("an amount")));
     assert_eq!(store.load_usage(0).await.unwrap().amounts[0].amount, 2);
 }
 
