@@ -23,7 +23,7 @@ const PASSWORD_FILE_LIMIT: u64 = 4096;
 #[command(
     after_help = "Example: menshen account add wang --role teller --attr branch=sh01 --totp \\\n           --password-file - --state /var/lib/menshen --key /etc/menshen/master.key"
 )]
-pub struct AccountArgs {
+pub(super) struct AccountArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -117,7 +117,7 @@ struct Named {
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountCommandError {
+pub(super) enum AccountCommandError {
     /// The master key cannot be read.
     #[error(transparent)]
     Key(#[from] SecretError),
@@ -189,7 +189,7 @@ impl From<AccountError> for AccountCommandError {
 /// # Errors
 /// [`AccountCommandError`], worded for the operator. Nothing was changed, except after
 /// [`AccountCommandError::Half`] and [`AccountCommandError::Output`].
-pub fn run(
+pub(super) fn run(
     args: AccountArgs,
     input: &mut dyn Read,
     out: &mut dyn Write,

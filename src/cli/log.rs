@@ -17,7 +17,7 @@ const NAMED_SUBJECTS: usize = 5;
 
 /// Verify and read the log.
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(super) struct LogArgs {
     #[command(subcommand)]
     command: LogCommand,
 }
@@ -94,7 +94,7 @@ fn event(word: &str) -> Result<Event, String> {
 
 /// Why a `menshen log` command could not do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum LogCommandError {
+pub(super) enum LogCommandError {
     /// The folder holds no log.
     #[error("`{0}`: there is no log in this folder; name the folder with `checkpoint` in it")]
     NoLog(String),
@@ -131,7 +131,7 @@ pub enum LogCommandError {
 impl LogCommandError {
     /// The exit code that says whose fault it is: 64 the caller's, 70 ours.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::NoLog(_)
             | Self::File { .. }
@@ -147,7 +147,7 @@ impl LogCommandError {
 ///
 /// # Errors
 /// [`LogCommandError`], which knows its exit code.
-pub fn run(args: LogArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
+pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
     match args.command {
         LogCommand::Verify(args) => run_verify(&args, out),
         LogCommand::Show(args) => run_show(&args, out),

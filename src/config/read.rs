@@ -153,7 +153,8 @@ impl File<'_> {
         self.time(&keys, "handshake-timeout", |time| socket.handshake_timeout = time);
         self.time(&keys, "head-timeout", |time| socket.head_timeout = time);
         self.time(&keys, "stall-timeout", |time| socket.stall_timeout = time);
-        (address?, zone?);
+        address?;
+        zone?;
         Some(Listener { socket, tls: tls::ServerSettings { certificate: certificate?, key: key? } })
     }
 

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -130,11 +129,6 @@ impl Drop for Answer {
         let ending = if self.is_end_stream() { Ending::Complete } else { Ending::ClientLeft };
         self.end(ending);
     }
-}
-
-/// A trailer frame with the fields.
-pub(super) fn trailers(fields: HeaderMap) -> Frame<Bytes> {
-    Frame::trailers(fields)
 }
 
 /// Why a request body was not read.

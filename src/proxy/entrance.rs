@@ -27,7 +27,9 @@ pub(super) struct Entrance {
 }
 
 /// A decision on its way to the disk. It is written even if nobody waits for it any more.
-pub(super) struct Recorded(Option<Pin<Box<dyn Future<Output = Result<Receipt, LogError>> + Send>>>);
+pub(super) struct Recorded(Option<Pin<Box<Waiting>>>);
+
+type Waiting = dyn Future<Output = Result<Receipt, LogError>> + Send;
 
 impl Recorded {
     /// Waits until the decision is durable; at once if it is already.

@@ -10,6 +10,7 @@ mod meter;
 mod onward;
 mod outcome;
 mod pages;
+mod passage;
 mod pipeline;
 mod query;
 mod refusals;
@@ -164,7 +165,10 @@ impl Gate {
     ) -> Response<Answer> {
         let mut rejection = rejection;
         let (status, cause) = (rejection.status().as_u16(), rejection.cause());
-        tracing::debug!(status, cause, ?rejection, "refused");
+        tracing::debug!(status, cause, "refused");
+        if let Some(note) = rejection.operator_note() {
+            tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
+        }
         let permitted = trail.refuse_permitted(status, cause);
         if !permitted && !self.record_refusal(&rejection, facts, trail).await {
             rejection = Rejection::LogUnavailable;

@@ -140,6 +140,38 @@ impl Rejection {
         self.status().is_server_error()
     }
 
+    /// What the operator should know of it and the caller should not.
+    pub(super) fn operator_note(&self) -> Option<String> {
+        match self {
+            Self::Unjudged(cause) => {
+                Some(format!("the backend's answer was not released: {cause}"))
+            }
+            Self::Upstream(error) => Some(error.to_string()),
+            Self::Credential(AuthError::State(error))
+            | Self::SignInFailed(SignInError::State(error)) => Some(error.to_string()),
+            Self::SignInFailed(_)
+            | Self::Credential(_)
+            | Self::Head(_)
+            | Self::NotFound
+            | Self::SignIn(_)
+            | Self::Address(_)
+            | Self::StepUp(_)
+            | Self::Forbidden
+            | Self::ForeignSite
+            | Self::Purpose(_)
+            | Self::Limit(_)
+            | Self::UsedUp(_)
+            | Self::Uncountable
+            | Self::Query(_)
+            | Self::RequestType(_)
+            | Self::RequestBody(_)
+            | Self::Body(_)
+            | Self::LogUnavailable
+            | Self::StoreUnavailable
+            | Self::UpstreamStatus(_) => None,
+        }
+    }
+
     fn title(&self) -> &'static str {
         match self {
             Self::Head(_) => "The request has no single meaning",
@@ -252,10 +284,33 @@ impl Rejection {
             Self::SignInFailed(SignInError::TryLater { retry_after_s }) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
-            other if other.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            Self::Credential(AuthError::State(_))
+            | Self::SignInFailed(_)
+            | Self::Uncountable
+            | Self::LogUnavailable
+            | Self::StoreUnavailable
+            | Self::Upstream(_)
+                if self.status() == StatusCode::SERVICE_UNAVAILABLE =>
+            {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            _ => {}
+            Self::Credential(_)
+            | Self::SignInFailed(_)
+            | Self::Uncountable
+            | Self::LogUnavailable
+            | Self::StoreUnavailable
+            | Self::Upstream(_)
+            | Self::Head(_)
+            | Self::NotFound
+            | Self::Forbidden
+            | Self::ForeignSite
+            | Self::Purpose(_)
+            | Self::Query(_)
+            | Self::RequestType(_)
+            | Self::RequestBody(_)
+            | Self::Body(_)
+            | Self::UpstreamStatus(_)
+            | Self::Unjudged(_) => {}
         }
     }
 }

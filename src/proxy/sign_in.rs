@@ -204,7 +204,8 @@ impl Gate {
         failure: Option<&SignInError>,
         trail: &mut Trail,
     ) -> Result<(), Rejection> {
-        let mut entry = self.log.entry(Event::Session).map_err(|_| Rejection::LogUnavailable)?;
+        let mut entry =
+            self.log.entry(Event::Session).map_err(|_no_randomness| Rejection::LogUnavailable)?;
         entry.origin = trail.origin();
         let object = match failure {
             None => Cow::Borrowed(account),
@@ -295,10 +296,9 @@ fn same_origin(headers: &HeaderMap, host: &str) -> bool {
 
 fn json_fields(body: &[u8]) -> Option<Form> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-    let fields = object.into_iter().map(|(name, value)| match value {
-        serde_json::Value::String(text) => Some((name, Zeroizing::new(text))),
-        _ => None,
-    });
+    let fields = object
+        .into_iter()
+        .map(|(name, value)| Some((name, Zeroizing::new(value.as_str()?.to_owned()))));
     Some(Form { fields: fields.collect::<Option<_>>()?, from_page: false })
 }
 

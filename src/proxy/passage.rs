@@ -1,0 +1,274 @@
+//! An answer on its way through the guard: read, judged, counted durably, and only then given out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body as _, Frame};
+use tokio::sync::mpsc;
+
+use super::body::Cut;
+use super::meter::Meter;
+use super::outcome::Disclosure;
+use super::rejection::{Rejection, Unjudged};
+use crate::audit::Data;
+use crate::guard::{Report, ResponseFault, ResponseGuard};
+use crate::limits::{self, LimitError, Quota, Seat};
+use crate::listen::Progress;
+use crate::policy::Plan;
+use crate::upstream::{UpstreamBody, UpstreamError};
+
+/// Records that a limit held back.
+pub(super) const HELD_BACK: HeaderName = HeaderName::from_static("menshen-held-back");
+
+/// So much is released in one step; each step is one durable write of the counters.
+const STEP_BYTES: usize = 256 * 1024;
+/// After a limit was reached, the rest is read only to say how much was held back, up to here.
+const COUNTED_AFTER_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why an answer does not go on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The backend broke off.
+    Upstream(UpstreamError),
+    /// The guard refused it.
+    Guard(ResponseFault),
+    /// A limit on bytes is used up.
+    UsedUp(Vec<Quota>),
+    /// It could not be counted.
+    Uncounted(LimitError),
+}
+
+impl From<Halt> for Rejection {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Upstream(error) => Self::Upstream(error),
+            Halt::Guard(fault) => Self::Unjudged(Unjudged::Body(fault.to_string())),
+            Halt::UsedUp(quotas) => Self::UsedUp(quotas),
+            Halt::Uncounted(error) => {
+                tracing::error!(%error, "what leaves could not be counted, so it does not leave");
+                Self::StoreUnavailable
+            }
+        }
+    }
+}
+
+impl From<Halt> for Cut {
+    fn from(halt: Halt) -> Self {
+        tracing::warn!(?halt, "an answer was cut off");
+        match halt {
+            Halt::Upstream(_) => Self::Upstream,
+            Halt::Guard(_) => Self::Guard,
+            Halt::UsedUp(_) => Self::Limit,
+            Halt::Uncounted(_) => Self::Uncounted,
+        }
+    }
+}
+
+/// Whether all of an answer was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    All,
+    Some,
+}
+
+/// An answer on its way through the guard.
+pub(super) struct Passage {
+    guard: ResponseGuard<Meter>,
+    body: Pin<Box<UpstreamBody>>,
+    plan: Arc<Plan>,
+    seat: Arc<Seat>,
+    disclosure: Disclosure,
+    progress: Progress,
+    /// Judged, not yet counted as released.
+    ready: Vec<Bytes>,
+    ready_bytes: usize,
+    released: u64,
+}
+
+impl Passage {
+    pub(super) fn new(
+        guard: ResponseGuard<Meter>,
+        body: UpstreamBody,
+        plan: Arc<Plan>,
+        seat: Arc<Seat>,
+        disclosure: Disclosure,
+        progress: Progress,
+    ) -> Self {
+        let (ready, ready_bytes, released) = Default::default();
+        let body = Box::pin(body);
+        Self { guard, body, plan, seat, disclosure, progress, ready, ready_bytes, released }
+    }
+
+    pub(super) fn report(&self) -> &Report {
+        self.guard.report()
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Reads and judges until all is read or `enough` bytes are ready.
+    pub(super) async fn read(&mut self, enough: usize) -> Result<Read, Halt> {
+        loop {
+            let frame = std::future::poll_fn(|cx| self.body.as_mut().poll_frame(cx)).await;
+            if self.judge(frame)? == Read::All {
+                return Ok(Read::All);
+            }
+            if self.ready_bytes > enough || self.counts_in_vain() {
+                return Ok(Read::Some);
+            }
+        }
+    }
+
+    /// Counts what is ready, durably, and gives it out.
+    pub(super) async fn settle(&mut self) -> Result<Vec<Bytes>, Halt> {
+        let bytes = u64::try_from(self.ready_bytes).unwrap_or(u64::MAX);
+        if let limits::Take::HoldBack(limit) = self.seat.take_bytes(bytes) {
+            tracing::debug!(%limit, "no more bytes may leave");
+            return Err(Halt::UsedUp(self.seat.quotas()));
+        }
+        self.seat.persist().await.map_err(Halt::Uncounted)?;
+        self.released += bytes;
+        self.ready_bytes = 0;
+        self.note();
+        Ok(std::mem::take(&mut self.ready))
+    }
+
+    /// Feeds the stream, beginning with `first`, until the answer ends.
+    ///
+    /// # Errors
+    /// [`Cut`] if it must be cut off; the caller of this sends it down the stream.
+    pub(super) async fn pump(
+        mut self,
+        first: Vec<Bytes>,
+        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
+        tells_in_trailer: bool,
+    ) -> Result<(), Cut> {
+        let (mut pieces, mut read) = (first, Read::Some);
+        loop {
+            for piece in pieces {
+                if frames.send(Ok(Frame::data(piece))).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if read == Read::All {
+                return self.end(frames, tells_in_trailer).await;
+            }
+            if self.counts_in_vain() {
+                return Err(Cut::Limit);
+            }
+            read = self.read_some().await?;
+            let held_back = self.report().records_held_back > 0;
+            if read == Read::All && held_back && !tells_in_trailer {
+                // The closing bracket stays behind: without a trailer the end would look complete.
+                return Err(Cut::Limit);
+            }
+            pieces = self.settle().await?;
+        }
+    }
+
+    /// After the last byte: says in a trailer what a limit held back.
+    async fn end(
+        &self,
+        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
+        tells_in_trailer: bool,
+    ) -> Result<(), Cut> {
+        let held_back = self.report().records_held_back;
+        if held_back > 0 && tells_in_trailer {
+            let mut fields = HeaderMap::new();
+            fields.insert(HELD_BACK, HeaderValue::from(held_back));
+            // A caller that left does not read it.
+            frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, and at least one frame; small chunks are gathered into one step.
+    async fn read_some(&mut self) -> Result<Read, Halt> {
+        let first = std::future::poll_fn(|cx| self.body.as_mut().poll_frame(cx)).await;
+        if self.judge(first)? == Read::All {
+            return Ok(Read::All);
+        }
+        while self.ready_bytes < STEP_BYTES && !self.counts_in_vain() {
+            let next = std::future::poll_fn(|cx| {
+                Poll::Ready(match self.body.as_mut().poll_frame(cx) {
+                    Poll::Ready(frame) => Some(frame),
+                    Poll::Pending => None,
+                })
+            });
+            let Some(frame) = next.await else { break };
+            if self.judge(frame)? == Read::All {
+                return Ok(Read::All);
+            }
+        }
+        Ok(Read::Some)
+    }
+
+    fn judge(&mut self, frame: Option<Result<Frame<Bytes>, UpstreamError>>) -> Result<Read, Halt> {
+        self.progress.moved();
+        let read = match frame {
+            Some(frame) => {
+                // Trailers of the backend are not judged, so they do not pass.
+                if let Ok(data) = frame.map_err(Halt::Upstream)?.into_data() {
+                    self.guard.push(data).map_err(Halt::Guard)?;
+                }
+                Read::Some
+            }
+            None => {
+                self.guard.finish().map_err(Halt::Guard)?;
+                Read::All
+            }
+        };
+        for piece in self.guard.take_output() {
+            self.ready_bytes += piece.len();
+            self.ready.push(piece);
+        }
+        Ok(read)
+    }
+
+    /// Whether a limit was reached and enough was counted after it.
+    fn counts_in_vain(&self) -> bool {
+        let report = self.report();
+        report.limited
+            && report.bytes_in.saturating_sub(report.bytes_out) > COUNTED_AFTER_LIMIT_BYTES
+    }
+
+    /// Writes what was disclosed so far into the outcome.
+    fn note(&self) {
+        let data = described(self.report(), &self.plan, self.released);
+        self.disclosure.with(|entry| entry.data = Some(data));
+    }
+}
+
+/// What happened, by field names and numbers.
+fn described(report: &Report, plan: &Plan, bytes: u64) -> Data {
+    let entity = plan.records.first().map_or("", |record| &record.entity);
+    let mut data = Data {
+        entity: entity.into(),
+        records: Some(report.records_released),
+        bytes: Some(bytes),
+        held_back: (report.records_held_back > 0).then_some(report.records_held_back),
+        ..Data::default()
+    };
+    for (name, count) in plan.fields.iter().zip(&report.fields) {
+        if count.clear > 0 {
+            data.clear.push(name);
+        }
+        if count.masked > 0 {
+            data.masked.push(name);
+        }
+        if count.pseudonym > 0 {
+            data.pseudonym.push(name);
+        }
+        if count.withheld > 0 {
+            data.withheld.push(name);
+        }
+    }
+    for name in &report.unlisted_names {
+        data.withheld.push(name);
+    }
+    data
+}
