@@ -78,7 +78,18 @@ impl Upstreams {
         if !permit.is_settled() {
             return Err(UpstreamError::Unsettled);
         }
-        let name = permit.upstream();
+        self.send(permit.upstream(), request).await
+    }
+
+    async fn send<B>(
+        &self,
+        name: &str,
+        request: Request<B>,
+    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let pool = self.pools.get(name).ok_or_else(|| UpstreamError::Unknown(name.into()))?;
         pool.send(request.map(|body| body.map_err(Into::into).boxed_unsync())).await
     }
