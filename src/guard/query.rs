@@ -1,156 +1,222 @@
-//! Judges a query string: declared parameters only, each once, and a search only on what the caller
-//! sees in clear, because an answer tells whether a value matched.
+//! Query strings: only declared parameters pass, and nobody searches by what they may not see.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::fmt;
+use std::fmt::Write as _;
 
 use crate::policy::search::{Parameter, SearchPlan};
 
-const QUERY_LIMIT_BYTES: usize = 8 * 1024;
-const PARAMETER_LIMIT: usize = 64;
-/// Unreserved characters (RFC 3986) stand for themselves; everything else is encoded anew.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const LONGEST_QUERY: usize = 8 * 1024;
+const MOST_PARAMETERS: usize = 64;
+const MOST_SORT_NAMES: usize = 8;
+const SHOWN_NAME_CHARS: usize = 64;
 
 /// A query that may be forwarded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct CheckedQuery {
-    /// The query as it goes on: re-encoded, without the question mark; empty if there is none.
+    /// The query, encoded anew in one way, without the question mark.
     pub canonical: String,
-    /// Parameters and their values, decoded, in their order.
-    pub pairs: Vec<(String, String)>,
-    /// Which of them search or sort by which field.
+    /// Parameters that search a field, with the field's full name.
     pub searched: Vec<(String, String)>,
+    /// All parameters and their values, decoded, in order.
+    pub pairs: Vec<(String, String)>,
+    /// Where the page size is limited but was not asked for: the parameter and the limit.
+    pub page_size_left_open: Option<(String, u32)>,
 }
 
-/// Why a query is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("query parameter `{parameter}` {cause}")]
-pub struct QueryFault {
-    /// The parameter as sent, cut to 64 characters.
-    pub parameter: String,
-    /// What is wrong with it.
-    pub cause: QueryCause,
+impl fmt::Debug for CheckedQuery {
+    /// Shows no value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pairs.iter().map(|(name, _)| name)).finish()
+    }
 }
 
-/// What is wrong with a query parameter.
+/// Why a query is refused. Names of parameters are as sent, cut to 64 characters; values are not told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QueryCause {
-    /// The route does not declare it.
-    #[error("is not one of this route's; accepted: {accepted}")]
-    Undeclared {
-        /// The declared ones.
-        accepted: String,
-    },
-    /// It stands twice, and two readers could choose differently.
-    #[error("may stand only once")]
-    Repeated,
-    /// It searches or sorts by a field that the caller does not see in clear.
-    #[error("searches by a field that you do not see in clear")]
-    NotSearchable,
-    /// It is not percent-encoded UTF-8, or holds a control character.
-    #[error("is not percent-encoded text")]
-    Malformed,
-    /// A page size that is no whole number from 1 to the limit.
-    #[error("must be a whole number from 1 to {most}")]
-    PageSize {
-        /// The largest page.
-        most: u32,
-    },
-    /// The query is too long or has too many parameters.
-    #[error(
-        "makes the query too long; at most {PARAMETER_LIMIT} parameters and {QUERY_LIMIT_BYTES} bytes"
-    )]
+pub enum QueryFault {
+    /// Too long.
+    #[error("the query is longer than {LONGEST_QUERY} bytes")]
     TooLong,
+    /// Too many parameters.
+    #[error("the query has more than {MOST_PARAMETERS} parameters")]
+    TooMany,
+    /// A percent sign without two hexadecimal digits, a byte that is not ASCII, or an empty parameter.
+    #[error("the query is malformed")]
+    Malformed,
+    /// It decodes to something that is not UTF-8, or holds a zero byte.
+    #[error("the query does not decode to text")]
+    NotText,
+    /// A parameter that the route does not declare.
+    #[error("query parameter `{0}` is not known here")]
+    Undeclared(String),
+    /// A parameter that stands there twice.
+    #[error("query parameter `{0}` is given twice")]
+    Duplicate(String),
+    /// A search by a field that the caller does not see in clear.
+    #[error("query parameter `{parameter}` searches `{field}`, which you do not see in clear")]
+    NotSearchable {
+        /// The parameter.
+        parameter: String,
+        /// The field's full name.
+        field: String,
+    },
+    /// Sorting by something else than a field seen in clear.
+    #[error("query parameter `{0}` may only name fields that you see in clear")]
+    NotSortable(String),
+    /// A page size that is no number, or zero.
+    #[error("query parameter `{0}` must be a whole number from 1 up")]
+    PageSize(String),
+    /// A page size above the limit.
+    #[error("query parameter `{parameter}` must be at most {limit}")]
+    PageTooLarge {
+        /// The parameter.
+        parameter: String,
+        /// The largest page.
+        limit: u32,
+    },
 }
 
-/// Judges a query, given without its question mark.
+/// Checks a query string as it stands in a request, without the question mark.
 ///
 /// # Errors
-/// [`QueryFault`] for the first parameter that may not be forwarded.
+/// A [`QueryFault`] for the first parameter that may not pass.
 pub fn check_query(raw: Option<&str>, plan: &SearchPlan) -> Result<CheckedQuery, QueryFault> {
     let raw = raw.unwrap_or_default();
-    let mut checked = CheckedQuery::default();
-    if raw.is_empty() {
-        return Ok(checked);
+    if raw.len() > LONGEST_QUERY {
+        return Err(QueryFault::TooLong);
     }
-    if raw.len() > QUERY_LIMIT_BYTES || raw.split('&').count() > PARAMETER_LIMIT {
-        return Err(fault("", QueryCause::TooLong));
-    }
-    for pair in raw.split('&') {
-        let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decoded(raw_name).ok_or_else(|| fault(raw_name, QueryCause::Malformed))?;
-        let value = decoded(raw_value).ok_or_else(|| fault(raw_name, QueryCause::Malformed))?;
-        if checked.pairs.iter().any(|(other, _)| *other == name) {
-            return Err(fault(&name, QueryCause::Repeated));
+    let mut query = CheckedQuery::default();
+    if !raw.is_empty() {
+        for (count, pair) in raw.split('&').enumerate() {
+            if count >= MOST_PARAMETERS {
+                return Err(QueryFault::TooMany);
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            add(&mut query, plan, decode(name)?, decode(value)?)?;
         }
-        let searched = meaning(&name, &value, plan).map_err(|cause| fault(&name, cause))?;
-        if let Some(field) = searched {
-            checked.searched.push((name.clone(), field));
-        }
-        checked.append(&name, &value);
-        checked.pairs.push((name, value));
     }
-    Ok(checked)
+    query.page_size_left_open = page_size_left_open(&query, plan);
+    Ok(query)
 }
 
-impl CheckedQuery {
-    fn append(&mut self, name: &str, value: &str) {
-        if !self.canonical.is_empty() {
-            self.canonical.push('&');
+fn add(
+    query: &mut CheckedQuery,
+    plan: &SearchPlan,
+    name: String,
+    mut value: String,
+) -> Result<(), QueryFault> {
+    if name.is_empty() {
+        return Err(QueryFault::Malformed);
+    }
+    let shown = || name.chars().take(SHOWN_NAME_CHARS).collect::<String>();
+    if query.pairs.iter().any(|(other, _)| *other == name) {
+        return Err(QueryFault::Duplicate(shown()));
+    }
+    match plan.parameters.iter().find(|(declared, _)| **declared == *name) {
+        None => return Err(QueryFault::Undeclared(shown())),
+        Some((_, Parameter::Free | Parameter::Page)) => {}
+        Some((_, Parameter::Field { field, clear: false, .. })) => {
+            let field = field.to_string();
+            return Err(QueryFault::NotSearchable { parameter: shown(), field });
         }
-        self.canonical.extend(utf8_percent_encode(name, ENCODED));
-        self.canonical.push('=');
-        self.canonical.extend(utf8_percent_encode(value, ENCODED));
+        Some((_, Parameter::Field { field, clear: true, .. })) => {
+            query.searched.push((name.clone(), field.to_string()));
+        }
+        Some((_, Parameter::PageSize)) => {
+            value = page_size(&value, plan.page_limit, shown)?.to_string();
+        }
+        Some((_, Parameter::Sort { clear })) => check_sort(&value, clear, shown)?,
+    }
+    if !query.canonical.is_empty() {
+        query.canonical.push('&');
+    }
+    encode(&name, &mut query.canonical);
+    query.canonical.push('=');
+    encode(&value, &mut query.canonical);
+    query.pairs.push((name, value));
+    Ok(())
+}
+
+/// A whole number in plain digits, so that no backend reads another one.
+fn page_size(
+    value: &str,
+    limit: Option<u32>,
+    shown: impl Fn() -> String,
+) -> Result<u32, QueryFault> {
+    let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = limit.unwrap_or(u32::MAX);
+    match value.parse::<u32>() {
+        Ok(size) if is_plain && size > 0 && size <= limit => Ok(size),
+        Ok(0) => Err(QueryFault::PageSize(shown())),
+        Ok(_) | Err(_) if is_plain => Err(QueryFault::PageTooLarge { parameter: shown(), limit }),
+        Ok(_) | Err(_) => Err(QueryFault::PageSize(shown())),
     }
 }
 
-/// The field that a parameter searches or sorts by, if it may.
-fn meaning(name: &str, value: &str, plan: &SearchPlan) -> Result<Option<String>, QueryCause> {
-    let declared = plan.parameters.iter().find(|(known, _)| known.as_ref() == name);
-    let Some((_, parameter)) = declared else {
-        let names: Vec<&str> = plan.parameters.iter().map(|(name, _)| name.as_ref()).collect();
-        let accepted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(QueryCause::Undeclared { accepted });
+/// `name`, `-name`, or several of them with commas between.
+fn check_sort(
+    value: &str,
+    clear: &[Box<str>],
+    shown: impl Fn() -> String,
+) -> Result<(), QueryFault> {
+    let is_clear = |name: &str| {
+        let name = name.strip_prefix('-').unwrap_or(name);
+        clear.iter().any(|field| **field == *name)
     };
-    match parameter {
-        Parameter::Field { field, clear: true, .. } => Ok(Some(field.to_string())),
-        Parameter::Field { clear: false, .. } => Err(QueryCause::NotSearchable),
-        Parameter::Page | Parameter::Free => Ok(None),
-        Parameter::PageSize => {
-            let most = plan.page_limit.unwrap_or(u32::MAX);
-            let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            let size = value.parse::<u32>().ok().filter(|_| is_number);
-            size.filter(|n| (1..=most).contains(n)).ok_or(QueryCause::PageSize { most })?;
-            Ok(None)
-        }
-        Parameter::Sort { clear } => {
-            let field = value.strip_prefix('-').unwrap_or(value);
-            let known = clear.iter().find(|known| known.as_ref() == field);
-            known.map(|field| Some(field.to_string())).ok_or(QueryCause::NotSearchable)
-        }
+    let count = value.split(',').count();
+    if count <= MOST_SORT_NAMES && value.split(',').all(is_clear) {
+        Ok(())
+    } else {
+        Err(QueryFault::NotSortable(shown()))
     }
 }
 
-fn decoded(raw: &str) -> Option<String> {
-    let bytes = raw.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        let escape = bytes.get(at + 1..at + 3);
-        let is_escape = escape.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        if !byte.is_ascii_graphic() || (*byte == b'%' && !is_escape) {
-            return None;
-        }
-    }
-    let spaced = raw.replace('+', " ");
-    let text = percent_decode_str(&spaced).decode_utf8().ok()?;
-    (!text.chars().any(char::is_control)).then(|| text.into_owned())
+fn page_size_left_open(query: &CheckedQuery, plan: &SearchPlan) -> Option<(String, u32)> {
+    let limit = plan.page_limit?;
+    let (name, _) = plan.parameters.iter().find(|(_, p)| *p == Parameter::PageSize)?;
+    let is_open = !query.pairs.iter().any(|(given, _)| **given == **name);
+    is_open.then(|| (name.to_string(), limit))
 }
 
-fn fault(parameter: &str, cause: QueryCause) -> QueryFault {
-    let parameter = parameter.chars().filter(|c| !c.is_control()).take(64).collect();
-    QueryFault { parameter, cause }
+/// Decodes `%XX`, and `+` as a space as forms do.
+fn decode(text: &str) -> Result<String, QueryFault> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit(), digit());
+                let value =
+                    high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+                value.ok_or(QueryFault::Malformed)?
+            }
+            b'+' => b' ',
+            b'!'..=b'~' => byte,
+            _ => return Err(QueryFault::Malformed),
+        });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        Ok(_) | Err(_) => Err(QueryFault::NotText),
+    }
+}
+
+/// Encodes all but the unreserved characters (RFC 3986).
+fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            write!(into, "%{byte:02X}").ok();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn plan() -> SearchPlan {
@@ -160,56 +226,116 @@ mod tests {
                 ("name".into(), field("customer.name", true)),
                 ("phone".into(), field("customer.phone", false)),
                 ("page".into(), Parameter::Page),
-                ("per_page".into(), Parameter::PageSize),
-                ("sort".into(), Parameter::Sort { clear: vec!["name".into()] }),
+                ("size".into(), Parameter::PageSize),
+                ("sort".into(), Parameter::Sort { clear: vec!["name".into(), "city".into()] }),
+                ("lang".into(), Parameter::Free),
             ],
-            page_limit: Some(20),
+            page_limit: Some(50),
         }
     }
 
-    fn cause(raw: &str) -> QueryCause {
-        check_query(Some(raw), &plan()).unwrap_err().cause
+    fn fault(raw: &str) -> QueryFault {
+        check_query(Some(raw), &plan()).unwrap_err()
     }
 
     #[test]
-    fn what_is_judged_is_what_goes_on() {
-        let checked = check_query(Some("name=%e7%8e%8b+x&page=2&sort=-name"), &plan()).unwrap();
-        assert_eq!(checked.canonical, "name=%E7%8E%8B%20x&page=2&sort=-name");
-        assert_eq!(checked.searched[0], ("name".to_owned(), "customer.name".to_owned()));
-        assert_eq!(check_query(None, &plan()).unwrap(), CheckedQuery::default());
-    }
-
-    #[test]
-    fn undeclared_and_repeated_parameters_are_refused() {
-        assert!(matches!(cause("debug=1"), QueryCause::Undeclared { .. }));
-        assert!(matches!(cause("Name=x"), QueryCause::Undeclared { .. }));
-        assert_eq!(cause("name=a&name=b"), QueryCause::Repeated);
-        assert_eq!(cause("name=a&n%61me=b"), QueryCause::Repeated);
-        assert!(matches!(cause("name=a&"), QueryCause::Undeclared { .. }));
-    }
-
-    #[test]
-    fn a_masked_field_can_be_neither_searched_nor_sorted_by() {
-        assert_eq!(cause("phone=138"), QueryCause::NotSearchable);
-        assert_eq!(cause("sort=phone"), QueryCause::NotSearchable);
-        assert_eq!(cause("sort=-phone"), QueryCause::NotSearchable);
-    }
-
-    #[test]
-    fn a_page_is_no_larger_than_the_limit() {
-        assert!(check_query(Some("per_page=20"), &plan()).is_ok());
-        for odd in ["21", "0", "-1", "+5", "1e1", "", "99999999999999999999"] {
-            let raw = format!("per_page={odd}");
-            assert_eq!(cause(&raw), QueryCause::PageSize { most: 20 }, "{odd}");
+    fn declared_parameters_pass_in_one_encoding() {
+        let query = check_query(
+            Some("name=%e5%bc%a0+a%2Bb;c&page=2&size=050&sort=-name,city&lang"),
+            &plan(),
+        )
+        .unwrap();
+        assert_eq!(
+            query.canonical,
+            "name=%E5%BC%A0%20a%2Bb%3Bc&page=2&size=50&sort=-name%2Ccity&lang="
+        );
+        assert_eq!(query.searched, [("name".to_owned(), "customer.name".to_owned())]);
+        assert_eq!(query.pairs[0].1, "张 a+b;c");
+        assert_eq!(query.page_size_left_open, None);
+        for empty in [None, Some("")] {
+            let query = check_query(empty, &plan()).unwrap();
+            assert_eq!(query.canonical, "");
+            assert_eq!(query.page_size_left_open, Some(("size".to_owned(), 50)));
         }
     }
 
     #[test]
-    fn odd_encodings_are_refused() {
-        for odd in ["name=%zz", "name=%e7", "name=%00", "name=a%0ab", "name=\u{e9}", "name=%"] {
-            assert_eq!(cause(odd), QueryCause::Malformed, "{odd}");
+    fn who_does_not_see_a_field_cannot_search_or_sort_by_it() {
+        let not_searchable =
+            QueryFault::NotSearchable { parameter: "phone".into(), field: "customer.phone".into() };
+        assert_eq!(fault("phone=138"), not_searchable);
+        assert_eq!(fault("%70hone="), not_searchable);
+        for value in
+            ["phone", "-phone", "name,phone", "--name", "+name", "", "name,", "NAME", "name%20desc"]
+        {
+            assert_eq!(
+                fault(&format!("sort={value}")),
+                QueryFault::NotSortable("sort".into()),
+                "{value}"
+            );
         }
-        assert_eq!(cause(&"name=x&".repeat(65)), QueryCause::TooLong);
-        assert_eq!(cause(&format!("name={}", "x".repeat(9000))), QueryCause::TooLong);
+    }
+
+    #[test]
+    fn anything_undeclared_doubled_or_malformed_is_refused() {
+        assert_eq!(fault("x=1"), QueryFault::Undeclared("x".into()));
+        assert_eq!(fault("Name=1"), QueryFault::Undeclared("Name".into()));
+        assert_eq!(fault("name[]=1"), QueryFault::Undeclared("name[]".into()));
+        assert_eq!(fault("name=1&n%61me=2"), QueryFault::Duplicate("name".into()));
+        for raw in [
+            "name=%", "name=%4", "name=%zz", "name=%+1", "&", "name=1&", "=1", "name=张",
+            "name=a b",
+        ] {
+            assert_eq!(fault(raw), QueryFault::Malformed, "{raw}");
+        }
+        for raw in ["name=%00", "name=%ff", "name=%c0%af", "%ed%a0%80=1"] {
+            assert_eq!(fault(raw), QueryFault::NotText, "{raw}");
+        }
+        assert_eq!(fault(&format!("name={}", "a".repeat(8192))), QueryFault::TooLong);
+        assert_eq!(fault(&format!("name=1{}", "&".repeat(64))), QueryFault::Malformed);
+    }
+
+    #[test]
+    fn a_page_is_at_most_as_large_as_allowed() {
+        for value in ["0", "-1", "1.5", "", "%2B5", "1e1", "five", "５", "0x10", " 5"] {
+            let raw = format!("size={}", value.replace(' ', "+").replace('５', "%EF%BC%95"));
+            assert_eq!(fault(&raw), QueryFault::PageSize("size".into()), "{value}");
+        }
+        for value in ["51", "4294967296", "99999999999999999999"] {
+            let too_large = QueryFault::PageTooLarge { parameter: "size".into(), limit: 50 };
+            assert_eq!(fault(&format!("size={value}")), too_large);
+        }
+        assert!(check_query(Some("size=50"), &plan()).is_ok());
+    }
+
+    #[test]
+    fn no_value_is_told_by_debug() {
+        let query = check_query(Some("name=Alice"), &plan()).unwrap();
+        assert!(!format!("{query:?}").contains("Alice"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_canonical_query_reads_back_the_same(name: String, page: String) {
+            let plan = plan();
+            prop_assume!(!name.contains('\0') && !page.contains('\0'));
+            let mut raw = String::from("name=");
+            encode(&name, &mut raw);
+            raw.push_str("&page=");
+            encode(&page, &mut raw);
+            prop_assume!(raw.len() <= LONGEST_QUERY);
+            let query = check_query(Some(&raw), &plan).unwrap();
+            prop_assert_eq!(&query.pairs[0].1, &name);
+            prop_assert_eq!(&query.canonical, &raw);
+        }
+
+        #[test]
+        fn no_query_panics_or_passes_what_is_not_declared(raw: String) {
+            if let Ok(query) = check_query(Some(&raw), &plan()) {
+                for (name, _) in &query.pairs {
+                    prop_assert!(matches!(&**name, "name" | "page" | "size" | "sort" | "lang"));
+                }
+            }
+        }
     }
 }

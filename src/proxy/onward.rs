@@ -16,10 +16,11 @@ use super::entrance::{Entrance, rejection};
 use super::head::{self, Head};
 use super::meter::RowTest;
 use super::rejection::Rejection;
+use super::release::coding;
 use super::trail::Trail;
-use crate::guard::{self, CheckedQuery, Filter, Mode};
+use crate::guard::{BodyGuard, CheckedQuery, check_json, check_query};
 use crate::listen::Facts;
-use crate::policy::{Parameter, Permit};
+use crate::policy::{Permit, Plan};
 
 impl Gate {
     /// Judges the query; only what the caller sees in clear may be searched.
@@ -30,7 +31,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<CheckedQuery, Rejection> {
         let checked =
-            guard::check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
+            check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         for (parameter, value) in &checked.pairs {
             let field = checked.searched.iter().find(|(name, _)| name == parameter);
             let hash = self.keys.query.reference(&[parameter.as_bytes(), value.as_bytes()]);
@@ -50,34 +51,35 @@ impl Gate {
         facts: &Facts,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
         let body = match permit.write_plan() {
-            None if head.has_body => {
-                return Err(Rejection::RequestBody("this route takes no body".to_owned()));
-            }
+            None if head.has_body => return Err(Rejection::NoBodyExpected),
             None => Bytes::new(),
-            Some(plan) => {
-                let encoding = parts.headers.get(http::header::CONTENT_ENCODING);
-                guard::check_request_type(parts.headers.get(CONTENT_TYPE), encoding)
-                    .map_err(Rejection::RequestType)?;
-                let settings = &self.settings;
-                let limit = settings.request_limit_bytes;
-                let body = read_capped(body, limit, settings.request_time, &facts.progress)
-                    .await
-                    .map_err(Rejection::Body)?;
-                let mut filter =
-                    Filter::new(Arc::clone(plan), self.caps, Mode::Refuse, RowTest::of(permit));
-                filter
-                    .push(body)
-                    .and_then(|()| filter.finish())
-                    .map_err(|fault| Rejection::RequestBody(fault.to_string()))?;
-                let allowed: Vec<Bytes> = filter.take_output();
-                if filter.report().records_withheld > 0 || allowed.is_empty() {
-                    return Err(Rejection::NotFound);
-                }
-                Bytes::from(allowed.concat())
-            }
+            Some(plan) => self.guard_body(permit, plan, parts, body, facts).await?,
         };
-        let target = target(head.path.as_str(), permit, query);
+        let target = target(head.path.as_str(), query);
         request(head.method.clone(), &target, permit, head::forwarded(&parts.headers), body)
+    }
+
+    /// Reads the request body and lets it pass only if all of it may be written.
+    async fn guard_body(
+        &self,
+        permit: &Permit,
+        plan: &Arc<Plan>,
+        parts: &RequestHead,
+        body: Incoming,
+        facts: &Facts,
+    ) -> Result<Bytes, Rejection> {
+        let types = parts.headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+        check_json(types).map_err(Rejection::RequestType)?;
+        let coding = coding(&parts.headers).map_err(Rejection::RequestEncoding)?;
+        let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
+        let body =
+            read_capped(body, limit, time, &facts.progress).await.map_err(Rejection::Body)?;
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        let test = RowTest::of(permit);
+        let mut guard = BodyGuard::request(coding, Arc::clone(plan), self.caps, most, test);
+        let judged = guard.push(body).and_then(|()| guard.finish());
+        judged.map_err(Rejection::RequestBody)?;
+        Ok(Bytes::from(guard.take_output().concat()))
     }
 
     /// For a change that is confined to certain records: reads the record first, over the route that
@@ -98,7 +100,7 @@ impl Gate {
 }
 
 /// The path and query as the backend gets them: what was judged, re-encoded.
-fn target(path: &str, permit: &Permit, query: &CheckedQuery) -> String {
+fn target(path: &str, query: &CheckedQuery) -> String {
     let mut target = path.to_owned();
     let mut separator = '?';
     if !query.canonical.is_empty() {
@@ -107,13 +109,8 @@ fn target(path: &str, permit: &Permit, query: &CheckedQuery) -> String {
         separator = '&';
     }
     // Where the caller names no page size the backend must not choose one beyond the limit.
-    let search = permit.search();
-    let size = search.parameters.iter().find(|(_, meaning)| *meaning == Parameter::PageSize);
-    if let (Some((name, _)), Some(limit)) = (size, search.page_limit)
-        && !query.pairs.iter().any(|(given, _)| given.as_str() == name.as_ref())
-    {
-        target.push(separator);
-        target.push_str(&format!("{name}={limit}"));
+    if let Some((name, limit)) = &query.page_size_left_open {
+        target.push_str(&format!("{separator}{name}={limit}"));
     }
     target
 }

@@ -14,7 +14,7 @@ use super::meter::Meter;
 use super::outcome::Disclosure;
 use super::rejection::{Rejection, Unjudged};
 use crate::audit::Data;
-use crate::guard::{Report, ResponseFault, ResponseGuard};
+use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Quota, Seat};
 use crate::listen::Progress;
 use crate::policy::Plan;
@@ -34,7 +34,7 @@ pub(super) enum Halt {
     /// The backend broke off.
     Upstream(UpstreamError),
     /// The guard refused it.
-    Guard(ResponseFault),
+    Guard(BodyFault),
     /// A limit on bytes is used up.
     UsedUp(Vec<Quota>),
     /// It could not be counted.
@@ -45,7 +45,7 @@ impl From<Halt> for Rejection {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Upstream(error) => Self::Upstream(error),
-            Halt::Guard(fault) => Self::Unjudged(Unjudged::Body(fault.to_string())),
+            Halt::Guard(fault) => Self::Unjudged(Unjudged::Body(fault)),
             Halt::UsedUp(quotas) => Self::UsedUp(quotas),
             Halt::Uncounted(error) => {
                 tracing::error!(%error, "what leaves could not be counted, so it does not leave");
@@ -76,7 +76,7 @@ pub(super) enum Read {
 
 /// An answer on its way through the guard.
 pub(super) struct Passage {
-    guard: ResponseGuard<Meter>,
+    guard: BodyGuard<Meter>,
     body: Pin<Box<UpstreamBody>>,
     plan: Arc<Plan>,
     seat: Arc<Seat>,
@@ -90,7 +90,7 @@ pub(super) struct Passage {
 
 impl Passage {
     pub(super) fn new(
-        guard: ResponseGuard<Meter>,
+        guard: BodyGuard<Meter>,
         body: UpstreamBody,
         plan: Arc<Plan>,
         seat: Arc<Seat>,

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
 use super::respond;
-use crate::guard::{QueryCause, QueryFault, Refusal};
+use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault};
 use crate::identity::{AuthError, SignInError, step_up};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
@@ -48,10 +48,16 @@ pub(super) enum Rejection {
     Uncountable,
     /// A query parameter is not declared, not allowed or not readable.
     Query(QueryFault),
-    /// The request body is not of a type or encoding that can be judged.
-    RequestType(Refusal),
+    /// A body where the route takes none.
+    NoBodyExpected,
+    /// The request body is not JSON in UTF-8.
+    RequestType(ContentTypeFault),
+    /// The request body is encoded in a way that is not decoded.
+    RequestEncoding(EncodingFault),
     /// The request body breaks the rules of JSON, or writes what may not be written.
-    RequestBody(String),
+    RequestBody(GuardFault),
+    /// A sign-in form is not of the form it should have.
+    Form,
     /// The request body could not be read.
     Body(BodyFault),
     /// The record cannot be written, so nothing may leave.
@@ -69,10 +75,16 @@ pub(super) enum Rejection {
 /// Why an answer of the backend cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unjudged {
-    #[error("{0}")]
-    Form(Refusal),
-    #[error("{0}")]
-    Body(String),
+    #[error(transparent)]
+    Type(ContentTypeFault),
+    #[error(transparent)]
+    Encoding(EncodingFault),
+    #[error(transparent)]
+    Body(GuardFault),
+    #[error("its record has no key of a data subject, so nobody could count whose it is")]
+    NoSubject,
+    #[error("the record to be changed is too large to be read first")]
+    TooLarge,
     #[error("it redirects")]
     Redirect,
     #[error("its status {0} means nothing here")]
@@ -84,10 +96,14 @@ impl Rejection {
         match self {
             Self::Head(HeadFault::Misdirected) => StatusCode::MISDIRECTED_REQUEST,
             Self::Head(HeadFault::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Head(_) | Self::RequestBody(_) | Self::Body(BodyFault::Broken) => {
-                StatusCode::BAD_REQUEST
+            Self::Head(_)
+            | Self::Form
+            | Self::NoBodyExpected
+            | Self::RequestBody(_)
+            | Self::Body(BodyFault::Broken) => StatusCode::BAD_REQUEST,
+            Self::Query(QueryFault::NotSearchable { .. } | QueryFault::NotSortable(_)) => {
+                StatusCode::FORBIDDEN
             }
-            Self::Query(fault) if fault.cause == QueryCause::NotSearchable => StatusCode::FORBIDDEN,
             Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn(Some(_)) => StatusCode::SEE_OTHER,
@@ -96,7 +112,7 @@ impl Rejection {
             Self::SignInFailed(error) => sign_in_status(error),
             Self::Forbidden | Self::ForeignSite | Self::Purpose(_) => StatusCode::FORBIDDEN,
             Self::Limit(_) | Self::UsedUp(_) | Self::Address(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::RequestType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RequestType(_) | Self::RequestEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyFault::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyFault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::LogUnavailable | Self::StoreUnavailable | Self::Uncountable => {
@@ -124,8 +140,8 @@ impl Rejection {
             Self::Limit(_) | Self::UsedUp(_) => "limit",
             Self::Uncountable => "uncountable_limit",
             Self::Query(_) => "query",
-            Self::RequestType(_) => "request_type",
-            Self::RequestBody(_) => "request_body",
+            Self::RequestType(_) | Self::RequestEncoding(_) => "request_type",
+            Self::RequestBody(_) | Self::Form | Self::NoBodyExpected => "request_body",
             Self::Body(_) => "request_body_unread",
             Self::LogUnavailable => "log_unavailable",
             Self::StoreUnavailable => "store_unavailable",
@@ -163,7 +179,10 @@ impl Rejection {
             | Self::UsedUp(_)
             | Self::Uncountable
             | Self::Query(_)
+            | Self::NoBodyExpected
+            | Self::Form
             | Self::RequestType(_)
+            | Self::RequestEncoding(_)
             | Self::RequestBody(_)
             | Self::Body(_)
             | Self::LogUnavailable
@@ -186,8 +205,12 @@ impl Rejection {
             Self::Purpose(_) => "A purpose must be declared",
             Self::Limit(_) | Self::UsedUp(_) => "A limit is reached",
             Self::Query(_) => "The query is refused",
-            Self::RequestType(_) => "The content type or encoding of the request is refused",
-            Self::RequestBody(_) | Self::Body(_) => "The request body is refused",
+            Self::RequestType(_) | Self::RequestEncoding(_) => {
+                "The content type or encoding of the request is refused"
+            }
+            Self::RequestBody(_) | Self::Body(_) | Self::Form | Self::NoBodyExpected => {
+                "The request body is refused"
+            }
             Self::LogUnavailable => "The access cannot be recorded",
             Self::StoreUnavailable | Self::Uncountable => "The access cannot be counted",
             Self::Upstream(_) => "The backend did not answer",
@@ -214,8 +237,11 @@ impl Rejection {
             Self::Limit(refused) => Some(refused.to_string()),
             Self::Address(refused) => Some(refused.to_string()),
             Self::Query(fault) => Some(fault.to_string()),
-            Self::RequestType(refusal) => Some(refusal.to_string()),
-            Self::RequestBody(said) => Some(said.clone()),
+            Self::NoBodyExpected => Some("this route takes no body".to_owned()),
+            Self::Form => Some("expected text fields as JSON or as a form".to_owned()),
+            Self::RequestType(fault) => Some(fault.to_string()),
+            Self::RequestEncoding(fault) => Some(fault.to_string()),
+            Self::RequestBody(fault) => Some(fault.to_string()),
             Self::Body(fault) => Some(fault.to_string()),
             Self::UsedUp(_)
             | Self::Forbidden
@@ -306,7 +332,10 @@ impl Rejection {
             | Self::ForeignSite
             | Self::Purpose(_)
             | Self::Query(_)
+            | Self::NoBodyExpected
+            | Self::Form
             | Self::RequestType(_)
+            | Self::RequestEncoding(_)
             | Self::RequestBody(_)
             | Self::Body(_)
             | Self::UpstreamStatus(_)

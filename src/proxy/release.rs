@@ -18,7 +18,7 @@ use super::passage::{HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
-use crate::guard::{Caps, Hooks, ResponseGuard};
+use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
 use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::{Action, Permit, StepUp};
@@ -106,8 +106,7 @@ impl Gate {
         let report = passage.report();
         let held_back = report.records_held_back;
         if report.root_withheld && report.records_without_subject > 0 {
-            let said = "the record has no key of its data subject".to_owned();
-            return Err(Rejection::Unjudged(Unjudged::Body(said)));
+            return Err(Rejection::Unjudged(Unjudged::NoSubject));
         }
         if report.limited && report.records_released == 0 {
             return Err(Rejection::UsedUp(passage.seat().quotas()));
@@ -169,7 +168,7 @@ impl Gate {
             let Ok(data) = frame.map_err(Rejection::Upstream)?.into_data() else { continue };
             read += data.len();
             if read > self.settings.held_bytes {
-                return Err(Rejection::Unjudged(Unjudged::Body("it is too large".to_owned())));
+                return Err(Rejection::Unjudged(Unjudged::TooLarge));
             }
             test.push(data).map_err(Halt::Guard)?;
         }
@@ -183,10 +182,16 @@ fn guard<H: Hooks>(
     headers: &HeaderMap,
     caps: Caps,
     hooks: H,
-) -> Result<ResponseGuard<H>, Rejection> {
-    let plan = Arc::clone(permit.plan());
-    ResponseGuard::new(plan, caps, headers.get(CONTENT_TYPE), headers.get(CONTENT_ENCODING), hooks)
-        .map_err(|fault| Rejection::Unjudged(Unjudged::Form(fault)))
+) -> Result<BodyGuard<H>, Rejection> {
+    let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    check_json(types).map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
+    let coding = coding(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
+    Ok(BodyGuard::response(coding, Arc::clone(permit.plan()), caps, hooks))
+}
+
+/// The one content coding of a message.
+pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
+    Coding::of(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))
 }
 
 /// Only success has a body that can be judged; other answers are replaced.

@@ -249,12 +249,11 @@ impl Gate {
         let body = read_capped(body, BODY_LIMIT_BYTES, time, &facts.progress)
             .await
             .map_err(Rejection::Body)?;
-        let malformed = || Rejection::RequestBody("expected text fields".to_owned());
         match essence.as_str() {
-            "application/json" => json_fields(&body).ok_or_else(malformed),
-            "application/x-www-form-urlencoded" => form_fields(&body).ok_or_else(malformed),
+            "application/json" => json_fields(&body).ok_or(Rejection::Form),
+            "application/x-www-form-urlencoded" => form_fields(&body).ok_or(Rejection::Form),
             "" if body.is_empty() => Ok(Form { fields: Vec::new(), from_page: false }),
-            _ => Err(Rejection::RequestType(crate::guard::Refusal::ContentType)),
+            _ => Err(Rejection::Form),
         }
     }
 }

@@ -273,7 +273,8 @@ impl<H: Hooks> Filter<H> {
         let mut passes = 0;
         while self.records.wants_replay {
             passes += 1;
-            if passes > self.caps.depth {
+            // Without other cases nothing was kept to be read again: the tree's node is not the assumed one.
+            if passes > self.caps.depth || !self.records.may_replay {
                 return self.fault(Cause::Unsettled, pos);
             }
             self.replay(chunk, pos)?;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::super::{Code, compile};
+use super::super::compile;
 use super::source;
+use crate::document::Code;
 
 fn first_code(text: &str) -> Code {
     compile(&[source(text)]).map(|_| ()).unwrap_err().as_slice()[0].code

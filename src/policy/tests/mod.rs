@@ -11,7 +11,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::plan::{Node, NodeId, Plan, RecordId, Slot, Verdict};
-use super::{Denial, Factor, Permit, Principal, Program, Query, Source, Value, compile};
+use super::{Denial, Factor, Permit, Principal, Program, Query, Value, compile};
+use crate::document::Source;
 use crate::route::Path;
 
 /// Monday, 3 August 2026, 10:30 in Shanghai.
