@@ -1,7 +1,4 @@
 //! The tests that run the whole gate, and the ones that look at its source.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that meets a surprise should end there"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that meets a surprise should end there")]
 
 mod layering;
