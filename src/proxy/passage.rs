@@ -13,7 +13,7 @@ use super::body::Cut;
 use super::meter::Meter;
 use super::outcome::Disclosure;
 use super::rejection::{Rejection, Unjudged};
-use crate::audit::Data;
+use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Quota, Seat};
 use crate::listen::Progress;
@@ -41,6 +41,8 @@ pub(super) enum Halt {
     UsedUp(Vec<Quota>),
     /// It could not be counted.
     Uncounted(LimitError),
+    /// Whom it is about could not be recorded.
+    Unrecorded(LogError),
 }
 
 impl From<Halt> for Rejection {
@@ -52,6 +54,10 @@ impl From<Halt> for Rejection {
             Halt::Uncounted(error) => {
                 tracing::error!(%error, "what leaves could not be counted, so it does not leave");
                 Self::StoreUnavailable
+            }
+            Halt::Unrecorded(error) => {
+                tracing::error!(%error, "what leaves could not be recorded, so it does not leave");
+                Self::LogUnavailable
             }
         }
     }
@@ -65,6 +71,7 @@ impl From<Halt> for Cut {
             Halt::Guard(_) => Self::Guard,
             Halt::UsedUp(_) => Self::Limit,
             Halt::Uncounted(_) => Self::Uncounted,
+            Halt::Unrecorded(_) => Self::Unrecorded,
         }
     }
 }
@@ -132,7 +139,9 @@ impl Passage {
             tracing::debug!(%limit, "no more bytes may leave");
             return Err(Halt::UsedUp(self.seat.quotas()));
         }
-        self.seat.persist().await.map_err(Halt::Uncounted)?;
+        let (counted, recorded) = tokio::join!(self.seat.persist(), self.disclosure.record_parts());
+        counted.map_err(Halt::Uncounted)?;
+        recorded.map_err(Halt::Unrecorded)?;
         self.released += bytes;
         self.ready_bytes = 0;
         self.note();
