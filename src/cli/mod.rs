@@ -119,6 +119,7 @@ fn exit(outcome: Outcome) -> ExitCode {
         Err(Failure::Internal(said)) => (70, said),
     };
     // Nothing is left to do if even the error stream is closed.
-    writeln!(std::io::stderr(), "menshen: {said}").unwrap_or_default();
+    let name = if said.contains('\n') { "" } else { "menshen: " };
+    writeln!(std::io::stderr(), "{name}{said}").unwrap_or_default();
     ExitCode::from(code)
 }

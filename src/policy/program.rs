@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
+use super::limits::Limits;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome, TooManyConditions};
 use super::read;
@@ -92,6 +93,16 @@ impl Program {
 
     pub(super) fn shared_version(&self) -> Arc<str> {
         Arc::clone(&self.version)
+    }
+
+    /// What a caller who held every role would be limited to: every window that can apply at once.
+    #[must_use]
+    pub fn all_limits(&self) -> Limits {
+        let mut all = Limits::default();
+        for rule in &self.model.limits {
+            all.tighten(&rule.limits);
+        }
+        all
     }
 
     /// All routes, in the order of the files.

@@ -9,7 +9,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Gate;
-use super::head::{self, Head};
+use super::head::{self, Head, same_origin};
 use super::outcome::Outcome;
 use super::query;
 use super::rejection::Rejection;
@@ -77,7 +77,15 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Caller, Rejection> {
-        let caller = match Credentials::from_headers(&parts.headers) {
+        let credentials = Credentials::from_headers(&parts.headers);
+        // A cookie goes along with whatever page makes the browser send a request; a token does not.
+        if matches!(credentials, Ok(Credentials::Session(_)))
+            && !head.method.is_safe()
+            && !same_origin(&parts.headers, &head.host)
+        {
+            return Err(Rejection::ForeignSite);
+        }
+        let caller = match credentials {
             Ok(credentials) => self.identity.authenticate(credentials).await,
             Err(error) => Err(error),
         };

@@ -5,7 +5,7 @@
 //! client's head is forwarded but what [`forwarded`] lists.
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TE,
     TRANSFER_ENCODING, USER_AGENT,
 };
 use http::request::Parts;
@@ -129,6 +129,21 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
         }
     }
     out
+}
+
+/// A browser says where a request comes from; a program says nothing and can only send JSON, which
+/// another site's page cannot send without asking first.
+pub(super) fn same_origin(headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    match headers.get(ORIGIN).map(|v| v.to_str().unwrap_or("?")) {
+        Some(origin) => origin.strip_prefix("https://").is_some_and(|rest| {
+            rest.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(host))
+        }),
+        None => text("content-type").is_none_or(|t| t.starts_with("application/json")),
+    }
 }
 
 /// The one host that target and `Host` agree on, in lower case and without the port.

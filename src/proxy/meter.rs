@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outcome::Disclosure;
-use crate::audit::{Log, SubjectSealer};
+use crate::audit::SubjectSealer;
 use crate::guard::{Hooks, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
@@ -24,7 +24,6 @@ pub(super) struct Meter {
     pub(super) permit: Arc<Permit>,
     pub(super) seat: Arc<Seat>,
     pub(super) keys: Arc<Keys>,
-    pub(super) log: Log,
     pub(super) disclosure: Disclosure,
     /// Records that this answer may still hold, where the page is limited.
     pub(super) page_left: Option<u32>,
@@ -49,7 +48,7 @@ impl Hooks for Meter {
             return Take::HoldBack;
         }
         let Ok(reference) = self.keys.subjects.seal(entity, &key) else { return Take::HoldBack };
-        if !self.disclosure.add_subject(&self.log, reference) {
+        if !self.disclosure.add_subject(reference) {
             return Take::HoldBack;
         }
         if is_row {

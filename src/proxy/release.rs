@@ -54,7 +54,6 @@ impl Gate {
             permit: Arc::clone(&permit),
             seat: Arc::clone(&seat),
             keys: Arc::clone(&self.keys),
-            log: self.log.clone(),
             disclosure: disclosure.clone(),
             page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
             row: None,
