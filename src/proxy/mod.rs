@@ -177,6 +177,10 @@ impl Gate {
         if let Some(note) = rejection.operator_note() {
             tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
         }
+        // A refusal after the decision, too, is told only once the decision is durable.
+        if let Err(unrecorded) = trail.durable().await {
+            rejection = unrecorded;
+        }
         let permitted = trail.refuse_permitted(status, cause);
         if !permitted && !self.record_refusal(&rejection, facts, trail).await {
             rejection = Rejection::LogUnavailable;

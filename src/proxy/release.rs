@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
@@ -47,7 +47,8 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         judge_status(parts.status)?;
-        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        if is_empty || !permit.route().gives_a_body() {
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
         let meter = Meter {

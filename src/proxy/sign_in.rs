@@ -135,9 +135,11 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
+        // Whose session it is was proved by the password; a wrong code does not make it unknown.
+        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let code = Secret::new(form.field("code").to_owned());
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
-        let account = tried.as_ref().map_or("", |session| session.account.as_str());
+        let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
         self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
         match tried {
             Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
