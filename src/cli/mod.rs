@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod demo;
 mod explain;
 mod key;
 mod log;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Run the gate.
     Run(run::Arguments),
+    /// Try the gate on a bundled bank, by hand or as a tour.
+    Demo(demo::Arguments),
     /// Check policy files and, if given, the configuration: every fault at once.
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
