@@ -283,7 +283,10 @@ pub(crate) async fn finish(response: Response<Incoming>) -> Answer {
         match frame.map(|frame| frame.into_data()) {
             Ok(Ok(data)) => answer.body.extend_from_slice(&data),
             Ok(Err(other)) => answer.trailers.extend(other.into_trailers().unwrap_or_default()),
-            Err(error) => answer.cut = Some(error.to_string()),
+            Err(error) => {
+                answer.cut = Some(error.to_string());
+                break;
+            }
         }
     }
     answer

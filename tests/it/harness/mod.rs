@@ -30,3 +30,6 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub(crate) fn holds(hay: &[u8], needle: &str) -> bool {
     hay.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
+
+/// A policy without conditions, requirements or limits; a test adds what it is about.
+pub(crate) const OPEN_BANK: &str = include_str!("open_bank.yaml");
