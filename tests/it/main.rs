@@ -8,6 +8,8 @@
 )]
 
 mod closed_by_default;
+mod errors_deny;
+mod fails_closed;
 mod harness;
 mod layering;
 mod way;
