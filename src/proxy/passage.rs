@@ -163,7 +163,7 @@ impl Passage {
             read = self.read_some().await?;
             let held_back = self.report().records_held_back > 0;
             if read == Read::All && held_back && !tells_in_trailer {
-                // The closing bracket stays behind: without a trailer the end would look complete.
+                // Without a trailer a proper end would say that this was all.
                 return Err(Cut::Limit);
             }
             pieces = self.settle().await?;
