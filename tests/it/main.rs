@@ -8,8 +8,10 @@
 )]
 
 mod closed_by_default;
+mod counted_in_people;
 mod errors_deny;
 mod fails_closed;
 mod harness;
 mod layering;
+mod masked_everywhere;
 mod way;
