@@ -72,6 +72,12 @@ impl Answer {
         }
     }
 
+    /// The same answer with nothing in its body; its outcome still follows when it ends.
+    pub(super) fn without_content(mut self) -> Self {
+        self.content = Content::Whole(None);
+        self
+    }
+
     fn end(&mut self, ending: Ending) {
         self.content = Content::Done;
         if let Some(outcome) = self.outcome.take() {
@@ -101,7 +107,7 @@ impl Body for Answer {
         self.progress.moved();
         let whole = matches!(self.content, Content::Whole(_));
         match &next {
-            // After trailers nothing is asked for any more.
+            // Trailers are the last frame; hyper does not ask for more.
             Some(Ok(frame)) if whole || frame.is_trailers() => self.end(Ending::Complete),
             Some(Ok(_)) => {}
             Some(Err(cut)) => self.end(Ending::Cut(*cut)),

@@ -104,16 +104,22 @@ impl Keys {
 pub(super) struct RowTest<'p> {
     permit: &'p Permit,
     case: Option<usize>,
+    names_nobody: bool,
 }
 
 impl<'p> RowTest<'p> {
     pub(super) fn of(permit: &'p Permit) -> Self {
-        Self { permit, case: None }
+        Self { permit, case: None, names_nobody: false }
     }
 
     /// The case of the one record; `None` if there was none or were several.
     pub(super) fn case(&self) -> Option<usize> {
         self.case.filter(|case| *case != usize::MAX)
+    }
+
+    /// Whether the record lacks the key of its data subject: nobody could say whose it is.
+    pub(super) fn names_nobody(&self) -> bool {
+        self.names_nobody
     }
 }
 
@@ -122,6 +128,11 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
+        let subject = self.permit.plan().record(record).and_then(|record| record.subject);
+        self.names_nobody = subject.is_some_and(|slot| {
+            let key = captures.get(usize::from(slot)).and_then(Option::as_ref);
+            key.and_then(subject_key).is_none()
+        });
         case
     }
 

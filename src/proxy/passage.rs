@@ -172,28 +172,28 @@ impl Passage {
                 return Err(Cut::Limit);
             }
             read = self.read_some().await?;
-            let held_back = self.report().records_held_back > 0;
-            if read == Read::All && held_back && !tells_in_trailer {
-                // The closing bracket stays behind: without a trailer the end would look complete.
-                return Err(Cut::Limit);
-            }
             pieces = self.settle().await?;
         }
     }
 
-    /// After the last byte: says in a trailer what a limit held back.
+    /// After the last byte: says in a trailer what a limit held back, or cuts the stream off where the
+    /// caller reads no trailers, since a proper end would say that this was all.
     async fn end(
         &self,
         frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
         tells_in_trailer: bool,
     ) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
-        if held_back > 0 && tells_in_trailer {
-            let mut fields = HeaderMap::new();
-            fields.insert(HELD_BACK, HeaderValue::from(held_back));
-            // A caller that left does not read it.
-            frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
+        if held_back == 0 {
+            return Ok(());
         }
+        if !tells_in_trailer {
+            return Err(Cut::Limit);
+        }
+        let mut fields = HeaderMap::new();
+        fields.insert(HELD_BACK, HeaderValue::from(held_back));
+        // A caller that left does not read it.
+        frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
         Ok(())
     }
 

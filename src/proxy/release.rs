@@ -173,6 +173,9 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;
+        if test.hooks().names_nobody() {
+            return Err(Rejection::Unjudged(Unjudged::NoSubject));
+        }
         test.hooks().case().ok_or(Rejection::NotFound)
     }
 }
