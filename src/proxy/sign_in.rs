@@ -111,19 +111,7 @@ impl Gate {
         let password = Secret::new(form.field("password").to_owned());
         let tried = self.identity.sign_in(account, password, facts.peer.ip()).await;
         self.record_session("sign_in", account, tried.as_ref().err(), trail).await?;
-        match tried {
-            Ok(session) if form.from_page && session.second_factor => {
-                Ok(go_on(session, "/.menshen/code", form.next(), facts))
-            }
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::password(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
-        }
+        answered(tried, head, form, pages::password, facts)
     }
 
     async fn present_code(
@@ -141,16 +129,7 @@ impl Gate {
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
         let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
         self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
-        match tried {
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::code(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
-        }
+        answered(tried, head, form, pages::code, facts)
     }
 
     async fn sign_out(
@@ -257,6 +236,29 @@ impl Gate {
             "" if body.is_empty() => Ok(Form { fields: Vec::new(), from_page: false }),
             _ => Err(Rejection::Form),
         }
+    }
+}
+
+/// Tells how a step went: a page goes on or is shown again, a program gets JSON.
+fn answered(
+    tried: Result<NewSession, SignInError>,
+    head: &Head,
+    form: &Form,
+    again: fn(&Page<'_>) -> String,
+    facts: &Facts,
+) -> Result<Response<Answer>, Rejection> {
+    match tried {
+        Ok(session) if !form.from_page => Ok(told(&session, facts)),
+        Ok(session) if session.second_factor => {
+            Ok(go_on(session, "/.menshen/code", form.next(), facts))
+        }
+        Ok(session) => Ok(go_on(session, form.next(), "", facts)),
+        Err(error) if form.from_page => {
+            let problem = error.to_string();
+            let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
+            Ok(page(again(&shown), StatusCode::UNAUTHORIZED, facts))
+        }
+        Err(error) => Err(Rejection::SignInFailed(error)),
     }
 }
 
