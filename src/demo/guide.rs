@@ -84,14 +84,13 @@ fn cast(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
 
 fn codes_now(stage: &Stage, out: &mut dyn Write) -> Result<(), DemoError> {
     let now_s = stage.clock().unix_s();
-    let mut seconds_left = 0;
-    let mut line = String::from("Codes now:");
+    let (mut line, mut seconds_left) = (String::new(), 0);
     for person in &CAST {
         let code = codes::current(stage.path(), person.name, now_s)?;
         seconds_left = code.seconds_left;
         line.push_str(&format!("  {} {}", person.name, code.digits));
     }
-    writeln!(out, "{line}  (for {seconds_left} s)\n").map_err(DemoError::Print)
+    writeln!(out, "Codes for the next {seconds_left} s:\n\n{line}\n").map_err(DemoError::Print)
 }
 
 fn one(number: u32, control: &Control, out: &mut dyn Write) -> io::Result<()> {
