@@ -78,7 +78,7 @@ fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 async fn guide_and_wait(stage: &Stage, program_folder: &str, out: &mut dyn Write) -> Outcome {
     guide::print(stage, program_folder, out).map_err(failure)?;
     // From here on, so that no event stands between the lines of the guide.
-    super::events(false);
+    super::events(super::Level::Warn, false);
     super::run::stop_signal().await.map_err(Failure::internal)
 }
 

@@ -105,11 +105,29 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)
 }
 
-/// Sends events to the error stream: life cycle and failures, no requests, never a value of a customer.
-fn events(as_json: bool) {
+/// How much is told of what happens.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Sends events to the error stream: life cycle and failures, never a value of a customer.
+///
+/// Libraries stay at warnings whatever is asked for: below, they print heads and frames.
+fn events(level: Level, as_json: bool) {
     use tracing_subscriber::filter::EnvFilter;
-    let filter = EnvFilter::builder().with_env_var("MENSHEN_EVENTS");
-    let filter = filter.try_from_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+    let ours = match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    };
+    let filter = EnvFilter::new(format!("warn,menshen={ours}"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     if as_json { builder.json().init() } else { builder.with_ansi(ansi).init() }
@@ -123,6 +141,7 @@ fn exit(outcome: Outcome) -> ExitCode {
         Err(Failure::Internal(said)) => (70, said),
     };
     // Nothing is left to do if even the error stream is closed.
-    writeln!(std::io::stderr(), "menshen: {said}").unwrap_or_default();
+    let name = if said.contains('\n') { "" } else { "menshen: " };
+    writeln!(std::io::stderr(), "{name}{said}").unwrap_or_default();
     ExitCode::from(code)
 }

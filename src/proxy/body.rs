@@ -45,6 +45,9 @@ pub enum Cut {
     /// The counts could not be stored.
     #[error("the answer was cut off: what leaves could not be counted")]
     Uncounted,
+    /// Whom it is about could not be recorded.
+    #[error("the answer was cut off: what leaves could not be recorded")]
+    Unrecorded,
 }
 
 impl Answer {
@@ -67,6 +70,12 @@ impl Answer {
             progress: progress.clone(),
             _open: progress.begin(),
         }
+    }
+
+    /// The same answer with nothing in its body; its outcome still follows when it ends.
+    pub(super) fn without_content(mut self) -> Self {
+        self.content = Content::Whole(None);
+        self
     }
 
     fn end(&mut self, ending: Ending) {
@@ -98,7 +107,8 @@ impl Body for Answer {
         self.progress.moved();
         let whole = matches!(self.content, Content::Whole(_));
         match &next {
-            Some(Ok(_)) if whole => self.end(Ending::Complete),
+            // Trailers are the last frame; hyper does not ask for more.
+            Some(Ok(frame)) if whole || frame.is_trailers() => self.end(Ending::Complete),
             Some(Ok(_)) => {}
             Some(Err(cut)) => self.end(Ending::Cut(*cut)),
             None => self.end(Ending::Complete),

@@ -34,7 +34,7 @@ use crate::audit::Log;
 use crate::clock::Clock;
 use crate::guard;
 use crate::identity::Identity;
-use crate::limits::{AddressLimits, Limits};
+use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::listen::{Facts, Handler};
 use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
@@ -43,6 +43,14 @@ use meter::Keys;
 use refusals::Refusals;
 use rejection::Rejection;
 use trail::Trail;
+
+/// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
+///
+/// # Errors
+/// [`AllowanceFault`] naming the limit.
+pub fn check_limits(program: &Program) -> Result<(), AllowanceFault> {
+    query::allowance(&program.all_limits()).map(drop)
+}
 
 /// Bodies and their deadlines.
 #[derive(Clone, Debug)]
@@ -168,6 +176,10 @@ impl Gate {
         tracing::debug!(status, cause, "refused");
         if let Some(note) = rejection.operator_note() {
             tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
+        }
+        // A refusal after the decision, too, is told only once the decision is durable.
+        if let Err(unrecorded) = trail.durable().await {
+            rejection = unrecorded;
         }
         let permitted = trail.refuse_permitted(status, cause);
         if !permitted && !self.record_refusal(&rejection, facts, trail).await {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
@@ -47,14 +47,14 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         judge_status(parts.status)?;
-        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        if is_empty || !permit.route().gives_a_body() {
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
         let meter = Meter {
             permit: Arc::clone(&permit),
             seat: Arc::clone(&seat),
             keys: Arc::clone(&self.keys),
-            log: self.log.clone(),
             disclosure: disclosure.clone(),
             page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
             row: None,
@@ -173,6 +173,9 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;
+        if test.hooks().names_nobody() {
+            return Err(Rejection::Unjudged(Unjudged::NoSubject));
+        }
         test.hooks().case().ok_or(Rejection::NotFound)
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, ORIGIN, SET_COOKIE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
 };
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::Gate;
 use super::body::{Answer, read_capped};
-use super::head::Head;
+use super::head::{Head, same_origin};
 use super::pages::{self, Page};
 use super::rejection::Rejection;
 use super::respond::plain;
@@ -135,9 +135,11 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
+        // Whose session it is was proved by the password; a wrong code does not make it unknown.
+        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let code = Secret::new(form.field("code").to_owned());
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
-        let account = tried.as_ref().map_or("", |session| session.account.as_str());
+        let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
         self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
         match tried {
             Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
@@ -275,21 +277,6 @@ fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
         Ok(Credentials::Bearer(_)) => Err(Rejection::SignIn(None)),
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),
         Err(error) => Err(Rejection::Credential(error)),
-    }
-}
-
-/// A browser says where a request comes from; a program says nothing and can only send JSON, which
-/// another site's page cannot send without asking first.
-fn same_origin(headers: &HeaderMap, host: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
-    if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    match headers.get(ORIGIN).map(|v| v.to_str().unwrap_or("?")) {
-        Some(origin) => origin.strip_prefix("https://").is_some_and(|rest| {
-            rest.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(host))
-        }),
-        None => text("content-type").is_none_or(|t| t.starts_with("application/json")),
     }
 }
 

@@ -1,5 +1,18 @@
 //! The tests that run the whole gate, and the ones that look at its source.
-#![expect(clippy::unwrap_used, reason = "a test that meets a surprise should end there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets a surprise should end there"
+)]
 
+mod closed_by_default;
+mod counted_in_people;
 mod demo;
+mod errors_deny;
+mod fails_closed;
+mod harness;
 mod layering;
+mod masked_everywhere;
+mod way;
