@@ -84,14 +84,13 @@ fn cast(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
 
 fn codes_now(stage: &Stage, out: &mut dyn Write) -> Result<(), DemoError> {
     let now_s = stage.clock().unix_s();
-    let mut seconds_left = 0;
-    let mut line = String::from("Codes now:");
+    let (mut line, mut seconds_left) = (String::new(), 0);
     for person in &CAST {
         let code = codes::current(stage.path(), person.name, now_s)?;
         seconds_left = code.seconds_left;
         line.push_str(&format!("  {} {}", person.name, code.digits));
     }
-    writeln!(out, "{line}  (for {seconds_left} s)\n").map_err(DemoError::Print)
+    writeln!(out, "Codes for the next {seconds_left} s:\n\n{line}\n").map_err(DemoError::Print)
 }
 
 fn one(number: u32, control: &Control, out: &mut dyn Write) -> io::Result<()> {
@@ -350,27 +349,33 @@ fn calling(curl: &Curl) -> Vec<Control> {
 }
 
 fn reviewing() -> Vec<Control> {
-    let of_log = |title, command: &str, expect| Control {
+    let offline = |title, command: &str, expect| Control {
         title,
         command: command.to_owned(),
         expect,
         status: None,
     };
     vec![
-        of_log(
+        offline(
             "The reviewer: who saw this customer?",
             "menshen log show log --key master.key --subject customer:1001",
             "each access: who, when, from where, for what, which fields clear and which masked",
         ),
-        of_log(
+        offline(
             "What did li.na do?",
             "menshen log show log --key master.key --actor li.na --last 5",
             "her last five requests, refused ones too",
         ),
-        of_log(
+        offline(
             "Is the log whole and unaltered?",
             "menshen log verify log",
             "ok; change one byte of a copy and it says which entry",
+        ),
+        offline(
+            "Why? The same policy files, asked without the gate",
+            "menshen explain --policies policies --role supervisor --attr branch=sh01 \\\n     \
+             --assurance 1 --purpose complaint 'GET bank.example/api/customers/1001'",
+            "every stage, every rule, every field, and what would show more",
         ),
     ]
 }
