@@ -72,6 +72,12 @@ impl Answer {
         }
     }
 
+    /// The same answer with nothing in its body; its outcome still follows when it ends.
+    pub(super) fn without_content(mut self) -> Self {
+        self.content = Content::Whole(None);
+        self
+    }
+
     fn end(&mut self, ending: Ending) {
         self.content = Content::Done;
         if let Some(outcome) = self.outcome.take() {

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 
 use super::body::Answer;
 use crate::audit::EntryId;
@@ -18,21 +19,22 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Adds to an answer what all answers carry.
-pub(super) fn finish(
-    mut response: Response<Answer>,
-    method: &Method,
-    id: EntryId,
-) -> Response<Answer> {
+pub(super) fn finish(response: Response<Answer>, method: &Method, id: EntryId) -> Response<Answer> {
+    let mut response = if *method == Method::HEAD { without_body(response) } else { response };
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
     guard_headers(headers);
-    if *method == Method::HEAD {
-        // hyper sends no body for HEAD; the length that it would have had stays.
-        tracing::trace!("an answer without its body");
-    }
     response
+}
+
+/// The answer to HEAD: the length stays, the body does not. Over HTTP/2 hyper would send it.
+fn without_body(mut response: Response<Answer>) -> Response<Answer> {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response.map(Answer::without_content)
 }
 
 /// The answer when not even an id for the record can be made.

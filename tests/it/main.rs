@@ -1,4 +1,13 @@
 //! The tests that run the whole gate, and the ones that look at its source.
-#![expect(clippy::unwrap_used, reason = "a test that meets a surprise should end there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets a surprise should end there"
+)]
 
+mod closed_by_default;
+mod harness;
 mod layering;
+mod way;

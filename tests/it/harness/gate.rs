@@ -1,0 +1,261 @@
+//! A whole gate in a temporary folder: its files, its accounts, its issuer, its backend.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use menshen::audit::{self, Entry, Reader, Verified};
+use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::demo::certificates::Authority;
+use menshen::identity::{self, Attribute, CallerKind, Identity, NewAccount};
+use menshen::secret::{MasterKey, Secret};
+use menshen::server::Server;
+use menshen::state::Store;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::client::{Client, HOST};
+use super::tokens::{ISSUER, Signer};
+use super::{Answer, Ask, Connection, NOW_S, Upstream, soon};
+
+type Tweak = Box<dyn Fn(&mut Config) + Send + Sync>;
+
+/// What a gate starts with, where it is not the demo's policy, a backend over TLS and the defaults.
+#[derive(Default)]
+pub(crate) struct Setup {
+    policy: Option<String>,
+    is_plain: bool,
+    yaml: String,
+    tweaks: Vec<Tweak>,
+}
+
+impl Setup {
+    /// The demo's policy.
+    pub(crate) fn demo() -> Self {
+        Self::default()
+    }
+
+    /// This policy, in one file.
+    pub(crate) fn policy(text: &str) -> Self {
+        Self { policy: Some(text.to_owned()), ..Self::default() }
+    }
+
+    /// The backend speaks plain HTTP.
+    pub(crate) fn plain(mut self) -> Self {
+        self.is_plain = true;
+        self
+    }
+
+    /// More lines for `menshen.yaml`.
+    pub(crate) fn yaml(mut self, lines: &str) -> Self {
+        writeln!(self.yaml, "{lines}").unwrap();
+        self
+    }
+
+    /// Changes the configuration after it was read, for what no file can say.
+    pub(crate) fn tweak(mut self, tweak: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        self.tweaks.push(Box::new(tweak));
+        self
+    }
+
+    pub(crate) async fn start(self) -> Gate {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new("the tests' CA", &Clock::system()).unwrap();
+        let gate_files = authority.issue(&[HOST, "other.example"]).unwrap();
+        let backend = authority.issue(&["core.internal"]).unwrap();
+        let signer = Signer::new();
+        let upstream = Upstream::start((!self.is_plain).then_some(&backend)).await;
+        gate_files.write(folder.path(), "gate").unwrap();
+        MasterKey::generate().unwrap().write_new(&folder.path().join("master.key")).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), authority.certificate_pem()).unwrap();
+        std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
+        self.write_policy(&folder.path().join("policies"));
+        let yaml = self.menshen_yaml(upstream.address());
+        std::fs::write(folder.path().join("menshen.yaml"), yaml).unwrap();
+        let clock = Clock::fixed(NOW_S * 1000);
+        let ca_pem = authority.certificate_pem().to_owned();
+        let tweaks = self.tweaks;
+        let server = None;
+        let mut gate = Gate { folder, clock, signer, upstream, ca_pem, tweaks, server };
+        gate.start().await;
+        gate
+    }
+
+    fn write_policy(&self, folder: &Path) {
+        std::fs::create_dir(folder).unwrap();
+        if let Some(text) = &self.policy {
+            std::fs::write(folder.join("policy.yaml"), text).unwrap();
+            return;
+        }
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/demo");
+        for name in ["catalogue.yaml", "routes.yaml", "rules.yaml"] {
+            std::fs::copy(demo.join(name), folder.join(name)).unwrap();
+        }
+    }
+
+    fn menshen_yaml(&self, upstream: SocketAddr) -> String {
+        let transport = if self.is_plain {
+            "plain: loopback"
+        } else {
+            "server-name: core.internal, ca: ca.pem"
+        };
+        let listener = "address: \"127.0.0.1:0\", certificate: gate.pem, key: gate.key";
+        format!(
+            "node: gate-1\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n\
+             listeners:\n  - {{ zone: business, {listener} }}\n  - {{ zone: public, {listener} }}\n\
+             upstreams:\n  core: {{ address: \"{upstream}\", {transport} }}\n\
+             issuers:\n  - name: corp\n    issuer: \"{ISSUER}\"\n    audience: menshen\n    \
+             keys: jwks.json\n    attributes: {{ branch: branch }}\n    assurance: {{ \"2\": 2, \"3\": 3 }}\n\
+             {}",
+            self.yaml
+        )
+    }
+}
+
+/// A running gate, or one that was stopped.
+pub(crate) struct Gate {
+    folder: TempDir,
+    pub(crate) clock: Clock,
+    pub(crate) signer: Signer,
+    pub(crate) upstream: Upstream,
+    ca_pem: String,
+    tweaks: Vec<Tweak>,
+    server: Option<Server>,
+}
+
+impl Gate {
+    /// A gate with the demo's policy.
+    pub(crate) async fn demo() -> Self {
+        Setup::demo().start().await
+    }
+
+    /// Starts on the folders as they are; [`Gate::stop`] must have come before.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.server.is_none(), "it runs already");
+        self.server = Some(Server::start(self.config(), self.clock.clone()).await.unwrap());
+    }
+
+    /// Drains and closes.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            soon("the drain", server.drain()).await;
+        }
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// The configuration as it would be read now.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::load(&self.path("menshen.yaml")).unwrap();
+        for tweak in &self.tweaks {
+            tweak(&mut config);
+        }
+        config
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    pub(crate) fn advance_s(&self, seconds: i64) {
+        self.clock.advance_ms(seconds * 1000);
+    }
+}
+
+/// Asking it.
+impl Gate {
+    /// A client of the listener in the zone `business`.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.server().addresses()[0], &self.ca_pem)
+    }
+
+    /// A client of the listener in the zone `public`.
+    pub(crate) fn public_client(&self) -> Client {
+        Client::new(self.server().addresses()[1], &self.ca_pem)
+    }
+
+    pub(crate) async fn h1(&self) -> Connection {
+        self.client().h1().await
+    }
+
+    pub(crate) async fn h2(&self) -> Connection {
+        self.client().h2().await
+    }
+
+    /// Asks over a new HTTP/1.1 connection.
+    pub(crate) async fn ask(&self, ask: Ask) -> Answer {
+        self.h1().await.send(ask).await
+    }
+
+    /// A token for a teller of branch `sh01`.
+    pub(crate) fn teller(&self) -> String {
+        self.token(&json!({}))
+    }
+
+    /// A teller's token with these claims changed; `null` takes one away.
+    pub(crate) fn token(&self, changes: &Value) -> String {
+        self.signer.token(changes)
+    }
+}
+
+/// Accounts, beside the running gate as `menshen account` makes them.
+impl Gate {
+    /// Adds a local account of branch `sh01`.
+    pub(crate) async fn add_account(&self, name: &str, password: &str, role: &str) {
+        let account = NewAccount {
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            kind: CallerKind::Staff,
+            roles: vec![role.to_owned()],
+            attributes: BTreeMap::from([("branch".to_owned(), Attribute::Text("sh01".into()))]),
+            password: Secret::new(password.to_owned()),
+        };
+        self.identity().add_account(account).await.unwrap();
+    }
+
+    /// Enrols one-time codes for the account.
+    pub(crate) async fn enrol(&self, name: &str) -> Secret<Vec<u8>> {
+        self.identity().enrol_totp(name).await.unwrap().secret
+    }
+
+    /// The code that an app with this secret shows now.
+    pub(crate) fn code(&self, secret: &Secret<Vec<u8>>) -> String {
+        identity::totp_code_at(secret, self.clock.unix_s()).unwrap()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        let master = MasterKey::read(&self.path("master.key")).unwrap();
+        let store = Store::open(&self.path("state"), &master, self.clock.clone()).unwrap();
+        let settings = identity::Settings::default();
+        Identity::new(settings, store, &master, self.clock.clone()).unwrap()
+    }
+}
+
+/// What it left in its log.
+impl Gate {
+    /// Stops the gate, so that every outcome is written, verifies the log and reads it.
+    pub(crate) async fn entries(&mut self) -> Vec<Entry> {
+        let verifier = self.server().log().verifier().clone();
+        self.stop().await;
+        verify(&self.path("log"), &verifier);
+        self.entries_so_far()
+    }
+
+    /// The entries that are durable at this moment.
+    pub(crate) fn entries_so_far(&self) -> Vec<Entry> {
+        Reader::new(&self.path("log"), 0).map(|entry| entry.unwrap().1).collect()
+    }
+}
+
+pub(crate) fn verify(log: &Path, verifier: &audit::note::Verifier) -> Verified {
+    audit::verify(log, verifier, None).unwrap()
+}

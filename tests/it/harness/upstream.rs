@@ -1,0 +1,280 @@
+//! A backend that answers as the test says, byte for byte, and remembers what it was asked.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use menshen::demo::certificates::Issued;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// A request as it came to the backend.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// The head as it came.
+    pub(crate) head: Vec<u8>,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One thing that the backend does while it answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Send(Vec<u8>),
+    /// Goes on once the test adds a permit.
+    Wait(Arc<Semaphore>),
+    /// Closes in good order.
+    Close,
+    /// Closes with a reset.
+    Reset,
+    /// Says nothing more and stays.
+    Stall,
+}
+
+/// An answer, step by step. After the last step the connection stays open for the next request.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply(pub(crate) Vec<Step>);
+
+impl Reply {
+    /// 200 with a JSON body and its true length.
+    pub(crate) fn json(body: impl AsRef<[u8]>) -> Self {
+        Self::with(200, &[("content-type", "application/json")], body)
+    }
+
+    /// Any head, and a body with its true length.
+    pub(crate) fn with(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let length = body.len().to_string();
+        let mut bytes = head(status, &[headers, &[("content-length", &length)]].concat());
+        bytes.extend_from_slice(body);
+        Self(vec![Step::Send(bytes)])
+    }
+
+    /// 200 with a JSON body in these chunks, each written on its own, and its end.
+    pub(crate) fn chunked<C: AsRef<[u8]>>(chunks: impl IntoIterator<Item = C>) -> Self {
+        Self::open(chunks).then(Step::Send(b"0\r\n\r\n".to_vec()))
+    }
+
+    /// As [`Reply::chunked`], but the body does not end.
+    pub(crate) fn open<C: AsRef<[u8]>>(chunks: impl IntoIterator<Item = C>) -> Self {
+        let headers = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+        let mut steps = vec![Step::Send(head(200, &headers))];
+        steps.extend(chunks.into_iter().map(|c| Step::Send(chunk(c.as_ref()))));
+        Self(steps)
+    }
+
+    /// These bytes, whatever they mean.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(vec![Step::Send(bytes.into())])
+    }
+
+    pub(crate) fn then(mut self, step: Step) -> Self {
+        self.0.push(step);
+        self
+    }
+}
+
+/// The bytes of a head.
+pub(crate) fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("HTTP/1.1 {status} Whatever\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+/// The bytes of a chunk of a chunked body.
+pub(crate) fn chunk(data: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
+}
+
+type Script = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
+/// The running backend; dropping it closes its port and its connections.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _stop: DropGuard,
+}
+
+struct Shared {
+    script: Mutex<Script>,
+    asked: Mutex<Vec<Asked>>,
+    connections: Mutex<usize>,
+}
+
+impl Upstream {
+    /// Starts on a free port; with `tls` it speaks TLS only, else plain HTTP only.
+    pub(crate) async fn start(tls: Option<&Issued>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let nothing: Script = Arc::new(|_| Reply::json("{}"));
+        let shared = Arc::new(Shared {
+            script: Mutex::new(nothing),
+            asked: Mutex::default(),
+            connections: Mutex::default(),
+        });
+        let acceptor = tls.map(|issued| TlsAcceptor::from(issued.server_config().unwrap()));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(accept(listener, acceptor, Arc::clone(&shared), stop.clone(), tasks.clone()));
+        Self { address, shared, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers every request so from now on.
+    pub(crate) fn answers(&self, reply: Reply) {
+        self.answers_by(move |_| reply.clone());
+    }
+
+    /// Answers each request as `script` says from now on.
+    pub(crate) fn answers_by(&self, script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+        *self.shared.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// The requests that came, in their order.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+
+    /// How many requests came.
+    pub(crate) fn hits(&self) -> usize {
+        self.shared.asked.lock().unwrap().len()
+    }
+
+    /// How many connections were opened.
+    pub(crate) fn connections(&self) -> usize {
+        *self.shared.connections.lock().unwrap()
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let (acceptor, shared, stop) = (acceptor.clone(), Arc::clone(&shared), stop.clone());
+        tasks.spawn(async move {
+            let talk = async move {
+                stream.set_nodelay(true).unwrap();
+                *shared.connections.lock().unwrap() += 1;
+                match acceptor {
+                    None => converse(stream, &shared).await,
+                    Some(acceptor) => {
+                        if let Ok(stream) = acceptor.accept(stream).await {
+                            converse(stream, &shared).await;
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = talk => {}
+            }
+        });
+    }
+}
+
+trait OverTcp: AsyncRead + AsyncWrite + Unpin {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl OverTcp for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl OverTcp for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+async fn converse(mut stream: impl OverTcp, shared: &Shared) {
+    let mut buffer = Vec::new();
+    while let Some(asked) = read_request(&mut stream, &mut buffer).await {
+        let script = Arc::clone(&shared.script.lock().unwrap());
+        let reply = script(&asked);
+        shared.asked.lock().unwrap().push(asked);
+        for step in reply.0 {
+            let done = match step {
+                Step::Send(bytes) => send(&mut stream, &bytes).await,
+                Step::Wait(permits) => permits.acquire().await.map(|p| p.forget()).is_ok(),
+                Step::Close => {
+                    stream.shutdown().await.unwrap_or_default();
+                    false
+                }
+                Step::Reset => {
+                    stream.tcp().set_zero_linger().unwrap();
+                    false
+                }
+                Step::Stall => std::future::pending().await,
+            };
+            if !done {
+                return;
+            }
+        }
+    }
+}
+
+async fn send(stream: &mut impl OverTcp, bytes: &[u8]) -> bool {
+    stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok()
+}
+
+async fn read_request(stream: &mut impl OverTcp, buffer: &mut Vec<u8>) -> Option<Asked> {
+    let end = loop {
+        if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        more(stream, buffer).await?;
+    };
+    let head: Vec<u8> = buffer.drain(..end).collect();
+    let text = String::from_utf8(head.clone()).unwrap();
+    let mut lines = text.lines();
+    let mut first = lines.next().unwrap().split(' ');
+    let (method, target) = (first.next().unwrap().to_owned(), first.next().unwrap().to_owned());
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let mut asked = Asked { method, target, headers, body: Vec::new(), head };
+    assert_eq!(asked.header("transfer-encoding"), None, "the gate sends bodies with their length");
+    let length = asked.header("content-length").map_or(0, |text| text.parse().unwrap());
+    while buffer.len() < length {
+        more(stream, buffer).await?;
+    }
+    asked.body = buffer.drain(..length).collect();
+    Some(asked)
+}
+
+async fn more(stream: &mut impl OverTcp, buffer: &mut Vec<u8>) -> Option<()> {
+    match stream.read_buf(buffer).await {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(()),
+    }
+}
