@@ -197,6 +197,8 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
 fn judge_status(status: StatusCode) -> Result<(), Rejection> {
     match status.as_u16() {
         200..=202 | 204 => Ok(()),
+        // Told in the words of a record that this caller may not see, or they would tell it apart.
+        404 | 410 => Err(Rejection::NotFound),
         300..=399 => Err(Rejection::Unjudged(Unjudged::Redirect)),
         400..=599 => Err(Rejection::UpstreamStatus(status)),
         _ => Err(Rejection::Unjudged(Unjudged::Status(status))),
@@ -209,4 +211,18 @@ fn step_up_value(step_up: &StepUp) -> Option<HeaderValue> {
     let fields = step_up.fields.join(" ");
     let value = format!("acr_values=\"{}\"{max_age}, fields=\"{fields}\"", step_up.assurance);
     HeaderValue::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_missing_is_told_like_one_that_may_not_be_seen() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE] {
+            assert!(matches!(judge_status(status), Err(Rejection::NotFound)), "{status}");
+        }
+        let other = judge_status(StatusCode::CONFLICT);
+        assert!(matches!(other, Err(Rejection::UpstreamStatus(StatusCode::CONFLICT))));
+    }
 }
