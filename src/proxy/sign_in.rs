@@ -137,6 +137,9 @@ impl Gate {
         let cookie = session_cookie(&parts.headers)?;
         let code = Secret::new(form.field("code").to_owned());
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
+        if matches!(tried, Err(SignInError::SessionEnded)) {
+            return Err(self.nobodys_cookie(form, facts));
+        }
         let account = tried.as_ref().map_or("", |session| session.account.as_str());
         self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
         match tried {
@@ -151,6 +154,16 @@ impl Gate {
         }
     }
 
+    /// What is told of a cookie without a session. Anybody can invent one, so it has no entry of its
+    /// own but is gathered with the other refusals of unknown callers.
+    fn nobodys_cookie(&self, form: &Form, facts: &Facts) -> Rejection {
+        match self.addresses.attempt(facts.peer.ip()) {
+            Err(refused) => Rejection::Address(refused),
+            Ok(()) if form.from_page => Rejection::SignIn(Some(form.next().to_owned())),
+            Ok(()) => Rejection::SignInFailed(SignInError::SessionEnded),
+        }
+    }
+
     async fn sign_out(
         &self,
         head: &Head,
@@ -160,13 +173,14 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
-        let ended = self.identity.sign_out(&cookie).await;
-        let account = match &ended {
-            Ok(Some(session)) => session.account.clone(),
-            Ok(None) => String::new(),
-            Err(_) => return Err(Rejection::StoreUnavailable),
-        };
-        self.record_session("sign_out", &account, None, trail).await?;
+        match self.identity.sign_out(&cookie).await {
+            Ok(Some(session)) => {
+                self.record_session("sign_out", &session.account, None, trail).await?;
+            }
+            // Nothing ended, so nothing is recorded; but whoever tries many cookies is slowed down.
+            Ok(None) => self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?,
+            Err(_unwritten) => return Err(Rejection::StoreUnavailable),
+        }
         let mut response = if form.from_page {
             page(pages::signed_out(&blank(head)), StatusCode::OK, facts)
         } else {
