@@ -21,7 +21,7 @@ use super::pages::{self, Page};
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::trail::Trail;
-use crate::audit::{Act, Event};
+use crate::audit::{self, Act, Entry, Event, Log};
 use crate::identity::{self, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
@@ -109,8 +109,17 @@ impl Gate {
         self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
         let account = form.field("account");
         let password = Secret::new(form.field("password").to_owned());
+        let step = self.begin_step("sign_in", account, trail)?;
         let tried = self.identity.sign_in(account, password, facts.peer.ip()).await;
-        self.record_session("sign_in", account, tried.as_ref().err(), trail).await?;
+        let named = match &tried {
+            Ok(session) => session.account.clone(),
+            // The account is named only if there is one.
+            Err(_) => match self.identity.account_ref(account).await {
+                Ok(reference) => reference.to_string(),
+                Err(_unread) => "unknown".to_owned(),
+            },
+        };
+        step.ended(&named, tried.as_ref()).await?;
         match tried {
             Ok(session) if form.from_page && session.second_factor => {
                 Ok(go_on(session, "/.menshen/code", form.next(), facts))
@@ -136,12 +145,15 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
         let code = Secret::new(form.field("code").to_owned());
+        let mut step = self.begin_step("one_time_code", "", trail)?;
+        step.about_session(&self.identity.session_reference(&cookie));
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
         if matches!(tried, Err(SignInError::SessionEnded)) {
+            step.unneeded();
             return Err(self.nobodys_cookie(form, facts));
         }
         let account = tried.as_ref().map_or("", |session| session.account.as_str());
-        self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
+        step.ended(account, tried.as_ref()).await?;
         match tried {
             Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
             Ok(session) => Ok(told(&session, facts)),
@@ -175,7 +187,9 @@ impl Gate {
         let cookie = session_cookie(&parts.headers)?;
         match self.identity.sign_out(&cookie).await {
             Ok(Some(session)) => {
-                self.record_session("sign_out", &session.account, None, trail).await?;
+                let mut step = self.begin_step("sign_out", "", trail)?;
+                step.about_session(&session.reference);
+                step.succeeded(&session.account).await?;
             }
             // Nothing ended, so nothing is recorded; but whoever tries many cookies is slowed down.
             Ok(None) => self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?,
@@ -210,38 +224,20 @@ impl Gate {
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), facts))
     }
 
-    /// Writes the entry of a step before it is answered. The account is named only if it was proved.
-    async fn record_session(
-        &self,
-        step: &str,
-        account: &str,
-        failure: Option<&SignInError>,
-        trail: &mut Trail,
-    ) -> Result<(), Rejection> {
+    /// Begins the record of a step; what was typed is named by a keyed hash, since it may be a password.
+    fn begin_step(&self, name: &str, typed: &str, trail: &Trail) -> Result<Step, Rejection> {
         let mut entry =
             self.log.entry(Event::Session).map_err(|_no_randomness| Rejection::LogUnavailable)?;
         entry.origin = trail.origin();
-        let object = match failure {
-            None => Cow::Borrowed(account),
-            // A name that was typed wrong may be a password.
-            Some(_) => match self.identity.account_ref(account).await {
-                Ok(reference) => Cow::Owned(reference.to_string()),
-                Err(_unread) => Cow::Borrowed("unknown"),
-            },
-        };
+        let object = if typed.is_empty() { String::new() } else { self.identity.typed_ref(typed) };
         entry.act = Some(Act {
-            name: step.into(),
-            object: object.as_ref().into(),
-            succeeded: Some(failure.is_none()),
+            name: name.into(),
+            object: object.as_str().into(),
+            succeeded: Some(false),
             ..Act::default()
         });
-        if let Some(failure) = failure {
-            entry.result.get_or_insert_default().cause = cause(failure).into();
-        }
-        self.log.append(entry).await.map(drop).map_err(|error| {
-            tracing::error!(%error, "a sign-in step could not be recorded");
-            Rejection::LogUnavailable
-        })
+        entry.result.get_or_insert_default().cause = "unfinished".into();
+        Ok(Step { log: self.log.clone(), entry: Some(entry) })
     }
 
     /// Reads the form or JSON of a step, refusing what another site's page could have sent.
@@ -268,6 +264,75 @@ impl Gate {
             "application/x-www-form-urlencoded" => form_fields(&body).ok_or(Rejection::Form),
             "" if body.is_empty() => Ok(Form { fields: Vec::new(), from_page: false }),
             _ => Err(Rejection::Form),
+        }
+    }
+}
+
+/// A step of signing in or out that is under way. Dropped before its end, because the client left, it
+/// is recorded all the same: the guess was judged, even if nobody waited for the answer.
+struct Step {
+    log: Log,
+    entry: Option<Entry>,
+}
+
+impl Step {
+    /// Names the session by its keyed hash.
+    fn about_session(&mut self, reference: &str) {
+        if let Some(entry) = &mut self.entry {
+            let auth = entry.auth.get_or_insert_default();
+            auth.credential = "session".into();
+            auth.session = reference.into();
+        }
+    }
+
+    /// Records how a sign-in or a code was judged, before it is told.
+    async fn ended(
+        mut self,
+        account: &str,
+        tried: Result<&NewSession, &SignInError>,
+    ) -> Result<(), Rejection> {
+        match tried {
+            Ok(session) => {
+                self.about_session(&session.reference);
+                self.succeeded(account).await
+            }
+            Err(failure) => self.record(account, Some(failure)).await,
+        }
+    }
+
+    async fn succeeded(self, account: &str) -> Result<(), Rejection> {
+        self.record(account, None).await
+    }
+
+    async fn record(
+        mut self,
+        object: &str,
+        failure: Option<&SignInError>,
+    ) -> Result<(), Rejection> {
+        let Some(mut entry) = self.entry.take() else { return Ok(()) };
+        let act = entry.act.get_or_insert_default();
+        act.object = object.into();
+        act.succeeded = Some(failure.is_none());
+        entry.result = failure.map(|failure| audit::Answer {
+            cause: cause(failure).into(),
+            ..audit::Answer::default()
+        });
+        self.log.append(entry).await.map(drop).map_err(|error| {
+            tracing::error!(%error, "a sign-in step could not be recorded");
+            Rejection::LogUnavailable
+        })
+    }
+
+    /// Nothing was judged.
+    fn unneeded(mut self) {
+        self.entry = None;
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.log.append_detached(entry);
         }
     }
 }
