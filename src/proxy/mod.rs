@@ -5,6 +5,7 @@
 
 mod body;
 mod entrance;
+mod form;
 mod head;
 mod meter;
 mod onward;
@@ -18,6 +19,7 @@ mod rejection;
 mod release;
 mod respond;
 mod sign_in;
+mod step;
 mod trail;
 
 use std::sync::Arc;
