@@ -160,7 +160,11 @@ impl Passage {
             if self.counts_in_vain() {
                 return Err(Cut::Limit);
             }
-            read = self.read_some().await?;
+            read = tokio::select! {
+                // A caller that left must not keep a seat and a connection until the backend goes on.
+                () = frames.closed() => return Ok(()),
+                read = self.read_some() => read?,
+            };
             let held_back = self.report().records_held_back > 0;
             if read == Read::All && held_back && !tells_in_trailer {
                 // Without a trailer a proper end would say that this was all.
