@@ -14,4 +14,6 @@ mod fails_closed;
 mod harness;
 mod layering;
 mod masked_everywhere;
+mod nobody_above;
+mod recorded_first;
 mod way;
