@@ -27,8 +27,8 @@ async fn unmet(gate: &mut Gate) -> String {
 
 #[tokio::test]
 async fn an_allow_rule_whose_condition_fails_allows_nothing_and_the_log_says_why() {
-    let policy = OPEN_BANK
-        .replace("to: teller\n    of", "to: teller\n    when: caller.branch == \"sh01\"\n");
+    let condition = "to: teller\n    when: caller.branch == \"sh01\"\n";
+    let policy = OPEN_BANK.replace("to: teller\n", condition);
     let mut gate = Setup::policy(&policy).start().await;
     assert_eq!(view(&gate, &json!({})).await, 200);
     assert_eq!(view(&gate, &json!({ "branch": "bj07" })).await, 403);

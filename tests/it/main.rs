@@ -14,6 +14,7 @@ mod fails_closed;
 mod harness;
 mod layering;
 mod masked_everywhere;
+mod no_secret_in_logs;
 mod nobody_above;
 mod recorded_first;
 mod way;
