@@ -7,6 +7,7 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod bounded;
 mod closed_by_default;
 mod counted_in_people;
 mod errors_deny;
