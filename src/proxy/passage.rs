@@ -171,7 +171,11 @@ impl Passage {
             if self.counts_in_vain() {
                 return Err(Cut::Limit);
             }
-            read = self.read_some().await?;
+            read = tokio::select! {
+                // A caller that left must not keep a seat and a connection until the backend goes on.
+                () = frames.closed() => return Ok(()),
+                read = self.read_some() => read?,
+            };
             pieces = self.settle().await?;
         }
     }

@@ -114,11 +114,7 @@ async fn local_accounts_share_a_count_over_all_their_sessions() {
     gate.add_account("wang", "a quiet lantern", "teller").await;
     let mut cookies = Vec::new();
     for _ in 0..2 {
-        let body = json!({ "account": "wang", "password": "a quiet lantern" }).to_string();
-        let answer = gate.ask(Ask::post("/.menshen/login", &body)).await;
-        let cookie = answer.expect(200).header("set-cookie").unwrap().to_owned();
-        let value = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
-        cookies.push(value);
+        cookies.push(gate.sign_in("wang", "a quiet lantern").await);
     }
     for (session, id, status) in [(0, 1, 200), (1, 2, 200), (0, 3, 429), (1, 3, 429), (1, 1, 200)] {
         let ask = Ask::get(&format!("/one/{id}")).cookie(&cookies[session]);

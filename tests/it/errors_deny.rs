@@ -27,8 +27,8 @@ async fn unmet(gate: &mut Gate) -> String {
 
 #[tokio::test]
 async fn an_allow_rule_whose_condition_fails_allows_nothing_and_the_log_says_why() {
-    let policy =
-        OPEN_BANK.replace("to: teller\n", "to: teller\n    when: caller.branch == \"sh01\"\n");
+    let condition = "to: teller\n    when: caller.branch == \"sh01\"\n";
+    let policy = OPEN_BANK.replace("to: teller\n", condition);
     let mut gate = Setup::policy(&policy).start().await;
     assert_eq!(view(&gate, &json!({})).await, 200);
     assert_eq!(view(&gate, &json!({ "branch": "bj07" })).await, 403);
@@ -58,9 +58,12 @@ async fn a_deny_rule_whose_condition_fails_denies_and_the_log_says_why() {
 #[tokio::test]
 async fn a_record_on_which_a_condition_cannot_be_evaluated_does_not_exist() {
     let policy = OPEN_BANK
-        .replace("allow: [view, search, export, update, create, delete]", "allow: view")
+        .replace("allow: [view, search, export, update, create]", "allow: view")
         .replace("    write: [name, note, phone]\n", "")
-        .replace("to: teller\n", "to: teller\n    where: record.note == caller.branch\n");
+        .replace(
+            "to: teller\n    of: customer\n",
+            "to: teller\n    of: customer\n    where: record.note == caller.branch\n",
+        );
     let gate = Setup::policy(&policy).start().await;
     let token = gate.teller();
     let mut connection = gate.h1().await;

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod bounded;
 mod closed_by_default;
 mod counted_in_people;
 mod demo;
@@ -16,4 +17,7 @@ mod fails_closed;
 mod harness;
 mod layering;
 mod masked_everywhere;
+mod no_secret_in_logs;
+mod nobody_above;
+mod recorded_first;
 mod way;
