@@ -146,7 +146,8 @@ impl Gate {
             Rejection::LogUnavailable
         })?;
         let (decision, outcome) = trail.permitted(permit, stamp);
-        trail.begin_outcome(Outcome::begin(self.log.clone(), outcome, trail.started));
+        let (log, unwritten) = (self.log.clone(), self.tasks.token());
+        trail.begin_outcome(Outcome::begin(log, outcome, trail.started, unwritten));
         Ok(Recorded(Some(Box::pin(self.log.append(decision)))))
     }
 }

@@ -61,6 +61,9 @@ pub struct Settings {
     pub request_time: Duration,
     /// An answer up to this size, in bytes, is held whole, so that a fault in it is a clean 502.
     pub held_bytes: usize,
+    /// How long a caller may leave an answer unread before it is cut off. It holds a connection to the
+    /// backend, and others of the same HTTP/2 connection may go on meanwhile.
+    pub unread_time: Duration,
 }
 
 impl Default for Settings {
@@ -69,6 +72,7 @@ impl Default for Settings {
             request_limit_bytes: 1024 * 1024,
             request_time: Duration::from_secs(30),
             held_bytes: 256 * 1024,
+            unread_time: Duration::from_secs(60),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::body::Answer;
 use super::head::Head;
 use super::meter::{Meter, RowTest};
-use super::passage::{HELD_BACK, Halt, Passage, Read};
+use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
@@ -139,14 +139,14 @@ impl Gate {
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat().quotas());
+        let feed = Feed { frames, patience: self.settings.unread_time };
         let tells_in_trailer = head.accepts_trailers;
         if tells_in_trailer {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));
         }
         self.tasks.spawn(async move {
-            if let Err(cut) = passage.pump(first, &frames, tells_in_trailer).await {
-                // A caller that left already does not hear it.
-                drop(frames.send(Err(cut)).await);
+            if let Err(cut) = passage.pump(first, &feed, tells_in_trailer).await {
+                feed.cut(cut).await;
             }
         });
         Ok(response)

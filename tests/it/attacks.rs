@@ -1,10 +1,13 @@
 //! Ways to break a promise that were found by reading the source, each held shut by a test.
 
 use std::task::Poll;
+use std::time::Duration;
 
+use menshen::audit::{Ending, Event};
 use menshen::config::Config;
 
-use crate::harness::{Ask, Gate, OPEN_BANK, Setup};
+use crate::harness::client::finish;
+use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, Step};
 
 /// How many entries of its log are not those of its start.
 async fn recorded(gate: &mut Gate) -> usize {
@@ -64,4 +67,42 @@ async fn a_sign_in_is_recorded_under_the_accounts_name_however_it_was_typed() {
     let objects: Vec<_> =
         signed_in.filter(|a| a.name.as_str() == "sign_in").map(|a| a.object.as_str()).collect();
     assert_eq!(objects, ["wang"]);
+}
+
+#[tokio::test]
+async fn what_a_stream_disclosed_is_recorded_though_the_gate_stops_in_its_midst() {
+    let mut gate = Setup::policy(OPEN_BANK).yaml("drain: 1s").start().await;
+    let row = format!(r#"{{"id":"1","name":"{}"}},"#, "x".repeat(100_000));
+    gate.upstream.answers(Reply::open(["[".to_owned(), row.repeat(5)]).then(Step::Stall));
+    let ask = Ask::get("/all").bearer(&gate.teller());
+    let (mut one, mut two) = (gate.h1().await, gate.h2().await);
+    let open = [one.begin(ask.clone()).await.unwrap(), two.begin(ask).await.unwrap()];
+    assert!(open.iter().all(|response| response.status().is_success()));
+    let entries = gate.entries().await;
+    let outcomes: Vec<_> = entries.iter().filter(|e| e.event == Event::Outcome).collect();
+    assert_eq!(outcomes.len(), 2, "{entries:?}");
+    for outcome in outcomes {
+        assert_eq!(outcome.subjects.as_ref().map(|subjects| subjects.count), Some(1));
+        assert_eq!(outcome.result.as_ref().unwrap().ended, Some(Ending::AbortedByClient));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_gives_the_backends_connection_back() {
+    let impatient = |config: &mut Config| {
+        config.proxy.unread_time = Duration::from_millis(200);
+        config.upstreams[0].connections = 1;
+    };
+    let gate = Setup::policy(OPEN_BANK).tweak(impatient).start().await;
+    let token = gate.teller();
+    let row = format!(r#"{{"id":"1","name":"{}"}},"#, "x".repeat(100_000));
+    gate.upstream.answers_by(move |asked| match asked.target.as_str() {
+        "/all" => Reply::open(std::iter::once("[").chain(std::iter::repeat_n(row.as_str(), 100))),
+        _ => Reply::json(r#"{"id":"1"}"#),
+    });
+    let mut connection = gate.h2().await;
+    let unread = connection.begin(Ask::get("/all").bearer(&token)).await.unwrap();
+    assert!(unread.status().is_success());
+    connection.send(Ask::get("/one/1").bearer(&token)).await.expect(200);
+    assert!(finish(unread).await.cut.is_some(), "what was cut off must not look whole");
 }
