@@ -1,5 +1,6 @@
 //! Ways to break a promise that were found by reading the source, each held shut by a test.
 
+use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -105,4 +106,78 @@ async fn an_answer_that_nobody_reads_gives_the_backends_connection_back() {
     assert!(unread.status().is_success());
     connection.send(Ask::get("/one/1").bearer(&token)).await.expect(200);
     assert!(finish(unread).await.cut.is_some(), "what was cut off must not look whole");
+}
+
+/// A policy whose tellers see the customers of their branch, bare and in an envelope.
+const BRANCHES: &str = "
+grades: { 1: {}, 2: {}, sealed: {} }
+entities:
+  customer:
+    subject: id
+    fields: { id: 1, name: 1, branch: 1, address: { city: 1, street: 2 } }
+routes:
+  bare.view: { match: 'GET bank.example/bare/{id}', to: core, action: view, returns: { customer: $ } }
+  wrapped.view:
+    match: GET bank.example/wrapped/{id}
+    to: core
+    action: view
+    returns: { customer: $.data, pass: [$.next] }
+  bare.update:
+    match: PATCH bank.example/bare/{id}
+    to: core
+    action: update
+    accepts: { customer: $ }
+    returns: { customer: $ }
+    reads: bare.view
+  wrapped.delete: { match: 'DELETE bank.example/wrapped/{id}', to: core, action: delete, reads: wrapped.view }
+roles: { teller: {} }
+rules:
+  - name: tellers serve their branch
+    allow: [view, update, delete]
+    to: teller
+    of: customer
+    clear: [id, name]
+    write: [name, address.city]
+    where: record.branch == caller.branch
+";
+
+#[tokio::test]
+async fn a_hidden_record_is_told_like_a_missing_one_however_the_backend_says_so() {
+    let gate = Setup::policy(BRANCHES).start().await;
+    let token = gate.teller();
+    let hidden = r#"{"id":"1","name":"x","branch":"other"}"#;
+    let wrapped = format!(r#"{{"next":null,"data":{hidden}}}"#);
+    let json = [("content-type", "application/json")];
+    let none = || Reply::raw("HTTP/1.1 204 No Content\r\n\r\n");
+    let ways = [
+        ("/bare/1", Reply::json(hidden)),
+        ("/bare/1", Reply::with(404, &json, r#"{"error":"no such customer"}"#)),
+        ("/bare/1", Reply::with(410, &json, "{}")),
+        ("/bare/1", Reply::json("null")),
+        ("/bare/1", Reply::json("{}")),
+        ("/bare/1", none()),
+        ("/wrapped/1", Reply::json(wrapped)),
+        ("/wrapped/1", Reply::with(404, &json, "{}")),
+        ("/wrapped/1", Reply::json(r#"{"next":null,"data":null}"#)),
+        ("/wrapped/1", Reply::json(r#"{"next":null}"#)),
+        ("/wrapped/1", none()),
+    ];
+    let (mut connection, mut answers) = (gate.h1().await, BTreeSet::new());
+    for (path, reply) in ways {
+        gate.upstream.answers(reply.clone());
+        let asks = match path {
+            "/bare/1" => vec![Ask::get(path), Ask::patch(path, r#"{"name":"y"}"#)],
+            _ => vec![Ask::get(path), Ask::new("DELETE", path)],
+        };
+        for ask in asks {
+            let answer = connection.send(ask.bearer(&token)).await;
+            answer.expect(404);
+            let id = answer.header("menshen-request-id").unwrap().to_owned();
+            let told = String::from_utf8(answer.bytes()).unwrap().replace(&id, "ID");
+            let told = told.lines().filter(|line| !line.starts_with("date"));
+            answers.insert(told.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert_eq!(gate.upstream.connections(), 1, "a new connection takes time, which tells as well");
 }
