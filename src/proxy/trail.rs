@@ -79,7 +79,7 @@ impl Trail {
         let mut auth = Auth {
             assurance: caller.assurance,
             factors: caller.factors.iter().map(|factor| factor_word(factor.method)).collect(),
-            age_s: newest.and_then(|at| u64::try_from(now_unix_s - at).ok()),
+            age_s: newest.and_then(|at| u64::try_from(now_unix_s.saturating_sub(at)).ok()),
             ..Auth::default()
         };
         match &caller.credential {

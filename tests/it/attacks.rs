@@ -181,3 +181,14 @@ async fn a_hidden_record_is_told_like_a_missing_one_however_the_backend_says_so(
     assert_eq!(answers.len(), 1, "{answers:#?}");
     assert_eq!(gate.upstream.connections(), 1, "a new connection takes time, which tells as well");
 }
+
+#[tokio::test]
+async fn a_token_with_an_absurd_time_of_authentication_ends_no_connection() {
+    let gate = Setup::policy(OPEN_BANK).start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":"1"}"#));
+    let mut connection = gate.h1().await;
+    for time in [i64::MIN, -1, 0] {
+        let token = gate.token(&serde_json::json!({ "auth_time": time }));
+        connection.send(Ask::get("/one/1").bearer(&token)).await.expect(200);
+    }
+}
