@@ -145,6 +145,14 @@ impl Disclosure {
         Ok(())
     }
 
+    /// Forgets what was judged and will not be given: it was not disclosed.
+    pub(super) fn forget(&self) {
+        let mut shared = self.shared();
+        shared.entry.subjects = None;
+        shared.entry.data = None;
+        shared.parts.clear();
+    }
+
     fn take_parts(&self) -> Vec<Entry> {
         std::mem::take(&mut self.shared().parts)
     }

@@ -167,13 +167,11 @@ impl Trail {
     /// Ends the outcome of a permit that led to nothing. `false` if there was no permit.
     pub(super) fn refuse_permitted(&mut self, status: u16, cause: &str) -> bool {
         let Some(outcome) = self.outcome.take() else { return false };
+        outcome.disclosure().forget();
         outcome.disclosure().with(|entry| {
             let result = entry.result.get_or_insert_default();
             result.status = Some(status);
             result.cause = cause.into();
-            // What was judged but not given was not disclosed.
-            entry.subjects = None;
-            entry.data = None;
         });
         outcome.ended(Ending::Refused);
         true

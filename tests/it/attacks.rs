@@ -192,3 +192,14 @@ async fn a_token_with_an_absurd_time_of_authentication_ends_no_connection() {
         connection.send(Ask::get("/one/1").bearer(&token)).await.expect(200);
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_is_refused_at_its_end_counts_as_disclosed_to_nobody() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    let rows: Vec<_> = (0..1000).map(|n| format!(r#"{{"id":"{n}"}}"#)).collect();
+    gate.upstream.answers(Reply::json(format!("[{}}}", rows.join(","))));
+    gate.ask(Ask::get("/all").bearer(&gate.teller())).await.expect(502);
+    for entry in gate.entries().await {
+        assert_eq!(entry.subjects, None, "{entry:?}");
+    }
+}
