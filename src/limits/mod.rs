@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use self::address::{AddressLimits, AddressRefused, AddressSeat, AddressSettings};
+pub use self::address::{AddressLimits, AddressRefused, AddressSeat, AddressSettings, network};
 pub use self::allowance::{
     Allowance, AllowanceFault, Budget, Limit, MAX_SUBJECTS, NotABudget, Rate, Terms, Unit, Window,
 };

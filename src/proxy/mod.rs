@@ -40,7 +40,7 @@ use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
 use crate::upstream::Upstreams;
 use meter::Keys;
-use refusals::Refusals;
+use refusals::{Refusals, Who};
 use rejection::Rejection;
 use trail::Trail;
 
@@ -196,7 +196,8 @@ impl Gate {
         trail: &mut Trail,
     ) -> bool {
         let route = trail.route_name().to_owned();
-        if !trail.identified() && self.gather_refusal(facts.peer.ip(), &route) {
+        let who = trail.account().map_or(Who::Unknown(facts.peer.ip()), Who::Known);
+        if self.gather_refusal(who, &route) {
             return true;
         }
         let status = rejection.status().as_u16();

@@ -24,7 +24,7 @@ pub(super) struct Trail {
     entry: Entry,
     /// Set once the decision is written: from then on early ends are outcomes.
     outcome: Option<Outcome>,
-    identified: bool,
+    account: Option<String>,
 }
 
 impl Trail {
@@ -41,7 +41,7 @@ impl Trail {
             user_agent: user_agent.into(),
             ..Origin::default()
         });
-        Self { started: Instant::now(), id, entry, outcome: None, identified: false }
+        Self { started: Instant::now(), id, entry, outcome: None, account: None }
     }
 
     pub(super) fn head(&mut self, head: &Head) {
@@ -68,7 +68,7 @@ impl Trail {
     }
 
     pub(super) fn caller(&mut self, caller: &Caller, now_unix_s: i64) {
-        self.identified = true;
+        self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
             account: caller.account.as_str().into(),
             kind: Some(actor_kind(caller.kind)),
@@ -97,9 +97,9 @@ impl Trail {
 }
 
 impl Trail {
-    /// Whether anybody is known to ask.
-    pub(super) fn identified(&self) -> bool {
-        self.identified
+    /// The account that asks, once that is known.
+    pub(super) fn account(&self) -> Option<String> {
+        self.account.clone()
     }
 
     /// Where the request comes from, for entries about signing in.

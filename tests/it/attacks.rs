@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
-use menshen::audit::{Ending, Event};
+use menshen::audit::{Ending, Entry, Event};
 use menshen::config::Config;
 
 use crate::harness::client::finish;
@@ -202,4 +202,23 @@ async fn an_answer_that_is_refused_at_its_end_counts_as_disclosed_to_nobody() {
     for entry in gate.entries().await {
         assert_eq!(entry.subjects, None, "{entry:?}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_is_refused_in_a_loop_cannot_fill_the_log_and_is_still_counted() {
+    const REFUSED: usize = 400;
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    let token = gate.teller();
+    let mut connection = gate.h1().await;
+    for _ in 0..REFUSED {
+        connection.send(Ask::get("/list?undeclared=1").bearer(&token)).await.expect(400);
+    }
+    let entries = gate.entries().await;
+    assert!(entries.len() < REFUSED / 2, "{}", entries.len());
+    let by_account = |entry: &&Entry| {
+        entry.actor.as_ref().is_some_and(|actor| actor.account.as_str() == "corp:wang")
+    };
+    let gathered = |entry: &Entry| entry.act.as_ref().and_then(|act| act.count).unwrap_or(1);
+    let told: u64 = entries.iter().filter(by_account).map(gathered).sum();
+    assert_eq!(told, REFUSED as u64);
 }
