@@ -222,3 +222,14 @@ async fn an_account_that_is_refused_in_a_loop_cannot_fill_the_log_and_is_still_c
     let told: u64 = entries.iter().filter(by_account).map(gathered).sum();
     assert_eq!(told, REFUSED as u64);
 }
+
+#[tokio::test]
+async fn nobody_signs_in_on_a_host_that_is_not_published() {
+    let gate = Setup::policy(OPEN_BANK).start().await;
+    let mut elsewhere = gate.client();
+    "other.example".clone_into(&mut elsewhere.host);
+    for path in ["/.menshen/login", "/.menshen/style.css", "/.menshen/session", "/nothing"] {
+        gate.ask(Ask::get("/.menshen/login")).await.expect(200);
+        elsewhere.h1().await.send(Ask::get(path)).await.expect(404);
+    }
+}
