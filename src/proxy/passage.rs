@@ -195,8 +195,9 @@ impl Passage {
                 return Err(Cut::Limit);
             }
             read = tokio::select! {
-                read = self.read_some() => read?,
+                biased;
                 () = feed.frames.closed() => return Ok(()),
+                read = self.read_some() => read?,
             };
             let held_back = self.report().records_held_back > 0;
             if read == Read::All && held_back && !tells_in_trailer {
