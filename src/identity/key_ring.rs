@@ -52,7 +52,8 @@ impl KeyRing {
     pub(super) fn is_due(&self, now_s: i64) -> bool {
         let next = self.next_look_s.load(Ordering::Relaxed);
         let later = now_s.saturating_add(INTERVAL_S);
-        now_s >= next
+        // A look planned far ahead was planned by a clock that was set back since.
+        (now_s >= next || next > later)
             && self
                 .next_look_s
                 .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
@@ -75,4 +76,23 @@ impl KeyRing {
 fn read(path: &Path) -> Result<(Stamp, Arc<KeySet>), KeyFileError> {
     let stamp = Stamp::of(path).unwrap_or(Stamp { modified: None, length: 0, inode: 0 });
     Ok((stamp, Arc::new(KeySet::read(path)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_old_keys_in_use() {
+        let stamp = Stamp { modified: None, length: 0, inode: 0 };
+        let ring = KeyRing {
+            current: RwLock::new((stamp, Arc::new(KeySet::default()))),
+            next_look_s: AtomicI64::new(i64::MIN),
+        };
+        assert!(ring.is_due(1_000_000));
+        assert!(!ring.is_due(1_000_000) && !ring.is_due(1_000_004));
+        assert!(ring.is_due(1_000_005));
+        assert!(ring.is_due(1_000), "the clock ran ahead when the next look was planned");
+        assert!(!ring.is_due(1_004));
+    }
 }

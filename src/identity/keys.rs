@@ -98,7 +98,7 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
 }
 
 /// The keys of one issuer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct KeySet(Vec<Key>);
 
 /// One key and the only algorithm it may be used with.

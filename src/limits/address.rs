@@ -110,7 +110,9 @@ fn too_fast(refused: TooFast) -> AddressRefused {
     AddressRefused { limit, wait: refused.wait }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one source: an IPv4 address, or the /64 of an IPv6 address.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {

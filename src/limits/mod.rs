@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use self::address::{AddressLimits, AddressRefused, AddressSeat, AddressSettings};
+pub use self::address::{AddressLimits, AddressRefused, AddressSeat, AddressSettings, network};
 pub use self::allowance::{
     Allowance, AllowanceFault, Budget, Limit, MAX_SUBJECTS, NotABudget, Rate, Terms, Unit, Window,
 };
@@ -46,6 +46,9 @@ const MAX_RATES: usize = 256;
 pub struct Settings {
     /// Requests of everybody at once.
     pub in_flight: u32,
+    /// Requests of one person at once, where the policy does not say: nobody may hold every
+    /// connection to a backend.
+    pub in_flight_each: u32,
     /// Persons whose usage is held in memory; further ones are refused.
     pub persons: usize,
     /// Subjects held in memory over all persons and windows, at some 60 bytes each.
@@ -58,6 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             in_flight: 1_024,
+            in_flight_each: 32,
             persons: 100_000,
             subjects: 4_000_000,
             store_deadline: Duration::from_secs(5),
@@ -111,7 +115,7 @@ impl Limits {
     pub fn admit(&self, person: &str, allowance: &Arc<Allowance>) -> Result<Seat, Refused> {
         let name: Arc<str> = person.into();
         let now = self.means.clock.unix_ms();
-        let concurrent = allowance.concurrent().unwrap_or(u32::MAX);
+        let concurrent = allowance.concurrent().unwrap_or(self.settings.in_flight_each);
         let place = self.in_flight.enter(&name, concurrent).map_err(|full| match full {
             Full::Key => refused(Limit::Concurrent, 1),
             Full::Everybody => refused(Limit::InFlight, 1),

@@ -534,3 +534,14 @@ proptest! {
         replay(steps)?;
     }
 }
+
+#[test]
+fn one_person_cannot_take_every_place_though_the_policy_sets_no_number() {
+    let settings = Settings { in_flight: 100, in_flight_each: 3, ..Settings::default() };
+    let world = World::with(&Terms::default(), settings);
+    let seats: Vec<_> = (0..3).map(|_| world.seat()).collect();
+    assert_eq!(world.admit().unwrap_err().limit, Limit::Concurrent);
+    assert!(world.limits.admit("bob", &world.allowance).is_ok());
+    drop(seats);
+    assert!(world.admit().is_ok());
+}

@@ -61,7 +61,7 @@ async fn answer<H: Handler>(
     handler.handle(request, facts).await
 }
 
-/// Drives a connection to its end, its stall, or, once told to stop, to the end of its open requests.
+/// Drives a connection to its end, its stall, or, once told to finish, to the end of its open requests.
 async fn drive<C, H>(
     connection: C,
     serving: &Serving<H>,
@@ -81,10 +81,11 @@ async fn drive<C, H>(
                 }
                 return;
             }
-            () = serving.stop.cancelled(), if !finishing => {
+            () = serving.shutdown.finish.cancelled(), if !finishing => {
                 finish(connection.as_mut());
                 finishing = true;
             }
+            () = serving.shutdown.cut.cancelled() => return,
             stalled = progress.stalled(stall_timeout, head_timeout) => match stalled {
                 Stalled::Idle if !finishing => {
                     finish(connection.as_mut());

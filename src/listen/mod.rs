@@ -89,6 +89,15 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
+/// How a listener and its connections are told to end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// No more is accepted; open requests may end.
+    pub finish: CancellationToken,
+    /// Everything that is still open is cut off.
+    pub cut: CancellationToken,
+}
+
 /// A bound socket that is not served yet; binding all before serving any keeps a start all-or-nothing.
 #[derive(Debug)]
 pub struct Listener {
@@ -115,7 +124,8 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until `stop`; then accepts no more and lets every open request end.
+    /// Serves until it is told to finish; then accepts no more and lets every open request end,
+    /// until it is told to cut.
     ///
     /// An address that connects too often is closed on before any cryptography.
     pub async fn serve<H: Handler>(
@@ -123,12 +133,12 @@ impl Listener {
         handler: Arc<H>,
         addresses: Arc<AddressLimits>,
         tasks: TaskTracker,
-        stop: CancellationToken,
+        shutdown: Shutdown,
     ) {
         let settings = Arc::new(self.settings);
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
+                () = shutdown.finish.cancelled() => return,
                 accepted = self.socket.accept() => accepted,
             };
             let (stream, peer) = match accepted {
@@ -151,7 +161,7 @@ impl Listener {
                 settings: Arc::clone(&settings),
                 tls: Arc::clone(&self.tls),
                 handler: Arc::clone(&handler),
-                stop: stop.clone(),
+                shutdown: shutdown.clone(),
             };
             tasks.spawn(async move {
                 serving.connection(stream, peer).await;
@@ -166,7 +176,7 @@ struct Serving<H> {
     settings: Arc<Settings>,
     tls: Arc<ServerConfig>,
     handler: Arc<H>,
-    stop: CancellationToken,
+    shutdown: Shutdown,
 }
 
 impl<H: Handler> Serving<H> {
@@ -175,8 +185,12 @@ impl<H: Handler> Serving<H> {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.tls));
-        let shaken =
-            tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream)).await;
+        let shaking =
+            tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream));
+        let shaken = tokio::select! {
+            () = self.shutdown.cut.cancelled() => return,
+            shaken = shaking => shaken,
+        };
         match shaken {
             Ok(Ok(stream)) => connection::serve(self, stream, peer).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),

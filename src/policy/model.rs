@@ -220,6 +220,13 @@ impl Route {
         self.accepts.is_some()
     }
 
+    /// Whether an answer is about one record that somebody may see or not, and nothing without it.
+    #[must_use]
+    pub fn views_one_record(&self) -> bool {
+        let is_one = |body: &Body| !body.many && !body.entities.is_empty();
+        self.action == Action::View && self.returns.as_ref().is_some_and(is_one)
+    }
+
     /// Whether an answer may have a body.
     #[must_use]
     pub fn gives_a_body(&self) -> bool {

@@ -85,6 +85,12 @@ impl Program {
         Some(RouteMatch { route: Arc::clone(route), params: found.parameters })
     }
 
+    /// Whether any route is published on the host.
+    #[must_use]
+    pub fn publishes_on(&self, host: &str) -> bool {
+        self.table.has_host(host)
+    }
+
     /// SHA-256 of all files, in hexadecimal.
     #[must_use]
     pub fn version(&self) -> &str {

@@ -25,9 +25,17 @@ enum Content {
     /// All of it is known; `None` once handed over.
     Whole(Option<Bytes>),
     /// It comes from the guard, frame by frame.
-    Stream(mpsc::Receiver<Result<Frame<Bytes>, Cut>>),
+    Stream(mpsc::Receiver<Result<Fed, Cut>>),
     /// It ended.
     Done,
+}
+
+/// What the task that feeds a stream says. A feeder that vanishes without [`Fed::End`], in a panic or
+/// a shutdown, must not look like one that came to its end.
+#[derive(Debug)]
+pub(super) enum Fed {
+    Frame(Frame<Bytes>),
+    End,
 }
 
 /// A stream was cut off; the client must not take what it has for the whole.
@@ -48,6 +56,12 @@ pub enum Cut {
     /// Whom it is about could not be recorded.
     #[error("the answer was cut off: what leaves could not be recorded")]
     Unrecorded,
+    /// Nobody read it.
+    #[error("the answer was cut off: nobody read it")]
+    Stalled,
+    /// Its feeder ended before it did.
+    #[error("the answer was cut off: the gate stopped")]
+    Unfinished,
 }
 
 impl Answer {
@@ -59,7 +73,7 @@ impl Answer {
 
     /// A body that the guard feeds; its frames were counted before they came here.
     pub(super) fn stream(
-        frames: mpsc::Receiver<Result<Frame<Bytes>, Cut>>,
+        frames: mpsc::Receiver<Result<Fed, Cut>>,
         outcome: Outcome,
         progress: &Progress,
     ) -> Self {
@@ -100,7 +114,10 @@ impl Body for Answer {
             }
             Content::Stream(frames) => match frames.poll_recv(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(next) => next,
+                Poll::Ready(Some(Ok(Fed::Frame(frame)))) => Some(Ok(frame)),
+                Poll::Ready(Some(Ok(Fed::End))) => None,
+                Poll::Ready(Some(Err(cut))) => Some(Err(cut)),
+                Poll::Ready(None) => Some(Err(Cut::Unfinished)),
             },
             Content::Done => None,
         };
@@ -217,6 +234,30 @@ mod tests {
         };
         let progress = Progress::new();
         assert_eq!(read_capped(never, 8, TIME, &progress).await.unwrap_err(), BodyFault::TooSlow);
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_feeder_vanished_is_cut_off_and_not_ended() {
+        for ends_well in [true, false] {
+            let (feed, frames) = mpsc::channel(2);
+            let mut body = Answer {
+                content: Content::Stream(frames),
+                outcome: None,
+                progress: Progress::new(),
+                _open: Progress::new().begin(),
+            };
+            feed.send(Ok(Fed::Frame(Frame::data(Bytes::from_static(b"["))))).await.unwrap();
+            if ends_well {
+                feed.send(Ok(Fed::End)).await.unwrap();
+            }
+            drop(feed);
+            let mut next =
+                async || std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+            assert!(next().await.unwrap().is_ok());
+            let end = next().await.map(Result::unwrap_err);
+            assert_eq!(end, (!ends_well).then_some(Cut::Unfinished));
+            assert!(next().await.is_none());
+        }
     }
 
     #[tokio::test]

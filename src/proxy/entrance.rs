@@ -154,7 +154,8 @@ impl Gate {
             Rejection::LogUnavailable
         })?;
         let (decision, outcome) = trail.permitted(permit, stamp);
-        trail.begin_outcome(Outcome::begin(self.log.clone(), outcome, trail.started));
+        let (log, unwritten) = (self.log.clone(), self.tasks.token());
+        trail.begin_outcome(Outcome::begin(log, outcome, trail.started, unwritten));
         trail.recording(Recorded(Box::pin(self.log.append(decision))));
         Ok(())
     }

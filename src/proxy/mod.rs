@@ -42,7 +42,7 @@ use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
 use crate::upstream::Upstreams;
 use meter::Keys;
-use refusals::Refusals;
+use refusals::{Refusals, Who};
 use rejection::{Rejection, Told};
 use trail::Trail;
 
@@ -63,6 +63,9 @@ pub struct Settings {
     pub request_time: Duration,
     /// An answer up to this size, in bytes, is held whole, so that a fault in it is a clean 502.
     pub held_bytes: usize,
+    /// How long a caller may leave an answer unread before it is cut off. It holds a connection to the
+    /// backend, and others of the same HTTP/2 connection may go on meanwhile.
+    pub unread_time: Duration,
 }
 
 impl Default for Settings {
@@ -71,6 +74,7 @@ impl Default for Settings {
             request_limit_bytes: 1024 * 1024,
             request_time: Duration::from_secs(30),
             held_bytes: 256 * 1024,
+            unread_time: Duration::from_secs(60),
         }
     }
 }
@@ -193,7 +197,8 @@ impl Gate {
     /// Records a refusal without a permit; `false` if the log cannot take it.
     async fn record_refusal(&self, told: &Told, facts: &Facts, trail: &mut Trail) -> bool {
         let route = trail.route_name().to_owned();
-        if !trail.identified() && self.gather_refusal(facts.peer.ip(), &route) {
+        let who = trail.account().map_or(Who::Unknown(facts.peer.ip()), Who::Known);
+        if self.gather_refusal(who, &route) {
             return true;
         }
         let is_error = told.status.is_server_error();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::Cut;
 use crate::audit::{self, Entry, Log, LogError, SubjectRef};
@@ -16,6 +17,8 @@ pub(super) struct Outcome {
     disclosure: Disclosure,
     started: Instant,
     written: bool,
+    /// A drain waits until every outcome is written.
+    _unwritten: TaskTrackerToken,
 }
 
 /// What was disclosed so far; shared with the task that feeds a stream.
@@ -47,9 +50,15 @@ pub(super) enum Ending {
 
 impl Outcome {
     /// Begins the outcome of the request that `entry` will describe.
-    pub(super) fn begin(log: Log, entry: Entry, started: Instant) -> Self {
+    pub(super) fn begin(
+        log: Log,
+        entry: Entry,
+        started: Instant,
+        unwritten: TaskTrackerToken,
+    ) -> Self {
         let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new() }));
-        Self { disclosure: Disclosure { log, shared }, started, written: false }
+        let disclosure = Disclosure { log, shared };
+        Self { disclosure, started, written: false, _unwritten: unwritten }
     }
 
     pub(super) fn disclosure(&self) -> Disclosure {
@@ -92,9 +101,10 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         Ending::Complete => audit::Ending::Complete,
         Ending::Refused => audit::Ending::Refused,
         Ending::ClientLeft => audit::Ending::AbortedByClient,
-        Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded) => {
+        Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded | Cut::Unfinished) => {
             audit::Ending::AbortedByFilter
         }
+        Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
         Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }
@@ -133,6 +143,14 @@ impl Disclosure {
             recorded.await?;
         }
         Ok(())
+    }
+
+    /// Forgets what was judged and will not be given: it was not disclosed.
+    pub(super) fn forget(&self) {
+        let mut shared = self.shared();
+        shared.entry.subjects = None;
+        shared.entry.data = None;
+        shared.parts.clear();
     }
 
     fn take_parts(&self) -> Vec<Entry> {

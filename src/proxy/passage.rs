@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
-use super::body::Cut;
+use super::body::{Cut, Fed};
 use super::meter::Meter;
 use super::outcome::Disclosure;
 use super::rejection::{Rejection, Unjudged};
@@ -72,6 +72,31 @@ impl From<Halt> for Cut {
             Halt::UsedUp(_) => Self::Limit,
             Halt::Uncounted(_) => Self::Uncounted,
             Halt::Unrecorded(_) => Self::Unrecorded,
+        }
+    }
+}
+
+/// The way from the task that feeds a stream to the answer's body.
+pub(super) struct Feed {
+    pub(super) frames: mpsc::Sender<Result<Fed, Cut>>,
+    /// How long to wait for a caller who does not read: the backend's connection is held meanwhile.
+    pub(super) patience: Duration,
+}
+
+impl Feed {
+    /// Gives something to a caller who reads; a caller who left is no fault.
+    async fn give(&self, fed: Fed) -> Result<(), Cut> {
+        match tokio::time::timeout(self.patience, self.frames.send(Ok(fed))).await {
+            Ok(Ok(()) | Err(_)) => Ok(()),
+            Err(_elapsed) => Err(Cut::Stalled),
+        }
+    }
+
+    /// Says that the stream is cut off; dropping the feed says it as well, but not why.
+    pub(super) async fn cut(self, cut: Cut) {
+        if cut != Cut::Stalled {
+            let told = self.frames.send(Err(cut));
+            drop(tokio::time::timeout(self.patience, told).await);
         }
     }
 }
@@ -155,25 +180,24 @@ impl Passage {
     pub(super) async fn pump(
         mut self,
         first: Vec<Bytes>,
-        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
+        feed: &Feed,
         tells_in_trailer: bool,
     ) -> Result<(), Cut> {
         let (mut pieces, mut read) = (first, Read::Some);
         loop {
             for piece in pieces {
-                if frames.send(Ok(Frame::data(piece))).await.is_err() {
-                    return Ok(());
-                }
+                feed.give(Fed::Frame(Frame::data(piece))).await?;
             }
             if read == Read::All {
-                return self.end(frames, tells_in_trailer).await;
+                return self.end(feed, tells_in_trailer).await;
             }
             if self.counts_in_vain() {
                 return Err(Cut::Limit);
             }
             read = tokio::select! {
+                biased;
                 // A caller that left must not keep a seat and a connection until the backend goes on.
-                () = frames.closed() => return Ok(()),
+                () = feed.frames.closed() => return Ok(()),
                 read = self.read_some() => read?,
             };
             pieces = self.settle().await?;
@@ -182,23 +206,17 @@ impl Passage {
 
     /// After the last byte: says in a trailer what a limit held back, or cuts the stream off where the
     /// caller reads no trailers, since a proper end would say that this was all.
-    async fn end(
-        &self,
-        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
-        tells_in_trailer: bool,
-    ) -> Result<(), Cut> {
+    async fn end(&self, feed: &Feed, tells_in_trailer: bool) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
-        if held_back == 0 {
-            return Ok(());
-        }
-        if !tells_in_trailer {
+        if held_back > 0 && !tells_in_trailer {
             return Err(Cut::Limit);
         }
-        let mut fields = HeaderMap::new();
-        fields.insert(HELD_BACK, HeaderValue::from(held_back));
-        // A caller that left does not read it.
-        frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
-        Ok(())
+        if held_back > 0 {
+            let mut fields = HeaderMap::new();
+            fields.insert(HELD_BACK, HeaderValue::from(held_back));
+            feed.give(Fed::Frame(Frame::trailers(fields))).await?;
+        }
+        feed.give(Fed::End).await
     }
 
     /// Reads at least one frame, then gathers what comes soon into the same step.

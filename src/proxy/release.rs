@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
 use super::body::Answer;
 use super::head::Head;
 use super::meter::{Meter, RowTest};
-use super::passage::{HELD_BACK, Halt, Passage, Read};
+use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
 use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
 use crate::limits::Seat;
 use crate::listen::Facts;
-use crate::policy::{Action, Permit, StepUp};
+use crate::policy::{Action, Permit, Route, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -46,9 +46,12 @@ impl Gate {
             result.upstream_us = Some(micros(trail.started));
             result.status = Some(parts.status.as_u16());
         });
-        judge_status(parts.status)?;
-        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
-        if is_empty || !permit.route().gives_a_body() {
+        let body = judged(parts.status, body).await?;
+        if parts.status == StatusCode::NO_CONTENT && permit.route().views_one_record() {
+            return Err(Rejection::NotFound);
+        }
+        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+            body.discard().await;
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
         let meter = Meter {
@@ -63,7 +66,9 @@ impl Gate {
         let plan = Arc::clone(permit.plan());
         let progress = facts.progress.clone();
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, progress);
-        let mut response = if passage.read(self.settings.held_bytes).await? == Read::All {
+        let read = passage.read(self.settings.held_bytes).await?;
+        judge_records(&passage, permit.route())?;
+        let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
         } else {
             self.streamed(passage, head, facts, trail).await?
@@ -103,17 +108,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let report = passage.report();
-        let held_back = report.records_held_back;
-        if report.root_withheld && report.records_without_subject > 0 {
-            return Err(Rejection::Unjudged(Unjudged::NoSubject));
-        }
-        if report.limited && report.records_released == 0 {
-            return Err(Rejection::UsedUp(passage.seat().quotas()));
-        }
-        if report.root_withheld {
-            return Err(Rejection::NotFound);
-        }
+        let held_back = passage.report().records_held_back;
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();
         let mut response = Response::new(Answer::whole(content, outcome, &facts.progress));
@@ -132,22 +127,19 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        if passage.report().limited && passage.report().records_released == 0 {
-            return Err(Rejection::UsedUp(passage.seat().quotas()));
-        }
         let first = passage.settle().await?;
         let outcome = trail.take_outcome().ok_or(Rejection::LogUnavailable)?;
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat().quotas());
+        let feed = Feed { frames, patience: self.settings.unread_time };
         let tells_in_trailer = head.accepts_trailers;
         if tells_in_trailer {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));
         }
         self.tasks.spawn(async move {
-            if let Err(cut) = passage.pump(first, &frames, tells_in_trailer).await {
-                // A caller that left already does not hear it.
-                drop(frames.send(Err(cut)).await);
+            if let Err(cut) = passage.pump(first, &feed, tells_in_trailer).await {
+                feed.cut(cut).await;
             }
         });
         Ok(response)
@@ -160,7 +152,10 @@ impl Gate {
         response: Response<UpstreamBody>,
     ) -> Result<usize, Rejection> {
         let (parts, body) = response.into_parts();
-        judge_status(parts.status)?;
+        let body = judged(parts.status, body).await?;
+        if parts.status == StatusCode::NO_CONTENT {
+            return Err(Rejection::NotFound);
+        }
         let mut test = guard(reading, &parts.headers, self.caps, RowTest::of(reading))?;
         let mut body = Box::pin(body);
         let mut read = 0;
@@ -195,6 +190,37 @@ fn guard<H: Hooks>(
 /// The one content coding of a message.
 pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
     Coding::of(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))
+}
+
+/// Ends an answer of which no record may leave. A view of one record is then told as missing, whatever
+/// stands around it and however the backend says that there is none: the difference would betray a
+/// record that exists but may not be seen.
+fn judge_records(passage: &Passage, route: &Route) -> Result<(), Rejection> {
+    let report = passage.report();
+    if report.records_released > 0 {
+        return Ok(());
+    }
+    let is_missing = report.root_withheld || route.views_one_record();
+    if is_missing && report.records_without_subject > 0 {
+        return Err(Rejection::Unjudged(Unjudged::NoSubject));
+    }
+    if report.limited {
+        return Err(Rejection::UsedUp(passage.seat().quotas()));
+    }
+    if is_missing { Err(Rejection::NotFound) } else { Ok(()) }
+}
+
+/// Judges the status of an answer. The body of one that is refused is read all the same: a connection
+/// that must be opened anew would tell, by the time of the next request, a missing record from one
+/// that may not be seen.
+async fn judged(status: StatusCode, body: UpstreamBody) -> Result<UpstreamBody, Rejection> {
+    match judge_status(status) {
+        Ok(()) => Ok(body),
+        Err(rejection) => {
+            body.discard().await;
+            Err(rejection)
+        }
+    }
 }
 
 /// Only success has a body that can be judged; other answers are replaced.

@@ -28,7 +28,7 @@ pub(super) struct Trail {
     recording: Option<Recorded>,
     /// Set once the decision is written: from then on early ends are outcomes.
     outcome: Option<Outcome>,
-    identified: bool,
+    account: Option<String>,
 }
 
 impl Trail {
@@ -45,8 +45,8 @@ impl Trail {
             user_agent: user_agent.into(),
             ..Origin::default()
         });
-        let (recording, outcome) = (None, None);
-        Self { started: Instant::now(), id, entry, recording, outcome, identified: false }
+        let (recording, outcome, account) = (None, None, None);
+        Self { started: Instant::now(), id, entry, recording, outcome, account }
     }
 
     pub(super) fn head(&mut self, head: &Head) {
@@ -73,7 +73,7 @@ impl Trail {
     }
 
     pub(super) fn caller(&mut self, caller: &Caller, now_unix_s: i64) {
-        self.identified = true;
+        self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
             account: caller.account.as_str().into(),
             kind: Some(actor_kind(caller.kind)),
@@ -84,7 +84,7 @@ impl Trail {
         let mut auth = Auth {
             assurance: caller.assurance,
             factors: caller.factors.iter().map(|factor| factor_word(factor.method)).collect(),
-            age_s: newest.and_then(|at| u64::try_from(now_unix_s - at).ok()),
+            age_s: newest.and_then(|at| u64::try_from(now_unix_s.saturating_sub(at)).ok()),
             ..Auth::default()
         };
         match &caller.credential {
@@ -102,9 +102,9 @@ impl Trail {
 }
 
 impl Trail {
-    /// Whether anybody is known to ask.
-    pub(super) fn identified(&self) -> bool {
-        self.identified
+    /// The account that asks, once that is known.
+    pub(super) fn account(&self) -> Option<String> {
+        self.account.clone()
     }
 
     /// Where the request comes from, for entries about signing in.
@@ -184,13 +184,11 @@ impl Trail {
     /// Ends the outcome of a permit that led to nothing. `false` if there was no permit.
     pub(super) fn refuse_permitted(&mut self, status: u16, cause: &str) -> bool {
         let Some(outcome) = self.outcome.take() else { return false };
+        outcome.disclosure().forget();
         outcome.disclosure().with(|entry| {
             let result = entry.result.get_or_insert_default();
             result.status = Some(status);
             result.cause = cause.into();
-            // What was judged but not given was not disclosed.
-            entry.subjects = None;
-            entry.data = None;
         });
         outcome.ended(Ending::Refused);
         true

@@ -109,6 +109,12 @@ impl Table {
         &mut branch.leaves
     }
 
+    /// Whether any entry is published on the host.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        normalise_host(host).is_some_and(|host| self.hosts.contains_key(&host))
+    }
+
     /// The entry that a request meets.
     ///
     /// A literal beats a parameter, leftmost first, and it does so before zone and method are
@@ -222,5 +228,6 @@ mod tests {
         assert!(table.find("z", "bank.example", "GET", &root).is_some());
         assert!(table.find("z", "Bank.Example:8443", "GET", &root).is_some());
         assert!(table.find("z", "other.example", "GET", &root).is_none());
+        assert!(table.has_host("Bank.example") && !table.has_host("other.example"));
     }
 }

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::{Identity, IdentityError};
 use crate::limits::{AddressLimits, LimitError, Limits};
-use crate::listen::Listener;
+use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
 use crate::proxy::{Gate, Parts};
 use crate::secret::{MasterKey, SecretError};
@@ -27,6 +27,9 @@ use crate::state::{StateError, Store};
 use crate::tls::{self, TlsError};
 use crate::upstream::{OpenError, Upstreams};
 use usage::StoredUsage;
+
+/// How long requests that are cut off may take to leave their outcome in the log.
+const CUT_TIME: Duration = Duration::from_secs(5);
 
 /// Why the gate cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +102,7 @@ pub struct Server {
     gate: Arc<Gate>,
     log: Log,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    shutdown: Shutdown,
     drain: Duration,
 }
 
@@ -112,7 +115,7 @@ impl Server {
         let master = MasterKey::read(&config.key)?;
         let program = Arc::new(load_policies(&config.policies)?);
         check_upstreams(&config, &program)?;
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let mut certificates = Vec::new();
         for listener in &config.listeners {
@@ -153,15 +156,16 @@ impl Server {
             gate: Arc::clone(&gate),
             log,
             tasks,
-            stop,
+            shutdown,
             drain: config.drain,
         };
         for (address, listener) in bound {
             tracing::info!(%address, "listening");
-            let (gate, tasks, stop) = (Arc::clone(&gate), &server.tasks, server.stop.clone());
-            tasks.spawn(listener.serve(gate, Arc::clone(&addresses), tasks.clone(), stop));
+            let (gate, tasks) = (Arc::clone(&gate), &server.tasks);
+            let (addresses, shutdown) = (Arc::clone(&addresses), server.shutdown.clone());
+            tasks.spawn(listener.serve(gate, addresses, tasks.clone(), shutdown));
         }
-        server.tasks.spawn(housekeeping(gate, server.stop.clone()));
+        server.tasks.spawn(housekeeping(gate, server.shutdown.finish.clone()));
         Ok(server)
     }
 
@@ -177,13 +181,20 @@ impl Server {
         &self.log
     }
 
-    /// Accepts no more, lets open requests end for as long as the configuration says, closes the log.
+    /// Accepts no more, lets open requests end for as long as the configuration says, cuts off the
+    /// rest, records what they disclosed, and closes the log.
     pub async fn drain(self) {
-        self.stop.cancel();
+        self.shutdown.finish.cancel();
         self.gate.drain();
         self.tasks.close();
         if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time and are cut off");
+            self.shutdown.cut.cancel();
+            if tokio::time::timeout(CUT_TIME, self.tasks.wait()).await.is_err() {
+                tracing::error!(
+                    "some requests that were cut off may be without an outcome in the log"
+                );
+            }
         }
         self.gate.tidy().await;
         let log = self.log.clone();

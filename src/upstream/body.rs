@@ -13,6 +13,11 @@ use tokio::time::{Instant, Sleep};
 use super::error::{Stage, UpstreamError};
 use super::pool::Lease;
 
+/// The largest body that is read only to keep its connection.
+const DISCARDED_BYTES: usize = 64 * 1024;
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
 /// The body of an upstream's answer.
 ///
 /// Read to its end, its connection is kept for the next request; dropped before, or failed, its
@@ -33,6 +38,23 @@ impl UpstreamBody {
         let mut body = Self { inner, lease: Some(lease), idle, deadline, waiting: false };
         body.keep_if_ended();
         body
+    }
+
+    /// Reads a small body to its end and throws it away, so that its connection can be kept; closes the
+    /// connection of a large or slow one.
+    pub async fn discard(mut self) {
+        let reading = async {
+            let mut read = 0;
+            while let Some(Ok(frame)) =
+                std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
+            {
+                read += frame.data_ref().map_or(0, bytes::Bytes::len);
+                if read > DISCARDED_BYTES {
+                    return;
+                }
+            }
+        };
+        drop(tokio::time::timeout(DISCARD_TIME, reading).await);
     }
 
     /// hyper's server does not poll a body that knows to have ended, so this cannot wait for `None`.

@@ -584,13 +584,14 @@ fn a_body_to_write_passes_whole_or_not_at_all() {
         vec![object(&[("a", clear), ("o", enter(0)), ("m", phone(Verdict::Mask))])],
         vec![],
     );
-    let good = r#"{ "a": "1", "o": {"a":2}, "o": null, "a":"\u0031"}"#;
+    let good = r#"{ "a": "1", "o": {"a":2}, "a":"\u0031"}"#;
     assert_eq!(filter(&plan, Mode::Refuse, 0, good.as_bytes()).unwrap().0, good);
     let not_writable = |field: &str| Cause::NotWritable { field: field.into() };
     let table = [
         (r#"{"a":1,"role":"admin"}"#, not_writable("role")),
         (r#"{"o":{"x":1}}"#, not_writable("x")),
         (r#"{"o":1}"#, not_writable("o")),
+        (r#"{"o":null}"#, not_writable("o")),
         (r#"{"o":[1]}"#, not_writable("o")),
         (r#"{"a":{}}"#, not_writable("customer.phone")),
         (r#"{"m":null}"#, not_writable("customer.phone")),
@@ -600,6 +601,34 @@ fn a_body_to_write_passes_whole_or_not_at_all() {
     ];
     for (body, wanted) in table {
         assert_eq!(cause(&plan, Mode::Refuse, body.as_bytes()), wanted, "{body}");
+    }
+}
+
+#[test]
+fn null_in_place_of_an_object_writes_all_that_is_below_it() {
+    let clear = slot(Verdict::Clear);
+    let lists = |inner: Slot| {
+        let nodes = vec![
+            object(&[("o", enter(1)), ("l", enter(2))]),
+            object(&[("a", clear), ("inner", enter(3))]),
+            Node::Array(enter(3)),
+            object(&[("b", clear), ("c", inner)]),
+        ];
+        plan(enter(0), nodes, Vec::new())
+    };
+    let not_writable = |name: &str| Some(Cause::NotWritable { field: name.into() });
+    for (inner, wanted) in [(clear, None), (slot(Verdict::Absent), Some(()))] {
+        let plan = lists(inner);
+        for (body, name) in [(r#"{"o":null}"#, "o"), (r#"{"l":null}"#, "l")] {
+            let outcome = filter(&plan, Mode::Refuse, 0, body.as_bytes());
+            let cause = outcome.err().map(|fault| fault.cause);
+            assert_eq!(cause, wanted.and_then(|()| not_writable(name)), "{body}");
+        }
+        let body = r#"{"o":{"inner":null}}"#;
+        let outcome = filter(&plan, Mode::Refuse, 0, body.as_bytes());
+        assert_eq!(outcome.is_err(), wanted.is_some());
+        assert!(filter(&plan, Mode::Refuse, 0, b"null").is_err() == wanted.is_some());
+        assert_eq!(out(&plan, r#"{"o":null}"#), r#"{"o":null}"#);
     }
 }
 

@@ -20,6 +20,7 @@ struct Shape {
     /// For members that decide on their record, the bit that tells that they were seen.
     deciders: Vec<(u16, u64)>,
     is_silent: bool,
+    is_whole: bool,
 }
 
 /// A name that was seen, and what it means.
@@ -71,10 +72,17 @@ impl Shapes {
             Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => true,
             Verdict::Enter(_) => entered(plan, slot, known, true),
         });
-        let shapes = plan.nodes.iter().zip(&speaks).map(|(node, speaks)| Shape {
+        let lacks = fixpoint(plan, |plan, slot, known| match slot.verdict {
+            Verdict::Clear => false,
+            Verdict::Absent | Verdict::Mask | Verdict::Pseudonym => true,
+            Verdict::Enter(_) => entered(plan, slot, known, true),
+        });
+        let known = plan.nodes.iter().zip(speaks.iter().zip(&lacks));
+        let shapes = known.map(|(node, (speaks, lacks))| Shape {
             seen: Vec::new(),
             deciders: deciders(plan, node, &decides),
             is_silent: !speaks,
+            is_whole: !lacks,
         });
         Self { shapes: shapes.collect() }
     }
@@ -86,6 +94,11 @@ impl Shapes {
     /// Whether nothing below this node can pass, whatever the body holds.
     pub(super) fn is_silent(&self, node: NodeId) -> bool {
         self.shape(node).is_none_or(|shape| shape.is_silent)
+    }
+
+    /// Whether all that is declared below this node passes in clear.
+    pub(super) fn is_whole(&self, node: NodeId) -> bool {
+        self.shape(node).is_some_and(|shape| shape.is_whole)
     }
 
     /// The names in the order in which they probably come.

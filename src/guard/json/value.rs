@@ -61,7 +61,8 @@ impl<H: Hooks> Filter<H> {
         };
         let may_be_written = match self.slot.verdict {
             Verdict::Clear => true,
-            Verdict::Enter(_) => is_null,
+            // In place of an object or array, `null` writes everything below it.
+            Verdict::Enter(node) => is_null && self.shapes.is_whole(node),
             Verdict::Absent | Verdict::Mask | Verdict::Pseudonym => false,
         };
         if self.mode == Mode::Refuse && !may_be_written {

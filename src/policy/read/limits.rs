@@ -5,7 +5,7 @@ use super::super::model::{LimitRule, Model};
 use super::Sections;
 use super::roles::audience;
 use crate::document::Code;
-use crate::document::Node;
+use crate::document::{Content, Node};
 use crate::document::{Reader, cut, duration};
 
 const KEYS: [&str; 7] = ["to", "rate", "concurrent", "page", "records", "subjects", "bytes"];
@@ -18,6 +18,11 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
             reader.missing(node.span, "a limit", "to", "teller");
             continue;
         };
+        if keys.pairs.len() == 1 {
+            let message = "a limit that limits nothing".to_owned();
+            let help = "write what is limited: `rate`, `concurrent`, `page`, `records`, `subjects` or `bytes`";
+            reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
+        }
         let to = audience(reader, model, &to.value);
         let mut limits = Limits::default();
         for pair in &keys.pairs {
@@ -53,6 +58,10 @@ fn rate(reader: &mut Reader<'_>, node: &Node) -> Option<Rate> {
 
 fn windows(reader: &mut Reader<'_>, node: &Node, what: &str, bytes: bool) -> Vec<Window> {
     let mut found: Vec<Window> = Vec::new();
+    if matches!(&node.content, Content::List(items) if items.is_empty()) {
+        let message = format!("{what} names no limit");
+        reader.fault(node.span, Code::WrongValue, message, Some("leave it out".to_owned()));
+    }
     for (word, span) in reader.words(node, what) {
         let window = count_per(word, bytes).map(|(count, per_s)| Window { count, per_s });
         let fresh =
