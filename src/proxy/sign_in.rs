@@ -136,9 +136,11 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
         let code = Secret::new(form.field("code").to_owned());
+        // Asked before: a wrong code must be recorded under the name of the one it was guessed for.
+        let holder = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
+        let account = holder.map_or_else(|_ended| String::new(), |holder| holder.account);
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
-        let account = tried.as_ref().map_or("", |session| session.account.as_str());
-        self.record_session("one_time_code", account, tried.as_ref().err(), trail).await?;
+        self.record_session("one_time_code", &account, tried.as_ref().err(), trail).await?;
         match tried {
             Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
             Ok(session) => Ok(told(&session, facts)),
