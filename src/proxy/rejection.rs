@@ -195,6 +195,8 @@ impl Rejection {
         match self {
             Self::Head(_) => "The request has no single meaning",
             Self::NotFound => "Not found",
+            // A record that is hidden from the caller must read the same as one that is not there.
+            Self::UpstreamStatus(StatusCode::NOT_FOUND) => "Not found",
             Self::SignIn(_) => "Sign in first",
             Self::Credential(_) => "The credential is not accepted",
             Self::Address(_) => "Too many credentials from this address were not accepted",
