@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::gate::session_of;
-use crate::harness::{Answer, Ask, Connection, Gate, OPEN_BANK, Reply, Setup, holds};
+use crate::harness::{Ask, Connection, Gate, OPEN_BANK, Reply, Setup, holds};
 
 const PASSWORD: &str = "a quiet lantern";
 const ORIGIN: (&str, &str) = ("origin", "https://bank.example");
@@ -175,13 +175,6 @@ async fn signing_in_leads_to_no_other_site() {
     assert!(!page.expect(200).text().contains("<script"));
 }
 
-/// All that an answer tells, but for the id of the request and the date.
-fn told(answer: &Answer) -> (u16, Option<String>, String) {
-    let mut body = answer.json();
-    body.as_object_mut().unwrap().remove("request");
-    (answer.status.as_u16(), answer.header("retry-after").map(str::to_owned), body.to_string())
-}
-
 #[tokio::test]
 async fn unknown_known_and_disabled_names_are_refused_and_locked_alike() {
     let gate = started().await;
@@ -192,7 +185,7 @@ async fn unknown_known_and_disabled_names_are_refused_and_locked_alike() {
     for (name, password) in [("wang", "wrong words"), ("nobody", "wrong words"), ("li", PASSWORD)] {
         let mut trace = Vec::new();
         for _ in 0..12 {
-            trace.push(told(&connection.send(login(name, password)).await));
+            trace.push(connection.send(login(name, password)).await.told());
         }
         traces.push(trace);
     }

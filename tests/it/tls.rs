@@ -76,6 +76,9 @@ async fn a_host_that_is_not_the_one_of_the_handshake_is_misdirected() {
         let ask = Ask::get("/one/1").by(&token).header("host", host);
         client.h1().await.send(ask).await.expect(421);
     }
+    let mut connection = client.h2().await;
+    connection.host = "bank.example".to_owned();
+    connection.send(Ask::get("/one/1").by(&token)).await.expect(421);
     assert_eq!(gate.upstream.hits(), 0);
 }
 

@@ -123,6 +123,19 @@ impl Answer {
         bytes
     }
 
+    /// All that a problem document tells, but for what differs from request to request: its id and the date.
+    pub(crate) fn told(&self) -> (u16, Vec<(String, String)>, Value) {
+        let differs = ["menshen-request-id", "date"];
+        let headers = self.headers.iter().filter(|(name, _)| !differs.contains(&name.as_str()));
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_string(), text(value))).collect();
+        headers.sort();
+        let mut body = self.json();
+        body.as_object_mut().unwrap().remove("request");
+        (self.status.as_u16(), headers, body)
+    }
+
     /// Fails, with the whole answer, unless it has this status.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> &Self {
@@ -214,7 +227,8 @@ fn whole(bytes: &[u8]) -> Option<u16> {
 /// One connection.
 pub(crate) struct Connection {
     sender: Sender,
-    host: String,
+    /// What requests name as their host, unless they bring a line of their own.
+    pub(crate) host: String,
 }
 
 enum Sender {
