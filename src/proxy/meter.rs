@@ -128,8 +128,10 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
-        let subject = self.permit.plan().record(record).and_then(|record| record.subject);
-        self.names_nobody = subject.is_some_and(|slot| {
+        let record = self.permit.plan().record(record);
+        // Only of a record that the caller may act on: a hidden one must look like a missing one.
+        let allowed = record.filter(|r| r.cases.get(case).is_some_and(Option::is_some));
+        self.names_nobody = allowed.and_then(|record| record.subject).is_some_and(|slot| {
             let key = captures.get(usize::from(slot)).and_then(Option::as_ref);
             key.and_then(subject_key).is_none()
         });

@@ -149,13 +149,13 @@ impl Handler for Gate {
             return respond::without_record(&facts);
         };
         let mut trail = Trail::begin(stamp, &facts, request.headers());
-        let method = request.method().clone();
+        let form = respond::Form::of(&request);
         // The stages are boxed: their state is large, and most connections idle most of the time.
         let response = match Box::pin(self.pass(request, &facts, &mut trail)).await {
             Ok(response) => response,
             Err(rejection) => self.reject(rejection, &facts, &mut trail).await,
         };
-        respond::finish(response, &method, trail.id)
+        respond::finish(response, &form, trail.id)
     }
 }
 

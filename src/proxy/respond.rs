@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use super::body::Answer;
@@ -18,9 +19,29 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("menshen-request-id");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// What of a request bears on the form of its answer.
+pub(super) struct Form {
+    is_head: bool,
+    is_chunked: bool,
+}
+
+impl Form {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            is_head: request.method() == Method::HEAD,
+            is_chunked: request.headers().contains_key(TRANSFER_ENCODING),
+        }
+    }
+}
+
 /// Adds to an answer what all answers carry.
-pub(super) fn finish(response: Response<Answer>, method: &Method, id: EntryId) -> Response<Answer> {
-    let mut response = if *method == Method::HEAD { without_body(response) } else { response };
+pub(super) fn finish(response: Response<Answer>, form: &Form, id: EntryId) -> Response<Answer> {
+    let mut response = if form.is_head { without_body(response) } else { response };
+    if form.is_chunked {
+        // hyper takes a `Content-Length` beside chunks away without a word. Whoever stands before us
+        // may have gone by it, so nothing behind such a request is read (RFC 9112 section 6.1).
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);

@@ -20,8 +20,8 @@ async fn view(gate: &Gate, claims: &serde_json::Value) -> u16 {
 /// What the log's last decision says was unmet.
 async fn unmet(gate: &mut Gate) -> String {
     let entries = gate.entries().await;
-    let decisions = entries.iter().filter_map(|entry| entry.decision.as_ref());
-    let denial = decisions.filter(|decision| decision.effect == Effect::Deny).last().unwrap();
+    let mut decisions = entries.iter().filter_map(|entry| entry.decision.as_ref());
+    let denial = decisions.rfind(|decision| decision.effect == Effect::Deny).unwrap();
     denial.unmet.iter().collect::<Vec<_>>().join("; ")
 }
 

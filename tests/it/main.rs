@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
+    clippy::string_slice,
     reason = "a test that meets a surprise should end there"
 )]
 
@@ -15,9 +15,15 @@ mod demo;
 mod errors_deny;
 mod fails_closed;
 mod harness;
+mod heads;
 mod layering;
 mod masked_everywhere;
 mod no_secret_in_logs;
 mod nobody_above;
 mod recorded_first;
+mod sign_in;
+mod step_up;
+mod tls;
+mod tokens;
 mod way;
+mod with_curl;

@@ -233,6 +233,43 @@ async fn a_change_of_another_branchs_record_does_not_reach_it() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_hidden_is_told_apart_from_one_that_is_not_there_by_no_byte() {
+    let gate = Gate::demo().await;
+    let token = gate.teller();
+    for mut connection in [gate.h1().await, gate.h2().await] {
+        for ask in [
+            Ask::get("/api/customers/C1").by(&token),
+            Ask::patch("/api/customers/C1", r#"{"phone":"13900000000"}"#).by(&token),
+        ] {
+            let hidden = r#"{"id":"C1","branch":"bj07","segment":"retail"}"#;
+            gate.upstream.answers(Reply::json(hidden));
+            let hidden = connection.send(ask.clone()).await;
+            gate.upstream.answers(Reply::with(404, &[], "there is no customer C1"));
+            let missing = connection.send(ask).await;
+            assert_eq!(hidden.expect(404).told(), missing.told());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pseudonym_is_the_same_for_the_same_person_and_shows_nothing_of_them() {
+    let gate = Gate::demo().await;
+    let rows = r#"[{"id":"C17777","segment":"retail","branch":"sh01"},{"id":"C18888","segment":"staff"},
+                   {"id":"C17777","segment":"retail"},{"id":"C19999","segment":"retail"}]"#;
+    gate.upstream.answers(Reply::json(rows));
+    let token = gate.token(&json!({ "roles": ["analyst"] }));
+    let ask = Ask::get("/api/customers/export").bearer(&token);
+    let answer = gate.ask(ask.header("menshen-purpose", "statistics")).await;
+    let seen = answer.expect(200).json();
+    assert_eq!(seen.as_array().unwrap().len(), 3, "colleagues are not counted: {seen}");
+    assert_eq!(seen[0]["id"], seen[1]["id"]);
+    assert_ne!(seen[0]["id"], seen[2]["id"]);
+    for id in ["C17777", "C18888", "C19999", "sh01"] {
+        assert!(!holds(&answer.bytes(), id), "{id}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_step_up_that_is_missing_shows_the_masked_form_and_how_to_see_more() {
     let gate = Gate::demo().await;
     let record = format!(r#"{{"id":"C1","branch":"sh01","segment":"retail","phone":"{PHONE}"}}"#);

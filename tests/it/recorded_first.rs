@@ -101,6 +101,21 @@ async fn every_permit_has_an_outcome_that_says_what_was_disclosed() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_fill_the_disk_and_none_of_them_is_forgotten() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    let mut connection = gate.h2().await;
+    for n in 0..100 {
+        connection.send(Ask::get(&format!("/nowhere/{n}"))).await.expect(404);
+    }
+    let entries = gate.entries().await;
+    let denials = entries.iter().filter(|entry| entry.event == Event::Decision);
+    let (gathered, single): (Vec<_>, Vec<_>) = denials.partition(|entry| entry.act.is_some());
+    assert!(single.len() < 50, "{}", single.len());
+    let count: u64 = gathered.iter().filter_map(|entry| entry.act.as_ref()?.count).sum();
+    assert_eq!(count + single.len() as u64, 100);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_is_recorded_as_such() {
     let setup = Setup::policy(OPEN_BANK).yaml("bodies: { held-kib: 4 }");
     let mut gate = setup.start().await;

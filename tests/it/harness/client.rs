@@ -123,6 +123,19 @@ impl Answer {
         bytes
     }
 
+    /// All that a problem document tells, but for what differs from request to request: its id and the date.
+    pub(crate) fn told(&self) -> (u16, Vec<(String, String)>, Value) {
+        let differs = ["menshen-request-id", "date"];
+        let headers = self.headers.iter().filter(|(name, _)| !differs.contains(&name.as_str()));
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_string(), text(value))).collect();
+        headers.sort();
+        let mut body = self.json();
+        body.as_object_mut().unwrap().remove("request");
+        (self.status.as_u16(), headers, body)
+    }
+
     /// Fails, with the whole answer, unless it has this status.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> &Self {
@@ -176,8 +189,8 @@ impl Client {
         Connection { sender: Sender::H2(sender), host: self.host.clone() }
     }
 
-    /// Sends bytes over TLS and reads one answer, or what comes until the gate closes.
-    pub(crate) async fn raw(&self, bytes: &[u8]) -> Raw {
+    /// Sends bytes over TLS and gives the status of the first answer; none if the gate closes without a word.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> Option<u16> {
         let mut stream = self.shake(&["http/1.1"]).await.unwrap();
         // The gate may close before it has read everything.
         stream.write_all(bytes).await.unwrap_or_default();
@@ -186,23 +199,15 @@ impl Client {
     }
 }
 
-/// The answer to raw bytes.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    /// None if the gate closed without a word.
-    pub(crate) status: Option<u16>,
-    pub(crate) bytes: Vec<u8>,
-}
-
 /// Reads until the answer is whole by its length, or the gate closes.
-pub(crate) async fn read_raw(stream: &mut TlsStream<TcpStream>) -> Raw {
+pub(crate) async fn read_raw(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
     let mut bytes = Vec::new();
     loop {
         if let Some(status) = whole(&bytes) {
-            return Raw { status: Some(status), bytes };
+            return Some(status);
         }
         match stream.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) => return Raw { status: status(&bytes), bytes },
+            Ok(0) | Err(_) => return status(&bytes),
             Ok(_) => {}
         }
     }
@@ -222,7 +227,8 @@ fn whole(bytes: &[u8]) -> Option<u16> {
 /// One connection.
 pub(crate) struct Connection {
     sender: Sender,
-    host: String,
+    /// What requests name as their host, unless they bring a line of their own.
+    pub(crate) host: String,
 }
 
 enum Sender {

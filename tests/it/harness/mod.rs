@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Ask, Connection};
 pub(crate) use gate::{Gate, Setup};
 pub(crate) use process::Process;
-pub(crate) use upstream::{Asked, Reply, Step, Upstream};
+pub(crate) use upstream::{Reply, Step, Upstream};
 
 /// 2027-01-15 08:00:00 UTC, a Friday; where the injected clock stands at the start.
 pub(crate) const NOW_S: i64 = 1_800_000_000;
