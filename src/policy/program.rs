@@ -64,14 +64,14 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
     })
 }
 
-/// SHA-256 over the files in the order of their names, each name and text length-prefixed.
+/// SHA-256 over the texts of the files, sorted and length-prefixed: their names and folders mean nothing.
 fn version(sources: &[Source]) -> String {
-    let mut sorted: Vec<&Source> = sources.iter().collect();
-    sorted.sort_by(|a, b| (&a.name, &a.text).cmp(&(&b.name, &b.text)));
+    let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+    texts.sort_unstable();
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in sorted.iter().flat_map(|source| [&source.name, &source.text]) {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
     }
     context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -124,7 +124,8 @@ impl Body for Answer {
         self.progress.moved();
         let whole = matches!(self.content, Content::Whole(_));
         match &next {
-            Some(Ok(_)) if whole => self.end(Ending::Complete),
+            // Trailers are the last frame; hyper does not ask for more.
+            Some(Ok(frame)) if whole || frame.is_trailers() => self.end(Ending::Complete),
             Some(Ok(_)) => {}
             Some(Err(cut)) => self.end(Ending::Cut(*cut)),
             None => self.end(Ending::Complete),

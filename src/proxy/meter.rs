@@ -37,18 +37,19 @@ impl Hooks for Meter {
     }
 
     fn take(&mut self, record: RecordId, subject: &Value) -> Take {
-        let Some(key) = subject_key(subject) else { return Take::HoldBack };
-        let entity = self.permit.plan().record(record).map_or("", |r| &r.entity);
         let is_row = *self.row.get_or_insert(record) == record;
         if is_row && self.page_left == Some(0) {
             return Take::HoldBack;
         }
-        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
-        if let limits::Take::HoldBack(_) = self.seat.take_record(Some(counted)) {
-            return Take::HoldBack;
-        }
-        let Ok(reference) = self.keys.subjects.seal(entity, &key) else { return Take::HoldBack };
-        if !self.disclosure.add_subject(reference) {
+        let taken = match self.permit.plan().record(record) {
+            None => false,
+            // What is about nobody, such as an exchange rate, counts as a record of nobody.
+            Some(plan) if plan.subject.is_none() => {
+                self.seat.take_record(None) == limits::Take::Release
+            }
+            Some(plan) => self.take_subject(&plan.entity, subject),
+        };
+        if !taken {
             return Take::HoldBack;
         }
         if is_row {
@@ -61,6 +62,20 @@ impl Hooks for Meter {
         let purpose = self.permit.purpose().unwrap_or_default();
         let parts = [purpose.as_bytes(), field.as_bytes(), text.as_bytes()];
         format!("p~{}", self.keys.pseudonyms.reference(&parts))
+    }
+}
+
+impl Meter {
+    /// Counts and records a data subject; `false` where either cannot be.
+    fn take_subject(&self, entity: &str, subject: &Value) -> bool {
+        let Some(key) = subject_key(subject) else { return false };
+        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        self.seat.take_record(Some(counted)) == limits::Take::Release
+            && self
+                .keys
+                .subjects
+                .seal(entity, &key)
+                .is_ok_and(|reference| self.disclosure.add_subject(reference))
     }
 }
 
@@ -89,16 +104,22 @@ impl Keys {
 pub(super) struct RowTest<'p> {
     permit: &'p Permit,
     case: Option<usize>,
+    names_nobody: bool,
 }
 
 impl<'p> RowTest<'p> {
     pub(super) fn of(permit: &'p Permit) -> Self {
-        Self { permit, case: None }
+        Self { permit, case: None, names_nobody: false }
     }
 
     /// The case of the one record; `None` if there was none or were several.
     pub(super) fn case(&self) -> Option<usize> {
         self.case.filter(|case| *case != usize::MAX)
+    }
+
+    /// Whether the record lacks the key of its data subject: nobody could say whose it is.
+    pub(super) fn names_nobody(&self) -> bool {
+        self.names_nobody
     }
 }
 
@@ -107,6 +128,11 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
+        let subject = self.permit.plan().record(record).and_then(|record| record.subject);
+        self.names_nobody = subject.is_some_and(|slot| {
+            let key = captures.get(usize::from(slot)).and_then(Option::as_ref);
+            key.and_then(subject_key).is_none()
+        });
         case
     }
 

@@ -5,6 +5,7 @@
 
 mod body;
 mod entrance;
+mod form;
 mod head;
 mod meter;
 mod onward;
@@ -18,6 +19,7 @@ mod rejection;
 mod release;
 mod respond;
 mod sign_in;
+mod step;
 mod trail;
 
 use std::sync::Arc;
@@ -41,7 +43,7 @@ use crate::secret::{MasterKey, SecretError};
 use crate::upstream::Upstreams;
 use meter::Keys;
 use refusals::{Refusals, Who};
-use rejection::Rejection;
+use rejection::{Rejection, Told};
 use trail::Trail;
 
 /// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
@@ -171,37 +173,36 @@ impl Gate {
     /// Ends a request early: recorded first, then told.
     async fn reject(
         &self,
-        rejection: Rejection,
+        mut rejection: Rejection,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Response<Answer> {
-        let mut rejection = rejection;
-        let (status, cause) = (rejection.status().as_u16(), rejection.cause());
-        tracing::debug!(status, cause, "refused");
-        if let Some(note) = rejection.operator_note() {
+        // A refusal after the decision, too, is told only once the decision is durable.
+        if let Err(unrecorded) = trail.durable().await {
+            rejection = unrecorded;
+        }
+        let mut told = rejection.told();
+        let status = told.status.as_u16();
+        tracing::debug!(status, cause = told.cause, "refused");
+        if let Some(note) = &told.note {
             tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
         }
-        let permitted = trail.refuse_permitted(status, cause);
-        if !permitted && !self.record_refusal(&rejection, facts, trail).await {
-            rejection = Rejection::LogUnavailable;
+        let permitted = trail.refuse_permitted(status, told.cause);
+        if !permitted && !self.record_refusal(&told, facts, trail).await {
+            told = Rejection::LogUnavailable.told();
         }
-        rejection.into_response(facts, &trail.id.to_string())
+        told.into_response(facts, &trail.id.to_string())
     }
 
     /// Records a refusal without a permit; `false` if the log cannot take it.
-    async fn record_refusal(
-        &self,
-        rejection: &Rejection,
-        facts: &Facts,
-        trail: &mut Trail,
-    ) -> bool {
+    async fn record_refusal(&self, told: &Told, facts: &Facts, trail: &mut Trail) -> bool {
         let route = trail.route_name().to_owned();
         let who = trail.account().map_or(Who::Unknown(facts.peer.ip()), Who::Known);
         if self.gather_refusal(who, &route) {
             return true;
         }
-        let status = rejection.status().as_u16();
-        let entry = trail.refusal(status, rejection.cause(), rejection.is_error());
+        let is_error = told.status.is_server_error();
+        let entry = trail.refusal(told.status.as_u16(), told.cause, is_error);
         match self.log.append(entry).await {
             Ok(_receipt) => true,
             Err(error) => {

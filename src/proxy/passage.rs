@@ -196,22 +196,22 @@ impl Passage {
             }
             read = tokio::select! {
                 biased;
+                // A caller that left must not keep a seat and a connection until the backend goes on.
                 () = feed.frames.closed() => return Ok(()),
                 read = self.read_some() => read?,
             };
-            let held_back = self.report().records_held_back > 0;
-            if read == Read::All && held_back && !tells_in_trailer {
-                // The closing bracket stays behind: without a trailer the end would look complete.
-                return Err(Cut::Limit);
-            }
             pieces = self.settle().await?;
         }
     }
 
-    /// After the last byte: says in a trailer what a limit held back.
+    /// After the last byte: says in a trailer what a limit held back, or cuts the stream off where the
+    /// caller reads no trailers, since a proper end would say that this was all.
     async fn end(&self, feed: &Feed, tells_in_trailer: bool) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
-        if held_back > 0 && tells_in_trailer {
+        if held_back > 0 {
+            if !tells_in_trailer {
+                return Err(Cut::Limit);
+            }
             let mut fields = HeaderMap::new();
             fields.insert(HELD_BACK, HeaderValue::from(held_back));
             feed.give(Fed::Frame(Frame::trailers(fields))).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
@@ -47,10 +47,12 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         let body = judged(parts.status, body).await?;
-        if parts.status == StatusCode::NO_CONTENT && permit.route().views_one_record() {
+        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        if is_empty && permit.route().views_one_record() && permit.row_conditions() {
+            // Whether the record may be seen cannot be told without it.
             return Err(Rejection::NotFound);
         }
-        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+        if is_empty || !permit.route().gives_a_body() {
             body.discard().await;
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
@@ -168,6 +170,9 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;
+        if test.hooks().names_nobody() {
+            return Err(Rejection::Unjudged(Unjudged::NoSubject));
+        }
         test.hooks().case().ok_or(Rejection::NotFound)
     }
 }

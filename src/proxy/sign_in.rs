@@ -3,8 +3,6 @@
 //! Every step is recorded before it is answered. What the answer says does not depend on whether the
 //! account exists.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
@@ -12,16 +10,15 @@ use http::header::{
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
-use zeroize::Zeroizing;
 
 use super::Gate;
 use super::body::{Answer, read_capped};
+use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
 use super::pages::{self, Page};
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::trail::Trail;
-use crate::audit::{self, Act, Entry, Event, Log};
 use crate::identity::{self, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
@@ -32,30 +29,6 @@ pub(super) const PREFIX: &str = "/.menshen/";
 const BODY_LIMIT_BYTES: usize = 4096;
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-
-/// What a sign-in request brings.
-struct Form {
-    fields: Vec<(String, Zeroizing<String>)>,
-    /// It came from a page, so a page is the answer.
-    from_page: bool,
-}
-
-impl Form {
-    fn field(&self, name: &str) -> &str {
-        self.fields.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
-    }
-
-    /// Where to go afterwards: only a path on this host.
-    fn next(&self) -> &str {
-        let next = self.field("next");
-        let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
-        if is_local && next.chars().all(|c| c.is_ascii_graphic()) {
-            next
-        } else {
-            "/.menshen/session"
-        }
-    }
-}
 
 impl Gate {
     /// Answers the gate's own paths.
@@ -124,19 +97,7 @@ impl Gate {
             },
         };
         step.ended(&named, tried.as_ref()).await?;
-        match tried {
-            Ok(session) if form.from_page && session.second_factor => {
-                Ok(go_on(session, "/.menshen/code", form.next(), facts))
-            }
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::password(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
-        }
+        answered(tried, head, form, pages::password, facts)
     }
 
     async fn present_code(
@@ -148,6 +109,8 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
+        // Whose session it is was proved by the password; a wrong code does not make it unknown.
+        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let code = Secret::new(form.field("code").to_owned());
         let mut step = self.begin_step("one_time_code", "", trail)?;
         step.about_session(&self.identity.session_reference(&cookie));
@@ -156,18 +119,9 @@ impl Gate {
             step.unneeded();
             return Err(self.nobodys_cookie(form, facts));
         }
-        let account = tried.as_ref().map_or("", |session| session.account.as_str());
+        let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
         step.ended(account, tried.as_ref()).await?;
-        match tried {
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::code(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
-        }
+        answered(tried, head, form, pages::code, facts)
     }
 
     /// What is told of a cookie without a session. Anybody can invent one, so it has no entry of its
@@ -228,22 +182,6 @@ impl Gate {
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), facts))
     }
 
-    /// Begins the record of a step; what was typed is named by a keyed hash, since it may be a password.
-    fn begin_step(&self, name: &str, typed: &str, trail: &Trail) -> Result<Step, Rejection> {
-        let mut entry =
-            self.log.entry(Event::Session).map_err(|_no_randomness| Rejection::LogUnavailable)?;
-        entry.origin = trail.origin();
-        let object = if typed.is_empty() { String::new() } else { self.identity.typed_ref(typed) };
-        entry.act = Some(Act {
-            name: name.into(),
-            object: object.as_str().into(),
-            succeeded: Some(false),
-            ..Act::default()
-        });
-        entry.result.get_or_insert_default().cause = "unfinished".into();
-        Ok(Step { log: self.log.clone(), entry: Some(entry) })
-    }
-
     /// Reads the form or JSON of a step, refusing what another site's page could have sent.
     async fn form(
         &self,
@@ -272,83 +210,26 @@ impl Gate {
     }
 }
 
-/// A step of signing in or out that is under way. Dropped before its end, because the client left, it
-/// is recorded all the same: the guess was judged, even if nobody waited for the answer.
-struct Step {
-    log: Log,
-    entry: Option<Entry>,
-}
-
-impl Step {
-    /// Names the session by its keyed hash.
-    fn about_session(&mut self, reference: &str) {
-        if let Some(entry) = &mut self.entry {
-            let auth = entry.auth.get_or_insert_default();
-            auth.credential = "session".into();
-            auth.session = reference.into();
+/// Tells how a step went: a page goes on or is shown again, a program gets JSON.
+fn answered(
+    tried: Result<NewSession, SignInError>,
+    head: &Head,
+    form: &Form,
+    again: fn(&Page<'_>) -> String,
+    facts: &Facts,
+) -> Result<Response<Answer>, Rejection> {
+    match tried {
+        Ok(session) if !form.from_page => Ok(told(&session, facts)),
+        Ok(session) if session.second_factor => {
+            Ok(go_on(session, "/.menshen/code", form.next(), facts))
         }
-    }
-
-    /// Records how a sign-in or a code was judged, before it is told.
-    async fn ended(
-        mut self,
-        account: &str,
-        tried: Result<&NewSession, &SignInError>,
-    ) -> Result<(), Rejection> {
-        match tried {
-            Ok(session) => {
-                self.about_session(&session.reference);
-                self.succeeded(account).await
-            }
-            Err(failure) => self.record(account, Some(failure)).await,
+        Ok(session) => Ok(go_on(session, form.next(), "", facts)),
+        Err(error) if form.from_page => {
+            let problem = error.to_string();
+            let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
+            Ok(page(again(&shown), StatusCode::UNAUTHORIZED, facts))
         }
-    }
-
-    async fn succeeded(self, account: &str) -> Result<(), Rejection> {
-        self.record(account, None).await
-    }
-
-    async fn record(
-        mut self,
-        object: &str,
-        failure: Option<&SignInError>,
-    ) -> Result<(), Rejection> {
-        let Some(mut entry) = self.entry.take() else { return Ok(()) };
-        let act = entry.act.get_or_insert_default();
-        act.object = object.into();
-        act.succeeded = Some(failure.is_none());
-        entry.result = failure.map(|failure| audit::Answer {
-            cause: cause(failure).into(),
-            ..audit::Answer::default()
-        });
-        self.log.append(entry).await.map(drop).map_err(|error| {
-            tracing::error!(%error, "a sign-in step could not be recorded");
-            Rejection::LogUnavailable
-        })
-    }
-
-    /// Nothing was judged.
-    fn unneeded(mut self) {
-        self.entry = None;
-    }
-}
-
-impl Drop for Step {
-    fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.log.append_detached(entry);
-        }
-    }
-}
-
-fn cause(failure: &SignInError) -> &'static str {
-    match failure {
-        SignInError::Refused => "refused",
-        SignInError::TryLater { .. } => "locked",
-        SignInError::Busy => "busy",
-        SignInError::SessionEnded => "session_ended",
-        SignInError::NoSecondFactor => "no_second_factor",
-        SignInError::Unchecked | SignInError::State(_) => "unchecked",
+        Err(error) => Err(Rejection::SignInFailed(error)),
     }
 }
 
@@ -359,27 +240,6 @@ fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),
         Err(error) => Err(Rejection::Credential(error)),
     }
-}
-
-fn json_fields(body: &[u8]) -> Option<Form> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-    let fields = object
-        .into_iter()
-        .map(|(name, value)| Some((name, Zeroizing::new(value.as_str()?.to_owned()))));
-    Some(Form { fields: fields.collect::<Option<_>>()?, from_page: false })
-}
-
-fn form_fields(body: &[u8]) -> Option<Form> {
-    let text = std::str::from_utf8(body).ok()?;
-    let decode = |part: &str| {
-        let spaced = part.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
-    };
-    let fields = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decode(name)?, Zeroizing::new(decode(value)?)))
-    });
-    Some(Form { fields: fields.collect::<Option<_>>()?, from_page: true })
 }
 
 fn blank(head: &Head) -> Page<'_> {

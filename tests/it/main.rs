@@ -8,7 +8,16 @@
 )]
 
 mod attacks;
+mod bounded;
 mod closed_by_default;
+mod counted_in_people;
+mod demo;
+mod errors_deny;
+mod fails_closed;
 mod harness;
 mod layering;
+mod masked_everywhere;
+mod no_secret_in_logs;
+mod nobody_above;
+mod recorded_first;
 mod way;

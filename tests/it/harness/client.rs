@@ -260,6 +260,12 @@ impl Connection {
         }
     }
 
+    /// The same HTTP/2 connection, for a request beside others.
+    pub(crate) fn twin(&self) -> Self {
+        let Sender::H2(sender) = &self.sender else { panic!("HTTP/1.1 asks one after another") };
+        Self { sender: Sender::H2(sender.clone()), host: self.host.clone() }
+    }
+
     /// Whether the gate still takes requests on it.
     pub(crate) async fn is_open(&mut self) -> bool {
         match &mut self.sender {

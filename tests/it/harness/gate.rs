@@ -61,6 +61,13 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> Gate {
+        let mut gate = self.prepare(Clock::fixed(NOW_S * 1000)).await;
+        gate.start().await;
+        gate
+    }
+
+    /// Writes all files and starts the backend, but not the gate.
+    pub(crate) async fn prepare(self, clock: Clock) -> Gate {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("the tests' CA", &Clock::system()).unwrap();
         let gate_files = authority.issue(&[HOST, "other.example"]).unwrap();
@@ -74,13 +81,9 @@ impl Setup {
         self.write_policy(&folder.path().join("policies"));
         let yaml = self.menshen_yaml(upstream.address());
         std::fs::write(folder.path().join("menshen.yaml"), yaml).unwrap();
-        let clock = Clock::fixed(NOW_S * 1000);
         let ca_pem = authority.certificate_pem().to_owned();
-        let tweaks = self.tweaks;
-        let server = None;
-        let mut gate = Gate { folder, clock, signer, upstream, ca_pem, tweaks, server };
-        gate.start().await;
-        gate
+        let (tweaks, server) = (self.tweaks, None);
+        Gate { folder, clock, signer, upstream, ca_pem, tweaks, server }
     }
 
     fn write_policy(&self, folder: &Path) {
@@ -120,7 +123,7 @@ pub(crate) struct Gate {
     pub(crate) clock: Clock,
     pub(crate) signer: Signer,
     pub(crate) upstream: Upstream,
-    ca_pem: String,
+    pub(crate) ca_pem: String,
     tweaks: Vec<Tweak>,
     server: Option<Server>,
 }
@@ -134,7 +137,8 @@ impl Gate {
     /// Starts on the folders as they are; [`Gate::stop`] must have come before.
     pub(crate) async fn start(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        self.server = Some(Server::start(self.config(), self.clock.clone()).await.unwrap());
+        let started = Server::start(self.config(), self.clock.clone()).await;
+        self.server = Some(started.unwrap_or_else(|error| panic!("{error}")));
     }
 
     /// Drains and closes.
@@ -203,7 +207,7 @@ impl Gate {
 
     /// A teller's token with these claims changed; `null` takes one away.
     pub(crate) fn token(&self, changes: &Value) -> String {
-        self.signer.token(changes)
+        self.signer.token(self.clock.unix_s(), changes)
     }
 }
 
@@ -232,12 +236,27 @@ impl Gate {
         identity::totp_code_at(secret, self.clock.unix_s()).unwrap()
     }
 
+    /// Signs in with a password and gives the session cookie's value.
+    pub(crate) async fn sign_in(&self, name: &str, password: &str) -> String {
+        let body = json!({ "account": name, "password": password }).to_string();
+        let answer = self.ask(Ask::post("/.menshen/login", &body)).await;
+        session_of(answer.expect(200))
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         let master = MasterKey::read(&self.path("master.key")).unwrap();
         let store = Store::open(&self.path("state"), &master, self.clock.clone()).unwrap();
         let settings = identity::Settings::default();
         Identity::new(settings, store, &master, self.clock.clone()).unwrap()
     }
+}
+
+/// The value of the session cookie that an answer gives.
+#[track_caller]
+pub(crate) fn session_of(answer: &Answer) -> String {
+    let cookie = answer.header("set-cookie").unwrap();
+    let value = cookie.strip_prefix("__Host-menshen=").unwrap();
+    value.split(';').next().unwrap().to_owned()
 }
 
 /// What it left in its log.

@@ -6,8 +6,6 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 
-use super::NOW_S;
-
 pub(crate) const ISSUER: &str = "https://login.example";
 pub(crate) const KEY_ID: &str = "k1";
 
@@ -43,8 +41,8 @@ impl Signer {
 
     /// A token for a teller of branch `sh01` with a one-time code just shown, but for what `changes`
     /// says; `null` takes a claim away.
-    pub(crate) fn token(&self, changes: &Value) -> String {
-        self.sign(&header(), &claims(changes))
+    pub(crate) fn token(&self, now_s: i64, changes: &Value) -> String {
+        self.sign(&header(), &claims(now_s, changes))
     }
 
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
@@ -68,10 +66,10 @@ pub(crate) fn header() -> Value {
     json!({ "alg": "ES256", "typ": "JWT", "kid": KEY_ID })
 }
 
-pub(crate) fn claims(changes: &Value) -> Value {
+pub(crate) fn claims(now_s: i64, changes: &Value) -> Value {
     let mut claims = json!({
-        "iss": ISSUER, "aud": "menshen", "sub": "wang", "iat": NOW_S, "exp": NOW_S + 43_200,
-        "roles": ["teller"], "branch": "sh01", "acr": "2", "auth_time": NOW_S,
+        "iss": ISSUER, "aud": "menshen", "sub": "wang", "iat": now_s, "exp": now_s + 43_200,
+        "roles": ["teller"], "branch": "sh01", "acr": "2", "auth_time": now_s,
     });
     let object = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {

@@ -1,0 +1,246 @@
+//! Promise 7: limits count people per person, whatever the session, connection or process.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::Barrier;
+use tokio_util::task::TaskTracker;
+
+use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, soon};
+
+fn limited(limits: &str) -> Setup {
+    Setup::policy(&format!("{OPEN_BANK}limits:\n  - to: teller\n{limits}"))
+}
+
+/// Answers `/one/N` with the customer N, and `/list` and `/all` with `rows` of them.
+fn customers(gate: &Gate, rows: u32) {
+    gate.upstream.answers_by(move |asked| {
+        if let Some(id) = asked.target.strip_prefix("/one/") {
+            return Reply::json(format!(r#"{{"id":"{id}","name":"n{id}"}}"#));
+        }
+        let items: Vec<String> = (1..=rows)
+            .map(|id| format!(r#"{{"id":"{id}","name":"n{id}","note":"{:0300}"}}"#, id))
+            .collect();
+        let items = items.join(",");
+        if asked.target.starts_with("/list") {
+            Reply::json(format!(r#"{{"items":[{items}],"next":null}}"#))
+        } else {
+            Reply::chunked([format!("[{items}]")])
+        }
+    });
+}
+
+async fn view(gate: &Gate, token: &str, id: u32) -> Answer {
+    gate.ask(Ask::get(&format!("/one/{id}")).by(token)).await
+}
+
+#[tokio::test]
+async fn the_sixth_person_is_refused_and_the_first_five_are_still_served() {
+    let gate = limited("    subjects: [5/h]\n").start().await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    for id in 1..=5 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    let refused = view(&gate, &token, 6).await;
+    refused.expect(429);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=7200).contains(&wait), "{wait}");
+    assert!(refused.header("ratelimit").unwrap().contains("r=0"), "{refused:?}");
+    for id in [1, 5, 3, 3] {
+        view(&gate, &token, id).await.expect(200);
+    }
+    let colleague = gate.token(&json!({ "sub": "li" }));
+    view(&gate, &colleague, 6).await.expect(200);
+    gate.advance_s(2 * 3600);
+    view(&gate, &token, 6).await.expect(200);
+}
+
+#[tokio::test]
+async fn parallel_connections_and_sessions_never_exceed_it_together() {
+    let gate = Arc::new(limited("    subjects: [7/h]\n").start().await);
+    customers(&gate, 0);
+    let tasks = TaskTracker::new();
+    let start = Arc::new(Barrier::new(8));
+    let mut running = Vec::new();
+    for n in 0..8 {
+        let (gate, start) = (Arc::clone(&gate), Arc::clone(&start));
+        running.push(tasks.spawn(async move {
+            let token = gate.token(&json!({ "jti": format!("session {n}") }));
+            let mut connection = if n % 2 == 0 { gate.h1().await } else { gate.h2().await };
+            soon("all to connect", start.wait()).await;
+            let mut seen = BTreeSet::new();
+            for round in 0..4 {
+                let id = n * 4 + round;
+                let answer = connection.send(Ask::get(&format!("/one/{id}")).by(&token)).await;
+                if answer.status == 200 {
+                    seen.insert(answer.json()["id"].as_str().unwrap().to_owned());
+                } else {
+                    answer.expect(429);
+                }
+            }
+            seen
+        }));
+    }
+    let mut seen = BTreeSet::new();
+    for task in running {
+        seen.extend(task.await.unwrap());
+    }
+    assert_eq!(seen.len(), 7, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_restart_refills_nothing() {
+    let mut gate = limited("    subjects: [3/h]\n    records: [6/h]\n").start().await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    for id in 1..=3 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    gate.restart().await;
+    view(&gate, &token, 4).await.expect(429);
+    for id in 1..=3 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    gate.restart().await;
+    view(&gate, &token, 1).await.expect(429);
+}
+
+#[tokio::test]
+async fn local_accounts_share_a_count_over_all_their_sessions() {
+    let gate = limited("    subjects: [2/h]\n").start().await;
+    customers(&gate, 0);
+    gate.add_account("wang", "a quiet lantern", "teller").await;
+    let mut cookies = Vec::new();
+    for _ in 0..2 {
+        cookies.push(gate.sign_in("wang", "a quiet lantern").await);
+    }
+    for (session, id, status) in [(0, 1, 200), (1, 2, 200), (0, 3, 429), (1, 3, 429), (1, 1, 200)] {
+        let ask = Ask::get(&format!("/one/{id}")).cookie(&cookies[session]);
+        gate.ask(ask).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_cut_at_a_record_and_says_how_many_were_held_back() {
+    let mut gate = limited("    subjects: [4/h]\n").start().await;
+    customers(&gate, 10);
+    let token = gate.teller();
+    for mut connection in [gate.h1().await, gate.h2().await] {
+        let answer = connection.send(Ask::get("/list").by(&token)).await;
+        let items = answer.expect(200).json()["items"].as_array().unwrap().len();
+        assert_eq!((items, answer.header("menshen-held-back")), (4, Some("6")));
+    }
+    let entries = gate.entries().await;
+    let data = entries.last().unwrap().data.as_ref().unwrap();
+    assert_eq!((data.records, data.held_back), (Some(4), Some(6)));
+}
+
+#[tokio::test]
+async fn a_stream_cut_by_a_limit_says_so_in_a_trailer_or_is_reset() {
+    let mut gate =
+        limited("    records: [1000/h]\n").yaml("bodies: { held-kib: 16 }").start().await;
+    customers(&gate, 300);
+    let reads_trailers = |n: u32| {
+        let token = gate.token(&json!({ "sub": format!("reader {n}") }));
+        (Ask::get("/all").by(&token), Ask::get("/all").by(&token).header("te", "trailers"))
+    };
+    for (n, mut connection) in [(1, gate.h1().await), (2, gate.h2().await)] {
+        let (plain, with_trailers) = reads_trailers(n);
+        for _ in 0..3 {
+            let whole = connection.send(plain.clone()).await;
+            assert_eq!(whole.expect(200).json().as_array().unwrap().len(), 300);
+        }
+        let limited = connection.send(with_trailers).await;
+        let records = limited.expect(200).json().as_array().unwrap().len();
+        let held_back = limited.trailers.get("menshen-held-back").map(|v| v.to_str().unwrap());
+        assert_eq!((records, held_back), (100, Some("200")));
+    }
+    for (n, mut connection) in [(3, gate.h1().await), (4, gate.h2().await)] {
+        let (plain, _) = reads_trailers(n);
+        for _ in 0..3 {
+            connection.send(plain.clone()).await.expect(200);
+        }
+        let limited = connection.send(plain).await;
+        assert_eq!(limited.status, 200);
+        assert!(limited.cut.is_some(), "it ended as if it were whole");
+    }
+    let entries = gate.entries().await;
+    let limited = entries.iter().filter(|entry| {
+        let ended = entry.result.as_ref().and_then(|result| result.ended);
+        ended == Some(menshen::audit::Ending::Limited)
+    });
+    let held_back: Vec<_> =
+        limited.map(|entry| entry.data.as_ref().unwrap().held_back.unwrap()).collect();
+    assert_eq!(held_back, [200; 4]);
+}
+
+#[tokio::test]
+async fn a_page_may_not_be_larger_than_its_limit_whatever_the_backend_sends() {
+    let gate = limited("    page: 3\n").start().await;
+    customers(&gate, 10);
+    let token = gate.teller();
+    let mut connection = gate.h1().await;
+    connection.send(Ask::get("/list?per_page=4").by(&token)).await.expect(400);
+    connection.send(Ask::get("/list?per_page=0").by(&token)).await.expect(400);
+    assert_eq!(gate.upstream.hits(), 0);
+    let answer = connection.send(Ask::get("/list").by(&token)).await;
+    assert_eq!(answer.expect(200).json()["items"].as_array().unwrap().len(), 3);
+    assert_eq!(answer.header("menshen-held-back"), Some("7"));
+    assert_eq!(gate.upstream.asked()[0].target, "/list?per_page=3");
+}
+
+#[tokio::test]
+async fn a_caller_that_asks_too_fast_or_too_often_at_once_is_told_to_wait() {
+    let gate = limited("    rate: 60/min burst 3\n").start().await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    for id in 1..=3 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    let refused = view(&gate, &token, 4).await;
+    assert_eq!(refused.expect(429).header("retry-after"), Some("1"));
+    gate.advance_s(1);
+    view(&gate, &token, 4).await.expect(200);
+    assert_eq!(gate.upstream.hits(), 4);
+}
+
+#[tokio::test]
+async fn a_person_has_only_so_many_requests_open_at_once() {
+    let gate = limited("    concurrent: 2\n").start().await;
+    let go_on = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = Reply(vec![crate::harness::Step::Wait(Arc::clone(&go_on))]);
+    let rest = Reply::json(r#"{"id":1}"#).0;
+    gate.upstream.answers(Reply([held.0, rest].concat()));
+    let token = gate.teller();
+    let (mut first, mut second) = (gate.h1().await, gate.h2().await);
+    let ask = || Ask::get("/one/1").by(&token);
+    let open = async { tokio::join!(first.send(ask()), second.send(ask())) };
+    let others = async {
+        while gate.upstream.connections() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let refused = view(&gate, &token, 1).await;
+        go_on.add_permits(2);
+        refused
+    };
+    let ((one, two), refused) = tokio::join!(open, others);
+    one.expect(200);
+    two.expect(200);
+    refused.expect(429);
+}
+
+#[tokio::test]
+async fn what_was_refused_or_withheld_counts_for_nobody() {
+    let gate = limited("    subjects: [2/h]\n").start().await;
+    let token = gate.teller();
+    gate.upstream.answers(Reply::json(r#"{"id":1,"name":"a""#));
+    view(&gate, &token, 1).await.expect(502);
+    gate.upstream.answers(Reply::with(404, &[], ""));
+    view(&gate, &token, 2).await.expect(404);
+    customers(&gate, 0);
+    view(&gate, &token, 3).await.expect(200);
+    view(&gate, &token, 4).await.expect(200);
+    view(&gate, &token, 5).await.expect(429);
+}

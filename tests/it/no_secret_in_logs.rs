@@ -1,0 +1,169 @@
+//! Promise 8: no secret and no customer's value in the log, the state, or the events of any level.
+//!
+//! The gate runs as a process that writes every event there is; afterwards all it wrote is searched.
+
+use std::path::Path;
+
+use menshen::clock::Clock;
+use serde_json::json;
+
+use crate::harness::gate::session_of;
+use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds};
+
+/// Stands in every value that a customer or a caller would not want to read again.
+const CANARY: &str = "CANARY";
+/// The same where only digits go.
+const DIGITS: &str = "13587654321";
+const PASSWORD: &str = "CANARY quiet lantern";
+
+/// Every file below a folder, with its name.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+async fn sign_in_in_every_way(gate: &Gate, process: &Process) -> Vec<String> {
+    let mut connection = process.client().h1().await;
+    let secret = gate.enrol("wang").await;
+    let login = |account: &str, password: &str| {
+        Ask::post(
+            "/.menshen/login",
+            &json!({ "account": account, "password": password }).to_string(),
+        )
+    };
+    connection.send(login("wang", "CANARY wrong")).await.expect(401);
+    connection.send(login("CANARY nobody", PASSWORD)).await.expect(401);
+    connection.send(Ask::post("/.menshen/login", "{\"account\":\"CANARY")).await.expect(400);
+    let form = "account=wang&password=CANARY+wrong&next=/CANARY";
+    connection
+        .send(
+            Ask::new("POST", "/.menshen/login").form(form).header("origin", "https://bank.example"),
+        )
+        .await
+        .expect(401);
+    let first = session_of(connection.send(login("wang", PASSWORD)).await.expect(200));
+    let code = |code: &str| Ask::post("/.menshen/code", &json!({ "code": code }).to_string());
+    connection.send(code(CANARY).cookie(&first)).await.expect(401);
+    let answer = connection.send(code(&gate.code(&secret)).cookie(&first)).await;
+    let second = session_of(answer.expect(200));
+    connection.send(Ask::get("/one/1").cookie(&first)).await.expect(401);
+    connection.send(Ask::get("/.menshen/session").cookie(&second)).await.expect(200);
+    connection.send(Ask::get("/.menshen/login?next=/CANARY")).await.expect(200);
+    connection.send(Ask::post("/.menshen/logout", "{}").cookie(&second)).await.expect(204);
+    vec![first, second]
+}
+
+/// Requests that carry a canary in every place there is, and whatever they are answered.
+fn requests(token: &str) -> Vec<Ask> {
+    let get = |path: &str| Ask::get(path).by(token);
+    let guessed = format!("{CANARY}{}", "x".repeat(37));
+    vec![
+        get("/one/CANARY"),
+        get("/one/13587654321"),
+        get("/CANARY/CANARY"),
+        get("/one/%43ANARY%00"),
+        get("/one/../CANARY"),
+        get("/list?name=CANARY"),
+        get("/list?name=13587654321&phone=13587654321"),
+        get("/list?secret=CANARY"),
+        get("/list?name=CANARY%zz"),
+        get("/list?sort=CANARY"),
+        get("/one/1").header("x-canary", CANARY),
+        get("/one/1").header("cookie", "other=CANARY"),
+        Ask::get("/one/1").bearer("CANARY.CANARY.CANARY"),
+        Ask::get("/one/1").bearer("CANARY"),
+        Ask::get("/one/1").header("authorization", "Basic Q0FOQVJZ CANARY"),
+        Ask::get("/one/1").cookie(&guessed),
+        Ask::get("/one/1").cookie(CANARY),
+        Ask::get("/one/1").cookie(&guessed).bearer("CANARY.CANARY.CANARY"),
+        Ask::patch("/one/1", r#"{"name":"CANARY","phone":"13587654321"}"#).by(token),
+        Ask::patch("/one/1", r#"{"name":"CANARY","secret":"CANARY"}"#).by(token),
+        Ask::patch("/one/1", r#"{"name":CANARY}"#).by(token),
+        Ask::patch("/one/1", r#"{"13587654321":"CANARY"}"#).by(token),
+        Ask::patch("/one/1", r#"{"name":{"x":"CANARY"}}"#).by(token),
+        Ask::patch("/one/1", r#"{"phone":"135****4321","name":"CANARY""#).by(token),
+        Ask::new("PATCH", "/one/1").by(token).form("name=CANARY"),
+        get("/one/1").body(b"CANARY"),
+    ]
+}
+
+fn replies() -> Vec<Reply> {
+    let json = ("content-type", "application/json");
+    vec![
+        Reply::json(
+            r#"{"id":"13587654321","name":"CANARY","note":"CANARY","phone":"13587654321",
+                "secret":"CANARY","13587654321":"CANARY","new":"CANARY","address":{"street":"CANARY"}}"#,
+        ),
+        Reply::json(r#"{"id":"CANARY","name":"CANARY""#),
+        Reply::json(r#"{"id":"CANARY","name":CANARY}"#),
+        Reply::json(r#"{"name":"CANARY"}"#),
+        Reply::with(200, &[json, ("content-encoding", "br")], "CANARY"),
+        Reply::with(
+            200,
+            &[("content-type", "text/csv; name=\"CANARY 13587654321.csv\"")],
+            "CANARY",
+        ),
+        Reply::with(302, &[("location", "/CANARY")], ""),
+        Reply::with(500, &[json, ("x-error", CANARY)], r#"{"error":"CANARY 13587654321"}"#),
+        Reply::raw("HTTP/1.1 CANARY\r\n\r\n").then(crate::harness::Step::Close),
+        Reply::raw("HTTP/1.1 200 OK\r\nCANARY\r\nx: CANARY\r\n\r\n")
+            .then(crate::harness::Step::Close),
+    ]
+}
+
+#[tokio::test]
+async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
+    let setup = Setup::policy(OPEN_BANK).yaml("bodies: { held-kib: 4 }");
+    let setup = setup.yaml("connections: { new-per-minute: 10000 }");
+    let gate = setup.prepare(Clock::system()).await;
+    gate.add_account("wang", PASSWORD, "teller").await;
+    let process = Process::run(&gate, "trace").await;
+    let token = gate.teller();
+    let mut secrets = sign_in_in_every_way(&gate, &process).await;
+    secrets.extend([CANARY.to_owned(), DIGITS.to_owned(), token.clone()]);
+    secrets.push(token.rsplit('.').next().unwrap().to_owned());
+
+    for reply in replies() {
+        gate.upstream.answers(reply);
+        for (is_h2, ask) in
+            requests(&token).into_iter().flat_map(|ask| [(false, ask.clone()), (true, ask)])
+        {
+            let client = process.client();
+            let mut connection = if is_h2 { client.h2().await } else { client.h1().await };
+            let answer = connection.begin(ask).await;
+            if let Ok(response) = answer {
+                crate::harness::client::finish(response).await;
+            }
+        }
+    }
+    let (status, said) = process.stop().await;
+    assert!(status.success());
+    assert!(said.contains("DEBUG"), "all of our events were written");
+    let mut written = files(&gate.path("log"));
+    written.extend(files(&gate.path("state")));
+    assert!(written.len() > 4 && gate.entries_so_far().len() > 100);
+    written.push(("the events".to_owned(), said.into_bytes()));
+    for secret in &secrets {
+        for (name, bytes) in &written {
+            assert!(
+                !holds(bytes, secret),
+                "`{secret}` stands in {name}: {}",
+                around(bytes, secret)
+            );
+        }
+    }
+}
+
+/// The line in which a secret stands.
+fn around(bytes: &[u8], secret: &str) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().find(|line| line.contains(secret)).unwrap_or_default().chars().take(600).collect()
+}
