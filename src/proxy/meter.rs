@@ -128,8 +128,10 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
-        let subject = self.permit.plan().record(record).and_then(|record| record.subject);
-        self.names_nobody = subject.is_some_and(|slot| {
+        let plan = self.permit.plan().record(record);
+        // A record that may not be acted on is told as missing, whatever it lacks.
+        let open = plan.filter(|plan| plan.cases.get(case).is_some_and(Option::is_some));
+        self.names_nobody = open.and_then(|plan| plan.subject).is_some_and(|slot| {
             let key = captures.get(usize::from(slot)).and_then(Option::as_ref);
             key.and_then(subject_key).is_none()
         });
