@@ -208,10 +208,10 @@ impl Passage {
     /// caller reads no trailers, since a proper end would say that this was all.
     async fn end(&self, feed: &Feed, tells_in_trailer: bool) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
+        if held_back > 0 && !tells_in_trailer {
+            return Err(Cut::Limit);
+        }
         if held_back > 0 {
-            if !tells_in_trailer {
-                return Err(Cut::Limit);
-            }
             let mut fields = HeaderMap::new();
             fields.insert(HELD_BACK, HeaderValue::from(held_back));
             feed.give(Fed::Frame(Frame::trailers(fields))).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 

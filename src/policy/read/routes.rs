@@ -15,7 +15,8 @@ const ROUTE_LIMIT: usize = 5000;
 const QUERY_LIMIT: usize = 100;
 const KEYS: [&str; 9] =
     ["match", "to", "action", "query", "accepts", "returns", "require", "zones", "reads"];
-const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+/// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     let mut definitions = sections.definitions("routes", reader);
@@ -107,7 +108,7 @@ fn check_method(
     accepts: bool,
 ) {
     let Some(pair) = keys.find("match") else { return };
-    let safe = method == "GET" || method == "HEAD";
+    let safe = method == "GET";
     if safe && !action.only_reads() && action != Action::Call {
         let message = format!("`{method}` cannot {action}: the method must not change anything");
         let help =
