@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outcome::Disclosure;
-use crate::audit::SubjectSealer;
+use crate::audit::{SubjectRef, SubjectSealer};
 use crate::guard::{Hooks, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
@@ -104,12 +104,13 @@ impl Keys {
 pub(super) struct RowTest<'p> {
     permit: &'p Permit,
     case: Option<usize>,
-    names_nobody: bool,
+    /// Entity and key of the data subject of a record that may be acted on; the key may be missing.
+    subject: Option<(&'p str, Option<String>)>,
 }
 
 impl<'p> RowTest<'p> {
     pub(super) fn of(permit: &'p Permit) -> Self {
-        Self { permit, case: None, names_nobody: false }
+        Self { permit, case: None, subject: None }
     }
 
     /// The case of the one record; `None` if there was none or were several.
@@ -117,9 +118,16 @@ impl<'p> RowTest<'p> {
         self.case.filter(|case| *case != usize::MAX)
     }
 
-    /// Whether the record lacks the key of its data subject: nobody could say whose it is.
-    pub(super) fn names_nobody(&self) -> bool {
-        self.names_nobody
+    /// Whose record it is, where it may be acted on and is about somebody.
+    ///
+    /// # Errors
+    /// `Err` if nobody can say so: it lacks the key of its data subject, or the key is too long.
+    pub(super) fn subject(&self, sealer: &SubjectSealer) -> Result<Option<SubjectRef>, ()> {
+        match &self.subject {
+            None => Ok(None),
+            Some((entity, Some(key))) => sealer.seal(entity, key).map(Some).or(Err(())),
+            Some((_, None)) => Err(()),
+        }
     }
 }
 
@@ -128,12 +136,12 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
-        let record = self.permit.plan().record(record);
-        // Only of a record that the caller may act on: a hidden one must look like a missing one.
-        let allowed = record.filter(|r| r.cases.get(case).is_some_and(Option::is_some));
-        self.names_nobody = allowed.and_then(|record| record.subject).is_some_and(|slot| {
-            let key = captures.get(usize::from(slot)).and_then(Option::as_ref);
-            key.and_then(subject_key).is_none()
+        let plan = self.permit.plan().record(record);
+        // A record that may not be acted on is told as missing, whatever it lacks.
+        let open = plan.filter(|plan| plan.cases.get(case).is_some_and(Option::is_some));
+        self.subject = open.and_then(|plan| {
+            let key = captures.get(usize::from(plan.subject?)).and_then(Option::as_ref);
+            Some((&*plan.entity, key.and_then(subject_key)))
         });
         case
     }

@@ -88,14 +88,19 @@ impl Gate {
         &self,
         permit: Permit,
         entrance: &Entrance,
+        trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
         let Some(reading) = permit.pre_read() else { return Ok(permit) };
         let path = reading.route().template().fill(&entrance.params);
         let path = path.ok_or(Rejection::NotFound)?;
         let onward = request(Method::GET, path.as_str(), &reading, HeaderMap::new(), Bytes::new())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
-        let case = self.case_of_record(&reading, answer).await?;
-        permit.settle(case).map_err(rejection)
+        let (case, subject) = self.case_of_record(&reading, answer).await?;
+        let permit = permit.settle(case).map_err(rejection)?;
+        if let (Some(outcome), Some(subject)) = (trail.outcome(), subject) {
+            outcome.disclosure().acts_on(subject);
+        }
+        Ok(permit)
     }
 }
 

@@ -33,6 +33,8 @@ struct Shared {
     entry: Entry,
     /// Data subjects that no longer fit the entry and are not recorded yet.
     parts: Vec<Entry>,
+    /// Whose record is changed; named even if the answer shows nothing of it or never comes.
+    acted_on: Option<SubjectRef>,
 }
 
 /// How an answer ended.
@@ -56,7 +58,7 @@ impl Outcome {
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
-        let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new() }));
+        let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new(), acted_on: None }));
         let disclosure = Disclosure { log, shared };
         Self { disclosure, started, written: false, _unwritten: unwritten }
     }
@@ -75,7 +77,10 @@ impl Outcome {
             return;
         }
         let total_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let acted_on = self.disclosure.shared().acted_on.take();
         let entry = self.disclosure.with(|entry| {
+            // An entry of a change names a handful of subjects, so this one always fits.
+            acted_on.map_or(Ok(()), |subject| entry.add_subject(subject)).unwrap_or_default();
             let limited = entry.data.as_ref().is_some_and(|data| data.held_back.is_some());
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
@@ -143,6 +148,11 @@ impl Disclosure {
             recorded.await?;
         }
         Ok(())
+    }
+
+    /// Notes whose record is about to be changed.
+    pub(super) fn acts_on(&self, subject: SubjectRef) {
+        self.shared().acted_on = Some(subject);
     }
 
     /// Forgets what was judged and will not be given: it was not disclosed.

@@ -32,7 +32,7 @@ impl Gate {
         if !permit.action().only_reads() {
             trail.durable().await?;
         }
-        let permit = self.read_first(permit, &entrance).await?;
+        let permit = self.read_first(permit, &entrance, trail).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body, facts).await?;
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;

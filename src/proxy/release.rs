@@ -18,6 +18,7 @@ use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
+use crate::audit::SubjectRef;
 use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
 use crate::limits::Seat;
 use crate::listen::Facts;
@@ -47,10 +48,12 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         let body = judged(parts.status, body).await?;
-        if parts.status == StatusCode::NO_CONTENT && permit.route().views_one_record() {
+        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        if is_empty && permit.route().views_one_record() && permit.row_conditions() {
+            // Whether the record may be seen cannot be told without it.
             return Err(Rejection::NotFound);
         }
-        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+        if is_empty || !permit.route().gives_a_body() {
             body.discard().await;
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
@@ -67,7 +70,14 @@ impl Gate {
         let progress = facts.progress.clone();
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, progress);
         let read = passage.read(self.settings.held_bytes).await?;
-        judge_records(&passage, permit.route())?;
+        match judge_records(&passage, permit.route()) {
+            // The change was made: told as refused, it would be tried again.
+            Err(Rejection::UsedUp(_) | Rejection::NotFound) if !permit.action().only_reads() => {
+                passage.seat().give_back();
+                return self.without_body(parts.status, passage.seat(), facts, trail).await;
+            }
+            judged => judged?,
+        }
         let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
         } else {
@@ -145,12 +155,12 @@ impl Gate {
         Ok(response)
     }
 
-    /// The case of the record that an answer holds. Nothing of it leaves.
+    /// The case of the record that an answer holds, and whose it is. Nothing of it leaves.
     pub(super) async fn case_of_record(
         &self,
         reading: &Permit,
         response: Response<UpstreamBody>,
-    ) -> Result<usize, Rejection> {
+    ) -> Result<(usize, Option<SubjectRef>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
         if parts.status == StatusCode::NO_CONTENT {
@@ -168,10 +178,10 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;
-        if test.hooks().names_nobody() {
-            return Err(Rejection::Unjudged(Unjudged::NoSubject));
-        }
-        test.hooks().case().ok_or(Rejection::NotFound)
+        let subject = test.hooks().subject(&self.keys.subjects);
+        let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
+        let case = test.hooks().case().ok_or(Rejection::NotFound)?;
+        Ok((case, subject))
     }
 }
 

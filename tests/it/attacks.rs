@@ -233,3 +233,50 @@ async fn nobody_signs_in_on_a_host_that_is_not_published() {
         elsewhere.h1().await.send(Ask::get(path)).await.expect(404);
     }
 }
+
+/// The data subjects that the outcomes of a log name, as references.
+fn named(entries: &[Entry]) -> usize {
+    let outcomes = entries.iter().filter(|entry| entry.event == Event::Outcome);
+    outcomes.filter_map(|entry| entry.subjects.as_ref()).map(|subjects| subjects.refs.len()).sum()
+}
+
+#[tokio::test]
+async fn whose_record_was_changed_is_recorded_though_the_answer_shows_nothing() {
+    let record = r#"{"id":"1","name":"x","branch":"sh01"}"#;
+    for (path, body) in [("/wrapped/1", None), ("/bare/1", Some(r#"{"name":"y"}"#))] {
+        for status in [204, 500] {
+            let mut gate = Setup::policy(BRANCHES).start().await;
+            let change = Reply::raw(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n"));
+            gate.upstream.answers_by(move |asked| match asked.method.as_str() {
+                "GET" if asked.target == "/bare/1" => Reply::json(record),
+                "GET" => Reply::json(format!(r#"{{"data":{record}}}"#)),
+                _ => change.clone(),
+            });
+            let ask = match body {
+                None => Ask::new("DELETE", path),
+                Some(body) => Ask::patch(path, body),
+            };
+            gate.ask(ask.bearer(&gate.teller())).await.expect(status);
+            assert_eq!(named(&gate.entries().await), 1, "{path} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_is_not_told_as_refused_for_a_limit_or_a_row() {
+    let policy = format!("{BRANCHES}limits:\n  - {{ to: teller, subjects: 1/day }}\n");
+    let gate = Setup::policy(&policy).start().await;
+    let token = gate.teller();
+    let record =
+        |id: &str, branch: &str| format!(r#"{{"id":"{id}","name":"x","branch":"{branch}"}}"#);
+    gate.upstream.answers(Reply::json(record("1", "sh01")));
+    gate.ask(Ask::get("/bare/1").bearer(&token)).await.expect(200);
+    for changed in [record("2", "sh01"), record("2", "other")] {
+        gate.upstream.answers_by(move |asked| match asked.method.as_str() {
+            "GET" => Reply::json(record("2", "sh01")),
+            _ => Reply::json(&changed),
+        });
+        let change = Ask::patch("/bare/2", r#"{"name":"y"}"#).bearer(&token);
+        assert_eq!(gate.ask(change).await.expect(204).text(), "");
+    }
+}
