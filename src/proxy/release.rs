@@ -48,7 +48,7 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         let body = judged(parts.status, body).await?;
-        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        let is_empty = parts.status == StatusCode::NO_CONTENT;
         if is_empty && permit.route().views_one_record() && permit.row_conditions() {
             // Whether the record may be seen cannot be told without it.
             return Err(Rejection::NotFound);
