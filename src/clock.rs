@@ -1,8 +1,8 @@
 //! The only source of time, so that a test can say what time it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time: the machine's, or one that a test moves by hand.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,20 @@ impl Clock {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// The time since some moment before; goes on steadily while somebody sets the machine's clock.
+    ///
+    /// For what is forgotten at a restart: rates and pauses. A fixed clock's goes as it is moved.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        if self.fixed.is_some() {
+            return Duration::from_millis(u64::try_from(self.unix_ms()).unwrap_or(0));
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+        let now = Instant::now();
+        now.saturating_duration_since(*START.get_or_init(|| now))
+    }
+
     /// Unix time in whole seconds.
     #[must_use]
     pub fn unix_s(&self) -> i64 {
@@ -61,6 +75,14 @@ mod tests {
         clock.advance_ms(500);
         assert_eq!(other.unix_ms(), 1_500);
         assert_eq!(other.unix_s(), 1);
+    }
+
+    #[test]
+    fn the_steady_time_does_not_follow_the_calendar() {
+        let clock = Clock::system();
+        let before = clock.steady();
+        assert!(clock.steady() >= before);
+        assert!(before < Duration::from_secs(86_400 * 365), "counted from this process");
     }
 
     #[test]

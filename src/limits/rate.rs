@@ -1,4 +1,6 @@
 //! Request rates per key: governor's GCRA over a table that cannot outgrow its cap.
+//!
+//! In steady time: a machine's clock that is set back must not shut everybody out until it catches up.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -20,9 +22,9 @@ const NO_ROOM: u64 = u64::MAX / 4;
 /// How long a key without room is told to wait.
 const NO_ROOM_WAIT: Duration = Duration::from_secs(60);
 /// How often a full table is searched for keys that are as good as new.
-const SWEEP_EVERY_MS: i64 = 1_000;
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Tells governor the time of our clock.
+/// Tells governor the steady time of our clock.
 #[derive(Clone, Debug)]
 struct Time(Clock);
 
@@ -30,7 +32,7 @@ impl governor_clock::Clock for Time {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.unix_ms()).unwrap_or(0))
+        self.0.steady()
     }
 }
 
@@ -93,7 +95,7 @@ type Governor<K> = RateLimiter<K, Slots<K>, Time, StateInformationMiddleware>;
 pub(super) struct KeyedRate<K: Clone + Eq + Hash> {
     governor: Governor<K>,
     clock: Clock,
-    swept_ms: Mutex<i64>,
+    swept: Mutex<Option<Duration>>,
 }
 
 impl<K: Clone + Eq + Hash> KeyedRate<K> {
@@ -101,7 +103,7 @@ impl<K: Clone + Eq + Hash> KeyedRate<K> {
     pub(super) fn new(rate: Rate, keys: usize, clock: &Clock) -> Self {
         let slots = Slots { cap: keys, by_key: Mutex::new(HashMap::new()) };
         let governor = Governor::new(quota(rate), slots, Time(clock.clone()));
-        Self { governor, clock: clock.clone(), swept_ms: Mutex::new(i64::MIN) }
+        Self { governor, clock: clock.clone(), swept: Mutex::default() }
     }
 
     /// Counts one request of `key`; gives how many more it could make at once.
@@ -135,11 +137,11 @@ impl<K: Clone + Eq + Hash> KeyedRate<K> {
     }
 
     fn sweep_is_due(&self) -> bool {
-        let now = self.clock.unix_ms();
-        let mut swept = self.swept_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = now.saturating_sub(*swept) >= SWEEP_EVERY_MS;
+        let now = self.clock.steady();
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = swept.is_none_or(|last| now.saturating_sub(last) >= SWEEP_EVERY);
         if due {
-            *swept = now;
+            *swept = Some(now);
         }
         due
     }
