@@ -34,6 +34,8 @@ pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, Tls
         .with_single_cert(chain, key)
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Every suite offered is a strong one; that the server chooses is what auditors look for.
+    config.ignore_client_order = true;
     // A replayed 0-RTT request would be a request nobody sent.
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
@@ -87,6 +89,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = server_config(&files(dir.path(), false)).unwrap();
         assert_eq!(config.max_early_data_size, 0);
+        assert!(config.ignore_client_order);
     }
 
     #[test]
