@@ -49,7 +49,8 @@ fn size(dir: &Path) -> std::io::Result<u64> {
 fn measure(dir: &Path, writers: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
     let keys = MasterKey::from_bytes([1; 32]);
     let (log, _) = Log::open(dir, Settings::default(), Clock::system(), &keys)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_time().worker_threads(2).build()?;
     let until = Instant::now() + TIME_EACH;
     let waits = runtime.block_on(async {
         let mut tasks = JoinSet::new();

@@ -23,6 +23,9 @@ use super::writer::Writer;
 use crate::clock::Clock;
 use crate::secret::{MasterKey, SecretError};
 
+/// How long an entry may take to become durable.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why a log cannot be opened, or an entry not be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -62,6 +65,9 @@ pub enum LogError {
     /// More entries wait than the queue may hold. The entry is not recorded.
     #[error("the log cannot keep up: its queue is full")]
     Overloaded,
+    /// The disk neither takes the entry nor refuses it. It may still be recorded later.
+    #[error("the log did not take an entry within {} s", .0.as_secs())]
+    Slow(Duration),
     /// The log was closed.
     #[error("the log is closed")]
     Closed,
@@ -259,7 +265,8 @@ impl Log {
     ///
     /// # Errors
     /// The future gives [`LogError::Unavailable`], [`LogError::Overloaded`], [`LogError::Closed`] or
-    /// [`LogError::Entry`]; in each case the entry is not recorded.
+    /// [`LogError::Entry`]; in each case the entry is not recorded. It gives [`LogError::Slow`] if the
+    /// disk hangs, and then the entry may be recorded all the same.
     pub fn append(
         &self,
         entry: Entry,
@@ -269,7 +276,10 @@ impl Log {
         let queued = shared.item(entry, Some(sender)).and_then(|item| shared.queue.push(item));
         async move {
             queued?;
-            receiver.await.unwrap_or(Err(LogError::Closed))
+            match tokio::time::timeout(PATIENCE, receiver).await {
+                Ok(told) => told.unwrap_or(Err(LogError::Closed)),
+                Err(_elapsed) => Err(LogError::Slow(PATIENCE)),
+            }
         }
     }
 

@@ -38,7 +38,7 @@ fn entry(log: &Log, n: u64) -> Entry {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
 fn append_many(log: &Log, numbers: std::ops::Range<u64>) {
@@ -150,7 +150,11 @@ fn roots_and_proofs_from_the_tiles_equal_those_of_another_implementation() {
 fn concurrent_appends_are_all_durable_and_get_different_places() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
     let receipts = runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..64_u64 {
@@ -481,6 +485,7 @@ struct FaultyDisk {
     /// Bytes that still fit; then a write is cut short, as on a full disk.
     space: AtomicU64,
     fails_to_sync: AtomicBool,
+    hangs: Mutex<()>,
 }
 
 impl FaultyDisk {
@@ -502,11 +507,28 @@ impl Disk for FaultyDisk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
+        drop(self.hangs.lock().unwrap());
         if self.fails_to_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("input/output error"));
         }
         SystemDisk.sync(file)
     }
+}
+
+#[test]
+fn an_entry_that_a_disk_neither_takes_nor_refuses_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::with_space();
+    let (log, _) =
+        Log::open_on(disk.clone(), dir.path(), settings(), Clock::system(), &keys()).unwrap();
+    let hung = disk.hangs.lock().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let given_up = runtime.unwrap().block_on(log.append(entry(&log, 1)));
+    assert!(matches!(given_up, Err(LogError::Slow(PATIENCE))), "{given_up:?}");
+    drop(hung);
+    log.close();
+    assert_eq!(counts(dir.path()), [1], "it is still recorded");
 }
 
 /// Breaks the disk after some entries and mends it; what was acknowledged must be there, once.
