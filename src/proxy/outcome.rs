@@ -92,7 +92,7 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         Ending::Complete => audit::Ending::Complete,
         Ending::Refused => audit::Ending::Refused,
         Ending::ClientLeft => audit::Ending::AbortedByClient,
-        Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded) => {
+        Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded | Cut::Failed) => {
             audit::Ending::AbortedByFilter
         }
         Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,

@@ -9,14 +9,13 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
-use super::body::Cut;
+use super::body::{Cut, Feed};
 use super::meter::Meter;
 use super::outcome::Disclosure;
 use super::rejection::{Rejection, Unjudged};
 use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Quota, Seat};
-use crate::listen::Progress;
 use crate::policy::Plan;
 use crate::upstream::{UpstreamBody, UpstreamError};
 
@@ -90,7 +89,6 @@ pub(super) struct Passage {
     plan: Arc<Plan>,
     seat: Arc<Seat>,
     disclosure: Disclosure,
-    progress: Progress,
     /// Judged, not yet counted as released.
     ready: Vec<Bytes>,
     ready_bytes: usize,
@@ -104,11 +102,10 @@ impl Passage {
         plan: Arc<Plan>,
         seat: Arc<Seat>,
         disclosure: Disclosure,
-        progress: Progress,
     ) -> Self {
         let (ready, ready_bytes, released) = Default::default();
         let body = Box::pin(body);
-        Self { guard, body, plan, seat, disclosure, progress, ready, ready_bytes, released }
+        Self { guard, body, plan, seat, disclosure, ready, ready_bytes, released }
     }
 
     pub(super) fn report(&self) -> &Report {
@@ -155,13 +152,13 @@ impl Passage {
     pub(super) async fn pump(
         mut self,
         first: Vec<Bytes>,
-        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
+        frames: &mpsc::Sender<Feed>,
         tells_in_trailer: bool,
     ) -> Result<(), Cut> {
         let (mut pieces, mut read) = (first, Read::Some);
         loop {
             for piece in pieces {
-                if frames.send(Ok(Frame::data(piece))).await.is_err() {
+                if frames.send(Feed::Frame(Frame::data(piece))).await.is_err() {
                     return Ok(());
                 }
             }
@@ -182,11 +179,7 @@ impl Passage {
 
     /// After the last byte: says in a trailer what a limit held back, or cuts the stream off where the
     /// caller reads no trailers, since a proper end would say that this was all.
-    async fn end(
-        &self,
-        frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
-        tells_in_trailer: bool,
-    ) -> Result<(), Cut> {
+    async fn end(&self, frames: &mpsc::Sender<Feed>, tells_in_trailer: bool) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
         if held_back == 0 {
             return Ok(());
@@ -197,7 +190,7 @@ impl Passage {
         let mut fields = HeaderMap::new();
         fields.insert(HELD_BACK, HeaderValue::from(held_back));
         // A caller that left does not read it.
-        frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
+        frames.send(Feed::Frame(Frame::trailers(fields))).await.unwrap_or_default();
         Ok(())
     }
 
@@ -228,7 +221,6 @@ impl Passage {
     }
 
     fn judge(&mut self, frame: Option<Result<Frame<Bytes>, UpstreamError>>) -> Result<Read, Halt> {
-        self.progress.moved();
         let read = match frame {
             Some(frame) => {
                 // Trailers of the backend are not judged, so they do not pass.

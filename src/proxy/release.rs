@@ -11,7 +11,7 @@ use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
-use super::body::Answer;
+use super::body::{Answer, Feed};
 use super::head::Head;
 use super::meter::{Meter, RowTest};
 use super::passage::{HELD_BACK, Halt, Passage, Read};
@@ -61,8 +61,7 @@ impl Gate {
         };
         let guard = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
-        let progress = facts.progress.clone();
-        let mut passage = Passage::new(guard, body, plan, seat, disclosure, progress);
+        let mut passage = Passage::new(guard, body, plan, seat, disclosure);
         let mut response = if passage.read(self.settings.held_bytes).await? == Read::All {
             self.whole(passage, facts, trail).await?
         } else {
@@ -145,10 +144,12 @@ impl Gate {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));
         }
         self.tasks.spawn(async move {
-            if let Err(cut) = passage.pump(first, &frames, tells_in_trailer).await {
-                // A caller that left already does not hear it.
-                drop(frames.send(Err(cut)).await);
-            }
+            let last = match passage.pump(first, &frames, tells_in_trailer).await {
+                Ok(()) => Feed::End,
+                Err(cut) => Feed::Cut(cut),
+            };
+            // A caller that left already does not hear it.
+            drop(frames.send(last).await);
         });
         Ok(response)
     }

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::{Identity, IdentityError};
 use crate::limits::{AddressLimits, LimitError, Limits};
-use crate::listen::Listener;
+use crate::listen::{Listener, Stop};
 use crate::policy::Program;
 use crate::proxy::{Gate, Parts};
 use crate::secret::{MasterKey, SecretError};
@@ -27,6 +27,9 @@ use crate::state::{StateError, Store};
 use crate::tls::{self, TlsError};
 use crate::upstream::{OpenError, Upstreams};
 use usage::StoredUsage;
+
+/// How long requests that are cut off, and then the log, may take to end.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the gate cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +102,7 @@ pub struct Server {
     gate: Arc<Gate>,
     log: Log,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    stop: Stop,
     drain: Duration,
 }
 
@@ -112,7 +115,7 @@ impl Server {
         let master = MasterKey::read(&config.key)?;
         let program = Arc::new(load_policies(&config.policies)?);
         check_upstreams(&config, &program)?;
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, stop) = (TaskTracker::new(), Stop::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let mut certificates = Vec::new();
         for listener in &config.listeners {
@@ -161,7 +164,7 @@ impl Server {
             let (gate, tasks, stop) = (Arc::clone(&gate), &server.tasks, server.stop.clone());
             tasks.spawn(listener.serve(gate, Arc::clone(&addresses), tasks.clone(), stop));
         }
-        server.tasks.spawn(housekeeping(gate, server.stop.clone()));
+        server.tasks.spawn(housekeeping(gate, server.stop.drain.clone()));
         Ok(server)
     }
 
@@ -179,15 +182,21 @@ impl Server {
 
     /// Accepts no more, lets open requests end for as long as the configuration says, closes the log.
     pub async fn drain(self) {
-        self.stop.cancel();
+        self.stop.drain.cancel();
         self.gate.drain();
         self.tasks.close();
         if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time and are cut off");
+            self.stop.cut.cancel();
+            // What is cut off still has to say in the log how it ended.
+            if tokio::time::timeout(CLOSING, self.tasks.wait()).await.is_err() {
+                tracing::error!("some requests did not end even when cut off");
+            }
         }
         self.gate.tidy().await;
         let log = self.log.clone();
-        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+        let closed = tokio::task::spawn_blocking(move || log.close());
+        if !matches!(tokio::time::timeout(CLOSING, closed).await, Ok(Ok(()))) {
             tracing::error!("the log did not close cleanly; it will recover at the next start");
         }
     }
