@@ -29,14 +29,20 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     super::events(arguments.events, arguments.json_events);
     no_core_dumps().map_err(Failure::internal)?;
     let config = Config::load(&arguments.config).map_err(Failure::fault)?;
-    super::runtime()?.block_on(async {
-        let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
-        stop_signal().await.map_err(Failure::internal)?;
-        tracing::info!("stopping: no new connections, open requests may end");
-        server.drain().await;
-        tracing::info!("stopped");
-        Ok(())
-    })
+    let runtime = super::runtime()?;
+    let outcome = runtime.block_on(serve(config));
+    // A look-up of a name or a disk that hangs must not keep a stopped gate from ending.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(config: Config) -> Outcome {
+    let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
+    stop_signal().await.map_err(Failure::internal)?;
+    tracing::info!("stopping: no new connections, open requests may end");
+    server.drain().await;
+    tracing::info!("stopped");
+    Ok(())
 }
 
 pub(super) fn start_failure(error: StartError) -> Failure {

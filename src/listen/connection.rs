@@ -10,13 +10,18 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::TaskTracker;
 
-use super::watch::Stalled;
-use super::{Facts, Handler, Progress, Serving, Settings};
+use super::watch::{Stalled, Watch};
+use super::{Facts, Handler, Serving, Settings};
+
+/// How long a connection that was told to end may take, once no request of it is open: the end of the
+/// last answer leaves, and requests that crossed our farewell still come.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
@@ -24,6 +29,7 @@ pub(super) async fn serve<H: Handler>(
     peer: SocketAddr,
 ) {
     let (_, session) = stream.get_ref();
+    let watch = Watch::new();
     let facts = Facts {
         peer,
         zone: Arc::clone(&serving.settings.zone),
@@ -32,22 +38,24 @@ pub(super) async fn serve<H: Handler>(
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
             _ => "TLSv1.2",
         },
-        progress: Progress::new(),
+        header_lines: serving.settings.header_lines,
+        progress: watch.request(),
     };
     let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());
     let handler = Arc::clone(&serving.handler);
-    let progress = facts.progress.clone();
+    let requests = watch.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (handler, facts) = (Arc::clone(&handler), facts.clone());
+        let handler = Arc::clone(&handler);
+        let facts = Facts { progress: requests.request(), ..facts.clone() };
         async move { Ok::<_, Infallible>(answer(&*handler, request, facts).await) }
     });
     let io = TokioIo::new(stream);
     if speaks_h2 {
-        let connection = http2_builder(&serving.settings).serve_connection(io, service);
-        drive(connection, &serving, &progress, |c| c.graceful_shutdown()).await;
+        let connection = http2_builder(&serving).serve_connection(io, service);
+        drive(connection, &serving, &watch, |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
-        drive(connection, &serving, &progress, |c| c.graceful_shutdown()).await;
+        drive(connection, &serving, &watch, |c| c.graceful_shutdown()).await;
     }
 }
 
@@ -61,19 +69,20 @@ async fn answer<H: Handler>(
     handler.handle(request, facts).await
 }
 
-/// Drives a connection to its end, its stall, or, once told to finish, to the end of its open requests.
+/// Drives a connection to its end or its stall; once told to stop, to the end of its open requests.
 async fn drive<C, H>(
     connection: C,
     serving: &Serving<H>,
-    progress: &Progress,
-    finish: impl Fn(std::pin::Pin<&mut C>),
+    watch: &Watch,
+    farewell: impl Fn(std::pin::Pin<&mut C>),
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
     tokio::pin!(connection);
     let Settings { stall_timeout, head_timeout, .. } = *serving.settings;
-    let mut finishing = false;
+    let mut ending = false;
     loop {
+        let idle_timeout = if ending { FAREWELL } else { head_timeout };
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -81,20 +90,16 @@ async fn drive<C, H>(
                 }
                 return;
             }
-            () = serving.shutdown.finish.cancelled(), if !finishing => {
-                finish(connection.as_mut());
-                finishing = true;
-            }
-            () = serving.shutdown.cut.cancelled() => return,
-            stalled = progress.stalled(stall_timeout, head_timeout) => match stalled {
-                Stalled::Idle if !finishing => {
-                    finish(connection.as_mut());
-                    finishing = true;
-                    progress.moved();
-                }
-                Stalled::Idle | Stalled::InRequest => return,
+            () = serving.stop.cut.cancelled() => return,
+            () = serving.stop.finish.cancelled(), if !ending => {}
+            stalled = watch.stalled(stall_timeout, idle_timeout) => match stalled {
+                Stalled::Idle if !ending => {}
+                Stalled::Unused | Stalled::Idle | Stalled::InRequest => return,
             }
         }
+        farewell(connection.as_mut());
+        ending = true;
+        watch.moved();
     }
 }
 
@@ -110,8 +115,9 @@ fn http1_builder(settings: &Settings) -> http1::Builder {
     builder
 }
 
-fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder<H>(serving: &Serving<H>) -> http2::Builder<Tracked> {
+    let settings = &serving.settings;
+    let mut builder = http2::Builder::new(Tracked(serving.tasks.clone()));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.streams)
@@ -124,4 +130,17 @@ fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
+}
+
+/// Runs the streams of an HTTP/2 connection where a drain waits for them.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
+    }
 }

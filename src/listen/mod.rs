@@ -21,6 +21,11 @@ use tokio_util::task::TaskTracker;
 
 pub use watch::{OpenRequest, Progress};
 
+/// How long to wait when the system gives no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Of so many failures to accept in a row one is told, so that they cannot fill a disk.
+const SAID_EVERY: u32 = 600;
+
 /// The caps and deadlines of one listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,9 +35,9 @@ pub struct Settings {
     pub zone: Arc<str>,
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout: Duration,
-    /// For one request head; also how long a connection may idle between requests.
+    /// For one request head; also how long a connection may be without a request.
     pub head_timeout: Duration,
-    /// Without any progress on an open request; then the connection is dropped.
+    /// How long a client may leave a part of an answer lying; then the connection is dropped.
     pub stall_timeout: Duration,
     /// All header lines of a request together, in bytes.
     pub head_limit_bytes: u32,
@@ -70,7 +75,10 @@ pub struct Facts {
     pub server_name: Option<Arc<str>>,
     /// The TLS version, such as `TLSv1.3`.
     pub tls_version: &'static str,
-    /// Told whenever a request or a body moves on.
+    /// How many header lines a request may have. HTTP/1.1 is held to it while the head is read,
+    /// HTTP/2 only to the bytes of all lines together.
+    pub header_lines: usize,
+    /// Told how the request gets on.
     pub progress: Progress,
 }
 
@@ -89,12 +97,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// How a listener and its connections are told to end.
+/// Tells a listener when to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// No more is accepted; open requests may end.
+    /// Accept no more, end what is idle, and let open requests end.
     pub finish: CancellationToken,
-    /// Everything that is still open is cut off.
+    /// Drop every connection that is still there.
     pub cut: CancellationToken,
 }
 
@@ -124,8 +132,7 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until it is told to finish; then accepts no more and lets every open request end,
-    /// until it is told to cut.
+    /// Serves until told to stop.
     ///
     /// An address that connects too often is closed on before any cryptography.
     pub async fn serve<H: Handler>(
@@ -133,23 +140,28 @@ impl Listener {
         handler: Arc<H>,
         addresses: Arc<AddressLimits>,
         tasks: TaskTracker,
-        shutdown: Shutdown,
+        stop: Shutdown,
     ) {
         let settings = Arc::new(self.settings);
+        let mut failures = 0_u32;
         loop {
             let accepted = tokio::select! {
-                () = shutdown.finish.cancelled() => return,
+                () = stop.finish.cancelled() => return,
                 accepted = self.socket.accept() => accepted,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, mostly: wait for some to close instead of spinning.
-                    tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if failures.is_multiple_of(SAID_EVERY) {
+                        tracing::error!(%error, "cannot accept connections");
+                    }
+                    failures = failures.wrapping_add(1);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            failures = 0;
             let place = match addresses.connect(peer.ip()) {
                 Ok(place) => place,
                 Err(refused) => {
@@ -161,7 +173,8 @@ impl Listener {
                 settings: Arc::clone(&settings),
                 tls: Arc::clone(&self.tls),
                 handler: Arc::clone(&handler),
-                shutdown: shutdown.clone(),
+                tasks: tasks.clone(),
+                stop: stop.clone(),
             };
             tasks.spawn(async move {
                 serving.connection(stream, peer).await;
@@ -176,7 +189,8 @@ struct Serving<H> {
     settings: Arc<Settings>,
     tls: Arc<ServerConfig>,
     handler: Arc<H>,
-    shutdown: Shutdown,
+    tasks: TaskTracker,
+    stop: Shutdown,
 }
 
 impl<H: Handler> Serving<H> {
@@ -185,11 +199,12 @@ impl<H: Handler> Serving<H> {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.tls));
-        let shaking =
+        let handshake =
             tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream));
         let shaken = tokio::select! {
-            () = self.shutdown.cut.cancelled() => return,
-            shaken = shaking => shaken,
+            // Nobody has asked for anything yet.
+            () = self.stop.finish.cancelled() => return,
+            shaken = handshake => shaken,
         };
         match shaken {
             Ok(Ok(stream)) => connection::serve(self, stream, peer).await,

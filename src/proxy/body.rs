@@ -11,6 +11,10 @@ use tokio::sync::mpsc;
 use super::outcome::{Ending, Outcome};
 use crate::listen::{OpenRequest, Progress};
 
+/// An answer is handed out in pieces of at most this size: hyper asks for the next one only when the
+/// client has taken most of the last.
+const PIECE_BYTES: usize = 32 * 1024;
+
 /// The body of every answer of the gate.
 ///
 /// When it ends, fails or is dropped it writes the outcome of its request, if it has one.
@@ -22,8 +26,8 @@ pub struct Answer {
 }
 
 enum Content {
-    /// All of it is known; `None` once handed over.
-    Whole(Option<Bytes>),
+    /// What is left of a body that is known whole.
+    Whole(Bytes),
     /// It comes from the guard, frame by frame.
     Stream(mpsc::Receiver<Result<Fed, Cut>>),
     /// It ended.
@@ -67,8 +71,7 @@ pub enum Cut {
 impl Answer {
     /// A body that is known whole.
     pub(super) fn whole(content: Bytes, outcome: Option<Outcome>, progress: &Progress) -> Self {
-        let content = Content::Whole(Some(content));
-        Self { content, outcome, progress: progress.clone(), _open: progress.begin() }
+        Self::new(Content::Whole(content), outcome, progress)
     }
 
     /// A body that the guard feeds; its frames were counted before they came here.
@@ -77,18 +80,17 @@ impl Answer {
         outcome: Outcome,
         progress: &Progress,
     ) -> Self {
-        let content = Content::Stream(frames);
-        Self {
-            content,
-            outcome: Some(outcome),
-            progress: progress.clone(),
-            _open: progress.begin(),
-        }
+        Self::new(Content::Stream(frames), Some(outcome), progress)
+    }
+
+    fn new(content: Content, outcome: Option<Outcome>, progress: &Progress) -> Self {
+        progress.offered();
+        Self { content, outcome, progress: progress.clone(), _open: progress.begin() }
     }
 
     /// The same answer with nothing in its body; its outcome still follows when it ends.
     pub(super) fn without_content(mut self) -> Self {
-        self.content = Content::Whole(None);
+        self.content = Content::Whole(Bytes::new());
         self
     }
 
@@ -109,11 +111,15 @@ impl Body for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let next = match &mut self.content {
-            Content::Whole(bytes) => {
-                bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))
+            Content::Whole(left) if left.is_empty() => None,
+            Content::Whole(left) => {
+                Some(Ok(Frame::data(left.split_to(left.len().min(PIECE_BYTES)))))
             }
             Content::Stream(frames) => match frames.poll_recv(context) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.progress.taken();
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(Ok(Fed::Frame(frame)))) => Some(Ok(frame)),
                 Poll::Ready(Some(Ok(Fed::End))) => None,
                 Poll::Ready(Some(Err(cut))) => Some(Err(cut)),
@@ -121,11 +127,12 @@ impl Body for Answer {
             },
             Content::Done => None,
         };
-        self.progress.moved();
-        let whole = matches!(self.content, Content::Whole(_));
+        self.progress.offered();
         match &next {
-            // Trailers are the last frame; hyper does not ask for more.
-            Some(Ok(frame)) if whole || frame.is_trailers() => self.end(Ending::Complete),
+            // Trailers are the last frame; hyper does not ask for more, nor after the last piece.
+            Some(Ok(frame)) if frame.is_trailers() || self.is_end_stream() => {
+                self.end(Ending::Complete);
+            }
             Some(Ok(_)) => {}
             Some(Err(cut)) => self.end(Ending::Cut(*cut)),
             None => self.end(Ending::Complete),
@@ -135,7 +142,7 @@ impl Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Content::Whole(left) => left.is_empty(),
             Content::Stream(_) => false,
             Content::Done => true,
         }
@@ -143,8 +150,8 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Whole(None) | Content::Done => SizeHint::with_exact(0),
+            Content::Whole(left) => SizeHint::with_exact(left.len() as u64),
+            Content::Done => SizeHint::with_exact(0),
             Content::Stream(_) => SizeHint::default(),
         }
     }
@@ -180,7 +187,6 @@ pub(super) async fn read_capped<B>(
     body: B,
     limit_bytes: usize,
     time: Duration,
-    progress: &Progress,
 ) -> Result<Bytes, BodyFault>
 where
     B: Body<Data = Bytes>,
@@ -192,7 +198,6 @@ where
         let mut body = std::pin::pin!(body);
         let mut whole = BytesMut::new();
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            progress.moved();
             let frame = frame.ok().ok_or(BodyFault::Broken)?;
             let Ok(data) = frame.into_data() else { continue };
             if whole.len() + data.len() > limit_bytes {
@@ -212,60 +217,60 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(1);
 
+    fn streamed() -> (mpsc::Sender<Result<Fed, Cut>>, Answer) {
+        let (sender, frames) = mpsc::channel(1);
+        (sender, Answer::new(Content::Stream(frames), None, &Progress::new()))
+    }
+
+    async fn next(body: &mut Answer) -> Option<Result<Bytes, Cut>> {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+        Some(frame.map(|frame| frame.into_data().unwrap()))
+    }
+
     #[tokio::test]
     async fn a_body_up_to_the_cap_is_read_and_one_byte_more_is_not() {
-        let progress = Progress::new();
-        let read = |n: usize| {
-            let progress = progress.clone();
-            async move { read_capped(Full::new(Bytes::from(vec![b'x'; n])), 8, TIME, &progress).await }
-        };
+        let read = |n: usize| read_capped(Full::new(Bytes::from(vec![b'x'; n])), 8, TIME);
         assert_eq!(read(8).await.unwrap().len(), 8);
         assert_eq!(read(9).await.unwrap_err(), BodyFault::TooLarge(8));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_is_given_up() {
-        let (_sender, frames) = mpsc::channel(1);
-        let never = Answer {
-            content: Content::Stream(frames),
-            outcome: None,
-            progress: Progress::new(),
-            _open: Progress::new().begin(),
-        };
-        let progress = Progress::new();
-        assert_eq!(read_capped(never, 8, TIME, &progress).await.unwrap_err(), BodyFault::TooSlow);
-    }
-
-    #[tokio::test]
-    async fn a_stream_whose_feeder_vanished_is_cut_off_and_not_ended() {
-        for ends_well in [true, false] {
-            let (feed, frames) = mpsc::channel(2);
-            let mut body = Answer {
-                content: Content::Stream(frames),
-                outcome: None,
-                progress: Progress::new(),
-                _open: Progress::new().begin(),
-            };
-            feed.send(Ok(Fed::Frame(Frame::data(Bytes::from_static(b"["))))).await.unwrap();
-            if ends_well {
-                feed.send(Ok(Fed::End)).await.unwrap();
-            }
-            drop(feed);
-            let mut next =
-                async || std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
-            assert!(next().await.unwrap().is_ok());
-            let end = next().await.map(Result::unwrap_err);
-            assert_eq!(end, (!ends_well).then_some(Cut::Unfinished));
-            assert!(next().await.is_none());
-        }
+        let (_sender, never) = streamed();
+        assert_eq!(read_capped(never, 8, TIME).await.unwrap_err(), BodyFault::TooSlow);
     }
 
     #[tokio::test]
     async fn a_whole_body_says_its_length_and_comes_once() {
         let mut body = Answer::whole(Bytes::from_static(b"{}"), None, &Progress::new());
         assert_eq!(body.size_hint().exact(), Some(2));
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
-        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "{}");
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "{}");
         assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn a_large_whole_body_comes_in_pieces_so_that_a_client_that_stops_reading_shows() {
+        let content = Bytes::from(vec![b'x'; 2 * PIECE_BYTES + 1]);
+        let mut body = Answer::whole(content.clone(), None, &Progress::new());
+        assert_eq!(body.size_hint().exact(), Some(content.len() as u64));
+        let mut lengths = Vec::new();
+        while let Some(piece) = next(&mut body).await {
+            lengths.push(piece.unwrap().len());
+            assert_eq!(body.is_end_stream(), lengths.len() == 3);
+        }
+        assert_eq!(lengths, [PIECE_BYTES, PIECE_BYTES, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_well_only_if_its_feeder_says_so() {
+        let (sender, mut body) = streamed();
+        sender.send(Ok(Fed::Frame(Frame::data(Bytes::from_static(b"["))))).await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "[");
+        drop(sender);
+        assert_eq!(next(&mut body).await, Some(Err(Cut::Unfinished)));
+        let (sender, mut body) = streamed();
+        sender.send(Ok(Fed::End)).await.unwrap();
+        drop(sender);
+        assert_eq!(next(&mut body).await, None);
     }
 }

@@ -55,6 +55,9 @@ pub(super) struct Head {
 /// Why a head is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
+    /// More header lines than may be.
+    #[error("a request has at most {0} header lines")]
+    TooManyLines(usize),
     /// Only HTTP/1.1 and HTTP/2 are spoken.
     #[error("only HTTP/1.1 and HTTP/2 are served")]
     Version,
@@ -89,6 +92,9 @@ pub enum HeadFault {
 /// # Errors
 /// [`HeadFault`] for every shape that two readers could take differently.
 pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result<Head, HeadFault> {
+    if parts.headers.len() > facts.header_lines {
+        return Err(HeadFault::TooManyLines(facts.header_lines));
+    }
     if parts.version != Version::HTTP_11 && parts.version != Version::HTTP_2 {
         return Err(HeadFault::Version);
     }
@@ -241,6 +247,7 @@ mod tests {
             zone: "business".into(),
             server_name: server_name.map(Into::into),
             tls_version: "TLSv1.3",
+            header_lines: 100,
             progress: crate::listen::Progress::new(),
         }
     }
@@ -286,6 +293,16 @@ mod tests {
             .version(Version::HTTP_2)
             .header("host", "evil.example");
         assert_eq!(judged(differing).unwrap_err(), HeadFault::Host);
+    }
+
+    #[test]
+    fn http2_has_no_more_header_lines_than_http1() {
+        let lines = |count: usize| {
+            let request = Request::get("https://bank.example/x").version(Version::HTTP_2);
+            judged((0..count).fold(request, |r, n| r.header(format!("x-{n}"), "y"))).err()
+        };
+        assert_eq!(lines(100), None);
+        assert_eq!(lines(101), Some(HeadFault::TooManyLines(100)));
     }
 
     #[test]

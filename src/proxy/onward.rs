@@ -19,7 +19,6 @@ use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
 use crate::guard::{BodyGuard, CheckedQuery, check_json, check_query};
-use crate::listen::Facts;
 use crate::policy::{Permit, Plan};
 
 impl Gate {
@@ -48,12 +47,11 @@ impl Gate {
         query: &CheckedQuery,
         parts: &RequestHead,
         body: Incoming,
-        facts: &Facts,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
         let body = match permit.write_plan() {
             None if head.has_body => return Err(Rejection::NoBodyExpected),
             None => Bytes::new(),
-            Some(plan) => self.guard_body(permit, plan, parts, body, facts).await?,
+            Some(plan) => self.guard_body(permit, plan, parts, body).await?,
         };
         let target = target(head.path.as_str(), query);
         request(head.method.clone(), &target, permit, head::forwarded(&parts.headers), body)
@@ -66,14 +64,12 @@ impl Gate {
         plan: &Arc<Plan>,
         parts: &RequestHead,
         body: Incoming,
-        facts: &Facts,
     ) -> Result<Bytes, Rejection> {
         let types = parts.headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
         check_json(types).map_err(Rejection::RequestType)?;
         let coding = coding(&parts.headers).map_err(Rejection::RequestEncoding)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
-        let body =
-            read_capped(body, limit, time, &facts.progress).await.map_err(Rejection::Body)?;
+        let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
         let test = RowTest::of(permit);
         let mut guard = BodyGuard::request(coding, Arc::clone(plan), self.caps, most, test);

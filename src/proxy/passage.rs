@@ -16,7 +16,6 @@ use super::rejection::{Rejection, Unjudged};
 use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Quota, Seat};
-use crate::listen::Progress;
 use crate::policy::Plan;
 use crate::upstream::{UpstreamBody, UpstreamError};
 
@@ -115,7 +114,6 @@ pub(super) struct Passage {
     plan: Arc<Plan>,
     seat: Arc<Seat>,
     disclosure: Disclosure,
-    progress: Progress,
     /// Judged, not yet counted as released.
     ready: Vec<Bytes>,
     ready_bytes: usize,
@@ -129,11 +127,10 @@ impl Passage {
         plan: Arc<Plan>,
         seat: Arc<Seat>,
         disclosure: Disclosure,
-        progress: Progress,
     ) -> Self {
         let (ready, ready_bytes, released) = Default::default();
         let body = Box::pin(body);
-        Self { guard, body, plan, seat, disclosure, progress, ready, ready_bytes, released }
+        Self { guard, body, plan, seat, disclosure, ready, ready_bytes, released }
     }
 
     pub(super) fn report(&self) -> &Report {
@@ -246,7 +243,6 @@ impl Passage {
     }
 
     fn judge(&mut self, frame: Option<Result<Frame<Bytes>, UpstreamError>>) -> Result<Read, Halt> {
-        self.progress.moved();
         let read = match frame {
             Some(frame) => {
                 // Trailers of the backend are not judged, so they do not pass.

@@ -33,7 +33,7 @@ impl Gate {
             trail.durable().await?;
         }
         let permit = self.read_first(permit, &entrance, trail).await?;
-        let onward = self.guard_request(&permit, &head, &query, &parts, body, facts).await?;
+        let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;

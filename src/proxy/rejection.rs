@@ -213,6 +213,7 @@ impl Rejection {
 
 fn head(fault: &HeadFault) -> Told {
     let status = match fault {
+        HeadFault::TooManyLines(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         HeadFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         HeadFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         HeadFault::Method

@@ -67,8 +67,7 @@ impl Gate {
         };
         let guard = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
-        let progress = facts.progress.clone();
-        let mut passage = Passage::new(guard, body, plan, seat, disclosure, progress);
+        let mut passage = Passage::new(guard, body, plan, seat, disclosure);
         let read = passage.read(self.settings.held_bytes).await?;
         match judge_records(&passage, permit.route()) {
             // The change was made: told as refused, it would be tried again.

@@ -61,15 +61,15 @@ impl Gate {
                 self.show_session(head, parts, facts, trail).await
             }
             (&Method::POST, "/.menshen/login") => {
-                let form = self.form(head, parts, body, facts).await?;
+                let form = self.form(head, parts, body).await?;
                 self.present_password(head, &form, facts, trail).await
             }
             (&Method::POST, "/.menshen/code") => {
-                let form = self.form(head, parts, body, facts).await?;
+                let form = self.form(head, parts, body).await?;
                 self.present_code(head, parts, &form, facts, trail).await
             }
             (&Method::POST, "/.menshen/logout") => {
-                let form = self.form(head, parts, body, facts).await?;
+                let form = self.form(head, parts, body).await?;
                 self.sign_out(head, parts, &form, facts, trail).await
             }
             _ => Err(Rejection::NotFound),
@@ -188,7 +188,6 @@ impl Gate {
         head: &Head,
         parts: &RequestHead,
         body: Incoming,
-        facts: &Facts,
     ) -> Result<Form, Rejection> {
         if !same_origin(&parts.headers, &head.host) {
             return Err(Rejection::ForeignSite);
@@ -198,9 +197,7 @@ impl Gate {
         let essence =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let time = self.settings.request_time;
-        let body = read_capped(body, BODY_LIMIT_BYTES, time, &facts.progress)
-            .await
-            .map_err(Rejection::Body)?;
+        let body = read_capped(body, BODY_LIMIT_BYTES, time).await.map_err(Rejection::Body)?;
         match essence.as_str() {
             "application/json" => json_fields(&body).ok_or(Rejection::Form),
             "application/x-www-form-urlencoded" => form_fields(&body).ok_or(Rejection::Form),

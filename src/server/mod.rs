@@ -198,7 +198,8 @@ impl Server {
         }
         self.gate.tidy().await;
         let log = self.log.clone();
-        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+        let closed = tokio::task::spawn_blocking(move || log.close());
+        if !matches!(tokio::time::timeout(CUT_TIME, closed).await, Ok(Ok(()))) {
             tracing::error!("the log did not close cleanly; it will recover at the next start");
         }
     }

@@ -45,6 +45,9 @@ async fn a_head_that_is_too_large_is_431() {
         Ok(response) => assert_eq!(response.status(), 431),
         Err(error) => assert!(!error.is_canceled(), "{error}"),
     }
+    let mut ask = Ask::get("/one/1").by(&gate.teller());
+    ask.headers.extend((0..101).map(|n| (format!("x-{n}"), "y".to_owned())));
+    gate.h2().await.send(ask).await.expect(431);
     assert_eq!(gate.upstream.hits(), 0);
     good(&gate).await;
 }
@@ -179,6 +182,34 @@ async fn a_client_that_stops_reading_is_let_go() {
     let ended = entries.last().unwrap().result.as_ref().unwrap().ended;
     assert_eq!(ended, Some(menshen::audit::Ending::AbortedByClient));
     drop(response);
+}
+
+#[tokio::test]
+async fn small_requests_do_not_keep_alive_an_answer_that_nobody_takes() {
+    let setup = Setup::policy(OPEN_BANK).yaml("bodies: { held-kib: 4 }").tweak(|config| {
+        config.listeners[0].socket.stall_timeout = 4 * SHORT;
+    });
+    let gate = setup.start().await;
+    let record = format!(r#"{{"id":1,"note":"{}"}},"#, "n".repeat(30_000));
+    let endless = std::iter::once("[".to_owned()).chain((0..600).map(|_| record.clone()));
+    gate.upstream.answers(Reply::open(endless).then(Step::Stall));
+    let mut h2 = gate.h2().await;
+    let left_lying = h2.twin().begin(Ask::get("/all").by(&gate.teller())).await.unwrap();
+    assert_eq!(left_lying.status(), 200);
+    let kept_busy = async { while h2.begin(Ask::get("/nowhere")).await.is_ok() {} };
+    soon("the end of the connection", kept_busy).await;
+    drop(left_lying);
+}
+
+#[tokio::test]
+async fn a_backend_slower_than_the_patience_with_clients_is_waited_for() {
+    let setup = Setup::policy(OPEN_BANK).tweak(|config| {
+        config.listeners[0].socket.stall_timeout = SHORT;
+        config.upstreams[0].timeouts.head = 4 * SHORT;
+    });
+    let gate = setup.start().await;
+    gate.upstream.answers(Reply(vec![Step::Stall]));
+    gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(504);
 }
 
 #[tokio::test]

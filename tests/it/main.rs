@@ -12,6 +12,7 @@ mod bounded;
 mod closed_by_default;
 mod counted_in_people;
 mod demo;
+mod drain;
 mod errors_deny;
 mod fails_closed;
 mod harness;
