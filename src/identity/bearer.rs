@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -23,11 +24,14 @@ use super::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::secret::{Secret, Tagger};
 
+/// How long a request waits for a look at a key file; it then goes on with the old keys.
+const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Verifies bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
     issuers: Vec<Arc<Issuer>>,
-    cache: TokenCache,
+    cache: Arc<TokenCache>,
     clock: Clock,
     tagger: Tagger,
 }
@@ -51,7 +55,8 @@ impl Bearer {
             let ring = KeyRing::load(&settings.jwks_file)?;
             loaded.push(Arc::new(Issuer { settings, ring }));
         }
-        Ok(Self { issuers: loaded, cache: TokenCache::new(cache), clock, tagger })
+        let cache = Arc::new(TokenCache::new(cache));
+        Ok(Self { issuers: loaded, cache, clock, tagger })
     }
 
     /// Verifies a token.
@@ -85,11 +90,21 @@ impl Bearer {
     async fn look_for_new_keys(&self, now: i64) {
         for issuer in self.issuers.iter().filter(|issuer| issuer.ring.is_due(now)) {
             let path: PathBuf = issuer.settings.jwks_file.clone();
-            let shared = Arc::clone(issuer);
-            let look = tokio::task::spawn_blocking(move || shared.ring.refresh(&path));
-            match look.await {
+            let (shared, cache) = (Arc::clone(issuer), Arc::clone(&self.cache));
+            // The cache is emptied there, whether or not somebody still waits.
+            let look = tokio::task::spawn_blocking(move || {
+                let changed = shared.ring.refresh(&path)?;
+                if changed {
+                    cache.clear();
+                }
+                Ok::<_, KeyFileError>(changed)
+            });
+            let Ok(look) = tokio::time::timeout(LOOK_PATIENCE, look).await else {
+                tracing::error!("the key file could not be read in time; the old keys stay in use");
+                continue;
+            };
+            match look {
                 Ok(Ok(true)) => {
-                    self.cache.clear();
                     tracing::info!(issuer = issuer.settings.name, "the issuer's keys were read");
                 }
                 Ok(Ok(false)) => {}

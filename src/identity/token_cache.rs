@@ -21,7 +21,21 @@ pub(super) struct TokenCache {
 struct Inner {
     /// Counts the emptyings, so that what was verified with old keys is not put in afterwards.
     generation: u64,
-    entries: HashMap<TokenHash, (i64, Arc<Caller>)>,
+    entries: HashMap<TokenHash, Verified>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    at_s: i64,
+    until_s: i64,
+    caller: Arc<Caller>,
+}
+
+impl Verified {
+    /// Before the moment of the verification (the clock was set back) its times must be judged anew.
+    fn holds(&self, now_s: i64) -> bool {
+        (self.at_s..self.until_s).contains(&now_s)
+    }
 }
 
 /// A token that is not in the cache may be put in if no keys change meanwhile.
@@ -38,7 +52,7 @@ impl TokenCache {
     pub(super) fn find(&self, token: &TokenHash, now_s: i64) -> Result<Arc<Caller>, Miss> {
         let inner = self.lock();
         match inner.entries.get(token) {
-            Some((until_s, caller)) if now_s < *until_s => Ok(Arc::clone(caller)),
+            Some(verified) if verified.holds(now_s) => Ok(Arc::clone(&verified.caller)),
             Some(_) | None => Err(Miss(inner.generation)),
         }
     }
@@ -57,7 +71,7 @@ impl TokenCache {
             return;
         }
         if inner.entries.len() >= self.limit {
-            inner.entries.retain(|_, (until_s, _)| now_s < *until_s);
+            inner.entries.retain(|_, verified| verified.holds(now_s));
         }
         if inner.entries.len() >= self.limit {
             // All still good: an arbitrary half goes, which keeps the mean cost of an insertion flat.
@@ -68,7 +82,8 @@ impl TokenCache {
             });
         }
         if inner.entries.len() < self.limit {
-            inner.entries.insert(token, (until_s, Arc::clone(caller)));
+            let verified = Verified { at_s: now_s, until_s, caller: Arc::clone(caller) };
+            inner.entries.insert(token, verified);
         }
     }
 
@@ -113,6 +128,15 @@ mod tests {
         put(&cache, [1; 32], 10);
         assert!(cache.find(&[1; 32], 9).is_ok());
         assert!(cache.find(&[1; 32], 10).is_err());
+    }
+
+    #[test]
+    fn a_clock_set_back_before_the_verification_makes_a_token_be_judged_anew() {
+        let cache = TokenCache::new(4);
+        let miss = cache.find(&[1; 32], 100).unwrap_err();
+        cache.insert(miss, [1; 32], &caller(), 200, 100);
+        assert!(cache.find(&[1; 32], 100).is_ok());
+        assert!(cache.find(&[1; 32], 99).is_err());
     }
 
     #[test]
