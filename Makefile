@@ -22,7 +22,6 @@ check: ## format, lints and documentation
 
 bench: ## measurements, each beside something to compare with
 	$(CARGO) bench --locked
-	bench/export.sh
 
 setup: ## what the tests need besides Rust and a C compiler
 	sh tests/setup.sh

@@ -50,6 +50,9 @@ pub enum SecretError {
         "master key `{0}`: must be 32 bytes in base64url on one line; make one with `menshen key generate`"
     )]
     Shape(String),
+    /// Others than its owner may read or write the file.
+    #[error("master key `{0}`: others may read it; take their rights away with `chmod 600`")]
+    Public(String),
     /// The file exists already and is not overwritten.
     #[error(
         "master key `{0}` exists already; a new key would make the old log and accounts unreadable"
@@ -100,9 +103,15 @@ impl MasterKey {
     /// Reads the key from a file with 32 bytes in base64url.
     ///
     /// # Errors
-    /// [`SecretError::File`] or [`SecretError::Shape`].
+    /// [`SecretError::File`], [`SecretError::Public`] or [`SecretError::Shape`].
     pub fn read(path: &Path) -> Result<Self, SecretError> {
+        use std::os::unix::fs::PermissionsExt as _;
         let shown = path.display().to_string();
+        let file = std::fs::metadata(path)
+            .map_err(|source| SecretError::File { path: shown.clone(), source })?;
+        if file.permissions().mode() & 0o077 != 0 {
+            return Err(SecretError::Public(shown));
+        }
         let mut text = std::fs::read_to_string(path)
             .map_err(|source| SecretError::File { path: shown.clone(), source })?;
         let bytes = URL_SAFE_NO_PAD.decode(text.trim());

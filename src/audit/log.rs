@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -173,7 +174,9 @@ impl Log {
         let signer = Arc::new(Signer::new(&settings.origin, seed.expose())?);
         let folder = Folder::new(dir);
         let failed = |source| LogError::Folder { path: dir.display().to_string(), source };
-        std::fs::create_dir_all(folder.journal()).map_err(failed)?;
+        // Whom the log names is sealed, but who looked and when is for reviewers only.
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder.journal()).map_err(failed)?;
         let lock = lock(&folder)?;
         folder.remove_temporary().map_err(failed)?;
         let recovered = recover::recover(&folder, disk.as_ref(), &signer)?;

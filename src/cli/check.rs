@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Failure, Outcome};
 use crate::config::Config;
-use crate::server::load_policies;
+use crate::server;
 
 /// Arguments of `menshen check`.
 #[derive(Debug, Args)]
@@ -16,17 +16,26 @@ pub(super) struct Arguments {
     ///
     /// Example: menshen check policies/demo
     policies: Option<PathBuf>,
-    /// Check the operator's file too; its policy folder is checked where no other is named.
+    /// Check the operator's file too, with the certificates and keys it names; its policy folder is
+    /// checked where no other is named.
     #[arg(long)]
     config: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let config =
-        arguments.config.as_deref().map(Config::load).transpose().map_err(Failure::fault)?;
-    let folder = arguments.policies.clone().or_else(|| config.map(|config| config.policies));
-    let folder = folder.unwrap_or_else(|| PathBuf::from("policies"));
-    let program = load_policies(&folder).map_err(Failure::fault)?;
+    let config = arguments.config.as_deref().map(Config::load).transpose();
+    let (folder, program) = match (config.map_err(Failure::fault)?, arguments.policies.clone()) {
+        (Some(mut config), folder) => {
+            config.policies = folder.unwrap_or(config.policies);
+            let program = server::check(&config).map_err(Failure::fault)?;
+            (config.policies, program)
+        }
+        (None, folder) => {
+            let folder = folder.unwrap_or_else(|| PathBuf::from("policies"));
+            let program = server::load_policies(&folder).map_err(Failure::fault)?;
+            (folder, program)
+        }
+    };
     for warning in program.warnings() {
         writeln!(out, "{warning}").map_err(Failure::internal)?;
     }

@@ -97,8 +97,8 @@ fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
         let (name, value) = pair
             .split_once('=')
             .ok_or_else(|| Failure::Fault(format!("attribute `{pair}`: must read `name=value`")))?;
-        let value = Value::from_json_number(value).unwrap_or_else(|| value.into());
-        attributes.insert(name.to_owned(), value);
+        // As local accounts hold them: attributes are text.
+        attributes.insert(name.to_owned(), Value::from(value));
     }
     let at_unix_s = now - arguments.factor_age;
     let factors = (1..=arguments.assurance).map(|level| Factor { level, at_unix_s }).collect();

@@ -378,8 +378,9 @@ fn what_was_given(access: &Access, sealer: Option<&SubjectSealer>) -> Vec<String
         }
         given.push(format!("whose: {whose}"));
     }
+    // Where there is an outcome, what the decision would have let pass is not what was given.
     let told = access.outcome.as_ref().unwrap_or(&access.entry);
-    if let Some(data) = told.data.as_ref().or(access.entry.data.as_ref()) {
+    if let Some(data) = &told.data {
         fields(data, &mut given);
     }
     if access.is_without_outcome() {
@@ -501,6 +502,28 @@ mod tests {
         assert!(lines[4].ends_with("possibly disclosed up to its permit"));
         let (_, without) = call(&["show", &log]);
         assert!(!without.contains("10017") && without.contains("whose: #"));
+    }
+
+    #[test]
+    fn show_does_not_list_what_a_refused_answer_would_have_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = MasterKey::from_bytes([8; 32]);
+        let clock = Clock::fixed(1_790_000_000_000);
+        let log = dir.path().join("log");
+        let (writer, _) = Log::open(&log, Settings::default(), clock, &keys).unwrap();
+        let mut decision = writer.entry(Event::Decision).unwrap();
+        decision.decision = Some(Decision::new(Effect::Allow));
+        let clear = ["customer.name"].into_iter().collect();
+        decision.data = Some(Data { clear, ..Data::default() });
+        let mut outcome = writer.entry(Event::Outcome).unwrap();
+        outcome.decided_by = Some(decision.id);
+        let ended = Some(Ending::Refused);
+        outcome.result = Some(Answer { status: Some(429), ended, ..Answer::default() });
+        writer.append_detached(decision);
+        writer.append_detached(outcome);
+        writer.close();
+        let (_, text) = call(&["show", &log.display().to_string()]);
+        assert!(text.ends_with("→ allow 429\n    refused\n"), "{text}");
     }
 
     #[test]

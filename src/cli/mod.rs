@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod demo;
 mod explain;
 mod key;
 mod log;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Run the gate.
     Run(run::Arguments),
+    /// Try the gate on a bundled bank, by hand or as a tour.
+    Demo(demo::Arguments),
     /// Check policy files and, if given, the configuration: every fault at once.
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
@@ -101,11 +105,29 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)
 }
 
-/// Sends events to the error stream: life cycle and failures, no requests, never a value of a customer.
-fn events(as_json: bool) {
+/// How much is told of what happens.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Sends events to the error stream: life cycle and failures, never a value of a customer.
+///
+/// Libraries stay at warnings whatever is asked for: below, they print heads and frames.
+fn events(level: Level, as_json: bool) {
     use tracing_subscriber::filter::EnvFilter;
-    let filter = EnvFilter::builder().with_env_var("MENSHEN_EVENTS");
-    let filter = filter.try_from_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+    let ours = match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    };
+    let filter = EnvFilter::new(format!("warn,menshen={ours}"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     if as_json { builder.json().init() } else { builder.with_ansi(ansi).init() }
@@ -119,6 +141,7 @@ fn exit(outcome: Outcome) -> ExitCode {
         Err(Failure::Internal(said)) => (70, said),
     };
     // Nothing is left to do if even the error stream is closed.
-    writeln!(std::io::stderr(), "menshen: {said}").unwrap_or_default();
+    let name = if said.contains('\n') { "" } else { "menshen: " };
+    writeln!(std::io::stderr(), "{name}{said}").unwrap_or_default();
     ExitCode::from(code)
 }

@@ -17,13 +17,17 @@ pub(super) struct Arguments {
     /// Example: menshen run --config /etc/menshen/menshen.yaml
     #[arg(long, default_value = "menshen.yaml")]
     config: PathBuf,
+    /// How much to tell of what happens.
+    #[arg(long, env = "MENSHEN_EVENTS", value_enum, default_value = "info")]
+    events: super::Level,
     /// Write events as JSON lines, for a collector.
     #[arg(long)]
     json_events: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    super::events(arguments.json_events);
+    super::events(arguments.events, arguments.json_events);
+    no_core_dumps().map_err(Failure::internal)?;
     let config = Config::load(&arguments.config).map_err(Failure::fault)?;
     super::runtime()?.block_on(async {
         let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
@@ -43,8 +47,21 @@ pub(super) fn start_failure(error: StartError) -> Failure {
 pub(super) async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            interrupted = tokio::signal::ctrl_c() => return interrupted,
+            // It would end the process, in the middle of every request.
+            _ = hang_up.recv() => tracing::warn!("nothing is reloaded on SIGHUP; restart to reload"),
+        }
     }
+}
+
+/// A dump of the memory would hold keys and customers' data.
+fn no_core_dumps() -> std::io::Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
 }

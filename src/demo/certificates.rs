@@ -146,6 +146,11 @@ pub fn write_public(path: &Path, text: &str) -> Result<(), DemoError> {
     replace(path, text, 0o644)
 }
 
+/// Writes `text` to a file that its owner alone may read.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), DemoError> {
+    replace(path, text, 0o600)
+}
+
 /// Writes beside and renames, so that the file never exists with other permissions or half full.
 fn replace(path: &Path, text: &str, mode: u32) -> Result<(), DemoError> {
     let fault = |source| DemoError::File { path: path.display().to_string(), source };

@@ -18,6 +18,8 @@ pub struct Order {
     pub id: u64,
     /// Who ordered.
     pub customer_id: u64,
+    /// Code of the branch that serves the customer.
+    pub branch: String,
     /// RFC 3339, UTC.
     pub placed_at: String,
     /// `placed`, `shipped`, `delivered` or `returned`.
@@ -73,6 +75,7 @@ fn order(customer: &Customer, nth: u32, branch: &Branch, random: &mut Random) ->
     Order {
         id: customer.id.saturating_mul(10).saturating_add(u64::from(nth)),
         customer_id: customer.id,
+        branch: customer.branch.clone(),
         placed_at: placed_at(nth, random),
         status: random
             .pick(&["placed", "shipped", "delivered", "delivered", "returned"])

@@ -90,7 +90,8 @@ impl Identity {
     }
 
     /// Under what the log names a session; not the stored id, so that neither leads to the other.
-    pub(super) fn session_reference(&self, cookie: &Secret<String>) -> String {
+    #[must_use]
+    pub fn session_reference(&self, cookie: &Secret<String>) -> String {
         self.log_tagger.reference(&[b"session", cookie.expose().as_bytes()])
     }
 }

@@ -187,6 +187,13 @@ impl Identity {
         Ok(known.map_or(AccountRef::Unknown(unknown), |account| AccountRef::Known(account.name)))
     }
 
+    /// What the log may call the name typed while nobody has looked whether there is such an account:
+    /// `typed:` and the keyed hash that [`AccountRef::Unknown`] has.
+    #[must_use]
+    pub fn typed_ref(&self, typed: &str) -> String {
+        format!("typed:{}", self.log_tagger.reference(&[b"name", fold(typed).as_bytes()]))
+    }
+
     /// Reads the account; a name that no account can have is looked for all the same.
     async fn account_row(&self, name: &str) -> Result<Option<AccountRow>, StateError> {
         self.store.account(if is_account_name(name) { name } else { "" }).await

@@ -54,6 +54,8 @@ pub(super) struct Ledger {
     held_subjects: HashMap<u64, u32>,
     /// Booked, and not yet known to be in the store.
     owed: Vec<UsageChange>,
+    /// How many changes are known to be in the store, ever.
+    settled: u64,
 }
 
 impl Ledger {
@@ -67,6 +69,7 @@ impl Ledger {
             held_bytes: 0,
             held_subjects: HashMap::new(),
             owed: Vec::new(),
+            settled: 0,
         }
     }
 
@@ -187,8 +190,20 @@ impl Ledger {
         &self.owed
     }
 
+    /// How many changes were booked, ever.
+    pub(super) fn booked(&self) -> u64 {
+        self.settled.saturating_add(self.owed.len() as u64)
+    }
+
+    /// How many changes are known to be in the store, ever.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
     /// Notes that the first `count` changes owed are in the store.
     pub(super) fn settle(&mut self, count: usize) {
+        let known = count.min(self.owed.len());
+        self.settled = self.settled.saturating_add(known as u64);
         for change in self.owed.drain(..count.min(self.owed.len())) {
             if let UsageChange::Saw(row) = change
                 && let Some(account) = self.subjects.iter_mut().find(|a| a.budget == row.budget)

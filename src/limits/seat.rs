@@ -204,26 +204,35 @@ impl Inner {
         saved.unwrap_or(Err(LimitError::Slow(deadline)))
     }
 
+    /// Writes what is owed. Answers of one person that end together share a write: each books first,
+    /// and whoever gets the turn writes what all have booked.
     async fn save(&self) -> Result<(), LimitError> {
+        let booked = self.book()?;
         let _turn = self.person.saving.lock().await;
         let owed = {
-            let mut held = self.held();
-            let mut ledger = self.person.ledger();
-            if ledger.owed().len() > MAX_OWED {
-                return Err(LimitError::Behind);
-            }
-            if !held.is_empty() {
-                ledger.book(std::mem::take(&mut *held), self.means.clock.unix_ms());
+            let ledger = self.person.ledger();
+            if ledger.settled() >= booked {
+                return Ok(());
             }
             ledger.owed().to_vec()
         };
-        if owed.is_empty() {
-            return Ok(());
-        }
         let count = owed.len();
         self.means.store.add(owed).await?;
         self.person.ledger().settle(count);
         Ok(())
+    }
+
+    /// Books what is held; gives how many changes must be in the store for all of it to be.
+    fn book(&self) -> Result<u64, LimitError> {
+        let mut held = self.held();
+        let mut ledger = self.person.ledger();
+        if ledger.owed().len() > MAX_OWED {
+            return Err(LimitError::Behind);
+        }
+        if !held.is_empty() {
+            ledger.book(std::mem::take(&mut *held), self.means.clock.unix_ms());
+        }
+        Ok(ledger.booked())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
+use super::limits::Limits;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome, TooManyConditions};
 use super::read;
@@ -63,14 +64,14 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
     })
 }
 
-/// SHA-256 over the files in the order of their names, each name and text length-prefixed.
+/// SHA-256 over the texts of the files, sorted and length-prefixed: their names and folders mean nothing.
 fn version(sources: &[Source]) -> String {
-    let mut sorted: Vec<&Source> = sources.iter().collect();
-    sorted.sort_by(|a, b| (&a.name, &a.text).cmp(&(&b.name, &b.text)));
+    let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+    texts.sort_unstable();
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in sorted.iter().flat_map(|source| [&source.name, &source.text]) {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
     }
     context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -92,6 +93,16 @@ impl Program {
 
     pub(super) fn shared_version(&self) -> Arc<str> {
         Arc::clone(&self.version)
+    }
+
+    /// What a caller who held every role would be limited to: every window that can apply at once.
+    #[must_use]
+    pub fn all_limits(&self) -> Limits {
+        let mut all = Limits::default();
+        for rule in &self.model.limits {
+            all.tighten(&rule.limits);
+        }
+        all
     }
 
     /// All routes, in the order of the files.

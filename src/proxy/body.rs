@@ -45,6 +45,9 @@ pub enum Cut {
     /// The counts could not be stored.
     #[error("the answer was cut off: what leaves could not be counted")]
     Uncounted,
+    /// Whom it is about could not be recorded.
+    #[error("the answer was cut off: what leaves could not be recorded")]
+    Unrecorded,
 }
 
 impl Answer {

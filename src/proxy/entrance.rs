@@ -9,7 +9,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Gate;
-use super::head::{self, Head};
+use super::head::{self, Head, same_origin};
 use super::outcome::Outcome;
 use super::query;
 use super::rejection::Rejection;
@@ -27,15 +27,14 @@ pub(super) struct Entrance {
 }
 
 /// A decision on its way to the disk. It is written even if nobody waits for it any more.
-pub(super) struct Recorded(Option<Pin<Box<Waiting>>>);
+pub(super) struct Recorded(Pin<Box<Waiting>>);
 
 type Waiting = dyn Future<Output = Result<Receipt, LogError>> + Send;
 
 impl Recorded {
-    /// Waits until the decision is durable; at once if it is already.
-    pub(super) async fn durable(&mut self) -> Result<(), Rejection> {
-        let Some(waiting) = self.0.take() else { return Ok(()) };
-        match waiting.await {
+    /// Waits until the decision is durable.
+    pub(super) async fn durable(self) -> Result<(), Rejection> {
+        match self.0.await {
             Ok(_receipt) => Ok(()),
             Err(error) => {
                 tracing::error!(%error, "a decision could not be recorded, so nothing is released");
@@ -67,6 +66,11 @@ impl Gate {
         let found = self.program.find(&facts.zone, &head.host, head.method.as_str(), &head.path);
         let found = found.ok_or(Rejection::NotFound)?;
         trail.route(&found.route);
+        for (name, value) in &found.params {
+            // By keyed hash: a refused look at one customer can be found, and the log tells nobody who.
+            let hash = self.keys.query.reference(&[name.as_bytes(), value.as_bytes()]);
+            trail.searched(&format!("{{{name}}}"), None, &hash);
+        }
         Ok(Entrance { route: found.route, params: found.params })
     }
 
@@ -77,13 +81,25 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Caller, Rejection> {
-        let caller = match Credentials::from_headers(&parts.headers) {
+        let credentials = Credentials::from_headers(&parts.headers);
+        // A cookie goes along with whatever page makes the browser send a request; a token does not.
+        if matches!(credentials, Ok(Credentials::Session(_)))
+            && !head.method.is_safe()
+            && !same_origin(&parts.headers, &head.host)
+        {
+            return Err(Rejection::ForeignSite);
+        }
+        let caller = match credentials {
             Ok(credentials) => self.identity.authenticate(credentials).await,
             Err(error) => Err(error),
         };
         let caller = match caller {
             Ok(caller) => caller,
-            Err(AuthError::Missing) => {
+            // A browser whose session ended is sent to sign in, as one that had none.
+            Err(error)
+                if error == AuthError::Missing
+                    || (error == AuthError::SessionEnded && head.wants_page) =>
+            {
                 let next = head.wants_page.then(|| head.path.as_str().to_owned());
                 return Err(Rejection::SignIn(next));
             }
@@ -132,14 +148,15 @@ impl Gate {
     }
 
     /// Hands the decision to the log; what follows may go on while the disk works.
-    pub(super) fn record(&self, permit: &Permit, trail: &mut Trail) -> Result<Recorded, Rejection> {
+    pub(super) fn record(&self, permit: &Permit, trail: &mut Trail) -> Result<(), Rejection> {
         let stamp = self.log.stamp().map_err(|error| {
             tracing::error!(%error, "no id for a log entry");
             Rejection::LogUnavailable
         })?;
         let (decision, outcome) = trail.permitted(permit, stamp);
         trail.begin_outcome(Outcome::begin(self.log.clone(), outcome, trail.started));
-        Ok(Recorded(Some(Box::pin(self.log.append(decision)))))
+        trail.recording(Recorded(Box::pin(self.log.append(decision))));
+        Ok(())
     }
 }
 

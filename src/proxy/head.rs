@@ -5,14 +5,14 @@
 //! client's head is forwarded but what [`forwarded`] lists.
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TE,
     TRANSFER_ENCODING, USER_AGENT,
 };
 use http::request::Parts;
 use http::{Method, Version};
 
 use crate::listen::Facts;
-use crate::route::{Path, PathError};
+use crate::route::{Path, PathError, normalise_host};
 
 /// The purpose of the request, from the policy's closed list.
 pub(super) const PURPOSE: HeaderName = HeaderName::from_static("menshen-purpose");
@@ -131,6 +131,28 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// A browser says where a request comes from; a program says nothing and can only send JSON, which
+/// another site's page cannot send without asking first.
+pub(super) fn same_origin(headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    match headers.get(ORIGIN).map(|v| v.to_str().unwrap_or("?")) {
+        Some(origin) => origin.strip_prefix("https://").is_some_and(|rest| {
+            rest.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(host))
+        }),
+        None => text("content-type").is_none_or(|t| !is_sent_unasked(t)),
+    }
+}
+
+/// The content types that a page may send to another site without asking it first (CORS).
+fn is_sent_unasked(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "?"]
+        .contains(&essence.as_str())
+}
+
 /// The one host that target and `Host` agree on, in lower case and without the port.
 fn host(parts: &Parts) -> Result<String, HeadFault> {
     let mut lines = parts.headers.get_all(HOST).iter();
@@ -160,18 +182,7 @@ fn host(parts: &Parts) -> Result<String, HeadFault> {
 }
 
 fn bare_host(text: &str) -> Result<String, HeadFault> {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') => (name, Some(port)),
-        _ => (text, None),
-    };
-    let name_is_plain = !name.is_empty()
-        && name.len() <= 253
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    let port_is_plain = port.is_none_or(|p| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()));
-    if !name_is_plain || !port_is_plain || name.ends_with('.') {
-        return Err(HeadFault::Host);
-    }
-    Ok(name.to_ascii_lowercase())
+    normalise_host(text).ok_or(HeadFault::Host)
 }
 
 fn transfer_encoding(headers: &HeaderMap) -> Result<(), HeadFault> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outcome::Disclosure;
-use crate::audit::{Log, SubjectSealer};
+use crate::audit::SubjectSealer;
 use crate::guard::{Hooks, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
@@ -24,7 +24,6 @@ pub(super) struct Meter {
     pub(super) permit: Arc<Permit>,
     pub(super) seat: Arc<Seat>,
     pub(super) keys: Arc<Keys>,
-    pub(super) log: Log,
     pub(super) disclosure: Disclosure,
     /// Records that this answer may still hold, where the page is limited.
     pub(super) page_left: Option<u32>,
@@ -38,18 +37,19 @@ impl Hooks for Meter {
     }
 
     fn take(&mut self, record: RecordId, subject: &Value) -> Take {
-        let Some(key) = subject_key(subject) else { return Take::HoldBack };
-        let entity = self.permit.plan().record(record).map_or("", |r| &r.entity);
         let is_row = *self.row.get_or_insert(record) == record;
         if is_row && self.page_left == Some(0) {
             return Take::HoldBack;
         }
-        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
-        if let limits::Take::HoldBack(_) = self.seat.take_record(Some(counted)) {
-            return Take::HoldBack;
-        }
-        let Ok(reference) = self.keys.subjects.seal(entity, &key) else { return Take::HoldBack };
-        if !self.disclosure.add_subject(&self.log, reference) {
+        let taken = match self.permit.plan().record(record) {
+            None => false,
+            // What is about nobody, such as an exchange rate, counts as a record of nobody.
+            Some(plan) if plan.subject.is_none() => {
+                self.seat.take_record(None) == limits::Take::Release
+            }
+            Some(plan) => self.take_subject(&plan.entity, subject),
+        };
+        if !taken {
             return Take::HoldBack;
         }
         if is_row {
@@ -62,6 +62,20 @@ impl Hooks for Meter {
         let purpose = self.permit.purpose().unwrap_or_default();
         let parts = [purpose.as_bytes(), field.as_bytes(), text.as_bytes()];
         format!("p~{}", self.keys.pseudonyms.reference(&parts))
+    }
+}
+
+impl Meter {
+    /// Counts and records a data subject; `false` where either cannot be.
+    fn take_subject(&self, entity: &str, subject: &Value) -> bool {
+        let Some(key) = subject_key(subject) else { return false };
+        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        self.seat.take_record(Some(counted)) == limits::Take::Release
+            && self
+                .keys
+                .subjects
+                .seal(entity, &key)
+                .is_ok_and(|reference| self.disclosure.add_subject(reference))
     }
 }
 

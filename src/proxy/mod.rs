@@ -5,6 +5,7 @@
 
 mod body;
 mod entrance;
+mod form;
 mod head;
 mod meter;
 mod onward;
@@ -18,6 +19,7 @@ mod rejection;
 mod release;
 mod respond;
 mod sign_in;
+mod step;
 mod trail;
 
 use std::sync::Arc;
@@ -34,15 +36,23 @@ use crate::audit::Log;
 use crate::clock::Clock;
 use crate::guard;
 use crate::identity::Identity;
-use crate::limits::{AddressLimits, Limits};
+use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::listen::{Facts, Handler};
 use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
 use crate::upstream::Upstreams;
 use meter::Keys;
 use refusals::Refusals;
-use rejection::Rejection;
+use rejection::{Rejection, Told};
 use trail::Trail;
+
+/// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
+///
+/// # Errors
+/// [`AllowanceFault`] naming the limit.
+pub fn check_limits(program: &Program) -> Result<(), AllowanceFault> {
+    query::allowance(&program.all_limits()).map(drop)
+}
 
 /// Bodies and their deadlines.
 #[derive(Clone, Debug)]
@@ -159,36 +169,35 @@ impl Gate {
     /// Ends a request early: recorded first, then told.
     async fn reject(
         &self,
-        rejection: Rejection,
+        mut rejection: Rejection,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Response<Answer> {
-        let mut rejection = rejection;
-        let (status, cause) = (rejection.status().as_u16(), rejection.cause());
-        tracing::debug!(status, cause, "refused");
-        if let Some(note) = rejection.operator_note() {
+        // A refusal after the decision, too, is told only once the decision is durable.
+        if let Err(unrecorded) = trail.durable().await {
+            rejection = unrecorded;
+        }
+        let mut told = rejection.told();
+        let status = told.status.as_u16();
+        tracing::debug!(status, cause = told.cause, "refused");
+        if let Some(note) = &told.note {
             tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
         }
-        let permitted = trail.refuse_permitted(status, cause);
-        if !permitted && !self.record_refusal(&rejection, facts, trail).await {
-            rejection = Rejection::LogUnavailable;
+        let permitted = trail.refuse_permitted(status, told.cause);
+        if !permitted && !self.record_refusal(&told, facts, trail).await {
+            told = Rejection::LogUnavailable.told();
         }
-        rejection.into_response(facts, &trail.id.to_string())
+        told.into_response(facts, &trail.id.to_string())
     }
 
     /// Records a refusal without a permit; `false` if the log cannot take it.
-    async fn record_refusal(
-        &self,
-        rejection: &Rejection,
-        facts: &Facts,
-        trail: &mut Trail,
-    ) -> bool {
+    async fn record_refusal(&self, told: &Told, facts: &Facts, trail: &mut Trail) -> bool {
         let route = trail.route_name().to_owned();
         if !trail.identified() && self.gather_refusal(facts.peer.ip(), &route) {
             return true;
         }
-        let status = rejection.status().as_u16();
-        let entry = trail.refusal(status, rejection.cause(), rejection.is_error());
+        let is_error = told.status.is_server_error();
+        let entry = trail.refusal(told.status.as_u16(), told.cause, is_error);
         match self.log.append(entry).await {
             Ok(_receipt) => true,
             Err(error) => {

@@ -1,11 +1,11 @@
 //! What a permitted request really disclosed, written to the log when its answer ends in any way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
 use super::body::Cut;
-use crate::audit::{self, Entry, Log, SubjectRef};
+use crate::audit::{self, Entry, Log, LogError, SubjectRef};
 
 /// The outcome of one permitted request.
 ///
@@ -13,7 +13,6 @@ use crate::audit::{self, Entry, Log, SubjectRef};
 /// that the client left before there was an answer.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    log: Log,
     disclosure: Disclosure,
     started: Instant,
     written: bool,
@@ -21,7 +20,17 @@ pub(super) struct Outcome {
 
 /// What was disclosed so far; shared with the task that feeds a stream.
 #[derive(Clone, Debug)]
-pub(super) struct Disclosure(Arc<Mutex<Entry>>);
+pub(super) struct Disclosure {
+    log: Log,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    entry: Entry,
+    /// Data subjects that no longer fit the entry and are not recorded yet.
+    parts: Vec<Entry>,
+}
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +48,8 @@ pub(super) enum Ending {
 impl Outcome {
     /// Begins the outcome of the request that `entry` will describe.
     pub(super) fn begin(log: Log, entry: Entry, started: Instant) -> Self {
-        let disclosure = Disclosure(Arc::new(Mutex::new(entry)));
-        Self { log, disclosure, started, written: false }
+        let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new() }));
+        Self { disclosure: Disclosure { log, shared }, started, written: false }
     }
 
     pub(super) fn disclosure(&self) -> Disclosure {
@@ -64,7 +73,10 @@ impl Outcome {
             result.ended = Some(recorded(ending, limited));
             entry.clone()
         });
-        self.log.append_detached(entry);
+        for part in self.disclosure.take_parts() {
+            self.disclosure.log.append_detached(part);
+        }
+        self.disclosure.log.append_detached(entry);
     }
 }
 
@@ -80,7 +92,9 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         Ending::Complete => audit::Ending::Complete,
         Ending::Refused => audit::Ending::Refused,
         Ending::ClientLeft => audit::Ending::AbortedByClient,
-        Ending::Cut(Cut::Guard | Cut::Uncounted) => audit::Ending::AbortedByFilter,
+        Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded) => {
+            audit::Ending::AbortedByFilter
+        }
         Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }
@@ -89,23 +103,43 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
 impl Disclosure {
     /// Reads or changes the entry; never held across an await.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Entry) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.shared().entry)
     }
 
-    /// Adds a data subject that is about to be disclosed. Long lists leave in parts, so that an
-    /// export of any length needs little memory. `false` if the log cannot take it.
-    pub(super) fn add_subject(&self, log: &Log, subject: SubjectRef) -> bool {
-        let part = self.with(|entry| {
-            entry.add_subject(subject).ok()?;
-            Some(entry.part_is_due().then(|| log.stamp().ok().map(|stamp| entry.take_part(stamp))))
-        });
-        match part {
-            None | Some(Some(None)) => false,
-            Some(None) => true,
-            Some(Some(Some(part))) => {
-                log.append_detached(part);
-                true
-            }
+    /// Adds a data subject that is about to be disclosed; `false` if it cannot be recorded.
+    pub(super) fn add_subject(&self, subject: SubjectRef) -> bool {
+        let mut shared = self.shared();
+        if shared.entry.add_subject(subject).is_err() {
+            return false;
         }
+        if shared.entry.part_is_due() {
+            let Ok(stamp) = self.log.stamp() else { return false };
+            let part = shared.entry.take_part(stamp);
+            shared.parts.push(part);
+        }
+        true
+    }
+
+    /// Records the subjects that no longer fit the entry, durably, before they are disclosed. So an
+    /// export of any length needs little memory, and is no faster than its record.
+    ///
+    /// # Errors
+    /// [`LogError`]; nothing more may be released then.
+    pub(super) async fn record_parts(&self) -> Result<(), LogError> {
+        // All are handed over before the first is waited for, so that they share a write.
+        let waiting: Vec<_> =
+            self.take_parts().into_iter().map(|part| self.log.append(part)).collect();
+        for recorded in waiting {
+            recorded.await?;
+        }
+        Ok(())
+    }
+
+    fn take_parts(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.shared().parts)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,7 +13,7 @@ use super::body::Cut;
 use super::meter::Meter;
 use super::outcome::Disclosure;
 use super::rejection::{Rejection, Unjudged};
-use crate::audit::Data;
+use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Quota, Seat};
 use crate::listen::Progress;
@@ -24,7 +24,9 @@ use crate::upstream::{UpstreamBody, UpstreamError};
 pub(super) const HELD_BACK: HeaderName = HeaderName::from_static("menshen-held-back");
 
 /// So much is released in one step; each step is one durable write of the counters.
-const STEP_BYTES: usize = 256 * 1024;
+const STEP_BYTES: usize = 512 * 1024;
+/// How long a step may gather: a stream stays a stream, and a disk is not asked for every packet.
+const STEP_TIME: Duration = Duration::from_millis(10);
 /// After a limit was reached, the rest is read only to say how much was held back, up to here.
 const COUNTED_AFTER_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -39,6 +41,8 @@ pub(super) enum Halt {
     UsedUp(Vec<Quota>),
     /// It could not be counted.
     Uncounted(LimitError),
+    /// Whom it is about could not be recorded.
+    Unrecorded(LogError),
 }
 
 impl From<Halt> for Rejection {
@@ -50,6 +54,10 @@ impl From<Halt> for Rejection {
             Halt::Uncounted(error) => {
                 tracing::error!(%error, "what leaves could not be counted, so it does not leave");
                 Self::StoreUnavailable
+            }
+            Halt::Unrecorded(error) => {
+                tracing::error!(%error, "what leaves could not be recorded, so it does not leave");
+                Self::LogUnavailable
             }
         }
     }
@@ -63,6 +71,7 @@ impl From<Halt> for Cut {
             Halt::Guard(_) => Self::Guard,
             Halt::UsedUp(_) => Self::Limit,
             Halt::Uncounted(_) => Self::Uncounted,
+            Halt::Unrecorded(_) => Self::Unrecorded,
         }
     }
 }
@@ -113,7 +122,7 @@ impl Passage {
     /// Reads and judges until all is read or `enough` bytes are ready.
     pub(super) async fn read(&mut self, enough: usize) -> Result<Read, Halt> {
         loop {
-            let frame = std::future::poll_fn(|cx| self.body.as_mut().poll_frame(cx)).await;
+            let frame = self.next_frame().await;
             if self.judge(frame)? == Read::All {
                 return Ok(Read::All);
             }
@@ -130,7 +139,9 @@ impl Passage {
             tracing::debug!(%limit, "no more bytes may leave");
             return Err(Halt::UsedUp(self.seat.quotas()));
         }
-        self.seat.persist().await.map_err(Halt::Uncounted)?;
+        let (counted, recorded) = tokio::join!(self.seat.persist(), self.disclosure.record_parts());
+        counted.map_err(Halt::Uncounted)?;
+        recorded.map_err(Halt::Unrecorded)?;
         self.released += bytes;
         self.ready_bytes = 0;
         self.note();
@@ -165,50 +176,55 @@ impl Passage {
                 () = frames.closed() => return Ok(()),
                 read = self.read_some() => read?,
             };
-            let held_back = self.report().records_held_back > 0;
-            if read == Read::All && held_back && !tells_in_trailer {
-                // Without a trailer a proper end would say that this was all.
-                return Err(Cut::Limit);
-            }
             pieces = self.settle().await?;
         }
     }
 
-    /// After the last byte: says in a trailer what a limit held back.
+    /// After the last byte: says in a trailer what a limit held back, or cuts the stream off where the
+    /// caller reads no trailers, since a proper end would say that this was all.
     async fn end(
         &self,
         frames: &mpsc::Sender<Result<Frame<Bytes>, Cut>>,
         tells_in_trailer: bool,
     ) -> Result<(), Cut> {
         let held_back = self.report().records_held_back;
-        if held_back > 0 && tells_in_trailer {
-            let mut fields = HeaderMap::new();
-            fields.insert(HELD_BACK, HeaderValue::from(held_back));
-            // A caller that left does not read it.
-            frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
+        if held_back == 0 {
+            return Ok(());
         }
+        if !tells_in_trailer {
+            return Err(Cut::Limit);
+        }
+        let mut fields = HeaderMap::new();
+        fields.insert(HELD_BACK, HeaderValue::from(held_back));
+        // A caller that left does not read it.
+        frames.send(Ok(Frame::trailers(fields))).await.unwrap_or_default();
         Ok(())
     }
 
-    /// Reads what is there, and at least one frame; small chunks are gathered into one step.
+    /// Reads at least one frame, then gathers what comes soon into the same step.
     async fn read_some(&mut self) -> Result<Read, Halt> {
-        let first = std::future::poll_fn(|cx| self.body.as_mut().poll_frame(cx)).await;
+        let first = self.next_frame().await;
         if self.judge(first)? == Read::All {
             return Ok(Read::All);
         }
+        let soon = tokio::time::sleep(STEP_TIME);
+        tokio::pin!(soon);
         while self.ready_bytes < STEP_BYTES && !self.counts_in_vain() {
-            let next = std::future::poll_fn(|cx| {
-                Poll::Ready(match self.body.as_mut().poll_frame(cx) {
-                    Poll::Ready(frame) => Some(frame),
-                    Poll::Pending => None,
-                })
-            });
-            let Some(frame) = next.await else { break };
+            let frame = tokio::select! {
+                biased;
+                frame = self.next_frame() => frame,
+                () = &mut soon => break,
+            };
             if self.judge(frame)? == Read::All {
                 return Ok(Read::All);
             }
         }
         Ok(Read::Some)
+    }
+
+    /// The next frame of the backend's answer. Cancel safe: nothing is read before it is ready.
+    async fn next_frame(&mut self) -> Option<Result<Frame<Bytes>, UpstreamError>> {
+        std::future::poll_fn(|cx| self.body.as_mut().poll_frame(cx)).await
     }
 
     fn judge(&mut self, frame: Option<Result<Frame<Bytes>, UpstreamError>>) -> Result<Read, Halt> {

@@ -28,14 +28,14 @@ impl Gate {
         let permit = self.decide(&head, &entrance, &caller, facts, trail)?;
         let query = self.guard_query(&permit, &head, trail)?;
         let seat = self.admit(&caller, &permit)?;
-        let mut recorded = self.record(&permit, trail)?;
+        self.record(&permit, trail)?;
         if !permit.action().only_reads() {
-            recorded.durable().await?;
+            trail.durable().await?;
         }
         let permit = self.read_first(permit, &entrance).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body, facts).await?;
         let answer = self.upstreams.forward(&permit, onward).await;
-        recorded.durable().await?;
+        trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;
         self.guard_response(permit, seat, answer, &head, facts, trail).await
     }

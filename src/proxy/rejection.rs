@@ -4,7 +4,7 @@
 //! not spelled out in every `match` here does not compile.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use super::body::{Answer, BodyFault};
@@ -91,259 +91,237 @@ pub(super) enum Unjudged {
     Status(StatusCode),
 }
 
-impl Rejection {
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::Head(HeadFault::Misdirected) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Head(HeadFault::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Head(_)
-            | Self::Form
-            | Self::NoBodyExpected
-            | Self::RequestBody(_)
-            | Self::Body(BodyFault::Broken) => StatusCode::BAD_REQUEST,
-            Self::Query(QueryFault::NotSearchable { .. } | QueryFault::NotSortable(_)) => {
-                StatusCode::FORBIDDEN
-            }
-            Self::Query(_) => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::SignIn(Some(_)) => StatusCode::SEE_OTHER,
-            Self::Credential(AuthError::State(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::SignIn(None) | Self::StepUp(_) | Self::Credential(_) => StatusCode::UNAUTHORIZED,
-            Self::SignInFailed(error) => sign_in_status(error),
-            Self::Forbidden | Self::ForeignSite | Self::Purpose(_) => StatusCode::FORBIDDEN,
-            Self::Limit(_) | Self::UsedUp(_) | Self::Address(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::RequestType(_) | Self::RequestEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Body(BodyFault::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyFault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::LogUnavailable | Self::StoreUnavailable | Self::Uncountable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Upstream(error) => upstream_status(error),
-            Self::UpstreamStatus(status) => *status,
-            Self::Unjudged(_) => StatusCode::BAD_GATEWAY,
-        }
-    }
-
+/// All that is told of a rejection, and to whom.
+pub(super) struct Told {
+    pub(super) status: StatusCode,
     /// The word for the log.
-    pub(super) fn cause(&self) -> &'static str {
-        match self {
-            Self::Head(_) => "head",
-            Self::NotFound => "not_found",
-            Self::SignIn(_) => "no_credential",
-            Self::Credential(_) => "credential",
-            Self::Address(_) => "address_limit",
-            Self::SignInFailed(_) => "sign_in",
-            Self::StepUp(_) => "step_up",
-            Self::Forbidden => "forbidden",
-            Self::ForeignSite => "foreign_site",
-            Self::Purpose(_) => "purpose",
-            Self::Limit(_) | Self::UsedUp(_) => "limit",
-            Self::Uncountable => "uncountable_limit",
-            Self::Query(_) => "query",
-            Self::RequestType(_) | Self::RequestEncoding(_) => "request_type",
-            Self::RequestBody(_) | Self::Form | Self::NoBodyExpected => "request_body",
-            Self::Body(_) => "request_body_unread",
-            Self::LogUnavailable => "log_unavailable",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Upstream(_) => "upstream",
-            Self::UpstreamStatus(_) => "upstream_status",
-            Self::Unjudged(_) => "unjudged_answer",
-        }
-    }
-
-    /// Whether the gate failed, rather than refused.
-    pub(super) fn is_error(&self) -> bool {
-        self.status().is_server_error()
-    }
-
-    /// What the operator should know of it and the caller should not.
-    pub(super) fn operator_note(&self) -> Option<String> {
-        match self {
-            Self::Unjudged(cause) => {
-                Some(format!("the backend's answer was not released: {cause}"))
-            }
-            Self::Upstream(error) => Some(error.to_string()),
-            Self::Credential(AuthError::State(error))
-            | Self::SignInFailed(SignInError::State(error)) => Some(error.to_string()),
-            Self::SignInFailed(_)
-            | Self::Credential(_)
-            | Self::Head(_)
-            | Self::NotFound
-            | Self::SignIn(_)
-            | Self::Address(_)
-            | Self::StepUp(_)
-            | Self::Forbidden
-            | Self::ForeignSite
-            | Self::Purpose(_)
-            | Self::Limit(_)
-            | Self::UsedUp(_)
-            | Self::Uncountable
-            | Self::Query(_)
-            | Self::NoBodyExpected
-            | Self::Form
-            | Self::RequestType(_)
-            | Self::RequestEncoding(_)
-            | Self::RequestBody(_)
-            | Self::Body(_)
-            | Self::LogUnavailable
-            | Self::StoreUnavailable
-            | Self::UpstreamStatus(_) => None,
-        }
-    }
-
-    fn title(&self) -> &'static str {
-        match self {
-            Self::Head(_) => "The request has no single meaning",
-            Self::NotFound => "Not found",
-            // A record that is hidden from the caller must read the same as one that is not there.
-            Self::UpstreamStatus(StatusCode::NOT_FOUND) => "Not found",
-            Self::SignIn(_) => "Sign in first",
-            Self::Credential(_) => "The credential is not accepted",
-            Self::Address(_) => "Too many credentials from this address were not accepted",
-            Self::SignInFailed(_) => "The sign-in was not accepted",
-            Self::StepUp(_) => "A stronger or fresher factor is needed",
-            Self::Forbidden => "Not allowed",
-            Self::ForeignSite => "The request comes from another site",
-            Self::Purpose(_) => "A purpose must be declared",
-            Self::Limit(_) | Self::UsedUp(_) => "A limit is reached",
-            Self::Query(_) => "The query is refused",
-            Self::RequestType(_) | Self::RequestEncoding(_) => {
-                "The content type or encoding of the request is refused"
-            }
-            Self::RequestBody(_) | Self::Body(_) | Self::Form | Self::NoBodyExpected => {
-                "The request body is refused"
-            }
-            Self::LogUnavailable => "The access cannot be recorded",
-            Self::StoreUnavailable | Self::Uncountable => "The access cannot be counted",
-            Self::Upstream(_) => "The backend did not answer",
-            Self::UpstreamStatus(_) => "The backend refused the request",
-            Self::Unjudged(_) => "The backend's answer cannot be released",
-        }
-    }
-
+    pub(super) cause: &'static str,
+    title: &'static str,
     /// What the caller can do about it. What the backend said and how it failed is not told.
-    fn detail(&self) -> Option<String> {
-        match self {
-            Self::Head(fault) => Some(fault.to_string()),
-            Self::Credential(AuthError::State(_)) => None,
-            Self::Credential(AuthError::TwoCredentials) => {
-                Some(AuthError::TwoCredentials.to_string())
-            }
-            Self::Credential(_) => Some("show a valid token, or sign in again".to_owned()),
-            Self::SignInFailed(SignInError::State(_) | SignInError::Unchecked) => None,
-            Self::SignInFailed(error) => Some(error.to_string()),
-            Self::StepUp(step_up) => Some(asked(step_up)),
-            Self::Purpose(accepted) => {
-                Some(format!("send `Menshen-Purpose` with one of: {}", accepted.join(", ")))
-            }
-            Self::Limit(refused) => Some(refused.to_string()),
-            Self::Address(refused) => Some(refused.to_string()),
-            Self::Query(fault) => Some(fault.to_string()),
-            Self::NoBodyExpected => Some("this route takes no body".to_owned()),
-            Self::Form => Some("expected text fields as JSON or as a form".to_owned()),
-            Self::RequestType(fault) => Some(fault.to_string()),
-            Self::RequestEncoding(fault) => Some(fault.to_string()),
-            Self::RequestBody(fault) => Some(fault.to_string()),
-            Self::Body(fault) => Some(fault.to_string()),
-            Self::UsedUp(_)
-            | Self::Forbidden
-            | Self::ForeignSite
-            | Self::NotFound
-            | Self::SignIn(_)
-            | Self::Uncountable
-            | Self::LogUnavailable
-            | Self::StoreUnavailable
-            | Self::Upstream(_)
-            | Self::UpstreamStatus(_)
-            | Self::Unjudged(_) => None,
+    detail: Option<String>,
+    headers: HeaderMap,
+    /// What the operator should know and the caller should not.
+    pub(super) note: Option<String>,
+}
+
+impl Told {
+    fn new(status: StatusCode, cause: &'static str, title: &'static str) -> Self {
+        let mut headers = HeaderMap::new();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        Self { status, cause, title, detail: None, headers, note: None }
+    }
+
+    fn detail(mut self, detail: impl ToString) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    fn note(mut self, note: impl ToString) -> Self {
+        self.note = Some(note.to_string());
+        self
+    }
+
+    fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    fn quotas(mut self, quotas: &[Quota]) -> Self {
+        respond::limits(&mut self.headers, quotas);
+        self
     }
 
     /// The answer that tells it.
     pub(super) fn into_response(self, facts: &Facts, request_id: &str) -> Response<Answer> {
-        let status = self.status();
         let mut problem = serde_json::json!({
             "type": "about:blank",
-            "title": self.title(),
-            "status": status.as_u16(),
+            "title": self.title,
+            "status": self.status.as_u16(),
             "request": request_id,
         });
-        if let (Some(detail), Some(object)) = (self.detail(), problem.as_object_mut()) {
+        if let (Some(detail), Some(object)) = (self.detail, problem.as_object_mut()) {
             object.insert("detail".to_owned(), detail.into());
         }
         let content = Bytes::from(format!("{problem}\n"));
-        let mut response = respond::plain(status, "application/problem+json", content, facts);
-        self.headers(response.headers_mut());
+        let mut response = respond::plain(self.status, "application/problem+json", content, facts);
+        response.headers_mut().extend(self.headers);
         response
     }
+}
 
-    fn headers(&self, headers: &mut HeaderMap) {
+impl Rejection {
+    pub(super) fn told(&self) -> Told {
         match self {
-            Self::SignIn(Some(path)) => {
-                let to = format!("/.menshen/login?next={path}");
-                if let Ok(to) = HeaderValue::try_from(to) {
-                    headers.insert(LOCATION, to);
-                }
+            Self::Head(fault) => head(fault),
+            Self::NotFound => Told::new(StatusCode::NOT_FOUND, "not_found", "Not found"),
+            Self::SignIn(next) => sign_in(next.as_deref()),
+            Self::Credential(error) => credential(error),
+            Self::Address(refused) => {
+                let title = "Too many credentials from this address were not accepted";
+                Told::new(StatusCode::TOO_MANY_REQUESTS, "address_limit", title)
+                    .detail(refused)
+                    .header(RETRY_AFTER, refused.wait.as_secs().max(1))
             }
-            Self::SignIn(None) => {
-                headers.insert(WWW_AUTHENTICATE, step_up::missing());
+            Self::SignInFailed(error) => sign_in_failed(error),
+            Self::StepUp(step_up) => stronger(step_up),
+            Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::ForeignSite => {
+                let title = "The request comes from another site";
+                Told::new(StatusCode::FORBIDDEN, "foreign_site", title)
             }
-            Self::Credential(error) if !matches!(error, AuthError::State(_)) => {
-                headers.insert(WWW_AUTHENTICATE, step_up::invalid());
+            Self::Purpose(accepted) => {
+                let listed = accepted.join(", ");
+                Told::new(StatusCode::FORBIDDEN, "purpose", "A purpose must be declared")
+                    .detail(format!("send `Menshen-Purpose` with one of: {listed}"))
             }
-            Self::StepUp(step) => {
-                let level = step.assurance.to_string();
-                let max_age = step.max_age_s.map(u64::from);
-                let value = step_up::insufficient(&[&level], max_age, &asked(step));
-                headers.insert(WWW_AUTHENTICATE, value);
-            }
-            Self::Limit(refused) => {
-                headers.insert(RETRY_AFTER, refused.retry_after());
-                respond::limits(headers, &refused.quotas);
-            }
+            Self::Limit(refused) => limit(&refused.quotas, refused.retry_after()).detail(refused),
             Self::UsedUp(quotas) => {
                 let wait = quotas.iter().filter(|q| q.remaining == 0).map(|q| q.reset_s).max();
-                headers.insert(RETRY_AFTER, HeaderValue::from(wait.unwrap_or(60).max(1)));
-                respond::limits(headers, quotas);
+                limit(quotas, wait.unwrap_or(60).max(1).into())
             }
-            Self::Address(refused) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(refused.wait.as_secs().max(1)));
+            Self::Query(fault) => query(fault),
+            Self::NoBodyExpected => body(StatusCode::BAD_REQUEST, "this route takes no body"),
+            Self::Form => {
+                body(StatusCode::BAD_REQUEST, "expected text fields as JSON or as a form")
             }
-            Self::SignInFailed(SignInError::TryLater { retry_after_s }) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
+            Self::RequestType(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault),
+            Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault),
+            Self::RequestBody(fault) => body(StatusCode::BAD_REQUEST, fault),
+            Self::Body(fault) => body(body_status(*fault), fault),
+            Self::LogUnavailable => unavailable("log_unavailable", "The access cannot be recorded"),
+            Self::StoreUnavailable => {
+                unavailable("store_unavailable", "The access cannot be counted")
             }
-            Self::Credential(AuthError::State(_))
-            | Self::SignInFailed(_)
-            | Self::Uncountable
-            | Self::LogUnavailable
-            | Self::StoreUnavailable
-            | Self::Upstream(_)
-                if self.status() == StatusCode::SERVICE_UNAVAILABLE =>
-            {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            Self::Uncountable => unavailable("uncountable_limit", "The access cannot be counted"),
+            Self::Upstream(error) => {
+                Told::new(upstream_status(error), "upstream", "The backend did not answer")
+                    .note(error)
             }
-            Self::Credential(_)
-            | Self::SignInFailed(_)
-            | Self::Uncountable
-            | Self::LogUnavailable
-            | Self::StoreUnavailable
-            | Self::Upstream(_)
-            | Self::Head(_)
-            | Self::NotFound
-            | Self::Forbidden
-            | Self::ForeignSite
-            | Self::Purpose(_)
-            | Self::Query(_)
-            | Self::NoBodyExpected
-            | Self::Form
-            | Self::RequestType(_)
-            | Self::RequestEncoding(_)
-            | Self::RequestBody(_)
-            | Self::Body(_)
-            | Self::UpstreamStatus(_)
-            | Self::Unjudged(_) => {}
+            Self::UpstreamStatus(status) => {
+                // A record that is hidden from the caller must read as one that is not there.
+                let title = match *status {
+                    StatusCode::NOT_FOUND => "Not found",
+                    _ => "The backend refused the request",
+                };
+                Told::new(*status, "upstream_status", title)
+            }
+            Self::Unjudged(cause) => {
+                let title = "The backend's answer cannot be released";
+                Told::new(StatusCode::BAD_GATEWAY, "unjudged_answer", title)
+                    .note(format!("the backend's answer was not released: {cause}"))
+            }
         }
     }
+}
+
+fn head(fault: &HeadFault) -> Told {
+    let status = match fault {
+        HeadFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        HeadFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        HeadFault::Method
+        | HeadFault::Target
+        | HeadFault::Host
+        | HeadFault::TransferEncoding
+        | HeadFault::Header(_)
+        | HeadFault::Body(_)
+        | HeadFault::Path(_) => StatusCode::BAD_REQUEST,
+    };
+    Told::new(status, "head", "The request has no single meaning").detail(fault)
+}
+
+fn sign_in(next: Option<&str>) -> Told {
+    const CAUSE: &str = "no_credential";
+    const TITLE: &str = "Sign in first";
+    let page =
+        next.and_then(|next| HeaderValue::try_from(format!("/.menshen/login?next={next}")).ok());
+    match page {
+        Some(page) => Told::new(StatusCode::SEE_OTHER, CAUSE, TITLE).header(LOCATION, page),
+        None => Told::new(StatusCode::UNAUTHORIZED, CAUSE, TITLE)
+            .header(WWW_AUTHENTICATE, step_up::missing()),
+    }
+}
+
+fn credential(error: &AuthError) -> Told {
+    const CAUSE: &str = "credential";
+    const TITLE: &str = "The credential is not accepted";
+    let refused = Told::new(StatusCode::UNAUTHORIZED, CAUSE, TITLE)
+        .header(WWW_AUTHENTICATE, step_up::invalid());
+    match error {
+        AuthError::State(error) => {
+            Told::new(StatusCode::SERVICE_UNAVAILABLE, CAUSE, TITLE).note(error)
+        }
+        AuthError::TwoCredentials => refused.detail(error),
+        // Which part of a token is wrong helps whoever forges one.
+        AuthError::Missing
+        | AuthError::Scheme
+        | AuthError::Malformed
+        | AuthError::TokenTooLong
+        | AuthError::Token(_)
+        | AuthError::SessionEnded => refused.detail("show a valid token, or sign in again"),
+    }
+}
+
+fn sign_in_failed(error: &SignInError) -> Told {
+    let told = |status| Told::new(status, "sign_in", "The sign-in was not accepted");
+    match error {
+        SignInError::Refused | SignInError::SessionEnded | SignInError::NoSecondFactor => {
+            told(StatusCode::UNAUTHORIZED).detail(error)
+        }
+        SignInError::TryLater { retry_after_s } => {
+            told(StatusCode::TOO_MANY_REQUESTS).detail(error).header(RETRY_AFTER, *retry_after_s)
+        }
+        SignInError::Busy => told(StatusCode::SERVICE_UNAVAILABLE).detail(error),
+        SignInError::Unchecked => told(StatusCode::SERVICE_UNAVAILABLE),
+        SignInError::State(error) => told(StatusCode::SERVICE_UNAVAILABLE).note(error),
+    }
+}
+
+fn stronger(step_up: &StepUp) -> Told {
+    let level = step_up.assurance.to_string();
+    let max_age = step_up.max_age_s.map(u64::from);
+    let value = step_up::insufficient(&[&level], max_age, &asked(step_up));
+    Told::new(StatusCode::UNAUTHORIZED, "step_up", "A stronger or fresher factor is needed")
+        .detail(asked(step_up))
+        .header(WWW_AUTHENTICATE, value)
+}
+
+fn limit(quotas: &[Quota], retry_after: HeaderValue) -> Told {
+    Told::new(StatusCode::TOO_MANY_REQUESTS, "limit", "A limit is reached")
+        .header(RETRY_AFTER, retry_after)
+        .quotas(quotas)
+}
+
+fn query(fault: &QueryFault) -> Told {
+    let status = match fault {
+        QueryFault::NotSearchable { .. } | QueryFault::NotSortable(_) => StatusCode::FORBIDDEN,
+        QueryFault::TooLong
+        | QueryFault::TooMany
+        | QueryFault::Malformed
+        | QueryFault::NotText
+        | QueryFault::Undeclared(_)
+        | QueryFault::Duplicate(_)
+        | QueryFault::PageSize(_)
+        | QueryFault::PageTooLarge { .. } => StatusCode::BAD_REQUEST,
+    };
+    Told::new(status, "query", "The query is refused").detail(fault)
+}
+
+fn body(status: StatusCode, fault: impl ToString) -> Told {
+    Told::new(status, "request_body", "The request body is refused").detail(fault)
+}
+
+fn body_status(fault: BodyFault) -> StatusCode {
+    match fault {
+        BodyFault::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyFault::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        BodyFault::Broken => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn unavailable(cause: &'static str, title: &'static str) -> Told {
+    Told::new(StatusCode::SERVICE_UNAVAILABLE, cause, title)
 }
 
 /// What to prove, in words.
@@ -356,18 +334,6 @@ fn asked(step_up: &StepUp) -> String {
     match step_up.max_age_s {
         Some(age) => format!("{factor} shown within the last {age} s is needed"),
         None => format!("{factor} is needed"),
-    }
-}
-
-fn sign_in_status(error: &SignInError) -> StatusCode {
-    match error {
-        SignInError::Refused | SignInError::SessionEnded | SignInError::NoSecondFactor => {
-            StatusCode::UNAUTHORIZED
-        }
-        SignInError::TryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
-        SignInError::Busy | SignInError::Unchecked | SignInError::State(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
@@ -47,14 +47,14 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         judge_status(parts.status)?;
-        if parts.status == StatusCode::NO_CONTENT || !permit.route().gives_a_body() {
+        let is_empty = parts.status == StatusCode::NO_CONTENT || head.method == Method::HEAD;
+        if is_empty || !permit.route().gives_a_body() {
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
         let meter = Meter {
             permit: Arc::clone(&permit),
             seat: Arc::clone(&seat),
             keys: Arc::clone(&self.keys),
-            log: self.log.clone(),
             disclosure: disclosure.clone(),
             page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
             row: None,
@@ -201,6 +201,8 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
 fn judge_status(status: StatusCode) -> Result<(), Rejection> {
     match status.as_u16() {
         200..=202 | 204 => Ok(()),
+        // Told in the words of a record that this caller may not see, or they would tell it apart.
+        404 | 410 => Err(Rejection::NotFound),
         300..=399 => Err(Rejection::Unjudged(Unjudged::Redirect)),
         400..=599 => Err(Rejection::UpstreamStatus(status)),
         _ => Err(Rejection::Unjudged(Unjudged::Status(status))),
@@ -213,4 +215,18 @@ fn step_up_value(step_up: &StepUp) -> Option<HeaderValue> {
     let fields = step_up.fields.join(" ");
     let value = format!("acr_values=\"{}\"{max_age}, fields=\"{fields}\"", step_up.assurance);
     HeaderValue::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_missing_is_told_like_one_that_may_not_be_seen() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE] {
+            assert!(matches!(judge_status(status), Err(Rejection::NotFound)), "{status}");
+        }
+        let other = judge_status(StatusCode::CONFLICT);
+        assert!(matches!(other, Err(Rejection::UpstreamStatus(StatusCode::CONFLICT))));
+    }
 }

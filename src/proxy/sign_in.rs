@@ -3,25 +3,22 @@
 //! Every step is recorded before it is answered. What the answer says does not depend on whether the
 //! account exists.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, ORIGIN, SET_COOKIE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
 };
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
-use zeroize::Zeroizing;
 
 use super::Gate;
 use super::body::{Answer, read_capped};
-use super::head::Head;
+use super::form::{Form, form_fields, json_fields};
+use super::head::{Head, same_origin};
 use super::pages::{self, Page};
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::trail::Trail;
-use crate::audit::{Act, Event};
 use crate::identity::{self, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
@@ -32,30 +29,6 @@ pub(super) const PREFIX: &str = "/.menshen/";
 const BODY_LIMIT_BYTES: usize = 4096;
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-
-/// What a sign-in request brings.
-struct Form {
-    fields: Vec<(String, Zeroizing<String>)>,
-    /// It came from a page, so a page is the answer.
-    from_page: bool,
-}
-
-impl Form {
-    fn field(&self, name: &str) -> &str {
-        self.fields.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
-    }
-
-    /// Where to go afterwards: only a path on this host.
-    fn next(&self) -> &str {
-        let next = self.field("next");
-        let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
-        if is_local && next.chars().all(|c| c.is_ascii_graphic()) {
-            next
-        } else {
-            "/.menshen/session"
-        }
-    }
-}
 
 impl Gate {
     /// Answers the gate's own paths.
@@ -109,21 +82,18 @@ impl Gate {
         self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
         let account = form.field("account");
         let password = Secret::new(form.field("password").to_owned());
+        let step = self.begin_step("sign_in", account, trail)?;
         let tried = self.identity.sign_in(account, password, facts.peer.ip()).await;
-        self.record_session("sign_in", account, tried.as_ref().err(), trail).await?;
-        match tried {
-            Ok(session) if form.from_page && session.second_factor => {
-                Ok(go_on(session, "/.menshen/code", form.next(), facts))
-            }
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::password(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
-        }
+        let named = match &tried {
+            Ok(session) => session.account.clone(),
+            // The account is named only if there is one.
+            Err(_) => match self.identity.account_ref(account).await {
+                Ok(reference) => reference.to_string(),
+                Err(_unread) => "unknown".to_owned(),
+            },
+        };
+        step.ended(&named, tried.as_ref()).await?;
+        answered(tried, head, form, pages::password, facts)
     }
 
     async fn present_code(
@@ -135,21 +105,28 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
+        // Whose session it is was proved by the password; a wrong code does not make it unknown.
+        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let code = Secret::new(form.field("code").to_owned());
-        // Asked before: a wrong code must be recorded under the name of the one it was guessed for.
-        let holder = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
-        let account = holder.map_or_else(|_ended| String::new(), |holder| holder.account);
+        let mut step = self.begin_step("one_time_code", "", trail)?;
+        step.about_session(&self.identity.session_reference(&cookie));
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
-        self.record_session("one_time_code", &account, tried.as_ref().err(), trail).await?;
-        match tried {
-            Ok(session) if form.from_page => Ok(go_on(session, form.next(), "", facts)),
-            Ok(session) => Ok(told(&session, facts)),
-            Err(error) if form.from_page => {
-                let problem = error.to_string();
-                let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
-                Ok(page(pages::code(&shown), StatusCode::UNAUTHORIZED, facts))
-            }
-            Err(error) => Err(Rejection::SignInFailed(error)),
+        if matches!(tried, Err(SignInError::SessionEnded)) {
+            step.unneeded();
+            return Err(self.nobodys_cookie(form, facts));
+        }
+        let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
+        step.ended(account, tried.as_ref()).await?;
+        answered(tried, head, form, pages::code, facts)
+    }
+
+    /// What is told of a cookie without a session. Anybody can invent one, so it has no entry of its
+    /// own but is gathered with the other refusals of unknown callers.
+    fn nobodys_cookie(&self, form: &Form, facts: &Facts) -> Rejection {
+        match self.addresses.attempt(facts.peer.ip()) {
+            Err(refused) => Rejection::Address(refused),
+            Ok(()) if form.from_page => Rejection::SignIn(Some(form.next().to_owned())),
+            Ok(()) => Rejection::SignInFailed(SignInError::SessionEnded),
         }
     }
 
@@ -162,13 +139,16 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(&parts.headers)?;
-        let ended = self.identity.sign_out(&cookie).await;
-        let account = match &ended {
-            Ok(Some(session)) => session.account.clone(),
-            Ok(None) => String::new(),
-            Err(_) => return Err(Rejection::StoreUnavailable),
-        };
-        self.record_session("sign_out", &account, None, trail).await?;
+        match self.identity.sign_out(&cookie).await {
+            Ok(Some(session)) => {
+                let mut step = self.begin_step("sign_out", "", trail)?;
+                step.about_session(&session.reference);
+                step.succeeded(&session.account).await?;
+            }
+            // Nothing ended, so nothing is recorded; but whoever tries many cookies is slowed down.
+            Ok(None) => self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?,
+            Err(_unwritten) => return Err(Rejection::StoreUnavailable),
+        }
         let mut response = if form.from_page {
             page(pages::signed_out(&blank(head)), StatusCode::OK, facts)
         } else {
@@ -196,40 +176,6 @@ impl Gate {
             "account": caller.account, "roles": caller.roles, "assurance": caller.assurance,
         });
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), facts))
-    }
-
-    /// Writes the entry of a step before it is answered. The account is named only if it was proved.
-    async fn record_session(
-        &self,
-        step: &str,
-        account: &str,
-        failure: Option<&SignInError>,
-        trail: &mut Trail,
-    ) -> Result<(), Rejection> {
-        let mut entry =
-            self.log.entry(Event::Session).map_err(|_no_randomness| Rejection::LogUnavailable)?;
-        entry.origin = trail.origin();
-        let object = match failure {
-            None => Cow::Borrowed(account),
-            // A name that was typed wrong may be a password.
-            Some(_) => match self.identity.account_ref(account).await {
-                Ok(reference) => Cow::Owned(reference.to_string()),
-                Err(_unread) => Cow::Borrowed("unknown"),
-            },
-        };
-        entry.act = Some(Act {
-            name: step.into(),
-            object: object.as_ref().into(),
-            succeeded: Some(failure.is_none()),
-            ..Act::default()
-        });
-        if let Some(failure) = failure {
-            entry.result.get_or_insert_default().cause = cause(failure).into();
-        }
-        self.log.append(entry).await.map(drop).map_err(|error| {
-            tracing::error!(%error, "a sign-in step could not be recorded");
-            Rejection::LogUnavailable
-        })
     }
 
     /// Reads the form or JSON of a step, refusing what another site's page could have sent.
@@ -260,14 +206,26 @@ impl Gate {
     }
 }
 
-fn cause(failure: &SignInError) -> &'static str {
-    match failure {
-        SignInError::Refused => "refused",
-        SignInError::TryLater { .. } => "locked",
-        SignInError::Busy => "busy",
-        SignInError::SessionEnded => "session_ended",
-        SignInError::NoSecondFactor => "no_second_factor",
-        SignInError::Unchecked | SignInError::State(_) => "unchecked",
+/// Tells how a step went: a page goes on or is shown again, a program gets JSON.
+fn answered(
+    tried: Result<NewSession, SignInError>,
+    head: &Head,
+    form: &Form,
+    again: fn(&Page<'_>) -> String,
+    facts: &Facts,
+) -> Result<Response<Answer>, Rejection> {
+    match tried {
+        Ok(session) if !form.from_page => Ok(told(&session, facts)),
+        Ok(session) if session.second_factor => {
+            Ok(go_on(session, "/.menshen/code", form.next(), facts))
+        }
+        Ok(session) => Ok(go_on(session, form.next(), "", facts)),
+        Err(error) if form.from_page => {
+            let problem = error.to_string();
+            let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
+            Ok(page(again(&shown), StatusCode::UNAUTHORIZED, facts))
+        }
+        Err(error) => Err(Rejection::SignInFailed(error)),
     }
 }
 
@@ -278,42 +236,6 @@ fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),
         Err(error) => Err(Rejection::Credential(error)),
     }
-}
-
-/// A browser says where a request comes from; a program says nothing and can only send JSON, which
-/// another site's page cannot send without asking first.
-fn same_origin(headers: &HeaderMap, host: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
-    if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    match headers.get(ORIGIN).map(|v| v.to_str().unwrap_or("?")) {
-        Some(origin) => origin.strip_prefix("https://").is_some_and(|rest| {
-            rest.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(host))
-        }),
-        None => text("content-type").is_none_or(|t| t.starts_with("application/json")),
-    }
-}
-
-fn json_fields(body: &[u8]) -> Option<Form> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-    let fields = object
-        .into_iter()
-        .map(|(name, value)| Some((name, Zeroizing::new(value.as_str()?.to_owned()))));
-    Some(Form { fields: fields.collect::<Option<_>>()?, from_page: false })
-}
-
-fn form_fields(body: &[u8]) -> Option<Form> {
-    let text = std::str::from_utf8(body).ok()?;
-    let decode = |part: &str| {
-        let spaced = part.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
-    };
-    let fields = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decode(name)?, Zeroizing::new(decode(value)?)))
-    });
-    Some(Form { fields: fields.collect::<Option<_>>()?, from_page: true })
 }
 
 fn blank(head: &Head) -> Page<'_> {

@@ -6,8 +6,10 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 use tokio::time::Instant;
 
+use super::entrance::Recorded;
 use super::head::Head;
 use super::outcome::{Ending, Outcome};
+use super::rejection::Rejection;
 use crate::audit::{
     self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Why,
 };
@@ -22,6 +24,8 @@ pub(super) struct Trail {
     /// The id that the client is told and the log carries.
     pub(super) id: EntryId,
     entry: Entry,
+    /// The decision on its way to the disk.
+    recording: Option<Recorded>,
     /// Set once the decision is written: from then on early ends are outcomes.
     outcome: Option<Outcome>,
     identified: bool,
@@ -41,7 +45,8 @@ impl Trail {
             user_agent: user_agent.into(),
             ..Origin::default()
         });
-        Self { started: Instant::now(), id, entry, outcome: None, identified: false }
+        let (recording, outcome) = (None, None);
+        Self { started: Instant::now(), id, entry, recording, outcome, identified: false }
     }
 
     pub(super) fn head(&mut self, head: &Head) {
@@ -136,6 +141,18 @@ impl Trail {
         outcome.request = self.entry.request.clone();
         outcome.result.get_or_insert_default().upstream = permit.upstream().into();
         (self.entry.clone(), outcome)
+    }
+
+    pub(super) fn recording(&mut self, recorded: Recorded) {
+        self.recording = Some(recorded);
+    }
+
+    /// Waits until the decision, if there is one, is durable; at once if it is already.
+    pub(super) async fn durable(&mut self) -> Result<(), Rejection> {
+        match self.recording.take() {
+            Some(recorded) => recorded.durable().await,
+            None => Ok(()),
+        }
     }
 
     pub(super) fn begin_outcome(&mut self, outcome: Outcome) {

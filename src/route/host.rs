@@ -2,34 +2,27 @@
 
 const HOST_LIMIT_BYTES: usize = 255;
 
-/// The host in lower case, without a port of 443 or `own_port` (the listener's); any other port stays.
+/// The host in lower case and without a port: which port was used says nothing behind a load balancer.
 ///
 /// `None` for what is no host: empty, too long, user info, raw non-ASCII, a trailing dot, a bad port.
 #[must_use]
-pub fn normalise_host(raw: &str, own_port: Option<u16>) -> Option<String> {
+pub fn normalise_host(raw: &str) -> Option<String> {
     if raw.len() > HOST_LIMIT_BYTES {
         return None;
     }
-    let (name, port) = split_port(raw)?;
-    if !is_name(name) && !is_ipv6(name) {
-        return None;
-    }
-    let name = name.to_ascii_lowercase();
-    Some(match port {
-        Some(port) if port != 443 && Some(port) != own_port => format!("{name}:{port}"),
-        Some(_) | None => name,
-    })
+    let name = without_port(raw)?;
+    (is_name(name) || is_ipv6(name)).then(|| name.to_ascii_lowercase())
 }
 
-fn split_port(raw: &str) -> Option<(&str, Option<u16>)> {
+fn without_port(raw: &str) -> Option<&str> {
     let after_bracket = raw.rfind(']').map_or(0, |at| at + 1);
     let tail = raw.get(after_bracket..)?;
-    let Some(colon) = tail.find(':') else { return Some((raw, None)) };
+    let Some(colon) = tail.find(':') else { return Some(raw) };
     let (name, port) = raw.split_at_checked(after_bracket + colon)?;
     let digits = port.strip_prefix(':')?;
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let port = digits.parse::<u16>().ok().filter(|port| plain && *port != 0)?;
-    Some((name, Some(port)))
+    digits.parse::<u16>().ok().filter(|port| plain && *port != 0)?;
+    Some(name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -51,29 +44,22 @@ mod tests {
     use super::normalise_host;
 
     #[test]
-    fn case_and_the_default_port_do_not_tell_hosts_apart() {
-        assert_eq!(normalise_host("Bank.Example:443", None).as_deref(), Some("bank.example"));
-        assert_eq!(
-            normalise_host("bank.example:8443", Some(8443)).as_deref(),
-            Some("bank.example")
-        );
-        assert_eq!(normalise_host("[::1]:9", None).as_deref(), Some("[::1]:9"));
-    }
-
-    #[test]
-    fn another_port_is_another_host() {
-        assert_eq!(normalise_host("bank.example:80", None).as_deref(), Some("bank.example:80"));
+    fn case_and_port_do_not_tell_hosts_apart() {
+        for raw in ["Bank.Example", "bank.example:443", "bank.example:8443"] {
+            assert_eq!(normalise_host(raw).as_deref(), Some("bank.example"), "{raw}");
+        }
+        assert_eq!(normalise_host("[::1]:9").as_deref(), Some("[::1]"));
     }
 
     #[test]
     fn what_is_no_host_is_refused() {
         for raw in ["", "a b", "u@bank.example", "bank.example.", "bank..example", "bänk.example"]
         {
-            assert_eq!(normalise_host(raw, None), None, "{raw}");
+            assert_eq!(normalise_host(raw), None, "{raw}");
         }
         for raw in ["bank.example:", "bank.example:+4", "bank.example:70000", "a:1:2", "[::1", "[]"]
         {
-            assert_eq!(normalise_host(raw, None), None, "{raw}");
+            assert_eq!(normalise_host(raw), None, "{raw}");
         }
     }
 }

@@ -115,7 +115,7 @@ impl Table {
     /// compared: a path that is published for others never falls through to a parameter.
     #[must_use]
     pub fn find(&self, zone: &str, host: &str, method: &str, path: &Path) -> Option<Match> {
-        let branch = self.hosts.get(&normalise_host(host, None)?)?;
+        let branch = self.hosts.get(&normalise_host(host)?)?;
         let mut values = Vec::new();
         let leaves = descend(branch, path.segments(), path.has_trailing_slash(), &mut values)?;
         let leaf = leaves.iter().find(|leaf| {
@@ -220,7 +220,7 @@ mod tests {
         let table = Table::build(&[entry(&[], "GET", "/")]).unwrap();
         let root = Path::parse("/").unwrap();
         assert!(table.find("z", "bank.example", "GET", &root).is_some());
-        assert!(table.find("z", "bank.example:80", "GET", &root).is_none());
+        assert!(table.find("z", "Bank.Example:8443", "GET", &root).is_some());
         assert!(table.find("z", "other.example", "GET", &root).is_none());
     }
 }

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::identity::{Identity, IdentityError};
 use crate::limits::{AddressLimits, LimitError, Limits};
 use crate::listen::Listener;
+use crate::policy::Program;
 use crate::proxy::{Gate, Parts};
 use crate::secret::{MasterKey, SecretError};
 use crate::state::{StateError, Store};
@@ -85,7 +86,8 @@ impl StartError {
             | Self::Tls(_)
             | Self::Upstream(_)
             | Self::Identity(_) => true,
-            Self::State(_) | Self::Limits(_) | Self::Log(_) | Self::Listen { .. } => false,
+            Self::Log(error) => matches!(error, LogError::Name(_)),
+            Self::State(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
     }
 }
@@ -191,7 +193,23 @@ impl Server {
     }
 }
 
-fn check_upstreams(config: &Config, program: &crate::policy::Program) -> Result<(), StartError> {
+/// Checks all that can be checked without opening anything: the policy, where its routes go, the
+/// certificates and keys. Gives the compiled policy.
+///
+/// # Errors
+/// [`StartError`], as a start would give it.
+pub fn check(config: &Config) -> Result<Program, StartError> {
+    let program = load_policies(&config.policies)?;
+    check_upstreams(config, &program)?;
+    Upstreams::open(&config.upstreams, &TaskTracker::new())?;
+    for listener in &config.listeners {
+        tls::server_config(&listener.tls)?;
+    }
+    MasterKey::read(&config.key)?;
+    Ok(program)
+}
+
+fn check_upstreams(config: &Config, program: &Program) -> Result<(), StartError> {
     for route in program.routes() {
         if !config.upstreams.iter().any(|upstream| upstream.name == route.upstream()) {
             return Err(StartError::NoUpstream {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::document::{Faults, Source};
+use crate::limits::AllowanceFault;
 use crate::policy::{Program, compile};
+use crate::proxy::check_limits;
 
 /// Policy files of one folder; a folder with more is a mistake.
 const FILE_LIMIT: usize = 1000;
@@ -25,6 +27,9 @@ pub enum PolicyError {
     /// Too many files.
     #[error("`{path}`: more than {FILE_LIMIT} policy files", path = .0.display())]
     TooMany(PathBuf),
+    /// Limits that cannot be counted.
+    #[error("the `limits` of the policy cannot be counted: {0}")]
+    Limits(AllowanceFault),
     /// Faults in the files.
     #[error("{0}")]
     Faults(Faults),
@@ -35,7 +40,9 @@ pub enum PolicyError {
 /// # Errors
 /// [`PolicyError`], with every fault of every file.
 pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
-    compile(&read_policies(folder)?).map_err(PolicyError::Faults)
+    let program = compile(&read_policies(folder)?).map_err(PolicyError::Faults)?;
+    check_limits(&program).map_err(PolicyError::Limits)?;
+    Ok(program)
 }
 
 /// Reads the `*.yaml` files of a folder, or one file, in the order of their names.

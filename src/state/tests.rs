@@ -56,7 +56,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let usage = store.load_usage(5).await.unwrap();
     assert_eq!(usage.amounts.iter().map(|row| row.amount).collect::<Vec<_>>(), [7]);
     assert_eq!(usage.seen.iter().map(|row| row.subject).collect::<Vec<_>>(), [u64::MAX]);
-    let forget = UsageChange::Forget { budget: "records".into(), before: 5 };
+    let forget = UsageChange::Forget { budget: "b".into(), before: 5 };
     store.add_usage(vec![forget]).await.unwrap();
     assert_eq!(store.load_usage(0).await.unwrap().amounts.len(), 1);
 }

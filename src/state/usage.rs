@@ -9,7 +9,7 @@ use super::{StateError, Store};
 pub enum UsageChange {
     /// `amount` more in that bucket.
     Add(UsageRow),
-    /// A data subject was seen in that bucket; seen again it counts once.
+    /// A data subject was seen in that bucket; only the latest of its buckets is kept.
     See(SeenRow),
     /// All use of a budget before a bucket is over.
     Forget {
@@ -103,7 +103,8 @@ fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateErro
             connection
                 .prepare_cached(
                     "INSERT INTO seen (person, budget, bucket, subject) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO NOTHING",
+                     ON CONFLICT (person, budget, subject) DO UPDATE SET bucket =
+                     max(bucket, excluded.bucket)",
                 )?
                 .execute(params![person, budget, bucket, subject.cast_signed()])?;
         }

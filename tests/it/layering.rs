@@ -110,7 +110,7 @@ fn sources() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            } else if path.extension().is_some_and(|e| e == "rs") && !is_test(&path) {
                 let text = std::fs::read_to_string(&path).unwrap();
                 files.push((path, text));
             }
@@ -126,6 +126,12 @@ fn module_of(path: &Path) -> Option<String> {
     let first = below.components().next()?.as_os_str().to_str()?;
     let module = first.strip_suffix(".rs").unwrap_or(first);
     (module != "main" && module != "lib").then(|| module.to_owned())
+}
+
+/// Files of tests may do what they like; they are not in the program.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_name().is_some_and(|name| name == "tests.rs")
 }
 
 /// The code of a file: no comments, and nothing of its unit tests, which may use what they like.

@@ -7,9 +7,11 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod attacks;
 mod bounded;
 mod closed_by_default;
 mod counted_in_people;
+mod demo;
 mod errors_deny;
 mod fails_closed;
 mod harness;

@@ -23,6 +23,7 @@ mod reference;
 #[cfg(test)]
 mod rules;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -107,7 +108,6 @@ pub trait Hooks {
 /// The streaming JSON filter.
 ///
 /// After a fault it stays refused, and what was not yet taken is gone.
-#[derive(Debug)]
 pub struct Filter<H> {
     plan: Arc<Plan>,
     caps: Caps,
@@ -134,6 +134,17 @@ pub struct Filter<H> {
     /// The masked form or pseudonym of a value, plain and as JSON; kept for their memory.
     replacement: String,
     json: Vec<u8>,
+}
+
+impl<H> fmt::Debug for Filter<H> {
+    /// Shows where it stands, never what it holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter")
+            .field("state", &self.state)
+            .field("offset", &self.base)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<H: Hooks> Filter<H> {

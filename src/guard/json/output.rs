@@ -108,6 +108,14 @@ impl Output {
         self.mark = pos;
     }
 
+    /// Like [`restart`](Self::restart), if there is a place.
+    #[inline]
+    pub(super) fn restart_at(&mut self, pos: Option<usize>) {
+        if let Some(pos) = pos {
+            self.restart(pos);
+        }
+    }
+
     /// Whether a token starts at `pos`, with no white space before it that is still to be looked at.
     #[inline]
     pub(super) fn is_token(&self, input: &[u8], pos: usize) -> bool {

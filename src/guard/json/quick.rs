@@ -19,48 +19,61 @@ impl<H> Filter<H> {
             return None;
         }
         let in_record = self.records.is_open();
-        let mut resume = None;
-        loop {
+        // Where the last value read here ended, and with it where the undecided bytes start.
+        let mut mark = None;
+        let resume = loop {
             let known = names.get(frame.cursor).filter(|n| frame.deciders & n.rules.decider == 0);
             let behind = known.and_then(|name| name.behind(input.get(at + 1..)?));
-            let (Some(name), Some(behind)) = (known, behind) else { return resume };
+            let (Some(name), Some(behind)) = (known, behind) else {
+                break mark.map(|mark| mark + 1);
+            };
             frame.cursor += 1;
             frame.deciders |= name.rules.decider;
             self.report.unlisted_members += u64::from(!name.rules.is_listed);
-            let slot = name.rules.slot;
+            let slot = &name.rules.slot;
             let value = input.len() - behind.len();
             let start = value + usize::from(behind.first() == Some(&b' '));
             let end = scalar_end(input, start, self.caps.number_bytes);
-            let (Some(end), Some(fate)) = (end, plain_fate(&slot)) else {
-                self.slot = slot;
+            let (Some(end), Some(fate)) = (end, plain_fate(slot)) else {
+                self.slot = *slot;
                 self.state = State::Value;
-                return Some(value);
+                break Some(value);
             };
             self.is_emitted = fate == Fate::Clear;
             if self.is_emitted {
-                let drop_comma = frame.follows_comma && !frame.has_output;
-                frame.has_output = true;
-                self.output.release_undecided(start, drop_comma);
-                self.output.keep(start, end);
+                match mark {
+                    Some(mark) if frame.has_output => self.output.keep(mark, end),
+                    Some(_) | None => {
+                        self.output.restart_at(mark);
+                        let drop_comma = frame.follows_comma && !frame.has_output;
+                        self.output.release_undecided(start, drop_comma);
+                        self.output.keep(start, end);
+                        frame.has_output = true;
+                    }
+                }
             }
-            self.output.restart(end);
             match slot.field.map(|field| Event::Field(field, fate)) {
                 Some(event) if in_record => self.records.note(event),
                 Some(event) => self.report.count(event),
                 None => {}
             }
+            mark = Some(end);
             if input.get(end) != Some(&b',') {
                 self.state = State::After;
-                return Some(end);
+                break Some(end);
             }
             frame.follows_comma = true;
             self.state = State::Member;
-            resume = Some(end + 1);
-            at = gap_end(input, end + 1);
-            if at - end > self.caps.gap_bytes || input.get(at) != Some(&b'"') {
-                return resume;
+            at = end + 1;
+            if input.get(at) != Some(&b'"') {
+                at = gap_end(input, at);
+                if at - end > self.caps.gap_bytes || input.get(at) != Some(&b'"') {
+                    break Some(end + 1);
+                }
             }
-        }
+        };
+        self.output.restart_at(mark);
+        resume
     }
 }
 

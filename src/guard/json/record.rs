@@ -160,10 +160,12 @@ impl Records {
     fn forget_outermost(&mut self) {
         self.events.clear();
         self.takes.clear();
-        self.settled.clear();
-        self.raw.clear();
-        self.raw_pieces.clear();
-        self.wants_replay = false;
+        if self.may_replay {
+            self.settled.clear();
+            self.raw.clear();
+            self.raw_pieces.clear();
+            self.wants_replay = false;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 /// Shorter stretches are copied; measured, copying 2 KiB costs about as much as one more piece to send.
 const SLICE_BYTES: usize = 2048;
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 32 * 1024;
 
 /// A queue of bytes whose end can be cut off again.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ impl Rope {
     /// Appends a copy of `bytes`.
     #[inline]
     pub(super) fn copy(&mut self, bytes: &[u8]) {
-        if self.tail.len() + bytes.len() > BUFFER_BYTES {
+        if self.tail.capacity() - self.tail.len() < bytes.len() {
             self.seal();
-            self.tail.reserve(BUFFER_BYTES.max(bytes.len()));
+            self.tail = BytesMut::with_capacity(BUFFER_BYTES.max(bytes.len()));
         }
         self.tail.extend_from_slice(bytes);
         self.length += bytes.len() as u64;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::scan::plain_end;
+
 /// A string that holds half a surrogate pair: no text can stand for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LoneSurrogate;
@@ -9,7 +11,7 @@ pub(super) struct LoneSurrogate;
 /// Unescapes the inside of a string whose escapes were checked before.
 pub(super) fn unescape(raw: &[u8]) -> Result<Cow<'_, str>, LoneSurrogate> {
     let Ok(text) = simdutf8::basic::from_utf8(raw) else { return Err(LoneSurrogate) };
-    if !raw.contains(&b'\\') {
+    if plain_end(raw, 0) == raw.len() {
         return Ok(Cow::Borrowed(text));
     }
     let mut plain = String::with_capacity(text.len());
@@ -53,7 +55,7 @@ fn hex4(chars: &mut std::str::Chars<'_>) -> Option<u32> {
 /// Appends `text` as a JSON string, quotes included.
 pub(super) fn encode(text: &str, into: &mut Vec<u8>) {
     into.push(b'"');
-    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
+    if plain_end(text.as_bytes(), 0) == text.len() {
         into.extend_from_slice(text.as_bytes());
         into.push(b'"');
         return;

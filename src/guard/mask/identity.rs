@@ -1,10 +1,12 @@
 //! National identity numbers. Digits of a date of birth are never shown.
 
+use std::borrow::Cow;
+
 use super::{between, joined};
 
 const SEPARATORS: &[u8] = b" -";
 
-fn digits(text: &str, count: usize) -> Option<String> {
+fn digits(text: &str, count: usize) -> Option<Cow<'_, str>> {
     joined(text, SEPARATORS, |byte| byte.is_ascii_digit()).filter(|digits| digits.len() == count)
 }
 

@@ -88,8 +88,13 @@ fn normalised(text: &str) -> Cow<'_, str> {
     text.chars().map(plain).collect::<String>().into()
 }
 
-fn stars(count: usize, out: &mut String) {
-    out.extend(std::iter::repeat_n('*', count));
+fn stars(mut count: usize, out: &mut String) {
+    const STARS: &str = "********************************";
+    while count > 0 {
+        let some = STARS.get(..count).unwrap_or(STARS);
+        out.push_str(some);
+        count -= some.len();
+    }
 }
 
 /// The first `front` and the last `back` characters of a plain ASCII text, stars between.
@@ -102,7 +107,10 @@ fn between(text: &str, front: usize, back: usize, out: &mut String) -> Option<()
 }
 
 /// The ASCII text without `separators`; `None` if a byte does not fit or nothing is left.
-fn joined(text: &str, separators: &[u8], fits: impl Fn(u8) -> bool) -> Option<String> {
+fn joined<'a>(text: &'a str, separators: &[u8], fits: impl Fn(u8) -> bool) -> Option<Cow<'a, str>> {
+    if !text.is_empty() && text.is_ascii() && text.bytes().all(&fits) {
+        return Some(text.into());
+    }
     let mut joined = String::with_capacity(text.len());
     for byte in text.bytes() {
         if fits(byte) && byte.is_ascii() {
@@ -111,7 +119,7 @@ fn joined(text: &str, separators: &[u8], fits: impl Fn(u8) -> bool) -> Option<St
             return None;
         }
     }
-    (!joined.is_empty()).then_some(joined)
+    (!joined.is_empty()).then_some(joined.into())
 }
 
 /// A character to be shown; of a monster of many letters only the first.

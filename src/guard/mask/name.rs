@@ -127,9 +127,9 @@ fn is_leading_vowel(char: char) -> bool {
 /// `li***@example.com`; a local part of one character is one star, of two shows one.
 pub(super) fn email(text: &str, out: &mut String) -> Option<()> {
     let (local, domain) = text.rsplit_once('@')?;
-    let fits = local.chars().all(is_atom)
-        && domain.contains('.')
-        && domain.split('.').all(|label| !label.is_empty() && label.chars().all(is_label));
+    let fits = all(local, is_atom)
+        && all(domain, |char| is_label(char) || char == '.')
+        && has_labels(domain.as_bytes());
     if !fits {
         return None;
     }
@@ -146,6 +146,31 @@ pub(super) fn email(text: &str, out: &mut String) -> Option<()> {
     }
     out.extend(["@", domain]);
     Some(())
+}
+
+/// Whether these are two labels or more with single dots between.
+fn has_labels(domain: &[u8]) -> bool {
+    let mut dots = 0;
+    let mut last = b'.';
+    for &byte in domain {
+        if byte == b'.' {
+            if last == b'.' {
+                return false;
+            }
+            dots += 1;
+        }
+        last = byte;
+    }
+    dots > 0 && last != b'.'
+}
+
+/// The same as asking every character, but faster for ASCII.
+fn all(text: &str, fits: impl Fn(char) -> bool) -> bool {
+    if text.is_ascii() {
+        text.bytes().all(|byte| fits(char::from(byte)))
+    } else {
+        text.chars().all(fits)
+    }
 }
 
 fn is_atom(char: char) -> bool {

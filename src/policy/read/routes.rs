@@ -153,9 +153,11 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<(Box<str>, Box<str>, T
         return None;
     }
     let host_start = text.find(host).unwrap_or(0);
-    let Some(known_host) = normalise_host(host, None) else {
+    let Some(known_host) = normalise_host(host).filter(|known| known.len() == host.len()) else {
         let span = reader.part(node.span, text, host_start, host.len());
-        reader.fault(span, Code::WrongPath, format!("`{}` is no host", cut(host)), None);
+        let help = "write a name such as `bank.example`, without a port".to_owned();
+        let message = format!("`{}` is no host", cut(host));
+        reader.fault(span, Code::WrongPath, message, Some(help));
         return None;
     };
     match Template::parse(path) {

@@ -58,5 +58,5 @@ CREATE TABLE seen (
     budget  TEXT NOT NULL,
     bucket  INTEGER NOT NULL,
     subject INTEGER NOT NULL,                   -- 64 bits of a keyed hash
-    PRIMARY KEY (person, budget, bucket, subject)
+    PRIMARY KEY (person, budget, subject)
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,290 @@
+//! Sets up the demo: folder, certificates, keys, policies, accounts, backend, and the gate before it.
+//!
+//! The gate is started from the files in the folder, as an operator would start it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio_util::task::TaskTracker;
+
+use super::DemoError;
+use super::backend::Backend;
+use super::cast::{CAST, Person};
+use super::certificates::{Authority, write_private, write_public};
+use super::codes;
+use super::folder::Folder;
+use super::tokens::{self, TokenSigner};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::identity::{self, CallerKind, Enrolment, Identity, NewAccount};
+use crate::secret::{MasterKey, Secret};
+use crate::server::Server;
+use crate::state::Store;
+
+/// The host that the bank is published under.
+pub const HOST: &str = "bank.example";
+/// How many customers the bank has.
+pub const CUSTOMERS: usize = 2_000;
+
+/// The name in the backend's certificate.
+const BACKEND_NAME: &str = "core.internal";
+const TOKEN_SECONDS: i64 = 12 * 3600;
+const POLICIES: [(&str, &str); 3] = [
+    ("catalogue.yaml", include_str!("../../policies/demo/catalogue.yaml")),
+    ("routes.yaml", include_str!("../../policies/demo/routes.yaml")),
+    ("rules.yaml", include_str!("../../policies/demo/rules.yaml")),
+];
+
+/// How to set up a demo.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the gate listens: a loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// An empty folder, which stays; else a temporary one is made and removed at the end.
+    pub folder: Option<PathBuf>,
+}
+
+/// A demo that runs.
+pub struct Stage {
+    clock: Clock,
+    backend: Backend,
+    server: Option<Server>,
+    tasks: TaskTracker,
+    enrolments: BTreeMap<&'static str, Enrolment>,
+    signer: TokenSigner,
+    ca_pem: String,
+    // Last, so that the folder goes when nothing works in it any more.
+    folder: Folder,
+}
+
+impl Stage {
+    /// Sets everything up and starts the gate. Blocks for a second or so of disk and hashing.
+    ///
+    /// # Errors
+    /// [`DemoError`]; nothing runs then and a temporary folder is gone.
+    pub async fn set(options: &Options, clock: Clock) -> Result<Self, DemoError> {
+        if !options.listen.ip().is_loopback() {
+            return Err(DemoError::NotLoopback(options.listen));
+        }
+        let folder = Folder::open(options.folder.as_deref())?;
+        let path = folder.path();
+        let tasks = TaskTracker::new();
+        let ca_pem = write_gate_certificate(path, &clock)?;
+        let backend = start_backend(path, &clock, &tasks).await?;
+        write_policies(path)?;
+        let signer = write_tokens(path, &clock)?;
+        let master = MasterKey::generate()?;
+        master.write_new(&path.join("master.key"))?;
+        let enrolments = open_accounts(path, &master, &clock).await?;
+        codes::write(path, &enrolments)?;
+        write_public(&path.join("menshen.yaml"), &configuration(options.listen, &backend))?;
+        let mut stage =
+            Self { clock, backend, server: None, tasks, enrolments, signer, ca_pem, folder };
+        stage.start().await?;
+        Ok(stage)
+    }
+
+    async fn start(&mut self) -> Result<(), DemoError> {
+        let config = Config::load(&self.path().join("menshen.yaml"))?;
+        self.server = Some(Server::start(config, self.clock.clone()).await?);
+        Ok(())
+    }
+
+    /// Stops the gate and starts it again on the same files.
+    ///
+    /// # Errors
+    /// [`DemoError::Config`] or [`DemoError::Start`]; the gate stays stopped then.
+    pub async fn restart(&mut self) -> Result<(), DemoError> {
+        self.stop().await;
+        self.start().await
+    }
+
+    /// Lets open requests end and stops the gate; the backend and the folder stay.
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.drain().await;
+        }
+    }
+
+    /// Ends everything; a temporary folder is removed.
+    pub async fn strike(mut self) {
+        self.stop().await;
+        let Self { backend, tasks, folder, .. } = self;
+        drop(backend);
+        tasks.close();
+        tasks.wait().await;
+        drop(folder);
+    }
+
+    /// Where the gate listens; `None` while it is stopped.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref()?.addresses().first().copied()
+    }
+
+    /// The folder with all its files.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether the folder stays after the demo.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.folder.is_kept()
+    }
+
+    pub(super) fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    pub(super) fn signer(&self) -> &TokenSigner {
+        &self.signer
+    }
+
+    pub(super) fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    pub(super) fn enrolment(&self, account: &str) -> Option<&Enrolment> {
+        self.enrolments.get(account)
+    }
+}
+
+/// Gives the certificate of the authority that clients are to trust.
+fn write_gate_certificate(folder: &Path, clock: &Clock) -> Result<String, DemoError> {
+    let authority = Authority::new("menshen demo CA", clock)?;
+    authority.issue(&[HOST])?.write(folder, "gate")?;
+    write_public(&folder.join("ca.pem"), authority.certificate_pem())?;
+    Ok(authority.certificate_pem().to_owned())
+}
+
+/// The backend has an authority of its own: the gate trusts that one and no other.
+async fn start_backend(
+    folder: &Path,
+    clock: &Clock,
+    tasks: &TaskTracker,
+) -> Result<Backend, DemoError> {
+    let authority = Authority::new("menshen demo backend CA", clock)?;
+    write_public(&folder.join("backend-ca.pem"), authority.certificate_pem())?;
+    let tls = authority.issue(&[BACKEND_NAME])?.server_config()?;
+    Backend::start(CUSTOMERS, tasks, Some(tls)).await
+}
+
+fn write_policies(folder: &Path) -> Result<(), DemoError> {
+    let folder = folder.join("policies");
+    std::fs::create_dir(&folder)
+        .map_err(|source| DemoError::File { path: folder.display().to_string(), source })?;
+    POLICIES.iter().try_for_each(|(name, text)| write_public(&folder.join(name), text))
+}
+
+/// Writes the issuer's public keys, and for the guide one good token and one without a signature.
+fn write_tokens(folder: &Path, clock: &Clock) -> Result<TokenSigner, DemoError> {
+    let signer = TokenSigner::generate()?;
+    write_public(&folder.join("jwks.json"), &signer.jwks())?;
+    let claims = tokens::claims(clock.unix_s(), TOKEN_SECONDS);
+    write_private(&folder.join("partner.token"), &signer.sign(&claims))?;
+    write_private(&folder.join("unsigned.token"), &tokens::without_signature(&claims))?;
+    Ok(signer)
+}
+
+/// Adds the cast before the gate starts, as `menshen account add --totp` would.
+async fn open_accounts(
+    folder: &Path,
+    master: &MasterKey,
+    clock: &Clock,
+) -> Result<BTreeMap<&'static str, Enrolment>, DemoError> {
+    let store = Store::open(&folder.join("state"), master, clock.clone())?;
+    let identity = Identity::new(identity::Settings::default(), store, master, clock.clone())?;
+    let mut enrolments = BTreeMap::new();
+    for person in &CAST {
+        identity.add_account(account(person)).await?;
+        enrolments.insert(person.name, identity.enrol_totp(person.name).await?);
+    }
+    Ok(enrolments)
+}
+
+fn account(person: &Person) -> NewAccount {
+    NewAccount {
+        name: person.name.to_owned(),
+        display_name: person.name.to_owned(),
+        kind: CallerKind::Staff,
+        roles: vec![person.role.to_owned()],
+        attributes: [("branch".to_owned(), identity::Attribute::Text(person.branch.to_owned()))]
+            .into(),
+        password: Secret::new(person.password.to_owned()),
+    }
+}
+
+fn configuration(listen: SocketAddr, backend: &Backend) -> String {
+    format!(
+        r#"# The operator's file of this demo. Paths are relative to its folder.
+node: demo-1
+state: state
+log: log
+key: master.key
+policies: policies
+listeners:
+  - {{ address: "{listen}", zone: business, certificate: gate.pem, key: gate.key }}
+upstreams:
+  core: {{ address: "{backend}", server-name: {BACKEND_NAME}, ca: backend-ca.pem }}
+issuers:
+  - name: partners
+    issuer: {issuer}
+    audience: {audience}
+    keys: jwks.json
+    kind: machine
+drain: 5s
+"#,
+        backend = backend.address(),
+        issuer = tokens::ISSUER,
+        audience = tokens::AUDIENCE,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_file_of_the_demo_is_carried_in_the_binary() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/demo");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        there.sort();
+        assert_eq!(there, POLICIES.map(|(name, _)| name));
+    }
+
+    #[tokio::test]
+    async fn the_demo_listens_on_loopback_only() {
+        let options = Options { listen: "0.0.0.0:0".parse().unwrap(), folder: None };
+        let refused = Stage::set(&options, Clock::system()).await;
+        assert!(matches!(refused, Err(DemoError::NotLoopback(_))));
+    }
+
+    #[tokio::test]
+    async fn a_demo_that_ends_leaves_nothing_behind() {
+        let options = Options { listen: "127.0.0.1:0".parse().unwrap(), folder: None };
+        let stage = Stage::set(&options, Clock::system()).await.unwrap();
+        let (address, path) = (stage.address().unwrap(), stage.path().to_owned());
+        assert!(path.join("menshen.yaml").exists());
+        stage.strike().await;
+        assert!(!path.exists());
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+}

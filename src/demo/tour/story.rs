@@ -1,0 +1,313 @@
+//! The teller of the tour: plays a step, notes what was asked and what came, and prints it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::Told;
+use super::door::{Answer, Door, Protocol, Trouble};
+use crate::demo::cast::CAST;
+use crate::demo::stage::{CUSTOMERS, Stage};
+use crate::identity::{COOKIE_NAME, totp_code_at};
+
+/// Time that passes before each request, so that nobody is too fast for a rate.
+const PAUSE_MS: i64 = 2_000;
+/// So much of an answer is printed.
+const SHOWN_CHARS: usize = 150;
+/// Headers that tell something, printed where they come.
+const TELLING: [&str; 5] =
+    ["www-authenticate", "menshen-step-up", "retry-after", "ratelimit", "menshen-held-back"];
+
+/// A request of the story.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ask {
+    method: Method,
+    path: String,
+    who: &'static str,
+    purpose: Option<&'static str>,
+    body: Option<Value>,
+    bearer: Option<String>,
+    protocol: Protocol,
+    remark: &'static str,
+}
+
+impl Ask {
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
+        let (method, body) = (Method::PATCH, Some(body));
+        Self { method, path: path.into(), body, ..Self::default() }
+    }
+
+    fn post(path: &str, body: Value) -> Self {
+        let (method, body) = (Method::POST, Some(body));
+        Self { method, path: path.into(), body, ..Self::default() }
+    }
+
+    /// In the session of this account, or under this name of a second session.
+    pub(super) fn by(self, who: &'static str) -> Self {
+        Self { who, ..self }
+    }
+
+    pub(super) fn purpose(self, purpose: &'static str) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    pub(super) fn bearer(self, token: String, remark: &'static str) -> Self {
+        Self { bearer: Some(token), remark, ..self }
+    }
+
+    pub(super) fn over(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    pub(super) fn remark(self, remark: &'static str) -> Self {
+        Self { remark, ..self }
+    }
+
+    /// As it is printed: no password, code or token.
+    fn told(&self) -> String {
+        let mut told = format!("{} {}", self.method, self.path);
+        if self.protocol == Protocol::Http2 {
+            told.push_str(" over HTTP/2");
+        }
+        if !self.who.is_empty() {
+            told.push_str(&format!(" by {}", self.who));
+        }
+        if let Some(purpose) = self.purpose {
+            told.push_str(&format!(" for {purpose}"));
+        }
+        match &self.body {
+            Some(body) if self.method == Method::PATCH => told.push_str(&format!(" {body}")),
+            Some(_) | None => {}
+        }
+        if !self.remark.is_empty() {
+            told.push_str(&format!(", {}", self.remark));
+        }
+        told
+    }
+
+    fn request(&self, cookie: Option<&String>) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request = Request::builder().method(&self.method).uri(&self.path);
+        if let Some(cookie) = cookie {
+            request = request.header(COOKIE, format!("{COOKIE_NAME}={cookie}"));
+        }
+        if let Some(token) = &self.bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(purpose) = self.purpose {
+            request = request.header("menshen-purpose", purpose);
+        }
+        let body = match &self.body {
+            None => Bytes::new(),
+            Some(body) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+        };
+        request.body(Full::new(body))
+    }
+}
+
+/// The story as it is told.
+pub(super) struct Story<'o> {
+    pub(super) stage: Stage,
+    door: Door,
+    /// The cookie of each session, by the name that [`Ask::by`] uses.
+    cookies: BTreeMap<&'static str, String>,
+    out: &'o mut dyn Write,
+    /// What the current step has to say.
+    lines: Vec<String>,
+    holds: bool,
+    steps: u32,
+    broken: Vec<u32>,
+}
+
+impl<'o> Story<'o> {
+    pub(super) fn begin(stage: Stage, door: Door, out: &'o mut dyn Write) -> Self {
+        let (cookies, lines, broken) = Default::default();
+        Self { stage, door, cookies, out, lines, holds: true, steps: 0, broken }
+    }
+
+    /// Prints where the story plays.
+    pub(super) fn headline(&mut self) -> io::Result<()> {
+        let address = self.stage.address().map(|address| address.to_string()).unwrap_or_default();
+        writeln!(
+            self.out,
+            "The gate is at {address}; behind it are {CUSTOMERS} invented customers.\n"
+        )
+    }
+
+    /// Plays one step and prints it.
+    pub(super) async fn step(
+        &mut self,
+        title: &str,
+        why: &str,
+        play: impl AsyncFnOnce(&mut Self) -> Result<(), Trouble>,
+    ) -> io::Result<()> {
+        self.lines.clear();
+        self.holds = true;
+        if let Err(trouble) = play(self).await {
+            self.check(&format!("the step could be played: {trouble}"), false);
+        }
+        self.steps += 1;
+        if !self.holds {
+            self.broken.push(self.steps);
+        }
+        writeln!(self.out, "{:>2} {} {title}", self.steps, mark(self.holds))?;
+        for line in &self.lines {
+            writeln!(self.out, "     {line}")?;
+        }
+        writeln!(self.out, "     why    {why}\n")?;
+        self.out.flush()
+    }
+
+    /// Notes whether something that the step is about is so.
+    pub(super) fn check(&mut self, what: &str, is_so: bool) {
+        self.holds &= is_so;
+        self.lines.push(format!("{}      {what}", mark(is_so)));
+    }
+
+    /// Notes something that was asked without a request, and what came of it.
+    pub(super) fn note(&mut self, asked: &str, came: &str) {
+        self.lines.push(format!("asked  {asked}"));
+        self.lines.push(format!("came   {}", cut(came)));
+    }
+
+    /// Sends a request, notes it and its answer, and keeps the cookie if there is one.
+    pub(super) async fn ask(&mut self, ask: Ask) -> Result<Answer, Trouble> {
+        let answer = self.send(&ask).await?;
+        self.lines.push(format!("asked  {}", ask.told()));
+        // The id of the request would only take room.
+        let id = format!("\"request\":\"{}\",", answer.header("menshen-request-id"));
+        let body = answer.text().replace(&id, "");
+        let status = answer.status.as_u16();
+        self.lines.push(format!("came   {status} {}", cut(&body)));
+        for name in TELLING {
+            let value = answer.header(name);
+            if !value.is_empty() {
+                self.lines.push(format!("       {name}: {value}"));
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn send(&mut self, ask: &Ask) -> Result<Answer, Trouble> {
+        self.stage.clock().advance_ms(PAUSE_MS);
+        let address = self.stage.address().ok_or(Trouble::Closed)?;
+        let request = ask.request(self.cookies.get(ask.who))?;
+        let answer = self.door.send(address, ask.protocol, request).await?;
+        if let Some(cookie) = answer.headers.get(SET_COOKIE).and_then(|v| v.to_str().ok()) {
+            let value = cookie.split(';').next().and_then(|pair| pair.split_once('='));
+            if let Some((COOKIE_NAME, value)) = value {
+                self.cookies.insert(ask.who, value.to_owned());
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Presents a password; the session is then known as `who`.
+    pub(super) async fn password(
+        &mut self,
+        who: &'static str,
+        account: &str,
+        password: &str,
+        remark: &'static str,
+    ) -> Result<Answer, Trouble> {
+        let body = json!({ "account": account, "password": password });
+        self.ask(Ask::post("/.menshen/login", body).by(who).remark(remark)).await
+    }
+
+    /// Presents a one-time code in the session `who`.
+    pub(super) async fn code(
+        &mut self,
+        who: &'static str,
+        code: &str,
+        remark: &'static str,
+    ) -> Result<Answer, Trouble> {
+        let body = json!({ "code": code });
+        self.ask(Ask::post("/.menshen/code", body).by(who).remark(remark)).await
+    }
+
+    /// Signs an account in with its password and, where wanted, its code. Prints nothing of it.
+    pub(super) async fn sign_in(
+        &mut self,
+        account: &'static str,
+        with_code: bool,
+    ) -> Result<(), Trouble> {
+        let body = json!({ "account": account, "password": password_of(account) });
+        self.send(&Ask::post("/.menshen/login", body).by(account)).await?;
+        if with_code {
+            let body = json!({ "code": self.code_of(account)? });
+            self.send(&Ask::post("/.menshen/code", body).by(account)).await?;
+        }
+        Ok(())
+    }
+
+    /// What the account's authenticator app shows now.
+    pub(super) fn code_of(&self, account: &str) -> Result<String, Trouble> {
+        let enrolment = self.stage.enrolment(account);
+        enrolment
+            .and_then(|enrolment| totp_code_at(&enrolment.secret, self.stage.clock().unix_s()))
+            .ok_or_else(|| Trouble::NoCode(account.to_owned()))
+    }
+
+    /// How many requests the backend has had.
+    pub(super) fn hits(&self) -> u64 {
+        self.stage.backend().hits()
+    }
+
+    /// The cookies of all sessions.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &String> {
+        self.cookies.values()
+    }
+
+    /// Gives the session `to` the cookie that `from` has now.
+    pub(super) fn copy_cookie(&mut self, from: &str, to: &'static str) {
+        if let Some(cookie) = self.cookies.get(from).cloned() {
+            self.cookies.insert(to, cookie);
+        }
+    }
+
+    /// Prints how the story went.
+    pub(super) fn summary(&mut self) -> io::Result<Told> {
+        let (steps, broken) = (self.steps, self.broken.clone());
+        let numbers: Vec<String> = broken.iter().map(u32::to_string).collect();
+        match broken.is_empty() {
+            true => writeln!(self.out, "All {steps} steps held.")?,
+            false => writeln!(self.out, "Of {steps} steps these broke: {}", numbers.join(", "))?,
+        }
+        self.out.flush()?;
+        Ok(Told { steps, broken })
+    }
+
+    /// Stops everything.
+    pub(super) async fn end(self) {
+        self.stage.strike().await;
+    }
+}
+
+/// The password of one of the cast; empty for anybody else, which signs nobody in.
+pub(super) fn password_of(account: &str) -> &'static str {
+    CAST.iter().find(|person| person.name == account).map_or("", |person| person.password)
+}
+
+fn mark(holds: bool) -> char {
+    if holds { '✓' } else { '✗' }
+}
+
+/// On one line and not too long.
+fn cut(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= SHOWN_CHARS {
+        return line;
+    }
+    line.chars().take(SHOWN_CHARS).chain(['…']).collect()
+}
