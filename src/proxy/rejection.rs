@@ -200,7 +200,12 @@ impl Rejection {
                     .note(error)
             }
             Self::UpstreamStatus(status) => {
-                Told::new(*status, "upstream_status", "The backend refused the request")
+                // A record that is hidden from the caller must read as one that is not there.
+                let title = match *status {
+                    StatusCode::NOT_FOUND => "Not found",
+                    _ => "The backend refused the request",
+                };
+                Told::new(*status, "upstream_status", title)
             }
             Self::Unjudged(cause) => {
                 let title = "The backend's answer cannot be released";

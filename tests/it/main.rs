@@ -11,6 +11,7 @@ mod attacks;
 mod bounded;
 mod closed_by_default;
 mod counted_in_people;
+mod cut_streams;
 mod demo;
 mod drain;
 mod errors_deny;
