@@ -12,8 +12,8 @@ tour: ## the same as a story that checks itself
 	$(CARGO) run --release --locked -- demo --tour
 
 test: setup ## all tests, documentation examples included
-	$(CARGO) $(RUNNER) --locked
 	$(CARGO) test --doc --locked
+	$(CARGO) $(RUNNER) --locked
 
 check: ## format, lints and documentation
 	$(CARGO) fmt --check

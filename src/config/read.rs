@@ -22,6 +22,7 @@ const TOP: &[&str] = &[
     "connections",
     "bodies",
     "in-flight",
+    "in-flight-per-person",
     "drain",
 ];
 const LISTENER: &[&str] = &[
@@ -96,6 +97,7 @@ impl File<'_> {
         let (proxy, caps) = self.bodies(&keys);
         let mut limits = limits::Settings::default();
         self.number(&keys, "in-flight", (1, 100_000), |n| limits.in_flight = n);
+        self.number(&keys, "in-flight-per-person", (1, 10_000), |n| limits.in_flight_each = n);
         let mut drain = Duration::from_secs(30);
         self.time(&keys, "drain", |time| drain = time);
         Some(Config {
@@ -313,7 +315,8 @@ impl File<'_> {
     fn bodies(&mut self, keys: &Keys<'_>) -> (proxy::Settings, guard::Caps) {
         let (mut settings, mut caps) = (proxy::Settings::default(), guard::Caps::default());
         if let Some(pair) = keys.find("bodies") {
-            let known = ["request-kib", "request-time", "held-kib", "record-kib", "depth"];
+            let known =
+                ["request-kib", "request-time", "held-kib", "record-kib", "depth", "unread-time"];
             let keys = self.reader.keys(&pair.value, "`bodies`", &known);
             let kib = |n: u32| wide(n).saturating_mul(1024);
             self.number(&keys, "request-kib", (1, 65_536), |n| {
@@ -323,6 +326,7 @@ impl File<'_> {
             self.number(&keys, "record-kib", (1, 65_536), |n| caps.record_bytes = kib(n));
             self.number(&keys, "depth", (2, 512), |n| caps.depth = wide(n));
             self.time(&keys, "request-time", |time| settings.request_time = time);
+            self.time(&keys, "unread-time", |time| settings.unread_time = time);
         }
         (settings, caps)
     }
