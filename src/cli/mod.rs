@@ -127,7 +127,8 @@ fn events(level: Level, as_json: bool) {
         Level::Debug => "debug",
         Level::Trace => "trace",
     };
-    let filter = EnvFilter::new(format!("warn,menshen={ours}"));
+    // h2 warns of what strangers send it, which must not fill the operator's disk.
+    let filter = EnvFilter::new(format!("warn,h2=error,menshen={ours}"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     if as_json { builder.json().init() } else { builder.with_ansi(ansi).init() }
