@@ -4,10 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
+use super::output::{self, Format};
 use super::{Failure, Outcome};
 use crate::config::Config;
-use crate::server;
+use crate::document::Fault;
+use crate::policy::Program;
+use crate::server::{self, PolicyError, StartError};
 
 /// Arguments of `menshen check`.
 #[derive(Debug, Args)]
@@ -20,30 +24,64 @@ pub(super) struct Arguments {
     /// checked where no other is named.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Text for people, or one JSON document.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// The result for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    faults: &'a [Fault],
+    warnings: &'a [Fault],
+    routes: usize,
+    version: Option<&'a str>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let config = arguments.config.as_deref().map(Config::load).transpose();
-    let (folder, program) = match (config.map_err(Failure::fault)?, arguments.policies.clone()) {
-        (Some(mut config), folder) => {
-            config.policies = folder.unwrap_or(config.policies);
-            let program = server::check(&config).map_err(Failure::fault)?;
-            (config.policies, program)
+    let config = config.map_err(Failure::fault)?;
+    let named = arguments.policies.clone();
+    let (folder, checked) = match config {
+        Some(mut config) => {
+            config.policies = named.unwrap_or(config.policies);
+            let checked = server::check(&config);
+            (config.policies, checked)
         }
-        (None, folder) => {
-            let folder = folder.unwrap_or_else(|| PathBuf::from("policies"));
-            let program = server::load_policies(&folder).map_err(Failure::fault)?;
-            (folder, program)
+        None => {
+            let folder = named.unwrap_or_else(|| PathBuf::from("policies"));
+            let checked = server::load_policies(&folder).map_err(StartError::Policy);
+            (folder, checked)
         }
     };
+    match (checked, arguments.format) {
+        (Ok(program), Format::Human) => tell(&folder.display().to_string(), &program, out),
+        (Ok(program), Format::Json) => output::json(
+            out,
+            &Report {
+                faults: &[],
+                warnings: program.warnings(),
+                routes: program.routes().len(),
+                version: Some(program.version()),
+            },
+        ),
+        (Err(StartError::Policy(PolicyError::Faults(faults))), Format::Json) => {
+            let faults = faults.as_slice();
+            output::json(out, &Report { faults, warnings: &[], routes: 0, version: None })?;
+            Err(Failure::ToldFault)
+        }
+        (Err(error), Format::Human | Format::Json) => Err(Failure::fault(error)),
+    }
+}
+
+fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
     for warning in program.warnings() {
         writeln!(out, "{warning}").map_err(Failure::internal)?;
     }
     let (routes, warnings) = (program.routes().len(), program.warnings().len());
     writeln!(
         out,
-        "{}: no faults, {warnings} {}; {routes} routes, version {}",
-        folder.display(),
+        "{folder}: no faults, {warnings} {}; {routes} routes, version {}",
         if warnings == 1 { "warning" } else { "warnings" },
         program.version(),
     )

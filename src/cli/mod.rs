@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod key;
 mod log;
+mod output;
 mod run;
 
 use std::io::Write as _;
@@ -46,6 +47,8 @@ enum Failure {
     Finding,
     /// A fault in the arguments or in a file that a human wrote: exit 64.
     Fault(String),
+    /// The same, and the result that was printed says what it is.
+    ToldFault,
     /// Anything else: exit 70.
     Internal(String),
 }
@@ -138,6 +141,7 @@ fn exit(outcome: Outcome) -> ExitCode {
     let (code, said) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Finding) => return ExitCode::from(1),
+        Err(Failure::ToldFault) => return ExitCode::from(64),
         Err(Failure::Fault(said)) => (64, said),
         Err(Failure::Internal(said)) => (70, said),
     };

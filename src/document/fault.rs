@@ -100,8 +100,14 @@ impl Code {
     }
 }
 
-/// One fault or warning.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One fault or warning. As JSON: `file`, `line`, `column`, `code`, `message` and `help`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Fault {
     /// The file as the source was named.
     pub file: String,
@@ -115,8 +121,11 @@ pub struct Fault {
     pub message: String,
     /// What would be right, where that can be said.
     pub help: Option<String>,
+    #[serde(skip)]
     excerpt: String,
+    #[serde(skip)]
     indent: usize,
+    #[serde(skip)]
     width: usize,
 }
 
