@@ -88,8 +88,8 @@ fn chinese(text: &str, out: &mut String) -> Option<()> {
 
 /// All but the middle; of two characters the first.
 fn korean(text: &str, out: &mut String) -> Option<()> {
-    let is_short = text.chars().filter(|char| *char != ' ').count() < 3;
-    eastern(text, 1, if is_short { 0 } else { 1 }, out)
+    let back = if clusters(&text.replace(' ', "")).len() < 3 { 0 } else { 1 };
+    eastern(text, 1, back, out)
 }
 
 /// The first and the last characters of a name without spaces, stars between; of one character none.
