@@ -24,7 +24,7 @@ pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use judge::{Factor, Principal, Query, StepUp};
-pub use kind::Kind;
+pub use kind::{Kind, Mask, Style};
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
 pub use outcome::TooManyConditions;

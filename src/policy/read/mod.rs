@@ -2,6 +2,7 @@
 
 mod entities;
 mod limits;
+mod masks;
 mod places;
 mod requirement;
 mod roles;
@@ -18,8 +19,8 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 7] =
-    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+const SECTIONS: [&str; 8] =
+    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits", "masks"];
 /// The most policy files.
 const SOURCE_COUNT_LIMIT: usize = 1000;
 
@@ -44,6 +45,8 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     routes::read(&sections, &mut reader, &mut model);
     rules::read(&sections, &mut reader, &mut model);
     limits::read(&sections, &mut reader, &mut model);
+    masks::read(&sections, &mut reader, &mut model);
+    masks::settle_kinds(&mut model);
     (model, reader.finish())
 }
 

@@ -3,6 +3,7 @@
 mod decisions;
 mod golden;
 mod hostile;
+mod masks;
 mod naive;
 
 use std::path::PathBuf;
