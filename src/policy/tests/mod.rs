@@ -46,6 +46,7 @@ fn caller(roles: &[&str]) -> Principal {
         factors: vec![Factor { level: 2, at_unix_s: NOW - 60 }],
         assurance: 2,
         address: Some([10, 0, 0, 7].into()),
+        device: None,
     }
 }
 
@@ -68,6 +69,8 @@ fn ask(
         method,
         host: "bank.example",
         purpose,
+        ticket: None,
+        grant: None,
         now_unix_s: NOW,
     })
 }
