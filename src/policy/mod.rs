@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod changes;
 mod decide;
 mod denial;
 mod explain;
@@ -15,7 +16,9 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod rows;
 pub mod search;
+mod ticket;
 pub mod value;
 mod warnings;
 
@@ -23,13 +26,13 @@ pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
-pub use judge::{Factor, Principal, Query, StepUp};
+pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
-pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
+pub use rows::TooManyConditions;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 

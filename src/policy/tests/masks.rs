@@ -104,6 +104,8 @@ fn an_explanation_names_a_style_that_is_not_the_first() {
         method: "GET",
         host: "bank.example",
         purpose: None,
+        ticket: None,
+        grant: None,
         now_unix_s: NOW,
     });
     let style =
