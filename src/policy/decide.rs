@@ -356,6 +356,26 @@ impl Permit {
         bits.sum()
     }
 
+    /// The rules that apply whatever a record holds.
+    pub fn rules_without_condition(&self) -> impl Iterator<Item = &str> {
+        let entities = &self.outcome.entities;
+        let has_condition = move |name: &str| {
+            let mut rules = entities.iter().flat_map(|(_, outcome)| &outcome.rows.rules);
+            rules.any(|(rule, bit)| rule.as_ref() == name && bit.is_some())
+        };
+        self.rules().filter(move |name| !has_condition(name))
+    }
+
+    /// The rules whose condition holds for a record in this case, as [`Permit::case`] gave it.
+    pub fn rules_met(&self, record: RecordId, case: usize) -> impl Iterator<Item = &str> {
+        let rows = self.rows().get(usize::from(record.0));
+        let met = move |bit: usize| case != usize::MAX && (case >> bit) & 1 == 1;
+        rows.into_iter()
+            .flat_map(|rows| &rows.rules)
+            .filter(move |(_, bit)| bit.is_some_and(met))
+            .map(|(rule, _)| rule.as_ref())
+    }
+
     /// The row conditions that could not be evaluated on a record, as written, and why.
     #[must_use]
     pub fn row_errors(

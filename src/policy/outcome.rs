@@ -55,6 +55,8 @@ pub(super) struct RowTests {
     /// The fields that are captured, by slot; the subject is first where there is one.
     pub(super) slots: Vec<u16>,
     pub(super) tests: Vec<(Arc<Condition>, Effect)>,
+    /// The rules of the entity that apply, and the bit of each one's condition, if it has one.
+    pub(super) rules: Vec<(Box<str>, Option<usize>)>,
 }
 
 /// One entity under the rules that apply.
@@ -168,7 +170,7 @@ fn entity_outcome(
     rules: &[&Rule],
     grades: &[GradeStanding; 4],
 ) -> Result<EntityOutcome, TooManyConditions> {
-    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), tests: Vec::new() };
+    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let mut bits = Vec::new();
     for rule in rules {
         bits.push(rule.row.as_ref().map(|condition| rows.bit(condition, rule.effect)));
@@ -176,6 +178,8 @@ fn entity_outcome(
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
     }
+    let named = rules.iter().map(|rule| rule.name.clone());
+    rows.rules = named.zip(bits.iter().copied()).collect();
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {

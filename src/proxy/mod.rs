@@ -15,6 +15,7 @@ mod passage;
 mod pipeline;
 mod query;
 mod refusals;
+mod rehearsal;
 mod rejection;
 mod release;
 mod respond;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
 pub use head::HeadFault;
+pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 
 use crate::audit::Log;
 use crate::clock::Clock;

@@ -2,10 +2,13 @@
 //! policy does not know identity; this is where they meet.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::entrance::Entrance;
+use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
 use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
-use crate::policy::{self, Principal, Value};
+use crate::policy::{self, Principal, Query, Value};
 
 /// The caller as conditions see them.
 pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
@@ -29,6 +32,26 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
             })
             .collect(),
         address: Some(address),
+    }
+}
+
+/// What the policy is asked about a request.
+pub(super) fn question<'a>(
+    head: &'a Head,
+    entrance: &'a Entrance,
+    principal: &'a Arc<Principal>,
+    zone: &'a str,
+    now_unix_s: i64,
+) -> Query<'a> {
+    Query {
+        zone,
+        principal,
+        route: &entrance.route,
+        params: &entrance.params,
+        method: head.method.as_str(),
+        host: &head.host,
+        purpose: head.purpose.as_deref(),
+        now_unix_s,
     }
 }
 

@@ -18,8 +18,11 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 7] =
-    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+const SECTIONS: [&str; 9] = [
+    "grades", "purposes", "entities", "routes", "roles", "rules", "limits",
+    // Read by who runs them; they decide nothing.
+    "tests", "fixtures",
+];
 /// The most policy files.
 const SOURCE_COUNT_LIMIT: usize = 1000;
 
