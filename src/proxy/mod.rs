@@ -31,7 +31,7 @@ use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
-pub use head::HeadFault;
+pub use head::{HeadFault, PURPOSE, TICKET};
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 
 use crate::audit::Log;

@@ -149,8 +149,8 @@ impl<'p> Rehearsal<'p> {
     /// Rehearsals of a program, with the gate's default caps.
     ///
     /// # Errors
-    /// [`SecretError`] if no key can be derived.
-    pub fn new(program: &'p Program) -> Result<Self, SecretError> {
+    /// [`RehearsalError::Secret`] if no key can be derived.
+    pub fn new(program: &'p Program) -> Result<Self, RehearsalError> {
         let keys = Arc::new(Keys::derive(&MasterKey::from_bytes(REHEARSAL_KEY))?);
         Ok(Self { program, keys, caps: Caps::default(), settings: Settings::default() })
     }
