@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use clap::Args;
@@ -216,7 +216,8 @@ fn watch(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             Err(error @ Failure::Internal(_)) => return Err(error),
         }
         end_round(arguments, out).map_err(Failure::internal)?;
-        wait(&changes)?;
+        let unwatched = |_ended| Failure::Internal("the folder is no longer watched".to_owned());
+        changes.recv().map_err(unwatched)?;
     }
 }
 
@@ -234,16 +235,4 @@ fn end_round(arguments: &Arguments, out: &mut dyn Write) -> std::io::Result<()> 
         writeln!(out, "\nwaiting for a change of {folder}; Ctrl-C ends")?;
     }
     out.flush()
-}
-
-fn wait(changes: &Receiver<()>) -> Outcome {
-    loop {
-        match changes.recv_timeout(Duration::from_secs(3600)) {
-            Ok(()) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Internal("the folder is no longer watched".to_owned()));
-            }
-        }
-    }
 }

@@ -97,8 +97,6 @@ pub struct FieldFate {
     pub masked: bool,
     /// Whether it left as a pseudonym.
     pub pseudonym: bool,
-    /// Whether it was there and did not leave.
-    pub withheld: bool,
 }
 
 /// Why a rehearsal does not come to its end.
@@ -329,7 +327,6 @@ fn describe_fields(permit: &Permit, report: &Report, seen: &mut Rehearsed) {
         clear: count.clear > 0,
         masked: count.masked > 0,
         pseudonym: count.pseudonym > 0,
-        withheld: count.withheld > 0,
     });
     seen.fields = Some(fates.collect());
     seen.records = report.records_released;

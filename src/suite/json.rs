@@ -100,6 +100,17 @@ impl Json {
         }
     }
 
+    /// Whether a value stands at a path from anywhere on.
+    pub(super) fn holds(&self, path: &[&str]) -> bool {
+        let below = |value: &Self| value.holds(path);
+        !self.at(path).is_empty()
+            || match self {
+                Self::List(items) => items.iter().any(below),
+                Self::Map(members) => members.iter().any(|(_, value)| below(value)),
+                Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+            }
+    }
+
     fn member(&self, name: &str) -> Option<&Self> {
         let Self::Map(members) = self else { return None };
         members.iter().find(|(other, _)| other == name).map(|(_, value)| value)
@@ -210,6 +221,7 @@ mod tests {
         let body = json(r#"{"items":[{"a":{"b":1}},{"a":[{"b":2}]}]}"#);
         assert_eq!(body.at(&["items", "a", "b"]), [&json("1"), &json("2")]);
         assert!(body.at(&["items", "c"]).is_empty());
+        assert!(body.holds(&["a", "b"]) && !body.holds(&["b", "a"]));
     }
 
     #[test]

@@ -122,8 +122,7 @@ fn row(
 
 fn forms(reader: &mut Reader<'_>, node: &Node, columns: usize) -> Option<Vec<String>> {
     let mut forms = Vec::new();
-    for (text, span) in counted(reader, node, columns)? {
-        let form = if text == "-" { "absent".to_owned() } else { text };
+    for (form, span) in counted(reader, node, columns)? {
         if !FORMS.contains(&form.as_str()) {
             reader.unknown(span, "form", &cut(&form), FORMS);
             return None;
@@ -175,7 +174,7 @@ impl Matrix {
                 match given.rehearse(rehearsal) {
                     Ok(told) => {
                         seen.note(&told);
-                        row.hold(column, &told, cell, &mut found);
+                        row.hold(column, (&told, &given), cell, &mut found);
                     }
                     Err(error) => found.push(Difference::new(cell("request"), "an answer", error)),
                 }
@@ -190,7 +189,7 @@ impl Row {
     fn hold(
         &self,
         column: usize,
-        told: &Rehearsed,
+        (told, given): (&Rehearsed, &Given),
         cell: impl Fn(&str) -> String,
         found: &mut Vec<Difference>,
     ) {
@@ -199,37 +198,37 @@ impl Row {
             let why = told.reasons.iter().map(|reason| format!("\n{reason}")).collect::<String>();
             found.push(Difference::new(cell("status"), wanted, format!("{got}{why}")));
         }
-        let seen = seen_forms(told);
-        for (field, forms) in &self.fields {
-            let Some(wanted) = forms.get(column) else { continue };
-            let got = match seen.as_ref() {
-                None => "absent",
-                Some(seen) => seen.get(field).map_or("not in the backend's answer", String::as_str),
-            };
+        let forms = given_forms(told);
+        for (field, wanted) in &self.fields {
+            let Some(wanted) = wanted.get(column) else { continue };
+            let got = forms.get(field).map_or("absent", String::as_str);
             if wanted != got {
                 found.push(Difference::new(cell(field), wanted, got));
+            } else if got == "absent" && told.records > 0 && !backend_has(given, field) {
+                // A field that was never there is absent, and that says nothing.
+                let got = "absent, but the backend's answer does not have it either";
+                found.push(Difference::new(cell(field), "withheld", got));
             }
         }
     }
 }
 
-/// The form of each field that the backend's answer has, such as `clear` or, over several records,
-/// `clear and masked`. `None` where no record left at all.
-fn seen_forms(told: &Rehearsed) -> Option<HashMap<String, String>> {
-    let fates = told.fields.as_ref().filter(|_| told.records > 0)?;
+/// Whether the backend's answer has the field, such as `customer.address.city`, in any place.
+fn backend_has(given: &Given, field: &str) -> bool {
+    let path: Vec<&str> = field.split('.').skip(1).collect();
+    given.backend().is_some_and(|backend| backend.holds(&path))
+}
+
+/// The forms of the fields that left, such as `clear` or, over several records, `clear and masked`.
+fn given_forms(told: &Rehearsed) -> HashMap<String, String> {
     let mut forms = HashMap::new();
-    for fate in fates {
-        let words = [
-            ("clear", fate.clear),
-            ("masked", fate.masked),
-            ("pseudonym", fate.pseudonym),
-            ("absent", fate.withheld),
-        ];
+    for fate in told.fields.iter().flatten() {
+        let words = [("clear", fate.clear), ("masked", fate.masked), ("pseudonym", fate.pseudonym)];
         let given: Vec<&str> =
             words.iter().filter(|(_, is_given)| *is_given).map(|(word, _)| *word).collect();
         if !given.is_empty() {
             forms.insert(plain(&fate.name), given.join(" and "));
         }
     }
-    Some(forms)
+    forms
 }

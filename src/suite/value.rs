@@ -3,7 +3,7 @@
 
 use super::fixtures::Fixtures;
 use super::json::{is_number, quoted};
-use crate::document::{Code, Content, Node, Reader};
+use crate::document::{Code, Content, Node, Reader, accepted, cut};
 
 /// The longest body that a test writes, in bytes.
 const BODY_LIMIT_BYTES: usize = 256 * 1024;
@@ -71,7 +71,10 @@ impl Writer<'_, '_, '_> {
 
     fn record(&mut self, node: &Node, name: &str) -> Option<()> {
         let Some(record) = self.fixtures.records.get(name).copied() else {
-            self.reader.unknown(node.span, "record", name, &self.fixtures.record_names());
+            let known = accepted(name, &self.fixtures.record_names());
+            let help = format!("{known}; put quotes around a text that begins with `$`");
+            let message = format!("unknown record `{}`", cut(name));
+            self.reader.fault(node.span, Code::UnknownName, message, Some(help));
             return None;
         };
         if self.naming >= NAMING_LIMIT {
