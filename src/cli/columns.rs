@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn equal_lines_stand_beside_each_other_and_the_others_are_marked() {
         let said = printed("{\n  \"a\": 1,\n  \"b\": 王\n}", "{\n  \"b\": 王\n}");
-        let wanted = "  expected     got\n  {            {\n-   \"a\": 1,\n    \"b\": 王      \"b\": 王\n  }            }\n";
+        let wanted = "  expected      got\n  {             {\n-   \"a\": 1,\n    \"b\": 王       \"b\": 王\n  }             }\n";
         assert_eq!(said, wanted);
     }
 

@@ -13,9 +13,7 @@ use serde::Serialize;
 use super::output::{self, Format, Ink};
 use super::{Failure, Outcome, columns};
 use crate::document::Fault;
-use crate::policy::compile;
-use crate::proxy::check_limits;
-use crate::server::{PolicyError, read_policies};
+use crate::server::{PolicyError, compile_policies, read_policies};
 use crate::suite::{self, Coverage, Part, Report, SuiteError, TestReport};
 
 /// An editor writes a file in several steps; so long after the last of them tests run again.
@@ -85,8 +83,7 @@ fn once(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 
 fn report(policies: &Path, filter: Option<&str>) -> Result<Report, Refused> {
     let sources = read_policies(policies).map_err(Refused::Policy)?;
-    let program = compile(&sources).map_err(|f| Refused::Policy(PolicyError::Faults(f)))?;
-    check_limits(&program).map_err(|f| Refused::Policy(PolicyError::Limits(f)))?;
+    let program = compile_policies(&sources).map_err(Refused::Policy)?;
     suite::run(&sources, &program, filter).map_err(Refused::Suite)
 }
 

@@ -36,7 +36,7 @@ impl Register {
         Self { permit: Arc::clone(permit), keys: Arc::clone(keys), page_left, row: None }
     }
 
-    pub(super) fn permit(&self) -> &Permit {
+    pub(super) fn permit(&self) -> &Arc<Permit> {
         &self.permit
     }
 
