@@ -16,6 +16,7 @@ pub mod tls;
 pub mod upstream;
 // -- beside the way
 pub mod state;
+pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;

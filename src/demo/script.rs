@@ -10,10 +10,11 @@ use super::store::Store;
 use crate::identity::{Attribute, CallerKind, NewAccount};
 use crate::secret::Secret;
 
-const BANK: [(&str, &str); 3] = [
+const BANK: [(&str, &str); 4] = [
     ("catalogue.yaml", include_str!("../../policies/demo/catalogue.yaml")),
     ("routes.yaml", include_str!("../../policies/demo/routes.yaml")),
     ("rules.yaml", include_str!("../../policies/demo/rules.yaml")),
+    ("tests.yaml", include_str!("../../policies/demo/tests.yaml")),
 ];
 
 /// What a demo plays.

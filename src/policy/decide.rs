@@ -14,7 +14,7 @@ use super::model::{Action, Effect, Grade, Route};
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
-use super::rows::RowTests;
+use super::rows::{InForce, RowTests};
 use super::search::SearchPlan;
 use super::value::Value;
 
@@ -399,6 +399,28 @@ impl Permit {
         let bits =
             holds.map(|(bit, (holds, test))| usize::from(holds.unwrap_or(test.if_closed())) << bit);
         bits.sum()
+    }
+
+    /// The rules that apply whatever a record holds.
+    pub fn rules_without_condition(&self) -> impl Iterator<Item = &str> {
+        let entities = &self.outcome.entities;
+        let has_condition = move |name: &str| {
+            let mut rules = entities.iter().flat_map(|(_, outcome)| &outcome.rows.rules);
+            rules.any(|(rule, in_force)| rule.as_ref() == name && !in_force.is_always())
+        };
+        self.rules().filter(move |name| !has_condition(name))
+    }
+
+    /// The rules whose condition holds for a record in this case, as [`Permit::case`] gave it.
+    pub fn rules_met(&self, record: RecordId, case: usize) -> impl Iterator<Item = &str> {
+        let rows = self.rows().get(usize::from(record.0));
+        let met = move |in_force: InForce| {
+            case != usize::MAX && !in_force.is_always() && in_force.holds(case)
+        };
+        rows.into_iter()
+            .flat_map(|rows| &rows.rules)
+            .filter(move |(_, in_force)| met(*in_force))
+            .map(|(rule, _)| rule.as_ref())
     }
 
     /// The row conditions that could not be evaluated on a record, as written, and why.

@@ -8,7 +8,7 @@ use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
 use super::program::Program;
-use super::rows::{ROW_TEST_LIMIT, RowTest, RowTests, TooManyConditions};
+use super::rows::{InForce, ROW_TEST_LIMIT, RowTest, RowTests, TooManyConditions};
 use super::search::SearchPlan;
 
 /// How the caller stands to a grade.
@@ -176,46 +176,39 @@ fn untested_tenant(
     entities.find(|entity| entity.tenant.is_some()).map(|entity| entity.name.clone())
 }
 
-/// The cases in which a rule is in force, by the bits that must and that must not be set.
-struct Force<'r> {
-    rule: &'r Rule,
-    set: usize,
-    unset: usize,
-}
-
 fn entity_outcome(
     entity: &Entity,
     rules: &[&Rule],
     key: &Key,
 ) -> Result<EntityOutcome, TooManyConditions> {
-    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), tests: Vec::new() };
+    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let confined = entity.tenant.filter(|_| key.is_confined);
     let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
-    let mut forces: Vec<Force<'_>> =
-        rules.iter().map(|rule| Force { rule, set: rows.bit_of(rule), unset: 0 }).collect();
+    let in_force = |rule: &&Rule| InForce { set: rows.bit_of(rule), unset: 0 };
+    let mut forces: Vec<InForce> = rules.iter().map(in_force).collect();
     for (index, flag) in entity.flags.iter().enumerate() {
-        let mut blind = forces.iter_mut().filter(|force| {
-            force.rule.effect == Effect::Allow && !force.rule.flags.contains(&index)
-        });
+        let is_blind = |rule: &Rule| rule.effect == Effect::Allow && !rule.flags.contains(&index);
+        let mut blind = forces.iter_mut().zip(rules).filter(|(_, rule)| is_blind(rule));
         // Where every rule is for flagged records as well, the flag changes nothing.
-        let Some(first) = blind.next() else { continue };
+        let Some((first, _)) = blind.next() else { continue };
         let flag = Arc::clone(&flag.condition);
         let fields = flag.fields.clone();
         let bit = rows.bit(RowTest::Flag(flag), &fields);
         first.unset |= bit;
-        blind.for_each(|force| force.unset |= bit);
+        blind.for_each(|(force, _)| force.unset |= bit);
     }
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
     }
+    let named = rules.iter().map(|rule| rule.name.clone());
+    rows.rules = named.zip(forces.iter().copied()).collect();
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
-        let in_force =
-            |force: &&Force<'_>| case & force.set == force.set && case & force.unset == 0;
         // Of another tenant nothing is left, whatever the rules say.
-        let here = forces.iter().filter(|_| case & tenant == tenant).filter(in_force);
-        let effective: Vec<&Rule> = here.map(|force| force.rule).collect();
+        let here = rules.iter().zip(&forces).filter(|_| case & tenant == tenant);
+        let in_force = here.filter(|(_, force)| force.holds(case));
+        let effective: Vec<&Rule> = in_force.map(|(rule, _)| *rule).collect();
         outcome.read.push(read_case(entity, &effective, &key.grades));
         outcome.write.push(write_case(entity, &effective, confined));
         held_back(entity, &effective, &key.grades, &mut outcome.held_back);

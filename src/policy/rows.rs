@@ -25,6 +25,25 @@ pub(super) struct RowTests {
     /// The fields that are captured, by slot; the subject is first where there is one.
     pub(super) slots: Vec<u16>,
     pub(super) tests: Vec<RowTest>,
+    /// The rules of the entity that apply, and the cases in which each is in force.
+    pub(super) rules: Vec<(Box<str>, InForce)>,
+}
+
+/// The cases in which a rule is in force, by the bits that must and that must not be set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct InForce {
+    pub(super) set: usize,
+    pub(super) unset: usize,
+}
+
+impl InForce {
+    pub(super) fn is_always(self) -> bool {
+        self == Self::default()
+    }
+
+    pub(super) fn holds(self, case: usize) -> bool {
+        case & self.set == self.set && case & self.unset == 0
+    }
 }
 
 /// One question about a record.

@@ -18,7 +18,7 @@ use crate::audit::{LogError, Receipt};
 use crate::identity::{AuthError, Caller, Credentials};
 use crate::limits::Seat;
 use crate::listen::Facts;
-use crate::policy::{Denial, DenialKind, Permit, Query, Route};
+use crate::policy::{Denial, DenialKind, Permit, Route};
 
 /// A published entry point and the values of its path's parameters.
 pub(super) struct Entrance {
@@ -121,18 +121,9 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
         let principal = Arc::new(query::principal(caller, facts.peer.ip()));
-        let decided = self.program.decide(&Query {
-            zone: &facts.zone,
-            principal: &principal,
-            route: &entrance.route,
-            params: &entrance.params,
-            method: head.method.as_str(),
-            host: &head.host,
-            purpose: head.purpose.as_deref(),
-            ticket: head.ticket.as_deref(),
-            grant: None,
-            now_unix_s: self.clock.unix_s(),
-        });
+        let now_unix_s = self.clock.unix_s();
+        let query = query::question(head, entrance, &principal, &facts.zone, None, now_unix_s);
+        let decided = self.program.decide(&query);
         decided.map_err(|denial| {
             trail.denied(&denial, self.program.version());
             rejection(denial)

@@ -16,6 +16,7 @@ mod passage;
 mod pipeline;
 mod query;
 mod refusals;
+mod rehearsal;
 mod rejection;
 mod release;
 mod respond;
@@ -31,7 +32,8 @@ use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
-pub use head::HeadFault;
+pub use head::{HeadFault, PURPOSE, TICKET};
+pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 
 use crate::audit::Log;
 use crate::clock::Clock;

@@ -2,10 +2,13 @@
 //! policy does not know identity; this is where they meet.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::entrance::Entrance;
+use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
 use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
-use crate::policy::{self, Principal, Value};
+use crate::policy::{self, Grant, Principal, Query, Value};
 
 /// The caller as conditions see them.
 pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
@@ -31,6 +34,29 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
         address: Some(address),
         // Nothing here proves a device key yet, so that whatever asks for one stays closed.
         device: None,
+    }
+}
+
+/// What the policy is asked about a request.
+pub(super) fn question<'a>(
+    head: &'a Head,
+    entrance: &'a Entrance,
+    principal: &'a Arc<Principal>,
+    zone: &'a str,
+    grant: Option<&'a Arc<Grant>>,
+    now_unix_s: i64,
+) -> Query<'a> {
+    Query {
+        zone,
+        principal,
+        route: &entrance.route,
+        params: &entrance.params,
+        method: head.method.as_str(),
+        host: &head.host,
+        purpose: head.purpose.as_deref(),
+        ticket: head.ticket.as_deref(),
+        grant,
+        now_unix_s,
     }
 }
 

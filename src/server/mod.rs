@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use policies::{PolicyError, load_policies, read_policies};
+pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
 use crate::audit::{self, Act, Event, Log, LogError};
 use crate::clock::Clock;

@@ -40,7 +40,15 @@ pub enum PolicyError {
 /// # Errors
 /// [`PolicyError`], with every fault of every file.
 pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
-    let program = compile(&read_policies(folder)?).map_err(PolicyError::Faults)?;
+    compile_policies(&read_policies(folder)?)
+}
+
+/// Compiles policy files and checks that their limits can be counted.
+///
+/// # Errors
+/// [`PolicyError`], with every fault of every file.
+pub fn compile_policies(sources: &[Source]) -> Result<Program, PolicyError> {
+    let program = compile(sources).map_err(PolicyError::Faults)?;
     check_limits(&program).map_err(PolicyError::Limits)?;
     Ok(program)
 }

@@ -20,8 +20,11 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 8] =
-    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits", "masks"];
+const SECTIONS: [&str; 10] = [
+    "grades", "purposes", "entities", "routes", "roles", "rules", "limits", "masks",
+    // Read by who runs them; they decide nothing.
+    "tests", "fixtures",
+];
 /// The keys of a purpose.
 const PURPOSE_KEYS: [&str; 1] = ["ticket"];
 /// The most policy files.
