@@ -1,6 +1,8 @@
 //! What a policy has: its rules, and the forms in which its fields may be seen. For tools that say what
 //! was left out; no decision asks for it.
 
+use std::collections::BTreeSet;
+
 use super::model::{Effect, Rule};
 use super::program::Program;
 
@@ -26,14 +28,13 @@ impl Program {
     /// Every field of every entity, in the order of the files.
     #[must_use]
     pub fn field_forms(&self) -> Vec<FieldForms> {
+        let answering = self.routes.iter().filter(|route| route.gives_a_body());
+        let shown: BTreeSet<usize> = answering.flat_map(|route| &route.rules).copied().collect();
         let mut forms = Vec::new();
         for (index, entity) in self.model.entities.iter().enumerate() {
-            let shows = |rule: &&Rule| {
-                let answers = |route: &super::Route| route.gives_a_body() && rule.covers(route);
-                let allows = rule.effect == Effect::Allow && rule.of == Some(index);
-                allows && self.routes.iter().any(|route| answers(route))
-            };
-            let showing: Vec<&Rule> = self.model.rules.iter().filter(shows).collect();
+            let shows = |rule: &&Rule| rule.effect == Effect::Allow && rule.of == Some(index);
+            let rules = shown.iter().filter_map(|at| self.model.rules.get(*at));
+            let showing: Vec<&Rule> = rules.filter(shows).collect();
             for (at, field) in entity.fields.iter().enumerate() {
                 let named = |list: fn(&Rule) -> &Vec<u16>| {
                     showing.iter().any(|rule| list(rule).iter().any(|f| usize::from(*f) == at))

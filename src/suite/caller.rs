@@ -11,20 +11,6 @@ use super::json::is_number;
 use crate::document::{Code, Content, Node, Pair, Reader, cut};
 use crate::policy::{Factor, Grant, Principal, Program, Value};
 
-/// The keys that are no attributes.
-const KEYS: &[&str] = &[
-    "like",
-    "account",
-    "roles",
-    "assurance",
-    "factor_age",
-    "zone",
-    "purpose",
-    "ticket",
-    "address",
-    "device",
-    "grant",
-];
 /// How many callers may be like each other.
 const LIKENESS_LIMIT: usize = 8;
 

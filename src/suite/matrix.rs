@@ -35,11 +35,11 @@ struct Row {
     fields: Vec<(String, Vec<String>)>,
 }
 
-/// Reads a matrix.
+/// Reads a matrix; `known` are the names of all fields.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     fixtures: &Fixtures<'_>,
-    program: &Program,
+    (program, known): (&Program, &[String]),
     node: &Node,
     now_unix_s: i64,
 ) -> Option<Matrix> {
@@ -50,10 +50,9 @@ pub(super) fn read(
         return None;
     };
     let callers = columns(reader, fixtures, program, &callers.value)?;
-    let known: Vec<String> = program.field_forms().iter().map(|forms| plain(&forms.name)).collect();
     let mut rows = Vec::new();
     for item in reader.list(&requests.value, "`requests`") {
-        rows.push(row(reader, fixtures, &known, item, callers.len())?);
+        rows.push(row(reader, fixtures, known, item, callers.len())?);
     }
     if callers.is_empty() || rows.is_empty() {
         let message = "a matrix needs at least one caller and one request".to_owned();

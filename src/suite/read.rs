@@ -27,7 +27,7 @@ pub(super) struct Test {
 /// What a test checks.
 #[derive(Clone, Debug)]
 pub(super) enum Check {
-    One(Given, Box<Expectation>),
+    One(Box<Given>, Box<Expectation>),
     Matrix(Matrix),
 }
 
@@ -42,7 +42,10 @@ pub(super) fn read(sources: &[Source], program: &Program) -> Result<Vec<Test>, F
         }
     }
     let shared = Fixtures::read(&mut reader, &section(&trees, "fixtures"));
-    let mut reading = Reading { reader, sources, program, shared, tests: Vec::new(), requests: 0 };
+    let fields =
+        program.field_forms().iter().map(|forms| expectation::plain(&forms.name)).collect();
+    let (tests, requests) = (Vec::new(), 0);
+    let mut reading = Reading { reader, sources, program, shared, fields, tests, requests };
     for node in section(&trees, "tests") {
         for item in reading.reader.list(node, "`tests`") {
             reading.test(item);
@@ -68,6 +71,8 @@ struct Reading<'s, 't> {
     sources: &'s [Source],
     program: &'t Program,
     shared: Fixtures<'t>,
+    /// The names of all fields, without the marks of arrays.
+    fields: Vec<String>,
     tests: Vec<Test>,
     requests: usize,
 }
@@ -84,7 +89,8 @@ impl Reading<'_, '_> {
             Some(pair) => {
                 self.alone(&keys);
                 let (reader, shared) = (&mut self.reader, &self.shared);
-                let read = matrix::read(reader, shared, self.program, &pair.value, now_unix_s);
+                let program = (self.program, self.fields.as_slice());
+                let read = matrix::read(reader, shared, program, &pair.value, now_unix_s);
                 Check::Matrix(read?)
             }
             None => self.one(&keys, node, now_unix_s)?,
@@ -137,7 +143,7 @@ impl Reading<'_, '_> {
             }
         };
         let given = Given { caller: caller?, now_unix_s, asked: asked? };
-        Some(Check::One(given, Box::new(expectation?)))
+        Some(Check::One(Box::new(given), Box::new(expectation?)))
     }
 
     /// A matrix has its own callers and requests.

@@ -42,6 +42,31 @@ fn the_tests_of_every_shipped_policy_pass_and_touch_all_of_it() {
     }
 }
 
+#[test]
+fn the_tests_in_the_guide_are_tests_that_pass() {
+    let text = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide");
+        std::fs::read_to_string(folder.join(name)).unwrap()
+    };
+    let (guide, policy) = (text("policy-tests.md"), text("policy.md"));
+    let blocks: Vec<&str> = guide.split("```yaml\n").skip(1).map(block).collect();
+    let [tests, table, fixtures] = blocks[..] else { panic!("{blocks:?}") };
+    let short = policy.split("```yaml\n").map(block).find(|b| b.starts_with("tests:")).unwrap();
+    let written = format!("{tests}\n{table}\n{fixtures}");
+    for (written, count) in [(written.as_str(), 3), (short, 1)] {
+        let folder = with_tests(written);
+        let (sources, program) = compiled(folder.path());
+        let report = suite::run(&sources, &program, None).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(report.tests.len(), count);
+        assert!(report.passed(), "{}", failures(&report));
+    }
+}
+
+/// A block of code up to its end.
+fn block(text: &str) -> &str {
+    text.split_once("```").map_or("", |(block, _)| block)
+}
+
 /// One request, as the gate gets it and as a test of the suite writes it.
 struct Sample {
     /// What differs from a teller of branch `sh01`: claims of the token, keys of the caller.
