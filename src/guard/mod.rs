@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 pub use encoding::{Coding, ContentTypeFault, EncodingFault, check_json};
 pub use json::{Caps, Fault, Hooks, Report, Take};
-pub use query::{CheckedQuery, QueryFault, check_query};
+pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 
 use crate::policy::plan::Plan;
 use encoding::Decoder;

@@ -30,7 +30,7 @@ pub use model::{Action, Route};
 pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
-pub use search::{Parameter, SearchPlan};
+pub use search::{Parameter, PathParameter, SearchPlan};
 pub use value::Value;
 
 #[cfg(test)]

@@ -147,6 +147,16 @@ pub(super) enum QueryUse {
     Free,
 }
 
+/// A parameter of a path that searches a field.
+#[derive(Clone, Debug)]
+pub(super) struct PathSearch {
+    pub(super) parameter: Box<str>,
+    pub(super) entity: usize,
+    pub(super) field: u16,
+    /// The field's full name, such as `customer.phone`.
+    pub(super) name: Box<str>,
+}
+
 /// A published entry point.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -159,6 +169,8 @@ pub struct Route {
     pub(super) action: Action,
     pub(super) zones: Vec<Box<str>>,
     pub(super) require: Requirement,
+    /// The parameters of the path that search a field; the others are keys.
+    pub(super) path: Vec<PathSearch>,
     pub(super) query: Vec<(Box<str>, QueryUse)>,
     pub(super) accepts: Option<Body>,
     pub(super) returns: Option<Body>,
@@ -195,6 +207,13 @@ impl Route {
     #[must_use]
     pub fn template(&self) -> &Template {
         &self.template
+    }
+
+    /// The full name of the field that a parameter of the path searches, if it searches one.
+    #[must_use]
+    pub fn searches(&self, parameter: &str) -> Option<&str> {
+        let search = self.path.iter().find(|search| *search.parameter == *parameter)?;
+        Some(&search.name)
     }
 
     /// The name of the upstream that answers.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::model::{Body, BodyShape, QueryUse, Route, Shape};
+use super::model::{Body, BodyShape, PathSearch, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, RowTests, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
-use super::search::{Parameter, SearchPlan};
+use super::search::{Parameter, PathParameter, SearchPlan};
 
 type Entities = [(usize, EntityOutcome)];
 
@@ -84,7 +84,7 @@ fn writable(outcome: &EntityOutcome, case: Option<usize>) -> EntityOutcome {
     }
 }
 
-/// Which query parameters may be used.
+/// Which parameters of the path and of the query may be used.
 pub(super) fn search(
     program: &Program,
     route: &Route,
@@ -111,7 +111,16 @@ pub(super) fn search(
         };
         Some((name.clone(), parameter))
     };
-    SearchPlan { parameters: route.query.iter().filter_map(parameter).collect(), page_limit }
+    let in_path = |search: &PathSearch| PathParameter {
+        name: search.parameter.clone(),
+        field: search.name.clone(),
+        clear: outcome(search.entity).is_some_and(|outcome| outcome.is_clear(search.field)),
+    };
+    SearchPlan {
+        path: route.path.iter().map(in_path).collect(),
+        parameters: route.query.iter().filter_map(parameter).collect(),
+        page_limit,
+    }
 }
 
 /// A route that returns two entities sorts only by what has one name and is clear in both.

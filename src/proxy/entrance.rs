@@ -69,7 +69,7 @@ impl Gate {
         for (name, value) in &found.params {
             // By keyed hash: a refused look at one customer can be found, and the log tells nobody who.
             let hash = self.keys.query.reference(&[name.as_bytes(), value.as_bytes()]);
-            trail.searched(&format!("{{{name}}}"), None, &hash);
+            trail.searched(&format!("{{{name}}}"), found.route.searches(name), &hash);
         }
         Ok(Entrance { route: found.route, params: found.params })
     }

@@ -18,17 +18,18 @@ use super::meter::RowTest;
 use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
-use crate::guard::{BodyGuard, CheckedQuery, check_json, check_query};
+use crate::guard::{BodyGuard, CheckedQuery, check_json, check_path, check_query};
 use crate::policy::{Permit, Plan};
 
 impl Gate {
-    /// Judges the query; only what the caller sees in clear may be searched.
+    /// Judges the parameters of path and query; only what the caller sees in clear may be searched.
     pub(super) fn guard_query(
         &self,
         permit: &Permit,
         head: &Head,
         trail: &mut Trail,
     ) -> Result<CheckedQuery, Rejection> {
+        check_path(permit.search()).map_err(Rejection::Query)?;
         let checked =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         for (parameter, value) in &checked.pairs {

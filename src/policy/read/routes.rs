@@ -1,7 +1,8 @@
 //! Routes: what is published, where it goes and what it carries.
 
-use super::super::model::{Action, Model, QueryUse, Requirement, Route};
+use super::super::model::{Action, Model, Requirement, Route};
 use super::Sections;
+use super::parameters::{path, query};
 use super::places::body;
 use super::requirement::requirement;
 use crate::document::Code;
@@ -12,9 +13,8 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const QUERY_LIMIT: usize = 100;
-const KEYS: [&str; 9] =
-    ["match", "to", "action", "query", "accepts", "returns", "require", "zones", "reads"];
+const KEYS: [&str; 10] =
+    ["match", "to", "action", "path", "query", "accepts", "returns", "require", "zones", "reads"];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -26,7 +26,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
         reader.fault(pair.key_span, Code::TooLarge, message, None);
         definitions.truncate(ROUTE_LIMIT);
     }
-    let mut reads = Vec::new();
+    let (mut reads, mut paths) = (Vec::new(), Vec::new());
     for pair in definitions {
         let what = format!("the route `{}`", pair.key);
         let keys = reader.keys(&pair.value, &what, &KEYS);
@@ -34,6 +34,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
             None => reader.broken_route(&pair.key),
             Some(route) => {
                 reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
+                paths.extend(keys.find("path").map(|pair| (route.index, &pair.value)));
                 model.routes.push(route);
             }
         }
@@ -43,6 +44,9 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
     }
     for index in 0..model.routes.len() {
         resolve_entities(model, index);
+    }
+    for (index, node) in paths {
+        path(reader, model, index, node);
     }
     check_ambiguity(reader, model);
 }
@@ -88,6 +92,7 @@ fn route(
         action,
         zones,
         require,
+        path: Vec::new(),
         query,
         accepts,
         returns,
@@ -169,74 +174,6 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<(Box<str>, Box<str>, T
             None
         }
     }
-}
-
-fn query(
-    reader: &mut Reader<'_>,
-    model: &Model,
-    entities: &[usize],
-    node: &Node,
-) -> Vec<(Box<str>, QueryUse)> {
-    let mut uses = Vec::new();
-    for pair in reader.map(node, "`query`") {
-        if uses.len() >= QUERY_LIMIT {
-            let message = format!("a route must have at most {QUERY_LIMIT} query parameters");
-            reader.fault(pair.key_span, Code::TooLarge, message, None);
-            break;
-        }
-        let Some(text) = reader.text(&pair.value, "what a query parameter means") else { continue };
-        let found = match text {
-            "page" => Some(QueryUse::Page),
-            "page-size" => Some(QueryUse::PageSize),
-            "sort" => Some(QueryUse::Sort),
-            "free" => Some(QueryUse::Free),
-            _ => searched(reader, model, entities, text, pair.value.span),
-        };
-        uses.extend(found.map(|found| (pair.key.as_str().into(), found)));
-    }
-    uses
-}
-
-fn searched(
-    reader: &mut Reader<'_>,
-    model: &Model,
-    entities: &[usize],
-    text: &str,
-    span: Span,
-) -> Option<QueryUse> {
-    let named = text.split_once('.').and_then(|(entity, path)| {
-        let at = model.entities.iter().position(|other| other.name.as_ref() == entity)?;
-        Some((at, model.entities.get(at)?, path))
-    });
-    let Some((at, entity, path)) = named else {
-        let mut known: Vec<String> =
-            ["page", "page-size", "sort", "free"].iter().map(|word| (*word).to_owned()).collect();
-        for entity in entities.iter().filter_map(|at| model.entities.get(*at)) {
-            known.extend(
-                entity.fields.iter().map(|field| format!("{}.{}", entity.name, field.path)),
-            );
-        }
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        reader.unknown(span, "meaning of a query parameter", &cut(text), &known);
-        return None;
-    };
-    if !entities.contains(&at) {
-        let message =
-            format!("the route does not return `{}`, so it cannot be searched by it", entity.name);
-        reader.fault(span, Code::WrongValue, message, None);
-        return None;
-    }
-    match entity.fields_at(path) {
-        Ok(fields) => match fields.as_slice() {
-            [field] => return Some(QueryUse::Field { entity: at, field: *field }),
-            _ => {
-                let message = format!("`{}` is more than one field", cut(path));
-                reader.fault(span, Code::WrongValue, message, None);
-            }
-        },
-        Err((code, message, help)) => reader.fault(span, code, message, Some(help)),
-    }
-    None
 }
 
 /// `reads` must name a GET view route with the same parameters that returns exactly one record.
