@@ -8,7 +8,8 @@ use super::denial::{Denial, DenialKind, Reason};
 use super::expression::{EvaluationError, Facts, Record};
 use super::judge::{Judgement, Met, Obstacle, Principal, Query, Standing, StepUp, judge, met};
 use super::limits::Limits;
-use super::model::{Action, Effect, Route};
+use super::model::{Action, Effect, Requirement, Route};
+use super::opaque::Opaque;
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTests};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
@@ -81,6 +82,7 @@ impl Program {
         self.check_denied(query, &judgement)?;
         self.check_route(query)?;
         self.check_granted(query, &judgement)?;
+        self.check_opaque(query)?;
         let limits = self.limits(&judgement.held);
         let key = Key {
             route: query.route.index,
@@ -163,14 +165,16 @@ impl Program {
     }
 
     fn check_route(&self, query: &Query<'_>) -> Result<(), Denial> {
-        match met(&query.route.require, query) {
-            Met::Yes => Ok(()),
-            Met::NotHere => Err(Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone])),
-            Met::AfterStepUp(step_up) => {
-                let reason = Reason::RouteStepUp(step_up.clone());
-                Err(Denial::new(DenialKind::StepUp(step_up), vec![reason]))
-            }
-        }
+        check_met(&query.route.require, query)
+    }
+
+    /// What passes unread passes whole or not at all: its grade has no masked form to fall back to.
+    fn check_opaque(&self, query: &Query<'_>) -> Result<(), Denial> {
+        let Some(opaque) = &query.route.opaque else { return Ok(()) };
+        let slot = usize::from(opaque.grade).checked_sub(1);
+        let grade = slot.and_then(|slot| self.model.grades.get(slot)?.as_ref());
+        let undefined = || Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone]);
+        check_met(grade.ok_or_else(undefined)?, query)
     }
 
     /// Whether some allow rule that applies opens the route; else, what would.
@@ -231,6 +235,18 @@ impl Program {
     }
 }
 
+/// Whether the caller meets what a route, or the grade of its whole answer, asks.
+fn check_met(requirement: &Requirement, query: &Query<'_>) -> Result<(), Denial> {
+    match met(requirement, query) {
+        Met::Yes => Ok(()),
+        Met::NotHere => Err(Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone])),
+        Met::AfterStepUp(step_up) => {
+            let reason = Reason::RouteStepUp(step_up.clone());
+            Err(Denial::new(DenialKind::StepUp(step_up), vec![reason]))
+        }
+    }
+}
+
 fn opens(of: Option<usize>, route: &Route) -> bool {
     of.is_none_or(|entity| route.main.contains(&entity))
 }
@@ -285,6 +301,25 @@ impl Permit {
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The leave to pass the answer unread, under its terms. `None` for every route whose answers are
+    /// judged, and as long as [`Permit::pre_read`] asks for the record.
+    #[must_use]
+    pub fn opaque(&self) -> Option<&Opaque> {
+        match self.state {
+            State::Settled(_) => self.route.opaque.as_ref(),
+            State::Open | State::PreRead => None,
+        }
+    }
+
+    /// The name of the entity that the answer is mainly about; empty if it is about none.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        match &self.route.opaque {
+            Some(opaque) => opaque.entity(),
+            None => self.plan.records.first().map_or("", |record| &record.entity),
+        }
     }
 
     /// What the request's body may carry: clear is writable, everything else is refused. `None`

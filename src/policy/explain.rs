@@ -222,6 +222,13 @@ fn stages(
         Stage { name: "purpose", finding: query.purpose.unwrap_or("none declared").to_owned() },
         Stage { name: "decision", finding: decided },
     ];
+    if let Some(opaque) = &query.route.opaque {
+        let at_most =
+            opaque.size_bytes.map_or_else(String::new, |n| format!(", at most {n} bytes"));
+        let finding =
+            format!("passes unread: {}{at_most}, grade {}", opaque.accept(), opaque.grade);
+        stages.push(Stage { name: "answer", finding });
+    }
     if let Ok(permit) = decision {
         stages.push(Stage { name: "limits", finding: limits(permit) });
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::expression::Condition;
 use super::kind::Kind;
 use super::limits::Limits;
+use super::opaque::Opaque;
 use crate::document::Span;
 use crate::route::Template;
 
@@ -61,6 +62,33 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// A form in which an answer may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One JSON text.
+    Json,
+    /// One JSON text a line.
+    NdJson,
+    /// Rows of comma-separated values, the first of which names the columns.
+    Csv,
+}
+
+impl Format {
+    /// Every format with the name that policy files use.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("json", Self::Json), ("ndjson", Self::NdJson), ("csv", Self::Csv)];
+
+    /// The media type that is asked for, and that a judged answer carries.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::NdJson => "application/x-ndjson",
+            Self::Csv => "text/csv",
+        }
     }
 }
 
@@ -174,6 +202,9 @@ pub struct Route {
     pub(super) query: Vec<(Box<str>, QueryUse)>,
     pub(super) accepts: Option<Body>,
     pub(super) returns: Option<Body>,
+    /// The forms of the answer; none where it has no body that is judged.
+    pub(super) formats: Vec<Format>,
+    pub(super) opaque: Option<Opaque>,
     pub(super) reads: Option<usize>,
     /// The entities that a rule must open for the route to open.
     pub(super) main: Vec<usize>,
@@ -246,7 +277,13 @@ impl Route {
         self.action == Action::View && self.returns.as_ref().is_some_and(is_one)
     }
 
-    /// Whether an answer may have a body.
+    /// The forms in which an answer may come, the one that is preferred first.
+    #[must_use]
+    pub fn formats(&self) -> &[Format] {
+        &self.formats
+    }
+
+    /// Whether an answer may have a body that is judged.
     #[must_use]
     pub fn gives_a_body(&self) -> bool {
         self.returns.is_some()
@@ -316,9 +353,14 @@ impl Rule {
     }
 
     /// Whether the rule is about this route.
+    ///
+    /// What a rule shows of an entity says nothing of a file about it: only a rule that names an opaque
+    /// route opens it.
     pub(super) fn covers(&self, route: &Route) -> bool {
+        let named = self.routes.as_ref().map(|routes| routes.contains(&route.index));
+        let unless_named = route.opaque.is_none() || self.effect == Effect::Deny;
         self.actions.contains(&route.action)
-            && self.routes.as_ref().is_none_or(|routes| routes.contains(&route.index))
+            && named.unwrap_or(unless_named)
             && self.of.is_none_or(|entity| route.entities.contains(&entity))
     }
 }

@@ -133,7 +133,9 @@ impl Outcome {
         }
         let (plan, plan_rows) = planner::response(program, route, &entities);
         let acting = acting_entity(program, route, &entities);
-        let must_read = acting.is_some_and(|(_, outcome)| !outcome.rows.tests.is_empty());
+        // What passes unread may do so only for a record that is there, and counts for its subject.
+        let must_read = acting
+            .is_some_and(|(_, outcome)| !outcome.rows.tests.is_empty() || route.opaque.is_some());
         let pre_read = acting.filter(|_| must_read).and_then(|(index, outcome)| {
             let reads = program.routes.get(route.reads?)?;
             Some(planner::pre_read(program, reads, index, outcome))
@@ -146,7 +148,10 @@ impl Outcome {
             pre_read: pre_read.map(|(plan, rows)| (Arc::new(plan), rows)),
             search: planner::search(program, route, &entities, key.page_limit),
             step_up: step_up(program, &entities, &key.grades),
-            highest_grade: highest_grade(program, &entities),
+            highest_grade: match &route.opaque {
+                Some(opaque) => opaque.grade,
+                None => highest_grade(program, &entities),
+            },
             entities,
         })
     }

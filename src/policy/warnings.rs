@@ -51,7 +51,11 @@ impl Warnings<'_> {
             let opens = |of: Option<usize>| of.is_none_or(|entity| route.main.contains(&entity));
             if !rules.into_iter().any(|rule| rule.effect == Effect::Allow && opens(rule.of)) {
                 let message = format!("no rule opens the route `{}`", route.name);
-                self.add(route.span, Code::ClosedRoute, message, "nobody may use it");
+                let help = match route.opaque {
+                    Some(_) => "only a rule that names it with `route` opens an opaque route",
+                    None => "nobody may use it",
+                };
+                self.add(route.span, Code::ClosedRoute, message, help);
             }
         }
     }

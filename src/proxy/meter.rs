@@ -88,7 +88,20 @@ fn subject_key(subject: &Value) -> Option<String> {
     }
 }
 
+/// A data subject, as it is counted and as the log names it.
+pub(super) struct Subject {
+    pub(super) counted: u64,
+    pub(super) reference: SubjectRef,
+}
+
 impl Keys {
+    /// Names a data subject; `None` if its key is empty or too long.
+    pub(super) fn subject(&self, entity: &str, key: &str) -> Option<Subject> {
+        let reference = self.subjects.seal(entity, key).ok().filter(|_| !key.is_empty())?;
+        let counted = self.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        Some(Subject { counted, reference })
+    }
+
     pub(super) fn derive(master: &MasterKey) -> Result<Self, SecretError> {
         Ok(Self {
             subjects: SubjectSealer::new(master)?,
@@ -122,10 +135,10 @@ impl<'p> RowTest<'p> {
     ///
     /// # Errors
     /// `Err` if nobody can say so: it lacks the key of its data subject, or the key is too long.
-    pub(super) fn subject(&self, sealer: &SubjectSealer) -> Result<Option<SubjectRef>, ()> {
+    pub(super) fn subject(&self, keys: &Keys) -> Result<Option<Subject>, ()> {
         match &self.subject {
             None => Ok(None),
-            Some((entity, Some(key))) => sealer.seal(entity, key).map(Some).or(Err(())),
+            Some((entity, Some(key))) => keys.subject(entity, key).map(Some).ok_or(()),
             Some((_, None)) => Err(()),
         }
     }

@@ -13,16 +13,15 @@ use tokio::sync::mpsc;
 
 use super::body::Answer;
 use super::head::Head;
-use super::meter::{Meter, RowTest};
+use super::meter::{Meter, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
-use crate::audit::SubjectRef;
-use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
+use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_format};
 use crate::limits::Seat;
 use crate::listen::Facts;
-use crate::policy::{Action, Permit, Route, StepUp};
+use crate::policy::{Action, Format, Permit, Route, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -65,7 +64,7 @@ impl Gate {
             page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
             row: None,
         };
-        let guard = guard(&permit, &parts.headers, self.caps, meter)?;
+        let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
         let mut passage = Passage::new(guard, body, plan, seat, disclosure);
         let read = passage.read(self.settings.held_bytes).await?;
@@ -83,7 +82,8 @@ impl Gate {
             self.streamed(passage, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let media_type = HeaderValue::from_static(format.media_type());
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
         if let Some(value) = permit.step_up().and_then(step_up_value) {
             response.headers_mut().insert(STEP_UP, value);
         }
@@ -154,18 +154,18 @@ impl Gate {
         Ok(response)
     }
 
-    /// The case of the record that an answer holds, and whose it is. Nothing of it leaves.
+    /// The case of the record that an answer holds, and whom it is about. Nothing of it leaves.
     pub(super) async fn case_of_record(
         &self,
         reading: &Permit,
         response: Response<UpstreamBody>,
-    ) -> Result<(usize, Option<SubjectRef>), Rejection> {
+    ) -> Result<(usize, Option<Subject>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
         if parts.status == StatusCode::NO_CONTENT {
             return Err(Rejection::NotFound);
         }
-        let mut test = guard(reading, &parts.headers, self.caps, RowTest::of(reading))?;
+        let (_, mut test) = guard(reading, &parts.headers, self.caps, RowTest::of(reading))?;
         let mut body = Box::pin(body);
         let mut read = 0;
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -177,23 +177,29 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;
-        let subject = test.hooks().subject(&self.keys.subjects);
+        let subject = test.hooks().subject(&self.keys);
         let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
         let case = test.hooks().case().ok_or(Rejection::NotFound)?;
         Ok((case, subject))
     }
 }
 
+/// The guard for an answer, by the format that it says it has.
 fn guard<H: Hooks>(
     permit: &Permit,
     headers: &HeaderMap,
     caps: Caps,
     hooks: H,
-) -> Result<BodyGuard<H>, Rejection> {
+) -> Result<(Format, BodyGuard<H>), Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
-    check_json(types).map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
+    let format = check_format(types, permit.route().formats());
+    let format = format.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
     let coding = coding(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
-    Ok(BodyGuard::response(coding, Arc::clone(permit.plan()), caps, hooks))
+    let plan = Arc::clone(permit.plan());
+    match format {
+        Format::Json => Ok((format, BodyGuard::response(coding, plan, caps, hooks))),
+        Format::NdJson | Format::Csv => Err(Rejection::Unjudged(Unjudged::Unread(format))),
+    }
 }
 
 /// The one content coding of a message.
@@ -222,7 +228,10 @@ fn judge_records(passage: &Passage, route: &Route) -> Result<(), Rejection> {
 /// Judges the status of an answer. The body of one that is refused is read all the same: a connection
 /// that must be opened anew would tell, by the time of the next request, a missing record from one
 /// that may not be seen.
-async fn judged(status: StatusCode, body: UpstreamBody) -> Result<UpstreamBody, Rejection> {
+pub(super) async fn judged(
+    status: StatusCode,
+    body: UpstreamBody,
+) -> Result<UpstreamBody, Rejection> {
     match judge_status(status) {
         Ok(()) => Ok(body),
         Err(rejection) => {

@@ -2,6 +2,7 @@
 
 mod entities;
 mod limits;
+mod opaque;
 mod parameters;
 mod places;
 mod requirement;

@@ -2,8 +2,9 @@
 
 use super::super::model::{Action, Model, Requirement, Route};
 use super::Sections;
+use super::opaque::{check_action, opaque};
 use super::parameters::{path, query};
-use super::places::body;
+use super::places::{body, formats};
 use super::requirement::requirement;
 use crate::document::Code;
 use crate::document::Span;
@@ -13,8 +14,10 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 10] =
-    ["match", "to", "action", "path", "query", "accepts", "returns", "require", "zones", "reads"];
+const KEYS: [&str; 12] = [
+    "match", "to", "action", "path", "query", "accepts", "returns", "as", "opaque", "require",
+    "zones", "reads",
+];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -68,6 +71,7 @@ fn route(
     }
     let returns = keys.find("returns").and_then(|p| body(reader, model, &p.value, "`returns`"));
     let accepts = keys.find("accepts").and_then(|p| body(reader, model, &p.value, "`accepts`"));
+    let formats = formats(reader, keys, returns.as_ref());
     let entities = returns.as_ref().map_or(Vec::new(), |body| body.entities.clone());
     let query =
         keys.find("query").map_or(Vec::new(), |p| query(reader, model, &entities, &p.value));
@@ -80,7 +84,12 @@ fn route(
         reader.check_name(p.value.span, text).then(|| text.into())
     });
     let (method, host, template) = keys.find("match").and_then(|p| target(reader, &p.value))?;
+    let unread = keys.find("opaque");
+    let opaque = unread.and_then(|p| opaque(reader, model, keys, &template, p));
     let action = action?;
+    if let Some(pair) = unread {
+        check_action(reader, pair, action);
+    }
     check_method(reader, keys, &method, action, accepts.is_some());
     Some(Route {
         index,
@@ -96,6 +105,8 @@ fn route(
         query,
         accepts,
         returns,
+        formats,
+        opaque: if unread.is_some() { Some(opaque?) } else { None },
         reads: None,
         main: Vec::new(),
         entities: Vec::new(),
@@ -191,16 +202,22 @@ fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node:
     let one_record =
         other.returns.as_ref().is_some_and(|body| !body.many && body.entities.len() == 1);
     let taken = route.accepts.as_ref().map_or(&[][..], |body| &body.entities);
+    let is_of = route.opaque.as_ref().is_none_or(|opaque| {
+        let of = opaque.of.as_ref().map(|(entity, _)| *entity);
+        other.returns.as_ref().is_some_and(|body| of.is_none_or(|of| body.entities.contains(&of)))
+    });
     let of_it =
         other.returns.as_ref().is_some_and(|body| taken.iter().all(|e| body.entities.contains(e)));
-    let problem = if !route.action.changes_a_record() {
-        Some("only routes that update or delete read the record first")
+    let problem = if !route.action.changes_a_record() && route.opaque.is_none() {
+        Some("only routes that update or delete, and opaque ones, read the record first")
     } else if other.method.as_ref() != "GET" || other.action != Action::View {
         Some("it must be a GET route with the action `view`")
     } else if parameters(route) != parameters(other) {
         Some("it must have the same path parameters")
     } else if !one_record {
         Some("it must return one record of one entity, such as `{ customer: $ }`")
+    } else if !is_of {
+        Some("it must return the entity that the opaque answer is of")
     } else if !of_it || route.accepts.as_ref().is_some_and(|body| body.many) {
         Some("this route must accept one record of the same entity")
     } else {
@@ -222,7 +239,8 @@ fn resolve_entities(model: &mut Model, index: usize) {
         route.reads.and_then(|at| model.routes.get(at)).and_then(|route| route.returns.as_ref());
     let bodies = [route.accepts.as_ref(), route.returns.as_ref(), read];
     let mut main: Vec<usize> = Vec::new();
-    for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities) {
+    let unread = route.opaque.iter().filter_map(|opaque| Some(&opaque.of.as_ref()?.0));
+    for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities).chain(unread) {
         if !main.contains(entity) {
             main.push(*entity);
         }

@@ -301,7 +301,10 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
     for route in model.routes.iter().filter(|route| rule.covers(route)) {
         reached = true;
         let Some(pair) = keys.find("where").filter(|_| rule.row.is_some()) else { continue };
-        let problem = if route.action == Action::Create || route.action == Action::Call {
+        let problem = if route.opaque.is_some() {
+            let problem = format!("the record that `{}` is about is not read before", route.name);
+            route.reads.is_none().then_some(problem)
+        } else if route.action == Action::Create || route.action == Action::Call {
             Some(format!("`{}` has no record that exists already", route.name))
         } else if route.action.changes_a_record() && route.reads.is_none() {
             Some(format!("the record that `{}` changes is not read before", route.name))
