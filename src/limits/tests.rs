@@ -55,6 +55,8 @@ fn windows(unit: Unit, windows: &[(u64, u32)]) -> Terms {
         Unit::Records => Terms { records: windows, ..Terms::default() },
         Unit::Subjects => Terms { subjects: windows, ..Terms::default() },
         Unit::Bytes => Terms { bytes: windows, ..Terms::default() },
+        Unit::Unmasked => Terms { unmask: windows, ..Terms::default() },
+        Unit::Files => Terms { files: windows, ..Terms::default() },
     }
 }
 
@@ -70,22 +72,25 @@ fn wait<F: Future>(future: F) -> F::Output {
 fn a_subject_already_seen_costs_nothing_and_a_new_one_beyond_the_limit_is_held_back() {
     let world = World::new(&windows(Unit::Subjects, &[(2, 3_600)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
-    assert_eq!(seat.take_record(Some(2)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
+    assert_eq!(seat.take_record(Some(2), None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 3_600));
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(Some(3), None), held_back(Unit::Subjects, 3_600));
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
 }
 
 #[test]
 fn used_up_records_refuse_the_request_and_say_truly_when_to_come_back() {
     let world = World::new(&windows(Unit::Records, &[(2, 60)]));
     let seat = world.seat();
-    assert_eq!((seat.take_record(None), seat.take_record(None)), (Take::Release, Take::Release));
-    assert_eq!(seat.take_record(None), held_back(Unit::Records, 60));
+    assert_eq!(
+        (seat.take_record(None, None), seat.take_record(None, None)),
+        (Take::Release, Take::Release)
+    );
+    assert_eq!(seat.take_record(None, None), held_back(Unit::Records, 60));
     wait(seat.persist()).unwrap();
     drop(seat);
     let refused = world.admit().unwrap_err();
@@ -95,7 +100,7 @@ fn used_up_records_refuse_the_request_and_say_truly_when_to_come_back() {
     assert!(world.admit().is_err());
     let wait_ms = i64::try_from(refused.retry_after_s).unwrap() * 1_000;
     world.clock.advance_ms(wait_ms - 60_000);
-    assert_eq!(world.seat().take_record(None), Take::Release);
+    assert_eq!(world.seat().take_record(None, None), Take::Release);
 }
 
 #[test]
@@ -114,8 +119,8 @@ fn a_record_that_one_budget_holds_back_costs_the_others_nothing() {
     terms.records = vec![Window { limit: 10, seconds: 60 }];
     let world = World::new(&terms);
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
-    assert_eq!(seat.take_record(Some(2)), held_back(Unit::Subjects, 60));
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
+    assert_eq!(seat.take_record(Some(2), None), held_back(Unit::Subjects, 60));
     let counters = seat.counters();
     assert_eq!((counters[0].before, counters[0].after), (0, 1));
     assert_eq!((counters[1].before, counters[1].after), (0, 1));
@@ -125,11 +130,11 @@ fn a_record_that_one_budget_holds_back_costs_the_others_nothing() {
 fn what_is_given_back_or_dropped_unreleased_is_free_again() {
     let world = World::new(&windows(Unit::Subjects, &[(1, 60)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     seat.give_back();
-    assert_eq!(seat.take_record(Some(2)), Take::Release);
+    assert_eq!(seat.take_record(Some(2), None), Take::Release);
     drop(seat);
-    assert_eq!(world.seat().take_record(Some(3)), Take::Release);
+    assert_eq!(world.seat().take_record(Some(3), None), Take::Release);
     assert_eq!(world.store.rows(), 0);
 }
 
@@ -137,20 +142,20 @@ fn what_is_given_back_or_dropped_unreleased_is_free_again() {
 fn giving_back_leaves_what_another_answer_holds_of_the_same_subject() {
     let world = World::new(&windows(Unit::Subjects, &[(1, 60)]));
     let (one, two) = (world.seat(), world.seat());
-    assert_eq!(one.take_record(Some(1)), Take::Release);
-    assert_eq!(two.take_record(Some(1)), Take::Release);
+    assert_eq!(one.take_record(Some(1), None), Take::Release);
+    assert_eq!(two.take_record(Some(1), None), Take::Release);
     one.give_back();
-    assert_eq!(one.take_record(Some(2)), held_back(Unit::Subjects, 60));
+    assert_eq!(one.take_record(Some(2), None), held_back(Unit::Subjects, 60));
     wait(two.persist()).unwrap();
     drop((one, two));
-    assert_eq!(world.seat().take_record(Some(2)), held_back(Unit::Subjects, 60));
+    assert_eq!(world.seat().take_record(Some(2), None), held_back(Unit::Subjects, 60));
 }
 
 #[test]
 fn an_answer_that_stalls_counts_from_its_release_and_not_from_its_taking() {
     let world = World::new(&windows(Unit::Records, &[(1, 60)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     world.clock.advance_ms(600_000);
     assert!(world.admit().is_err());
     wait(seat.persist()).unwrap();
@@ -166,18 +171,18 @@ fn a_restart_does_not_refill() {
     let mut world = World::new(&terms);
     let seat = world.seat();
     for subject in [1, 2, 1] {
-        assert_eq!(seat.take_record(Some(subject)), Take::Release);
+        assert_eq!(seat.take_record(Some(subject), None), Take::Release);
     }
     wait(seat.persist()).unwrap();
     drop(seat);
     world.restart();
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 3_600));
+    assert_eq!(seat.take_record(Some(3), None), held_back(Unit::Subjects, 3_600));
     assert_eq!(
-        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (seat.take_record(Some(1), None), seat.take_record(Some(2), None)),
         (Take::Release, Take::Release)
     );
-    assert_eq!(seat.take_record(Some(1)), held_back(Unit::Records, 3_600));
+    assert_eq!(seat.take_record(Some(1), None), held_back(Unit::Records, 3_600));
 }
 
 #[test]
@@ -185,19 +190,19 @@ fn a_new_window_starts_with_what_the_old_one_knows() {
     let mut world = World::new(&windows(Unit::Subjects, &[(2, 3_600)]));
     let seat = world.seat();
     assert_eq!(
-        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (seat.take_record(Some(1), None), seat.take_record(Some(2), None)),
         (Take::Release, Take::Release)
     );
     wait(seat.persist()).unwrap();
     drop(seat);
     world.change_policy(&windows(Unit::Subjects, &[(2, 7_200)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(3)), held_back(Unit::Subjects, 7_200));
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(3), None), held_back(Unit::Subjects, 7_200));
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
     world.restart();
-    assert_eq!(world.seat().take_record(Some(3)), held_back(Unit::Subjects, 7_200));
+    assert_eq!(world.seat().take_record(Some(3), None), held_back(Unit::Subjects, 7_200));
 }
 
 #[test]
@@ -209,7 +214,7 @@ fn what_a_person_takes_under_one_policy_counts_under_their_other() {
     world.change_policy(&daily);
     let seat = world.seat();
     for _ in 0..3 {
-        assert_eq!(seat.take_record(None), Take::Release);
+        assert_eq!(seat.take_record(None, None), Take::Release);
     }
     wait(seat.persist()).unwrap();
     world.change_policy(&hourly);
@@ -220,13 +225,13 @@ fn what_a_person_takes_under_one_policy_counts_under_their_other() {
 fn a_lost_store_releases_nothing_and_forgets_nothing() {
     let world = World::new(&windows(Unit::Records, &[(3, 60)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     world.store.lost.store(true, Ordering::SeqCst);
     assert!(matches!(wait(seat.persist()), Err(LimitError::Store(_))));
     drop(seat);
     let seat = world.seat();
     assert_eq!(seat.counters()[0].before, 1);
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     world.store.lost.store(false, Ordering::SeqCst);
     wait(seat.persist()).unwrap();
     let stored: u64 = world.store.load().unwrap().amounts.iter().map(|row| row.amount).sum();
@@ -259,7 +264,7 @@ fn a_store_that_does_not_answer_is_a_lost_store() {
     let limits = Limits::open(settings, &Clock::fixed(START), Arc::new(Stuck)).unwrap();
     let allowance = Arc::new(Allowance::new(&windows(Unit::Records, &[(1, 60)])).unwrap());
     let seat = limits.admit("ann", &allowance).unwrap();
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     assert!(matches!(wait(seat.persist()), Err(LimitError::Slow(_))));
     drop(seat);
     assert!(limits.admit("ann", &allowance).is_err());
@@ -269,7 +274,7 @@ fn a_store_that_does_not_answer_is_a_lost_store() {
 fn a_write_dropped_half_way_leaves_everything_counted() {
     let world = World::new(&windows(Unit::Records, &[(1, 60)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     let mut persist = seat.persist();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let polled = wait(async { persist.as_mut().poll(&mut context).is_pending() });
@@ -282,10 +287,10 @@ fn a_write_dropped_half_way_leaves_everything_counted() {
 fn nothing_new_is_not_written() {
     let world = World::new(&windows(Unit::Subjects, &[(5, 3_600)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     wait(seat.persist()).unwrap();
     wait(seat.persist()).unwrap();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     wait(seat.persist()).unwrap();
     assert_eq!(world.store.writes.load(Ordering::SeqCst), 1);
 }
@@ -304,7 +309,7 @@ fn answers_at_once_never_exceed_a_limit_together() {
                 let Ok(seat) = world.admit() else { return };
                 for turn in 0..5 {
                     let subject = (worker * 7 + turn) % 90;
-                    if seat.take_record(Some(subject)) == Take::Release {
+                    if seat.take_record(Some(subject), None) == Take::Release {
                         if worker % 4 == 0 {
                             seat.give_back();
                             continue;
@@ -358,7 +363,7 @@ fn a_person_for_whom_there_is_no_room_is_refused_until_somebody_can_be_forgotten
     let terms = windows(Unit::Records, &[(10, 60)]);
     let world = World::with(&terms, Settings { persons: 1, ..Settings::default() });
     let seat = world.seat();
-    assert_eq!(seat.take_record(None), Take::Release);
+    assert_eq!(seat.take_record(None, None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
     let bob = || world.limits.admit("bob", &world.allowance);
@@ -373,31 +378,31 @@ fn subjects_beyond_the_memory_for_them_are_held_back() {
     let world = World::with(&terms, Settings { subjects: 2, ..Settings::default() });
     let seat = world.seat();
     assert_eq!(
-        (seat.take_record(Some(1)), seat.take_record(Some(2))),
+        (seat.take_record(Some(1), None), seat.take_record(Some(2), None)),
         (Take::Release, Take::Release)
     );
-    assert_eq!(seat.take_record(Some(3)), Take::HoldBack(Limit::Memory));
+    assert_eq!(seat.take_record(Some(3), None), Take::HoldBack(Limit::Memory));
     seat.give_back();
-    assert_eq!(seat.take_record(Some(3)), Take::Release);
+    assert_eq!(seat.take_record(Some(3), None), Take::Release);
 }
 
 #[test]
 fn an_emptied_window_starts_empty_however_much_a_longer_one_knows() {
     let world = World::new(&windows(Unit::Subjects, &[(1, 60), (100, 86_400)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
     world.clock.advance_ms(62_000);
     wait(world.limits.tidy()).unwrap();
-    assert_eq!(world.seat().take_record(Some(2)), Take::Release);
+    assert_eq!(world.seat().take_record(Some(2), None), Take::Release);
 }
 
 #[test]
 fn what_has_left_its_window_is_forgotten_in_memory_and_store() {
     let mut world = World::new(&windows(Unit::Subjects, &[(10, 60)]));
     let seat = world.seat();
-    assert_eq!(seat.take_record(Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(1), None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
     world.restart();
@@ -452,7 +457,7 @@ impl Oracle {
             let within = self.within(now - i64::from(seconds) * 1_000);
             let count = match unit {
                 Unit::Subjects => within.collect::<HashSet<_>>().len(),
-                Unit::Records | Unit::Bytes => within.count(),
+                Unit::Records | Unit::Bytes | Unit::Unmasked | Unit::Files => within.count(),
             };
             prop_assert!(count as u64 <= limit, "{count} {unit:?} in {seconds} s");
         }
@@ -470,7 +475,9 @@ impl Oracle {
                     known.insert(subject);
                     known.len() as u64 <= limit
                 }
-                Unit::Records | Unit::Bytes => (counted.count() as u64) < limit,
+                Unit::Records | Unit::Bytes | Unit::Unmasked | Unit::Files => {
+                    (counted.count() as u64) < limit
+                }
             }
         })
     }
@@ -490,7 +497,7 @@ fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Take { seat, subject } => {
                 let Some(open) = &seats[seat] else { continue };
                 let room = oracle.has_room(subject, &limits, now);
-                if open.take_record(Some(subject)) == Take::Release {
+                if open.take_record(Some(subject), None) == Take::Release {
                     oracle.taken[seat].push(subject);
                 } else {
                     prop_assert!(!room, "held back although there is room");

@@ -5,6 +5,7 @@
 mod decide;
 mod denial;
 mod explain;
+mod export;
 mod expression;
 mod judge;
 pub mod kind;
@@ -25,7 +26,7 @@ pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use judge::{Factor, Principal, Query, StepUp};
 pub use kind::Kind;
-pub use limits::{Limits, Rate, Window};
+pub use limits::{Export, Limits, Rate, Window};
 pub use model::{Action, Route};
 pub use outcome::TooManyConditions;
 pub use plan::Plan;
