@@ -417,7 +417,7 @@ fn what_has_left_its_window_is_forgotten_in_memory_and_store() {
 #[derive(Clone, Debug)]
 enum Step {
     Wait(i64),
-    Take { seat: usize, subject: u64 },
+    Take { seat: usize, subject: u64, unmasks: bool },
     Persist(usize),
     GiveBack(usize),
     Reopen(usize),
@@ -428,7 +428,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => prop_oneof![1..200_i64, 1_000..30_000_i64].prop_map(Step::Wait),
-        10 => (0..3_usize, 0..12_u64).prop_map(|(seat, subject)| Step::Take { seat, subject }),
+        10 => (0..3_usize, 0..12_u64, prop::bool::weighted(0.3))
+            .prop_map(|(seat, subject, unmasks)| Step::Take { seat, subject, unmasks }),
         5 => (0..3_usize).prop_map(Step::Persist),
         1 => (0..3_usize).prop_map(Step::GiveBack),
         1 => (0..3_usize).prop_map(Step::Reopen),
@@ -437,55 +438,63 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A record that was released: whose, and whether unmasked.
+type Release = (u64, bool);
+
 /// A naive account of the same history: every release with its moment.
 #[derive(Default)]
 struct Oracle {
-    released: Vec<(i64, u64)>,
-    taken: [Vec<u64>; 3],
+    released: Vec<(i64, Release)>,
+    taken: [Vec<Release>; 3],
     /// How much longer a release may count: after a restart, a window that had emptied starts with
     /// what the coarsest one knows.
     slack_ms: i64,
 }
 
+/// What some releases come to.
+fn counted(unit: Unit, releases: impl Iterator<Item = Release>) -> u64 {
+    let distinct = |subjects: HashSet<u64>| subjects.len() as u64;
+    match unit {
+        Unit::Subjects => distinct(releases.map(|(subject, _)| subject).collect()),
+        Unit::Unmasked => {
+            distinct(releases.filter(|(_, unmasks)| *unmasks).map(|(subject, _)| subject).collect())
+        }
+        Unit::Records | Unit::Bytes | Unit::Files => releases.count() as u64,
+    }
+}
+
 impl Oracle {
-    fn within(&self, since: i64) -> impl Iterator<Item = u64> {
-        self.released.iter().filter(move |(at, _)| *at > since).map(|(_, subject)| *subject)
+    fn within(&self, since: i64) -> impl Iterator<Item = Release> {
+        self.released.iter().filter(move |(at, _)| *at > since).map(|(_, release)| *release)
     }
 
     fn check(&self, limits: &[(Unit, u64, u32)], now: i64) -> Result<(), TestCaseError> {
         for &(unit, limit, seconds) in limits {
-            let within = self.within(now - i64::from(seconds) * 1_000);
-            let count = match unit {
-                Unit::Subjects => within.collect::<HashSet<_>>().len(),
-                Unit::Records | Unit::Bytes | Unit::Unmasked | Unit::Files => within.count(),
-            };
-            prop_assert!(count as u64 <= limit, "{count} {unit:?} in {seconds} s");
+            let count = counted(unit, self.within(now - i64::from(seconds) * 1_000));
+            prop_assert!(count <= limit, "{count} {unit:?} in {seconds} s");
         }
         Ok(())
     }
 
     /// Whether every limit has room even if each bucket counted one width longer.
-    fn has_room(&self, subject: u64, limits: &[(Unit, u64, u32)], now: i64) -> bool {
+    fn has_room(&self, release: Release, limits: &[(Unit, u64, u32)], now: i64) -> bool {
         limits.iter().all(|&(unit, limit, seconds)| {
             let longer = i64::from(seconds) * 1_000 * 62 / 60 + self.slack_ms;
-            let counted = self.within(now - longer).chain(self.taken.iter().flatten().copied());
-            match unit {
-                Unit::Subjects => {
-                    let mut known: HashSet<u64> = counted.collect();
-                    known.insert(subject);
-                    known.len() as u64 <= limit
-                }
-                Unit::Records | Unit::Bytes | Unit::Unmasked | Unit::Files => {
-                    (counted.count() as u64) < limit
-                }
-            }
+            let taken = self.taken.iter().flatten().copied();
+            counted(unit, self.within(now - longer).chain(taken).chain([release])) <= limit
         })
     }
 }
 
 fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let limits = [(Unit::Subjects, 4, 10), (Unit::Subjects, 7, 60), (Unit::Records, 15, 30)];
+    let limits = [
+        (Unit::Subjects, 4, 10),
+        (Unit::Subjects, 7, 60),
+        (Unit::Records, 15, 30),
+        (Unit::Unmasked, 2, 20),
+    ];
     let mut terms = windows(Unit::Subjects, &[(4, 10), (7, 60)]);
+    terms.unmask = vec![Window { limit: 2, seconds: 20 }];
     terms.records = vec![Window { limit: 15, seconds: 30 }];
     let mut world = World::new(&terms);
     let mut oracle = Oracle::default();
@@ -494,11 +503,12 @@ fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
         let now = world.clock.unix_ms();
         match step {
             Step::Wait(ms) => world.clock.advance_ms(ms),
-            Step::Take { seat, subject } => {
+            Step::Take { seat, subject, unmasks } => {
                 let Some(open) = &seats[seat] else { continue };
-                let room = oracle.has_room(subject, &limits, now);
-                if open.take_record(Some(subject), None) == Take::Release {
-                    oracle.taken[seat].push(subject);
+                let room = oracle.has_room((subject, unmasks), &limits, now);
+                let unmasked = unmasks.then_some(subject);
+                if open.take_record(Some(subject), unmasked) == Take::Release {
+                    oracle.taken[seat].push((subject, unmasks));
                 } else {
                     prop_assert!(!room, "held back although there is room");
                 }
@@ -506,7 +516,7 @@ fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Persist(seat) => {
                 let Some(open) = &seats[seat] else { continue };
                 prop_assert!(wait(open.persist()).is_ok());
-                oracle.released.extend(oracle.taken[seat].drain(..).map(|subject| (now, subject)));
+                oracle.released.extend(oracle.taken[seat].drain(..).map(|release| (now, release)));
                 oracle.check(&limits, now)?;
             }
             Step::GiveBack(seat) => {
@@ -551,4 +561,113 @@ fn one_person_cannot_take_every_place_though_the_policy_sets_no_number() {
     assert!(world.limits.admit("bob", &world.allowance).is_ok());
     drop(seats);
     assert!(world.admit().is_ok());
+}
+
+#[test]
+fn a_subject_unmasked_before_costs_nothing_and_a_new_one_beyond_the_limit_is_held_back() {
+    let mut world = World::new(&windows(Unit::Unmasked, &[(1, 3_600)]));
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(2), None), Take::Release);
+    wait(seat.persist()).unwrap();
+    drop(seat);
+    world.restart();
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(2), Some(2)), held_back(Unit::Unmasked, 3_600));
+    assert_eq!(seat.take_record(Some(2), None), Take::Release);
+    assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
+}
+
+#[test]
+fn an_unmasked_record_that_is_held_back_costs_no_other_budget() {
+    let mut terms = windows(Unit::Unmasked, &[(1, 60)]);
+    terms.subjects = vec![Window { limit: 10, seconds: 60 }];
+    terms.records = vec![Window { limit: 10, seconds: 60 }];
+    let world = World::new(&terms);
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(2), Some(2)), held_back(Unit::Unmasked, 60));
+    let after: Vec<u64> = seat.counters().iter().map(|counter| counter.after).collect();
+    assert_eq!(after, [1, 1, 1]);
+}
+
+#[test]
+fn memory_that_is_full_for_the_unmasked_holds_nobody_half() {
+    let mut terms = windows(Unit::Unmasked, &[(100, 60)]);
+    terms.subjects = vec![Window { limit: 100, seconds: 60 }];
+    let world = World::with(&terms, Settings { subjects: 3, ..Settings::default() });
+    let seat = world.seat();
+    assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
+    assert_eq!(seat.take_record(Some(2), Some(2)), Take::HoldBack(Limit::Memory));
+    assert_eq!(seat.take_record(Some(2), None), Take::Release);
+    assert_eq!(seat.take_record(Some(3), None), Take::HoldBack(Limit::Memory));
+}
+
+#[test]
+fn a_file_counts_once_it_is_durable_and_is_free_again_if_it_never_was() {
+    let mut world = World::new(&windows(Unit::Files, &[(1, 60)]));
+    let (one, two) = (world.seat(), world.seat());
+    one.take_file().unwrap();
+    assert_eq!(two.take_file().unwrap_err().retry_after_s, 1);
+    drop(one);
+    two.take_file().unwrap();
+    wait(two.persist()).unwrap();
+    drop(two);
+    world.restart();
+    let refused = world.seat().take_file().unwrap_err();
+    assert_eq!((refused.limit.to_string(), refused.quotas[0].remaining), ("files-1m".into(), 0));
+    world.clock.advance_ms(i64::try_from(refused.retry_after_s).unwrap() * 1_000);
+    world.seat().take_file().unwrap();
+}
+
+#[test]
+fn a_used_up_budget_of_files_or_of_the_unmasked_refuses_no_other_request() {
+    for unit in [Unit::Files, Unit::Unmasked] {
+        let world = World::new(&windows(unit, &[(0, 60)]));
+        let seat = world.seat();
+        assert_eq!(seat.take_record(Some(1), None), Take::Release);
+        assert_eq!(seat.take_file().is_ok(), unit == Unit::Unmasked);
+    }
+}
+
+#[test]
+fn requests_in_a_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
+    let requests = vec![Window { limit: 3, seconds: 60 }, Window { limit: 4, seconds: 3_600 }];
+    let mut world = World::new(&Terms { requests, ..Terms::default() });
+    for left in [2, 1, 0] {
+        assert_eq!(world.seat().quotas()[0].remaining, left);
+    }
+    let refused = world.admit().unwrap_err();
+    assert_eq!((refused.limit.to_string(), refused.retry_after_s), ("requests-1m".into(), 61));
+    assert_eq!(refused.quotas.len(), 2);
+    world.clock.advance_ms(61_000);
+    assert!(world.admit().is_ok());
+    assert_eq!(world.admit().unwrap_err().limit, Limit::Requests(3_600));
+    world.restart();
+    assert!(world.admit().is_ok());
+}
+
+#[test]
+fn a_clock_that_is_set_back_refills_no_window_of_requests() {
+    let requests = vec![Window { limit: 1, seconds: 60 }];
+    let world = World::new(&Terms { requests, ..Terms::default() });
+    assert!(world.admit().is_ok());
+    world.clock.advance_ms(-3_600_000);
+    assert!(world.admit().is_err());
+    wait(world.limits.tidy()).unwrap();
+    assert!(world.admit().is_err());
+    world.clock.advance_ms(3_662_000);
+    assert!(world.admit().is_ok());
+}
+
+#[test]
+fn a_window_of_requests_that_cannot_be_kept_is_refused() {
+    for window in [
+        Window { limit: 0, seconds: 60 },
+        Window { limit: 1_000_001, seconds: 60 },
+        Window { limit: 1, seconds: 86_401 },
+    ] {
+        let fault = Allowance::new(&Terms { requests: vec![window], ..Terms::default() });
+        assert_eq!(fault.unwrap_err(), AllowanceFault::Rate);
+    }
 }
