@@ -52,7 +52,7 @@ pub struct Settings {
     pub in_flight_each: u32,
     /// Persons whose usage is held in memory; further ones are refused.
     pub persons: usize,
-    /// Subjects held in memory over all persons and windows, at some 60 bytes each.
+    /// Subjects held in memory over all persons and windows, unmasked ones apart, at some 60 bytes each.
     pub subjects: usize,
     /// How long to wait for the store.
     pub store_deadline: Duration,

@@ -77,8 +77,13 @@ fn an_export_that_needs_a_grant_is_denied_without_one() {
     let program = bank("limits:\n  - { to: [clerk, chief], export: { grant: required } }\n");
     let denial = ask(&program, caller(&["clerk"]), "GET /all", None).unwrap_err();
     let wanted = ["the limit for `clerk`, `chief` allows an export only with a grant"];
-    assert_eq!(reasons(&denial), wanted);
+    assert_eq!(
+        (denial.kind.clone(), reasons(&denial)),
+        (DenialKind::Grant, wanted.map(str::to_owned).into())
+    );
     assert!(ask(&program, caller(&["clerk"]), "GET /list", None).is_ok());
+    let granted = Asked { grant: Some(Grant::default()), ..Asked::default() };
+    assert!(ask_with(&program, caller(&["clerk"]), "GET /all", granted).is_ok());
     let stranger = ask(&program, caller(&[]), "GET /all", None).unwrap_err();
     assert_eq!(reasons(&stranger), ["no rule lets any of the caller's roles export over `export`"]);
 }
@@ -150,6 +155,8 @@ fn an_explanation_tells_the_limits_on_exports() {
         method: "GET",
         host: "bank.example",
         purpose: None,
+        ticket: None,
+        grant: None,
         now_unix_s: NOW,
     });
     let limits = explained.stages.iter().find(|stage| stage.name == "limits").unwrap();
