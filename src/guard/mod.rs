@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 pub use content_type::{ContentTypeFault, check_format, check_json, media_type};
 pub use encoding::{Coding, EncodingFault};
-pub use json::{Caps, Fault, Hooks, Report, Take};
+pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 
 use crate::policy::plan::Plan;

@@ -5,6 +5,7 @@
 mod decide;
 mod denial;
 mod explain;
+mod export;
 mod expression;
 mod judge;
 pub mod kind;
@@ -17,6 +18,7 @@ mod planner;
 mod program;
 mod read;
 pub mod search;
+mod ticket;
 pub mod value;
 mod warnings;
 
@@ -24,9 +26,9 @@ pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
-pub use judge::{Factor, Principal, Query, StepUp};
+pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
-pub use limits::{Limits, Rate, Window};
+pub use limits::{Export, Limits, Rate, Window};
 pub use model::{Action, Format, Route};
 pub use opaque::Opaque;
 pub use outcome::TooManyConditions;

@@ -3,6 +3,8 @@
 //! An [`Opaque`] is the leave to pass one. There is no other way to one than the permit of a route that
 //! the policy calls opaque, so that an answer which should have been judged cannot pass unread.
 
+use super::planner::UNMASKED_FROM;
+
 /// The media type of an event stream.
 const EVENTS: &str = "text/event-stream";
 
@@ -57,6 +59,12 @@ impl Opaque {
     #[must_use]
     pub fn is_event_stream(&self) -> bool {
         self.size_bytes.is_none() && self.accepts(EVENTS)
+    }
+
+    /// Whether its grade is so high that whoever gets it counts as having seen somebody unmasked.
+    #[must_use]
+    pub fn unmasks(&self) -> bool {
+        self.grade >= UNMASKED_FROM
     }
 
     /// The name of the entity that the answer is about; empty if it is about none.

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::model::{Body, BodyShape, PathSearch, QueryUse, Route, Shape};
+use super::model::{Action, Body, BodyShape, Entity, Grade, PathSearch, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, RowTests, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
 use super::search::{Parameter, PathParameter, SearchPlan};
+
+/// From this grade on, a field in clear counts as unmasked.
+pub(super) const UNMASKED_FROM: u8 = 3;
 
 type Entities = [(usize, EntityOutcome)];
 
@@ -56,11 +59,17 @@ pub(super) fn write_cases(
         let may_act =
             acting.is_none_or(|(_, outcome)| outcome.write.get(case).is_some_and(Option::is_some));
         may_act.then(|| {
-            // Only the record that is read before has its conditions known; what else stands in the
-            // body has them all fail.
+            // Only the record that is read before has its tests known; what else stands in the body has
+            // them all fail. Where no record exists yet, there is nothing to test.
+            let is_new = matches!(route.action, Action::Create | Action::Call);
             let known = entities.iter().map(|(index, outcome)| {
                 let acts = acting.is_some_and(|(acting, _)| acting == *index);
-                (*index, writable(outcome, if acts { Some(case) } else { None }))
+                let case = match (acts, is_new) {
+                    (true, _) => case,
+                    (false, true) => outcome.best_case(),
+                    (false, false) => outcome.worst_case(),
+                };
+                (*index, writable(outcome, case))
             });
             let known: Vec<(usize, EntityOutcome)> = known.collect();
             let mut builder = Builder::new(program, &known);
@@ -72,8 +81,7 @@ pub(super) fn write_cases(
 }
 
 /// An outcome of one case in which "clear" means "may be written".
-fn writable(outcome: &EntityOutcome, case: Option<usize>) -> EntityOutcome {
-    let case = case.unwrap_or_else(|| outcome.worst_case());
+fn writable(outcome: &EntityOutcome, case: usize) -> EntityOutcome {
     let treatment = |may: &bool| if *may { Treatment::Clear } else { Treatment::Absent };
     let fields = outcome.write.get(case).cloned().flatten();
     EntityOutcome {
@@ -215,7 +223,7 @@ impl<'a> Builder<'a> {
         if members.iter().all(|(_, slot)| idle(slot)) {
             return Slot::of(Verdict::Absent);
         }
-        Slot::of(self.push(Node::Object(ObjectNode { members, record: None })))
+        Slot::of(self.push(Node::Object(ObjectNode { members, ..ObjectNode::default() })))
     }
 
     fn push(&mut self, node: Node) -> Verdict {
@@ -301,7 +309,8 @@ impl<'a> Builder<'a> {
         let Shape::Object(members) = &entity.shape else { return None };
         let members: Vec<(Box<str>, Slot)> =
             members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
-        match self.push(Node::Object(ObjectNode { members, record })) {
+        let unmasks = record.is_some() && unmasks(entity, form.treatments);
+        match self.push(Node::Object(ObjectNode { members, record, unmasks })) {
             Verdict::Enter(node) => Some(node),
             Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
         }
@@ -345,6 +354,15 @@ impl<'a> Builder<'a> {
             kind,
         }
     }
+}
+
+/// Whether a field of a high grade stays in clear.
+fn unmasks(entity: &Entity, treatments: &[Treatment]) -> bool {
+    let mut fields = entity.fields.iter().zip(treatments);
+    fields.any(|(field, treatment)| {
+        *treatment == Treatment::Clear
+            && matches!(field.grade, Grade::Open(grade) if grade >= UNMASKED_FROM)
+    })
 }
 
 /// One case of one entity.

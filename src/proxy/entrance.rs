@@ -129,6 +129,8 @@ impl Gate {
             method: head.method.as_str(),
             host: &head.host,
             purpose: head.purpose.as_deref(),
+            ticket: head.ticket.as_deref(),
+            grant: None,
             now_unix_s: self.clock.unix_s(),
         });
         decided.map_err(|denial| {
@@ -142,9 +144,12 @@ impl Gate {
             tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
             Rejection::Uncountable
         })?;
-        self.limits
-            .admit(&caller.account, &Arc::new(allowance))
-            .map_err(|refused| Rejection::Limit(Box::new(refused)))
+        let refused = |refused| Rejection::Limit(Box::new(refused));
+        let seat = self.limits.admit(&caller.account, &Arc::new(allowance)).map_err(refused)?;
+        if permit.is_file() {
+            seat.take_file().map_err(refused)?;
+        }
+        Ok(seat)
     }
 
     /// Hands the decision to the log; what follows may go on while the disk works.
@@ -166,7 +171,9 @@ pub(super) fn rejection(denial: Denial) -> Rejection {
     match denial.kind {
         DenialKind::NotPublished | DenialKind::Withheld => Rejection::NotFound,
         DenialKind::Forbidden => Rejection::Forbidden,
-        DenialKind::Purpose { accepted } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { accepted, ticket: None } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { ticket: Some(form), .. } => Rejection::Ticket(form),
+        DenialKind::Grant => Rejection::Grant,
         DenialKind::StepUp(step_up) => Rejection::StepUp(step_up),
     }
 }

@@ -29,6 +29,8 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
             })
             .collect(),
         address: Some(address),
+        // Nothing here proves a device key yet, so that whatever asks for one stays closed.
+        device: None,
     }
 }
 
@@ -49,11 +51,14 @@ pub(super) fn allowance(limits: &policy::Limits) -> Result<Allowance, AllowanceF
             window_s: rate.per_s,
             burst: rate.burst,
         }),
+        requests: windows(&limits.requests, 1),
         concurrent: limits.concurrent,
         page: limits.page,
         records: windows(&limits.records, 1),
         subjects: windows(&limits.subjects, 1),
         bytes: windows(&limits.kibibytes, 1024),
+        unmask: windows(&limits.unmask, 1),
+        files: windows(&limits.files, 1),
     })
 }
 

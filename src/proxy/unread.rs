@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
 use super::body::{Answer, Cut, Fed};
-use super::meter::Subject;
+use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
 use super::rejection::{Rejection, Unjudged};
@@ -49,7 +49,7 @@ impl Gate {
         let body = judged(parts.status, body).await?;
         let media_type = judge(opaque, &parts, &body).map_err(Rejection::Unjudged)?;
         let passage = Unread::begin(opaque, body, seat, disclosure);
-        passage.take(subject)?;
+        passage.take(opaque, subject, &self.keys)?;
         let mut response = if opaque.is_event_stream() {
             self.fed(passage, facts, trail).await?
         } else {
@@ -154,9 +154,16 @@ impl Unread {
     }
 
     /// Counts the answer as one record, and records whom it is about.
-    fn take(&self, subject: Option<Subject>) -> Result<(), Rejection> {
+    fn take(
+        &self,
+        opaque: &Opaque,
+        subject: Option<Subject>,
+        keys: &Keys,
+    ) -> Result<(), Rejection> {
         let counted = subject.as_ref().map(|subject| subject.counted);
-        if let Take::HoldBack(limit) = self.seat.take_record(counted) {
+        let nobody = || keys.nobody(&self.disclosure.with(|entry| entry.id).to_string(), 1);
+        let unmasked = opaque.unmasks().then(|| counted.unwrap_or_else(nobody));
+        if let Take::HoldBack(limit) = self.seat.take_record(counted, unmasked) {
             tracing::debug!(%limit, "an opaque answer is held back");
             return Err(Rejection::UsedUp(self.seat.quotas()));
         }

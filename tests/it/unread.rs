@@ -223,6 +223,22 @@ async fn files_are_counted_in_people_and_bytes_together_with_records() {
 }
 
 #[tokio::test]
+async fn files_are_counted_as_files_and_a_high_grade_as_unmasking() {
+    for limits in ["files: 2/day", "unmask: 2/day"] {
+        let gate = bank(&format!("limits:\n  - {{ to: teller, {limits} }}\n")).start().await;
+        gate.upstream.answers(pdf());
+        for id in [7, 8] {
+            statement(&gate, id).await.expect(200);
+        }
+        let hits = gate.upstream.hits();
+        let refused = statement(&gate, 9).await;
+        assert!(!holds(&refused.expect(429).bytes(), "PDF"), "{limits}");
+        let asked = gate.upstream.hits() - hits;
+        assert_eq!(asked, usize::from(limits.starts_with("unmask")), "{limits}");
+    }
+}
+
+#[tokio::test]
 async fn with_reads_the_record_decides_and_its_own_key_counts() {
     let mut gate = bank("limits:\n  - { to: teller, subjects: 1/h }\n").start().await;
     let record = Arc::new(std::sync::Mutex::new(String::new()));

@@ -1,6 +1,6 @@
 //! `opaque`: routes whose answers pass unread, and what must be said of them for that.
 
-use super::super::model::{Action, Entity, Model};
+use super::super::model::{Action, Model};
 use super::super::opaque::{MediaRange, Opaque};
 use crate::document::{Code, Keys, Node, Pair, Reader, Span, accepted, cut};
 use crate::route::Template;
@@ -171,7 +171,7 @@ fn subject(reader: &mut Reader<'_>, template: &Template, node: &Node) -> Option<
     Some(name.into())
 }
 
-/// What is about people must be counted in people, and what rules look at must be read.
+/// What is about people must be counted in people.
 fn check_subject(
     reader: &mut Reader<'_>,
     model: &Model,
@@ -197,15 +197,4 @@ fn check_subject(
         let help = "write `subject: PARAMETER`, or give the route `reads: VIEW-ROUTE`".to_owned();
         reader.fault(span, Code::MissingKey, message, Some(help));
     }
-    if must_be_read(entity) && !reads {
-        let message =
-            format!("which `{}` may be seen depends on the record, which is not read", entity.name);
-        let help = "give the route `reads: VIEW-ROUTE`".to_owned();
-        reader.fault(span, Code::NoRecord, message, Some(help));
-    }
-}
-
-/// Whether something besides the rules withholds records of the entity by what stands in them.
-fn must_be_read(entity: &Entity) -> bool {
-    entity.tenant.is_some()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::plan::RecordId;
+use super::super::plan::{Node, RecordId, Verdict};
 use super::super::{DenialKind, Factor, Parameter, Principal, Rate, StepUp, Value, Window};
 use super::{NOW, ask, caller, demo, filter, program};
 
@@ -81,9 +81,11 @@ fn a_purpose_that_is_missing_or_wrong_is_asked_for() {
         ask(&demo, caller(&["teller"]), "GET /api/customers/42", purpose).unwrap_err().kind
     };
     let accepted = vec!["complaint".to_owned(), "service".to_owned()];
-    assert_eq!(kind(None), DenialKind::Purpose { accepted: accepted.clone() });
-    assert_eq!(kind(Some("risk")), DenialKind::Purpose { accepted });
-    assert!(matches!(kind(Some("fun")), DenialKind::Purpose { accepted } if accepted.len() == 4));
+    assert_eq!(kind(None), DenialKind::Purpose { accepted: accepted.clone(), ticket: None });
+    assert_eq!(kind(Some("risk")), DenialKind::Purpose { accepted, ticket: None });
+    assert!(
+        matches!(kind(Some("fun")), DenialKind::Purpose { accepted, .. } if accepted.len() == 4)
+    );
 }
 
 #[test]
@@ -238,7 +240,7 @@ rules:
 #[test]
 fn more_row_conditions_than_a_plan_holds_are_a_denial() {
     let mut rules = String::from("rules:\n");
-    for n in 0..7 {
+    for n in 0..9 {
         rules.push_str(&format!(
             "  - {{ name: r{n}, allow: search, to: clerk, of: order, clear: id, where: record.id == {n} }}\n"
         ));
@@ -246,7 +248,7 @@ fn more_row_conditions_than_a_plan_holds_are_a_denial() {
     let shop = program(&format!("{SHOP}{rules}"));
     let denial = ask(&shop, caller(&["clerk"]), "GET /orders", None).unwrap_err();
     assert_eq!(denial.kind, DenialKind::Forbidden);
-    assert!(denial.reasons[0].to_string().contains("more than 6 row conditions"));
+    assert!(denial.reasons[0].to_string().contains("more than 8 row conditions"));
 }
 
 #[test]
@@ -318,6 +320,8 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
         method: "GET",
         host: "bank.example",
         purpose: Some("complaint"),
+        ticket: None,
+        grant: None,
         now_unix_s: NOW,
     };
     let text = demo.explain(&query).to_string();
@@ -417,4 +421,46 @@ fn no_permit_but_a_settled_one_of_an_opaque_route_lets_anything_pass_unread() {
         let other = permit.settle(there).map(|permit| permit.opaque().is_some());
         assert_eq!(other.ok(), (role == "reader").then_some(true), "{role}");
     }
+}
+
+#[test]
+fn a_file_about_a_flagged_record_or_one_of_another_tenant_is_withheld() {
+    let text = FILES
+        .replace(
+            "{ subject: id,",
+            "{ subject: id, tenant: branch, flags: { late: record.is_late },",
+        )
+        .replace("id: 1, branch: 1", "id: 1, branch: 1, is_late: 1")
+        .replace("to: reader, route: [scan, file]", "to: reader, route: [scan, file], flags: late")
+        .replace("branch]", "branch, is_late]");
+    let program = program(&text);
+    let had = |role: &str, tenant: Option<&str>, branch: &str, is_late: bool| {
+        let mut principal = caller(&[role]);
+        principal.attributes.extend(tenant.map(|t| ("tenant".to_owned(), Value::from(t))));
+        let permit = ask(&program, principal, "GET /one/1/file", None).unwrap();
+        let reading = permit.pre_read().unwrap();
+        let Verdict::Enter(node) = reading.plan().root.verdict else { panic!("nothing is read") };
+        let node = reading.plan().node(node);
+        let Some(Node::Object(object)) = node else { panic!("the record is no object") };
+        let mut captures = vec![None; usize::from(reading.plan().records[0].captures)];
+        for (name, slot) in &object.members {
+            let Some(at) = slot.capture else { continue };
+            captures[usize::from(at)] = Some(match &**name {
+                "branch" => Value::from(branch),
+                "is_late" => Value::Bool(is_late),
+                _ => Value::from("1"),
+            });
+        }
+        permit.settle(reading.case(RecordId(0), &captures)).is_ok()
+    };
+    assert!(had("reader", None, "bj07", true), "its rule names the flag");
+    assert!(had("keeper", None, "sh01", false));
+    assert!(!had("keeper", None, "sh01", true));
+    assert!(had("reader", Some("sh01"), "sh01", false));
+    assert!(!had("reader", Some("sh01"), "bj07", false));
+    let mut confined = Principal { assurance: 3, ..caller(&["reader"]) };
+    assert!(ask(&program, confined.clone(), "GET /one/1/scan", None).is_ok());
+    confined.attributes.insert("tenant".to_owned(), Value::from("sh01"));
+    let refused = ask(&program, confined, "GET /one/1/scan", None).unwrap_err();
+    assert_eq!(refused.kind, DenialKind::Forbidden, "nobody reads whose it is");
 }
