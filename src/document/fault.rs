@@ -62,6 +62,8 @@ pub enum Code {
     ManyConditions,
     /// A role that no rule or limit names (warning).
     IdleRole,
+    /// A parameter of a path that is named like a graded field and is not said to search it (warning).
+    UndeclaredSearch,
 }
 
 impl Code {
@@ -96,6 +98,7 @@ impl Code {
             Self::BetrayingCount => "W004",
             Self::ManyConditions => "W005",
             Self::IdleRole => "W006",
+            Self::UndeclaredSearch => "W007",
         }
     }
 }

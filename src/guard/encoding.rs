@@ -172,79 +172,6 @@ impl Decoder {
     }
 }
 
-/// Why a body's content type is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContentTypeFault {
-    /// There is none, so nobody can say what the body is.
-    #[error("the body has no content type, expected `application/json`")]
-    Missing,
-    /// It is not well formed, or there is more than one.
-    #[error("the content type is malformed")]
-    Malformed,
-    /// A type that is not judged.
-    #[error(
-        "content type `{0}` is not supported, only `application/json` and `application/*+json`"
-    )]
-    Unsupported(String),
-    /// Another character encoding than UTF-8.
-    #[error("charset `{0}` is not supported, only `utf-8`")]
-    Charset(String),
-}
-
-/// Checks that a message's body is JSON in UTF-8, from the values of all its `Content-Type` fields.
-///
-/// # Errors
-/// A [`ContentTypeFault`] for anything but `application/json` and `application/*+json`.
-pub fn check_json<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ContentTypeFault> {
-    let mut fields = fields.into_iter();
-    let field = match (fields.next(), fields.next()) {
-        (None, _) => return Err(ContentTypeFault::Missing),
-        (Some(field), None) => field,
-        (Some(_), Some(_)) => return Err(ContentTypeFault::Malformed),
-    };
-    let Some(field) = std::str::from_utf8(field).ok().filter(|field| field.is_ascii()) else {
-        return Err(ContentTypeFault::Malformed);
-    };
-    let (media_type, parameters) = field.split_once(';').unwrap_or((field, ""));
-    let media_type = media_type.trim().to_ascii_lowercase();
-    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-    let is_json = subtype == "json" || subtype.strip_suffix("+json").is_some_and(is_token);
-    if !is_json {
-        return Err(ContentTypeFault::Unsupported(media_type.chars().take(64).collect()));
-    }
-    check_charset(parameters)
-}
-
-fn is_token(text: &str) -> bool {
-    let is_token_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_char)
-}
-
-/// Each parameter once, as `name=value` or `name="value"`; a `charset` must be UTF-8.
-fn check_charset(parameters: &str) -> Result<(), ContentTypeFault> {
-    let mut has_charset = false;
-    for parameter in parameters.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-        let (name, value) = parameter.split_once('=').ok_or(ContentTypeFault::Malformed)?;
-        let value = match value.strip_prefix('"') {
-            Some(quoted) => quoted.strip_suffix('"').ok_or(ContentTypeFault::Malformed)?,
-            None => value,
-        };
-        if value.contains(['"', '\\']) {
-            return Err(ContentTypeFault::Malformed);
-        }
-        if !name.eq_ignore_ascii_case("charset") {
-            continue;
-        }
-        if std::mem::replace(&mut has_charset, true) {
-            return Err(ContentTypeFault::Malformed);
-        }
-        if !value.eq_ignore_ascii_case("utf-8") {
-            return Err(ContentTypeFault::Charset(value.chars().take(32).collect()));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -337,43 +264,6 @@ mod tests {
             &["gzip", "identity"],
         ] {
             assert!(matches!(coding(fields), Err(EncodingFault::Unsupported(_))), "{fields:?}");
-        }
-    }
-
-    #[test]
-    fn only_json_in_utf8_is_read() {
-        let check =
-            |fields: &[&'static str]| check_json(fields.iter().map(|field| field.as_bytes()));
-        for good in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/problem+json",
-            "application/json;charset=\"utf-8\"",
-            "application/json; profile=x;",
-        ] {
-            assert_eq!(check(&[good]), Ok(()), "{good}");
-        }
-        assert_eq!(check(&[]), Err(ContentTypeFault::Missing));
-        assert_eq!(check(&["application/json", "text/html"]), Err(ContentTypeFault::Malformed));
-        assert_eq!(
-            check(&["application/json; charset=gbk"]),
-            Err(ContentTypeFault::Charset("gbk".into()))
-        );
-        assert_eq!(
-            check(&["application/json; charset=utf-8; charset=gbk"]),
-            Err(ContentTypeFault::Malformed)
-        );
-        for bad in [
-            "text/json",
-            "text/plain",
-            "application/x-ndjson",
-            "application/jsonp",
-            "application/+json",
-            "application/a b+json",
-            "json",
-            "",
-        ] {
-            assert!(matches!(check(&[bad]), Err(ContentTypeFault::Unsupported(_))), "{bad}");
         }
     }
 

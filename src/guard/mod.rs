@@ -3,6 +3,7 @@
 //! It takes bytes and gives bytes; sockets, heads and status codes are the proxy's. Whatever it cannot
 //! decode or parse is refused: there is no way on which an original body passes unread.
 
+mod content_type;
 pub mod encoding;
 pub mod json;
 pub mod mask;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use encoding::{Coding, ContentTypeFault, EncodingFault, check_json};
-pub use json::{Caps, Fault, Hooks, Report, Take};
-pub use query::{CheckedQuery, QueryFault, check_query};
+pub use content_type::{ContentTypeFault, check_format, check_json, media_type};
+pub use encoding::{Coding, EncodingFault};
+pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
+pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 
 use crate::policy::plan::Plan;
 use encoding::Decoder;

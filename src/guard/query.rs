@@ -1,4 +1,5 @@
-//! Query strings: only declared parameters pass, and nobody searches by what they may not see.
+//! Query strings and parameters of paths: only declared ones pass, and nobody searches by what they
+//! may not see.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -52,9 +53,9 @@ pub enum QueryFault {
     #[error("query parameter `{0}` is given twice")]
     Duplicate(String),
     /// A search by a field that the caller does not see in clear.
-    #[error("query parameter `{parameter}` searches `{field}`, which you do not see in clear")]
+    #[error("parameter `{parameter}` searches `{field}`, which you do not see in clear")]
     NotSearchable {
-        /// The parameter.
+        /// The parameter; one of the path stands in braces.
         parameter: String,
         /// The field's full name.
         field: String,
@@ -96,6 +97,20 @@ pub fn check_query(raw: Option<&str>, plan: &SearchPlan) -> Result<CheckedQuery,
     }
     query.page_size_left_open = page_size_left_open(&query, plan);
     Ok(query)
+}
+
+/// Checks the parameters of a request's path: who searches by a field sees it in clear.
+///
+/// # Errors
+/// [`QueryFault::NotSearchable`] for the first one that this caller may not search by.
+pub fn check_path(plan: &SearchPlan) -> Result<(), QueryFault> {
+    let refused = plan.path.iter().find(|parameter| !parameter.clear);
+    refused.map_or(Ok(()), |parameter| {
+        Err(QueryFault::NotSearchable {
+            parameter: format!("{{{}}}", parameter.name),
+            field: parameter.field.to_string(),
+        })
+    })
 }
 
 fn add(
@@ -218,10 +233,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::PathParameter;
 
     fn plan() -> SearchPlan {
         let field = |name: &str, clear| Parameter::Field { field: name.into(), clear, kind: None };
         SearchPlan {
+            path: Vec::new(),
             parameters: vec![
                 ("name".into(), field("customer.name", true)),
                 ("phone".into(), field("customer.phone", false)),
@@ -236,6 +253,21 @@ mod tests {
 
     fn fault(raw: &str) -> QueryFault {
         check_query(Some(raw), &plan()).unwrap_err()
+    }
+
+    #[test]
+    fn a_parameter_of_the_path_searches_only_what_is_seen_in_clear() {
+        let searching = |name: &str, clear| PathParameter {
+            name: name.into(),
+            field: format!("customer.{name}").into(),
+            clear,
+        };
+        let mut plan = SearchPlan { path: vec![searching("email", true)], ..plan() };
+        assert_eq!(check_path(&plan), Ok(()));
+        plan.path.push(searching("phone", false));
+        let refused = check_path(&plan).unwrap_err();
+        let (parameter, field) = ("{phone}".to_owned(), "customer.phone".to_owned());
+        assert_eq!(refused, QueryFault::NotSearchable { parameter, field });
     }
 
     #[test]

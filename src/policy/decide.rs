@@ -10,7 +10,8 @@ use super::judge::{
     Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
 };
 use super::limits::Limits;
-use super::model::{Action, Effect, Grade, Route};
+use super::model::{Action, Effect, Grade, Requirement, Route};
+use super::opaque::Opaque;
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
@@ -90,6 +91,8 @@ impl Program {
         self.check_denied(query, &judgement)?;
         self.check_route(query)?;
         self.check_granted(query, &judgement)?;
+        self.check_opaque(query)?;
+        self.check_export_grant(query, &judgement)?;
         let limits = self.limits(&judgement.held);
         let key = Key {
             route: query.route.index,
@@ -167,10 +170,10 @@ impl Program {
         Err(Denial::new(kind, vec![reason]))
     }
 
-    /// Deny rules that take away the action: those without fields and without a row condition, about
+    /// Limits that allow no export, and deny rules that take away the action: those without fields and without a row condition, about
     /// the whole route or about an entity that the route is for.
     fn check_denied(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<Reason> = self.closed_exports(query, judgement).collect();
         for (index, standing) in &judgement.rules {
             let (Some(rule), Standing::Applies(error)) = (self.model.rules.get(*index), standing)
             else {
@@ -186,22 +189,16 @@ impl Program {
     }
 
     fn check_route(&self, query: &Query<'_>) -> Result<(), Denial> {
-        let unmet = unmet(&query.route.require, query);
-        if unmet.is_none() {
-            return Ok(());
-        }
-        let Unmet { zone, device, grant, step_up } = unmet;
-        let mut reasons = Vec::new();
-        reasons.extend(zone.then_some(Reason::RouteZone));
-        reasons.extend(device.then_some(Reason::NeedsDevice { rule: None }));
-        reasons.extend(grant.then_some(Reason::NeedsGrant { rule: None }));
-        reasons.extend(step_up.clone().map(Reason::RouteStepUp));
-        let kind = match step_up {
-            _ if zone || device => DenialKind::Forbidden,
-            Some(step_up) => DenialKind::StepUp(step_up),
-            None => DenialKind::Grant,
-        };
-        Err(Denial::new(kind, reasons))
+        check_met(&query.route.require, query)
+    }
+
+    /// What passes unread passes whole or not at all: its grade has no masked form to fall back to.
+    fn check_opaque(&self, query: &Query<'_>) -> Result<(), Denial> {
+        let Some(opaque) = &query.route.opaque else { return Ok(()) };
+        let slot = usize::from(opaque.grade).checked_sub(1);
+        let grade = slot.and_then(|slot| self.model.grades.get(slot)?.as_ref());
+        let undefined = || Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone]);
+        check_met(grade.ok_or_else(undefined)?, query)
     }
 
     /// Whether some allow rule that applies opens the route; else, what would.
@@ -268,6 +265,26 @@ impl Program {
     }
 }
 
+/// Whether the caller meets what a route, or the grade of its whole answer, asks.
+fn check_met(requirement: &Requirement, query: &Query<'_>) -> Result<(), Denial> {
+    let unmet = unmet(requirement, query);
+    if unmet.is_none() {
+        return Ok(());
+    }
+    let Unmet { zone, device, grant, step_up } = unmet;
+    let mut reasons = Vec::new();
+    reasons.extend(zone.then_some(Reason::RouteZone));
+    reasons.extend(device.then_some(Reason::NeedsDevice { rule: None }));
+    reasons.extend(grant.then_some(Reason::NeedsGrant { rule: None }));
+    reasons.extend(step_up.clone().map(Reason::RouteStepUp));
+    let kind = match step_up {
+        _ if zone || device => DenialKind::Forbidden,
+        Some(step_up) => DenialKind::StepUp(step_up),
+        None => DenialKind::Grant,
+    };
+    Err(Denial::new(kind, reasons))
+}
+
 fn opens(of: Option<usize>, route: &Route) -> bool {
     of.is_none_or(|entity| route.main.contains(&entity))
 }
@@ -325,6 +342,25 @@ impl Permit {
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The leave to pass the answer unread, under its terms. `None` for every route whose answers are
+    /// judged, and as long as [`Permit::pre_read`] asks for the record.
+    #[must_use]
+    pub fn opaque(&self) -> Option<&Opaque> {
+        match self.state {
+            State::Settled(_) => self.route.opaque.as_ref(),
+            State::Open | State::PreRead => None,
+        }
+    }
+
+    /// The name of the entity that the answer is mainly about; empty if it is about none.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        match &self.route.opaque {
+            Some(opaque) => opaque.entity(),
+            None => self.plan.records.first().map_or("", |record| &record.entity),
+        }
     }
 
     /// What the request's body may carry: clear is writable, everything else is refused. `None`

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::expression::Condition;
 use super::kind::{Kind, Mask};
 use super::limits::Limits;
+use super::opaque::Opaque;
 use super::ticket::TicketForm;
 use crate::document::Span;
 use crate::route::Template;
@@ -62,6 +63,33 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// A form in which an answer may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One JSON text.
+    Json,
+    /// One JSON text a line.
+    NdJson,
+    /// Rows of comma-separated values, the first of which names the columns.
+    Csv,
+}
+
+impl Format {
+    /// Every format with the name that policy files use.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("json", Self::Json), ("ndjson", Self::NdJson), ("csv", Self::Csv)];
+
+    /// The media type that is asked for, and that a judged answer carries.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::NdJson => "application/x-ndjson",
+            Self::Csv => "text/csv",
+        }
     }
 }
 
@@ -169,6 +197,16 @@ pub(super) enum QueryUse {
     Free,
 }
 
+/// A parameter of a path that searches a field.
+#[derive(Clone, Debug)]
+pub(super) struct PathSearch {
+    pub(super) parameter: Box<str>,
+    pub(super) entity: usize,
+    pub(super) field: u16,
+    /// The field's full name, such as `customer.phone`.
+    pub(super) name: Box<str>,
+}
+
 /// A published entry point.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -181,9 +219,14 @@ pub struct Route {
     pub(super) action: Action,
     pub(super) zones: Vec<Box<str>>,
     pub(super) require: Requirement,
+    /// The parameters of the path that search a field; the others are keys.
+    pub(super) path: Vec<PathSearch>,
     pub(super) query: Vec<(Box<str>, QueryUse)>,
     pub(super) accepts: Option<Body>,
     pub(super) returns: Option<Body>,
+    /// The forms of the answer; none where it has no body that is judged.
+    pub(super) formats: Vec<Format>,
+    pub(super) opaque: Option<Opaque>,
     pub(super) reads: Option<usize>,
     /// The entities that a rule must open for the route to open.
     pub(super) main: Vec<usize>,
@@ -219,6 +262,13 @@ impl Route {
         &self.template
     }
 
+    /// The full name of the field that a parameter of the path searches, if it searches one.
+    #[must_use]
+    pub fn searches(&self, parameter: &str) -> Option<&str> {
+        let search = self.path.iter().find(|search| *search.parameter == *parameter)?;
+        Some(&search.name)
+    }
+
     /// The name of the upstream that answers.
     #[must_use]
     pub fn upstream(&self) -> &str {
@@ -249,7 +299,13 @@ impl Route {
         self.action == Action::View && self.returns.as_ref().is_some_and(is_one)
     }
 
-    /// Whether an answer may have a body.
+    /// The forms in which an answer may come, the one that is preferred first.
+    #[must_use]
+    pub fn formats(&self) -> &[Format] {
+        &self.formats
+    }
+
+    /// Whether an answer may have a body that is judged.
     #[must_use]
     pub fn gives_a_body(&self) -> bool {
         self.returns.is_some()
@@ -321,9 +377,14 @@ impl Rule {
     }
 
     /// Whether the rule is about this route.
+    ///
+    /// What a rule shows of an entity says nothing of a file about it: only a rule that names an opaque
+    /// route opens it.
     pub(super) fn covers(&self, route: &Route) -> bool {
+        let named = self.routes.as_ref().map(|routes| routes.contains(&route.index));
+        let unless_named = route.opaque.is_none() || self.effect == Effect::Deny;
         self.actions.contains(&route.action)
-            && self.routes.as_ref().is_none_or(|routes| routes.contains(&route.index))
+            && named.unwrap_or(unless_named)
             && self.of.is_none_or(|entity| route.entities.contains(&entity))
     }
 }

@@ -105,7 +105,7 @@ pub(super) struct Outcome {
     pub(super) search: SearchPlan,
     pub(super) step_up: Option<StepUp>,
     pub(super) highest_grade: u8,
-    /// An entity whose record would be changed without that its tenant was tested, where it must be.
+    /// An entity whose record would be changed, or a file about it given, without that its tenant was tested.
     pub(super) untested_tenant: Option<Box<str>>,
 }
 
@@ -126,7 +126,9 @@ impl Outcome {
         }
         let (plan, plan_rows) = planner::response(program, route, &entities);
         let acting = acting_entity(program, route, &entities);
-        let must_read = acting.is_some_and(|(_, outcome)| !outcome.rows.tests.is_empty());
+        // What passes unread may do so only for a record that is there, and counts for its subject.
+        let must_read = acting
+            .is_some_and(|(_, outcome)| !outcome.rows.tests.is_empty() || route.opaque.is_some());
         let pre_read = acting.filter(|_| must_read).and_then(|(index, outcome)| {
             let reads = program.routes.get(route.reads?)?;
             Some(planner::pre_read(program, reads, index, outcome))
@@ -140,7 +142,10 @@ impl Outcome {
             pre_read: pre_read.map(|(plan, rows)| (Arc::new(plan), rows)),
             search: planner::search(program, route, &entities, key.page_limit),
             step_up: step_up(program, &entities, &key.grades),
-            highest_grade: highest_grade(program, &entities),
+            highest_grade: match &route.opaque {
+                Some(opaque) => opaque.grade,
+                None => highest_grade(program, &entities),
+            },
             untested_tenant: untested_tenant(program, route, acting).filter(|_| key.is_confined),
             entities,
         })
@@ -158,13 +163,13 @@ fn acting_entity<'o>(
     entities.iter().find(|(other, _)| other == index).map(|(index, outcome)| (*index, outcome))
 }
 
-/// A caller who is confined to a tenant may change only records that are read before.
+/// A caller who is confined to a tenant may change, or have a file about, only records that are read before.
 fn untested_tenant(
     program: &Program,
     route: &Route,
     acting: Option<(usize, &EntityOutcome)>,
 ) -> Option<Box<str>> {
-    if !route.action.changes_a_record() {
+    if !route.action.changes_a_record() && route.opaque.is_none() {
         return None;
     }
     let untested: &[usize] = match &acting {

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::model::{Action, Body, BodyShape, QueryUse, Route, Shape};
+use super::model::{Action, Body, BodyShape, Entity, Grade, PathSearch, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
 use super::rows::RowTests;
-use super::search::{Parameter, SearchPlan};
+use super::search::{Parameter, PathParameter, SearchPlan};
+
+/// From this grade on, a field in clear counts as unmasked.
+pub(super) const UNMASKED_FROM: u8 = 3;
 
 type Entities = [(usize, EntityOutcome)];
 
@@ -90,7 +93,7 @@ fn writable(outcome: &EntityOutcome, case: usize) -> EntityOutcome {
     }
 }
 
-/// Which query parameters may be used.
+/// Which parameters of the path and of the query may be used.
 pub(super) fn search(
     program: &Program,
     route: &Route,
@@ -117,7 +120,16 @@ pub(super) fn search(
         };
         Some((name.clone(), parameter))
     };
-    SearchPlan { parameters: route.query.iter().filter_map(parameter).collect(), page_limit }
+    let in_path = |search: &PathSearch| PathParameter {
+        name: search.parameter.clone(),
+        field: search.name.clone(),
+        clear: outcome(search.entity).is_some_and(|outcome| outcome.is_clear(search.field)),
+    };
+    SearchPlan {
+        path: route.path.iter().map(in_path).collect(),
+        parameters: route.query.iter().filter_map(parameter).collect(),
+        page_limit,
+    }
 }
 
 /// A route that returns two entities sorts only by what has one name and is clear in both.
@@ -212,7 +224,7 @@ impl<'a> Builder<'a> {
         if members.iter().all(|(_, slot)| idle(slot)) {
             return Slot::of(Verdict::Absent);
         }
-        Slot::of(self.push(Node::Object(ObjectNode { members, record: None })))
+        Slot::of(self.push(Node::Object(ObjectNode { members, ..ObjectNode::default() })))
     }
 
     fn push(&mut self, node: Node) -> Verdict {
@@ -298,7 +310,8 @@ impl<'a> Builder<'a> {
         let Shape::Object(members) = &entity.shape else { return None };
         let members: Vec<(Box<str>, Slot)> =
             members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
-        match self.push(Node::Object(ObjectNode { members, record })) {
+        let unmasks = record.is_some() && unmasks(entity, form.treatments);
+        match self.push(Node::Object(ObjectNode { members, record, unmasks })) {
             Verdict::Enter(node) => Some(node),
             Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
         }
@@ -342,6 +355,15 @@ impl<'a> Builder<'a> {
             mask: kind.map(|kind| self.program.model.masks.of(kind)),
         }
     }
+}
+
+/// Whether a field of a high grade stays in clear.
+fn unmasks(entity: &Entity, treatments: &[Treatment]) -> bool {
+    let mut fields = entity.fields.iter().zip(treatments);
+    fields.any(|(field, treatment)| {
+        *treatment == Treatment::Clear
+            && matches!(field.grade, Grade::Open(grade) if grade >= UNMASKED_FROM)
+    })
 }
 
 /// One case of one entity.

@@ -1,11 +1,13 @@
-//! What each query parameter of a route means, and whether this caller may use it.
+//! What the parameters of a route's path and query mean, and whether this caller may use them.
 
 use super::kind::Kind;
 
-/// The query parameters that a permit lets through; any other is refused.
+/// What a permit lets a caller search by; any other query parameter is refused.
 #[derive(Clone, Debug, Default)]
 pub struct SearchPlan {
-    /// Parameter names (decoded) and what they mean, in the route's order.
+    /// The parameters of the path that search a field; the others are keys, which mean nothing here.
+    pub path: Vec<PathParameter>,
+    /// Query parameter names (decoded) and what they mean, in the route's order.
     pub parameters: Vec<(Box<str>, Parameter)>,
     /// The largest page the caller may ask for and the gate lets through, in records.
     pub page_limit: Option<u32>,
@@ -34,4 +36,15 @@ pub enum Parameter {
     },
     /// A value that touches no field, such as a language or a format.
     Free,
+}
+
+/// A parameter of the path that searches a field: the same as a query parameter that does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathParameter {
+    /// Its name, without braces.
+    pub name: Box<str>,
+    /// The field's full name, such as `customer.phone`.
+    pub field: Box<str>,
+    /// Whether this caller sees the field in clear.
+    pub clear: bool,
 }

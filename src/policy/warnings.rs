@@ -14,6 +14,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.betraying_counts();
     warnings.many_conditions();
     warnings.idle_roles();
+    warnings.undeclared_searches();
     warnings.found.sort();
     warnings.found
 }
@@ -48,7 +49,11 @@ impl Warnings<'_> {
             let opens = |of: Option<usize>| of.is_none_or(|entity| route.main.contains(&entity));
             if !rules.into_iter().any(|rule| rule.effect == Effect::Allow && opens(rule.of)) {
                 let message = format!("no rule opens the route `{}`", route.name);
-                self.add(route.span, Code::ClosedRoute, message, "nobody may use it");
+                let help = match route.opaque {
+                    Some(_) => "only a rule that names it with `route` opens an opaque route",
+                    None => "nobody may use it",
+                };
+                self.add(route.span, Code::ClosedRoute, message, help);
             }
         }
     }
@@ -140,6 +145,48 @@ impl Warnings<'_> {
             }
         }
     }
+
+    /// `/by-phone/{phone}` searches by phone, whether the policy says so or not.
+    fn undeclared_searches(&mut self) {
+        for route in &self.model.routes {
+            for parameter in route.template.parameters() {
+                let Some((field, is_sealed)) = self.field_like(route, parameter) else { continue };
+                let message = format!(
+                    "`{{{parameter}}}` is named like `{field}`, but everybody may search `{}` by it",
+                    route.name
+                );
+                let help = if is_sealed {
+                    "nobody may search by a sealed field: rename the parameter if it is a key, or remove the route".to_owned()
+                } else {
+                    format!(
+                        "write `path: {{ {parameter}: {field} }}`: then only who sees the field in clear may"
+                    )
+                };
+                self.add(route.span, Code::UndeclaredSearch, message, &help);
+            }
+        }
+    }
+
+    /// The field of grade 2 or more of an entity that the route is about which is named like a
+    /// parameter of its path that is not said to search anything; and whether it is sealed.
+    fn field_like(&self, route: &Route, parameter: &str) -> Option<(String, bool)> {
+        if route.searches(parameter).is_some() {
+            return None;
+        }
+        let wanted = plain(parameter);
+        let entities = route.main.iter().filter_map(|at| self.model.entities.get(*at));
+        let mut fields = entities.flat_map(|entity| entity.fields.iter().map(move |f| (entity, f)));
+        let (entity, field) = fields.find(|(_, field)| {
+            let last = field.path.rsplit('.').next().unwrap_or_default();
+            field.grade > Grade::Open(1) && (plain(last) == wanted || plain(&field.path) == wanted)
+        })?;
+        Some((format!("{}.{}", entity.name, field.path), field.grade == Grade::Sealed))
+    }
+}
+
+/// A name without what naming styles differ in.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn has_count(shape: &BodyShape) -> bool {

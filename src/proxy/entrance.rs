@@ -69,7 +69,7 @@ impl Gate {
         for (name, value) in &found.params {
             // By keyed hash: a refused look at one customer can be found, and the log tells nobody who.
             let hash = self.keys.query.reference(&[name.as_bytes(), value.as_bytes()]);
-            trail.searched(&format!("{{{name}}}"), None, &hash);
+            trail.searched(&format!("{{{name}}}"), found.route.searches(name), &hash);
         }
         Ok(Entrance { route: found.route, params: found.params })
     }
@@ -135,9 +135,12 @@ impl Gate {
             tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
             Rejection::Uncountable
         })?;
-        self.limits
-            .admit(&caller.account, &Arc::new(allowance))
-            .map_err(|refused| Rejection::Limit(Box::new(refused)))
+        let refused = |refused| Rejection::Limit(Box::new(refused));
+        let seat = self.limits.admit(&caller.account, &Arc::new(allowance)).map_err(refused)?;
+        if permit.is_file() {
+            seat.take_file().map_err(refused)?;
+        }
+        Ok(seat)
     }
 
     /// Hands the decision to the log; what follows may go on while the disk works.

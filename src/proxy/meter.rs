@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::outcome::Disclosure;
 use crate::audit::{SubjectRef, SubjectSealer};
-use crate::guard::{Hooks, Take};
+use crate::guard::{Hooks, Outgoing, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
-use crate::policy::{Action, Permit, Value};
+use crate::policy::{Permit, Value};
 use crate::secret::{MasterKey, SecretError, Tagger};
 
 /// The keys under which subjects and pseudonyms are named.
@@ -20,20 +20,18 @@ pub(super) struct Keys {
 }
 
 /// What every answer to a caller is held to, whether it is counted or only rehearsed: the conditions on
-/// its records, the page, and that nobody leaves who could not be counted.
+/// its records, the most of them, and that nobody leaves who could not be counted.
 pub(super) struct Register {
     permit: Arc<Permit>,
     keys: Arc<Keys>,
-    /// Records that this answer may still hold, where the page is limited.
-    page_left: Option<u32>,
-    /// The record that counts as a row of the page: the outermost, which is the first to be taken.
-    row: Option<RecordId>,
+    /// Outermost records that this answer may still hold, where they are limited.
+    rows_left: Option<u32>,
 }
 
 impl Register {
     pub(super) fn of(permit: &Arc<Permit>, keys: &Arc<Keys>) -> Self {
-        let page_left = permit.search().page_limit.filter(|_| permit.action() == Action::Search);
-        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), page_left, row: None }
+        let rows_left = permit.row_limit();
+        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), rows_left }
     }
 
     pub(super) fn permit(&self) -> &Arc<Permit> {
@@ -44,25 +42,23 @@ impl Register {
     /// that the record is about, or nothing for what is about nobody, such as an exchange rate.
     pub(super) fn take(
         &mut self,
-        record: RecordId,
-        subject: &Value,
+        record: &Outgoing,
         count: impl FnOnce(&Keys, Option<(&str, &str)>) -> bool,
     ) -> Take {
-        let is_row = *self.row.get_or_insert(record) == record;
-        if is_row && self.page_left == Some(0) {
+        if record.is_outermost && self.rows_left == Some(0) {
             return Take::HoldBack;
         }
-        let taken = match self.permit.plan().record(record) {
+        let taken = match self.permit.plan().record(record.record) {
             None => false,
             Some(plan) if plan.subject.is_none() => count(&self.keys, None),
-            Some(plan) => subject_key(subject)
+            Some(plan) => subject_key(&record.subject)
                 .is_some_and(|key| count(&self.keys, Some((&plan.entity, &key)))),
         };
         if !taken {
             return Take::HoldBack;
         }
-        if is_row {
-            self.page_left = self.page_left.map(|left| left.saturating_sub(1));
+        if record.is_outermost {
+            self.rows_left = self.rows_left.map(|left| left.saturating_sub(1));
         }
         Take::Release
     }
@@ -79,6 +75,8 @@ pub(super) struct Meter {
     pub(super) register: Register,
     pub(super) seat: Arc<Seat>,
     pub(super) disclosure: Disclosure,
+    /// Unmasked records about nobody, so far.
+    pub(super) nobodys: u64,
 }
 
 impl Hooks for Meter {
@@ -86,22 +84,48 @@ impl Hooks for Meter {
         self.register.permit().case(record, captures)
     }
 
-    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
-        let Self { register, seat, disclosure } = self;
-        register.take(record, subject, |keys, about| {
-            let counted = about
-                .map(|(entity, key)| keys.counting.short(&[entity.as_bytes(), key.as_bytes()]));
-            seat.take_record(counted) == limits::Take::Release
-                && about.is_none_or(|(entity, key)| {
-                    let sealed = keys.subjects.seal(entity, key);
-                    sealed.is_ok_and(|reference| disclosure.add_subject(reference))
-                })
+    fn take(&mut self, record: &Outgoing) -> Take {
+        let Self { register, seat, disclosure, nobodys } = self;
+        register.take(record, |keys, about| match about {
+            Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
+            None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
         })
     }
 
     fn pseudonym(&mut self, field: &str, text: &str) -> String {
         self.register.pseudonym(field, text)
     }
+}
+
+/// Counts and records a data subject; `false` where either cannot be.
+fn take_subject(
+    keys: &Keys,
+    seat: &Seat,
+    disclosure: &Disclosure,
+    (entity, key): (&str, &str),
+    record: &Outgoing,
+) -> bool {
+    let subject = keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+    let unmasked = record.unmasks.then_some(subject);
+    seat.take_record(Some(subject), unmasked) == limits::Take::Release
+        && keys.subjects.seal(entity, key).is_ok_and(|reference| disclosure.add_subject(reference))
+}
+
+/// What is about nobody, such as an exchange rate, counts as a record of nobody. Unmasked, each is
+/// one of its own: nothing tells whether it was seen before.
+fn take_nobodys(
+    keys: &Keys,
+    seat: &Seat,
+    disclosure: &Disclosure,
+    nobodys: &mut u64,
+    unmasks: bool,
+) -> bool {
+    let unmasked = unmasks.then(|| {
+        *nobodys += 1;
+        let request = disclosure.with(|entry| entry.id).to_string();
+        keys.nobody(&request, *nobodys)
+    });
+    seat.take_record(None, unmasked) == limits::Take::Release
 }
 
 /// The subject's key as text; only text and whole numbers name a person.
@@ -113,7 +137,25 @@ fn subject_key(subject: &Value) -> Option<String> {
     }
 }
 
+/// A data subject, as it is counted and as the log names it.
+pub(super) struct Subject {
+    pub(super) counted: u64,
+    pub(super) reference: SubjectRef,
+}
+
 impl Keys {
+    /// Names a data subject; `None` if its key is empty or too long.
+    pub(super) fn subject(&self, entity: &str, key: &str) -> Option<Subject> {
+        let reference = self.subjects.seal(entity, key).ok().filter(|_| !key.is_empty())?;
+        let counted = self.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        Some(Subject { counted, reference })
+    }
+
+    /// Names a record that is about nobody: by the request's id and its number in the answer.
+    pub(super) fn nobody(&self, request: &str, number: u64) -> u64 {
+        self.counting.short(&[b"nobody", request.as_bytes(), &number.to_be_bytes()])
+    }
+
     pub(super) fn derive(master: &MasterKey) -> Result<Self, SecretError> {
         Ok(Self {
             subjects: SubjectSealer::new(master)?,
@@ -147,10 +189,10 @@ impl<'p> RowTest<'p> {
     ///
     /// # Errors
     /// `Err` if nobody can say so: it lacks the key of its data subject, or the key is too long.
-    pub(super) fn subject(&self, sealer: &SubjectSealer) -> Result<Option<SubjectRef>, ()> {
+    pub(super) fn subject(&self, keys: &Keys) -> Result<Option<Subject>, ()> {
         match &self.subject {
             None => Ok(None),
-            Some((entity, Some(key))) => sealer.seal(entity, key).map(Some).or(Err(())),
+            Some((entity, Some(key))) => keys.subject(entity, key).map(Some).ok_or(()),
             Some((_, None)) => Err(()),
         }
     }
@@ -171,7 +213,7 @@ impl Hooks for RowTest<'_> {
         case
     }
 
-    fn take(&mut self, _record: RecordId, _subject: &Value) -> Take {
+    fn take(&mut self, _record: &Outgoing) -> Take {
         Take::Release
     }
 

@@ -23,6 +23,7 @@ mod respond;
 mod sign_in;
 mod step;
 mod trail;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,21 +14,22 @@ use super::Gate;
 use super::body::read_capped;
 use super::entrance::{Entrance, rejection};
 use super::head::{self, Head};
-use super::meter::RowTest;
+use super::meter::{RowTest, Subject};
 use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
-use crate::guard::{BodyGuard, Caps, CheckedQuery, Coding, check_json, check_query};
-use crate::policy::{Permit, Plan};
+use crate::guard::{BodyGuard, Caps, CheckedQuery, Coding, check_json, check_path, check_query};
+use crate::policy::{Format, Permit, Plan};
 
 impl Gate {
-    /// Judges the query; only what the caller sees in clear may be searched.
+    /// Judges the parameters of path and query; only what the caller sees in clear may be searched.
     pub(super) fn guard_query(
         &self,
         permit: &Permit,
         head: &Head,
         trail: &mut Trail,
     ) -> Result<CheckedQuery, Rejection> {
+        check_path(permit.search()).map_err(Rejection::Query)?;
         let checked =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         for (parameter, value) in &checked.pairs {
@@ -69,24 +70,70 @@ impl Gate {
         written(permit, plan, coding, body, self.caps, limit)
     }
 
-    /// For a change that is confined to certain records: reads the record first, over the route that
-    /// the policy names, and holds the condition against it. Anything but a clear yes is a 404.
+    /// Where it depends on the record: reads that first, over the route that the policy names, and holds
+    /// the conditions against it. Anything but a clear yes is a 404. Also says whom an answer that
+    /// passes unread is about.
     pub(super) async fn read_first(
         &self,
         permit: Permit,
         entrance: &Entrance,
         trail: &mut Trail,
-    ) -> Result<Permit, Rejection> {
-        let Some(reading) = permit.pre_read() else { return Ok(permit) };
+    ) -> Result<(Permit, Option<Subject>), Rejection> {
+        let Some(reading) = permit.pre_read() else {
+            let subject = self.subject_of_path(&permit, entrance)?;
+            return Ok((permit, subject));
+        };
         let onward = reading_request(&reading, &entrance.params)?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer).await?;
         let permit = permit.settle(case).map_err(rejection)?;
-        if let (Some(outcome), Some(subject)) = (trail.outcome(), subject) {
-            outcome.disclosure().acts_on(subject);
+        if permit.opaque().is_some() {
+            let subject = match subject {
+                Some(subject) => Some(subject),
+                None => self.subject_of_path(&permit, entrance)?,
+            };
+            return Ok((permit, subject));
         }
-        Ok(permit)
+        if let (Some(outcome), Some(subject)) = (trail.outcome(), subject) {
+            outcome.disclosure().acts_on(subject.reference);
+        }
+        Ok((permit, None))
     }
+
+    /// Whom an answer that passes unread is about, where a parameter of the path says so.
+    fn subject_of_path(
+        &self,
+        permit: &Permit,
+        entrance: &Entrance,
+    ) -> Result<Option<Subject>, Rejection> {
+        let Some((opaque, name)) = permit.opaque().and_then(|o| Some((o, o.subject()?))) else {
+            return Ok(None);
+        };
+        let value = entrance.params.iter().find(|(parameter, _)| parameter == name);
+        let subject = value.and_then(|(_, key)| self.keys.subject(opaque.entity(), key));
+        subject.map(Some).ok_or(Rejection::NotFound)
+    }
+}
+
+/// What the backend is asked for: of the formats of the route the one that the caller names first, else
+/// the one that the route names first. Without a body to judge, the caller has no say.
+fn accept(permit: &Permit, headers: &HeaderMap) -> Option<HeaderValue> {
+    if let Some(opaque) = permit.opaque() {
+        return HeaderValue::try_from(opaque.accept()).ok();
+    }
+    let formats = permit.route().formats();
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let named = lines.flat_map(|line| line.split(',')).find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next()?;
+        // A weight of nothing refuses the type; other weights are not compared.
+        if parts.any(|part| ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains(&part)) {
+            return None;
+        }
+        formats.iter().find(|format| format.media_type().eq_ignore_ascii_case(media_type))
+    });
+    let format = named.or(formats.first()).copied().unwrap_or(Format::Json);
+    Some(HeaderValue::from_static(format.media_type()))
 }
 
 /// What the request's body may carry; `None` where there is none.
@@ -133,7 +180,10 @@ pub(super) fn onward(
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, Rejection> {
     let target = target(head.path.as_str(), query);
-    request(head.method.clone(), &target, permit, head::forwarded(headers), body)
+    let accept = accept(permit, headers).ok_or(Rejection::NotFound)?;
+    let mut headers = head::forwarded(headers);
+    headers.insert(ACCEPT, accept);
+    request(head.method.clone(), &target, permit, headers, body)
 }
 
 /// The request that reads a record before it is changed.
@@ -142,7 +192,9 @@ pub(super) fn reading_request(
     params: &[(String, String)],
 ) -> Result<Request<Full<Bytes>>, Rejection> {
     let path = reading.route().template().fill(params).ok_or(Rejection::NotFound)?;
-    request(Method::GET, path.as_str(), reading, HeaderMap::new(), Bytes::new())
+    let accept = HeaderValue::from_static(Format::Json.media_type());
+    let headers = HeaderMap::from_iter([(ACCEPT, accept)]);
+    request(Method::GET, path.as_str(), reading, headers, Bytes::new())
 }
 
 /// The path and query as the backend gets them: what was judged, re-encoded.
@@ -171,7 +223,6 @@ fn request(
     let uri: Uri = target.parse().ok().ok_or(Rejection::NotFound)?;
     let host = HeaderValue::from_str(permit.route().host()).ok().ok_or(Rejection::NotFound)?;
     headers.insert(HOST, host);
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     // Decoding costs more than the bytes of a near network; what comes encoded all the same is decoded.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if body.is_empty() {

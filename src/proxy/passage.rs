@@ -23,9 +23,9 @@ use crate::upstream::{UpstreamBody, UpstreamError};
 pub(super) const HELD_BACK: HeaderName = HeaderName::from_static("menshen-held-back");
 
 /// So much is released in one step; each step is one durable write of the counters.
-const STEP_BYTES: usize = 512 * 1024;
+pub(super) const STEP_BYTES: usize = 512 * 1024;
 /// How long a step may gather: a stream stays a stream, and a disk is not asked for every packet.
-const STEP_TIME: Duration = Duration::from_millis(10);
+pub(super) const STEP_TIME: Duration = Duration::from_millis(10);
 /// After a limit was reached, the rest is read only to say how much was held back, up to here.
 const COUNTED_AFTER_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -36,6 +36,8 @@ pub(super) enum Halt {
     Upstream(UpstreamError),
     /// The guard refused it.
     Guard(BodyFault),
+    /// It passes unread, and is larger than this many bytes, which is all that may.
+    Oversized(u64),
     /// A limit on bytes is used up.
     UsedUp(Vec<Quota>),
     /// It could not be counted.
@@ -49,6 +51,7 @@ impl From<Halt> for Rejection {
         match halt {
             Halt::Upstream(error) => Self::Upstream(error),
             Halt::Guard(fault) => Self::Unjudged(Unjudged::Body(fault)),
+            Halt::Oversized(size) => Self::Unjudged(Unjudged::Oversized(size)),
             Halt::UsedUp(quotas) => Self::UsedUp(quotas),
             Halt::Uncounted(error) => {
                 tracing::error!(%error, "what leaves could not be counted, so it does not leave");
@@ -67,7 +70,7 @@ impl From<Halt> for Cut {
         tracing::warn!(?halt, "an answer was cut off");
         match halt {
             Halt::Upstream(_) => Self::Upstream,
-            Halt::Guard(_) => Self::Guard,
+            Halt::Guard(_) | Halt::Oversized(_) => Self::Guard,
             Halt::UsedUp(_) => Self::Limit,
             Halt::Uncounted(_) => Self::Uncounted,
             Halt::Unrecorded(_) => Self::Unrecorded,
@@ -84,7 +87,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Gives something to a caller who reads; a caller who left is no fault.
-    async fn give(&self, fed: Fed) -> Result<(), Cut> {
+    pub(super) async fn give(&self, fed: Fed) -> Result<(), Cut> {
         match tokio::time::timeout(self.patience, self.frames.send(Ok(fed))).await {
             Ok(Ok(()) | Err(_)) => Ok(()),
             Err(_elapsed) => Err(Cut::Stalled),

@@ -32,11 +32,14 @@ impl Gate {
         if !permit.action().only_reads() {
             trail.durable().await?;
         }
-        let permit = self.read_first(permit, &entrance, trail).await?;
+        let (permit, subject) = self.read_first(permit, &entrance, trail).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;
-        self.guard_response(permit, seat, answer, &head, facts, trail).await
+        match permit.opaque() {
+            Some(opaque) => self.pass_unread(opaque, subject, seat, answer, facts, trail).await,
+            None => self.guard_response(permit, seat, answer, &head, facts, trail).await,
+        }
     }
 }

@@ -21,8 +21,8 @@ use super::onward::{body_coding, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Content};
-use super::{query, respond};
-use crate::guard::{Caps, Hooks, Report, Take, check_query};
+use super::{query, respond, unread};
+use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{Denial, DenialKind, Grant, Permit, Principal, Program, Query, StepUp, Value};
@@ -186,6 +186,7 @@ impl<'p> Rehearsal<'p> {
         let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
         let question = query::question(&head, &entrance, &caller, zone, grant.as_ref(), now_unix_s);
         let permit = self.decide(&question, seen)?;
+        check_path(permit.search()).map_err(Rejection::Query)?;
         let query =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         let permit = self.read_first(permit, &entrance, record, seen)?;
@@ -245,6 +246,13 @@ impl<'p> Rehearsal<'p> {
         let permit = Arc::new(permit);
         let (parts, body) = answer.into_parts();
         release::judge_status(parts.status)?;
+        if let Some(opaque) = permit.opaque() {
+            let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let media_type = unread::judge(opaque, parts.status, &parts.headers, bytes)?;
+            unread::describe(&mut seen.headers, opaque, media_type);
+            (seen.status, seen.body, seen.records) = (parts.status, body, 1);
+            return Ok(());
+        }
         if release::has_content(parts.status, &permit)? == Content::None {
             seen.status = StatusCode::NO_CONTENT;
             return Ok(());
@@ -253,7 +261,7 @@ impl<'p> Rehearsal<'p> {
             register: Register::of(&permit, &self.keys),
             in_force: std::mem::take(&mut seen.in_force),
         };
-        let mut guard = release::guard(&permit, &parts.headers, self.caps, hooks)?;
+        let (format, mut guard) = release::guard(&permit, &parts.headers, self.caps, hooks)?;
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
         judged.map_err(Halt::Guard)?;
@@ -263,7 +271,7 @@ impl<'p> Rehearsal<'p> {
         }
         seen.status = parts.status;
         seen.body = Bytes::from(guard.take_output().concat());
-        release::describe(&mut seen.headers, &permit);
+        release::describe(&mut seen.headers, &permit, format);
         release::tell_held_back(&mut seen.headers, guard.report().records_held_back);
         seen.step_up = permit.step_up().cloned();
         describe_fields(&permit, guard.report(), seen);
@@ -344,8 +352,8 @@ impl Hooks for Rehearsing {
         case
     }
 
-    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
-        self.register.take(record, subject, |keys, about| {
+    fn take(&mut self, record: &Outgoing) -> Take {
+        self.register.take(record, |keys, about| {
             about.is_none_or(|(entity, key)| keys.subjects.seal(entity, key).is_ok())
         })
     }

@@ -13,16 +13,15 @@ use tokio::sync::mpsc;
 
 use super::body::Answer;
 use super::head::Head;
-use super::meter::{Keys, Meter, Register, RowTest};
+use super::meter::{Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
-use crate::audit::SubjectRef;
-use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, Report, check_json};
+use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, Report, check_format};
 use crate::limits::{Quota, Seat};
 use crate::listen::Facts;
-use crate::policy::{Permit, StepUp};
+use crate::policy::{Format, Permit, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -56,8 +55,9 @@ impl Gate {
             register: Register::of(&permit, &self.keys),
             seat: Arc::clone(&seat),
             disclosure: disclosure.clone(),
+            nobodys: 0,
         };
-        let guard = guard(&permit, &parts.headers, self.caps, meter)?;
+        let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
         let mut passage = Passage::new(guard, body, plan, seat, disclosure);
         let read = passage.read(self.settings.held_bytes).await?;
@@ -71,7 +71,7 @@ impl Gate {
             self.streamed(passage, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
-        describe(response.headers_mut(), &permit);
+        describe(response.headers_mut(), &permit, format);
         Ok(response)
     }
 
@@ -137,12 +137,12 @@ impl Gate {
         Ok(response)
     }
 
-    /// The case of the record that an answer holds, and whose it is. Nothing of it leaves.
+    /// The case of the record that an answer holds, and whom it is about. Nothing of it leaves.
     pub(super) async fn case_of_record(
         &self,
         reading: &Permit,
         response: Response<UpstreamBody>,
-    ) -> Result<(usize, Option<SubjectRef>), Rejection> {
+    ) -> Result<(usize, Option<Subject>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
         let mut test = record_test(reading, parts.status, &parts.headers, self.caps)?;
@@ -189,7 +189,7 @@ pub(super) fn record_test<'p>(
     if status == StatusCode::NO_CONTENT {
         return Err(Rejection::NotFound);
     }
-    guard(reading, headers, caps, RowTest::of(reading))
+    guard(reading, headers, caps, RowTest::of(reading)).map(|(_, test)| test)
 }
 
 /// A record that is read before it is changed is held whole.
@@ -204,17 +204,17 @@ pub(super) fn check_read(bytes: usize, settings: &Settings) -> Result<(), Reject
 pub(super) fn conclude(
     mut test: BodyGuard<RowTest<'_>>,
     keys: &Keys,
-) -> Result<(usize, Option<SubjectRef>), Rejection> {
+) -> Result<(usize, Option<Subject>), Rejection> {
     test.finish().map_err(Halt::Guard)?;
-    let subject = test.hooks().subject(&keys.subjects);
+    let subject = test.hooks().subject(keys);
     let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
     let case = test.hooks().case().ok_or(Rejection::NotFound)?;
     Ok((case, subject))
 }
 
 /// What the head of an answer says of the records in it.
-pub(super) fn describe(headers: &mut HeaderMap, permit: &Permit) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub(super) fn describe(headers: &mut HeaderMap, permit: &Permit, format: Format) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     if let Some(value) = permit.step_up().and_then(step_up_value) {
         headers.insert(STEP_UP, value);
     }
@@ -233,11 +233,16 @@ pub(super) fn guard<H: Hooks>(
     headers: &HeaderMap,
     caps: Caps,
     hooks: H,
-) -> Result<BodyGuard<H>, Rejection> {
+) -> Result<(Format, BodyGuard<H>), Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
-    check_json(types).map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
+    let format = check_format(types, permit.route().formats());
+    let format = format.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
     let coding = coding(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
-    Ok(BodyGuard::response(coding, Arc::clone(permit.plan()), caps, hooks))
+    let plan = Arc::clone(permit.plan());
+    match format {
+        Format::Json => Ok((format, BodyGuard::response(coding, plan, caps, hooks))),
+        Format::NdJson | Format::Csv => Err(Rejection::Unjudged(Unjudged::Unread(format))),
+    }
 }
 
 /// The one content coding of a message.
@@ -274,7 +279,10 @@ pub(super) fn judge_records(
 /// Judges the status of an answer. The body of one that is refused is read all the same: a connection
 /// that must be opened anew would tell, by the time of the next request, a missing record from one
 /// that may not be seen.
-async fn judged(status: StatusCode, body: UpstreamBody) -> Result<UpstreamBody, Rejection> {
+pub(super) async fn judged(
+    status: StatusCode,
+    body: UpstreamBody,
+) -> Result<UpstreamBody, Rejection> {
     match judge_status(status) {
         Ok(()) => Ok(body),
         Err(rejection) => {

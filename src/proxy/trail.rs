@@ -197,10 +197,7 @@ impl Trail {
 
 /// What a permit may disclose at most: the fields of its plan by what happens to them.
 fn promised(permit: &Permit) -> Data {
-    let mut data = Data {
-        entity: permit.plan().records.first().map_or("", |record| &record.entity).into(),
-        ..Data::default()
-    };
+    let mut data = Data { entity: permit.entity().into(), ..Data::default() };
     data.highest_grade = permit.highest_grade().to_string().as_str().into();
     for slot in permit.plan().slots() {
         let Some(name) = slot.field.and_then(|id| permit.plan().field(id)) else { continue };

@@ -103,6 +103,22 @@ fn only_the_proxy_forwards_and_only_the_policy_makes_permits() {
     }
 }
 
+#[test]
+fn only_an_opaque_permit_lets_an_answer_pass_unread() {
+    let places = |word: &str| {
+        let holds = |(path, text): &(PathBuf, String)| {
+            code(text)
+                .any(|line| line.contains(word) && !line.contains("impl"))
+                .then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        };
+        sources().iter().filter_map(holds).collect::<BTreeSet<String>>()
+    };
+    let only = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(places("Opaque {"), only(&["opaque"]), "only the policy's reader makes the leave");
+    assert_eq!(places(".pass_unread("), only(&["pipeline"]), "there is one way to it");
+    assert_eq!(places("Fed::Frame("), only(&["body", "passage", "unread"]));
+}
+
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![root];

@@ -38,6 +38,60 @@ async fn a_masked_field_may_not_be_searched_filtered_or_sorted_by() {
     assert_eq!(asked[0].target, "/api/customers?name=a&sort=-name%2Cid&per_page=20");
 }
 
+/// A bank that publishes a customer under the phone as well.
+const BY_PHONE: &str = r#"
+  by.phone:
+    match: GET bank.example/by-phone/{phone}
+    to: core
+    action: view
+    path: { phone: customer.phone }
+    returns: { customer: $ }
+  moved.phone:
+    match: PATCH bank.example/by-phone/{phone}
+    to: core
+    action: update
+    path: { phone: customer.phone }
+    accepts: { customer: $ }
+    returns: { customer: $ }
+    reads: by.phone
+roles: { supervisor: {}, "#;
+
+const SUPERVISORS: &str = r#"
+  - name: supervisors see phones
+    allow: [view, update]
+    to: supervisor
+    of: customer
+    clear: [id, name, phone]
+    write: [name]
+"#;
+
+#[tokio::test]
+async fn a_masked_field_may_not_be_searched_by_a_path_either() {
+    let policy = OPEN_BANK.replace("\nroles: { ", BY_PHONE) + SUPERVISORS;
+    let mut gate = Setup::policy(&policy).start().await;
+    gate.upstream.answers(Reply::json(format!(r#"{{"id":1,"name":"a","phone":"{PHONE}"}}"#)));
+    let (teller, supervisor) = (gate.teller(), gate.token(&json!({ "roles": ["supervisor"] })));
+    let view = || Ask::get(&format!("/by-phone/{PHONE}"));
+    let change = || Ask::patch(&format!("/by-phone/{PHONE}"), r#"{"name":"b"}"#);
+    let refused = gate.ask(view().by(&teller)).await;
+    assert!(refused.expect(403).text().contains("`{phone}` searches `customer.phone`"));
+    for ask in [Ask::get("/by-phone/1").by(&teller), change().by(&teller)] {
+        gate.ask(ask).await.expect(403);
+    }
+    assert_eq!(gate.upstream.hits(), 0, "the backend would have told whether there is one");
+    for ask in [view().by(&supervisor), change().by(&supervisor)] {
+        assert_eq!(gate.ask(ask).await.expect(200).json()["phone"], PHONE);
+    }
+    let entries = gate.entries().await;
+    let requests = entries.iter().filter_map(|entry| entry.request.as_ref());
+    let searched = requests.flat_map(|request| request.query.uses());
+    let by_phone: Vec<_> = searched.filter(|one| one.field.as_str() == "customer.phone").collect();
+    assert!(by_phone.iter().all(|one| one.parameter.as_str() == "{phone}"), "{by_phone:?}");
+    let hashes: Vec<&str> = by_phone.iter().map(|one| one.value.as_str()).collect();
+    assert_eq!(hashes.iter().filter(|hash| **hash == hashes[0]).count(), hashes.len() - 1);
+    assert!(hashes.len() >= 5 && !hashes.contains(&PHONE), "{hashes:?}");
+}
+
 #[tokio::test]
 async fn totals_that_would_betray_removed_records_do_not_pass() {
     let gate = Gate::demo().await;

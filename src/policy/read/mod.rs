@@ -3,6 +3,8 @@
 mod entities;
 mod limits;
 mod masks;
+mod opaque;
+mod parameters;
 mod places;
 mod requirement;
 mod roles;

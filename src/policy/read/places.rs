@@ -1,9 +1,9 @@
 //! Where records stand in a body: `$`, `$[]`, `$.items[]`, and which scalars pass beside them.
 
-use super::super::model::{Body, BodyShape, Model};
+use super::super::model::{Body, BodyShape, Format, Model};
 use crate::document::Code;
-use crate::document::Node;
 use crate::document::Span;
+use crate::document::{Content, Keys, Node};
 use crate::document::{Reader, cut};
 
 const STEP_LIMIT: usize = 16;
@@ -76,6 +76,49 @@ pub(super) fn body(
     }
     body.shape = slots?;
     Some(body)
+}
+
+/// Reads `as`: in which forms the answer may come. Lines and rows have no place for anything beside
+/// their records.
+pub(super) fn formats(
+    reader: &mut Reader<'_>,
+    keys: &Keys<'_>,
+    returns: Option<&Body>,
+) -> Vec<Format> {
+    let Some(pair) = keys.find("as") else {
+        return returns.map_or(Vec::new(), |_| vec![Format::Json]);
+    };
+    if keys.find("returns").is_none() && keys.find("opaque").is_none() {
+        let message = "`as` needs `returns`: there is no answer that could have a form".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, None);
+    }
+    let of_rows = returns.is_some_and(|body| match &body.shape {
+        BodyShape::Array(inner) => matches!(**inner, BodyShape::Entity(_)),
+        BodyShape::Object(_) | BodyShape::Entity(_) | BodyShape::Pass(_) => false,
+    });
+    let mut found = Vec::new();
+    let words = reader.words(&pair.value, "`as`");
+    if words.is_empty() && matches!(pair.value.content, Content::List(_)) {
+        let message = "`as` names no format".to_owned();
+        reader.fault(pair.key_span, Code::WrongValue, message, Some("leave it out".to_owned()));
+    }
+    for (word, span) in words {
+        let Some((_, format)) = Format::NAMES.iter().find(|(name, _)| *name == word) else {
+            let known: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).collect();
+            reader.unknown(span, "format", &cut(word), &known);
+            continue;
+        };
+        if returns.is_some() && !of_rows && *format != Format::Json {
+            let message = format!("`{word}` needs its records, and nothing else, at `$[]`");
+            let help = "an answer of another form can only be `json`".to_owned();
+            reader.fault(span, Code::Contradiction, message, Some(help));
+        } else if found.contains(format) {
+            reader.fault(span, Code::WrongValue, format!("`{word}` is named twice"), None);
+        } else {
+            found.push(*format);
+        }
+    }
+    found
 }
 
 fn is_count(steps: &[Step]) -> bool {

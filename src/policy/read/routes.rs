@@ -1,8 +1,10 @@
 //! Routes: what is published, where it goes and what it carries.
 
-use super::super::model::{Action, Model, QueryUse, Requirement, Route};
+use super::super::model::{Action, Model, Requirement, Route};
 use super::Sections;
-use super::places::body;
+use super::opaque::{check_action, opaque};
+use super::parameters::{path, query};
+use super::places::{body, formats};
 use super::requirement::requirement;
 use crate::document::Code;
 use crate::document::Span;
@@ -12,9 +14,10 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const QUERY_LIMIT: usize = 100;
-const KEYS: [&str; 9] =
-    ["match", "to", "action", "query", "accepts", "returns", "require", "zones", "reads"];
+const KEYS: [&str; 12] = [
+    "match", "to", "action", "path", "query", "accepts", "returns", "as", "opaque", "require",
+    "zones", "reads",
+];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -26,7 +29,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
         reader.fault(pair.key_span, Code::TooLarge, message, None);
         definitions.truncate(ROUTE_LIMIT);
     }
-    let mut reads = Vec::new();
+    let (mut reads, mut paths) = (Vec::new(), Vec::new());
     for pair in definitions {
         let what = format!("the route `{}`", pair.key);
         let keys = reader.keys(&pair.value, &what, &KEYS);
@@ -34,6 +37,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
             None => reader.broken_route(&pair.key),
             Some(route) => {
                 reads.extend(keys.find("reads").map(|pair| (route.index, &pair.value)));
+                paths.extend(keys.find("path").map(|pair| (route.index, &pair.value)));
                 model.routes.push(route);
             }
         }
@@ -43,6 +47,9 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
     }
     for index in 0..model.routes.len() {
         resolve_entities(model, index);
+    }
+    for (index, node) in paths {
+        path(reader, model, index, node);
     }
     check_ambiguity(reader, model);
 }
@@ -64,6 +71,7 @@ fn route(
     }
     let returns = keys.find("returns").and_then(|p| body(reader, model, &p.value, "`returns`"));
     let accepts = keys.find("accepts").and_then(|p| body(reader, model, &p.value, "`accepts`"));
+    let formats = formats(reader, keys, returns.as_ref());
     let entities = returns.as_ref().map_or(Vec::new(), |body| body.entities.clone());
     let query =
         keys.find("query").map_or(Vec::new(), |p| query(reader, model, &entities, &p.value));
@@ -76,7 +84,12 @@ fn route(
         reader.check_name(p.value.span, text).then(|| text.into())
     });
     let (method, host, template) = keys.find("match").and_then(|p| target(reader, &p.value))?;
+    let unread = keys.find("opaque");
+    let opaque = unread.and_then(|p| opaque(reader, model, keys, &template, p));
     let action = action?;
+    if let Some(pair) = unread {
+        check_action(reader, pair, action);
+    }
     check_method(reader, keys, &method, action, accepts.is_some());
     Some(Route {
         index,
@@ -88,9 +101,12 @@ fn route(
         action,
         zones,
         require,
+        path: Vec::new(),
         query,
         accepts,
         returns,
+        formats,
+        opaque: if unread.is_some() { Some(opaque?) } else { None },
         reads: None,
         main: Vec::new(),
         entities: Vec::new(),
@@ -171,74 +187,6 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<(Box<str>, Box<str>, T
     }
 }
 
-fn query(
-    reader: &mut Reader<'_>,
-    model: &Model,
-    entities: &[usize],
-    node: &Node,
-) -> Vec<(Box<str>, QueryUse)> {
-    let mut uses = Vec::new();
-    for pair in reader.map(node, "`query`") {
-        if uses.len() >= QUERY_LIMIT {
-            let message = format!("a route must have at most {QUERY_LIMIT} query parameters");
-            reader.fault(pair.key_span, Code::TooLarge, message, None);
-            break;
-        }
-        let Some(text) = reader.text(&pair.value, "what a query parameter means") else { continue };
-        let found = match text {
-            "page" => Some(QueryUse::Page),
-            "page-size" => Some(QueryUse::PageSize),
-            "sort" => Some(QueryUse::Sort),
-            "free" => Some(QueryUse::Free),
-            _ => searched(reader, model, entities, text, pair.value.span),
-        };
-        uses.extend(found.map(|found| (pair.key.as_str().into(), found)));
-    }
-    uses
-}
-
-fn searched(
-    reader: &mut Reader<'_>,
-    model: &Model,
-    entities: &[usize],
-    text: &str,
-    span: Span,
-) -> Option<QueryUse> {
-    let named = text.split_once('.').and_then(|(entity, path)| {
-        let at = model.entities.iter().position(|other| other.name.as_ref() == entity)?;
-        Some((at, model.entities.get(at)?, path))
-    });
-    let Some((at, entity, path)) = named else {
-        let mut known: Vec<String> =
-            ["page", "page-size", "sort", "free"].iter().map(|word| (*word).to_owned()).collect();
-        for entity in entities.iter().filter_map(|at| model.entities.get(*at)) {
-            known.extend(
-                entity.fields.iter().map(|field| format!("{}.{}", entity.name, field.path)),
-            );
-        }
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        reader.unknown(span, "meaning of a query parameter", &cut(text), &known);
-        return None;
-    };
-    if !entities.contains(&at) {
-        let message =
-            format!("the route does not return `{}`, so it cannot be searched by it", entity.name);
-        reader.fault(span, Code::WrongValue, message, None);
-        return None;
-    }
-    match entity.fields_at(path) {
-        Ok(fields) => match fields.as_slice() {
-            [field] => return Some(QueryUse::Field { entity: at, field: *field }),
-            _ => {
-                let message = format!("`{}` is more than one field", cut(path));
-                reader.fault(span, Code::WrongValue, message, None);
-            }
-        },
-        Err((code, message, help)) => reader.fault(span, code, message, Some(help)),
-    }
-    None
-}
-
 /// `reads` must name a GET view route with the same parameters that returns exactly one record.
 fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node: &Node) {
     let Some(name) = reader.text(node, "`reads`") else { return };
@@ -254,16 +202,22 @@ fn resolve_reads(reader: &mut Reader<'_>, model: &mut Model, index: usize, node:
     let one_record =
         other.returns.as_ref().is_some_and(|body| !body.many && body.entities.len() == 1);
     let taken = route.accepts.as_ref().map_or(&[][..], |body| &body.entities);
+    let is_of = route.opaque.as_ref().is_none_or(|opaque| {
+        let of = opaque.of.as_ref().map(|(entity, _)| *entity);
+        other.returns.as_ref().is_some_and(|body| of.is_none_or(|of| body.entities.contains(&of)))
+    });
     let of_it =
         other.returns.as_ref().is_some_and(|body| taken.iter().all(|e| body.entities.contains(e)));
-    let problem = if !route.action.changes_a_record() {
-        Some("only routes that update or delete read the record first")
+    let problem = if !route.action.changes_a_record() && route.opaque.is_none() {
+        Some("only routes that update or delete, and opaque ones, read the record first")
     } else if other.method.as_ref() != "GET" || other.action != Action::View {
         Some("it must be a GET route with the action `view`")
     } else if parameters(route) != parameters(other) {
         Some("it must have the same path parameters")
     } else if !one_record {
         Some("it must return one record of one entity, such as `{ customer: $ }`")
+    } else if !is_of {
+        Some("it must return the entity that the opaque answer is of")
     } else if !of_it || route.accepts.as_ref().is_some_and(|body| body.many) {
         Some("this route must accept one record of the same entity")
     } else {
@@ -285,7 +239,8 @@ fn resolve_entities(model: &mut Model, index: usize) {
         route.reads.and_then(|at| model.routes.get(at)).and_then(|route| route.returns.as_ref());
     let bodies = [route.accepts.as_ref(), route.returns.as_ref(), read];
     let mut main: Vec<usize> = Vec::new();
-    for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities) {
+    let unread = route.opaque.iter().filter_map(|opaque| Some(&opaque.of.as_ref()?.0));
+    for entity in bodies.into_iter().flatten().flat_map(|body| &body.entities).chain(unread) {
         if !main.contains(entity) {
             main.push(*entity);
         }

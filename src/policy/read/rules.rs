@@ -331,7 +331,10 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
         reached = true;
         check_flags(reader, model, rule, route);
         let Some(pair) = keys.find("where").filter(|_| rule.row.is_some()) else { continue };
-        let problem = if route.action == Action::Create || route.action == Action::Call {
+        let problem = if route.opaque.is_some() {
+            let problem = format!("the record that `{}` is about is not read before", route.name);
+            route.reads.is_none().then_some(problem)
+        } else if route.action == Action::Create || route.action == Action::Call {
             Some(format!("`{}` has no record that exists already", route.name))
         } else if route.action.changes_a_record() && route.reads.is_none() {
             Some(format!("the record that `{}` changes is not read before", route.name))
@@ -353,9 +356,11 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
     }
 }
 
-/// A rule that leaves flagged records alone must know them before it lets one be changed.
+/// A rule that leaves flagged records alone must know them before it lets one be changed, or gives a
+/// file about one.
 fn check_flags(reader: &mut Reader<'_>, model: &Model, rule: &Rule, route: &Route) {
-    if rule.effect == Effect::Deny || !route.action.changes_a_record() {
+    let acts = route.action.changes_a_record() || route.opaque.is_some();
+    if rule.effect == Effect::Deny || !acts {
         return;
     }
     let flagged = |at: &usize| model.entities.get(*at).filter(|entity| !entity.flags.is_empty());
@@ -364,7 +369,7 @@ fn check_flags(reader: &mut Reader<'_>, model: &Model, rule: &Rule, route: &Rout
             let mut flags = entity.flags.iter().enumerate();
             let (_, flag) = flags.find(|(index, _)| !rule.flags.contains(index))?;
             let help = "give the route `reads: VIEW-ROUTE`, or name every flag in `flags`";
-            let record = format!("the record that `{}` changes is not read before", route.name);
+            let record = format!("the record that `{}` is about is not read before", route.name);
             Some((format!("the flag `{}` cannot be tested: {record}", flag.name), help))
         }),
         Some(_) => None,
@@ -372,7 +377,7 @@ fn check_flags(reader: &mut Reader<'_>, model: &Model, rule: &Rule, route: &Rout
             let help = "say with `of` which records the rule is about";
             let route = &route.name;
             (
-                format!("`{route}` changes a `{}`, whose flags the rule passes over", entity.name),
+                format!("`{route}` is about a `{}`, whose flags the rule passes over", entity.name),
                 help,
             )
         }),

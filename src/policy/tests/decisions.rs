@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::plan::{Node, RecordId, Verdict};
 use super::super::{DenialKind, Factor, Parameter, Principal, Rate, StepUp, Value, Window};
 use super::{NOW, ask, caller, demo, filter, program};
 
@@ -345,4 +346,121 @@ fn a_permit_can_cross_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<super::Permit>();
     crosses::<super::Program>();
+}
+
+const FILES: &str = r#"
+grades: { 1: {}, 2: { assurance: 2 }, 3: { assurance: 3 } }
+roles: { clerk: {}, reader: {}, keeper: {} }
+entities:
+  customer: { subject: id, fields: { id: 1, branch: 1 } }
+routes:
+  one:
+    match: GET bank.example/one/{id}
+    to: core
+    action: view
+    returns: { customer: $ }
+  scan:
+    match: GET bank.example/one/{id}/scan
+    to: core
+    action: view
+    opaque: { types: image/*, grade: 3, size: 1MiB, subject: id, of: customer }
+  file:
+    match: GET bank.example/one/{id}/file
+    to: core
+    action: view
+    opaque: { types: application/pdf, grade: 2, size: 1MiB, of: customer }
+    reads: one
+rules:
+  - { name: clerks see, allow: view, to: clerk, of: customer, clear: [id, branch] }
+  - { name: readers read, allow: view, to: reader, route: [scan, file] }
+  - { name: keepers keep, allow: view, to: keeper, route: file, where: record.branch == caller.branch }
+  - { name: not by night, deny: view, to: any, of: customer, when: caller.account == "night" }
+"#;
+
+#[test]
+fn a_rule_about_an_entity_opens_no_file_about_it_but_one_that_denies_closes_it() {
+    let program = program(FILES);
+    assert!(ask(&program, caller(&["clerk"]), "GET /one/1", None).is_ok());
+    let refused = ask(&program, caller(&["clerk"]), "GET /one/1/file", None).unwrap_err();
+    assert_eq!(refused.kind, DenialKind::Forbidden);
+    let night = Principal { account: "night".to_owned(), ..caller(&["reader"]) };
+    let refused = ask(&program, night, "GET /one/1/file", None).unwrap_err();
+    assert_eq!(refused.kind, DenialKind::Forbidden);
+}
+
+#[test]
+fn the_grade_of_a_file_is_met_or_the_file_is_not_had() {
+    let program = program(FILES);
+    let weak = ask(&program, caller(&["reader"]), "GET /one/1/scan", None).unwrap_err();
+    assert!(matches!(weak.kind, DenialKind::StepUp(step_up) if step_up.assurance == 3));
+    let strong = Principal { assurance: 3, ..caller(&["reader"]) };
+    let permit = ask(&program, strong, "GET /one/1/scan", None).unwrap();
+    assert_eq!((permit.highest_grade(), permit.entity()), (3, "customer"));
+    let opaque = permit.opaque().unwrap();
+    assert!(opaque.accepts("image/png") && !opaque.accepts("application/pdf"));
+    assert_eq!((opaque.size_bytes(), opaque.subject()), (Some(1024 * 1024), Some("id")));
+}
+
+#[test]
+fn no_permit_but_a_settled_one_of_an_opaque_route_lets_anything_pass_unread() {
+    let program = program(FILES);
+    assert!(ask(&program, caller(&["clerk"]), "GET /one/1", None).unwrap().opaque().is_none());
+    for role in ["reader", "keeper"] {
+        let permit = ask(&program, caller(&[role]), "GET /one/1/file", None).unwrap();
+        assert!(permit.opaque().is_none() && !permit.is_settled(), "its record is read first");
+        let reading = permit.pre_read().unwrap();
+        assert!(reading.opaque().is_none() && reading.route().name() == "one");
+        let captures = |branch: &str| [Some(Value::from("1")), Some(Value::from(branch))];
+        let case = |branch: &str| {
+            let captures = captures(branch);
+            reading.case(RecordId(0), &captures[..usize::from(reading.plan().records[0].captures)])
+        };
+        let (here, there) = (case("sh01"), case("bj07"));
+        assert!(permit.settle(here).unwrap().opaque().is_some());
+        let permit = ask(&program, caller(&[role]), "GET /one/1/file", None).unwrap();
+        let other = permit.settle(there).map(|permit| permit.opaque().is_some());
+        assert_eq!(other.ok(), (role == "reader").then_some(true), "{role}");
+    }
+}
+
+#[test]
+fn a_file_about_a_flagged_record_or_one_of_another_tenant_is_withheld() {
+    let text = FILES
+        .replace(
+            "{ subject: id,",
+            "{ subject: id, tenant: branch, flags: { late: record.is_late },",
+        )
+        .replace("id: 1, branch: 1", "id: 1, branch: 1, is_late: 1")
+        .replace("to: reader, route: [scan, file]", "to: reader, route: [scan, file], flags: late")
+        .replace("branch]", "branch, is_late]");
+    let program = program(&text);
+    let had = |role: &str, tenant: Option<&str>, branch: &str, is_late: bool| {
+        let mut principal = caller(&[role]);
+        principal.attributes.extend(tenant.map(|t| ("tenant".to_owned(), Value::from(t))));
+        let permit = ask(&program, principal, "GET /one/1/file", None).unwrap();
+        let reading = permit.pre_read().unwrap();
+        let Verdict::Enter(node) = reading.plan().root.verdict else { panic!("nothing is read") };
+        let node = reading.plan().node(node);
+        let Some(Node::Object(object)) = node else { panic!("the record is no object") };
+        let mut captures = vec![None; usize::from(reading.plan().records[0].captures)];
+        for (name, slot) in &object.members {
+            let Some(at) = slot.capture else { continue };
+            captures[usize::from(at)] = Some(match &**name {
+                "branch" => Value::from(branch),
+                "is_late" => Value::Bool(is_late),
+                _ => Value::from("1"),
+            });
+        }
+        permit.settle(reading.case(RecordId(0), &captures)).is_ok()
+    };
+    assert!(had("reader", None, "bj07", true), "its rule names the flag");
+    assert!(had("keeper", None, "sh01", false));
+    assert!(!had("keeper", None, "sh01", true));
+    assert!(had("reader", Some("sh01"), "sh01", false));
+    assert!(!had("reader", Some("sh01"), "bj07", false));
+    let mut confined = Principal { assurance: 3, ..caller(&["reader"]) };
+    assert!(ask(&program, confined.clone(), "GET /one/1/scan", None).is_ok());
+    confined.attributes.insert("tenant".to_owned(), Value::from("sh01"));
+    let refused = ask(&program, confined, "GET /one/1/scan", None).unwrap_err();
+    assert_eq!(refused.kind, DenialKind::Forbidden, "nobody reads whose it is");
 }

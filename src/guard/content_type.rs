@@ -1,0 +1,225 @@
+//! Content types: what a body is said to be, and whether that is something that can be judged.
+
+use crate::policy::Format;
+
+/// Why a body's content type is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContentTypeFault {
+    /// There is none, so nobody can say what the body is.
+    #[error("the body has no content type, expected `application/json`")]
+    Missing,
+    /// It is not well formed, or there is more than one.
+    #[error("the content type is malformed")]
+    Malformed,
+    /// A type that is not judged.
+    #[error(
+        "content type `{0}` is not supported, only `application/json` and `application/*+json`"
+    )]
+    Unsupported(String),
+    /// A type that the route does not have.
+    #[error("content type `{0}` is none that the route may answer with")]
+    Undeclared(String),
+    /// Another character encoding than UTF-8.
+    #[error("charset `{0}` is not supported, only `utf-8`")]
+    Charset(String),
+}
+
+/// Checks that a message's body is JSON in UTF-8, from the values of all its `Content-Type` fields.
+///
+/// # Errors
+/// A [`ContentTypeFault`] for anything but `application/json` and `application/*+json`.
+pub fn check_json<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ContentTypeFault> {
+    let (media_type, parameters) = split(fields)?;
+    if format_of(&media_type) != Some(Format::Json) {
+        return Err(ContentTypeFault::Unsupported(cut(&media_type)));
+    }
+    check_charset(parameters)
+}
+
+/// Which of these formats a message's body is in, from the values of all its `Content-Type` fields.
+///
+/// # Errors
+/// A [`ContentTypeFault`] for any other, and for another character encoding than UTF-8.
+pub fn check_format<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+    accepted: &[Format],
+) -> Result<Format, ContentTypeFault> {
+    let (media_type, parameters) = split(fields)?;
+    let format = format_of(&media_type).filter(|format| accepted.contains(format));
+    let format = format.ok_or_else(|| ContentTypeFault::Undeclared(cut(&media_type)))?;
+    check_charset(parameters)?;
+    Ok(format)
+}
+
+/// The media type of a body that is not read: in lower case and without parameters, which are checked
+/// for their form all the same.
+///
+/// # Errors
+/// A [`ContentTypeFault`] for anything that two readers could take differently.
+pub fn media_type<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<String, ContentTypeFault> {
+    let (media_type, parameters) = split(fields)?;
+    let is_whole = media_type.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b));
+    if !is_whole {
+        return Err(ContentTypeFault::Malformed);
+    }
+    for parameter in each(parameters) {
+        parameter?;
+    }
+    Ok(media_type)
+}
+
+fn format_of(media_type: &str) -> Option<Format> {
+    let (kind, subtype) = media_type.split_once('/')?;
+    match (kind, subtype) {
+        ("application", "json") => Some(Format::Json),
+        ("application", "x-ndjson" | "ndjson" | "jsonl" | "jsonlines" | "x-jsonlines") => {
+            Some(Format::NdJson)
+        }
+        ("text", "csv") => Some(Format::Csv),
+        ("application", other) if other.strip_suffix("+json").is_some_and(is_token) => {
+            Some(Format::Json)
+        }
+        _ => None,
+    }
+}
+
+/// The one content type of a message: type in lower case, and its parameters.
+fn split<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(String, &'a str), ContentTypeFault> {
+    let mut fields = fields.into_iter();
+    let field = match (fields.next(), fields.next()) {
+        (None, _) => return Err(ContentTypeFault::Missing),
+        (Some(field), None) => field,
+        (Some(_), Some(_)) => return Err(ContentTypeFault::Malformed),
+    };
+    let Some(field) = std::str::from_utf8(field).ok().filter(|field| field.is_ascii()) else {
+        return Err(ContentTypeFault::Malformed);
+    };
+    let (media_type, parameters) = field.split_once(';').unwrap_or((field, ""));
+    Ok((media_type.trim().to_ascii_lowercase(), parameters))
+}
+
+fn cut(media_type: &str) -> String {
+    media_type.chars().take(64).collect()
+}
+
+fn is_token(text: &str) -> bool {
+    let is_token_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_char)
+}
+
+/// Each parameter as `name=value` or `name="value"`.
+fn each(parameters: &str) -> impl Iterator<Item = Result<(&str, &str), ContentTypeFault>> {
+    parameters.split(';').map(str::trim).filter(|part| !part.is_empty()).map(|parameter| {
+        let (name, value) = parameter.split_once('=').ok_or(ContentTypeFault::Malformed)?;
+        let value = match value.strip_prefix('"') {
+            Some(quoted) => quoted.strip_suffix('"').ok_or(ContentTypeFault::Malformed)?,
+            None => value,
+        };
+        if value.contains(['"', '\\']) {
+            return Err(ContentTypeFault::Malformed);
+        }
+        Ok((name, value))
+    })
+}
+
+/// A `charset` must be UTF-8 and may stand once.
+fn check_charset(parameters: &str) -> Result<(), ContentTypeFault> {
+    let mut has_charset = false;
+    for parameter in each(parameters) {
+        let (name, value) = parameter?;
+        if !name.eq_ignore_ascii_case("charset") {
+            continue;
+        }
+        if std::mem::replace(&mut has_charset, true) {
+            return Err(ContentTypeFault::Malformed);
+        }
+        if !value.eq_ignore_ascii_case("utf-8") {
+            return Err(ContentTypeFault::Charset(value.chars().take(32).collect()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        let check =
+            |fields: &[&'static str]| check_json(fields.iter().map(|field| field.as_bytes()));
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/problem+json",
+            "application/json;charset=\"utf-8\"",
+            "application/json; profile=x;",
+        ] {
+            assert_eq!(check(&[good]), Ok(()), "{good}");
+        }
+        assert_eq!(check(&[]), Err(ContentTypeFault::Missing));
+        assert_eq!(check(&["application/json", "text/html"]), Err(ContentTypeFault::Malformed));
+        assert_eq!(
+            check(&["application/json; charset=gbk"]),
+            Err(ContentTypeFault::Charset("gbk".into()))
+        );
+        assert_eq!(
+            check(&["application/json; charset=utf-8; charset=gbk"]),
+            Err(ContentTypeFault::Malformed)
+        );
+        for bad in [
+            "text/json",
+            "text/plain",
+            "application/x-ndjson",
+            "application/jsonp",
+            "application/+json",
+            "application/a b+json",
+            "json",
+            "",
+        ] {
+            assert!(matches!(check(&[bad]), Err(ContentTypeFault::Unsupported(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_in_one_of_the_formats_of_its_route() {
+        let check =
+            |field: &'static str, accepted: &[Format]| check_format([field.as_bytes()], accepted);
+        let all = [Format::Json, Format::NdJson, Format::Csv];
+        for (field, format) in [
+            ("application/json", Format::Json),
+            ("application/hal+json; charset=utf-8", Format::Json),
+            ("application/x-ndjson", Format::NdJson),
+            ("Application/JSONL;charset=UTF-8", Format::NdJson),
+            ("text/csv; header=present", Format::Csv),
+        ] {
+            assert_eq!(check(field, &all), Ok(format), "{field}");
+            let others: Vec<Format> = all.into_iter().filter(|other| *other != format).collect();
+            let refused = check(field, &others);
+            assert!(matches!(refused, Err(ContentTypeFault::Undeclared(_))), "{field}");
+        }
+        let odd = check("text/csv; charset=latin1", &all);
+        assert_eq!(odd, Err(ContentTypeFault::Charset("latin1".into())));
+        for other in ["text/plain", "text/html", "application/pdf", "", "json"] {
+            assert!(matches!(check(other, &all), Err(ContentTypeFault::Undeclared(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_type_of_an_unread_body_has_one_reading_or_is_refused() {
+        let read = |field: &'static str| media_type([field.as_bytes()]);
+        assert_eq!(read("Application/PDF ; version=1.7").unwrap(), "application/pdf");
+        for bad in
+            ["", "pdf", "/pdf", "image/", "image/png,text/html", "image/png; x", "a b/c", "*/*"]
+        {
+            assert_eq!(read(bad), Err(ContentTypeFault::Malformed), "{bad}");
+        }
+        let twice: [&[u8]; 2] = [b"image/png", b"text/html"];
+        assert_eq!(media_type(twice), Err(ContentTypeFault::Malformed));
+        assert_eq!(media_type([]), Err(ContentTypeFault::Missing));
+    }
+}
