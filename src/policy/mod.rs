@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod changes;
 mod decide;
 mod denial;
 mod explain;
@@ -16,6 +17,7 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod rows;
 pub mod search;
 mod ticket;
 pub mod value;
@@ -29,9 +31,9 @@ pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Export, Limits, Rate, Window};
 pub use model::{Action, Route};
-pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
+pub use rows::TooManyConditions;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 
