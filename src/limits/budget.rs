@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::allowance::{Allowance, Budget, Limit, MAX_SUBJECTS, Unit, Window};
+use super::allowance::{Allowance, Budget, Limit, MAX_SUBJECTS, Unit};
 use super::distinct::Distinct;
 use super::quota::seconds_until;
+use super::requests::Requests;
 use super::store::{AmountRow, SeenRow, UsageChange};
 use super::window::{Amounts, Grid, Tally};
 
@@ -99,9 +100,7 @@ pub(super) struct Ledger {
     subjects: Distinct,
     unmasked: Distinct,
     held: Sums,
-    /// Requests by length of window, in steady time: a clock that is set back shuts nobody out. The
-    /// store does not know of them.
-    requests: Vec<(u32, Amounts)>,
+    requests: Requests,
     /// Booked, and not yet known to be in the store.
     owed: Vec<UsageChange>,
     /// How many changes are known to be in the store, ever.
@@ -117,7 +116,7 @@ impl Ledger {
             unmasked: Distinct::new(Arc::clone(&tally)),
             tally,
             held: Sums::default(),
-            requests: Vec::new(),
+            requests: Requests::default(),
             owed: Vec::new(),
             settled: 0,
         }
@@ -161,41 +160,9 @@ impl Ledger {
         }
     }
 
-    /// Counts a request, or says which window is full and for how many milliseconds.
-    pub(super) fn take_request(
-        &mut self,
-        windows: &[Window],
-        steady_ms: i64,
-    ) -> Result<(), (Window, i64)> {
-        for window in windows {
-            let used = self.requests_used(window.seconds, steady_ms);
-            if used >= window.limit {
-                let amounts = self.requests.iter().find(|(seconds, _)| *seconds == window.seconds);
-                let target = window.limit.saturating_sub(1);
-                let free = amounts.map_or(steady_ms, |(_, a)| a.falls_to_at(target, steady_ms));
-                return Err((*window, free.saturating_sub(steady_ms)));
-            }
-        }
-        for (seconds, amounts) in &mut self.requests {
-            if windows.iter().any(|window| window.seconds == *seconds) {
-                amounts.book(steady_ms, 1);
-            }
-        }
-        Ok(())
-    }
-
-    /// How many requests count in a window now.
-    pub(super) fn requests_used(&mut self, seconds: u32, steady_ms: i64) -> u64 {
-        if let Some((_, amounts)) = self.requests.iter_mut().find(|(s, _)| *s == seconds) {
-            return amounts.used(steady_ms);
-        }
-        self.requests.push((seconds, Amounts::new(Grid::of(seconds))));
-        0
-    }
-
-    /// When the oldest request of a window leaves it.
-    pub(super) fn requests_relax_at(&self, seconds: u32) -> Option<i64> {
-        self.requests.iter().find(|(s, _)| *s == seconds)?.1.relaxes_at()
+    /// The requests, in windows.
+    pub(super) fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
     }
 
     /// What counts of a budget now, held included.
@@ -349,11 +316,11 @@ impl Ledger {
         self.amounts.retain(|a| a.named_ms >= oldest);
         self.subjects.forget(oldest);
         self.unmasked.forget(oldest);
-        self.requests.retain_mut(|(_, amounts)| amounts.used(steady_ms) > 0);
-        windows.iter().any(|(_, counts)| *counts)
+        let asked = self.requests.tidy(steady_ms);
+        asked
+            || windows.iter().any(|(_, counts)| *counts)
             || self.subjects.is_held()
             || self.unmasked.is_held()
-            || !self.requests.is_empty()
     }
 
     fn distinct_mut(&mut self, unit: Unit) -> Option<&mut Distinct> {

@@ -10,6 +10,7 @@ mod concurrency;
 mod distinct;
 mod quota;
 mod rate;
+mod requests;
 mod seat;
 mod store;
 mod window;
@@ -173,13 +174,10 @@ impl Limits {
     fn check_requests(&self, person: &Person, allowance: &Allowance) -> Result<(), Refused> {
         let steady = self.means.steady_ms();
         let mut ledger = person.ledger();
-        let (window, wait_ms) = match ledger.take_request(allowance.requests(), steady) {
-            Ok(()) => return Ok(()),
-            Err(full) => full,
-        };
+        let Err(full) = ledger.requests().take(allowance.requests(), steady) else { return Ok(()) };
         Err(Refused {
-            limit: Limit::Requests(window.seconds),
-            retry_after_s: seconds_until(0, wait_ms),
+            limit: Limit::Requests(full.window.seconds),
+            retry_after_s: seconds_until(0, full.wait_ms),
             quotas: request_quotas(&mut ledger, allowance, steady),
         })
     }

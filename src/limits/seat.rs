@@ -300,8 +300,7 @@ pub(super) fn request_quotas(
     let windows = allowance.requests().iter();
     windows
         .map(|window| {
-            let used = ledger.requests_used(window.seconds, steady_ms);
-            let relaxes = ledger.requests_relax_at(window.seconds);
+            let (used, relaxes) = ledger.requests().standing(window.seconds, steady_ms);
             let relaxes = relaxes.map(|at| seconds_until(steady_ms, at));
             Quota {
                 limit: Limit::Requests(window.seconds),
