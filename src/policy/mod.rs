@@ -15,6 +15,7 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod schema;
 pub mod search;
 pub mod value;
 mod warnings;
@@ -30,6 +31,7 @@ pub use model::{Action, Route};
 pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
+pub use schema::schema;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 

@@ -1,0 +1,65 @@
+//! The language of policy files as a JSON Schema (2020-12), for completion, hover and checks in editors.
+//!
+//! `keys` says as data which keys there are and what they mean; `render` makes JSON of it. What only the whole
+//! folder can tell (unknown names, dead rules, conditions) is told by `compile`, not here.
+
+mod keys;
+mod render;
+#[cfg(test)]
+mod tests;
+
+/// The schema of one policy file; any section may stand in any file, so none is required.
+///
+/// It uses only keywords that mean the same in draft-07, which is what editors still read.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    render::document(&keys::FILE)
+}
+
+/// A map of which the keys are known; every other key is refused.
+struct Table {
+    /// The name under `$defs`.
+    name: &'static str,
+    keys: &'static [Key],
+    /// Exactly one of these must be there; empty asks nothing.
+    one_of: &'static [&'static str],
+    /// Whether the value may be left out, as in `teller:`.
+    may_be_empty: bool,
+}
+
+/// A key, what it means in a sentence, and what it holds.
+struct Key {
+    name: &'static str,
+    doc: &'static str,
+    form: Form,
+    required: bool,
+}
+
+/// What may be written as a value.
+enum Form {
+    Table(&'static Table),
+    /// A map from names that the file chooses.
+    Named(&'static Form),
+    List(&'static Form),
+    /// One value or a list of them.
+    OneOrMany(&'static Form),
+    /// Any of these.
+    Either(&'static [Form]),
+    /// One of a closed list of words.
+    Words(fn() -> Vec<&'static str>),
+    /// Text of a form, with an example.
+    Pattern(&'static str, &'static str),
+    /// A whole number from, to.
+    Number(u32, u32),
+    Flag,
+    Text,
+    /// A condition: text, or `true` and `false` as YAML knows them.
+    Condition,
+    /// The members of an entity's record, and of objects in it.
+    Members,
+    /// Entities by name, and where they stand in a body; with `pass` or without.
+    Places {
+        pass: bool,
+    },
+    Empty,
+}
