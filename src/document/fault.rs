@@ -62,6 +62,8 @@ pub enum Code {
     ManyConditions,
     /// A role that no rule or limit names (warning).
     IdleRole,
+    /// Fields that nobody has graded yet (warning).
+    UngradedFields,
 }
 
 impl Code {
@@ -96,6 +98,7 @@ impl Code {
             Self::BetrayingCount => "W004",
             Self::ManyConditions => "W005",
             Self::IdleRole => "W006",
+            Self::UngradedFields => "W010",
         }
     }
 }

@@ -14,4 +14,4 @@ pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;
 pub(crate) use source::Span;
 pub(crate) use suggest::accepted;
-pub(crate) use tree::{Content, Node, Pair, parse};
+pub(crate) use tree::{Bounds, Content, Node, Pair, parse, parse_within};

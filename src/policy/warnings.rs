@@ -13,6 +13,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.dead_actions();
     warnings.closed_routes();
     warnings.unseen_fields();
+    warnings.ungraded_fields();
     warnings.betraying_counts();
     warnings.many_conditions();
     warnings.idle_roles();
@@ -65,7 +66,7 @@ impl Warnings<'_> {
                 .collect();
             for (at, field) in entity.fields.iter().enumerate() {
                 let shown = seen.iter().any(|seen| usize::from(*seen) == at);
-                if !shown && field.grade != Grade::Sealed {
+                if !shown && field.grade.is_open() {
                     let message = format!("nobody may see `{}.{}`", entity.name, field.path);
                     self.add(
                         field.span,
@@ -75,6 +76,18 @@ impl Warnings<'_> {
                     );
                 }
             }
+        }
+    }
+
+    fn ungraded_fields(&mut self) {
+        for entity in &self.model.entities {
+            let ungraded = || entity.fields.iter().filter(|field| field.grade == Grade::Ungraded);
+            let Some(first) = ungraded().next() else { continue };
+            let count = ungraded().count();
+            let fields = if count == 1 { "field has" } else { "fields have" };
+            let message = format!("{count} {fields} no grade in `{}`", entity.name);
+            let help = "nobody sees them: give each a grade, or mark it `sealed`";
+            self.add(first.span, Code::UngradedFields, message, help);
         }
     }
 

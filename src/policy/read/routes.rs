@@ -226,7 +226,7 @@ fn searched(
         reader.fault(span, Code::WrongValue, message, None);
         return None;
     }
-    match entity.fields_at(path) {
+    match entity.searchable(path) {
         Ok(fields) => match fields.as_slice() {
             [field] => return Some(QueryUse::Field { entity: at, field: *field }),
             _ => {

@@ -113,7 +113,7 @@ pub(super) const FIELD: Table = Table {
     keys: &[
         required(
             "grade",
-            "How sensitive the field is: 1 open to 4 secret, or `sealed`, which never leaves.",
+            "How sensitive the field is: 1 open to 4 secret, or `sealed`, which never leaves, or `ungraded`, which is closed until somebody grades it.",
             GRADE,
         ),
         key(
@@ -269,7 +269,7 @@ fn actions() -> Vec<&'static str> {
 }
 
 fn closed_grades() -> Vec<&'static str> {
-    vec!["sealed"]
+    vec!["sealed", "ungraded"]
 }
 
 fn query_uses() -> Vec<&'static str> {
