@@ -4,6 +4,7 @@ mod account;
 mod check;
 mod demo;
 mod explain;
+mod import;
 mod key;
 mod log;
 mod output;
@@ -33,6 +34,8 @@ enum Command {
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
+    /// Make routes and a catalogue of an OpenAPI description, with every field closed.
+    Import(import::Arguments),
     /// Print the JSON Schema of policy files, for completion and hover in editors.
     Schema(schema::Arguments),
     /// Read and verify the log.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Schema(arguments) => schema::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {

@@ -4,12 +4,14 @@
 //! What a file means is said by who reads it: the policy and the configuration.
 
 mod fault;
+mod print;
 mod reader;
 mod source;
 mod suggest;
 mod tree;
 
 pub use fault::{Code, Fault, Faults};
+pub(crate) use print::{Place, one_line, written};
 pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;
 pub(crate) use source::Span;

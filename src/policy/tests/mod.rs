@@ -4,6 +4,7 @@ mod decisions;
 mod golden;
 mod hostile;
 mod naive;
+mod ungraded;
 
 use std::path::PathBuf;
 use std::sync::Arc;
