@@ -4,6 +4,7 @@ mod account;
 mod check;
 mod demo;
 mod explain;
+mod fmt;
 mod import;
 mod key;
 mod log;
@@ -34,6 +35,8 @@ enum Command {
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
+    /// Bring policy files into one canonical form, comments kept.
+    Fmt(fmt::Arguments),
     /// Make routes and a catalogue of an OpenAPI description, with every field closed.
     Import(import::Arguments),
     /// Print the JSON Schema of policy files, for completion and hover in editors.
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Fmt(arguments) => fmt::run(&arguments, &mut out),
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Schema(arguments) => schema::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),

@@ -11,7 +11,7 @@ mod suggest;
 mod tree;
 
 pub use fault::{Code, Fault, Faults};
-pub(crate) use print::{Place, one_line, written};
+pub(crate) use print::{Layout, Place, Spacing, canonical, one_line, written};
 pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;
 pub(crate) use source::Span;

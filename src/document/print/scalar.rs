@@ -71,6 +71,18 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
+/// A text of several lines as a block scalar: its mark and its lines. `None` where quotes do better.
+pub(super) fn literal(text: &str) -> Option<(&'static str, Vec<&str>)> {
+    let (mark, body) = text.strip_suffix('\n').map_or(("|-", text), |body| ("|", body));
+    let lines: Vec<&str> = body.split('\n').collect();
+    let fits = |line: &&str| {
+        line.chars().all(is_printable) && (line.is_empty() || !line.trim().is_empty())
+    };
+    let first = lines.first().is_some_and(|line| !line.is_empty() && !line.starts_with(' '));
+    let last = lines.last().is_some_and(|line| !line.is_empty());
+    (text.contains('\n') && first && last && lines.iter().all(fits)).then_some((mark, lines))
+}
+
 /// The text as it may stand in a comment or a message: one line, nothing that steers a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().filter(|c| is_printable(*c)).collect()

@@ -16,11 +16,21 @@ pub fn schema() -> serde_json::Value {
     render::document(&keys::FILE)
 }
 
+/// What a file holds.
+pub(super) fn file() -> &'static Form {
+    &Form::Table(&keys::FILE)
+}
+
+/// The keys of a field that is written as a map.
+pub(super) fn field_keys() -> Vec<&'static str> {
+    keys::FIELD.keys.iter().map(|key| key.name).collect()
+}
+
 /// A map of which the keys are known; every other key is refused.
-struct Table {
+pub(super) struct Table {
     /// The name under `$defs`.
     name: &'static str,
-    keys: &'static [Key],
+    pub(super) keys: &'static [Key],
     /// Exactly one of these must be there; empty asks nothing.
     one_of: &'static [&'static str],
     /// Whether the value may be left out, as in `teller:`.
@@ -28,15 +38,15 @@ struct Table {
 }
 
 /// A key, what it means in a sentence, and what it holds.
-struct Key {
-    name: &'static str,
+pub(super) struct Key {
+    pub(super) name: &'static str,
     doc: &'static str,
-    form: Form,
+    pub(super) form: Form,
     required: bool,
 }
 
 /// What may be written as a value.
-enum Form {
+pub(super) enum Form {
     Table(&'static Table),
     /// A map from names that the file chooses.
     Named(&'static Form),
