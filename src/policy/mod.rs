@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod changes;
 mod decide;
 mod denial;
 mod explain;
@@ -17,8 +18,10 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod rows;
 mod schema;
 pub mod search;
+mod ticket;
 pub mod value;
 mod warnings;
 
@@ -27,14 +30,14 @@ pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
-pub use judge::{Factor, Principal, Query, StepUp};
+pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
 pub use openapi::{ImportOptions, Imported, import};
-pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
+pub use rows::TooManyConditions;
 pub use schema::schema;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
