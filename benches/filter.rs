@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use menshen::guard::json::{Caps, Filter, Hooks, Mode, Take};
+use menshen::guard::json::{Caps, Filter, Hooks, Mode, Outgoing, Take};
 use menshen::guard::mask::mask;
 use menshen::policy::kind::Kind;
 use menshen::policy::plan::{
@@ -52,8 +52,8 @@ impl Hooks for Teller {
         0
     }
 
-    fn take(&mut self, _: RecordId, subject: &Value) -> Take {
-        black_box(subject);
+    fn take(&mut self, record: &Outgoing) -> Take {
+        black_box(record);
         Take::Release
     }
 
@@ -151,7 +151,7 @@ fn plan() -> Plan {
     }
     let nodes = vec![
         Node::Array(Slot::of(Verdict::Enter(NodeId(1)))),
-        Node::Object(ObjectNode { members, record: Some(RecordId(0)) }),
+        Node::Object(ObjectNode { members, record: Some(RecordId(0)), unmasks: false }),
     ];
     let record = RecordPlan {
         entity: "customer".into(),

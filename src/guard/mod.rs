@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use encoding::{Coding, ContentTypeFault, EncodingFault, check_json};
-pub use json::{Caps, Fault, Hooks, Report, Take};
+pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
 pub use query::{CheckedQuery, QueryFault, check_query};
 
 use crate::policy::plan::Plan;

@@ -11,7 +11,7 @@ use crate::policy::plan::{Node, NodeId, ObjectNode, Plan, RecordId, Slot, Verdic
 use crate::policy::value::Value;
 
 use super::encoding::{Coding, EncodingFault};
-use super::json::{Caps, Cause, Hooks, Take};
+use super::json::{Caps, Cause, Hooks, Outgoing, Take};
 use super::{BodyFault, BodyGuard};
 
 struct Nobody;
@@ -21,7 +21,7 @@ impl Hooks for Nobody {
         0
     }
 
-    fn take(&mut self, _: RecordId, _: &Value) -> Take {
+    fn take(&mut self, _: &Outgoing) -> Take {
         Take::HoldBack
     }
 
@@ -32,7 +32,7 @@ impl Hooks for Nobody {
 
 fn plan() -> Arc<Plan> {
     let members = vec![("a".into(), Slot::of(Verdict::Clear))];
-    let node = Node::Object(ObjectNode { members, record: None });
+    let node = Node::Object(ObjectNode { members, ..ObjectNode::default() });
     let root = Slot::of(Verdict::Enter(NodeId(0)));
     Arc::new(Plan { nodes: vec![node], root, records: vec![], fields: vec![] })
 }

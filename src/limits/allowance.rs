@@ -27,6 +27,30 @@ pub enum Unit {
     Subjects,
     /// Bytes of answers.
     Bytes,
+    /// Distinct data subjects of whom a field of a high grade was released in clear.
+    Unmasked,
+    /// Answers that are a file.
+    Files,
+}
+
+/// Every unit with its name.
+const UNITS: [(Unit, &str); 5] = [
+    (Unit::Records, "records"),
+    (Unit::Subjects, "subjects"),
+    (Unit::Bytes, "bytes"),
+    (Unit::Unmasked, "unmask"),
+    (Unit::Files, "files"),
+];
+
+impl Unit {
+    /// Whether a used-up budget of it refuses every request. Others decide record by record, since a
+    /// subject already seen costs nothing, or concern some requests only.
+    pub(super) fn stops_requests(self) -> bool {
+        match self {
+            Self::Records | Self::Bytes => true,
+            Self::Subjects | Self::Unmasked | Self::Files => false,
+        }
+    }
 }
 
 /// A budget's identity: what it counts and over how long. Its limit may change, its history stays.
@@ -42,11 +66,7 @@ pub struct Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            Unit::Records => "records",
-            Unit::Subjects => "subjects",
-            Unit::Bytes => "bytes",
-        };
+        let unit = UNITS.iter().find(|(unit, _)| *unit == self.unit).map_or("", |(_, name)| name);
         write!(f, "{unit}-{}", Span(self.seconds))
     }
 }
@@ -76,12 +96,7 @@ impl FromStr for Budget {
     fn from_str(name: &str) -> Result<Self, NotABudget> {
         let unknown = || NotABudget(name.chars().take(64).collect());
         let (unit, span) = name.split_once('-').ok_or_else(unknown)?;
-        let unit = match unit {
-            "records" => Unit::Records,
-            "subjects" => Unit::Subjects,
-            "bytes" => Unit::Bytes,
-            _ => return Err(unknown()),
-        };
+        let (unit, _) = *UNITS.iter().find(|(_, name)| *name == unit).ok_or_else(unknown)?;
         let (digits, factor) = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)]
             .into_iter()
             .find_map(|(letter, factor)| Some((span.strip_suffix(letter)?, factor)))
@@ -98,8 +113,10 @@ impl FromStr for Budget {
 /// The limit that refused a request or held back a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// Requests per time.
+    /// Requests at a pace.
     Rate,
+    /// Requests in a window of so many seconds.
+    Requests(u32),
     /// Requests at once, of one person or from one address.
     Concurrent,
     /// Requests at once, of everybody.
@@ -114,6 +131,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rate => f.write_str("rate"),
+            Self::Requests(seconds) => write!(f, "requests-{}", Span(*seconds)),
             Self::Concurrent => f.write_str("concurrent"),
             Self::InFlight => f.write_str("in-flight"),
             Self::Budget(budget) => budget.fmt(f),
@@ -149,6 +167,8 @@ pub struct Window {
 pub struct Terms {
     /// Request rate per person.
     pub rate: Option<Rate>,
+    /// Requests per person.
+    pub requests: Vec<Window>,
     /// Requests of a person at once.
     pub concurrent: Option<u32>,
     /// Records in one answer.
@@ -159,6 +179,10 @@ pub struct Terms {
     pub subjects: Vec<Window>,
     /// Bytes released per person.
     pub bytes: Vec<Window>,
+    /// Distinct subjects released unmasked per person.
+    pub unmask: Vec<Window>,
+    /// Files released per person.
+    pub files: Vec<Window>,
 }
 
 /// Why terms cannot be kept.
@@ -168,7 +192,7 @@ pub enum AllowanceFault {
     #[error("a window must be between 1 and {MAX_WINDOW_S} seconds, got `{0}`")]
     Window(u32),
     /// Too many subjects to count exactly.
-    #[error("a limit on subjects must be at most {MAX_SUBJECTS}, got `{0}`")]
+    #[error("a limit on people must be at most {MAX_SUBJECTS}, got `{0}`")]
     Subjects(u64),
     /// More than the store's numbers hold.
     #[error("a limit must be at most {MAX_AMOUNT}, got `{0}`")]
@@ -187,6 +211,7 @@ pub enum AllowanceFault {
 #[derive(Clone, Debug, Default)]
 pub struct Allowance {
     rate: Option<Rate>,
+    requests: Vec<Window>,
     concurrent: Option<u32>,
     page: Option<u32>,
     budgets: Vec<(Budget, u64)>,
@@ -201,15 +226,24 @@ impl Allowance {
         if let Some(rate) = terms.rate {
             check_rate(rate)?;
         }
+        check_requests(&terms.requests)?;
         let mut budgets = Vec::new();
         for (unit, windows) in [
             (Unit::Records, &terms.records),
             (Unit::Subjects, &terms.subjects),
             (Unit::Bytes, &terms.bytes),
+            (Unit::Unmasked, &terms.unmask),
+            (Unit::Files, &terms.files),
         ] {
             add_windows(&mut budgets, unit, windows)?;
         }
-        Ok(Self { rate: terms.rate, concurrent: terms.concurrent, page: terms.page, budgets })
+        Ok(Self {
+            rate: terms.rate,
+            requests: terms.requests.clone(),
+            concurrent: terms.concurrent,
+            page: terms.page,
+            budgets,
+        })
     }
 
     /// Records in one answer. Page parameters and the answer's list are held to it by the guard,
@@ -222,6 +256,11 @@ impl Allowance {
     /// The request rate.
     pub(super) fn rate(&self) -> Option<Rate> {
         self.rate
+    }
+
+    /// Requests in windows.
+    pub(super) fn requests(&self) -> &[Window] {
+        &self.requests
     }
 
     /// Requests at once.
@@ -242,6 +281,18 @@ fn check_rate(rate: Rate) -> Result<(), AllowanceFault> {
     if kept { Ok(()) } else { Err(AllowanceFault::Rate) }
 }
 
+fn check_requests(windows: &[Window]) -> Result<(), AllowanceFault> {
+    let kept = |window: &Window| {
+        (1..=u64::from(MAX_PER_WINDOW)).contains(&window.limit)
+            && (1..=MAX_RATE_WINDOW_S).contains(&window.seconds)
+    };
+    if !windows.iter().all(kept) {
+        return Err(AllowanceFault::Rate);
+    }
+    let count = windows.len();
+    if count > MAX_WINDOWS { Err(AllowanceFault::TooManyWindows(count)) } else { Ok(()) }
+}
+
 fn add_windows(
     budgets: &mut Vec<(Budget, u64)>,
     unit: Unit,
@@ -252,7 +303,7 @@ fn add_windows(
         if !(1..=MAX_WINDOW_S).contains(&seconds) {
             return Err(AllowanceFault::Window(seconds));
         }
-        if unit == Unit::Subjects && limit > MAX_SUBJECTS {
+        if matches!(unit, Unit::Subjects | Unit::Unmasked) && limit > MAX_SUBJECTS {
             return Err(AllowanceFault::Subjects(limit));
         }
         if limit > MAX_AMOUNT {
@@ -278,10 +329,13 @@ mod tests {
 
     #[test]
     fn a_budgets_name_reads_back() {
-        for (seconds, name) in
-            [(3_600, "subjects-1h"), (172_800, "subjects-2d"), (90, "subjects-90s")]
-        {
-            let budget = Budget { unit: Unit::Subjects, seconds };
+        for (unit, seconds, name) in [
+            (Unit::Subjects, 3_600, "subjects-1h"),
+            (Unit::Subjects, 172_800, "subjects-2d"),
+            (Unit::Unmasked, 90, "unmask-90s"),
+            (Unit::Files, 86_400, "files-1d"),
+        ] {
+            let budget = Budget { unit, seconds };
             assert_eq!(budget.to_string(), name);
             assert_eq!(name.parse(), Ok(budget));
         }
@@ -290,7 +344,7 @@ mod tests {
     #[test]
     fn a_name_that_is_no_budget_is_refused() {
         for name in
-            ["", "subjects", "subjects-", "files-1h", "bytes-0s", "bytes-9999999d", "bytes--1h"]
+            ["", "subjects", "subjects-", "requests-1h", "bytes-0s", "bytes-9999999d", "bytes--1h"]
         {
             assert!(name.parse::<Budget>().is_err(), "{name}");
         }

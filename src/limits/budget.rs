@@ -3,42 +3,92 @@
 //! What an answer takes is held, and counts, until it is booked (about to be released) or given
 //! back. Everything a person releases counts in all their windows, whichever policy named them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::allowance::{Allowance, Budget, Limit, MAX_SUBJECTS, Unit};
+use super::distinct::Distinct;
+use super::quota::seconds_until;
+use super::requests::Requests;
 use super::store::{AmountRow, SeenRow, UsageChange};
-use super::window::{Amounts, Grid, Subjects, Tally};
+use super::window::{Amounts, Grid, Tally};
 
 /// What an answer has taken and not yet released.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    pub(super) records: u64,
-    pub(super) bytes: u64,
-    pub(super) subjects: HashSet<u64>,
+    amounts: Sums,
+    subjects: HashSet<u64>,
+    unmasked: HashSet<u64>,
 }
 
 impl Held {
     pub(super) fn is_empty(&self) -> bool {
-        self.records == 0 && self.bytes == 0 && self.subjects.is_empty()
+        self.amounts == Sums::default() && self.subjects.is_empty() && self.unmasked.is_empty()
+    }
+}
+
+/// Amounts of everything that is counted by amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    records: u64,
+    bytes: u64,
+    files: u64,
+}
+
+impl Sums {
+    fn of(portion: Portion) -> Self {
+        match portion {
+            Portion::Record { .. } => Self { records: 1, ..Self::default() },
+            Portion::Bytes(bytes) => Self { bytes, ..Self::default() },
+            Portion::File => Self { files: 1, ..Self::default() },
+        }
+    }
+
+    fn unit(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Records => self.records,
+            Unit::Bytes => self.bytes,
+            Unit::Files => self.files,
+            Unit::Subjects | Unit::Unmasked => 0,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.records = self.records.saturating_add(other.records);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.files = self.files.saturating_add(other.files);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.records = self.records.saturating_sub(other.records);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+        self.files = self.files.saturating_sub(other.files);
     }
 }
 
 /// What is asked of the budgets at once: all of it, or nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Portion {
-    /// One record, and whose data it is.
-    Record(Option<u64>),
+    /// One record.
+    Record {
+        /// Whose data it is.
+        subject: Option<u64>,
+        /// As whose it counts as unmasked, if a field of a high grade is in clear.
+        unmasked: Option<u64>,
+    },
     /// Bytes of an answer.
     Bytes(u64),
+    /// An answer that is a file.
+    File,
 }
 
+/// A budget and its window.
 #[derive(Debug)]
-struct Account<W> {
-    budget: Budget,
-    window: W,
+pub(super) struct Account<W> {
+    pub(super) budget: Budget,
+    pub(super) window: W,
     /// When an allowance last named the budget.
-    named_ms: i64,
+    pub(super) named_ms: i64,
 }
 
 /// All budgets of one person.
@@ -47,11 +97,10 @@ pub(super) struct Ledger {
     person: Arc<str>,
     tally: Arc<Tally>,
     amounts: Vec<Account<Amounts>>,
-    subjects: Vec<Account<Subjects>>,
-    held_records: u64,
-    held_bytes: u64,
-    /// How many answers under way hold a subject.
-    held_subjects: HashMap<u64, u32>,
+    subjects: Distinct,
+    unmasked: Distinct,
+    held: Sums,
+    requests: Requests,
     /// Booked, and not yet known to be in the store.
     owed: Vec<UsageChange>,
     /// How many changes are known to be in the store, ever.
@@ -62,12 +111,12 @@ impl Ledger {
     pub(super) fn new(person: Arc<str>, tally: Arc<Tally>) -> Self {
         Self {
             person,
-            tally,
             amounts: Vec::new(),
-            subjects: Vec::new(),
-            held_records: 0,
-            held_bytes: 0,
-            held_subjects: HashMap::new(),
+            subjects: Distinct::new(Arc::clone(&tally)),
+            unmasked: Distinct::new(Arc::clone(&tally)),
+            tally,
+            held: Sums::default(),
+            requests: Requests::default(),
             owed: Vec::new(),
             settled: 0,
         }
@@ -75,7 +124,7 @@ impl Ledger {
 
     /// Takes over an amount that the store remembers.
     pub(super) fn restore_amount(&mut self, row: &AmountRow, now_ms: i64) {
-        self.open(row.budget, now_ms);
+        self.open_amounts(row.budget, now_ms);
         if let Some(account) = self.amounts.iter_mut().find(|a| a.budget == row.budget) {
             account.window.restore(row.bucket, row.amount);
         }
@@ -83,9 +132,8 @@ impl Ledger {
 
     /// Takes over a subject that the store remembers.
     pub(super) fn restore_seen(&mut self, row: &SeenRow, now_ms: i64) {
-        self.open(row.budget, now_ms);
-        if let Some(account) = self.subjects.iter_mut().find(|a| a.budget == row.budget) {
-            account.window.restore(row.subject, row.bucket);
+        if let Some(distinct) = self.distinct_mut(row.budget.unit) {
+            distinct.restore(row, now_ms);
         }
     }
 
@@ -95,26 +143,62 @@ impl Ledger {
     /// change of policy does not refill anybody. That one's buckets are coarser, which is stricter.
     pub(super) fn name(&mut self, allowance: &Allowance, now_ms: i64) {
         for (budget, _) in allowance.budgets() {
-            if !self.open(*budget, now_ms) {
-                continue;
-            }
-            match budget.unit {
-                Unit::Subjects => self.adopt_subjects(*budget, now_ms),
-                Unit::Records | Unit::Bytes => self.adopt_amounts(*budget, now_ms),
+            let person = Arc::clone(&self.person);
+            match self.distinct_mut(budget.unit) {
+                Some(distinct) => {
+                    if distinct.open(*budget, now_ms) {
+                        let owed = distinct.adopt(&person, *budget, now_ms);
+                        self.owed.extend(owed);
+                    }
+                }
+                None => {
+                    if self.open_amounts(*budget, now_ms) {
+                        self.adopt_amounts(*budget, now_ms);
+                    }
+                }
             }
         }
     }
 
+    /// The requests, in windows.
+    pub(super) fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
+    }
+
     /// What counts of a budget now, held included.
     pub(super) fn used(&mut self, budget: Budget, now_ms: i64) -> u64 {
-        let held = self.held_of(budget.unit);
-        if budget.unit == Unit::Subjects {
-            let account = self.subjects.iter_mut().find(|a| a.budget == budget);
-            let used = account.map_or(0, |a| a.window.used(now_ms, &self.held_subjects));
-            return u64::try_from(used).unwrap_or(u64::MAX);
+        if let Some(distinct) = self.distinct_mut(budget.unit) {
+            return distinct.used(budget, now_ms);
         }
+        let held = self.held.unit(budget.unit);
         let account = self.amounts.iter_mut().find(|a| a.budget == budget);
         account.map_or(0, |a| a.window.used(now_ms)).saturating_add(held)
+    }
+
+    /// Of the used-up budgets among those asked about, the one that stays so for longest, and for how
+    /// many seconds at least.
+    pub(super) fn used_up(
+        &mut self,
+        allowance: &Allowance,
+        is_asked: impl Fn(Unit) -> bool,
+        now_ms: i64,
+    ) -> Option<(Budget, u64)> {
+        let mut worst: Option<(Budget, u64)> = None;
+        for &(budget, limit) in allowance.budgets() {
+            if !is_asked(budget.unit) || self.used(budget, now_ms) < limit {
+                continue;
+            }
+            let falls = self.falls_to_at(budget, limit.saturating_sub(1), now_ms);
+            let wait_s = match falls {
+                _ if limit == 0 => u64::from(budget.seconds),
+                Some(at) => seconds_until(now_ms, at),
+                None => 1,
+            };
+            if worst.is_none_or(|(_, longest)| wait_s > longest) {
+                worst = Some((budget, wait_s));
+            }
+        }
+        worst
     }
 
     /// Holds a portion if every budget of the allowance has it left.
@@ -131,58 +215,42 @@ impl Ledger {
                 return Err(Limit::Budget(*budget));
             }
         }
-        match portion {
-            Portion::Bytes(bytes) => {
-                held.bytes = held.bytes.saturating_add(bytes);
-                self.held_bytes = self.held_bytes.saturating_add(bytes);
+        if let Portion::Record { subject, unmasked } = portion {
+            if !self.has_room(subject, unmasked, held) {
+                return Err(Limit::Memory);
             }
-            Portion::Record(subject) => {
-                if let Some(subject) = subject {
-                    self.hold(subject, held)?;
-                }
-                held.records += 1;
-                self.held_records += 1;
+            if let Some(subject) = subject {
+                self.subjects.hold(subject, &mut held.subjects);
+            }
+            if let Some(unmasked) = unmasked {
+                self.unmasked.hold(unmasked, &mut held.unmasked);
             }
         }
+        let taken = Sums::of(portion);
+        held.amounts.add(taken);
+        self.held.add(taken);
         Ok(())
     }
 
     /// Makes what was held free again.
     pub(super) fn give_back(&mut self, held: Held) {
-        self.held_records = self.held_records.saturating_sub(held.records);
-        self.held_bytes = self.held_bytes.saturating_sub(held.bytes);
-        for subject in held.subjects {
-            if self.unhold(subject) {
-                for account in &mut self.subjects {
-                    account.window.let_go(subject);
-                }
-            }
-        }
+        self.held.subtract(held.amounts);
+        self.subjects.give_back(held.subjects);
+        self.unmasked.give_back(held.unmasked);
     }
 
     /// Books what was held as released now.
     pub(super) fn book(&mut self, held: Held, now_ms: i64) {
-        self.held_records = self.held_records.saturating_sub(held.records);
-        self.held_bytes = self.held_bytes.saturating_sub(held.bytes);
+        self.held.subtract(held.amounts);
         for account in &mut self.amounts {
-            let amount = match account.budget.unit {
-                Unit::Records => held.records,
-                Unit::Bytes => held.bytes,
-                Unit::Subjects => 0,
-            };
+            let amount = held.amounts.unit(account.budget.unit);
             if amount > 0 {
                 let bucket = account.window.book(now_ms, amount);
                 self.owed.push(add(&self.person, account.budget, bucket, amount));
             }
         }
-        for subject in held.subjects {
-            self.unhold(subject);
-            for account in &mut self.subjects {
-                if let Some(bucket) = account.window.book(now_ms, subject) {
-                    self.owed.push(saw(&self.person, account.budget, subject, bucket));
-                }
-            }
-        }
+        self.owed.extend(self.subjects.book(&self.person, held.subjects, now_ms));
+        self.owed.extend(self.unmasked.book(&self.person, held.unmasked, now_ms));
     }
 
     /// What is booked and not known to be in the store.
@@ -205,31 +273,31 @@ impl Ledger {
         let known = count.min(self.owed.len());
         self.settled = self.settled.saturating_add(known as u64);
         for change in self.owed.drain(..count.min(self.owed.len())) {
-            if let UsageChange::Saw(row) = change
-                && let Some(account) = self.subjects.iter_mut().find(|a| a.budget == row.budget)
-            {
-                account.window.settle(row.subject, row.bucket);
+            let UsageChange::Saw(row) = change else { continue };
+            match row.budget.unit {
+                Unit::Subjects => self.subjects.settle(&row),
+                Unit::Unmasked => self.unmasked.settle(&row),
+                Unit::Records | Unit::Bytes | Unit::Files => {}
             }
         }
     }
 
     /// When a budget will have fallen so far that `target` or less counts; `None` while nothing of
     /// it is booked, since answers under way decide then.
-    pub(super) fn falls_to_at(&mut self, budget: Budget, target: u64, now_ms: i64) -> Option<i64> {
-        if budget.unit == Unit::Subjects {
-            let account = self.subjects.iter().find(|a| a.budget == budget)?;
-            return account.window.relaxes_at();
+    fn falls_to_at(&mut self, budget: Budget, target: u64, now_ms: i64) -> Option<i64> {
+        if let Some(distinct) = self.distinct_mut(budget.unit) {
+            return distinct.relaxes_at(budget);
         }
-        let held = self.held_of(budget.unit);
+        let held = self.held.unit(budget.unit);
         let account = self.amounts.iter().find(|a| a.budget == budget)?;
         account.window.relaxes_at()?;
         Some(account.window.falls_to_at(target.saturating_sub(held), now_ms))
     }
 
     /// When the oldest release of a budget leaves its window.
-    pub(super) fn relaxes_at(&self, budget: Budget) -> Option<i64> {
-        if budget.unit == Unit::Subjects {
-            return self.subjects.iter().find(|a| a.budget == budget)?.window.relaxes_at();
+    pub(super) fn relaxes_at(&mut self, budget: Budget) -> Option<i64> {
+        if let Some(distinct) = self.distinct_mut(budget.unit) {
+            return distinct.relaxes_at(budget);
         }
         self.amounts.iter().find(|a| a.budget == budget)?.window.relaxes_at()
     }
@@ -239,87 +307,65 @@ impl Ledger {
     ///
     /// An empty window stays while others count: opened anew it would start with what a coarser
     /// one knows, which is stricter than what it knew itself.
-    pub(super) fn tidy(&mut self, now_ms: i64) -> bool {
-        let held = &self.held_subjects;
+    pub(super) fn tidy(&mut self, now_ms: i64, steady_ms: i64) -> bool {
         let amounts = self.amounts.iter_mut().map(|a| (a.budget, a.window.used(now_ms) > 0));
-        let subjects = self.subjects.iter_mut();
-        let subjects = subjects.map(|a| (a.budget, a.window.used(now_ms, held) > 0));
-        let windows = Vec::from_iter(amounts.chain(subjects));
+        let distinct = self.subjects.standing(now_ms).chain(self.unmasked.standing(now_ms));
+        let windows = Vec::from_iter(amounts.chain(distinct));
         let longest = windows.iter().map(|(budget, _)| budget.seconds).max().unwrap_or(0);
         let oldest = now_ms - i64::from(longest) * 1_000;
         self.amounts.retain(|a| a.named_ms >= oldest);
-        self.subjects.retain(|a| a.named_ms >= oldest);
-        windows.iter().any(|(_, counts)| *counts) || !self.held_subjects.is_empty()
+        self.subjects.forget(oldest);
+        self.unmasked.forget(oldest);
+        let asked = self.requests.tidy(steady_ms);
+        asked
+            || windows.iter().any(|(_, counts)| *counts)
+            || self.subjects.is_held()
+            || self.unmasked.is_held()
     }
 
-    fn held_of(&self, unit: Unit) -> u64 {
+    fn distinct_mut(&mut self, unit: Unit) -> Option<&mut Distinct> {
         match unit {
-            Unit::Records => self.held_records,
-            Unit::Bytes => self.held_bytes,
-            Unit::Subjects => u64::try_from(self.held_subjects.len()).unwrap_or(u64::MAX),
+            Unit::Subjects => Some(&mut self.subjects),
+            Unit::Unmasked => Some(&mut self.unmasked),
+            Unit::Records | Unit::Bytes | Unit::Files => None,
         }
     }
 
     fn cost(&self, budget: Budget, portion: Portion) -> u64 {
         match (budget.unit, portion) {
-            (Unit::Records, Portion::Record(_)) => 1,
-            (Unit::Bytes, Portion::Bytes(bytes)) => bytes,
-            (Unit::Subjects, Portion::Record(Some(subject))) => {
-                let account = self.subjects.iter().find(|a| a.budget == budget);
-                u64::from(!account.is_some_and(|a| a.window.contains(subject)))
+            (Unit::Subjects, Portion::Record { subject: Some(subject), .. }) => {
+                self.subjects.cost(budget, subject)
             }
-            (Unit::Subjects, Portion::Record(None))
-            | (Unit::Records | Unit::Subjects, Portion::Bytes(_))
-            | (Unit::Bytes, Portion::Record(_)) => 0,
-        }
-    }
-
-    fn hold(&mut self, subject: u64, held: &mut Held) -> Result<(), Limit> {
-        if held.subjects.contains(&subject) {
-            return Ok(());
-        }
-        let count = u64::try_from(held.subjects.len()).unwrap_or(u64::MAX);
-        let fresh = self.subjects.iter().filter(|a| !a.window.contains(subject)).count();
-        if count >= MAX_SUBJECTS || !self.tally.has_room_for(fresh) {
-            return Err(Limit::Memory);
-        }
-        held.subjects.insert(subject);
-        *self.held_subjects.entry(subject).or_default() += 1;
-        for account in &mut self.subjects {
-            account.window.hold(subject);
-        }
-        Ok(())
-    }
-
-    /// Says whether nobody holds the subject any more.
-    fn unhold(&mut self, subject: u64) -> bool {
-        match self.held_subjects.get_mut(&subject) {
-            Some(holders) if *holders > 1 => {
-                *holders -= 1;
-                false
+            (Unit::Unmasked, Portion::Record { unmasked: Some(unmasked), .. }) => {
+                self.unmasked.cost(budget, unmasked)
             }
-            Some(_) => self.held_subjects.remove(&subject).is_some(),
-            None => true,
+            (unit, portion) => Sums::of(portion).unit(unit),
         }
     }
 
-    /// Opens a budget's window; says whether it is new.
-    fn open(&mut self, budget: Budget, now_ms: i64) -> bool {
-        let grid = Grid::of(budget.seconds);
-        if budget.unit == Unit::Subjects {
-            if let Some(account) = self.subjects.iter_mut().find(|a| a.budget == budget) {
-                account.named_ms = now_ms;
+    /// Whether the memory set aside can count a record in every window.
+    fn has_room(&self, subject: Option<u64>, unmasked: Option<u64>, held: &Held) -> bool {
+        let mut fresh = 0;
+        for (distinct, key, mine) in
+            [(&self.subjects, subject, &held.subjects), (&self.unmasked, unmasked, &held.unmasked)]
+        {
+            let Some(key) = key.filter(|key| !mine.contains(key)) else { continue };
+            if u64::try_from(mine.len()).unwrap_or(u64::MAX) >= MAX_SUBJECTS {
                 return false;
             }
-            let window = Subjects::new(grid, Arc::clone(&self.tally));
-            self.subjects.push(Account { budget, window, named_ms: now_ms });
-            return true;
+            fresh += distinct.fresh(key);
         }
+        self.tally.has_room_for(fresh)
+    }
+
+    /// Opens a window of amounts; says whether it is new.
+    fn open_amounts(&mut self, budget: Budget, now_ms: i64) -> bool {
         if let Some(account) = self.amounts.iter_mut().find(|a| a.budget == budget) {
             account.named_ms = now_ms;
             return false;
         }
-        self.amounts.push(Account { budget, window: Amounts::new(grid), named_ms: now_ms });
+        let window = Amounts::new(Grid::of(budget.seconds));
+        self.amounts.push(Account { budget, window, named_ms: now_ms });
         true
     }
 
@@ -336,29 +382,8 @@ impl Ledger {
             }
         }
     }
-
-    fn adopt_subjects(&mut self, budget: Budget, now_ms: i64) {
-        let grid = Grid::of(budget.seconds);
-        let siblings = self.subjects.iter().filter(|a| a.budget != budget);
-        let longest = siblings.max_by_key(|a| a.budget.seconds);
-        let known = longest.map(|a| a.window.copied_to(grid)).unwrap_or_default();
-        let Some(account) = self.subjects.iter_mut().find(|a| a.budget == budget) else { return };
-        for (subject, bucket) in known {
-            if bucket >= grid.oldest(now_ms) {
-                account.window.adopt(subject, bucket);
-                self.owed.push(saw(&self.person, budget, subject, bucket));
-            }
-        }
-        for subject in self.held_subjects.keys() {
-            account.window.hold(*subject);
-        }
-    }
 }
 
 fn add(person: &Arc<str>, budget: Budget, bucket: i64, amount: u64) -> UsageChange {
     UsageChange::Add(AmountRow { person: Arc::clone(person), budget, bucket, amount })
-}
-
-fn saw(person: &Arc<str>, budget: Budget, subject: u64, bucket: i64) -> UsageChange {
-    UsageChange::Saw(SeenRow { person: Arc::clone(person), budget, subject, bucket })
 }

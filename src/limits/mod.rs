@@ -7,8 +7,10 @@ mod address;
 mod allowance;
 mod budget;
 mod concurrency;
+mod distinct;
 mod quota;
 mod rate;
+mod requests;
 mod seat;
 mod store;
 mod window;
@@ -34,7 +36,7 @@ use self::budget::Ledger;
 use self::concurrency::{Concurrency, Full};
 use self::quota::seconds_until;
 use self::rate::KeyedRate;
-use self::seat::{Means, Person, budget_quotas};
+use self::seat::{Means, Person, budget_quotas, request_quotas};
 use self::window::{Grid, Tally};
 use crate::clock::Clock;
 
@@ -51,7 +53,7 @@ pub struct Settings {
     pub in_flight_each: u32,
     /// Persons whose usage is held in memory; further ones are refused.
     pub persons: usize,
-    /// Subjects held in memory over all persons and windows, at some 60 bytes each.
+    /// Subjects held in memory over all persons and windows, unmasked ones apart, at some 60 bytes each.
     pub subjects: usize,
     /// How long to wait for the store.
     pub store_deadline: Duration,
@@ -107,8 +109,9 @@ impl Limits {
 
     /// Admits a request of `person`, or says when to come back.
     ///
-    /// A used-up budget of subjects still admits, since a subject already seen costs nothing: each
-    /// record decides then. A used-up budget of records or bytes does not.
+    /// A used-up budget of subjects, unmasked or not, still admits, since a subject already seen costs
+    /// nothing: each record decides then. A used-up budget of records or bytes does not; one of files
+    /// refuses [`Seat::take_file`].
     ///
     /// # Errors
     /// [`Refused`]; nothing is held then, but a refused request counts for its rate.
@@ -122,6 +125,7 @@ impl Limits {
         })?;
         let rate = self.check_rate(&name, allowance)?;
         let known = self.person(&name, now).ok_or_else(|| refused(Limit::Memory, 60))?;
+        self.check_requests(&known, allowance)?;
         self.check_budgets(&known, allowance, now)?;
         Ok(Seat::new(known, Arc::clone(allowance), self.means.clone(), rate, place))
     }
@@ -133,7 +137,8 @@ impl Limits {
     pub async fn tidy(&self) -> Result<(), LimitError> {
         let now = self.means.clock.unix_ms();
         lock(&self.rates).retain(|_, rate| rate.sweep() > 0 || Arc::strong_count(rate) > 1);
-        lock(&self.persons).retain(|_, person| in_use(person) || person.ledger().tidy(now));
+        let steady = self.means.steady_ms();
+        lock(&self.persons).retain(|_, person| in_use(person) || person.ledger().tidy(now, steady));
         let budgets = lock(&self.budgets).clone();
         let forget = budgets.into_iter().map(|budget| UsageChange::Forget {
             budget,
@@ -166,6 +171,17 @@ impl Limits {
         }
     }
 
+    fn check_requests(&self, person: &Person, allowance: &Allowance) -> Result<(), Refused> {
+        let steady = self.means.steady_ms();
+        let mut ledger = person.ledger();
+        let Err(full) = ledger.requests().take(allowance.requests(), steady) else { return Ok(()) };
+        Err(Refused {
+            limit: Limit::Requests(full.window.seconds),
+            retry_after_s: seconds_until(0, full.wait_ms),
+            quotas: request_quotas(&mut ledger, allowance, steady),
+        })
+    }
+
     fn check_budgets(
         &self,
         person: &Person,
@@ -175,22 +191,8 @@ impl Limits {
         let mut ledger = person.ledger();
         ledger.name(allowance, now);
         lock(&self.budgets).extend(allowance.budgets().iter().map(|(budget, _)| *budget));
-        let mut worst: Option<(Budget, u64)> = None;
-        for &(budget, limit) in allowance.budgets() {
-            if budget.unit == Unit::Subjects || ledger.used(budget, now) < limit {
-                continue;
-            }
-            let falls = ledger.falls_to_at(budget, limit.saturating_sub(1), now);
-            let wait_s = match falls {
-                _ if limit == 0 => u64::from(budget.seconds),
-                Some(at) => seconds_until(now, at),
-                None => 1,
-            };
-            if worst.is_none_or(|(_, longest)| wait_s > longest) {
-                worst = Some((budget, wait_s));
-            }
-        }
-        let Some((budget, retry_after_s)) = worst else { return Ok(()) };
+        let used_up = ledger.used_up(allowance, Unit::stops_requests, now);
+        let Some((budget, retry_after_s)) = used_up else { return Ok(()) };
         let quotas = budget_quotas(&mut ledger, allowance, now);
         Err(Refused { limit: Limit::Budget(budget), retry_after_s, quotas })
     }
@@ -218,7 +220,8 @@ impl Limits {
             return Some(Arc::clone(person));
         }
         if persons.len() >= self.settings.persons {
-            persons.retain(|_, person| in_use(person) || person.ledger().tidy(now));
+            let steady = self.means.steady_ms();
+            persons.retain(|_, person| in_use(person) || person.ledger().tidy(now, steady));
         }
         if persons.len() >= self.settings.persons {
             return None;

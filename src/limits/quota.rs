@@ -59,6 +59,7 @@ impl RateLimitFields {
                 Limit::Budget(budget) if budget.unit == Unit::Bytes => ";qu=\"content-bytes\"",
                 Limit::Budget(_)
                 | Limit::Rate
+                | Limit::Requests(_)
                 | Limit::Concurrent
                 | Limit::InFlight
                 | Limit::Memory => "",

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::allowance::{Allowance, Budget, Limit};
+use super::allowance::{Allowance, Budget, Limit, Unit};
 use super::budget::{Held, Ledger, Portion};
 use super::concurrency::Place;
-use super::quota::{Counter, Quota, seconds_until};
+use super::quota::{Counter, Quota, Refused, seconds_until};
 use super::store::{StoreError, UsageStore};
 use crate::clock::Clock;
 
@@ -70,6 +70,13 @@ pub(super) struct Means {
     pub(super) store_deadline: Duration,
 }
 
+impl Means {
+    /// Milliseconds on a clock that nobody sets.
+    pub(super) fn steady_ms(&self) -> i64 {
+        i64::try_from(self.clock.steady().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
 /// An admitted request.
 ///
 /// Taking never waits and never exceeds a limit, however many answers of a person run. Dropping
@@ -111,9 +118,29 @@ impl Seat {
     /// Takes one record, and the person it is about if it is about one.
     ///
     /// `subject` is a keyed hash. A subject that already counts in a window costs nothing there.
+    /// `unmasked` is set where a field of a high grade is in clear: the subject's hash once more, or one
+    /// that no other record has where it is about nobody.
     #[must_use]
-    pub fn take_record(&self, subject: Option<u64>) -> Take {
-        self.inner.take(Portion::Record(subject))
+    pub fn take_record(&self, subject: Option<u64>, unmasked: Option<u64>) -> Take {
+        self.inner.take(Portion::Record { subject, unmasked })
+    }
+
+    /// Takes the answer as a file, before the backend is asked for it. It counts once something of the
+    /// answer is made durable.
+    ///
+    /// # Errors
+    /// [`Refused`] if no file is left; answers under way hold theirs.
+    pub fn take_file(&self) -> Result<(), Refused> {
+        let Take::HoldBack(limit) = self.inner.take(Portion::File) else { return Ok(()) };
+        let now = self.inner.means.clock.unix_ms();
+        let mut ledger = self.inner.person.ledger();
+        let is_file = |unit| unit == Unit::Files;
+        let used_up = ledger.used_up(&self.inner.allowance, is_file, now);
+        Err(Refused {
+            limit,
+            retry_after_s: used_up.map_or(1, |(_, wait_s)| wait_s),
+            quotas: budget_quotas(&mut ledger, &self.inner.allowance, now),
+        })
     }
 
     /// Takes bytes of the answer: all of them or none.
@@ -151,8 +178,12 @@ impl Seat {
     #[must_use]
     pub fn quotas(&self) -> Vec<Quota> {
         let now = self.inner.means.clock.unix_ms();
+        let steady = self.inner.means.steady_ms();
+        let allowance = &self.inner.allowance;
+        let mut ledger = self.inner.person.ledger();
         let mut quotas = Vec::from_iter(self.inner.rate);
-        quotas.extend(budget_quotas(&mut self.inner.person.ledger(), &self.inner.allowance, now));
+        quotas.extend(request_quotas(&mut ledger, allowance, steady));
+        quotas.extend(budget_quotas(&mut ledger, allowance, now));
         quotas
     }
 
@@ -255,6 +286,28 @@ pub(super) fn budget_quotas(ledger: &mut Ledger, allowance: &Allowance, now: i64
                 window_s: budget.seconds,
                 remaining: quota.saturating_sub(used),
                 reset_s: relaxes.unwrap_or(u64::from(budget.seconds)),
+            }
+        })
+        .collect()
+}
+
+/// How the windows of requests of an allowance stand.
+pub(super) fn request_quotas(
+    ledger: &mut Ledger,
+    allowance: &Allowance,
+    steady_ms: i64,
+) -> Vec<Quota> {
+    let windows = allowance.requests().iter();
+    windows
+        .map(|window| {
+            let (used, relaxes) = ledger.requests().standing(window.seconds, steady_ms);
+            let relaxes = relaxes.map(|at| seconds_until(steady_ms, at));
+            Quota {
+                limit: Limit::Requests(window.seconds),
+                quota: window.limit,
+                window_s: window.seconds,
+                remaining: window.limit.saturating_sub(used),
+                reset_s: relaxes.unwrap_or(u64::from(window.seconds)),
             }
         })
         .collect()

@@ -90,6 +90,7 @@ impl Program {
         self.check_denied(query, &judgement)?;
         self.check_route(query)?;
         self.check_granted(query, &judgement)?;
+        self.check_export_grant(query, &judgement)?;
         let limits = self.limits(&judgement.held);
         let key = Key {
             route: query.route.index,
@@ -167,10 +168,10 @@ impl Program {
         Err(Denial::new(kind, vec![reason]))
     }
 
-    /// Deny rules that take away the action: those without fields and without a row condition, about
+    /// Limits that allow no export, and deny rules that take away the action: those without fields and without a row condition, about
     /// the whole route or about an entity that the route is for.
     fn check_denied(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<Reason> = self.closed_exports(query, judgement).collect();
         for (index, standing) in &judgement.rules {
             let (Some(rule), Standing::Applies(error)) = (self.model.rules.get(*index), standing)
             else {

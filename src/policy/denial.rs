@@ -64,6 +64,18 @@ pub enum Reason {
         /// Set if its condition could not be evaluated, which counts as holding.
         error: Option<EvaluationError>,
     },
+    /// A limit with `export: none`.
+    #[error("the limit for {audience} allows no export")]
+    NoExport {
+        /// Whom the limit is about.
+        audience: String,
+    },
+    /// A limit with `export: { grant: required }`.
+    #[error("the limit for {audience} allows an export only with a grant")]
+    ExportGrant {
+        /// Whom the limit is about.
+        audience: String,
+    },
     /// No rule is about any of the caller's roles.
     #[error("no rule lets any of the caller's roles {action} over `{route}`")]
     NoRule {
@@ -195,6 +207,8 @@ impl Reason {
             | Self::Ticket { .. }
             | Self::TenantUntested { .. }
             | Self::UnknownPurpose { .. }
+            | Self::NoExport { .. }
+            | Self::ExportGrant { .. }
             | Self::NoRule { .. }
             | Self::RouteZone
             | Self::RouteStepUp(_)

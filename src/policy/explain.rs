@@ -6,6 +6,7 @@ use std::fmt;
 use super::decide::Permit;
 use super::denial::{Denial, Reason};
 use super::judge::{Judgement, Query, Standing, judge};
+use super::limits::Export;
 use super::model::{Effect, Grade, Rule};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
@@ -275,12 +276,27 @@ fn limits(permit: &Permit) -> String {
     parts.extend(
         limits.rate.map(|r| format!("{} requests in {} s, burst {}", r.count, r.per_s, r.burst)),
     );
+    parts.extend(limits.requests.iter().map(|w| format!("{} requests in {} s", w.count, w.per_s)));
     parts.extend(limits.concurrent.map(|n| format!("{n} at once")));
     parts.extend(limits.page.map(|n| format!("pages of {n}")));
     parts.extend(limits.records.iter().map(|w| format!("{} records in {} s", w.count, w.per_s)));
     parts.extend(limits.subjects.iter().map(|w| format!("{} people in {} s", w.count, w.per_s)));
     parts.extend(limits.kibibytes.iter().map(|w| format!("{} KiB in {} s", w.count, w.per_s)));
+    let unmasked = limits.unmask.iter();
+    parts.extend(unmasked.map(|w| format!("{} people unmasked in {} s", w.count, w.per_s)));
+    parts.extend(limits.files.iter().map(|w| format!("{} files in {} s", w.count, w.per_s)));
+    parts.extend(exports(limits.export));
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+fn exports(export: Export) -> Vec<String> {
+    match export {
+        Export::None => vec!["no export".to_owned()],
+        Export::Bounded { rows, needs_grant } => {
+            let rows = rows.map(|rows| format!("{rows} rows in a file"));
+            rows.into_iter().chain(needs_grant.then(|| "exports with a grant".to_owned())).collect()
+        }
+    }
 }
 
 impl fmt::Display for Explanation {

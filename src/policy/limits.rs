@@ -9,7 +9,9 @@ pub struct Window {
     pub count: u32,
 }
 
-/// A request rate.
+/// A request rate that is spread evenly: one more every `per_s / count` seconds, and `burst` at once.
+///
+/// Any `per_s` seconds see at most `count + burst`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// How many requests.
@@ -20,12 +22,34 @@ pub struct Rate {
     pub burst: u32,
 }
 
+/// Whether, and how, data may be taken out by the action export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// Not at all.
+    None,
+    /// Within these bounds.
+    Bounded {
+        /// Records in one answer.
+        rows: Option<u32>,
+        /// Whether each needs a grant.
+        needs_grant: bool,
+    },
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self::Bounded { rows: None, needs_grant: false }
+    }
+}
+
 /// The limits of one caller: of every limit that applies to any role held or included, the strictest
 /// in each dimension. Holding one more role never loosens a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests.
+    /// Requests, spread evenly.
     pub rate: Option<Rate>,
+    /// Requests, one entry for each length of window.
+    pub requests: Vec<Window>,
     /// Requests under way at once.
     pub concurrent: Option<u32>,
     /// Records on one page.
@@ -36,6 +60,13 @@ pub struct Limits {
     pub subjects: Vec<Window>,
     /// Bytes returned, in KiB, one entry for each length of window.
     pub kibibytes: Vec<Window>,
+    /// Distinct data subjects of whom a field of grade 3 or 4 was returned in clear, one entry for each
+    /// length of window.
+    pub unmask: Vec<Window>,
+    /// Exports and other answers that are a file, one entry for each length of window.
+    pub files: Vec<Window>,
+    /// Exports.
+    pub export: Export,
 }
 
 impl Limits {
@@ -45,11 +76,27 @@ impl Limits {
             (Some(mine), Some(theirs)) => Some(stricter(mine, theirs)),
             (mine, theirs) => mine.or(theirs),
         };
+        join(&mut self.requests, &other.requests);
         self.concurrent = least(self.concurrent, other.concurrent);
         self.page = least(self.page, other.page);
         join(&mut self.records, &other.records);
         join(&mut self.subjects, &other.subjects);
         join(&mut self.kibibytes, &other.kibibytes);
+        join(&mut self.unmask, &other.unmask);
+        join(&mut self.files, &other.files);
+        self.export = self.export.tighten(other.export);
+    }
+}
+
+impl Export {
+    fn tighten(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, _) | (_, Self::None) => Self::None,
+            (
+                Self::Bounded { rows: mine, needs_grant },
+                Self::Bounded { rows: theirs, needs_grant: also },
+            ) => Self::Bounded { rows: least(mine, theirs), needs_grant: needs_grant || also },
+        }
     }
 }
 
@@ -88,6 +135,8 @@ mod tests {
             rate: Some(Rate { count: 120, per_s: 60, burst: 20 }),
             page: Some(20),
             records: vec![window(500, 3600)],
+            requests: vec![window(100, 60)],
+            export: Export::Bounded { rows: Some(500), needs_grant: false },
             ..Limits::default()
         };
         limits.tighten(&Limits {
@@ -95,10 +144,28 @@ mod tests {
             concurrent: Some(4),
             page: Some(50),
             records: vec![window(900, 3600), window(1000, 86_400)],
+            requests: vec![window(90, 60)],
+            files: vec![window(3, 86_400)],
+            export: Export::Bounded { rows: Some(900), needs_grant: true },
             ..Limits::default()
         });
         assert_eq!(limits.rate, Some(Rate { count: 1, per_s: 1, burst: 20 }));
         assert_eq!((limits.page, limits.concurrent), (Some(20), Some(4)));
         assert_eq!(limits.records, [window(500, 3600), window(1000, 86_400)]);
+        assert_eq!(
+            (limits.requests, limits.files),
+            (vec![window(90, 60)], vec![window(3, 86_400)])
+        );
+        assert_eq!(limits.export, Export::Bounded { rows: Some(500), needs_grant: true });
+    }
+
+    #[test]
+    fn where_one_limit_closes_exports_no_other_opens_them() {
+        let bounded = Export::Bounded { rows: Some(1), needs_grant: true };
+        for (mine, theirs) in [(Export::None, bounded), (bounded, Export::None)] {
+            let mut limits = Limits { export: mine, ..Limits::default() };
+            limits.tighten(&Limits { export: theirs, ..Limits::default() });
+            assert_eq!(limits.export, Export::None);
+        }
     }
 }

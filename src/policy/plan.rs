@@ -68,6 +68,9 @@ pub struct ObjectNode {
     pub members: Vec<(Box<str>, Slot)>,
     /// Set where an entity's record starts here.
     pub record: Option<RecordId>,
+    /// Whether a field of grade 3 or 4 stays in clear in this record, records inside it aside. Limits
+    /// count such records.
+    pub unmasks: bool,
 }
 
 /// A record of an entity inside a body.

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::model::{Action, Body, BodyShape, QueryUse, Route, Shape};
+use super::model::{Action, Body, BodyShape, Entity, Grade, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
 use super::rows::RowTests;
 use super::search::{Parameter, SearchPlan};
+
+/// From this grade on, a field in clear counts as unmasked.
+const UNMASKED_FROM: u8 = 3;
 
 type Entities = [(usize, EntityOutcome)];
 
@@ -212,7 +215,7 @@ impl<'a> Builder<'a> {
         if members.iter().all(|(_, slot)| idle(slot)) {
             return Slot::of(Verdict::Absent);
         }
-        Slot::of(self.push(Node::Object(ObjectNode { members, record: None })))
+        Slot::of(self.push(Node::Object(ObjectNode { members, ..ObjectNode::default() })))
     }
 
     fn push(&mut self, node: Node) -> Verdict {
@@ -298,7 +301,8 @@ impl<'a> Builder<'a> {
         let Shape::Object(members) = &entity.shape else { return None };
         let members: Vec<(Box<str>, Slot)> =
             members.iter().map(|(name, shape)| (name.clone(), self.part(shape, form))).collect();
-        match self.push(Node::Object(ObjectNode { members, record })) {
+        let unmasks = record.is_some() && unmasks(entity, form.treatments);
+        match self.push(Node::Object(ObjectNode { members, record, unmasks })) {
             Verdict::Enter(node) => Some(node),
             Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
         }
@@ -342,6 +346,15 @@ impl<'a> Builder<'a> {
             kind,
         }
     }
+}
+
+/// Whether a field of a high grade stays in clear.
+fn unmasks(entity: &Entity, treatments: &[Treatment]) -> bool {
+    let mut fields = entity.fields.iter().zip(treatments);
+    fields.any(|(field, treatment)| {
+        *treatment == Treatment::Clear
+            && matches!(field.grade, Grade::Open(grade) if grade >= UNMASKED_FROM)
+    })
 }
 
 /// One case of one entity.

@@ -144,9 +144,12 @@ impl Gate {
             tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
             Rejection::Uncountable
         })?;
-        self.limits
-            .admit(&caller.account, &Arc::new(allowance))
-            .map_err(|refused| Rejection::Limit(Box::new(refused)))
+        let refused = |refused| Rejection::Limit(Box::new(refused));
+        let seat = self.limits.admit(&caller.account, &Arc::new(allowance)).map_err(refused)?;
+        if permit.is_file() {
+            seat.take_file().map_err(refused)?;
+        }
+        Ok(seat)
     }
 
     /// Hands the decision to the log; what follows may go on while the disk works.

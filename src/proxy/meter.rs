@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::outcome::Disclosure;
 use crate::audit::{SubjectRef, SubjectSealer};
-use crate::guard::{Hooks, Take};
+use crate::guard::{Hooks, Outgoing, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
 use crate::policy::{Permit, Value};
@@ -25,10 +25,10 @@ pub(super) struct Meter {
     pub(super) seat: Arc<Seat>,
     pub(super) keys: Arc<Keys>,
     pub(super) disclosure: Disclosure,
-    /// Records that this answer may still hold, where the page is limited.
-    pub(super) page_left: Option<u32>,
-    /// The record that counts as a row of the page: the outermost, which is the first to be taken.
-    pub(super) row: Option<RecordId>,
+    /// Outermost records that this answer may still hold, where they are limited.
+    pub(super) rows_left: Option<u32>,
+    /// Unmasked records about nobody, so far.
+    pub(super) nobodys: u64,
 }
 
 impl Hooks for Meter {
@@ -36,24 +36,20 @@ impl Hooks for Meter {
         self.permit.case(record, captures)
     }
 
-    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
-        let is_row = *self.row.get_or_insert(record) == record;
-        if is_row && self.page_left == Some(0) {
+    fn take(&mut self, record: &Outgoing) -> Take {
+        if record.is_outermost && self.rows_left == Some(0) {
             return Take::HoldBack;
         }
-        let taken = match self.permit.plan().record(record) {
+        let taken = match self.permit.plan().record(record.record) {
             None => false,
-            // What is about nobody, such as an exchange rate, counts as a record of nobody.
-            Some(plan) if plan.subject.is_none() => {
-                self.seat.take_record(None) == limits::Take::Release
-            }
-            Some(plan) => self.take_subject(&plan.entity, subject),
+            Some(plan) if plan.subject.is_none() => self.take_nobodys(record.unmasks),
+            Some(plan) => self.take_subject(&plan.entity, record),
         };
         if !taken {
             return Take::HoldBack;
         }
-        if is_row {
-            self.page_left = self.page_left.map(|left| left.saturating_sub(1));
+        if record.is_outermost {
+            self.rows_left = self.rows_left.map(|left| left.saturating_sub(1));
         }
         Take::Release
     }
@@ -67,15 +63,28 @@ impl Hooks for Meter {
 
 impl Meter {
     /// Counts and records a data subject; `false` where either cannot be.
-    fn take_subject(&self, entity: &str, subject: &Value) -> bool {
-        let Some(key) = subject_key(subject) else { return false };
-        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
-        self.seat.take_record(Some(counted)) == limits::Take::Release
+    fn take_subject(&self, entity: &str, record: &Outgoing) -> bool {
+        let Some(key) = subject_key(&record.subject) else { return false };
+        let subject = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
+        let unmasked = record.unmasks.then_some(subject);
+        self.seat.take_record(Some(subject), unmasked) == limits::Take::Release
             && self
                 .keys
                 .subjects
                 .seal(entity, &key)
                 .is_ok_and(|reference| self.disclosure.add_subject(reference))
+    }
+
+    /// What is about nobody, such as an exchange rate, counts as a record of nobody. Unmasked, each is
+    /// one of its own: nothing tells whether it was seen before.
+    fn take_nobodys(&mut self, unmasks: bool) -> bool {
+        let unmasked = unmasks.then(|| {
+            self.nobodys += 1;
+            let request = self.disclosure.with(|entry| entry.id).to_string();
+            let number = self.nobodys.to_be_bytes();
+            self.keys.counting.short(&[b"nobody", request.as_bytes(), &number])
+        });
+        self.seat.take_record(None, unmasked) == limits::Take::Release
     }
 }
 
@@ -146,7 +155,7 @@ impl Hooks for RowTest<'_> {
         case
     }
 
-    fn take(&mut self, _record: RecordId, _subject: &Value) -> Take {
+    fn take(&mut self, _record: &Outgoing) -> Take {
         Take::Release
     }
 

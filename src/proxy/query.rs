@@ -51,11 +51,14 @@ pub(super) fn allowance(limits: &policy::Limits) -> Result<Allowance, AllowanceF
             window_s: rate.per_s,
             burst: rate.burst,
         }),
+        requests: windows(&limits.requests, 1),
         concurrent: limits.concurrent,
         page: limits.page,
         records: windows(&limits.records, 1),
         subjects: windows(&limits.subjects, 1),
         bytes: windows(&limits.kibibytes, 1024),
+        unmask: windows(&limits.unmask, 1),
+        files: windows(&limits.files, 1),
     })
 }
 

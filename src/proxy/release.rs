@@ -22,7 +22,7 @@ use crate::audit::SubjectRef;
 use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
 use crate::limits::Seat;
 use crate::listen::Facts;
-use crate::policy::{Action, Permit, Route, StepUp};
+use crate::policy::{Permit, Route, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -62,8 +62,8 @@ impl Gate {
             seat: Arc::clone(&seat),
             keys: Arc::clone(&self.keys),
             disclosure: disclosure.clone(),
-            page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
-            row: None,
+            rows_left: permit.row_limit(),
+            nobodys: 0,
         };
         let guard = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());

@@ -26,6 +26,7 @@ mod policy_files;
 mod recorded_first;
 mod sign_in;
 mod step_up;
+mod taken_out;
 mod tls;
 mod tokens;
 mod way;

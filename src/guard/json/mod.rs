@@ -86,6 +86,21 @@ pub enum Take {
     HoldBack,
 }
 
+/// A record that was judged and may go out, once it is counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Which record of the plan.
+    pub record: RecordId,
+    /// A non-empty text or a whole number; `null` for entities that have no subject.
+    pub subject: Value,
+    /// Whether it stands inside no other record.
+    pub is_outermost: bool,
+    /// Whether its plan leaves a field of a high grade in clear, see [`ObjectNode::unmasks`].
+    ///
+    /// [`ObjectNode::unmasks`]: crate::policy::plan::ObjectNode::unmasks
+    pub unmasks: bool,
+}
+
 /// What the filter asks its owner. Values are lent for the call and never kept.
 pub trait Hooks {
     /// The outcome of a record's conditions: an index into its `cases`.
@@ -96,10 +111,9 @@ pub trait Hooks {
 
     /// Counts a record about to go out. Not asked in [`Mode::Refuse`].
     ///
-    /// `subject` is a non-empty text or a whole number; `null` for entities that have no subject.
     /// An outermost record comes before those inside it; if one of them may not go out, the
     /// outermost one is held back as a whole.
-    fn take(&mut self, record: RecordId, subject: &Value) -> Take;
+    fn take(&mut self, record: &Outgoing) -> Take;
 
     /// The pseudonym of a field's value. Numbers and booleans come as their text.
     fn pseudonym(&mut self, field: &str, text: &str) -> String;

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::policy::plan::{NodeId, Plan, RecordId, Slot};
+use crate::policy::plan::{Node, NodeId, Plan, RecordId, Slot};
 use crate::policy::value::Value;
 
 use super::fault::{Cause, Fault};
 use super::report::Event;
 use super::rope::Rope;
 use super::token::{Frame, State};
-use super::{Filter, Hooks, Mode, Take};
+use super::{Filter, Hooks, Mode, Outgoing, Take};
 
 /// Where a record starts.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub(super) struct Records {
     open: Vec<OpenRecord>,
     complete: Option<Complete>,
     events: Vec<Event>,
-    takes: Vec<(RecordId, Value)>,
+    takes: Vec<Outgoing>,
     /// By offset and record, the node that the conditions call for; `None` withholds.
     settled: BTreeMap<(u64, u16), Option<NodeId>>,
     /// Whether any record of the plan can need a second pass.
@@ -247,7 +247,13 @@ impl<H: Hooks> Filter<H> {
                 None => return Some(Event::WithoutSubject),
             },
         };
-        self.records.takes.push((record.id, subject));
+        let node = self.plan.node(record.node);
+        self.records.takes.push(Outgoing {
+            record: record.id,
+            subject,
+            is_outermost: self.records.open.is_empty(),
+            unmasks: matches!(node, Some(Node::Object(object)) if object.unmasks),
+        });
         None
     }
 
@@ -312,7 +318,7 @@ impl<H: Hooks> Filter<H> {
         let Some((outermost, inside)) = self.records.takes.split_last() else { return true };
         std::iter::once(outermost)
             .chain(inside)
-            .all(|(record, subject)| self.hooks.take(*record, subject) == Take::Release)
+            .all(|record| self.hooks.take(record) == Take::Release)
     }
 
     /// Reads the outermost record once more, with the nodes that are settled by now.

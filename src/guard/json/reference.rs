@@ -12,8 +12,8 @@ use crate::policy::plan::{
 };
 use crate::policy::value::Value;
 
-use super::rules::{Desk, run};
-use super::{Caps, Hooks as _, Mode, Take};
+use super::rules::{Desk, run, taken};
+use super::{Caps, Hooks as _, Mode, Outgoing, Take};
 
 const NAMES: &[&str] = &["a", "b", "c", "état", "phone", "id", "list", "inner"];
 
@@ -34,7 +34,7 @@ impl Naive<'_> {
         &mut self,
         slot: &Slot,
         value: &Json,
-        takes: &mut Vec<(RecordId, Value)>,
+        takes: &mut Vec<Outgoing>,
         in_record: bool,
     ) -> Passed {
         let text = || match value {
@@ -82,7 +82,7 @@ impl Naive<'_> {
         &mut self,
         object: &ObjectNode,
         members: &Map<String, Json>,
-        takes: &mut Vec<(RecordId, Value)>,
+        takes: &mut Vec<Outgoing>,
         in_record: bool,
     ) -> Map<String, Json> {
         let slot = |name: &str| object.members.iter().find(|(n, _)| **n == *name).map(|(_, s)| *s);
@@ -96,7 +96,7 @@ impl Naive<'_> {
         &mut self,
         id: RecordId,
         members: &Map<String, Json>,
-        outer: &mut Vec<(RecordId, Value)>,
+        outer: &mut Vec<Outgoing>,
         in_record: bool,
     ) -> Passed {
         let record = self.plan.record(id)?;
@@ -120,16 +120,15 @@ impl Naive<'_> {
         if passed.is_empty() {
             return None;
         }
-        takes.push((id, subject));
+        let (is_outermost, unmasks) = (!in_record, object.unmasks);
+        takes.push(Outgoing { record: id, subject, is_outermost, unmasks });
         if in_record {
             outer.extend(takes);
             return Some(passed.into());
         }
         takes.rotate_right(1);
-        let passes = !self.is_limited
-            && takes
-                .iter()
-                .all(|(record, subject)| self.desk.take(*record, subject) == Take::Release);
+        let passes =
+            !self.is_limited && takes.iter().all(|record| self.desk.take(record) == Take::Release);
         if !passes {
             self.is_limited = true;
             self.held_back += 1;
@@ -251,7 +250,7 @@ fn any_node(id: u32, nodes: u32) -> impl Strategy<Value = Node> {
         .prop_map(|(slots, keep)| {
             let members = NAMES.iter().zip(slots).zip(keep).filter(|(_, keep)| *keep);
             let members = members.map(|((name, slot), _)| ((*name).into(), slot)).collect();
-            Node::Object(ObjectNode { members, record: None })
+            Node::Object(ObjectNode { members, ..ObjectNode::default() })
         });
     prop_oneof![2 => members, 1 => any_slot(id, nodes).prop_map(Node::Array)]
 }
@@ -272,6 +271,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             let extra = NodeId(u32::try_from(nodes.len()).unwrap());
             let Some(Node::Object(object)) = nodes.get_mut(index as usize) else { continue };
             object.record = Some(id);
+            object.unmasks = has_subject ^ (shape & 4 == 0);
             let mut place = 0;
             for (name, slot) in &mut object.members {
                 if matches!(&**name, "a" | "id") && !matches!(slot.verdict, Verdict::Enter(_)) {
@@ -281,6 +281,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             }
             // The other case shows the same captured members, and differs in three others.
             let mut variant = object.clone();
+            variant.unmasks = !object.unmasks;
             let others = variant.members.iter_mut().filter(|(_, slot)| slot.capture.is_none());
             for ((_, slot), new) in others.zip(other) {
                 *slot = Slot { capture: None, ..new };
@@ -385,6 +386,7 @@ proptest! {
         let mut naive = Naive { plan: &plan, desk: Desk { room, taken: vec![] }, is_limited: false, held_back: 0 };
         let wanted = naive.value(&plan.root, &body, &mut Vec::new(), false);
         let (is_limited, held_back) = (naive.is_limited, naive.held_back);
+        let counted = naive.desk.taken;
 
         let plan = Arc::new(plan);
         let caps = Caps::default();
@@ -393,6 +395,7 @@ proptest! {
         prop_assert_eq!(&got, &wanted, "{} gives {}", text, whole.0);
         prop_assert_eq!((whole.1.limited, whole.1.records_held_back), (is_limited, held_back));
         prop_assert_eq!(whole.1.root_withheld, wanted.is_none());
+        prop_assert_eq!(taken(&plan, room, text.as_bytes()), counted);
         for size in [1, size] {
             let split = run(&plan, caps, Mode::Drop, room, text.as_bytes().chunks(size)).unwrap();
             prop_assert_eq!(&split, &whole);
@@ -421,7 +424,7 @@ fn everything(body: &Json, nodes: &mut Vec<Node>) -> Slot {
             let members = members
                 .iter()
                 .map(|(name, value)| (name.as_str().into(), everything(value, nodes)));
-            Node::Object(ObjectNode { members: members.collect(), record: None })
+            Node::Object(ObjectNode { members: members.collect(), ..ObjectNode::default() })
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
             return Slot::of(Verdict::Clear);

@@ -10,13 +10,13 @@ use crate::policy::plan::{
 };
 use crate::policy::value::Value;
 
-use super::{Caps, Cause, Fault, Filter, Hooks, Mode, Report, Take};
+use super::{Caps, Cause, Fault, Filter, Hooks, Mode, Outgoing, Report, Take};
 
 /// Hooks for tests: the case is 1 if the first capture is `"shut"`, and the first `room` subjects pass.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     pub(super) room: usize,
-    pub(super) taken: Vec<Value>,
+    pub(super) taken: Vec<Outgoing>,
 }
 
 impl Hooks for Desk {
@@ -29,11 +29,11 @@ impl Hooks for Desk {
         }
     }
 
-    fn take(&mut self, _: RecordId, subject: &Value) -> Take {
+    fn take(&mut self, record: &Outgoing) -> Take {
         if self.taken.len() >= self.room {
             return Take::HoldBack;
         }
-        self.taken.push(subject.clone());
+        self.taken.push(record.clone());
         Take::Release
     }
 
@@ -68,6 +68,14 @@ pub(super) fn run<'a>(
     Ok((String::from_utf8(output).unwrap(), report))
 }
 
+/// The records that were counted while a body was filtered.
+pub(super) fn taken(plan: &Arc<Plan>, room: usize, body: &[u8]) -> Vec<Outgoing> {
+    let mut filter = Filter::new(plan.clone(), Caps::default(), Mode::Drop, desk());
+    filter.hooks_mut().room = room;
+    filter.push(Bytes::copy_from_slice(body)).and_then(|()| filter.finish()).unwrap();
+    filter.hooks().taken.clone()
+}
+
 /// Filters a body whole, byte by byte, and in sevens; all must agree.
 pub(super) fn filter(plan: &Arc<Plan>, mode: Mode, room: usize, body: &[u8]) -> Outcome {
     let caps = Caps::default();
@@ -88,12 +96,12 @@ pub(super) fn enter(node: u32) -> Slot {
 
 pub(super) fn object(members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
-    Node::Object(ObjectNode { members, record: None })
+    Node::Object(ObjectNode { members, ..ObjectNode::default() })
 }
 
 pub(super) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
-    Node::Object(ObjectNode { members, record: Some(RecordId(id)) })
+    Node::Object(ObjectNode { members, record: Some(RecordId(id)), unmasks: false })
 }
 
 fn plan(root: Slot, nodes: Vec<Node>, records: Vec<RecordPlan>) -> Arc<Plan> {

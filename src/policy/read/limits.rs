@@ -1,14 +1,26 @@
-//! Limits: `rate: 120/min burst 20`, `subjects: [40/h, 200/day]`.
+//! Limits: `rate: 120/min burst 20`, `subjects: [40/h, 200/day]`, `export: { rows: 500/file }`.
 
-use super::super::limits::{Limits, Rate, Window};
+use super::super::limits::{Export, Limits, Rate, Window};
 use super::super::model::{LimitRule, Model};
 use super::Sections;
 use super::roles::audience;
 use crate::document::Code;
-use crate::document::{Content, Node};
+use crate::document::{Content, Node, Pair};
 use crate::document::{Reader, cut, duration};
 
-const KEYS: [&str; 7] = ["to", "rate", "concurrent", "page", "records", "subjects", "bytes"];
+const KEYS: [&str; 10] = [
+    "to",
+    "rate",
+    "concurrent",
+    "page",
+    "records",
+    "subjects",
+    "bytes",
+    "unmask",
+    "files",
+    "export",
+];
+const EXPORT_KEYS: [&str; 3] = ["rows", "files", "grant"];
 const WINDOW_LIMIT: usize = 8;
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
@@ -20,40 +32,117 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
         };
         if keys.pairs.len() == 1 {
             let message = "a limit that limits nothing".to_owned();
-            let help = "write what is limited: `rate`, `concurrent`, `page`, `records`, `subjects` or `bytes`";
-            reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
+            let help = format!("write what is limited: {}", listed(KEYS.iter().skip(1)));
+            reader.fault(node.span, Code::WrongValue, message, Some(help));
         }
         let to = audience(reader, model, &to.value);
         let mut limits = Limits::default();
         for pair in &keys.pairs {
-            let node = &pair.value;
-            match pair.key.as_str() {
-                "rate" => limits.rate = rate(reader, node),
-                "concurrent" => limits.concurrent = reader.number(node, "`concurrent`", 1, 100_000),
-                "page" => limits.page = reader.number(node, "`page`", 1, 1_000_000),
-                "records" => limits.records = windows(reader, node, "`records`", false),
-                "subjects" => limits.subjects = windows(reader, node, "`subjects`", false),
-                "bytes" => limits.kibibytes = windows(reader, node, "`bytes`", true),
-                _ => {}
-            }
+            limits.tighten(&limit(reader, pair));
         }
         model.limits.push(LimitRule { to, limits });
     }
 }
 
-fn rate(reader: &mut Reader<'_>, node: &Node) -> Option<Rate> {
-    let text = reader.text(node, "`rate`")?;
+fn listed<'k>(keys: impl Iterator<Item = &'k &'static str>) -> String {
+    let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+    keys.join(", ")
+}
+
+/// What one key limits.
+fn limit(reader: &mut Reader<'_>, pair: &Pair) -> Limits {
+    let mut limits = Limits::default();
+    let node = &pair.value;
+    match pair.key.as_str() {
+        "rate" => rate(reader, node, &mut limits),
+        "concurrent" => limits.concurrent = reader.number(node, "`concurrent`", 1, 100_000),
+        "page" => limits.page = reader.number(node, "`page`", 1, 1_000_000),
+        "records" => limits.records = windows(reader, node, "`records`", false),
+        "subjects" => limits.subjects = windows(reader, node, "`subjects`", false),
+        "bytes" => limits.kibibytes = windows(reader, node, "`bytes`", true),
+        "unmask" => limits.unmask = windows(reader, node, "`unmask`", false),
+        "files" => limits.files = windows(reader, node, "`files`", false),
+        "export" => export(reader, node, &mut limits),
+        _ => {}
+    }
+    limits
+}
+
+/// `120/min` is a window, `120/min burst 20` a pace.
+fn rate(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+    let Some(text) = reader.text(node, "`rate`") else { return };
     let (pace, burst) = text.split_once(" burst ").map_or((text, None), |(p, b)| (p, Some(b)));
-    let found = count_per(pace, false).and_then(|(count, per_s)| {
-        let burst = burst.map_or(Some(count), |burst| burst.trim().parse().ok())?;
-        (burst > 0 && count > 0).then_some(Rate { count, per_s, burst })
-    });
-    if found.is_none() {
-        let message = format!("`rate` must be requests per time, got `{}`", cut(text));
-        let help = "write `120/min` or `120/min burst 20`".to_owned();
+    let pace = count_per(pace, false).filter(|(count, _)| *count > 0);
+    match (pace, burst.map(|burst| burst.trim().parse::<u32>())) {
+        (Some((count, per_s)), None) => limits.requests = vec![Window { per_s, count }],
+        (Some((count, per_s)), Some(Ok(burst))) if burst > 0 => {
+            limits.rate = Some(Rate { count, per_s, burst });
+        }
+        (None, _) | (Some(_), Some(_)) => {
+            let message = format!("`rate` must be requests per time, got `{}`", cut(text));
+            let help = "write `120/min` or `120/min burst 20`".to_owned();
+            reader.fault(node.span, Code::WrongValue, message, Some(help));
+        }
+    }
+}
+
+/// `none`, or bounds.
+fn export(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+    const FORMS: &str = "write `none` or `{ rows: 500/file, files: 3/day, grant: required }`";
+    match &node.content {
+        Content::Text(text) if text == "none" => limits.export = Export::None,
+        Content::Map(pairs) if !pairs.is_empty() => export_bounds(reader, node, limits),
+        Content::Map(_) | Content::Null => {
+            let message = "an `export` that limits nothing".to_owned();
+            reader.fault(node.span, Code::WrongValue, message, Some(FORMS.to_owned()));
+        }
+        Content::Text(text) => {
+            let message = format!("`export` must be `none` or a map, got `{}`", cut(text));
+            reader.fault(node.span, Code::WrongValue, message, Some(FORMS.to_owned()));
+        }
+        Content::List(_) => {
+            let message = "`export` must be `none` or a map".to_owned();
+            reader.fault(node.span, Code::WrongShape, message, Some(FORMS.to_owned()));
+        }
+    }
+}
+
+fn export_bounds(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+    let (mut most, mut needs_grant) = (None, false);
+    for pair in reader.keys(node, "`export`", &EXPORT_KEYS).pairs {
+        let value = &pair.value;
+        match pair.key.as_str() {
+            "rows" => most = rows(reader, value),
+            "files" => limits.files = windows(reader, value, "`files`", false),
+            "grant" => needs_grant = is_required(reader, value),
+            _ => {}
+        }
+    }
+    limits.export = Export::Bounded { rows: most, needs_grant };
+}
+
+/// `500/file`.
+fn rows(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
+    let text = reader.text(node, "`rows`")?;
+    let digits = text.trim().strip_suffix("/file").map(str::trim_end);
+    let plain = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let most = plain.and_then(|digits| digits.parse().ok()).filter(|most| *most > 0);
+    if most.is_none() {
+        let message = format!("`rows` must be records in one file, got `{}`", cut(text));
+        let help = "write `500/file`, or `export: none`".to_owned();
         reader.fault(node.span, Code::WrongValue, message, Some(help));
     }
-    found
+    most
+}
+
+fn is_required(reader: &mut Reader<'_>, node: &Node) -> bool {
+    let Some(text) = reader.text(node, "`grant`") else { return true };
+    if text != "required" {
+        let message = format!("`grant` must be `required`, got `{}`", cut(text));
+        let help = "leave it out where none is needed".to_owned();
+        reader.fault(node.span, Code::WrongValue, message, Some(help));
+    }
+    true
 }
 
 fn windows(reader: &mut Reader<'_>, node: &Node, what: &str, bytes: bool) -> Vec<Window> {

@@ -1,6 +1,7 @@
 //! The policy as a whole: golden faults, decisions, and a naive interpreter it must agree with.
 
 mod decisions;
+mod exports;
 mod golden;
 mod hostile;
 mod naive;
