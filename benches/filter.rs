@@ -15,7 +15,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use menshen::guard::json::{Caps, Filter, Hooks, Mode, Outgoing, Take};
 use menshen::guard::mask::mask;
-use menshen::policy::kind::Kind;
+use menshen::policy::kind::{Kind, Mask};
 use menshen::policy::plan::{
     FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict,
 };
@@ -125,7 +125,7 @@ fn tree(body: &[u8]) -> Vec<u8> {
         }
         for (name, kind) in MASKED {
             if let Some(value) = record.get_mut(*name) {
-                *value = mask(*kind, value.as_str().unwrap_or_default()).into();
+                *value = mask(Mask::of(*kind), value.as_str().unwrap_or_default()).into();
             }
         }
     }
@@ -145,7 +145,7 @@ fn plan() -> Plan {
         fields.push(format!("customer.{name}").into());
     }
     for (name, kind) in MASKED {
-        let slot = Slot { kind: Some(*kind), ..field(fields.len(), Verdict::Mask) };
+        let slot = Slot { mask: Some(Mask::of(*kind)), ..field(fields.len(), Verdict::Mask) };
         members.push(((*name).into(), slot));
         fields.push(format!("customer.{name}").into());
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::Moment;
 use super::text::{FieldNames, Labels, Text};
 
 /// An enum whose JSON form and command-line form are one word.
@@ -387,6 +388,9 @@ pub struct Act {
     /// What it was done to: an account, a file, a setting.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub object: Text,
+    /// When it was done, where that was before the entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
     /// Whether it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub succeeded: Option<bool>,

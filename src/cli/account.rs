@@ -330,8 +330,18 @@ fn print_json(accounts: &[Account], out: &mut dyn Write) -> std::io::Result<()> 
 /// Opens the accounts of a folder, which is made if it is missing.
 fn open(place: &Place) -> Result<Identity, AccountCommandError> {
     let master = MasterKey::read(&place.key)?;
-    let store = Store::open(&place.state, &master, Clock::system())?;
+    let store = Store::open(&place.state, &master, Clock::system())?.acting_as(&operator());
     Ok(Identity::new(Settings::default(), store, &master, Clock::system())?)
+}
+
+/// Who runs the command, as the system knows them; the log names them as the doer.
+fn operator() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let before_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.into_string().ok());
+    match before_sudo.and_then(|uid| uid.parse::<u32>().ok()) {
+        Some(before) => format!("operator uid {uid} (sudo by uid {before})"),
+        None => format!("operator uid {uid}"),
+    }
 }
 
 /// As [`open`], but a mistyped folder is told rather than made.

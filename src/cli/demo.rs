@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::demo::stage::{Options, Stage};
+use crate::demo::template::{self, Template};
 use crate::demo::{DemoError, codes, guide, tour};
 
 /// Arguments of `menshen demo`.
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
     /// Run a story that checks itself, then end: exit 0 only if every step held.
     #[arg(long)]
     tour: bool,
+    /// Play a shipped policy template: its people, records and story.
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Template::names()))]
+    template: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,8 +61,17 @@ fn take_tour(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let options =
         Options { listen: arguments.listen.unwrap_or(free_port), folder: arguments.dir.clone() };
-    let told = super::runtime()?.block_on(tour::run(&options, out)).map_err(failure)?;
+    let runtime = super::runtime()?;
+    let told = match template(arguments)? {
+        None => runtime.block_on(tour::run(&options, out)),
+        Some(template) => runtime.block_on(template::run(template, &options, out)),
+    };
+    let told = told.map_err(failure)?;
     if told.held() { Ok(()) } else { Err(Failure::Finding) }
+}
+
+fn template(arguments: &Arguments) -> Result<Option<Template>, Failure> {
+    arguments.template.as_deref().map(Template::named).transpose().map_err(failure)
 }
 
 fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -67,16 +80,31 @@ fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         Options { listen: arguments.listen.unwrap_or(usual_port), folder: arguments.dir.clone() };
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let folder = program.parent().map(|path| path.display().to_string()).unwrap_or_default();
+    let template = template(arguments)?;
     super::runtime()?.block_on(async {
-        let stage = Stage::set(&options, Clock::system()).await.map_err(failure)?;
-        let ended = guide_and_wait(&stage, &folder, out).await;
+        let clock = Clock::system();
+        let stage = match template {
+            None => Stage::set(&options, clock).await,
+            Some(template) => match template.script(&clock) {
+                Ok(script) => Stage::play(script, &options, clock).await,
+                Err(error) => Err(error),
+            },
+        };
+        let stage = stage.map_err(failure)?;
+        let printed = match template {
+            None => guide::print(&stage, &folder, out),
+            Some(template) => template::print(template, &stage, &folder, out),
+        };
+        let ended = match printed {
+            Ok(()) => wait().await,
+            Err(error) => Err(failure(error)),
+        };
         stage.strike().await;
         ended
     })
 }
 
-async fn guide_and_wait(stage: &Stage, program_folder: &str, out: &mut dyn Write) -> Outcome {
-    guide::print(stage, program_folder, out).map_err(failure)?;
+async fn wait() -> Outcome {
     // From here on, so that no event stands between the lines of the guide.
     super::events(super::Level::Warn, false);
     super::run::stop_signal().await.map_err(Failure::internal)

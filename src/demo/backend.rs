@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::shelf::Shelf;
 use super::store::Store;
 use super::{DemoError, desk};
 
@@ -27,6 +28,15 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Longer than a gate keeps an idle connection, so that the gate closes first.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 const CLOSING_LIMIT: Duration = Duration::from_secs(1);
+
+/// What a backend holds and how it answers.
+#[derive(Clone)]
+pub(super) enum Desk {
+    /// The bank's customers.
+    Bank(Arc<Store>),
+    /// Records of a template.
+    Shelf(Arc<Shelf>),
+}
 
 /// A running backend; dropping it closes its port and its connections.
 pub struct Backend {
@@ -48,14 +58,22 @@ impl Backend {
         tracker: &TaskTracker,
         tls: Option<Arc<ServerConfig>>,
     ) -> Result<Self, DemoError> {
-        let store = Arc::new(Store::of(customers)?);
+        Self::open(Desk::Bank(Arc::new(Store::of(customers)?)), tracker, tls).await
+    }
+
+    /// Starts a backend with this desk.
+    pub(super) async fn open(
+        desk: Desk,
+        tracker: &TaskTracker,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self, DemoError> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::Port)?;
         let address = listener.local_addr().map_err(DemoError::Port)?;
         let hits = Arc::new(AtomicU64::new(0));
         let stop = CancellationToken::new();
         let server = Server {
-            store,
+            desk,
             hits: Arc::clone(&hits),
             tls: tls.map(TlsAcceptor::from),
             stop: stop.clone(),
@@ -80,7 +98,7 @@ impl Backend {
 
 #[derive(Clone)]
 struct Server {
-    store: Arc<Store>,
+    desk: Desk,
     hits: Arc<AtomicU64>,
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
@@ -140,10 +158,16 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (store, hits) = (self.store, self.hits);
+        let (desk, hits) = (self.desk, self.hits);
         let service = service_fn(move |request| {
             hits.fetch_add(1, Ordering::SeqCst);
-            desk::answer(Arc::clone(&store), request)
+            let desk = desk.clone();
+            async move {
+                match desk {
+                    Desk::Bank(store) => desk::answer(store, request).await,
+                    Desk::Shelf(shelf) => shelf.answer(request).await,
+                }
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

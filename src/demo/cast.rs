@@ -2,6 +2,11 @@
 //!
 //! The passwords are no secret: the demo listens on loopback, its customers are invented.
 
+/// The host that the bank is published under.
+pub const HOST: &str = "bank.example";
+/// How many customers the bank has.
+pub const CUSTOMERS: usize = 2_000;
+
 /// A local account of the demo.
 #[derive(Clone, Copy, Debug)]
 pub struct Person {

@@ -27,11 +27,11 @@ pub struct Code {
 /// Writes the secrets for [`current`].
 pub(super) fn write(
     folder: &Path,
-    enrolments: &BTreeMap<&'static str, Enrolment>,
+    enrolments: &BTreeMap<String, Enrolment>,
 ) -> Result<(), DemoError> {
     let secrets: BTreeMap<&str, String> = enrolments
         .iter()
-        .map(|(name, enrolment)| (*name, URL_SAFE_NO_PAD.encode(enrolment.secret.expose())))
+        .map(|(name, enrolment)| (name.as_str(), URL_SAFE_NO_PAD.encode(enrolment.secret.expose())))
         .collect();
     let text = serde_json::to_string_pretty(&secrets).map_err(DemoError::Record)?;
     write_private(&folder.join(FILE), &text)

@@ -137,7 +137,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// The body, or none if it breaks off or is larger than a record can be.
-async fn read_capped(mut body: Incoming) -> Option<Vec<u8>> {
+pub(super) async fn read_capped(mut body: Incoming) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.ok()?.into_data() else { continue };
@@ -150,14 +150,14 @@ async fn read_capped(mut body: Incoming) -> Option<Vec<u8>> {
 }
 
 /// The parameters of a query string; of those named twice the first counts.
-struct Query<'a>(&'a str);
+pub(super) struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
-    fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         Self(text)
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    pub(super) fn value(&self, name: &str) -> Option<String> {
         let (_, value) = self
             .0
             .split('&')
@@ -167,7 +167,7 @@ impl<'a> Query<'a> {
         Some(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
     }
 
-    fn number(&self, name: &str) -> Option<usize> {
+    pub(super) fn number(&self, name: &str) -> Option<usize> {
         self.value(name)?.parse().ok()
     }
 }

@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use super::cast::{CAST, Person};
+use super::cast::{CAST, CUSTOMERS, HOST, Person};
 use super::people::{self, FIRST_ID};
-use super::stage::{CUSTOMERS, HOST, Stage};
+use super::stage::Stage;
 use super::{DemoError, codes};
 
 /// One control and how to see it at work.

@@ -21,8 +21,11 @@ mod numbers;
 pub mod orders;
 pub mod people;
 mod random;
+mod script;
+mod shelf;
 pub mod stage;
 mod store;
+pub mod template;
 mod tokens;
 pub mod tour;
 
@@ -92,6 +95,22 @@ pub enum DemoError {
         /// Who there is.
         known: String,
     },
+    /// No template has this name.
+    #[error("there is no template `{asked}`; there are {known}")]
+    NoTemplate {
+        /// The name.
+        asked: String,
+        /// Which there are.
+        known: String,
+    },
+    /// The data of a template cannot be read.
+    #[error("the scene of the template `{template}` cannot be read: {fault}")]
+    Scene {
+        /// The template.
+        template: &'static str,
+        /// Why.
+        fault: serde_json::Error,
+    },
     /// The key that signs the partner's tokens could not be made.
     #[error("cannot make a key for bearer tokens")]
     TokenKey,
@@ -130,10 +149,12 @@ impl DemoError {
             | Self::NotLoopback(_)
             | Self::NoDemo(_)
             | Self::NoAccount { .. }
+            | Self::NoTemplate { .. }
             | Self::File { .. } => true,
             Self::Port(_)
             | Self::Customers { .. }
             | Self::Record(_)
+            | Self::Scene { .. }
             | Self::Certificate(_)
             | Self::NoName
             | Self::Clock(_)

@@ -9,32 +9,22 @@ use std::path::{Path, PathBuf};
 use tokio_util::task::TaskTracker;
 
 use super::DemoError;
-use super::backend::Backend;
-use super::cast::{CAST, Person};
+use super::backend::{Backend, Desk};
 use super::certificates::{Authority, write_private, write_public};
 use super::codes;
 use super::folder::Folder;
+use super::script::{Part, Script};
 use super::tokens::{self, TokenSigner};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::{self, CallerKind, Enrolment, Identity, NewAccount};
-use crate::secret::{MasterKey, Secret};
+use crate::identity::{self, Enrolment, Identity};
+use crate::secret::MasterKey;
 use crate::server::Server;
 use crate::state::Store;
-
-/// The host that the bank is published under.
-pub const HOST: &str = "bank.example";
-/// How many customers the bank has.
-pub const CUSTOMERS: usize = 2_000;
 
 /// The name in the backend's certificate.
 const BACKEND_NAME: &str = "core.internal";
 const TOKEN_SECONDS: i64 = 12 * 3600;
-const POLICIES: [(&str, &str); 3] = [
-    ("catalogue.yaml", include_str!("../../policies/demo/catalogue.yaml")),
-    ("routes.yaml", include_str!("../../policies/demo/routes.yaml")),
-    ("rules.yaml", include_str!("../../policies/demo/rules.yaml")),
-];
 
 /// How to set up a demo.
 #[derive(Clone, Debug)]
@@ -51,7 +41,9 @@ pub struct Stage {
     backend: Backend,
     server: Option<Server>,
     tasks: TaskTracker,
-    enrolments: BTreeMap<&'static str, Enrolment>,
+    host: String,
+    people: Vec<Part>,
+    enrolments: BTreeMap<String, Enrolment>,
     signer: TokenSigner,
     ca_pem: String,
     // Last, so that the folder goes when nothing works in it any more.
@@ -59,28 +51,49 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets everything up and starts the gate. Blocks for a second or so of disk and hashing.
+    /// Sets up the bank and starts the gate. Blocks for a second or so of disk and hashing.
     ///
     /// # Errors
     /// [`DemoError`]; nothing runs then and a temporary folder is gone.
     pub async fn set(options: &Options, clock: Clock) -> Result<Self, DemoError> {
+        Self::play(Script::bank()?, options, clock).await
+    }
+
+    /// Sets up what the script says and starts the gate.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn play(script: Script, options: &Options, clock: Clock) -> Result<Self, DemoError> {
         if !options.listen.ip().is_loopback() {
             return Err(DemoError::NotLoopback(options.listen));
         }
         let folder = Folder::open(options.folder.as_deref())?;
         let path = folder.path();
         let tasks = TaskTracker::new();
-        let ca_pem = write_gate_certificate(path, &clock)?;
-        let backend = start_backend(path, &clock, &tasks).await?;
-        write_policies(path)?;
+        let Script { host, policies, people, zones, desk } = script;
+        let ca_pem = write_gate_certificate(path, &host, &clock)?;
+        let backend = start_backend(path, desk, &clock, &tasks).await?;
+        write_policies(path, &policies)?;
         let signer = write_tokens(path, &clock)?;
         let master = MasterKey::generate()?;
         master.write_new(&path.join("master.key"))?;
-        let enrolments = open_accounts(path, &master, &clock).await?;
+        let enrolments = open_accounts(path, &people, &master, &clock).await?;
         codes::write(path, &enrolments)?;
-        write_public(&path.join("menshen.yaml"), &configuration(options.listen, &backend))?;
-        let mut stage =
-            Self { clock, backend, server: None, tasks, enrolments, signer, ca_pem, folder };
+        let configuration = configuration(options.listen, &zones, &backend);
+        write_public(&path.join("menshen.yaml"), &configuration)?;
+        let server = None;
+        let mut stage = Self {
+            clock,
+            backend,
+            server,
+            tasks,
+            host,
+            people,
+            enrolments,
+            signer,
+            ca_pem,
+            folder,
+        };
         stage.start().await?;
         Ok(stage)
     }
@@ -117,10 +130,27 @@ impl Stage {
         drop(folder);
     }
 
-    /// Where the gate listens; `None` while it is stopped.
+    /// Where the gate listens for its first zone; `None` while it is stopped.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        self.server.as_ref()?.addresses().first().copied()
+        self.addresses().first().copied()
+    }
+
+    /// Where the gate listens, in the order of the script's zones; none while it is stopped.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.as_ref().map_or(&[], Server::addresses)
+    }
+
+    /// The host that is published.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Who can sign in.
+    pub(super) fn people(&self) -> &[Part] {
+        &self.people
     }
 
     /// The folder with all its files.
@@ -165,9 +195,9 @@ impl Stage {
 }
 
 /// Gives the certificate of the authority that clients are to trust.
-fn write_gate_certificate(folder: &Path, clock: &Clock) -> Result<String, DemoError> {
+fn write_gate_certificate(folder: &Path, host: &str, clock: &Clock) -> Result<String, DemoError> {
     let authority = Authority::new("menshen demo CA", clock)?;
-    authority.issue(&[HOST])?.write(folder, "gate")?;
+    authority.issue(&[host])?.write(folder, "gate")?;
     write_public(&folder.join("ca.pem"), authority.certificate_pem())?;
     Ok(authority.certificate_pem().to_owned())
 }
@@ -175,20 +205,21 @@ fn write_gate_certificate(folder: &Path, clock: &Clock) -> Result<String, DemoEr
 /// The backend has an authority of its own: the gate trusts that one and no other.
 async fn start_backend(
     folder: &Path,
+    desk: Desk,
     clock: &Clock,
     tasks: &TaskTracker,
 ) -> Result<Backend, DemoError> {
     let authority = Authority::new("menshen demo backend CA", clock)?;
     write_public(&folder.join("backend-ca.pem"), authority.certificate_pem())?;
     let tls = authority.issue(&[BACKEND_NAME])?.server_config()?;
-    Backend::start(CUSTOMERS, tasks, Some(tls)).await
+    Backend::open(desk, tasks, Some(tls)).await
 }
 
-fn write_policies(folder: &Path) -> Result<(), DemoError> {
+fn write_policies(folder: &Path, policies: &[(&str, &str)]) -> Result<(), DemoError> {
     let folder = folder.join("policies");
     std::fs::create_dir(&folder)
         .map_err(|source| DemoError::File { path: folder.display().to_string(), source })?;
-    POLICIES.iter().try_for_each(|(name, text)| write_public(&folder.join(name), text))
+    policies.iter().try_for_each(|(name, text)| write_public(&folder.join(name), text))
 }
 
 /// Writes the issuer's public keys, and for the guide one good token and one without a signature.
@@ -201,35 +232,32 @@ fn write_tokens(folder: &Path, clock: &Clock) -> Result<TokenSigner, DemoError> 
     Ok(signer)
 }
 
-/// Adds the cast before the gate starts, as `menshen account add --totp` would.
+/// Adds everybody before the gate starts, as `menshen account add --totp` would.
 async fn open_accounts(
     folder: &Path,
+    people: &[Part],
     master: &MasterKey,
     clock: &Clock,
-) -> Result<BTreeMap<&'static str, Enrolment>, DemoError> {
+) -> Result<BTreeMap<String, Enrolment>, DemoError> {
     let store = Store::open(&folder.join("state"), master, clock.clone())?;
     let identity = Identity::new(identity::Settings::default(), store, master, clock.clone())?;
     let mut enrolments = BTreeMap::new();
-    for person in &CAST {
-        identity.add_account(account(person)).await?;
-        enrolments.insert(person.name, identity.enrol_totp(person.name).await?);
+    for person in people {
+        identity.add_account(person.account()).await?;
+        enrolments.insert(person.name.clone(), identity.enrol_totp(&person.name).await?);
     }
     Ok(enrolments)
 }
 
-fn account(person: &Person) -> NewAccount {
-    NewAccount {
-        name: person.name.to_owned(),
-        display_name: person.name.to_owned(),
-        kind: CallerKind::Staff,
-        roles: vec![person.role.to_owned()],
-        attributes: [("branch".to_owned(), identity::Attribute::Text(person.branch.to_owned()))]
-            .into(),
-        password: Secret::new(person.password.to_owned()),
+/// The first zone listens where the options say, any other on a free port beside it.
+fn configuration(listen: SocketAddr, zones: &[String], backend: &Backend) -> String {
+    let mut listeners = String::new();
+    for (at, zone) in zones.iter().enumerate() {
+        let address = if at == 0 { listen } else { SocketAddr::new(listen.ip(), 0) };
+        listeners.push_str(&format!(
+            "  - {{ address: \"{address}\", zone: {zone}, certificate: gate.pem, key: gate.key }}\n"
+        ));
     }
-}
-
-fn configuration(listen: SocketAddr, backend: &Backend) -> String {
     format!(
         r#"# The operator's file of this demo. Paths are relative to its folder.
 node: demo-1
@@ -238,8 +266,7 @@ log: log
 key: master.key
 policies: policies
 listeners:
-  - {{ address: "{listen}", zone: business, certificate: gate.pem, key: gate.key }}
-upstreams:
+{listeners}upstreams:
   core: {{ address: "{backend}", server-name: {BACKEND_NAME}, ca: backend-ca.pem }}
 issuers:
   - name: partners
@@ -258,17 +285,6 @@ drain: 5s
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_policy_file_of_the_demo_is_carried_in_the_binary() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/demo");
-        let mut there: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        there.sort();
-        assert_eq!(there, POLICIES.map(|(name, _)| name));
-    }
 
     #[tokio::test]
     async fn the_demo_listens_on_loopback_only() {

@@ -144,7 +144,7 @@ fn index_of(id: u64) -> Option<usize> {
 }
 
 /// The recursion is bounded by the depth that the JSON reader accepts.
-fn merge_into(target: &mut Value, patch: Value) {
+pub(super) fn merge_into(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;

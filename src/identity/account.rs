@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::AccountAct;
 use super::Identity;
 use super::caller::{Attribute, CallerKind};
 use super::claims::{is_name, is_small};
@@ -165,6 +166,22 @@ impl Identity {
     /// [`AccountError::State`], also if there is no such account.
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AccountError> {
         Ok(self.store.set_disabled(name, is_disabled).await?)
+    }
+
+    /// What was done to accounts and is not in the log yet, oldest first; a batch at a time.
+    ///
+    /// # Errors
+    /// [`AccountError::State`].
+    pub async fn pending_acts(&self) -> Result<Vec<AccountAct>, AccountError> {
+        Ok(self.store.pending_acts().await?)
+    }
+
+    /// Forgets an act whose entry is durable.
+    ///
+    /// # Errors
+    /// [`AccountError::State`]; it would then be recorded once more.
+    pub async fn act_recorded(&self, act: &AccountAct) -> Result<(), AccountError> {
+        Ok(self.store.act_recorded(act.seq).await?)
     }
 
     /// The secret of the account's one-time codes, if it has one.

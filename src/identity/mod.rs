@@ -30,6 +30,7 @@ pub use totp::{Enrolment, next_code_at, totp_code_at};
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
+pub use crate::state::ActRow as AccountAct;
 use crate::state::{StateError, Store};
 
 /// Authenticates callers and signs people in. Share it in an `Arc`.

@@ -6,6 +6,7 @@ use std::fmt;
 use super::decide::Permit;
 use super::denial::{Denial, Reason};
 use super::judge::{Judgement, Query, Standing, judge};
+use super::kind::{Kind, Mask};
 use super::limits::Export;
 use super::model::{Effect, Grade, Rule};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
@@ -60,6 +61,8 @@ pub struct FieldReport {
     pub grade: String,
     /// `clear`, `masked`, `pseudonym` or `absent`, on a record for which the row conditions hold.
     pub verdict: &'static str,
+    /// The style of its mask, where it is masked in another than its kind's first.
+    pub style: Option<&'static str>,
     /// Whether the request's body may carry it.
     pub writable: bool,
     /// Why not more.
@@ -162,10 +165,18 @@ impl Program {
                 let writable = permit.route().takes_a_body()
                     && written.and_then(|w| w.get(at).copied()).unwrap_or(false);
                 let name = format!("{}.{}", entity.name, field.path);
-                reports.push(FieldReport { name, grade, verdict: word(treatment), writable, note });
+                let style = (treatment == Treatment::Masked).then(|| self.chosen_style(field.kind));
+                let style = style.flatten();
+                let verdict = word(treatment);
+                reports.push(FieldReport { name, grade, verdict, style, writable, note });
             }
         }
         reports
+    }
+
+    fn chosen_style(&self, kind: Option<Kind>) -> Option<&'static str> {
+        let mask = self.model.masks.of(kind?);
+        (mask != Mask::of(mask.kind())).then(|| mask.style().name())
     }
 }
 
@@ -320,6 +331,7 @@ impl fmt::Display for Explanation {
         let width = self.fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
         for field in &self.fields {
             write!(f, "  {:<width$}  grade {:<6}  {:<9}", field.name, field.grade, field.verdict)?;
+            write!(f, "{}", field.style.map_or(String::new(), |style| format!("  {style}")))?;
             write!(f, "{}", if field.writable { "  writable" } else { "" })?;
             writeln!(
                 f,

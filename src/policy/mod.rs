@@ -32,7 +32,7 @@ pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
 pub use judge::{Factor, Grant, Principal, Query, StepUp};
-pub use kind::Kind;
+pub use kind::{Kind, Mask, Style};
 pub use limits::{Export, Limits, Rate, Window};
 pub use model::{Action, Route};
 pub use openapi::{ImportOptions, Imported, import};

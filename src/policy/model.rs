@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::expression::Condition;
-use super::kind::Kind;
+use super::kind::{Kind, Mask};
 use super::limits::Limits;
 use super::ticket::TicketForm;
 use crate::document::Span;
@@ -347,6 +347,27 @@ pub(super) struct LimitRule {
     pub(super) limits: Limits,
 }
 
+/// In which style each kind is masked, on all routes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Masks {
+    /// The kinds whose style the policy names.
+    named: Vec<Mask>,
+}
+
+impl Masks {
+    /// Has all values of the mask's kind masked by it.
+    pub(super) fn set(&mut self, mask: Mask) {
+        self.named.retain(|other| other.kind() != mask.kind());
+        self.named.push(mask);
+    }
+
+    /// How values of the kind are masked.
+    pub(super) fn of(&self, kind: Kind) -> Mask {
+        let named = self.named.iter().find(|mask| mask.kind() == kind);
+        named.copied().unwrap_or_else(|| Mask::of(kind))
+    }
+}
+
 /// Everything that was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
@@ -358,6 +379,7 @@ pub(super) struct Model {
     pub(super) roles: Vec<Role>,
     pub(super) rules: Vec<Rule>,
     pub(super) limits: Vec<LimitRule>,
+    pub(super) masks: Masks,
 }
 
 impl Model {

@@ -2,7 +2,7 @@
 //!
 //! A plan is a small tree over the body's shape. Whatever it does not name is absent.
 
-use super::kind::Kind;
+use super::kind::Mask;
 
 /// Index of a [`Node`] in its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,15 +40,15 @@ pub struct Slot {
     pub capture: Option<u16>,
     /// The field's name, where it is a field of an entity.
     pub field: Option<FieldId>,
-    /// The field's kind: chooses the mask; on the way in, refuses a masked form written back.
-    pub kind: Option<Kind>,
+    /// How the field's values are masked; on the way in, refuses a masked form written back.
+    pub mask: Option<Mask>,
 }
 
 impl Slot {
     /// A slot of which only the verdict matters.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {
-        Self { verdict, capture: None, field: None, kind: None }
+        Self { verdict, capture: None, field: None, mask: None }
     }
 }
 

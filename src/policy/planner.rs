@@ -343,7 +343,7 @@ impl<'a> Builder<'a> {
             verdict,
             capture: slot.and_then(|slot| u16::try_from(slot).ok()),
             field: form.first_field.checked_add(field).map(FieldId),
-            kind,
+            mask: kind.map(|kind| self.program.model.masks.of(kind)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod entrance;
 mod form;
 mod head;
+mod ledger;
 mod meter;
 mod onward;
 mod outcome;
@@ -110,6 +111,8 @@ pub struct Gate {
     parts: Parts,
     keys: Arc<Keys>,
     refusals: Refusals,
+    /// Held while acts on accounts go into the log, so that each goes once.
+    ledger: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for Gate {
@@ -127,7 +130,8 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        Ok(Self { parts, keys, refusals: Refusals::default() })
+        let (refusals, ledger) = Default::default();
+        Ok(Self { parts, keys, refusals, ledger })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -160,6 +164,13 @@ impl Handler for Gate {
 }
 
 impl Gate {
+    /// Brings what was done to accounts into the log; what fails is tried again at the next sign-in.
+    pub async fn tidy_ledger(&self) {
+        if self.record_acts().await.is_err() {
+            tracing::warn!("nobody can sign in until changes to accounts are recorded");
+        }
+    }
+
     /// Closes connections to the backends that have been idle for too long.
     pub fn close_stale(&self) {
         self.upstreams.close_stale();

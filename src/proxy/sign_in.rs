@@ -84,6 +84,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
+        self.record_acts().await?;
         let account = form.field("account");
         let password = Secret::new(form.field("password").to_owned());
         let step = self.begin_step("sign_in", account, trail)?;

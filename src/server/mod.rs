@@ -144,6 +144,7 @@ impl Server {
             },
             &master,
         )?);
+        gate.tidy_ledger().await;
         let mut bound = Vec::new();
         for (listener, tls) in config.listeners.into_iter().zip(certificates) {
             let address = listener.socket.address;
@@ -268,6 +269,7 @@ async fn housekeeping(gate: Arc<Gate>, stop: CancellationToken) {
             () = tokio::time::sleep(OFTEN) => {}
         }
         gate.close_stale();
+        gate.tidy_ledger().await;
         rounds += 1;
         if rounds % TIDY_EVERY == 0 {
             gate.tidy().await;

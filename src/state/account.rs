@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{StateError, Store};
+use super::{StateError, Store, act};
 use crate::secret::Secret;
 
 /// A local account as it is stored.
@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// [`StateError::Exists`] if the name is taken.
     pub async fn insert_account(&self, account: NewAccountRow) -> Result<(), StateError> {
-        let now = self.clock.unix_s();
+        let (now, doer) = (self.clock.unix_s(), self.doer());
         self.write(move |connection| {
             let added = connection
                 .prepare_cached(
@@ -69,7 +69,10 @@ impl Store {
                     account.password_hash.expose(),
                     now
                 ])?;
-            if added == 0 { Err(StateError::Exists(account.name)) } else { Ok(()) }
+            if added == 0 {
+                return Err(StateError::Exists(account.name));
+            }
+            act::note(connection, "account_added", &account.name, &doer)
         })
         .await
     }
@@ -102,9 +105,14 @@ impl Store {
     /// # Errors
     /// [`StateError::Unknown`] if there is no such account.
     pub async fn set_password(&self, name: &str, hash: Secret<String>) -> Result<(), StateError> {
-        self.change(name, "password_hash", move |connection, sql, name, now| {
-            connection.execute(sql, params![name, hash.expose(), now])
-        })
+        self.change(
+            name,
+            "password_replaced",
+            "password_hash",
+            move |connection, sql, name, now| {
+                connection.execute(sql, params![name, hash.expose(), now])
+            },
+        )
         .await
     }
 
@@ -113,7 +121,8 @@ impl Store {
     /// # Errors
     /// [`StateError::Unknown`] if there is no such account.
     pub async fn set_totp(&self, name: &str, sealed: Vec<u8>) -> Result<(), StateError> {
-        self.change(name, "totp_last_step = 0, totp_secret", move |connection, sql, name, now| {
+        let column = "totp_last_step = 0, totp_secret";
+        self.change(name, "codes_enrolled", column, move |connection, sql, name, now| {
             connection.execute(sql, params![name, sealed, now])
         })
         .await
@@ -124,26 +133,33 @@ impl Store {
     /// # Errors
     /// [`StateError::Unknown`] if there is no such account.
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), StateError> {
-        self.change(name, "disabled", move |connection, sql, name, now| {
+        let act = if is_disabled { "account_disabled" } else { "account_enabled" };
+        self.change(name, act, "disabled", move |connection, sql, name, now| {
             connection.execute(sql, params![name, is_disabled, now])
         })
         .await
     }
 
     /// Sets one column (`?2`) of one account and ends its sessions: they began under the old value.
-    async fn change<F>(&self, name: &str, column: &'static str, set: F) -> Result<(), StateError>
+    async fn change<F>(
+        &self,
+        name: &str,
+        act: &'static str,
+        column: &'static str,
+        set: F,
+    ) -> Result<(), StateError>
     where
         F: FnOnce(&Connection, &str, &str, i64) -> rusqlite::Result<usize> + Send + 'static,
     {
         let name = name.to_owned();
-        let now = self.clock.unix_s();
+        let (now, doer) = (self.clock.unix_s(), self.doer());
         self.write(move |connection| {
             let sql = format!("UPDATE accounts SET {column} = ?2, changed_s = ?3 WHERE name = ?1");
             if set(connection, &sql, &name, now)? == 0 {
                 return Err(StateError::Unknown(name));
             }
             connection.execute("DELETE FROM sessions WHERE account = ?1", [&name])?;
-            Ok(())
+            act::note(connection, act, &name, &doer)
         })
         .await
     }

@@ -5,6 +5,7 @@
 //! beside it, so nothing here is cached.
 
 mod account;
+mod act;
 mod connection;
 mod error;
 mod failure;
@@ -15,11 +16,13 @@ mod usage;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 pub use account::{AccountRow, NewAccountRow};
+pub use act::ActRow;
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
 pub use session::{Elevated, Elevation, NewSessionRow, SessionId, SessionRow};
@@ -38,6 +41,8 @@ pub struct Store {
     readers: reader::Readers,
     clock: Clock,
     path: PathBuf,
+    /// In whose name acts are noted.
+    actor: Arc<str>,
 }
 
 impl Store {
@@ -55,7 +60,17 @@ impl Store {
         check_key(&first, master)?;
         let readers = reader::Readers::start(&path)?;
         let writer = writer::Writer::start(first, path.clone())?;
-        Ok(Self { writer, readers, clock, path })
+        Ok(Self { writer, readers, clock, path, actor: "gate".into() })
+    }
+
+    /// The same store in somebody's name: acts on accounts are noted as theirs.
+    #[must_use]
+    pub fn acting_as(self, name: &str) -> Self {
+        Self { actor: name.into(), ..self }
+    }
+
+    fn doer(&self) -> act::Doer {
+        act::Doer { name: Arc::clone(&self.actor), at_ms: self.clock.unix_ms() }
     }
 
     /// Whether there is a state in this folder.

@@ -44,6 +44,28 @@ fn see(person: &str, bucket: i64, subject: u64) -> UsageChange {
 }
 
 #[tokio::test]
+async fn an_act_is_noted_with_the_change_itself_or_not_at_all() {
+    let folder = Folder::new();
+    let store = folder.open().acting_as("operator uid 7");
+    store.insert_account(account("wang")).await.unwrap();
+    assert!(store.insert_account(account("wang")).await.is_err());
+    assert!(store.set_disabled("nobody", true).await.is_err());
+    store.set_disabled("wang", true).await.unwrap();
+    drop(store);
+    let store = folder.open();
+    let acts = store.pending_acts().await.unwrap();
+    let told: Vec<_> = acts.iter().map(|a| (a.name.as_str(), a.account.as_str())).collect();
+    assert_eq!(told, [("account_added", "wang"), ("account_disabled", "wang")]);
+    assert!(
+        acts.iter().all(|a| a.done_by == "operator uid 7" && a.at_ms == folder.clock.unix_ms())
+    );
+    for act in acts {
+        store.act_recorded(act.seq).await.unwrap();
+    }
+    assert!(store.pending_acts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_reopening() {
     let folder = Folder::new();
     let store = folder.open();
@@ -104,7 +126,7 @@ async fn a_file_from_a_newer_program_is_refused() {
     let path = folder.open().path().to_owned();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let opened = Store::open(&folder.dir.path().join("state"), &key(), Clock::system());
-    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 1 }));
+    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 2 }));
 }
 
 #[tokio::test]

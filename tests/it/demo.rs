@@ -6,6 +6,7 @@ use std::process::Command;
 use menshen::clock::Clock;
 use menshen::demo::guide::{self, Control};
 use menshen::demo::stage::{Options, Stage};
+use menshen::demo::template::{self, Template};
 use menshen::demo::tour;
 
 fn options() -> Options {
@@ -17,6 +18,16 @@ async fn every_step_of_the_tour_holds() {
     let mut out = Vec::new();
     let told = tour::run(&options(), &mut out).await.unwrap();
     assert!(told.held() && told.steps >= 15, "{}", String::from_utf8_lossy(&out));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_story_of_a_template_holds() {
+    for name in Template::names() {
+        let template = Template::named(name).unwrap();
+        let mut out = Vec::new();
+        let told = template::run(template, &options(), &mut out).await.unwrap();
+        assert!(told.held() && told.steps > 0, "{name}\n{}", String::from_utf8_lossy(&out));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

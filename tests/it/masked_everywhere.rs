@@ -308,3 +308,86 @@ async fn what_does_not_look_like_its_kind_is_wholly_masked() {
         }
     }
 }
+
+/// A policy with a kind of each form that has no stars, and a field without a kind.
+const STYLED: &str = r"
+grades: { 1: {} }
+purposes: [service]
+masks: { birth-date: band, phone: last4, ip-address: network }
+entities:
+  guest:
+    subject: id
+    fields:
+      id: 1
+      birth: { grade: 1, kind: birth-date }
+      phone: { grade: 1, kind: phone }
+      from: { grade: 1, kind: ip-address }
+      paid: { grade: 1, kind: amount }
+      at: { grade: 1, kind: location }
+      note: 1
+routes:
+  guest.view:
+    match: GET bank.example/guests/{id}
+    to: core
+    action: view
+    returns: { guest: $ }
+  guest.create:
+    match: POST bank.example/guests
+    to: core
+    action: create
+    accepts: { guest: $ }
+    returns: { guest: $ }
+roles: { teller: {} }
+rules:
+  - name: tellers see guests masked
+    allow: [view, create]
+    to: teller
+    of: guest
+    clear: [id]
+    masked: [birth, phone, from, paid, at, note]
+    write: [birth, phone, from, paid, at, note]
+";
+
+#[tokio::test]
+async fn each_kind_is_masked_in_the_style_that_the_policy_names() {
+    let gate = Setup::policy(STYLED).start().await;
+    let token = gate.teller();
+    gate.upstream.answers(Reply::json(
+        r#"{"id":1,"birth":"1990-05-17","phone":"13812345678","from":"203.0.113.7","paid":12345.67,"at":39.91634,"note":7}"#,
+    ));
+    let answer = gate.ask(Ask::get("/guests/1").by(&token)).await;
+    let wanted = json!({
+        "id": 1, "birth": "1990-1999", "phone": "*******5678", "from": "203.0.113.0/24",
+        "paid": "10k-50k", "at": "39.91", "note": "***",
+    });
+    assert_eq!(answer.expect(200).json(), wanted);
+}
+
+#[tokio::test]
+async fn no_masked_form_of_any_style_is_written_back() {
+    let gate = Setup::policy(STYLED).start().await;
+    let token = gate.teller();
+    let masked = [
+        ("birth", "1990-1999"),
+        ("phone", "*******5678"),
+        ("from", "203.0.113.0/24"),
+        ("paid", "10k-50k"),
+        ("paid", "<0"),
+        ("at", "39.91"),
+        ("at", "39.91, 116.40"),
+        ("note", "***"),
+        ("note", "p~AAAAAAAAAAAAAAAAAAAAAA"),
+    ];
+    for (field, value) in masked {
+        let body = json!({ field: value }).to_string();
+        let answer = gate.ask(Ask::post("/guests", &body).by(&token)).await;
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.text().contains("masked value"), "{}", answer.text());
+    }
+    gate.upstream.answers(Reply::json(r#"{"id":1}"#));
+    let body = json!({
+        "birth": "1990-05-17", "phone": "13812345678", "from": "203.0.113.7", "paid": "12345",
+        "at": "39.9163", "note": "paid 7",
+    });
+    gate.ask(Ask::post("/guests", &body.to_string()).by(&token)).await.expect(200);
+}

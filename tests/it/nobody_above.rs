@@ -117,3 +117,43 @@ async fn no_header_or_claim_makes_anybody_more_than_they_are() {
     }
     assert_eq!(gate.upstream.hits(), 0);
 }
+
+#[tokio::test]
+async fn whoever_replaces_a_password_stands_in_the_log_before_it_is_good_for_anything() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    let account = NewAccount {
+        name: "wang".to_owned(),
+        display_name: "wang".to_owned(),
+        kind: CallerKind::Staff,
+        roles: vec!["teller".to_owned()],
+        attributes: [].into(),
+        password: Secret::new("a quiet lantern".to_owned()),
+    };
+    gate.identity().add_account(account).await.unwrap();
+    std::fs::write(gate.path("new"), "another lantern\n").unwrap();
+    let changed = std::process::Command::new(env!("CARGO_BIN_EXE_menshen"))
+        .args(["account", "passwd", "wang", "--password-file", "new"])
+        .args(["--state", "state", "--key", "master.key"])
+        .current_dir(gate.path(""))
+        .output()
+        .unwrap();
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    gate.sign_in("wang", "another lantern").await;
+    let entries = gate.entries().await;
+    let acts = entries.iter().filter_map(|entry| {
+        let act = entry.act.as_ref()?;
+        Some((act.name.as_str(), act.object.as_str(), account_name(entry)))
+    });
+    let acts: Vec<_> = acts.collect();
+    let at = |name: &str| acts.iter().position(|act| act.0 == name).expect(name);
+    assert!(at("account_added") < at("password_replaced"));
+    assert!(at("password_replaced") < at("sign_in"), "{acts:?}");
+    let (_, object, doer) = acts[at("password_replaced")];
+    assert_eq!(object, "account wang");
+    assert!(doer.starts_with("operator uid "), "{doer}");
+    assert_eq!(acts.iter().filter(|act| act.0 == "password_replaced").count(), 1);
+}
+
+fn account_name(entry: &menshen::audit::Entry) -> &str {
+    account(entry.actor.as_ref()).unwrap_or_default()
+}

@@ -20,7 +20,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::ReadError;
 use crate::demo::DemoError;
-use crate::demo::stage::HOST;
 use crate::tls::client::{ClientTlsError, client_config};
 
 /// The whole of one request and its answer.
@@ -29,13 +28,15 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a step could not be played to its end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(in crate::demo) enum Trouble {
     #[error("the gate is not running")]
     Closed,
     #[error("no connection: {0}")]
     Connect(#[from] std::io::Error),
     #[error("the request is malformed: {0}")]
     Request(#[from] http::Error),
+    #[error("a header is malformed: {0}")]
+    Header(#[from] http::header::InvalidHeaderValue),
     #[error("no answer: {0}")]
     Answer(#[from] hyper::Error),
     #[error("the answer took longer than {} s", DEADLINE.as_secs())]
@@ -56,7 +57,7 @@ pub(super) enum Trouble {
 
 /// Which HTTP is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(in crate::demo) enum Protocol {
     #[default]
     Http1,
     Http2,
@@ -64,35 +65,35 @@ pub(super) enum Protocol {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) version: Version,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(in crate::demo) struct Answer {
+    pub(in crate::demo) status: StatusCode,
+    pub(in crate::demo) version: Version,
+    pub(in crate::demo) headers: HeaderMap,
+    pub(in crate::demo) body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as JSON; null if it is none.
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::demo) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(in crate::demo) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The text in the body at a JSON pointer; empty if there is none.
-    pub(super) fn at(&self, pointer: &str) -> String {
+    pub(in crate::demo) fn at(&self, pointer: &str) -> String {
         text_at(&self.json(), pointer).to_owned()
     }
 
     /// The text of a header; empty if it is not there.
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(in crate::demo) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// All that a caller could tell two answers apart by: no time and no id of the request.
-    pub(super) fn shape(&self) -> (StatusCode, Vec<String>, String) {
+    pub(in crate::demo) fn shape(&self) -> (StatusCode, Vec<String>, String) {
         let mut headers: Vec<String> = self
             .headers
             .iter()
@@ -107,31 +108,37 @@ impl Answer {
 }
 
 /// The text at a JSON pointer; empty if there is none.
-pub(super) fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(in crate::demo) fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Opens connections to the gate.
-pub(super) struct Door {
+pub(in crate::demo) struct Door {
     http1: TlsConnector,
     http2: TlsConnector,
+    host: String,
     tasks: TaskTracker,
 }
 
 impl Door {
-    pub(super) fn new(ca_pem: &str, tasks: &TaskTracker) -> Result<Self, ClientTlsError> {
+    pub(in crate::demo) fn new(
+        ca_pem: &str,
+        host: &str,
+        tasks: &TaskTracker,
+    ) -> Result<Self, ClientTlsError> {
         let http1 = client_config(ca_pem.as_bytes(), None)?;
         let mut http2 = rustls::ClientConfig::clone(&http1);
         http2.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self {
             http1: TlsConnector::from(http1),
             http2: TlsConnector::from(Arc::new(http2)),
+            host: host.to_owned(),
             tasks: tasks.clone(),
         })
     }
 
     /// Sends a request to a path over a connection of its own.
-    pub(super) async fn send(
+    pub(in crate::demo) async fn send(
         &self,
         address: SocketAddr,
         protocol: Protocol,
@@ -152,10 +159,10 @@ impl Door {
         address: SocketAddr,
         mut request: Request<Full<Bytes>>,
     ) -> Result<http::Response<Incoming>, Trouble> {
-        let stream = connect(&self.http1, address).await?;
+        let stream = self.connect(&self.http1, address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         self.drive(connection);
-        request.headers_mut().insert(HOST_HEADER, HeaderValue::from_static(HOST));
+        request.headers_mut().insert(HOST_HEADER, HeaderValue::from_str(&self.host)?);
         Ok(sender.send_request(request).await?)
     }
 
@@ -164,14 +171,27 @@ impl Door {
         address: SocketAddr,
         mut request: Request<Full<Bytes>>,
     ) -> Result<http::Response<Incoming>, Trouble> {
-        let stream = connect(&self.http2, address).await?;
+        let stream = self.connect(&self.http2, address).await?;
         let (mut sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         self.drive(connection);
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() =
-            Uri::builder().scheme("https").authority(HOST).path_and_query(path).build()?;
+        *request.uri_mut() = Uri::builder()
+            .scheme("https")
+            .authority(self.host.as_str())
+            .path_and_query(path)
+            .build()?;
         Ok(sender.send_request(request).await?)
+    }
+
+    async fn connect(
+        &self,
+        connector: &TlsConnector,
+        address: SocketAddr,
+    ) -> Result<TlsStream<TcpStream>, Trouble> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(self.host.clone()).map_err(std::io::Error::other)?;
+        Ok(connector.connect(name, stream).await?)
     }
 
     /// Moves the bytes of a connection until it ends.
@@ -182,15 +202,6 @@ impl Door {
             }
         });
     }
-}
-
-async fn connect(
-    connector: &TlsConnector,
-    address: SocketAddr,
-) -> Result<TlsStream<TcpStream>, Trouble> {
-    let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from(HOST).map_err(std::io::Error::other)?;
-    Ok(connector.connect(name, stream).await?)
 }
 
 async fn read(answer: http::Response<Incoming>) -> Result<Answer, Trouble> {

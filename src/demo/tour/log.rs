@@ -8,8 +8,8 @@ use super::story::{Story, password_of};
 use crate::audit::{
     Access, Accesses, Effect, Filter, Reader, SubjectSealer, note::Verifier, verify,
 };
+use crate::demo::cast::CUSTOMERS;
 use crate::demo::people;
-use crate::demo::stage::CUSTOMERS;
 use crate::secret::MasterKey;
 
 /// The most of a log's files that are looked through.

@@ -3,18 +3,19 @@
 //! Its clock stands still but for what the story moves, so that codes, windows and ages are certain.
 
 mod change;
-mod door;
+pub(super) mod door;
 mod fields;
 mod log;
 mod people;
 mod rows;
 mod sign_in;
-mod story;
+pub(super) mod story;
 mod tokens;
 
 use std::io::Write;
 
 use super::DemoError;
+use super::cast::CUSTOMERS;
 use super::stage::{Options, Stage};
 use crate::clock::Clock;
 use door::Door;
@@ -45,7 +46,7 @@ impl Told {
 pub async fn run(options: &Options, out: &mut dyn Write) -> Result<Told, DemoError> {
     let clock = Clock::fixed(Clock::system().unix_ms());
     let stage = Stage::set(options, clock).await?;
-    let door = match Door::new(stage.ca_pem(), stage.tasks()) {
+    let door = match Door::new(stage.ca_pem(), stage.host(), stage.tasks()) {
         Ok(door) => door,
         Err(error) => {
             stage.strike().await;
@@ -60,7 +61,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> Result<Told, DemoErr
 }
 
 async fn play(story: &mut Story<'_>) -> std::io::Result<()> {
-    story.headline()?;
+    story.headline(&format!("a bank of {CUSTOMERS} invented customers"))?;
     sign_in::play(story).await?;
     fields::play(story).await?;
     rows::play(story).await?;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::door::{Answer, Trouble, text_at};
 use super::story::{Ask, Story};
+use crate::demo::cast::CUSTOMERS;
 use crate::demo::people;
-use crate::demo::stage::CUSTOMERS;
 
 /// The window slides in steps, so that a customer may count for a few minutes longer.
 const HOUR_S: u64 = 3_600 + 300;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Told;
 use super::door::{Answer, Door, Protocol, Trouble};
 use crate::demo::cast::CAST;
-use crate::demo::stage::{CUSTOMERS, Stage};
+use crate::demo::stage::Stage;
 use crate::identity::{COOKIE_NAME, totp_code_at};
 
 /// Time that passes before each request, so that nobody is too fast for a rate.
@@ -25,23 +25,25 @@ const TELLING: [&str; 5] =
 
 /// A request of the story.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ask {
+pub(in crate::demo) struct Ask {
     method: Method,
     path: String,
-    who: &'static str,
-    purpose: Option<&'static str>,
+    who: String,
+    purpose: Option<String>,
+    ticket: Option<String>,
+    zone: usize,
     body: Option<Value>,
     bearer: Option<String>,
     protocol: Protocol,
-    remark: &'static str,
+    remark: String,
 }
 
 impl Ask {
-    pub(super) fn get(path: impl Into<String>) -> Self {
+    pub(in crate::demo) fn get(path: impl Into<String>) -> Self {
         Self { path: path.into(), ..Self::default() }
     }
 
-    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
+    pub(in crate::demo) fn patch(path: impl Into<String>, body: Value) -> Self {
         let (method, body) = (Method::PATCH, Some(body));
         Self { method, path: path.into(), body, ..Self::default() }
     }
@@ -51,25 +53,43 @@ impl Ask {
         Self { method, path: path.into(), body, ..Self::default() }
     }
 
+    /// Any request.
+    pub(in crate::demo) fn of(
+        method: Method,
+        path: impl Into<String>,
+        body: Option<Value>,
+    ) -> Self {
+        Self { method, path: path.into(), body, ..Self::default() }
+    }
+
     /// In the session of this account, or under this name of a second session.
-    pub(super) fn by(self, who: &'static str) -> Self {
-        Self { who, ..self }
+    pub(in crate::demo) fn by(self, who: impl Into<String>) -> Self {
+        Self { who: who.into(), ..self }
     }
 
-    pub(super) fn purpose(self, purpose: &'static str) -> Self {
-        Self { purpose: Some(purpose), ..self }
+    pub(in crate::demo) fn purpose(self, purpose: impl Into<String>) -> Self {
+        Self { purpose: Some(purpose.into()), ..self }
     }
 
-    pub(super) fn bearer(self, token: String, remark: &'static str) -> Self {
-        Self { bearer: Some(token), remark, ..self }
+    pub(in crate::demo) fn ticket(self, ticket: impl Into<String>) -> Self {
+        Self { ticket: Some(ticket.into()), ..self }
     }
 
-    pub(super) fn over(self, protocol: Protocol) -> Self {
+    /// At the gate's listener of this number, from 0.
+    pub(in crate::demo) fn at_zone(self, zone: usize) -> Self {
+        Self { zone, ..self }
+    }
+
+    pub(in crate::demo) fn bearer(self, token: String, remark: &str) -> Self {
+        Self { bearer: Some(token), remark: remark.to_owned(), ..self }
+    }
+
+    pub(in crate::demo) fn over(self, protocol: Protocol) -> Self {
         Self { protocol, ..self }
     }
 
-    pub(super) fn remark(self, remark: &'static str) -> Self {
-        Self { remark, ..self }
+    pub(in crate::demo) fn remark(self, remark: &str) -> Self {
+        Self { remark: remark.to_owned(), ..self }
     }
 
     /// As it is printed: no password, code or token.
@@ -81,11 +101,14 @@ impl Ask {
         if !self.who.is_empty() {
             told.push_str(&format!(" by {}", self.who));
         }
-        if let Some(purpose) = self.purpose {
+        if let Some(purpose) = &self.purpose {
             told.push_str(&format!(" for {purpose}"));
         }
+        if let Some(ticket) = &self.ticket {
+            told.push_str(&format!(" with ticket {ticket}"));
+        }
         match &self.body {
-            Some(body) if self.method == Method::PATCH => told.push_str(&format!(" {body}")),
+            Some(body) if !self.path.starts_with("/.menshen") => told.push_str(&format!(" {body}")),
             Some(_) | None => {}
         }
         if !self.remark.is_empty() {
@@ -102,8 +125,11 @@ impl Ask {
         if let Some(token) = &self.bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        if let Some(purpose) = self.purpose {
+        if let Some(purpose) = &self.purpose {
             request = request.header("menshen-purpose", purpose);
+        }
+        if let Some(ticket) = &self.ticket {
+            request = request.header("menshen-ticket", ticket);
         }
         let body = match &self.body {
             None => Bytes::new(),
@@ -117,11 +143,11 @@ impl Ask {
 }
 
 /// The story as it is told.
-pub(super) struct Story<'o> {
-    pub(super) stage: Stage,
+pub(in crate::demo) struct Story<'o> {
+    pub(in crate::demo) stage: Stage,
     door: Door,
     /// The cookie of each session, by the name that [`Ask::by`] uses.
-    cookies: BTreeMap<&'static str, String>,
+    cookies: BTreeMap<String, String>,
     out: &'o mut dyn Write,
     /// What the current step has to say.
     lines: Vec<String>,
@@ -131,22 +157,19 @@ pub(super) struct Story<'o> {
 }
 
 impl<'o> Story<'o> {
-    pub(super) fn begin(stage: Stage, door: Door, out: &'o mut dyn Write) -> Self {
+    pub(in crate::demo) fn begin(stage: Stage, door: Door, out: &'o mut dyn Write) -> Self {
         let (cookies, lines, broken) = Default::default();
         Self { stage, door, cookies, out, lines, holds: true, steps: 0, broken }
     }
 
     /// Prints where the story plays.
-    pub(super) fn headline(&mut self) -> io::Result<()> {
+    pub(in crate::demo) fn headline(&mut self, what: &str) -> io::Result<()> {
         let address = self.stage.address().map(|address| address.to_string()).unwrap_or_default();
-        writeln!(
-            self.out,
-            "The gate is at {address}; behind it are {CUSTOMERS} invented customers.\n"
-        )
+        writeln!(self.out, "The gate is at {address}; behind it is {what}.\n")
     }
 
     /// Plays one step and prints it.
-    pub(super) async fn step(
+    pub(in crate::demo) async fn step(
         &mut self,
         title: &str,
         why: &str,
@@ -170,19 +193,19 @@ impl<'o> Story<'o> {
     }
 
     /// Notes whether something that the step is about is so.
-    pub(super) fn check(&mut self, what: &str, is_so: bool) {
+    pub(in crate::demo) fn check(&mut self, what: &str, is_so: bool) {
         self.holds &= is_so;
         self.lines.push(format!("{}      {what}", mark(is_so)));
     }
 
     /// Notes something that was asked without a request, and what came of it.
-    pub(super) fn note(&mut self, asked: &str, came: &str) {
+    pub(in crate::demo) fn note(&mut self, asked: &str, came: &str) {
         self.lines.push(format!("asked  {asked}"));
         self.lines.push(format!("came   {}", cut(came)));
     }
 
     /// Sends a request, notes it and its answer, and keeps the cookie if there is one.
-    pub(super) async fn ask(&mut self, ask: Ask) -> Result<Answer, Trouble> {
+    pub(in crate::demo) async fn ask(&mut self, ask: Ask) -> Result<Answer, Trouble> {
         let answer = self.send(&ask).await?;
         self.lines.push(format!("asked  {}", ask.told()));
         // The id of the request would only take room.
@@ -201,58 +224,70 @@ impl<'o> Story<'o> {
 
     async fn send(&mut self, ask: &Ask) -> Result<Answer, Trouble> {
         self.stage.clock().advance_ms(PAUSE_MS);
-        let address = self.stage.address().ok_or(Trouble::Closed)?;
-        let request = ask.request(self.cookies.get(ask.who))?;
+        let address = *self.stage.addresses().get(ask.zone).ok_or(Trouble::Closed)?;
+        let request = ask.request(self.cookies.get(&ask.who))?;
         let answer = self.door.send(address, ask.protocol, request).await?;
         if let Some(cookie) = answer.headers.get(SET_COOKIE).and_then(|v| v.to_str().ok()) {
             let value = cookie.split(';').next().and_then(|pair| pair.split_once('='));
             if let Some((COOKIE_NAME, value)) = value {
-                self.cookies.insert(ask.who, value.to_owned());
+                self.cookies.insert(ask.who.clone(), value.to_owned());
             }
         }
         Ok(answer)
     }
 
     /// Presents a password; the session is then known as `who`.
-    pub(super) async fn password(
+    pub(in crate::demo) async fn password(
         &mut self,
-        who: &'static str,
+        who: &str,
         account: &str,
         password: &str,
-        remark: &'static str,
+        remark: &str,
     ) -> Result<Answer, Trouble> {
         let body = json!({ "account": account, "password": password });
         self.ask(Ask::post("/.menshen/login", body).by(who).remark(remark)).await
     }
 
     /// Presents a one-time code in the session `who`.
-    pub(super) async fn code(
+    pub(in crate::demo) async fn code(
         &mut self,
-        who: &'static str,
+        who: &str,
         code: &str,
-        remark: &'static str,
+        remark: &str,
     ) -> Result<Answer, Trouble> {
         let body = json!({ "code": code });
         self.ask(Ask::post("/.menshen/code", body).by(who).remark(remark)).await
     }
 
     /// Signs an account in with its password and, where wanted, its code. Prints nothing of it.
-    pub(super) async fn sign_in(
+    pub(in crate::demo) async fn sign_in(
         &mut self,
-        account: &'static str,
+        account: &str,
         with_code: bool,
     ) -> Result<(), Trouble> {
-        let body = json!({ "account": account, "password": password_of(account) });
-        self.send(&Ask::post("/.menshen/login", body).by(account)).await?;
+        self.sign_in_at(0, account, with_code).await
+    }
+
+    /// The same at the listener of this number.
+    pub(in crate::demo) async fn sign_in_at(
+        &mut self,
+        zone: usize,
+        account: &str,
+        with_code: bool,
+    ) -> Result<(), Trouble> {
+        let person = self.stage.people().iter().find(|person| person.name == account);
+        let password = person.map_or("", |person| person.password.as_str());
+        let body = json!({ "account": account, "password": password });
+        self.send(&Ask::post("/.menshen/login", body).by(account).at_zone(zone)).await?;
         if with_code {
             let body = json!({ "code": self.code_of(account)? });
-            self.send(&Ask::post("/.menshen/code", body).by(account)).await?;
+            self.send(&Ask::post("/.menshen/code", body).by(account).at_zone(zone)).await?;
         }
         Ok(())
     }
 
     /// What the account's authenticator app shows now.
-    pub(super) fn code_of(&self, account: &str) -> Result<String, Trouble> {
+    pub(in crate::demo) fn code_of(&self, account: &str) -> Result<String, Trouble> {
         let enrolment = self.stage.enrolment(account);
         enrolment
             .and_then(|enrolment| totp_code_at(&enrolment.secret, self.stage.clock().unix_s()))
@@ -260,24 +295,24 @@ impl<'o> Story<'o> {
     }
 
     /// How many requests the backend has had.
-    pub(super) fn hits(&self) -> u64 {
+    pub(in crate::demo) fn hits(&self) -> u64 {
         self.stage.backend().hits()
     }
 
     /// The cookies of all sessions.
-    pub(super) fn cookies(&self) -> impl Iterator<Item = &String> {
+    pub(in crate::demo) fn cookies(&self) -> impl Iterator<Item = &String> {
         self.cookies.values()
     }
 
     /// Gives the session `to` the cookie that `from` has now.
-    pub(super) fn copy_cookie(&mut self, from: &str, to: &'static str) {
+    pub(in crate::demo) fn copy_cookie(&mut self, from: &str, to: &str) {
         if let Some(cookie) = self.cookies.get(from).cloned() {
-            self.cookies.insert(to, cookie);
+            self.cookies.insert(to.to_owned(), cookie);
         }
     }
 
     /// Prints how the story went.
-    pub(super) fn summary(&mut self) -> io::Result<Told> {
+    pub(in crate::demo) fn summary(&mut self) -> io::Result<Told> {
         let (steps, broken) = (self.steps, self.broken.clone());
         let numbers: Vec<String> = broken.iter().map(u32::to_string).collect();
         match broken.is_empty() {
@@ -289,13 +324,13 @@ impl<'o> Story<'o> {
     }
 
     /// Stops everything.
-    pub(super) async fn end(self) {
+    pub(in crate::demo) async fn end(self) {
         self.stage.strike().await;
     }
 }
 
 /// The password of one of the cast; empty for anybody else, which signs nobody in.
-pub(super) fn password_of(account: &str) -> &'static str {
+pub(in crate::demo) fn password_of(account: &str) -> &'static str {
     CAST.iter().find(|person| person.name == account).map_or("", |person| person.password)
 }
 

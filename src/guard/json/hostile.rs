@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::policy::kind::Kind;
+use crate::policy::kind::{Kind, Mask};
 use crate::policy::plan::{Node, NodeId, Plan, RecordPlan, Slot, Verdict};
 
 use super::rules::{enter, object, record, run, slot};
@@ -15,7 +15,7 @@ const CANARY: &str = "tweet";
 
 /// Rows with a clear, a masked, an absent and a captured member, nested ones, and a row condition.
 fn plan() -> Arc<Plan> {
-    let masked = Slot { kind: Some(Kind::Phone), ..slot(Verdict::Mask) };
+    let masked = Slot { mask: Some(Mask::of(Kind::Phone)), ..slot(Verdict::Mask) };
     let state = Slot { capture: Some(0), ..slot(Verdict::Clear) };
     let members = [
         ("open", slot(Verdict::Clear)),

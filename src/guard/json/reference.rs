@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
 use crate::guard::mask::mask;
-use crate::policy::kind::Kind;
+use crate::policy::kind::{Kind, Mask};
 use crate::policy::plan::{
     FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict,
 };
@@ -52,7 +52,7 @@ impl Naive<'_> {
             }
             Verdict::Mask | Verdict::Pseudonym if is_container => None,
             Verdict::Mask => {
-                Some(slot.kind.map_or_else(|| "***".to_owned(), |kind| mask(kind, &text())).into())
+                Some(slot.mask.map_or_else(|| "***".to_owned(), |form| mask(form, &text())).into())
             }
             Verdict::Pseudonym => {
                 let field = slot.field.and_then(|field| self.plan.field(field)).unwrap_or_default();
@@ -225,10 +225,10 @@ fn any_slot(node: u32, nodes: u32) -> impl Strategy<Value = Slot> {
         1 => Just(Verdict::Pseudonym),
         6 => (node + 1..nodes.max(node + 2)).prop_map(move |id| if id < nodes { Verdict::Enter(NodeId(id)) } else { Verdict::Clear }),
     ];
-    let kind =
-        prop::option::of(prop::sample::select(vec![Kind::Phone, Kind::PersonName, Kind::Opaque]));
-    (verdict, kind, prop::option::of(0..2_u16)).prop_map(|(verdict, kind, field)| Slot {
-        kind,
+    let kinds = vec![Kind::Phone, Kind::PersonName, Kind::Amount, Kind::Opaque];
+    let mask = prop::option::of(prop::sample::select(kinds).prop_map(Mask::of));
+    (verdict, mask, prop::option::of(0..2_u16)).prop_map(|(verdict, mask, field)| Slot {
+        mask,
         field: field.map(FieldId),
         ..Slot::of(verdict)
     })

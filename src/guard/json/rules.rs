@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::policy::kind::Kind;
+use crate::policy::kind::{Kind, Mask};
 use crate::policy::plan::{
     FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict,
 };
@@ -109,7 +109,7 @@ fn plan(root: Slot, nodes: Vec<Node>, records: Vec<RecordPlan>) -> Arc<Plan> {
 }
 
 fn phone(verdict: Verdict) -> Slot {
-    Slot { field: Some(FieldId(0)), kind: Some(Kind::Phone), ..slot(verdict) }
+    Slot { field: Some(FieldId(0)), mask: Some(Mask::of(Kind::Phone)), ..slot(verdict) }
 }
 
 /// Anything with the members `a` and `phone`, at the root or in arrays.

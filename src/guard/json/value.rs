@@ -1,6 +1,6 @@
 //! What a value means for the output: passes, is replaced, is left out, or opens rules of its own.
 
-use crate::guard::mask::{self, mask_into};
+use crate::guard::mask::{WHOLLY_MASKED, is_masked_form, mask_into};
 use crate::policy::plan::{FieldId, Node, NodeId, RecordId, Slot, Verdict};
 use crate::policy::value::Value;
 
@@ -73,7 +73,7 @@ impl<H: Hooks> Filter<H> {
             return Ok(());
         }
         self.token.act = act;
-        let is_checked = self.mode == Mode::Refuse && self.slot.kind.is_some() && byte == b'"';
+        let is_checked = self.mode == Mode::Refuse && self.slot.mask.is_some() && byte == b'"';
         self.token.is_read =
             matches!(act, Act::Mask | Act::Pseudonym) || self.slot.capture.is_some() || is_checked;
         self.token.text.clear();
@@ -164,8 +164,9 @@ impl<H: Hooks> Filter<H> {
         match self.token.act {
             Act::Drop => {}
             Act::Pass => {
-                let is_masked = text.as_deref().is_some_and(mask::is_masked_form);
-                if self.mode == Mode::Refuse && self.slot.kind.is_some() && is_masked {
+                let is_masked =
+                    |mask| text.as_deref().is_some_and(|text| is_masked_form(mask, text));
+                if self.mode == Mode::Refuse && self.slot.mask.is_some_and(is_masked) {
                     let fault = Cause::MaskedValue { field: self.name() };
                     return self.refuse(fault.at(self.base + end as u64));
                 }
@@ -208,13 +209,13 @@ impl<H: Hooks> Filter<H> {
     fn replace(&mut self, text: Option<&str>) {
         let mut replacement = std::mem::take(&mut self.replacement);
         replacement.clear();
-        match (text, self.token.act, self.slot.kind) {
+        match (text, self.token.act, self.slot.mask) {
             (Some(text), Act::Pseudonym, _) => {
                 let field = self.slot.field.and_then(|field| self.plan.field(field));
                 replacement = self.hooks.pseudonym(field.unwrap_or_default(), text);
             }
-            (Some(text), _, Some(kind)) => mask_into(kind, text, &mut replacement),
-            (None, ..) | (_, _, None) => replacement.push_str(mask::WHOLLY_MASKED),
+            (Some(text), _, Some(mask)) => mask_into(mask, text, &mut replacement),
+            (None, ..) | (_, _, None) => replacement.push_str(WHOLLY_MASKED),
         }
         self.json.clear();
         encode(&replacement, &mut self.json);

@@ -1,13 +1,19 @@
 //! Card numbers, account numbers and dates.
 
 use super::{between, joined};
+use crate::policy::kind::Style;
 
 const SEPARATORS: &[u8] = b" -";
 
-/// The last four of 12 to 19 digits (PCI DSS 3.4.1 allows more, we do not).
-pub(super) fn card(text: &str, out: &mut String) -> Option<()> {
+/// The last four of 12 to 19 digits; with `bin-last4` the first six too, if four are hidden between
+/// (PCI DSS 3.4.1 allows as much).
+pub(super) fn card(style: Style, text: &str, out: &mut String) -> Option<()> {
     let number = joined(text, SEPARATORS, |byte| byte.is_ascii_digit())?;
-    if (12..=19).contains(&number.len()) { between(&number, 0, 4, out) } else { None }
+    match number.len() {
+        14..=19 if style == Style::BinLast4 => between(&number, 6, 4, out),
+        12..=19 => between(&number, 0, 4, out),
+        _ => None,
+    }
 }
 
 /// The last four of 8 to 34 digits and letters.
@@ -16,8 +22,28 @@ pub(super) fn account(text: &str, out: &mut String) -> Option<()> {
     if (8..=34).contains(&number.len()) { between(&number, 0, 4, out) } else { None }
 }
 
-/// The year: `1990-**-**`. Understands `1990-05-17`, with `/`, `.` or `年` and `년` too, day first, bare digits, and a time behind.
-pub(super) fn birth_date(text: &str, out: &mut String) -> Option<()> {
+/// The year, `1990-**-**`, or the ten years that it lies in, `1990-1999`.
+pub(super) fn birth_date(style: Style, text: &str, out: &mut String) -> Option<()> {
+    if style != Style::Band {
+        out.extend([year_of(text)?, "-**-**"]);
+        return Some(());
+    }
+    let year = match text.split_once('-') {
+        Some((first, last)) if is_year(first) && last.len() == 4 => first,
+        Some(_) | None => year_of(text)?,
+    };
+    let decade = year.get(..3)?;
+    let band = [decade, "0-", decade, "9"];
+    let is_band = band.concat() == text;
+    if year.len() == text.len() || (text.len() == 9 && !is_band) {
+        return None;
+    }
+    out.extend(band);
+    Some(())
+}
+
+/// Understands `1990-05-17`, with `/`, `.` or `年` and `년` too, day first, bare digits, and a time behind.
+fn year_of(text: &str) -> Option<&str> {
     let date = match text.split_once('T').or_else(|| text.split_once(' ')) {
         Some((date, time))
             if time.starts_with(|c: char| c.is_ascii_digit()) && time.contains(':') =>
@@ -38,11 +64,7 @@ pub(super) fn birth_date(text: &str, out: &mut String) -> Option<()> {
     let (year, rest) =
         if first.len() == 4 { (first, [second, third]) } else { (third, [first, second]) };
     let fits = is_year(year) && rest.iter().all(|part| is_day_or_month(part));
-    if !fits {
-        return None;
-    }
-    out.extend([year, "-**-**"]);
-    Some(())
+    fits.then_some(*year)
 }
 
 /// A year of a living person, in the Gregorian or the Buddhist era.

@@ -1,17 +1,20 @@
-//! Masked forms of values, by kind. One profile for all routes, so that no two answers together tell
-//! more than one. A value that does not fit its kind is masked wholly.
+//! Masked forms of values, by kind and style. One profile for all routes, so that no two answers together
+//! tell more than one. A value that does not fit its kind is masked wholly.
 
+mod address;
 mod digits;
 mod identity;
 mod name;
+mod papers;
 mod phone;
 mod place;
+mod quantity;
 
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::policy::kind::Kind;
+use crate::policy::kind::{Kind, Mask, Style};
 
 /// What stands for a value of which nothing is shown.
 pub const WHOLLY_MASKED: &str = "***";
@@ -19,59 +22,86 @@ pub const WHOLLY_MASKED: &str = "***";
 /// What every pseudonym starts with.
 pub const PSEUDONYM_PREFIX: &str = "p~";
 
-/// No value longer than this fits any kind but `opaque`, in bytes.
+/// No value longer than this fits any kind, in bytes.
 const LONGEST: usize = 512;
+
+/// No masked form is longer than this, in bytes: that of an e-mail address, whose domain may have 253.
+const LONGEST_FORM: usize = 288;
 
 /// The masked form of a value.
 ///
 /// Full-width digits and letters count as plain ones. Characters are what a reader takes for one
 /// (extended grapheme clusters, UAX 29). Stars are as many as what they hide for numbers and for
 /// Chinese and Korean names, and three otherwise.
+///
+/// A masked form masked again is wholly masked, or the same where it has no stars (a band, a network).
 #[must_use]
-pub fn mask(kind: Kind, text: &str) -> String {
+pub fn mask(mask: Mask, text: &str) -> String {
     let mut masked = String::with_capacity(32);
-    mask_into(kind, text, &mut masked);
+    mask_into(mask, text, &mut masked);
     masked
 }
 
 /// Appends the masked form of a value, as [`mask`] gives it.
-pub fn mask_into(kind: Kind, text: &str, out: &mut String) {
+pub fn mask_into(mask: Mask, text: &str, out: &mut String) {
     let text = normalised(text);
     let text = text.trim();
     let start = out.len();
     let fits = !text.is_empty() && text.len() <= LONGEST && !text.contains('*');
-    if !fits || form(kind, text, out).is_none() {
+    if !fits || form(mask, text, out).is_none() || out.len() - start > LONGEST_FORM {
         out.truncate(start);
         out.push_str(WHOLLY_MASKED);
     }
 }
 
 /// Appends the form of the kind; `None` if the value does not fit it.
-fn form(kind: Kind, text: &str, out: &mut String) -> Option<()> {
-    match kind {
-        Kind::PersonName => name::person(text, out),
-        Kind::Phone => phone::phone(text, out),
-        Kind::CnResidentId => identity::cn(text, out),
-        Kind::KrResidentNumber => identity::kr(text, out),
-        Kind::ThNationalId => identity::th(text, out),
-        Kind::IdNik => identity::nik(text, out),
+fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
+    let style = mask.style();
+    match mask.kind() {
+        Kind::KrResidentNumber => identity::kr(style, text, out),
+        _all if style == Style::All => None,
+        Kind::PersonName => name::person(style, text, out),
+        Kind::Phone => phone::phone(style, text, out),
+        Kind::CnResidentId => identity::cn(style, text, out),
+        Kind::ThNationalId => identity::th(style, text, out),
+        Kind::IdNik => identity::nik(style, text, out),
         Kind::NationalId => identity::any(text, out),
-        Kind::Email => name::email(text, out),
-        Kind::BankCard => digits::card(text, out),
+        Kind::Passport | Kind::ResidencePermit => papers::passport(style, text, out),
+        Kind::DriverLicence => papers::driver(style, text, out),
+        Kind::ProfessionalLicence => papers::professional(text, out),
+        Kind::Email => name::email(style, text, out),
+        Kind::BankCard => digits::card(style, text, out),
         Kind::BankAccount => digits::account(text, out),
-        Kind::BirthDate => digits::birth_date(text, out),
-        Kind::Address => place::address(text, out),
+        Kind::Amount => quantity::amount(text, out),
+        Kind::BirthDate => digits::birth_date(style, text, out),
+        Kind::Address => address::address(style, text, out),
         Kind::Postcode => place::postcode(text, out),
+        Kind::Location => quantity::location(style, text, out),
+        Kind::Plate => papers::plate(text, out),
         Kind::UserName => name::user(text, out),
-        Kind::IpAddress => place::ip(text, out),
-        Kind::Opaque => None,
+        Kind::IpAddress => place::ip(style, text, out),
+        Kind::DeviceId => papers::device(text, out),
+        Kind::Room | Kind::HealthText | Kind::FreeText | Kind::Opaque => None,
     }
 }
 
 /// Whether a value is, or could be, a masked form or a pseudonym that is written back.
 #[must_use]
-pub fn is_masked_form(text: &str) -> bool {
-    text.contains(['*', '＊']) || text.trim_start().starts_with(PSEUDONYM_PREFIX)
+pub fn is_masked_form(mask: Mask, text: &str) -> bool {
+    text.contains(['*', '＊'])
+        || text.trim_start().starts_with(PSEUDONYM_PREFIX)
+        || (has_no_stars(mask) && text.len() <= LONGEST && stays(mask, text))
+}
+
+/// Whether forms of this mask may have no stars, so that only masking tells that they are masked.
+fn has_no_stars(mask: Mask) -> bool {
+    matches!(mask.style(), Style::Band | Style::TwoDecimals | Style::OneDecimal | Style::Network)
+}
+
+/// Whether masking leaves the value as it is, but for spaces.
+fn stays(form: Mask, text: &str) -> bool {
+    let plain: String = normalised(text).chars().filter(|char| !char.is_whitespace()).collect();
+    mask(form, &plain) == plain
 }
 
 /// Full-width forms (U+FF01 to U+FF5E) as ASCII, other spaces as a space.

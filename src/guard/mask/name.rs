@@ -1,6 +1,7 @@
 //! Names: of persons in the scripts we know, of users, and e-mail addresses.
 
 use super::{clusters, shown, split_first, stars};
+use crate::policy::kind::Style;
 
 /// Chinese surnames of two characters, simplified and traditional.
 const COMPOUND_SURNAMES: &[&str] = &[
@@ -15,6 +16,10 @@ const COMPOUND_SURNAMES: &[&str] = &[
 const MOST_EASTERN: usize = 8;
 const MOST_PARTS: usize = 6;
 
+/// RFC 5321, 4.5.3.1.
+const LONGEST_LOCAL: usize = 64;
+const LONGEST_DOMAIN: usize = 253;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Han,
@@ -23,13 +28,18 @@ enum Script {
     Latin,
 }
 
-/// `张**`, `欧阳**`, `김*용`, `ส*** จ***`, `B*** S***`.
-pub(super) fn person(text: &str, out: &mut String) -> Option<()> {
-    match script(text)? {
-        Script::Han => chinese(text, out),
-        Script::Hangul => korean(text, out),
-        Script::Thai => each_part(text, out, |part| part.trim_start_matches(is_leading_vowel)),
-        Script::Latin => each_part(text, out, |part| part),
+/// `张**`, `欧阳**`, `김*용`, `ส*** จ***`, `B*** S***`; `**丰`, `*** S***`; `欧***`, `김**`; `KIM ***`.
+pub(super) fn person(style: Style, text: &str, out: &mut String) -> Option<()> {
+    match (script(text)?, style) {
+        (Script::Han | Script::Hangul, Style::Last) => eastern(text, 0, 1, out),
+        (Script::Han | Script::Hangul, Style::Initials) => eastern(text, 1, 0, out),
+        (Script::Han, _) => chinese(text, out),
+        (Script::Hangul, _) => korean(text, out),
+        (Script::Latin, Style::First4) => first_four(text, out),
+        (Script::Latin, _) => each_part(style, text, out, |part| part),
+        (Script::Thai, _) => {
+            each_part(style, text, out, |part| part.trim_start_matches(is_leading_vowel))
+        }
     }
 }
 
@@ -67,44 +77,67 @@ fn script_of(char: char) -> Option<Script> {
     }
 }
 
+/// The surname.
 fn chinese(text: &str, out: &mut String) -> Option<()> {
+    let is_compound = COMPOUND_SURNAMES.iter().any(|surname| {
+        let mut chars = text.chars().filter(|char| *char != ' ');
+        surname.chars().all(|char| chars.next() == Some(char)) && chars.next().is_some()
+    });
+    eastern(text, if is_compound { 2 } else { 1 }, 0, out)
+}
+
+/// All but the middle; of two characters the first.
+fn korean(text: &str, out: &mut String) -> Option<()> {
+    let back = if clusters(&text.replace(' ', "")).len() < 3 { 0 } else { 1 };
+    eastern(text, 1, back, out)
+}
+
+/// The first and the last characters of a name without spaces, stars between; of one character none.
+fn eastern(text: &str, front: usize, back: usize, out: &mut String) -> Option<()> {
     let joined = text.replace(' ', "");
     let chars = clusters(&joined);
-    let is_compound = || COMPOUND_SURNAMES.iter().any(|surname| joined.starts_with(surname));
-    let kept = match chars.len() {
-        1 => 0,
-        3..=MOST_EASTERN if is_compound() => 2,
-        ..=MOST_EASTERN => 1,
-        _ => return None,
-    };
-    out.extend(chars.iter().take(kept).copied().map(shown));
-    stars(chars.len() - kept, out);
-    Some(())
-}
-
-fn korean(text: &str, out: &mut String) -> Option<()> {
-    let joined = text.replace(' ', "");
-    match clusters(&joined).as_slice() {
-        [_] => stars(1, out),
-        [first, _] => out.extend([shown(first), "*"]),
-        [first, middle @ .., last] if middle.len() + 2 <= MOST_EASTERN => {
-            out.push_str(shown(first));
-            stars(middle.len(), out);
-            out.push_str(shown(last));
-        }
-        _ => return None,
+    if chars.len() > MOST_EASTERN {
+        return None;
     }
+    let Some(hidden) = chars.len().checked_sub(front + back).filter(|hidden| *hidden > 0) else {
+        stars(chars.len(), out);
+        return Some(());
+    };
+    out.extend(chars.iter().take(front).copied().map(shown));
+    stars(hidden, out);
+    out.extend(chars.iter().skip(front + hidden).copied().map(shown));
     Some(())
 }
 
-/// The first letter of each part and three stars; a part of one character is one star.
-fn each_part(text: &str, out: &mut String, core: impl Fn(&str) -> &str) -> Option<()> {
-    for (index, part) in text.split_whitespace().enumerate() {
+/// The first four characters, spaces too, of seven or more.
+fn first_four(text: &str, out: &mut String) -> Option<()> {
+    let chars = clusters(text);
+    if chars.len() < 7 {
+        return None;
+    }
+    out.extend(chars.iter().take(4).copied().map(shown));
+    stars(3, out);
+    Some(())
+}
+
+/// The first letter of each part, or of the last, and three stars; a part of one character is one star.
+fn each_part(
+    style: Style,
+    text: &str,
+    out: &mut String,
+    core: impl Fn(&str) -> &str,
+) -> Option<()> {
+    let mut parts = text.split_whitespace().enumerate().peekable();
+    while let Some((index, part)) = parts.next() {
         if index >= MOST_PARTS {
             return None;
         }
         if index > 0 {
             out.push(' ');
+        }
+        if style == Style::Last && parts.peek().is_some() {
+            stars(3, out);
+            continue;
         }
         let letters = core(part).trim_matches(is_between);
         match split_first(letters) {
@@ -124,26 +157,27 @@ fn is_leading_vowel(char: char) -> bool {
     matches!(char, '\u{e40}'..='\u{e44}')
 }
 
-/// `li***@example.com`; a local part of one character is one star, of two shows one.
-pub(super) fn email(text: &str, out: &mut String) -> Option<()> {
+/// `li***@example.com`; a local part of one character is one star, and one character always is hidden.
+pub(super) fn email(style: Style, text: &str, out: &mut String) -> Option<()> {
     let (local, domain) = text.rsplit_once('@')?;
-    let fits = all(local, is_atom)
+    let fits = local.len() <= LONGEST_LOCAL
+        && domain.len() <= LONGEST_DOMAIN
+        && all(local, is_atom)
         && all(domain, |char| is_label(char) || char == '.')
         && has_labels(domain.as_bytes());
     if !fits {
         return None;
     }
-    let (first, rest) = split_first(local)?;
-    match split_first(rest) {
-        None => stars(1, out),
-        Some((second, rest)) => {
-            out.push_str(shown(first));
-            if !rest.is_empty() {
-                out.push_str(shown(second));
-            }
-            stars(3, out);
-        }
+    let most = if style == Style::First3 { 3 } else { 2 };
+    let most = if style == Style::Domain { 0 } else { most };
+    let (mut first, mut rest) = split_first(local)?;
+    let is_single = rest.is_empty();
+    for _ in 0..most {
+        let Some((next, after)) = split_first(rest) else { break };
+        out.push_str(shown(first));
+        (first, rest) = (next, after);
     }
+    stars(if is_single && most > 0 { 1 } else { 3 }, out);
     out.extend(["@", domain]);
     Some(())
 }

@@ -2,6 +2,7 @@
 
 mod entities;
 mod limits;
+mod masks;
 mod places;
 mod requirement;
 mod roles;
@@ -19,8 +20,8 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 7] =
-    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+const SECTIONS: [&str; 8] =
+    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits", "masks"];
 /// The keys of a purpose.
 const PURPOSE_KEYS: [&str; 1] = ["ticket"];
 /// The most policy files.
@@ -47,6 +48,8 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     routes::read(&sections, &mut reader, &mut model);
     rules::read(&sections, &mut reader, &mut model);
     limits::read(&sections, &mut reader, &mut model);
+    masks::read(&sections, &mut reader, &mut model);
+    masks::settle_kinds(&mut model);
     (model, reader.finish())
 }
 

@@ -4,6 +4,7 @@ mod decisions;
 mod exports;
 mod golden;
 mod hostile;
+mod masks;
 mod naive;
 mod records;
 mod requirements;

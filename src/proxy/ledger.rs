@@ -1,0 +1,55 @@
+//! What was done to accounts comes into the log before anybody can use it: a change ends the account's
+//! sessions, and nobody signs in while an act is not recorded.
+
+use super::Gate;
+use super::rejection::Rejection;
+use crate::audit::{Act, Actor, ActorKind, Event, Moment};
+use crate::identity::AccountAct;
+
+impl Gate {
+    /// Records every act that the log does not have, oldest first.
+    ///
+    /// A crash between the two writes records an act twice, never not at all.
+    ///
+    /// # Errors
+    /// [`Rejection::LogUnavailable`] or [`Rejection::StoreUnavailable`].
+    pub(super) async fn record_acts(&self) -> Result<(), Rejection> {
+        let _only_one = self.ledger.lock().await;
+        loop {
+            let pending = self.identity.pending_acts().await.map_err(unreadable)?;
+            if pending.is_empty() {
+                return Ok(());
+            }
+            for act in &pending {
+                self.record_act(act).await?;
+            }
+        }
+    }
+
+    async fn record_act(&self, act: &AccountAct) -> Result<(), Rejection> {
+        let entry = self.log.entry(Event::Change);
+        let mut entry = entry.map_err(|_no_randomness| Rejection::LogUnavailable)?;
+        entry.actor = Some(Actor {
+            account: act.done_by.as_str().into(),
+            kind: Some(ActorKind::Admin),
+            ..Actor::default()
+        });
+        entry.act = Some(Act {
+            name: act.name.as_str().into(),
+            object: format!("account {}", act.account).as_str().into(),
+            succeeded: Some(true),
+            at: Some(Moment(act.at_ms)),
+            ..Act::default()
+        });
+        self.log.append(entry).await.map_err(|error| {
+            tracing::error!(%error, "a change to an account could not be recorded");
+            Rejection::LogUnavailable
+        })?;
+        self.identity.act_recorded(act).await.map_err(unreadable)
+    }
+}
+
+fn unreadable(error: crate::identity::AccountError) -> Rejection {
+    tracing::error!(%error, "changes to accounts could not be handed to the log");
+    Rejection::StoreUnavailable
+}

@@ -1,0 +1,80 @@
+//! What was done to accounts, kept until the log has it. The row belongs to the change's own
+//! transaction: no change without it, whoever makes the change and whether or not a gate runs.
+
+use rusqlite::{Connection, params};
+
+use super::{StateError, Store};
+
+/// So many are handed over at once.
+const BATCH: u32 = 256;
+
+/// Something that was done to an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActRow {
+    /// Its number; later acts have larger ones.
+    pub seq: i64,
+    /// When, in Unix milliseconds.
+    pub at_ms: i64,
+    /// What, such as `password_replaced`.
+    pub name: String,
+    /// To whose account.
+    pub account: String,
+    /// Who did it.
+    pub done_by: String,
+}
+
+impl Store {
+    /// The oldest acts that the log does not have yet.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn pending_acts(&self) -> Result<Vec<ActRow>, StateError> {
+        self.read(|connection| {
+            let sql = "SELECT seq, at_ms, name, account, done_by FROM acts ORDER BY seq LIMIT ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([BATCH], |row| {
+                Ok(ActRow {
+                    seq: row.get(0)?,
+                    at_ms: row.get(1)?,
+                    name: row.get(2)?,
+                    account: row.get(3)?,
+                    done_by: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets the act with this number: its entry is durable in the log.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; the act would then be recorded once more.
+    pub async fn act_recorded(&self, seq: i64) -> Result<(), StateError> {
+        self.write(move |connection| {
+            connection.prepare_cached("DELETE FROM acts WHERE seq = ?1")?.execute([seq])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Notes an act in the transaction that does it.
+pub(super) fn note(
+    connection: &Connection,
+    name: &str,
+    account: &str,
+    doer: &Doer,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("INSERT INTO acts (at_ms, name, account, done_by) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![doer.at_ms, name, account, doer.name.as_ref()])?;
+    Ok(())
+}
+
+/// Who acts, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Doer {
+    pub(super) name: std::sync::Arc<str>,
+    pub(super) at_ms: i64,
+}
