@@ -3,11 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-fn menshen(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_menshen")).args(arguments).output().unwrap()
-}
+use crate::harness::process::menshen;
 
 fn said(output: &Output) -> String {
     let text = [output.stdout.clone(), output.stderr.clone()].concat();

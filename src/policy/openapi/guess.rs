@@ -36,22 +36,25 @@ pub(super) fn field(name: &str, kind: &str, format: &str, beside: &[Member]) -> 
         ("ipv6", "ip-address"),
         ("phone", "phone"),
     ];
-    let word = plain(name);
-    let ends = |words: &[&str]| words.iter().any(|end| word.ends_with(end));
-    if format == "password" || ends(SECRETS) {
+    if format == "password" || names(name, SECRETS) {
         return Guess::Sealed;
     }
-    if kind == "boolean" || kind == "number" {
+    if kind == "boolean" {
         return Guess::Nothing;
     }
     if let Some((_, kind)) = FORMATS.iter().find(|(known, _)| *known == format) {
         return Guess::Kind(kind);
     }
-    if let Some((_, kind)) = KINDS.iter().find(|(words, _)| ends(words)) {
-        return Guess::Kind(kind);
+    let fits = |guess: &&(&[&str], &str)| names(name, guess.0);
+    match KINDS.iter().find(fits) {
+        // Numbers are sums and places; a telephone number is an integer at most.
+        Some((_, found)) if kind != "number" || ["amount", "location"].contains(found) => {
+            return Guess::Kind(found);
+        }
+        Some(_) | None => {}
     }
-    let in_person = beside.iter().any(|member| marks_a_person(&plain(&member.name)));
-    match word.as_str() {
+    let in_person = beside.iter().any(|member| marks_a_person(&member.name));
+    match plain(name).as_str() {
         "name" if in_person => Guess::Kind("person-name"),
         "name" => Guess::Perhaps,
         "ip" => Guess::Kind("ip-address"),
@@ -61,8 +64,14 @@ pub(super) fn field(name: &str, kind: &str, format: &str, beside: &[Member]) -> 
 
 /// Endings of names, and the kinds that they suggest; the first that fits counts.
 const KINDS: &[(&[&str], &str)] = &[
-    (&["username", "userid", "login", "nickname"], "user-name"),
+    (&["username", "userid", "loginname", "nickname"], "user-name"),
     (&["email", "emailaddress"], "email"),
+    (&["deviceid", "imei", "imsi", "macaddress"], "device-id"),
+    (&["passport", "passportno", "passportnumber"], "passport"),
+    (&["licenseplate", "licenceplate", "platenumber", "plateno"], "plate"),
+    (&["latitude", "longitude"], "location"),
+    (&["balance", "salary", "income"], "amount"),
+    (&["note", "notes", "comment", "comments", "remark", "remarks"], "free-text"),
     (&["ipaddress", "ipaddr", "clientip", "remoteip"], "ip-address"),
     (&["phone", "phonenumber", "mobile", "telephone", "msisdn", "tel", "cellphone"], "phone"),
     (&["birthdate", "dateofbirth", "birthday", "dob"], "birth-date"),
@@ -91,11 +100,18 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["address", "street", "addressline1", "addressline2", "streetaddress"], "address"),
 ];
 
-fn marks_a_person(word: &str) -> bool {
-    const KINDS_OF_PEOPLE: &[&str] =
-        &["email", "phone", "birth-date", "person-name", "national-id"];
-    KINDS.iter().any(|(words, kind)| {
-        KINDS_OF_PEOPLE.contains(kind) && words.iter().any(|end| word.ends_with(end))
+fn marks_a_person(name: &str) -> bool {
+    const OF_PEOPLE: &[&str] = &["email", "phone", "birth-date", "person-name", "national-id"];
+    KINDS.iter().any(|(words, kind)| OF_PEOPLE.contains(kind) && names(name, words))
+}
+
+/// Whether a name is one of the words or ends with one; short words must be its last word.
+fn names(name: &str, words: &[&str]) -> bool {
+    const SHORT: usize = 5;
+    let whole = plain(name);
+    let last = entity_name(name).rsplit('_').next().unwrap_or("").to_owned();
+    words.iter().any(|word| {
+        whole == *word || last == *word || (word.len() >= SHORT && whole.ends_with(word))
     })
 }
 

@@ -33,6 +33,12 @@ const REQUIREMENT: Form = Form::Table(&Table {
         ),
         key("fresh", "A factor of that assurance was shown at most so long ago.", DURATION),
         key("zone", "The caller stands in one of these zones.", NAMES),
+        key(
+            "device",
+            "The caller uses a device whose key is bound to them.",
+            Form::Words(|| vec!["bound"]),
+        ),
+        key("grant", "Somebody granted it.", Form::Words(required_word)),
     ],
     one_of: &[],
     may_be_empty: false,
@@ -49,7 +55,11 @@ pub(super) const FILE: Table = Table {
             "What a caller must prove to see a field in clear: 1 open to 4 secret, and `sealed`, which never leaves.",
             Form::Table(&GRADES),
         ),
-        key("purposes", "The closed list of what data may be asked for.", Form::List(&Form::Text)),
+        key(
+            "purposes",
+            "The closed list of what data may be asked for.",
+            Form::Either(&[Form::List(&Form::Text), Form::Named(&Form::Table(&PURPOSE))]),
+        ),
         key(
             "entities",
             "What the data are: kinds of record. A member that is not listed does not pass, whoever asks.",
@@ -75,6 +85,11 @@ pub(super) const FILE: Table = Table {
             "How much is given, per account, over all sessions. Of all limits about a caller's roles the strictest holds.",
             Form::List(&Form::Table(&LIMIT)),
         ),
+        key(
+            "masks",
+            "In which style the values of a kind are masked, on all routes alike.",
+            Form::Masks,
+        ),
     ],
     one_of: &[],
     may_be_empty: true,
@@ -93,6 +108,17 @@ const GRADES: Table = Table {
     may_be_empty: true,
 };
 
+const PURPOSE: Table = Table {
+    name: "purpose",
+    keys: &[key(
+        "ticket",
+        "The form of the ticket that it counts with: `*` any run, `?` one character, `#` one digit.",
+        Form::Pattern("^.{1,64}$", "CMP-*"),
+    )],
+    one_of: &[],
+    may_be_empty: true,
+};
+
 const ENTITY: Table = Table {
     name: "entity",
     keys: &[
@@ -101,7 +127,16 @@ const ENTITY: Table = Table {
             "The field that is the key of the data subject: what \"whose data\" and \"different people\" count.",
             Form::Text,
         ),
-        key("tenant", "The field that says which tenant a record belongs to.", Form::Text),
+        key(
+            "tenant",
+            "The field that says whose record it is; a caller who has a tenant gets nothing of another's.",
+            Form::Text,
+        ),
+        key(
+            "flags",
+            "Marks that some records have, each with its condition; rules that allow must name them.",
+            Form::Named(&Form::Condition),
+        ),
         required("fields", "The record's members.", Form::Members),
     ],
     one_of: &[],
@@ -218,6 +253,7 @@ const RULE: Table = Table {
             PATHS,
         ),
         key("write", "Which fields a body may carry; for `create`, `update`, `call`.", PATHS),
+        key("flags", "For records with these flags as well; rules that allow.", NAMES),
         key("where", "Only on records for which the condition holds.", Form::Condition),
         key("when", "Only if the condition holds for caller, request and time.", Form::Condition),
         key(
@@ -237,7 +273,7 @@ const LIMIT: Table = Table {
     name: "limit",
     keys: &[
         required("to", "A role, a list of roles, or `any`.", NAMES),
-        key("rate", "Requests per time; without `burst` as many at once as in the window.", RATE),
+        key("rate", "Requests per time: a window without `burst`, a pace with it.", RATE),
         key("concurrent", "Requests at once, their answers included.", Form::Number(1, 100_000)),
         key(
             "page",
@@ -247,6 +283,32 @@ const LIMIT: Table = Table {
         key("records", "Records given per time.", Form::OneOrMany(&WINDOW)),
         key("subjects", "Different people given per time.", Form::OneOrMany(&WINDOW)),
         key("bytes", "Bytes given per time.", Form::OneOrMany(&BYTES)),
+        key(
+            "unmask",
+            "Different people per time of whom a field of grade 3 or 4 is given in clear.",
+            Form::OneOrMany(&WINDOW),
+        ),
+        key("files", "Answers to an `export` per time.", Form::OneOrMany(&WINDOW)),
+        key(
+            "export",
+            "`none` denies every export; a map bounds it.",
+            Form::Either(&[Form::Words(|| vec!["none"]), Form::Table(&EXPORT)]),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const EXPORT: Table = Table {
+    name: "export",
+    keys: &[
+        key(
+            "rows",
+            "Outermost records in one answer to an `export`.",
+            Form::Pattern("^\\s*[0-9]+\\s*/file\\s*$", "500/file"),
+        ),
+        key("files", "Answers to an `export` per time.", Form::OneOrMany(&WINDOW)),
+        key("grant", "An `export` without a grant is denied.", Form::Words(required_word)),
     ],
     one_of: &[],
     may_be_empty: false,
@@ -258,6 +320,10 @@ const fn key(name: &'static str, doc: &'static str, form: Form) -> Key {
 
 const fn required(name: &'static str, doc: &'static str, form: Form) -> Key {
     Key { name, doc, form, required: true }
+}
+
+fn required_word() -> Vec<&'static str> {
+    vec!["required"]
 }
 
 fn kinds() -> Vec<&'static str> {

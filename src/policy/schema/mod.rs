@@ -67,6 +67,8 @@ pub(super) enum Form {
     Condition,
     /// The members of an entity's record, and of objects in it.
     Members,
+    /// Kinds, each with one of its styles.
+    Masks,
     /// Entities by name, and where they stand in a body; with `pass` or without.
     Places {
         pass: bool,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::kind::Kind;
 use super::keys::{FIELD, GRADE, PASS};
 use super::{Form, Key, Table};
 
@@ -83,6 +84,7 @@ fn form(written: &Form, definitions: &mut Map<String, Value>) -> Value {
         Form::Flag => json!({ "type": "boolean" }),
         Form::Text => json!({ "type": "string", "minLength": 1 }),
         Form::Condition => json!({ "type": ["string", "boolean"], "maxLength": 2048 }),
+        Form::Masks => masks(),
         Form::Members => reference("members"),
         Form::Places { pass } => places(*pass),
         Form::Empty => json!({ "type": "object", "additionalProperties": false }),
@@ -111,6 +113,21 @@ fn members(definitions: &mut Map<String, Value>) {
             "additionalProperties": written,
         }),
     );
+}
+
+/// Each kind with the styles that it has.
+fn masks() -> Value {
+    let style = |(name, kind): &(&str, Kind)| {
+        let styles: Vec<&str> = kind.styles().iter().map(|style| style.name()).collect();
+        let doc = format!("How every value of the kind `{name}` is masked.");
+        ((*name).to_owned(), described(json!({ "enum": styles }), &doc))
+    };
+    let properties: Map<String, Value> = Kind::NAMES.iter().map(style).collect();
+    json!({
+        "type": ["object", "null"],
+        "properties": properties,
+        "additionalProperties": false,
+    })
 }
 
 fn places(pass: bool) -> Value {
