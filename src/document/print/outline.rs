@@ -130,16 +130,9 @@ impl Value {
     }
 
     fn comments(&self, found: &mut Vec<Line>) {
-        let (Self::Items(entries) | Self::Pairs(entries)) = self else { return };
-        let mut add = |lines: &[Line]| {
-            found.extend(lines.iter().filter(|line| **line != Line::Blank).cloned());
-        };
-        add(&entries.foot);
-        for entry in &entries.entries {
-            add(&entry.before);
-            add(&entry.beside.iter().cloned().map(Line::Comment).collect::<Vec<_>>());
+        if let Self::Items(entries) | Self::Pairs(entries) = self {
+            entries.comments(found);
         }
-        entries.entries.iter().for_each(|entry| entry.value.comments(found));
     }
 }
 
@@ -153,8 +146,17 @@ impl Entries {
 
     pub(super) fn has_comments(&self) -> bool {
         let mut found = Vec::new();
-        Value::Items(self.clone()).comments(&mut found);
+        self.comments(&mut found);
         !found.is_empty()
+    }
+
+    fn comments(&self, found: &mut Vec<Line>) {
+        let above = self.entries.iter().flat_map(|entry| &entry.before);
+        found.extend(above.chain(&self.foot).filter(|line| **line != Line::Blank).cloned());
+        for entry in &self.entries {
+            found.extend(entry.beside.iter().cloned().map(Line::Comment));
+            entry.value.comments(found);
+        }
     }
 }
 
@@ -193,7 +195,8 @@ impl Reader<'_> {
     ) -> Entries {
         let flow = self.text.get(node.span.start..).is_some_and(|raw| raw.starts_with(['[', '{']));
         let next = if flow { node.span.end } else { around.next };
-        let column = self.column(node.span.start);
+        // In brackets columns and blank lines mean nothing, and lines may be long.
+        let column = if flow { 0 } else { self.column(node.span.start) };
         let mut starts: Vec<usize> = Vec::new();
         for (key, value) in &parts {
             let start = match (key, starts.last()) {
@@ -209,7 +212,8 @@ impl Reader<'_> {
             let start = starts.get(at).copied().unwrap_or(0);
             let next = starts.get(at + 1).copied().unwrap_or(next);
             let mut before = self.lines_before(start);
-            if follows_blank(self.text, line_of(self.text, start).0)
+            if !flow
+                && follows_blank(self.text, line_of(self.text, start).0)
                 && (at > 0 || !before.is_empty())
             {
                 before.push(Line::Blank);

@@ -46,12 +46,15 @@ fn dump(node: &Node) -> String {
     match &node.content {
         Content::Null => "null".to_owned(),
         Content::Text(text) => format!("{text:?}"),
-        Content::List(items) => format!("{:?}", items.iter().map(dump).collect::<Vec<_>>()),
+        Content::List(items) => {
+            format!("[{}]", items.iter().map(dump).collect::<Vec<_>>().join(", "))
+        }
         Content::Map(pairs) => {
             let mut pairs: Vec<(&str, String)> =
                 pairs.iter().map(|pair| (pair.key.as_str(), dump(&pair.value))).collect();
             pairs.sort_by_key(|(key, _)| *key);
-            format!("{pairs:?}")
+            let pairs = pairs.iter().map(|(key, value)| format!("{key:?}: {value}"));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
     }
 }
@@ -139,6 +142,19 @@ fn odd_files_are_printed_or_refused() {
     let long_key = format!("? {}\n: 1\n", "k".repeat(2000));
     let refused = canonical(&[source(&long_key)], 0, Sorting(Spacing::AsWritten));
     assert!(refused.is_err() || refused.unwrap().len() > 2000);
+}
+
+#[test]
+fn the_largest_file_takes_bounded_time() {
+    let line = format!("a: [{}]\n", "{ b: [c, d] }, ".repeat(18_000));
+    let lines = "- a: [b, c] # d\n".repeat(15_000);
+    let deep = format!("{}x{}\n", "{ a: ".repeat(60), " }".repeat(60));
+    #[expect(clippy::disallowed_methods, reason = "a test of time needs the time")]
+    let (start, now) = (std::time::Instant::now(), std::time::Instant::now);
+    for text in [line, lines, deep] {
+        printed(&text);
+    }
+    assert!(now() - start < std::time::Duration::from_secs(30));
 }
 
 /// YAML as people write it, in every style, with comments in most places.
