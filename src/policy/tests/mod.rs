@@ -8,6 +8,7 @@ mod masks;
 mod naive;
 mod records;
 mod requirements;
+mod ungraded;
 
 use std::path::PathBuf;
 use std::sync::Arc;
