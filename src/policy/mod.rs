@@ -4,6 +4,7 @@
 
 mod decide;
 mod denial;
+mod diff;
 mod explain;
 mod expression;
 mod judge;
@@ -16,11 +17,13 @@ mod planner;
 mod program;
 mod read;
 pub mod search;
+mod survey;
 pub mod value;
 mod warnings;
 
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
+pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use judge::{Factor, Principal, Query, StepUp};

@@ -1,0 +1,588 @@
+//! The comparison of two programs is sound: whoever gets more from the new one was announced.
+//!
+//! Pairs are a random policy and the same one after a few random edits, asked with random callers,
+//! purposes and records. What is compared is what the guard would do, not what rules say.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::super::plan::{Node, Plan, Verdict};
+use super::super::{
+    Factor, Limits, Parameter, Permit, Principal, Program, Query, Value, Window, compare, compile,
+};
+use super::{NOW, capture, filter, slot, source};
+use crate::route::Path;
+
+const FIELDS: [&str; 5] = ["id", "a", "b", "c", "d"];
+const PARTS: [&str; 2] = ["k", "m"];
+const ROLES: [&str; 4] = ["r0", "r1", "r2", "any"];
+const ACTIONS: [&str; 3] = ["search", "view", "update"];
+const WHERES: [&str; 14] = [
+    "record.a == caller.x",
+    "caller.x == record.a",
+    "record.a != caller.x",
+    "record.b > 1",
+    "record.b >= 1",
+    "record.b in 1..3",
+    "record.b > 1 || record.a == 0",
+    "record.a == 0 || record.b > 1 || record.c == 'u'",
+    "record.a == caller.x && record.b > 1",
+    "record.c == 'u'",
+    "record.c in ['u', 'v']",
+    "record.c != 'w'",
+    "!(record.c in ['v', 'w'])",
+    "!(record.a == 0) && record.c != 'w'",
+];
+const PART_WHERES: [&str; 2] = ["record.k > 0", "record.k > 1"];
+const WHENS: [&str; 8] = [
+    "caller.x == 1",
+    "caller.x in [0, 1]",
+    "caller.assurance >= 2",
+    "caller.assurance > 0",
+    "caller.zone == 'business'",
+    "caller.zone == 'business' && caller.x != 2",
+    "caller.assurance > 0 || caller.x == 1",
+    "'r0' in caller.roles",
+];
+
+/// Random choices; when used up, the first of each.
+struct Dice {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        usize::from(byte) * end / 256
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) >= 100 - percent
+    }
+
+    fn maybe(&mut self, percent: usize, end: usize) -> Option<usize> {
+        self.chance(percent).then(|| self.below(end))
+    }
+
+    fn flags<const N: usize>(&mut self) -> [bool; N] {
+        std::array::from_fn(|_| self.chance(40))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    allows: bool,
+    actions: [bool; 3],
+    roles: [bool; 4],
+    of_part: bool,
+    uses: [[bool; 5]; 4],
+    row: Option<usize>,
+    when: Option<usize>,
+    purposes: [bool; 2],
+    assurance: usize,
+    fresh: bool,
+}
+
+impl Rule {
+    fn random(dice: &mut Dice) -> Self {
+        Self {
+            allows: dice.chance(70),
+            actions: dice.flags(),
+            roles: std::array::from_fn(|at| dice.chance(if at == 3 { 15 } else { 40 })),
+            of_part: dice.chance(25),
+            uses: std::array::from_fn(|_| dice.flags()),
+            row: dice.maybe(50, WHERES.len()),
+            when: dice.maybe(25, WHENS.len()),
+            purposes: [dice.chance(25), dice.chance(15)],
+            assurance: dice.maybe(25, 3).unwrap_or(0),
+            fresh: dice.chance(10),
+        }
+    }
+
+    fn edit(&mut self, dice: &mut Dice) {
+        match dice.below(10) {
+            0 => self.allows = !self.allows,
+            1 => self.row = dice.maybe(70, WHERES.len()),
+            2 => self.when = dice.maybe(60, WHENS.len()),
+            3 => flip(&mut self.actions, dice),
+            4 => flip(&mut self.roles, dice),
+            5 | 6 => flip(&mut self.uses[dice.below(4)], dice),
+            7 => flip(&mut self.purposes, dice),
+            8 => self.assurance = dice.below(3),
+            _ => self.fresh = !self.fresh,
+        }
+    }
+
+    /// As a file has it; an empty text where it would be a fault.
+    fn text(&self, index: usize, purposes: usize) -> String {
+        let named = |flags: &[bool], names: &[&str]| -> Vec<String> {
+            names.iter().zip(flags).filter(|(_, on)| **on).map(|(n, _)| (*n).to_owned()).collect()
+        };
+        let actions = named(&self.actions, &ACTIONS);
+        let mut roles = named(&self.roles, &ROLES);
+        if self.roles[3] {
+            roles = vec!["any".to_owned()];
+        }
+        if actions.is_empty() || roles.is_empty() {
+            return String::new();
+        }
+        let (effect, of) = (
+            if self.allows { "allow" } else { "deny" },
+            if self.of_part { "part" } else { "thing" },
+        );
+        let mut text = format!(
+            "  - name: n{index}\n    {effect}: [{}]\n    to: [{}]\n    of: {of}\n",
+            actions.join(", "),
+            roles.join(", ")
+        )
+        .replace("[any]", "any");
+        let names: &[&str] = if self.of_part { &PARTS } else { &FIELDS };
+        for (key, flags) in ["clear", "masked", "pseudonym", "write"].iter().zip(&self.uses) {
+            let fields = named(flags, names);
+            if !fields.is_empty() && (*key != "write" || self.actions[2]) {
+                text.push_str(&format!("    {key}: [{}]\n", fields.join(", ")));
+            }
+        }
+        let wheres: &[&str] = if self.of_part { &PART_WHERES } else { &WHERES };
+        if let Some(row) = self.row {
+            text.push_str(&format!("    where: \"{}\"\n", wheres[row % wheres.len()]));
+        }
+        if let Some(when) = self.when {
+            text.push_str(&format!("    when: \"{}\"\n", WHENS[when]));
+        }
+        let purposes = named(&self.purposes[..purposes], &["p", "q"]);
+        if !purposes.is_empty() {
+            text.push_str(&format!("    purpose: [{}]\n", purposes.join(", ")));
+        }
+        if self.allows && (self.assurance > 0 || self.fresh) {
+            let fresh = if self.fresh { ", fresh: 5m" } else { "" };
+            text.push_str(&format!(
+                "    require: {{ assurance: {}{fresh} }}\n",
+                self.assurance.max(1)
+            ));
+        }
+        text
+    }
+}
+
+fn flip(flags: &mut [bool], dice: &mut Dice) {
+    let at = dice.below(flags.len());
+    flags[at] = !flags[at];
+}
+
+/// Everything of a policy that is no rule; what is false or 0 is the narrowest.
+#[derive(Clone, Debug)]
+struct Rest {
+    purposes: usize,
+    includes: bool,
+    subject: bool,
+    grade: usize,
+    assurance: usize,
+    fresh: bool,
+    kind: bool,
+    reference: bool,
+    query: [bool; 4],
+    total: bool,
+    next: bool,
+    top: bool,
+    list_zones: usize,
+    list_asks: usize,
+    upstream: bool,
+    limits: Vec<[usize; 3]>,
+}
+
+impl Rest {
+    fn random(dice: &mut Dice) -> Self {
+        let count = dice.below(4);
+        Self {
+            purposes: 1 + dice.below(2),
+            includes: dice.chance(50),
+            subject: !dice.chance(20),
+            grade: 1 + dice.below(2),
+            assurance: dice.below(3),
+            fresh: dice.chance(30),
+            kind: dice.chance(50),
+            reference: dice.chance(50),
+            query: std::array::from_fn(|_| dice.chance(60)),
+            total: dice.chance(50),
+            next: dice.chance(50),
+            top: dice.chance(40),
+            list_zones: dice.below(3),
+            list_asks: dice.below(3),
+            upstream: false,
+            limits: (0..count).map(|_| std::array::from_fn(|_| dice.below(8))).collect(),
+        }
+    }
+
+    fn edit(&mut self, dice: &mut Dice) {
+        match dice.below(17) {
+            0 => self.purposes = 3 - self.purposes,
+            1 => self.includes = !self.includes,
+            2 => self.subject = !self.subject,
+            3 => self.grade = 3 - self.grade,
+            4 => self.assurance = dice.below(3),
+            5 => self.fresh = !self.fresh,
+            6 => self.kind = !self.kind,
+            7 => self.reference = !self.reference,
+            8 => flip(&mut self.query, dice),
+            9 => self.total = !self.total,
+            10 => self.next = !self.next,
+            11 => self.top = !self.top,
+            12 => self.list_zones = dice.below(3),
+            13 => self.list_asks = dice.below(3),
+            14 => self.upstream = !self.upstream,
+            15 => self.limits.truncate(1),
+            _ => self.limits.push(std::array::from_fn(|_| dice.below(8))),
+        }
+    }
+
+    fn text(&self) -> String {
+        let on = |on: bool, text: &'static str| if on { text } else { "" };
+        let mut text = format!(
+            "grades: {{ 1: {{}}, 2: {{ assurance: {}{} }} }}\n",
+            self.assurance.max(1),
+            on(self.fresh, ", fresh: 5m")
+        );
+        text.push_str(&format!("purposes: [p{}]\n", on(self.purposes == 2, ", q")));
+        text.push_str(&format!(
+            "roles: {{ r0: {{}}, r1: {{ {} }}, r2: {{}} }}\n",
+            on(self.includes, "includes: r0")
+        ));
+        text.push_str(&format!(
+            "entities:
+  thing: {{ {} fields: {{ id: 1, a: 1, b: 1, c: {}, d: {{ grade: {}{} }}{} }} }}
+  part: {{ fields: {{ k: 1, m: 1 }} }}\n",
+            on(self.subject, "subject: id,"),
+            self.grade,
+            self.grade,
+            on(self.kind, ", kind: phone"),
+            on(self.reference, ", inner: part"),
+        ));
+        let query: Vec<&str> = ["a: thing.a", "c: thing.c", "s: sort", "n: page-size"]
+            .into_iter()
+            .zip(self.query)
+            .filter_map(|(text, on)| on.then_some(text))
+            .collect();
+        let passes = [on(self.total, ", \"$.total\""), on(self.next, ", \"$.next\"")].concat();
+        let zones = ["", "zones: [business, branch]", "zones: [business]"][self.list_zones];
+        let asks = ["", "require: { assurance: 1 }", "require: { assurance: 2 }"][self.list_asks];
+        text.push_str(&format!(
+            "routes:
+  thing.list:
+    match: GET bank.example/things
+    to: {}
+    action: search
+    query: {{ {} }}
+    returns: {{ thing: \"$.items[]\", pass: [\"$.page\"{passes}] }}
+    {zones}
+    {asks}
+  thing.view: {{ match: 'GET bank.example/things/{{id}}', to: u, action: view, returns: {{ thing: $ }} }}
+  thing.update:
+    match: PATCH bank.example/things/{{id}}
+    to: u
+    action: update
+    reads: thing.view
+    accepts: {{ thing: $ }}
+    returns: {{ part: $ }}
+",
+            if self.upstream { "v" } else { "u" },
+            query.join(", "),
+        ));
+        text.push_str(on(
+            self.top,
+            "  thing.top: { match: GET bank.example/things/top, to: u, action: view, returns: { part: $ } }\n",
+        ));
+        if !self.limits.is_empty() {
+            text.push_str("limits:\n");
+        }
+        for [role, what, count] in &self.limits {
+            let what = [
+                format!("page: {}", count + 1),
+                format!("concurrent: {}", count + 1),
+                format!("records: {}/h", count + 1),
+                format!("records: [{}/h, 9/day]", count + 1),
+                format!("subjects: {}/day", count + 1),
+                format!("rate: {}/min", count + 1),
+                format!("rate: 1/s burst {}", count + 1),
+                format!("bytes: {}KiB/h", count + 1),
+            ][*what]
+                .clone();
+            text.push_str(&format!("  - {{ to: {}, {what} }}\n", ROLES[role % 4]));
+        }
+        text
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Policy {
+    rest: Rest,
+    rules: Vec<Rule>,
+}
+
+impl Policy {
+    fn random(dice: &mut Dice) -> Self {
+        let rest = Rest::random(dice);
+        let count = if dice.chance(8) { 9 } else { 1 + dice.below(5) };
+        Self { rest, rules: (0..count).map(|_| Rule::random(dice)).collect() }
+    }
+
+    fn edited(&self, dice: &mut Dice) -> Self {
+        let mut edited = self.clone();
+        for _ in 0..=dice.below(2) {
+            let at = dice.below(edited.rules.len().max(1));
+            match dice.below(10) {
+                0 if !edited.rules.is_empty() => drop(edited.rules.remove(at)),
+                1 => edited.rules.push(Rule::random(dice)),
+                2..6 => edited.rest.edit(dice),
+                _ => edited.rules.iter_mut().skip(at).take(1).for_each(|rule| rule.edit(dice)),
+            }
+        }
+        edited
+    }
+
+    fn text(&self) -> String {
+        let rules = self.rules.iter().enumerate();
+        let rules: String = rules.map(|(at, rule)| rule.text(at, self.rest.purposes)).collect();
+        let head = if rules.is_empty() { "" } else { "rules:\n" };
+        format!("{}{head}{rules}", self.rest.text())
+    }
+}
+
+/// A caller, and everything else that a decision looks at.
+#[derive(Clone, Debug)]
+struct Asking {
+    zone: &'static str,
+    principal: Arc<Principal>,
+    purpose: Option<&'static str>,
+}
+
+impl Asking {
+    fn random(dice: &mut Dice) -> Self {
+        let roles = ROLES[..3].iter().filter(|_| dice.chance(45)).map(|r| (*r).to_owned());
+        let roles = roles.collect();
+        let assurance = [2, 1, 0][dice.below(3)];
+        let age = [0, 600][dice.below(2)];
+        let x = dice.maybe(75, 3);
+        let x = x.map(|x| ("x".to_owned(), Value::Integer(i64::try_from(x).unwrap())));
+        Self {
+            zone: ["business", "branch", "public"][dice.below(3)],
+            principal: Arc::new(Principal {
+                account: "lin".to_owned(),
+                roles,
+                attributes: x.into_iter().collect(),
+                factors: vec![Factor { level: assurance, at_unix_s: NOW - age }],
+                assurance,
+                address: None,
+            }),
+            purpose: [None, Some("p"), Some("q")][dice.below(3)],
+        }
+    }
+
+    fn ask(&self, program: &Program, method: &str, path: &str) -> Option<Permit> {
+        let path = Path::parse(path).unwrap();
+        let met = program.find(self.zone, "bank.example", method, &path)?;
+        let query = Query {
+            zone: self.zone,
+            principal: &self.principal,
+            route: &met.route,
+            params: &met.params,
+            method,
+            host: "bank.example",
+            purpose: self.purpose,
+            now_unix_s: NOW,
+        };
+        program.decide(&query).ok()
+    }
+}
+
+fn record(dice: &mut Dice) -> Json {
+    let mut record = serde_json::Map::new();
+    for name in ["id", "a", "b", "d"] {
+        if dice.chance(85) {
+            record.insert(name.to_owned(), dice.below(3).into());
+        }
+    }
+    if dice.chance(85) {
+        record.insert("c".to_owned(), ["u", "v", "w"][dice.below(3)].into());
+    }
+    record.insert("inner".to_owned(), part(dice));
+    Json::Object(record)
+}
+
+fn part(dice: &mut Dice) -> Json {
+    json!({ "k": dice.below(3), "m": 7 })
+}
+
+/// Whether the new answer holds anything that the old one does not, or in a stronger form.
+fn is_more(new: Option<&Json>, old: Option<&Json>) -> bool {
+    match (new, old) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(Json::Object(new)), Some(Json::Object(old))) => {
+            new.iter().any(|(name, value)| is_more(Some(value), old.get(name)))
+        }
+        (Some(Json::Array(new)), Some(Json::Array(old))) => {
+            new.len() > old.len()
+                || new.iter().zip(old).any(|(new, old)| is_more(Some(new), Some(old)))
+        }
+        (Some(new), Some(old)) => strength(new) > strength(old),
+    }
+}
+
+fn strength(value: &Json) -> u8 {
+    match value.as_str() {
+        Some("pseudonym") => 1,
+        Some("masked") => 2,
+        _ => 3,
+    }
+}
+
+/// The permit once the record was read, if it must be; `None` if the change is refused.
+fn settled(permit: Permit, record: &Json) -> Option<Permit> {
+    let Some(reading) = permit.pre_read() else { return Some(permit) };
+    let plan: &Plan = reading.plan();
+    let Verdict::Enter(root) = plan.root.verdict else { return None };
+    let Some(Node::Object(object)) = plan.node(root) else { return None };
+    let id = object.record.unwrap();
+    let described = plan.record(id).unwrap();
+    let mut captures = vec![None; usize::from(described.captures)];
+    capture(plan, root, record.as_object().unwrap(), &mut captures);
+    if let Some(subject) = described.subject {
+        captures[usize::from(subject)].as_ref()?;
+    }
+    permit.settle(reading.case(id, &captures)).ok()
+}
+
+/// What the new limits allow that the old ones do not.
+fn is_looser(new: &Limits, old: &Limits) -> bool {
+    let above =
+        |new: Option<u32>, old: Option<u32>| old.is_some_and(|old| new.is_none_or(|new| new > old));
+    let windows = |new: &[Window], old: &[Window]| {
+        old.iter().any(|old| !new.iter().any(|n| n.per_s >= old.per_s && n.count <= old.count))
+    };
+    let rate = old.rate.is_some_and(|old| {
+        new.rate.is_none_or(|new| {
+            new.burst > old.burst
+                || f64::from(new.count) / f64::from(new.per_s)
+                    > f64::from(old.count) / f64::from(old.per_s)
+        })
+    });
+    rate || above(new.concurrent, old.concurrent)
+        || above(new.page, old.page)
+        || windows(&new.records, &old.records)
+        || windows(&new.subjects, &old.subjects)
+        || windows(&new.kibibytes, &old.kibibytes)
+}
+
+/// What may be asked for in a query, one word each.
+fn searches(permit: &Permit) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, parameter) in &permit.search().parameters {
+        match parameter {
+            Parameter::Field { clear: false, .. } => {}
+            Parameter::Sort { clear } => {
+                found.extend(clear.iter().map(|field| format!("{name} {field}")))
+            }
+            Parameter::Field { .. } | Parameter::Page | Parameter::PageSize | Parameter::Free => {
+                found.push(name.to_string());
+            }
+        }
+    }
+    found
+}
+
+/// What this caller gets more, if anything.
+fn more(old: &Program, new: &Program, asking: &Asking, dice: &mut Dice) -> Option<String> {
+    let record = record(dice);
+    let list = json!({ "items": [record], "total": 1, "next": 2, "page": 3 });
+    let part = part(dice);
+    for (method, path, body) in [
+        ("GET", "/things", &list),
+        ("GET", "/things/1", &record),
+        ("GET", "/things/top", &part),
+        ("PATCH", "/things/1", &part),
+    ] {
+        let said = |what: &str| Some(format!("{what} at {method} {path}, {asking:?}, {body}"));
+        let Some(after) = asking.ask(new, method, path) else { continue };
+        let Some(before) = asking.ask(old, method, path) else { return said("the route opened") };
+        if before.upstream() != after.upstream() {
+            return said("another upstream");
+        }
+        if is_looser(after.limits(), before.limits()) {
+            return said("looser limits");
+        }
+        let known = searches(&before);
+        if let Some(search) = searches(&after).into_iter().find(|search| !known.contains(search)) {
+            return said(&format!("the search `{search}`"));
+        }
+        if before
+            .search()
+            .page_limit
+            .is_some_and(|old| after.search().page_limit.is_none_or(|new| new > old))
+        {
+            return said("a larger page");
+        }
+        let Some(after) = settled(after, &record) else { continue };
+        let Some(before) = settled(before, &record) else { return said("a change is let through") };
+        if is_more(filter(&after, body).as_ref(), filter(&before, body).as_ref()) {
+            return said("the answer holds more");
+        }
+        let written = |permit: &Permit| {
+            let plan = permit.write_plan()?.clone();
+            slot(permit, &plan, plan.root, &record)
+        };
+        if is_more(written(&after).as_ref(), written(&before).as_ref()) {
+            return said("more may be written");
+        }
+    }
+    None
+}
+
+fn dice(length: usize) -> impl Strategy<Value = Dice> {
+    proptest::collection::vec(any::<u8>(), length).prop_map(|bytes| Dice { bytes, at: 0 })
+}
+
+impl std::fmt::Debug for Dice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} choices", self.bytes.len())
+    }
+}
+
+/// Two programs that compile, and their texts.
+fn pair(dice: &mut Dice) -> Option<(Program, Program, String, String)> {
+    let old = Policy::random(dice);
+    let new = old.edited(dice);
+    let texts = (old.text(), new.text());
+    let old = compile(&[source(&texts.0)]).ok()?;
+    let new = compile(&[source(&texts.1)]).ok()?;
+    Some((old, new, texts.0, texts.1))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, max_global_rejects: 40_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whoever_gets_more_was_announced(mut dice in dice(220), mut asked in dice(1600)) {
+        let Some((old, new, before, after)) = pair(&mut dice) else {
+            return Err(TestCaseError::reject("a policy with a fault"));
+        };
+        let comparison = compare(&old, &new);
+        if !comparison.widens() {
+            for _ in 0..40 {
+                let asking = Asking::random(&mut asked);
+                let more = more(&old, &new, &asking, &mut asked);
+                prop_assert!(more.is_none(), "{}\nold\n{before}\nnew\n{after}\n{comparison}", more.unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_policy_compared_with_itself_has_no_changes() {
+    let demo = super::demo();
+    assert_eq!(compare(&demo, &super::demo()).changes, []);
+}
