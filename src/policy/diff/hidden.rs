@@ -98,14 +98,13 @@ impl Hidden<'_> {
     /// A record is read before it is changed only where a row condition applies to it.
     fn untested(&self) -> Option<Change> {
         let acting = self.after.acting.as_deref()?;
-        let by_another = |rule: &RuleView| rule.opens(self.after) && !rule.is_of(acting);
-        if !self.new.rules().any(by_another) {
+        let tests = |rule: &RuleView| rule.is_of(acting) && rule.row.is_some();
+        if !self.new.rules().any(|rule| rule.opens(self.after) && !tests(rule)) {
             return None;
         }
-        let tests = |rule: &RuleView| rule.is_of(acting) && rule.row.is_some();
         let lost = self.old.rules().find(|rule| tests(rule) && !self.still_applies(rule, tests))?;
         let sentence = format!(
-            "`{}`: without the rule `{}` the `{acting}` may be changed without being tested",
+            "`{}`: without the rule `{}` the `{acting}` may be changed without being read before",
             self.after.name, lost.name
         );
         Some(self.change(Class::CannotTell, sentence))
