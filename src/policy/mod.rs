@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod changes;
 mod decide;
 mod denial;
 mod diff;
@@ -16,8 +17,10 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod rows;
 pub mod search;
 mod survey;
+mod ticket;
 pub mod value;
 mod warnings;
 
@@ -26,13 +29,13 @@ pub use denial::{Denial, DenialKind, Reason};
 pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
-pub use judge::{Factor, Principal, Query, StepUp};
+pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
-pub use outcome::TooManyConditions;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
+pub use rows::TooManyConditions;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 

@@ -3,22 +3,21 @@
 
 use std::sync::Arc;
 
-use super::expression::Condition;
 use super::judge::StepUp;
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
 use super::program::Program;
+use super::rows::{ROW_TEST_LIMIT, RowTest, RowTests, TooManyConditions};
 use super::search::SearchPlan;
-
-/// The most different row conditions on one entity in one decision: its cases are their outcomes' bits.
-const ROW_TEST_LIMIT: usize = 6;
 
 /// How the caller stands to a grade.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum GradeStanding {
     Met,
     AfterStepUp { assurance: u8, max_age_s: Option<u32> },
+    NeedsDevice,
+    NeedsGrant,
     NotHere,
 }
 
@@ -29,15 +28,9 @@ pub(super) struct Key {
     /// The rules that apply, by index, in order.
     pub(super) applied: Vec<usize>,
     pub(super) grades: [GradeStanding; 4],
+    /// Whether the caller gets the records of certain tenants only.
+    pub(super) is_confined: bool,
     pub(super) page_limit: Option<u32>,
-}
-
-/// More row conditions apply to one entity than a plan has cases for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {ROW_TEST_LIMIT} row conditions apply to `{entity}` at once")]
-pub struct TooManyConditions {
-    /// The entity.
-    pub entity: String,
 }
 
 /// What happens to a field, from least to most.
@@ -47,14 +40,6 @@ pub(super) enum Treatment {
     Pseudonym,
     Masked,
     Clear,
-}
-
-/// The row conditions of one entity. Bit `n` of a case is the outcome of test `n`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RowTests {
-    /// The fields that are captured, by slot; the subject is first where there is one.
-    pub(super) slots: Vec<u16>,
-    pub(super) tests: Vec<(Arc<Condition>, Effect)>,
 }
 
 /// One entity under the rules that apply.
@@ -70,16 +55,20 @@ pub(super) struct EntityOutcome {
 }
 
 impl EntityOutcome {
-    /// The case in which every allow rule's condition holds and no deny rule's does.
+    /// The case in which every allow rule's condition holds and no deny rule's does, on a record of
+    /// the caller's tenant without flags.
     pub(super) fn best_case(&self) -> usize {
-        let allows = self.rows.tests.iter().enumerate();
-        allows.filter(|(_, (_, effect))| *effect == Effect::Allow).map(|(bit, _)| 1 << bit).sum()
+        self.case_where(|test| !test.if_closed())
     }
 
-    /// The case in which no allow rule's condition holds and every deny rule's does.
+    /// The case in which every test closes.
     pub(super) fn worst_case(&self) -> usize {
-        let denies = self.rows.tests.iter().enumerate();
-        denies.filter(|(_, (_, effect))| *effect == Effect::Deny).map(|(bit, _)| 1 << bit).sum()
+        self.case_where(RowTest::if_closed)
+    }
+
+    fn case_where(&self, holds: fn(&RowTest) -> bool) -> usize {
+        let tests = self.rows.tests.iter().enumerate();
+        tests.map(|(bit, test)| usize::from(holds(test)) << bit).sum()
     }
 
     /// Whether any record could pass at all.
@@ -99,6 +88,8 @@ impl EntityOutcome {
 /// Everything that plans depend on, worked out.
 #[derive(Debug)]
 pub(super) struct Outcome {
+    /// How the caller stands to each grade.
+    pub(super) grades: [GradeStanding; 4],
     /// Names of the rules that apply.
     pub(super) rules: Vec<Box<str>>,
     /// Each entity of the route.
@@ -114,6 +105,8 @@ pub(super) struct Outcome {
     pub(super) search: SearchPlan,
     pub(super) step_up: Option<StepUp>,
     pub(super) highest_grade: u8,
+    /// An entity whose record would be changed without that its tenant was tested, where it must be.
+    pub(super) untested_tenant: Option<Box<str>>,
 }
 
 impl Outcome {
@@ -128,7 +121,7 @@ impl Outcome {
             if let Some(entity) = program.model.entities.get(*index) {
                 let of: Vec<&Rule> =
                     rules.iter().copied().filter(|rule| rule.of == Some(*index)).collect();
-                entities.push((*index, entity_outcome(entity, &of, &key.grades)?));
+                entities.push((*index, entity_outcome(entity, &of, key)?));
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities);
@@ -139,6 +132,7 @@ impl Outcome {
             Some(planner::pre_read(program, reads, index, outcome))
         });
         Ok(Self {
+            grades: key.grades.clone(),
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             plan: Arc::new(plan),
             plan_rows,
@@ -147,6 +141,7 @@ impl Outcome {
             search: planner::search(program, route, &entities, key.page_limit),
             step_up: step_up(program, &entities, &key.grades),
             highest_grade: highest_grade(program, &entities),
+            untested_tenant: untested_tenant(program, route, acting).filter(|_| key.is_confined),
             entities,
         })
     }
@@ -163,15 +158,52 @@ fn acting_entity<'o>(
     entities.iter().find(|(other, _)| other == index).map(|(index, outcome)| (*index, outcome))
 }
 
+/// A caller who is confined to a tenant may change only records that are read before.
+fn untested_tenant(
+    program: &Program,
+    route: &Route,
+    acting: Option<(usize, &EntityOutcome)>,
+) -> Option<Box<str>> {
+    if !route.action.changes_a_record() {
+        return None;
+    }
+    let untested: &[usize] = match &acting {
+        Some((_, outcome)) if outcome.write.iter().any(Option::is_some) => &[],
+        Some((index, _)) => std::slice::from_ref(index),
+        None => &route.main,
+    };
+    let mut entities = untested.iter().filter_map(|index| program.model.entities.get(*index));
+    entities.find(|entity| entity.tenant.is_some()).map(|entity| entity.name.clone())
+}
+
+/// The cases in which a rule is in force, by the bits that must and that must not be set.
+struct Force<'r> {
+    rule: &'r Rule,
+    set: usize,
+    unset: usize,
+}
+
 fn entity_outcome(
     entity: &Entity,
     rules: &[&Rule],
-    grades: &[GradeStanding; 4],
+    key: &Key,
 ) -> Result<EntityOutcome, TooManyConditions> {
     let mut rows = RowTests { slots: entity.subject.into_iter().collect(), tests: Vec::new() };
-    let mut bits = Vec::new();
-    for rule in rules {
-        bits.push(rule.row.as_ref().map(|condition| rows.bit(condition, rule.effect)));
+    let confined = entity.tenant.filter(|_| key.is_confined);
+    let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
+    let mut forces: Vec<Force<'_>> =
+        rules.iter().map(|rule| Force { rule, set: rows.bit_of(rule), unset: 0 }).collect();
+    for (index, flag) in entity.flags.iter().enumerate() {
+        let mut blind = forces.iter_mut().filter(|force| {
+            force.rule.effect == Effect::Allow && !force.rule.flags.contains(&index)
+        });
+        // Where every rule is for flagged records as well, the flag changes nothing.
+        let Some(first) = blind.next() else { continue };
+        let flag = Arc::clone(&flag.condition);
+        let fields = flag.fields.clone();
+        let bit = rows.bit(RowTest::Flag(flag), &fields);
+        first.unset |= bit;
+        blind.for_each(|force| force.unset |= bit);
     }
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
@@ -179,31 +211,16 @@ fn entity_outcome(
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
-        let in_force = |bit: &Option<usize>| bit.is_none_or(|bit| (case >> bit) & 1 == 1);
-        let pairs = rules.iter().zip(&bits).filter(|(_, bit)| in_force(bit));
-        let effective: Vec<&Rule> = pairs.map(|(rule, _)| *rule).collect();
-        outcome.read.push(read_case(entity, &effective, grades));
-        outcome.write.push(write_case(entity, &effective));
-        held_back(entity, &effective, grades, &mut outcome.held_back);
+        let in_force =
+            |force: &&Force<'_>| case & force.set == force.set && case & force.unset == 0;
+        // Of another tenant nothing is left, whatever the rules say.
+        let here = forces.iter().filter(|_| case & tenant == tenant).filter(in_force);
+        let effective: Vec<&Rule> = here.map(|force| force.rule).collect();
+        outcome.read.push(read_case(entity, &effective, &key.grades));
+        outcome.write.push(write_case(entity, &effective, confined));
+        held_back(entity, &effective, &key.grades, &mut outcome.held_back);
     }
     Ok(outcome)
-}
-
-impl RowTests {
-    /// The bit of a condition. Allow and deny read errors in opposite ways, so each has its own.
-    fn bit(&mut self, condition: &Arc<Condition>, effect: Effect) -> usize {
-        for field in &condition.fields {
-            if !self.slots.contains(field) {
-                self.slots.push(*field);
-            }
-        }
-        let same =
-            |(other, of): &(Arc<Condition>, Effect)| other.text == condition.text && *of == effect;
-        self.tests.iter().position(same).unwrap_or_else(|| {
-            self.tests.push((Arc::clone(condition), effect));
-            self.tests.len() - 1
-        })
-    }
 }
 
 /// `None` where the record may not be touched at all.
@@ -243,8 +260,12 @@ fn read_case(
     is_open(rules).then(|| entity.fields.iter().enumerate().map(treat).collect())
 }
 
-fn write_case(entity: &Entity, rules: &[&Rule]) -> Option<Vec<bool>> {
+/// Who is confined to a tenant moves no record to another one.
+fn write_case(entity: &Entity, rules: &[&Rule], confined: Option<u16>) -> Option<Vec<bool>> {
     let writable = |index: usize| {
+        if confined.is_some_and(|field| usize::from(field) == index) {
+            return false;
+        }
         let said = |effect| {
             let names = |rule: &&&Rule| rule.write.iter().any(|field| usize::from(*field) == index);
             rules.iter().any(|rule| rule.effect == effect && names(&rule))
@@ -254,7 +275,7 @@ fn write_case(entity: &Entity, rules: &[&Rule]) -> Option<Vec<bool>> {
     is_open(rules).then(|| (0..entity.fields.len()).map(writable).collect())
 }
 
-fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
+pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
     let number = match grade {
         Grade::Open(number) => usize::from(number),
         Grade::Sealed => 0,

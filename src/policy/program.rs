@@ -8,8 +8,9 @@ use aws_lc_rs::digest;
 
 use super::limits::Limits;
 use super::model::{Model, Route};
-use super::outcome::{Key, Outcome, TooManyConditions};
+use super::outcome::{Key, Outcome};
 use super::read;
+use super::rows::TooManyConditions;
 use super::warnings;
 use crate::document::Source;
 use crate::document::{Fault, Faults};
@@ -119,7 +120,7 @@ impl Program {
 
     /// The purposes that may be declared.
     pub fn purposes(&self) -> impl Iterator<Item = &str> {
-        self.model.purposes.iter().map(AsRef::as_ref)
+        self.model.purposes.iter().map(|purpose| purpose.name.as_ref())
     }
 
     /// The roles that are defined, with rank and whether they are outside the organisation.

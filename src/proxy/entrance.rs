@@ -129,6 +129,8 @@ impl Gate {
             method: head.method.as_str(),
             host: &head.host,
             purpose: head.purpose.as_deref(),
+            ticket: head.ticket.as_deref(),
+            grant: None,
             now_unix_s: self.clock.unix_s(),
         });
         decided.map_err(|denial| {
@@ -166,7 +168,9 @@ pub(super) fn rejection(denial: Denial) -> Rejection {
     match denial.kind {
         DenialKind::NotPublished | DenialKind::Withheld => Rejection::NotFound,
         DenialKind::Forbidden => Rejection::Forbidden,
-        DenialKind::Purpose { accepted } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { accepted, ticket: None } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { ticket: Some(form), .. } => Rejection::Ticket(form),
+        DenialKind::Grant => Rejection::Grant,
         DenialKind::StepUp(step_up) => Rejection::StepUp(step_up),
     }
 }

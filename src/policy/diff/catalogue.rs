@@ -33,7 +33,20 @@ fn purposes(old: &Survey, new: &Survey) -> Vec<Change> {
     let removed = old.purposes.difference(&new.purposes).map(|name| {
         Change::of(Class::Narrows, format!("the purpose `{name}` can no longer be declared"))
     });
-    added.chain(removed).collect()
+    let kept = new.purposes.intersection(&old.purposes);
+    let tickets = kept.filter_map(|name| {
+        let (class, said) = match (old.tickets.get(name), new.tickets.get(name)) {
+            (before, after) if before == after => return None,
+            (Some(_), None) => (Class::Widens, "without a ticket".to_owned()),
+            (None, Some(form)) => (Class::Narrows, format!("only with a ticket such as `{form}`")),
+            (_, form) => {
+                let form = form.map_or("", AsRef::as_ref);
+                (Class::CannotTell, format!("with other tickets, such as `{form}`"))
+            }
+        };
+        Some(Change::of(class, format!("the purpose `{name}` counts {said}")))
+    });
+    added.chain(removed).chain(tickets).collect()
 }
 
 /// What roles come to shows in the rules and limits that are about them.
@@ -67,6 +80,11 @@ fn roles(old: &Survey, new: &Survey) -> Vec<Change> {
 
 fn entity(name: &str, before: &EntityView, after: &EntityView, new: &Survey) -> Vec<Change> {
     let mut changes = subject(name, before, after);
+    changes.extend(tenant(name, before, after));
+    if before.flags != after.flags {
+        // What it means for anybody shows in the rules.
+        changes.push(neutral(format!("the flags of `{name}` are others")));
+    }
     for place in after.references.difference(&before.references) {
         let is_given = new.rules.iter().any(|rule| rule.allows && rule.is_of(&place.entity));
         let class = if is_given { Class::Widens } else { Class::Neutral };
@@ -103,6 +121,22 @@ fn subject(name: &str, before: &EntityView, after: &EntityView) -> Vec<Change> {
         }
     };
     vec![Change::of(class, sentence)]
+}
+
+/// Callers with a tenant get the records of that tenant only.
+fn tenant(name: &str, before: &EntityView, after: &EntityView) -> Option<Change> {
+    let (class, sentence) = match (&before.tenant, &after.tenant) {
+        (before, after) if before == after => return None,
+        (Some(_), None) => (
+            Class::Widens,
+            format!("`{name}` has no tenant: nobody is confined to the own records"),
+        ),
+        (None, _) => (Class::Narrows, format!("callers with a tenant see no other `{name}`")),
+        (Some(_), Some(tenant)) => {
+            (Class::CannotTell, format!("the tenant of `{name}` is `{tenant}`"))
+        }
+    };
+    Some(Change::of(class, sentence))
 }
 
 fn changed_field(

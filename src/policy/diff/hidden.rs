@@ -6,13 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use super::super::rows::ROW_TEST_LIMIT;
 use super::super::survey::{FieldUse, Parameter, RouteView, RuleView};
 use super::cover::{Cause, Gap, Item, Purpose, Side, denies_for, implies};
 use super::taken::follows;
 use super::{Change, Class};
-
-/// The most row conditions on one entity that a decision can hold.
-const ROW_TEST_LIMIT: usize = 6;
 
 /// Both programs on one route, and what the new one gives that the old one does not.
 pub(super) struct Hidden<'a> {
@@ -58,10 +56,13 @@ impl Hidden<'_> {
             let texts: BTreeSet<(&str, bool)> = rules
                 .filter_map(|rule| Some((rule.row.as_ref()?.raw.as_ref(), rule.allows)))
                 .collect();
-            if texts.len() > ROW_TEST_LIMIT && !self.is_same(entity) {
+            let view = self.old.survey.entities.get(entity);
+            let others =
+                view.map_or(0, |view| view.flags.len() + usize::from(view.tenant.is_some()));
+            if texts.len() + others > ROW_TEST_LIMIT && !self.is_same(entity) {
                 let sentence = format!(
-                    "`{}`: more than {ROW_TEST_LIMIT} row conditions on `{entity}` denied it to whom they all applied; \
-                     with other rules they may be let in",
+                    "`{}`: more than {ROW_TEST_LIMIT} row conditions and flags on `{entity}` denied it to whom \
+                     they all applied; with other rules they may be let in",
                     self.after.name
                 );
                 changes.push(self.change(Class::CannotTell, sentence));

@@ -109,6 +109,14 @@ impl<'a> Comparing<'a> {
             let sentence = format!("`{name}` reads the record before a change in another way");
             self.add(unclear, after, sentence);
         }
+        let tenants = |entity: &&Box<str>| {
+            self.old.entities.get(*entity).is_some_and(|entity| entity.tenant.is_some())
+        };
+        let gone = before.main.iter().find(|e| tenants(e) && !after.main.contains(e));
+        if let Some(entity) = gone {
+            let sentence = format!("`{name}` is no longer for `{entity}`, whose tenant was tested");
+            self.add(unclear, after, sentence);
+        }
         self.bodies(before, after, is_open);
         for parameter in before.query.keys().filter(|name| !after.query.contains_key(*name)) {
             let sentence = format!("`{name}` no longer takes the parameter `{parameter}`");

@@ -12,6 +12,10 @@ pub(in crate::policy) struct Demand {
     /// The greatest age of a factor, by the least assurance of that factor.
     pub(in crate::policy) fresh: BTreeMap<u8, u32>,
     pub(in crate::policy) zones: Zones,
+    /// A device key bound to the person.
+    pub(in crate::policy) device: bool,
+    /// A grant.
+    pub(in crate::policy) grant: bool,
 }
 
 /// Zones in which something exists.
@@ -53,11 +57,13 @@ impl Zones {
 
 impl From<&Requirement> for Demand {
     fn from(requirement: &Requirement) -> Self {
-        let Requirement { assurance, fresh_s, zones } = requirement;
+        let Requirement { assurance, fresh_s, zones, device, grant } = requirement;
         Self {
             assurance: *assurance,
             fresh: fresh_s.iter().map(|age| ((*assurance).max(1), *age)).collect(),
             zones: Zones::of(zones),
+            device: *device,
+            grant: *grant,
         }
     }
 }
@@ -82,6 +88,8 @@ impl Demand {
             assurance: self.assurance.max(other.assurance),
             fresh,
             zones: self.zones.and(&other.zones),
+            device: self.device || other.device,
+            grant: self.grant || other.grant,
         }
     }
 
@@ -93,7 +101,9 @@ impl Demand {
         self.is_impossible()
             || (self.assurance >= other.assurance
                 && other.fresh.iter().all(is_fresh)
-                && self.zones.is_within(&other.zones))
+                && self.zones.is_within(&other.zones)
+                && (self.device || !other.device)
+                && (self.grant || !other.grant))
     }
 
     /// In words, such as `assurance 2, 15 min fresh, zone business`; nothing where nothing is asked.
@@ -119,6 +129,8 @@ impl Demand {
             let zones: Vec<&str> = zones.iter().map(AsRef::as_ref).collect();
             parts.push(format!("zone {}", zones.join(" or ")));
         }
+        parts.extend(self.device.then(|| "a bound device".to_owned()));
+        parts.extend(self.grant.then(|| "a grant".to_owned()));
         parts.join(", ")
     }
 }

@@ -58,6 +58,18 @@ impl Formula {
         Self { form: form(&condition.expression, names, true), raw: condition.text.clone() }
     }
 
+    /// The same, on no record for which the flag's condition holds or cannot be evaluated.
+    pub(super) fn without(flag: &Condition, row: Option<Self>, names: Names<'_>) -> Self {
+        let unraised = form(&flag.expression, names, false);
+        match row {
+            None => Self { form: unraised, raw: format!("not ({})", flag.text).into() },
+            Some(row) => Self {
+                form: Form::joined([row.form, unraised], true),
+                raw: format!("({}) and not ({})", row.raw, flag.text).into(),
+            },
+        }
+    }
+
     /// As it was written, on one line, and with nothing that steers a terminal.
     pub(in crate::policy) fn text(&self) -> String {
         self.raw.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -94,7 +106,8 @@ impl Form {
         }
     }
 
-    fn joined(parts: [Self; 2], all: bool) -> Self {
+    /// Both, or one of both.
+    pub(super) fn joined(parts: [Self; 2], all: bool) -> Self {
         let mut found = BTreeSet::new();
         for part in parts {
             match (part, all) {
@@ -173,6 +186,7 @@ fn form(expression: &Expression, names: Names<'_>, positive: bool) -> Form {
             Form::joined([form(left, names, positive), form(right, names, positive)], !positive)
         }
         Expression::Not(inner) => form(inner, names, !positive),
+        Expression::Flag(flag) => form(&flag.expression, names, positive),
         Expression::Compare(how, left, right) => {
             let (test, holds) = comparison(*how, left, right, names);
             is(test, holds)
@@ -192,11 +206,20 @@ fn form(expression: &Expression, names: Names<'_>, positive: bool) -> Form {
         | Expression::Roles
         | Expression::Record(_)
         | Expression::Parameter(_)
+        | Expression::Device
+        | Expression::Grant(_)
+        | Expression::Purpose
+        | Expression::Ticket
         | Expression::Method
         | Expression::Host
         | Expression::Hour(_)
         | Expression::Within(..)
         | Expression::Age(..)
+        | Expression::DaysSince(..)
+        | Expression::DaysUntil(..)
+        | Expression::Text(..)
+        | Expression::Lower(_)
+        | Expression::Size(_)
         | Expression::InCidr(..)
         | Expression::InRange(..)
         | Expression::List(_) => is(Test::Other(operand(expression, names)), true),
@@ -288,11 +311,26 @@ fn operand(expression: &Expression, names: Names<'_>) -> String {
             format!("record.{path:?}")
         }
         Expression::Parameter(name) => format!("request.{name:?}"),
+        Expression::Device => "caller.device".to_owned(),
+        Expression::Grant(name) => format!("grant.{name:?}"),
+        Expression::Purpose => "request.purpose".to_owned(),
+        Expression::Ticket => "request.ticket".to_owned(),
         Expression::Method => "request.method".to_owned(),
         Expression::Host => "request.host".to_owned(),
         Expression::Hour(zone) => format!("hour({zone:?})"),
         Expression::Within(week, zone) => format!("within({week:?}, {zone:?})"),
         Expression::Age(date, zone) => format!("age({}, {zone:?})", operand(date, names)),
+        Expression::DaysSince(day, zone) => {
+            format!("days_since({}, {zone:?})", operand(day, names))
+        }
+        Expression::DaysUntil(day, zone) => {
+            format!("days_until({}, {zone:?})", operand(day, names))
+        }
+        Expression::Text(test, text, part) => {
+            format!("{test:?}({}, {})", operand(text, names), operand(part, names))
+        }
+        Expression::Lower(text) => format!("lower({})", operand(text, names)),
+        Expression::Size(value) => format!("size({})", operand(value, names)),
         Expression::InCidr(address, network) => {
             format!("in_cidr({}, {network:?})", operand(address, names))
         }
@@ -307,6 +345,7 @@ fn operand(expression: &Expression, names: Names<'_>) -> String {
         | Expression::In(..)
         | Expression::And(..)
         | Expression::Or(..)
+        | Expression::Flag(_)
         | Expression::Not(_) => format!("{:?}", form(expression, names, true)),
     }
 }

@@ -18,7 +18,7 @@ pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
 pub(super) use view::{BodyView, EntityView, FieldView, Parameter, RouteView};
 
 use super::limits::Limits;
-use super::model::{Grade, Model, Role};
+use super::model::{Grade, Model, Purpose, Role};
 use super::program::Program;
 
 /// A program, spelt out.
@@ -32,6 +32,8 @@ pub(super) struct Survey {
     /// What `rank` and `external` say of each role.
     pub(super) standings: BTreeMap<Box<str>, (u8, bool)>,
     pub(super) purposes: BTreeSet<Box<str>>,
+    /// The forms of the tickets that purposes need.
+    pub(super) tickets: BTreeMap<Box<str>, Box<str>>,
     /// What each grade asks.
     grades: [Option<Demand>; 4],
     limits: Vec<(Audience, Limits)>,
@@ -48,11 +50,12 @@ impl Survey {
             routes: program.routes.iter().map(|route| RouteView::of(route, program)).collect(),
             entities: entities
                 .iter()
-                .map(|entity| (entity.name.clone(), EntityView::of(entity, &program.model)))
+                .map(|entity| (entity.name.clone(), EntityView::of(entity, &program.model, roles)))
                 .collect(),
             roles: role_sets(program),
             standings: defined.iter().map(standing).collect(),
-            purposes: purposes.iter().cloned().collect(),
+            purposes: purposes.iter().map(|purpose| purpose.name.clone()).collect(),
+            tickets: purposes.iter().filter_map(ticket).collect(),
             grades: grades.each_ref().map(|grade| grade.as_ref().map(Demand::from)),
             limits: limits.iter().map(|rule| (audience(&rule.to), rule.limits.clone())).collect(),
         }
@@ -120,6 +123,11 @@ pub(super) fn role_sets(program: &Program) -> BTreeMap<Box<str>, BTreeSet<Box<st
         .iter()
         .map(|role| (role.name.clone(), role.held.iter().filter_map(name).collect()))
         .collect()
+}
+
+fn ticket(purpose: &Purpose) -> Option<(Box<str>, Box<str>)> {
+    let Purpose { name, ticket } = purpose;
+    ticket.as_ref().map(|form| (name.clone(), form.as_str().into()))
 }
 
 fn standing(role: &Role) -> (Box<str>, (u8, bool)) {

@@ -100,7 +100,7 @@ pub(in crate::policy) struct RuleView {
     pub(in crate::policy) purposes: BTreeSet<Box<str>>,
     pub(in crate::policy) require: Demand,
     pub(in crate::policy) when: Option<Formula>,
-    /// On which records.
+    /// On which records: its row condition, and the flags that it does not name.
     pub(in crate::policy) row: Option<Formula>,
     /// The entity whose records it is about.
     pub(in crate::policy) of: Option<Box<str>>,
@@ -129,6 +129,7 @@ impl RuleView {
             when,
             purposes,
             require,
+            flags,
             span: _,
         } = rule;
         let entity = of.and_then(|at| model.entities.get(at));
@@ -138,14 +139,21 @@ impl RuleView {
         };
         let names = Names { fields: &paths, roles };
         let formula = |condition: &std::sync::Arc<_>| Formula::of(condition, names);
+        let allows = *effect == Effect::Allow;
+        let mut bounds = row.as_ref().map(formula);
+        let all_flags = entity.into_iter().flat_map(|entity| entity.flags.iter().enumerate());
+        // A rule that allows is for flagged records only if it names the flag.
+        for (_, flag) in all_flags.filter(|(at, _)| allows && !flags.contains(at)) {
+            bounds = Some(Formula::without(&flag.condition, bounds, names));
+        }
         Self {
             name: name.clone(),
-            allows: *effect == Effect::Allow,
+            allows,
             audience: Audience::of(to, model),
             purposes: purposes.iter().cloned().collect(),
             require: Demand::from(require),
             when: when.as_ref().map(formula),
-            row: row.as_ref().map(formula),
+            row: bounds,
             of: entity.map(|entity| entity.name.clone()),
             clear: named(clear),
             masked: named(masked),

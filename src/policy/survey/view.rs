@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kind::Kind;
-use super::super::model::{Action, Body, BodyShape, Entity, Field, Grade, Model, QueryUse, Route};
+use super::super::model::{
+    Action, Body, BodyShape, Entity, Field, Flag, Grade, Model, QueryUse, Route,
+};
 use super::super::program::Program;
-use super::{Demand, Zones};
+use super::{Demand, Formula, Names, Zones};
 
 /// A leaf of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub(in crate::policy) struct EntityView {
     /// The same paths in the order of the catalogue.
     pub(in crate::policy) order: Vec<Box<str>>,
     pub(in crate::policy) subject: Option<Box<str>>,
+    pub(in crate::policy) tenant: Option<Box<str>>,
+    /// Flags, by name, with their conditions.
+    pub(in crate::policy) flags: BTreeMap<Box<str>, Formula>,
     /// Where other entities stand in it.
     pub(in crate::policy) references: BTreeSet<Place>,
 }
@@ -81,9 +86,12 @@ pub(in crate::policy) struct BodyView {
 }
 
 impl EntityView {
-    pub(super) fn of(entity: &Entity, model: &Model) -> Self {
-        // The tenant changes no decision. The shape is what the paths of fields and references say.
-        let Entity { name: _, subject, tenant: _, fields, shape: _, references } = entity;
+    pub(super) fn of(entity: &Entity, model: &Model, roles: &str) -> Self {
+        // The shape is what the paths of fields and references say.
+        let Entity { name: _, subject, tenant, flags, fields, shape: _, references } = entity;
+        let paths: Vec<Box<str>> = fields.iter().map(|field| field.path.clone()).collect();
+        let names = Names { fields: &paths, roles };
+        let flag = |Flag { name, condition }: &Flag| (name.clone(), Formula::of(condition, names));
         let path = |at: &u16| fields.get(usize::from(*at)).map(|field| field.path.clone());
         let place = |(path, other): &(Box<str>, usize)| {
             let entity = model.entities.get(*other)?.name.clone();
@@ -91,8 +99,10 @@ impl EntityView {
         };
         Self {
             fields: fields.iter().map(field).collect(),
-            order: fields.iter().map(|field| field.path.clone()).collect(),
+            order: paths.clone(),
             subject: subject.as_ref().and_then(path),
+            tenant: tenant.as_ref().and_then(path),
+            flags: flags.iter().map(flag).collect(),
             references: references.iter().filter_map(place).collect(),
         }
     }
