@@ -3,9 +3,11 @@
 mod account;
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod key;
 mod log;
+mod matrix;
 mod output;
 mod run;
 
@@ -32,6 +34,10 @@ enum Command {
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
+    /// Show who sees what: roles, fields and actions in one table.
+    Matrix(matrix::Arguments),
+    /// Compare two policies: who gains and who loses what.
+    Diff(diff::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -84,6 +90,8 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Matrix(arguments) => matrix::run(&arguments, &mut out),
+        Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

@@ -37,6 +37,7 @@ pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile};
 pub use rows::TooManyConditions;
 pub use search::{Parameter, SearchPlan};
+pub use survey::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
 pub use value::Value;
 
 #[cfg(test)]

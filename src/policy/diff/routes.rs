@@ -109,10 +109,10 @@ impl<'a> Comparing<'a> {
             let sentence = format!("`{name}` reads the record before a change in another way");
             self.add(unclear, after, sentence);
         }
-        let tenants = |entity: &&Box<str>| {
-            self.old.entities.get(*entity).is_some_and(|entity| entity.tenant.is_some())
+        let tenants = |entity: &str| {
+            self.old.entities.get(entity).is_some_and(|entity| entity.tenant.is_some())
         };
-        let gone = before.main.iter().find(|e| tenants(e) && !after.main.contains(e));
+        let gone = before.main.iter().find(|e| tenants(e.as_ref()) && !after.main.contains(e));
         if let Some(entity) = gone {
             let sentence = format!("`{name}` is no longer for `{entity}`, whose tenant was tested");
             self.add(unclear, after, sentence);
@@ -185,12 +185,12 @@ fn new_zones(after: &RouteView, pairs: &[&RouteView]) -> Option<String> {
         Zones::All if pairs.iter().any(|before| before.zones == Zones::All) => None,
         Zones::All => Some("every zone".to_owned()),
         Zones::These(zones) => {
-            let existed = |zone: &&Box<str>| {
-                let only = Zones::These(BTreeSet::from([(*zone).clone()]));
+            let existed = |zone: &str| {
+                let only = Zones::These(BTreeSet::from([zone.into()]));
                 pairs.iter().any(|before| only.is_within(&before.zones))
             };
             let new: Vec<&str> =
-                zones.iter().filter(|zone| !existed(zone)).map(AsRef::as_ref).collect();
+                zones.iter().map(AsRef::as_ref).filter(|zone| !existed(zone)).collect();
             (!new.is_empty()).then(|| format!("the zone {}", new.join(", ")))
         }
     }

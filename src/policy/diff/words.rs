@@ -24,6 +24,9 @@ struct Said {
     terms: String,
 }
 
+/// Routes, and the fields of which something is said on all of them.
+type RoutesAndFields = (Vec<String>, Vec<String>);
+
 impl Words {
     pub(super) fn gains(&mut self, route: &RouteView, old: Side<'_>, gaps: &[Gap<'_>]) {
         for gap in gaps.iter().filter(|gap| !is_implied(gap, gaps)) {
@@ -81,7 +84,7 @@ impl Words {
         let mut changes = Vec::new();
         for (said, callers) in self.said {
             // First fields that are on the same routes, then callers to whom the same happens.
-            let mut alike: BTreeMap<Vec<(Vec<String>, Vec<String>)>, Vec<String>> = BTreeMap::new();
+            let mut alike: BTreeMap<Vec<RoutesAndFields>, Vec<String>> = BTreeMap::new();
             for (who, objects) in callers {
                 let mut by_routes: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
                 for (object, routes) in objects {

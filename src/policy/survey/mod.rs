@@ -6,6 +6,7 @@
 
 mod demand;
 mod formula;
+mod matrix;
 mod rule;
 mod view;
 
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use demand::{Demand, Zones, duration};
 pub(super) use formula::Formula;
 use formula::Names;
+pub use matrix::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
 pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
 pub(super) use view::{BodyView, EntityView, FieldView, Parameter, RouteView};
 
