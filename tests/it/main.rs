@@ -22,6 +22,7 @@ mod layering;
 mod masked_everywhere;
 mod no_secret_in_logs;
 mod nobody_above;
+mod policy_tools;
 mod recorded_first;
 mod sign_in;
 mod step_up;

@@ -268,7 +268,7 @@ fn gaps_of<'a>(
                 purposes: names,
                 rule,
                 item: item.clone(),
-                demand: demand.clone(),
+                demand: demand.clone().beyond(zones),
                 cause,
             }),
         }
@@ -295,7 +295,7 @@ fn cause<'a>(
         let found = match (for_purpose, holds, demand.implies(&asked)) {
             (true, true, true) => return None,
             (true, true, false) if asked.is_impossible() => Cause::Nothing,
-            (true, true, false) => Cause::Demand(asked),
+            (true, true, false) => Cause::Demand(asked.beyond(zones)),
             (true, false, _) => Cause::Condition(other),
             (false, ..) => Cause::Purposes(other),
         };

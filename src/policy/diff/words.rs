@@ -52,7 +52,7 @@ impl Words {
                     (true, None) => Class::Widens,
                 },
                 verb: taking(lapse, wider),
-                terms: conditions_of_lapse(lapse),
+                terms: conditions_of_lapse(lapse, if wider { "now" } else { "was" }),
             };
             let entity = lapse.rule.of.as_deref().unwrap_or_default();
             if lapse.scope == Scope::Fields {
@@ -182,11 +182,18 @@ fn gained(gap: &Gap<'_>, old: Side<'_>) -> Said {
             verb: verb("gain", form),
             terms: format!("{terms}; was only for {}", listed(other.purposes.iter())),
         },
-        Cause::Demand(before) => Said {
-            class: if before.implies(&gap.demand) { Class::Widens } else { Class::CannotTell },
-            verb: verb("need", &format!("another proof for {form}")),
-            terms: format!(": {}, was {}", proof(&gap.demand), proof(before)),
-        },
+        Cause::Demand(before) => {
+            let (class, how) = if before.implies(&gap.demand) {
+                (Class::Widens, "less")
+            } else {
+                (Class::CannotTell, "another")
+            };
+            Said {
+                class,
+                verb: verb("need", &format!("{how} proof for {form}")),
+                terms: format!(": {}, was {}", proof(&gap.demand), proof(before)),
+            }
+        }
         Cause::Condition(other) => {
             let looser = implies(other.when.as_ref(), gap.rule.when.as_ref())
                 && implies(other.row.as_ref(), gap.rule.row.as_ref());
@@ -260,7 +267,7 @@ fn terms(gap: &Gap<'_>) -> String {
     }
     let words = gap.demand.words();
     if !words.is_empty() {
-        parts.push(format!("with {words}"));
+        parts.push(format!("asks {words}"));
     }
     if parts.is_empty() { String::new() } else { format!(", {}", parts.join("; ")) }
 }
@@ -286,7 +293,7 @@ fn taking(lapse: &Lapse<'_>, wider: bool) -> (String, String) {
     (format!("{one} {what}"), format!("{several} {what}"))
 }
 
-fn conditions_of_lapse(lapse: &Lapse<'_>) -> String {
+fn conditions_of_lapse(lapse: &Lapse<'_>, other: &str) -> String {
     let rule = lapse.rule;
     let mut parts = Vec::new();
     parts.extend(rule.row.as_ref().map(|row| format!("where {}", row.text())));
@@ -295,8 +302,8 @@ fn conditions_of_lapse(lapse: &Lapse<'_>) -> String {
         parts.push(format!("for {}", listed(rule.purposes.iter())));
     }
     let terms = if parts.is_empty() { String::new() } else { format!(" {}", parts.join(", ")) };
-    let instead = lapse.instead.map_or(String::new(), |(other, _)| {
-        format!("; the rule `{}` stands for it: {}", other.name, conditions(other))
+    let instead = lapse.instead.map_or(String::new(), |(rule, _)| {
+        format!("; {other}: {} (rule `{}`)", conditions(rule), rule.name)
     });
     format!("{terms} (rule `{}`){instead}", rule.name)
 }

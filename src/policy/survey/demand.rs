@@ -93,6 +93,14 @@ impl Demand {
         }
     }
 
+    /// The same for who stands in these zones anyway.
+    pub(in crate::policy) fn beyond(mut self, zones: &Zones) -> Self {
+        if zones.is_within(&self.zones) {
+            self.zones = Zones::All;
+        }
+        self
+    }
+
     /// Whether whoever meets this meets the other.
     pub(in crate::policy) fn implies(&self, other: &Self) -> bool {
         let is_fresh = |(level, age): (&u8, &u32)| {
@@ -106,7 +114,7 @@ impl Demand {
                 && (self.grant || !other.grant))
     }
 
-    /// In words, such as `assurance 2, 15 min fresh, zone business`; nothing where nothing is asked.
+    /// In words, such as `assurance 2, a factor at most 15 min old, the zone business`; nothing where nothing is asked.
     pub(in crate::policy) fn words(&self) -> String {
         if self.is_impossible() {
             return "what nobody can meet".to_owned();
@@ -127,7 +135,7 @@ impl Demand {
         }
         if let Zones::These(zones) = &self.zones {
             let zones: Vec<&str> = zones.iter().map(AsRef::as_ref).collect();
-            parts.push(format!("zone {}", zones.join(" or ")));
+            parts.push(format!("the zone {}", zones.join(" or ")));
         }
         parts.extend(self.device.then(|| "a bound device".to_owned()));
         parts.extend(self.grant.then(|| "a grant".to_owned()));

@@ -314,7 +314,7 @@ impl Writer<'_> {
         }
         let words = demand.words();
         if !words.is_empty() {
-            parts.push(format!("with {words}"));
+            parts.push(format!("asks {words}"));
         }
         parts.extend(taken.iter().cloned());
         Some(parts.join("; "))

@@ -598,7 +598,7 @@ fn pair(dice: &mut Dice) -> Option<(Program, Program, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 40_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 40_000, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_gets_more_was_announced(mut dice in dice(220), mut asked in dice(1600)) {
@@ -620,4 +620,209 @@ proptest! {
 fn a_policy_compared_with_itself_has_no_changes() {
     let demo = super::demo();
     assert_eq!(compare(&demo, &super::demo()).changes, []);
+}
+
+/// A policy in which single words are edited below.
+const BANK: &str = r#"
+grades: { 1: {}, 2: { assurance: 1 }, 3: { assurance: 2, fresh: 15m, zone: business }, 4: { assurance: 3, fresh: 5m, zone: business, grant: required } }
+purposes: { service: {}, risk: { ticket: "R-*" } }
+roles: { clerk: {}, boss: { includes: clerk }, guest: {} }
+entities:
+  customer:
+    subject: id
+    tenant: branch
+    flags: { minor: age(record.birth) < 14 }
+    fields: { id: 1, branch: 1, birth: 1, phone: { grade: 3, kind: phone }, name: 2, score: 1, secret: sealed }
+routes:
+  c.list:
+    match: GET bank.example/c
+    to: core
+    action: search
+    query: { name: customer.name, sort: sort }
+    returns: { customer: "$.items[]", pass: "$.total" }
+    zones: [business, branch]
+  c.top: { match: GET bank.example/c/top, to: core, action: view, returns: { customer: $ } }
+  c.view: { match: "GET bank.example/c/{id}", to: core, action: view, require: { assurance: 1 }, returns: { customer: $ } }
+rules:
+  - name: clerks
+    allow: [view, search]
+    to: clerk
+    of: customer
+    clear: [id, name]
+    masked: [phone]
+    where: record.branch == caller.branch && record.score > 3
+    when: caller.address != null && time.hour('UTC') in 8..20
+    purpose: [service, risk]
+    require: { assurance: 1, fresh: 1h }
+  - { name: bosses, allow: view, to: boss, of: customer, clear: [phone] }
+  - name: staff
+    deny: [view, search]
+    to: [clerk, guest]
+    of: customer
+    where: record.score == 7 || record.score == 8
+limits:
+  - { to: clerk, rate: 10/min burst 5, records: 10/h, page: 20 }
+"#;
+
+/// What an edit of the policy comes to, and in which words.
+fn edit(from: &str, to: &str) -> (bool, String) {
+    assert!(BANK.contains(from), "`{from}` is not in the policy");
+    let comparison = compare(&super::program(BANK), &super::program(&BANK.replacen(from, to, 1)));
+    (comparison.widens(), comparison.to_string())
+}
+
+/// What takes away.
+const NARROWER: &[(&str, &str)] = &[
+    ("purpose: [service, risk]", "purpose: service"),
+    ("record.score > 3", "record.score > 4"),
+    ("record.score > 3", "record.score > 3 && record.id != 'x'"),
+    ("in 8..20", "in 9..19"),
+    (
+        "require: { assurance: 1, fresh: 1h }",
+        "require: { assurance: 2, fresh: 30m, zone: business }",
+    ),
+    (
+        "require: { assurance: 1, fresh: 1h }",
+        "require: { assurance: 1, fresh: 1h, grant: required }",
+    ),
+    ("fresh: 15m, zone: business", "fresh: 5m, zone: business, grant: required"),
+    ("phone: { grade: 3", "phone: { grade: 4"),
+    ("masked: [phone]\n", ""),
+    ("clear: [id, name]\n    masked: [phone]", "clear: [id]\n    masked: [name, phone]"),
+    ("    where: record.score == 7 || record.score == 8\n", ""),
+    ("record.score == 7 ||", "record.score == 6 || record.score == 7 ||"),
+    ("to: [clerk, guest]", "to: any"),
+    ("records: 10/h", "records: 10/day"),
+    ("rate: 10/min burst 5", "rate: 10/min burst 4"),
+    ("page: 20 }", "page: 20, concurrent: 2, subjects: 3/h }"),
+    ("zones: [business, branch]", "zones: business"),
+    ("action: view, require: { assurance: 1 }", "action: view, require: { assurance: 2 }"),
+    (", pass: \"$.total\"", ""),
+    ("name: customer.name, ", ""),
+    ("purposes: { service: {}", "purposes: { service: { ticket: 'S-#*' }"),
+    (
+        "flags: { minor: age(record.birth) < 14 }",
+        "flags: { minor: age(record.birth) < 14, odd: record.score < 5 }",
+    ),
+    (" require: { assurance: 1 }, returns", " require: { assurance: 1, device: bound }, returns"),
+];
+
+/// What says the same in other words.
+const ALIKE: &[(&str, &str)] = &[
+    (
+        "record.branch == caller.branch && record.score > 3",
+        "(3 < record.score)  &&  (caller.branch == record.branch)",
+    ),
+    ("record.score == 7 || record.score == 8", "\"!(record.score != 8 && record.score != 7)\""),
+    ("in 8..20", "in 8..20 && !(caller.address == null)"),
+    ("name: clerks", "name: those who serve"),
+    ("c.top:", "c.first:"),
+    ("boss: { includes: clerk }", "boss: { includes: clerk, rank: 3 }"),
+    ("rate: 10/min burst 5", "rate: 20/2m burst 5"),
+    ("[id, name]", "[name, id]"),
+];
+
+/// What gives, or may give: where in doubt, it must be announced.
+const WIDER: &[(&str, &str, &str)] = &[
+    ("purpose: [service, risk]\n", "\n", "was only for risk, service"),
+    ("record.score > 3", "record.score > 2", "on other conditions"),
+    (" && record.score > 3", "", "on other conditions"),
+    ("record.score > 3", "(record.score > 3 || record.id == 'x')", "cannot be told"),
+    ("in 8..20", "in 8..21", "on other conditions"),
+    ("fresh: 1h }", "fresh: 2h }", "less proof"),
+    ("fresh: 15m, zone: business", "zone: business", "less proof"),
+    ("action: view, require: { assurance: 1 }, ", "action: view, ", "wider"),
+    ("phone: { grade: 3", "phone: { grade: 2", "grade 2, was grade 3"),
+    ("kind: phone", "kind: email", "masked in another way"),
+    ("[id, name]\n", "[id, name, phone]\n", "clear `customer.phone`"),
+    ("guest: {}", "guest: { includes: clerk }", "guest gains clear"),
+    ("boss: { includes: clerk }", "boss: {}", "boss: the limit of requests is loosened"),
+    ("to: [clerk, guest]", "to: clerk", "guest is no longer denied"),
+    // What is missing on a record makes the part that is gone apply.
+    ("record.score == 7 || record.score == 8", "record.score == 7", "no longer denied"),
+    (
+        "record.score == 7 || record.score == 8",
+        "record.score == 7 && record.score == 8",
+        "no longer denied",
+    ),
+    ("deny: [view, search]", "deny: [view]", "no longer denied"),
+    ("records: 10/h", "records: 11/h", "loosened"),
+    ("records: 10/h", "records: 10/min", "loosened"),
+    (", page: 20 }", " }", "loosened: none, was 20"),
+    ("burst 5", "burst 6", "loosened"),
+    ("zones: [business, branch]", "zones: [business, public]", "now exists in the zone public"),
+    ("    zones: [business, branch]\n", "", "now exists in every zone"),
+    ("sort: sort }", "sort: sort, q: free }", "takes the parameter `q`"),
+    ("name: customer.name,", "name: free,", "any text"),
+    ("pass: \"$.total\"", "pass: [\"$.total\", \"$.next\"]", "may hold more: $.next"),
+    ("service: {}, risk", "service: {}, fun: {}, risk", "`fun` may be declared"),
+    ("{ ticket: \"R-*\" }", "{}", "without a ticket"),
+    ("R-*", "Q-*", "other tickets"),
+    ("    subject: id\n", "", "not counted"),
+    ("    tenant: branch\n", "", "no tenant"),
+    ("    flags: { minor: age(record.birth) < 14 }\n", "", "on other conditions"),
+    ("< 14 }", "< 12 }", "on other conditions"),
+    (
+        "c.top: { match: GET bank.example/c/top, to: core",
+        "c.top: { match: GET bank.example/c/top, to: other",
+        "upstream `other`",
+    ),
+    (
+        "  c.top: { match: GET bank.example/c/top, to: core, action: view, returns: { customer: $ } }\n",
+        "",
+        "now meet `c.view`",
+    ),
+    ("c/{id}", "v/{id}", "is published"),
+    ("returns: { customer: \"$.items[]\"", "returns: { customer: \"$.rows[]\"", "may hold more"),
+];
+
+#[test]
+fn what_takes_away_is_not_called_widening() {
+    for (from, to) in NARROWER {
+        let (widens, said) = edit(from, to);
+        assert!(!widens && said.starts_with("narrower"), "`{from}` to `{to}`\n{said}");
+    }
+}
+
+#[test]
+fn what_says_the_same_changes_nothing_for_anybody() {
+    for (from, to) in ALIKE {
+        let (widens, said) = edit(from, to);
+        assert!(!widens && !said.contains("narrower"), "`{from}` to `{to}`\n{said}");
+    }
+}
+
+#[test]
+fn what_gives_is_announced_in_its_words() {
+    for (from, to, words) in WIDER {
+        let (widens, said) = edit(from, to);
+        assert!(widens && said.contains(words), "`{from}` to `{to}`\n{said}");
+    }
+}
+
+#[test]
+fn one_rule_less_may_open_a_search_and_is_announced() {
+    let two = BANK.replace(
+        "  - name: staff",
+        "  - name: ids
+    allow: search
+    to: clerk
+    of: customer
+    clear: id
+  - name: staff",
+    );
+    let comparison = compare(&super::program(&two), &super::program(BANK));
+    assert!(comparison.to_string().contains("by `customer.name`"), "{comparison}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_policy_is_no_wider_than_itself_whatever_it_says(mut dice in dice(220)) {
+        let text = Policy::random(&mut dice).text();
+        if let Ok(program) = compile(&[source(&text)]) {
+            prop_assert_eq!(compare(&program, &super::program(&text)).changes, []);
+        }
+    }
 }
