@@ -687,7 +687,7 @@ const NARROWER: &[(&str, &str)] = &[
     ),
     ("fresh: 15m, zone: business", "fresh: 5m, zone: business, grant: required"),
     ("phone: { grade: 3", "phone: { grade: 4"),
-    ("masked: [phone]\n", ""),
+    ("    masked: [phone]\n", ""),
     ("clear: [id, name]\n    masked: [phone]", "clear: [id]\n    masked: [name, phone]"),
     ("    where: record.score == 7 || record.score == 8\n", ""),
     ("record.score == 7 ||", "record.score == 6 || record.score == 7 ||"),
