@@ -238,11 +238,21 @@ fn stages(
         Stage {
             name: "caller",
             finding: format!(
-                "{} ({roles}), assurance {}",
-                query.principal.account, query.principal.assurance
+                "{} ({roles}), assurance {}{}",
+                query.principal.account,
+                query.principal.assurance,
+                said(", device", query.principal.device.as_deref())
             ),
         },
-        Stage { name: "purpose", finding: query.purpose.unwrap_or("none declared").to_owned() },
+        Stage {
+            name: "purpose",
+            finding: format!(
+                "{}{}{}",
+                query.purpose.unwrap_or("none declared"),
+                said(", ticket", query.ticket),
+                said(", grant", query.grant.map(|grant| grant.id.as_str()))
+            ),
+        },
         Stage { name: "decision", finding: decided },
     ];
     if let Ok(permit) = decision {
@@ -250,6 +260,11 @@ fn stages(
     }
     stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
     stages
+}
+
+/// A fact behind its name, where it is known.
+fn said(name: &str, fact: Option<&str>) -> String {
+    fact.map_or_else(String::new, |fact| format!("{name} `{fact}`"))
 }
 
 fn limits(permit: &Permit) -> String {

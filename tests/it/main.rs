@@ -29,4 +29,5 @@ mod step_up;
 mod tls;
 mod tokens;
 mod way;
+mod whose_records;
 mod with_curl;

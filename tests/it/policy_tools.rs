@@ -117,11 +117,11 @@ fn well_formed(page: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut ids = BTreeSet::new();
     let mut links = Vec::new();
-    let mut rest = page.strip_prefix("<!DOCTYPE html>").expect("no doctype");
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
     while let Some(start) = rest.find('<') {
         let text = &rest[..start];
         assert!(!text.contains('>'), "a `>` in text: {text}");
-        let end = start + rest[start..].find('>').expect("a tag that does not end");
+        let end = start + rest[start..].find('>').unwrap();
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
         if let Some(name) = tag.strip_prefix('/') {
@@ -137,7 +137,7 @@ fn well_formed(page: &str) {
             assert!(!value.contains(['<', '"']), "{tag}");
             match key {
                 "id" => assert!(ids.insert(value.to_owned()), "two ids `{value}`"),
-                "href" => links.push(value.strip_prefix('#').expect("a foreign link").to_owned()),
+                "href" => links.push(value.strip_prefix('#').unwrap().to_owned()),
                 _ => {}
             }
         }

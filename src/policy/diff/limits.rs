@@ -85,7 +85,7 @@ fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, String)> {
     Some(sentence(class, "requests", &rate(old), &rate(new)))
 }
 
-pub(in crate::policy) fn rate(rate: Option<Rate>) -> String {
+fn rate(rate: Option<Rate>) -> String {
     rate.map_or("none".to_owned(), |rate| {
         format!("{} in {} and {} at once", rate.count, duration(rate.per_s), rate.burst)
     })
@@ -102,7 +102,7 @@ fn windows(what: &str, old: &[Window], new: &[Window]) -> Option<(Class, String)
     Some(sentence(class, what, &all_windows(old), &all_windows(new)))
 }
 
-pub(in crate::policy) fn all_windows(windows: &[Window]) -> String {
+fn all_windows(windows: &[Window]) -> String {
     let said: Vec<String> =
         windows.iter().map(|w| format!("{} in {}", w.count, duration(w.per_s))).collect();
     if said.is_empty() { "none".to_owned() } else { said.join(", ") }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::super::model::{Action, Audience as Named, Effect, Entity, Model, Rule};
+use super::super::model::{Audience as Named, Effect, Entity, Model, Rule};
 use super::view::RouteView;
 use super::{Demand, Formula, Names};
 
@@ -108,7 +108,6 @@ pub(in crate::policy) struct RuleView {
     masked: BTreeSet<Box<str>>,
     pseudonym: BTreeSet<Box<str>>,
     write: BTreeSet<Box<str>>,
-    actions: Vec<Action>,
 }
 
 impl RuleView {
@@ -116,10 +115,10 @@ impl RuleView {
         let Rule {
             name,
             effect,
-            actions,
+            // Which routes it covers is the routes' to say.
+            actions: _,
             to,
             of,
-            // Which routes it covers is the routes' to say.
             routes: _,
             clear,
             masked,
@@ -159,7 +158,6 @@ impl RuleView {
             masked: named(masked),
             pseudonym: named(pseudonym),
             write: named(write),
-            actions: actions.clone(),
         }
     }
 
@@ -205,8 +203,25 @@ impl RuleView {
 
     /// Whether both say the same, whatever they are called and wherever they apply.
     pub(in crate::policy) fn says_the_same_as(&self, other: &Self) -> bool {
-        let bare = |rule: &Self| Self { name: "".into(), actions: Vec::new(), ..rule.clone() };
-        bare(self) == bare(other)
+        let Self {
+            name: _,
+            allows,
+            audience,
+            purposes,
+            require,
+            when,
+            row,
+            of,
+            clear,
+            masked,
+            pseudonym,
+            write,
+        } = self;
+        (*allows, of, audience, purposes)
+            == (other.allows, &other.of, &other.audience, &other.purposes)
+            && (require, when, row) == (&other.require, &other.when, &other.row)
+            && (clear, masked) == (&other.clear, &other.masked)
+            && (pseudonym, write) == (&other.pseudonym, &other.write)
     }
 }
 

@@ -598,7 +598,7 @@ fn pair(dice: &mut Dice) -> Option<(Program, Program, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 40_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, max_global_rejects: 40_000, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_gets_more_was_announced(mut dice in dice(220), mut asked in dice(1600)) {
@@ -620,6 +620,37 @@ proptest! {
 fn a_policy_compared_with_itself_has_no_changes() {
     let demo = super::demo();
     assert_eq!(compare(&demo, &super::demo()).changes, []);
+}
+
+/// The property above is worth nothing if all pairs are of one kind.
+#[test]
+fn random_pairs_are_of_every_kind() {
+    let (mut pairs, mut within, mut got_more) = (0, 0, 0);
+    let mut state = 1_u64;
+    let mut roll = |length: usize| {
+        let byte = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        Dice { bytes: (0..length).map(byte).collect(), at: 0 }
+    };
+    for _ in 0..150 {
+        let Some((old, new, ..)) = pair(&mut roll(220)) else { continue };
+        pairs += 1;
+        if !compare(&old, &new).widens() {
+            within += 1;
+            continue;
+        }
+        let mut asked = roll(1600);
+        let mut gets_more = || more(&old, &new, &Asking::random(&mut asked), &mut asked).is_some();
+        got_more += usize::from((0..25).any(|_| gets_more()));
+    }
+    assert!(
+        pairs > 100 && within * 5 > pairs && got_more * 8 > pairs,
+        "{within}, {got_more} of {pairs}"
+    );
 }
 
 /// A policy in which single words are edited below.
