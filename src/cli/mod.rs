@@ -4,11 +4,13 @@ mod account;
 mod check;
 mod columns;
 mod demo;
+mod diff;
 mod explain;
 mod fmt;
 mod import;
 mod key;
 mod log;
+mod matrix;
 mod output;
 mod run;
 mod schema;
@@ -45,6 +47,10 @@ enum Command {
     Import(import::Arguments),
     /// Print the JSON Schema of policy files, for completion and hover in editors.
     Schema(schema::Arguments),
+    /// Show who sees what: roles, fields and actions in one table.
+    Matrix(matrix::Arguments),
+    /// Compare two policies: who gains and who loses what.
+    Diff(diff::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -101,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::Fmt(arguments) => fmt::run(&arguments, &mut out),
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Schema(arguments) => schema::run(&arguments, &mut out),
+        Command::Matrix(arguments) => matrix::run(&arguments, &mut out),
+        Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

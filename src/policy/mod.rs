@@ -5,6 +5,7 @@
 mod changes;
 mod decide;
 mod denial;
+mod diff;
 mod explain;
 mod export;
 mod expression;
@@ -24,12 +25,14 @@ mod read;
 mod rows;
 mod schema;
 pub mod search;
+mod survey;
 mod ticket;
 pub mod value;
 mod warnings;
 
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
+pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
@@ -45,6 +48,7 @@ pub use program::{Program, RouteMatch, compile};
 pub use rows::TooManyConditions;
 pub use schema::schema;
 pub use search::{Parameter, PathParameter, SearchPlan};
+pub use survey::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
 pub use value::Value;
 
 #[cfg(test)]

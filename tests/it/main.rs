@@ -25,6 +25,7 @@ mod masked_everywhere;
 mod no_secret_in_logs;
 mod nobody_above;
 mod policy_files;
+mod policy_tools;
 mod recorded_first;
 mod sign_in;
 mod step_up;
