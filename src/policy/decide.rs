@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::denial::{Denial, DenialKind, Reason};
 use super::expression::{EvaluationError, Facts, Record};
+use super::holding::Holding;
 use super::judge::{
     Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
 };
@@ -27,7 +28,6 @@ pub struct Permit {
     plan: Arc<Plan>,
     state: State,
     reads: Option<Arc<Route>>,
-    limits: Arc<Limits>,
     version: Arc<str>,
     asked: Arc<Asked>,
 }
@@ -47,11 +47,11 @@ enum State {
 #[derive(Debug)]
 struct Asked {
     principal: Arc<Principal>,
-    roles: Vec<String>,
+    holding: Arc<Holding>,
+    /// The route that was asked for, also while another one reads the record first.
+    route: Arc<Route>,
     zone: String,
     params: Vec<(String, String)>,
-    method: String,
-    host: String,
     purpose: Option<String>,
     ticket: Option<String>,
     grant: Option<Arc<Grant>>,
@@ -65,11 +65,11 @@ impl Asked {
             account: &self.principal.account,
             assurance: self.principal.assurance,
             address: self.principal.address,
-            roles: &self.roles,
+            roles: &self.holding.names,
             attributes: &self.principal.attributes,
             parameters: &self.params,
-            method: &self.method,
-            host: &self.host,
+            method: &self.route.method,
+            host: &self.route.host,
             purpose: self.purpose.as_deref(),
             ticket: self.ticket.as_deref(),
             device: self.principal.device.as_deref(),
@@ -93,13 +93,12 @@ impl Program {
         self.check_granted(query, &judgement)?;
         self.check_opaque(query)?;
         self.check_export_grant(query, &judgement)?;
-        let limits = self.limits(&judgement.held);
         let key = Key {
             route: query.route.index,
             applied: judgement.applied(),
             grades: self.grades(query),
             is_confined: query.principal.tenant().is_some(),
-            page_limit: limits.page,
+            page_limit: judgement.holding.limits.page,
         };
         let outcome = self.outcome(key).map_err(|error| {
             Denial::new(DenialKind::Forbidden, vec![Reason::TooManyConditions(error)])
@@ -108,31 +107,23 @@ impl Program {
             let reason = Reason::TenantUntested { entity: entity.to_string() };
             return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
         }
-        Ok(self.permit(query, judgement, outcome, limits))
+        Ok(self.permit(query, judgement.holding, outcome))
     }
 
-    fn permit(
-        &self,
-        query: &Query<'_>,
-        judgement: Judgement,
-        outcome: Arc<Outcome>,
-        limits: Limits,
-    ) -> Permit {
+    fn permit(&self, query: &Query<'_>, holding: Arc<Holding>, outcome: Arc<Outcome>) -> Permit {
         let state = if outcome.pre_read.is_some() { State::Open } else { State::Settled(0) };
         Permit {
             route: Arc::clone(query.route),
             plan: Arc::clone(&outcome.plan),
             state,
             reads: query.route.reads.and_then(|at| self.routes.get(at)).map(Arc::clone),
-            limits: Arc::new(limits),
             version: self.shared_version(),
             asked: Arc::new(Asked {
                 principal: Arc::clone(query.principal),
-                roles: judgement.held_names,
+                holding,
+                route: Arc::clone(query.route),
                 zone: query.zone.to_owned(),
                 params: query.params.to_vec(),
-                method: query.method.to_owned(),
-                host: query.host.to_owned(),
                 purpose: query.purpose.map(str::to_owned),
                 ticket: query.ticket.map(str::to_owned),
                 grant: query.grant.map(Arc::clone),
@@ -170,8 +161,8 @@ impl Program {
         Err(Denial::new(kind, vec![reason]))
     }
 
-    /// Limits that allow no export, and deny rules that take away the action: those without fields and without a row condition, about
-    /// the whole route or about an entity that the route is for.
+    /// Limits that allow no export, and deny rules that take away the action: those without fields and
+    /// without a row condition, about the whole route or about an entity that the route is for.
     fn check_denied(&self, query: &Query<'_>, judgement: &Judgement) -> Result<(), Denial> {
         let mut reasons: Vec<Reason> = self.closed_exports(query, judgement).collect();
         for (index, standing) in &judgement.rules {
@@ -214,7 +205,6 @@ impl Program {
             }
             let obstacles = match standing {
                 Standing::Applies(_) => return Ok(()),
-                Standing::OtherRole => continue,
                 Standing::Not(obstacles) => obstacles,
             };
             let wants_purpose = obstacles.contains(&Obstacle::Purpose);
@@ -239,15 +229,6 @@ impl Program {
             }
         }
         Err(refusal(query, reasons, purposes, step_ups, needs_grant))
-    }
-
-    /// Of all limits about any role held or included, the strictest in each dimension.
-    fn limits(&self, held: &[usize]) -> Limits {
-        let mut limits = Limits::default();
-        for rule in self.model.limits.iter().filter(|rule| rule.to.includes(held)) {
-            limits.tighten(&rule.limits);
-        }
-        limits
     }
 
     fn grades(&self, query: &Query<'_>) -> [GradeStanding; 4] {
@@ -381,7 +362,7 @@ impl Permit {
     /// How much may leave: the strictest of all limits that apply.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.asked.holding.limits
     }
 
     /// What would show the fields that a rule shows in clear but whose grade asks more of the caller.
@@ -519,7 +500,6 @@ impl Permit {
             outcome: Arc::clone(&self.outcome),
             state: State::PreRead,
             reads: None,
-            limits: Arc::clone(&self.limits),
             version: Arc::clone(&self.version),
             asked: Arc::clone(&self.asked),
         })

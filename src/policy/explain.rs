@@ -93,10 +93,15 @@ impl Program {
     }
 
     fn rule_reports(&self, query: &Query<'_>, judgement: &Judgement) -> Vec<RuleReport> {
-        let report = |(index, standing): &(usize, Standing)| {
+        let report = |index: &usize| {
             let rule = self.model.rules.get(*index)?;
+            let judged = judgement.rules.iter().find(|(judged, _)| judged == index);
+            let Some((_, standing)) = judged else {
+                let (name, allows) = (rule.name.to_string(), rule.effect == Effect::Allow);
+                let why = vec!["the caller has none of its roles".to_owned()];
+                return Some(RuleReport { name, allows, applies: false, why });
+            };
             let mut why = match standing {
-                Standing::OtherRole => vec!["the caller has none of its roles".to_owned()],
                 Standing::Not(obstacles) => obstacles
                     .iter()
                     .map(|obstacle| Reason::of(rule, obstacle).to_string())
@@ -119,7 +124,7 @@ impl Program {
             let allows = rule.effect == Effect::Allow;
             Some(RuleReport { name: rule.name.to_string(), allows, applies, why })
         };
-        judgement.rules.iter().filter_map(report).collect()
+        query.route.rules.iter().filter_map(report).collect()
     }
 
     /// The records that an allow rule says nothing of: flagged ones, and those of other tenants.
@@ -231,10 +236,10 @@ fn stages(
     judgement: &Judgement,
     decision: &Result<Permit, Denial>,
 ) -> Vec<Stage> {
-    let roles = if judgement.held_names.is_empty() {
+    let roles = if judgement.holding.names.is_empty() {
         "no role that the policy knows".to_owned()
     } else {
-        judgement.held_names.join(", ")
+        judgement.holding.names.join(", ")
     };
     let decided = match decision {
         Ok(permit) if permit.is_settled() => "allowed".to_owned(),

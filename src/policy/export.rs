@@ -42,7 +42,8 @@ impl Program {
         judgement: &Judgement,
     ) -> impl Iterator<Item = (String, Export)> {
         let is_export = query.route.action() == Action::Export;
-        let about = move |rule: &&LimitRule| is_export && rule.to.includes(&judgement.held);
+        let about =
+            move |rule: &&LimitRule| is_export && rule.to.includes(&judgement.holding.roles);
         let limits = self.model.limits.iter().filter(about);
         limits.map(|rule| (self.audience(&rule.to), rule.limits.export))
     }

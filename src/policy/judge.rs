@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::expression::{Condition, EvaluationError, Facts};
+use super::holding::Holding;
 use super::model::{Effect, Requirement, Route, Rule};
 use super::program::Program;
 use super::value::Value;
@@ -181,20 +182,16 @@ pub(super) enum Obstacle {
 pub(super) enum Standing {
     /// It applies; a deny rule also if its condition could not be evaluated.
     Applies(Option<EvaluationError>),
-    /// The caller has none of its roles.
-    OtherRole,
     /// The caller has the role, but something else is missing.
     Not(Vec<Obstacle>),
 }
 
-/// All rules of a route, judged.
+/// All rules of a route that are about the caller, judged.
 #[derive(Debug)]
 pub(super) struct Judgement {
-    /// The roles held and included, by index.
-    pub(super) held: Vec<usize>,
-    /// The same by name.
-    pub(super) held_names: Vec<String>,
-    /// Index of each rule that covers the route, and how it stands.
+    /// What the caller's roles come to.
+    pub(super) holding: Arc<Holding>,
+    /// Index of each rule that covers the route and is about a role of the caller, and how it stands.
     pub(super) rules: Vec<(usize, Standing)>,
 }
 
@@ -208,31 +205,19 @@ impl Judgement {
     }
 }
 
-/// Judges every rule that covers the query's route.
+/// Judges every rule that covers the query's route and is about the caller.
 pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
-    let mut held: Vec<usize> = Vec::new();
-    for role in &program.model.roles {
-        if query.principal.roles.iter().any(|name| *name == *role.name) {
-            held.extend(&role.held);
-        }
-    }
-    held.sort_unstable();
-    held.dedup();
-    let name = |index: &usize| program.model.roles.get(*index).map(|role| role.name.to_string());
-    let held_names: Vec<String> = held.iter().filter_map(name).collect();
-    let facts = query.facts(&held_names);
+    let holding = program.holding(&query.principal.roles);
+    let facts = query.facts(&holding.names);
     let stand = |index: &usize| {
         let rule = program.model.rules.get(*index)?;
-        Some((*index, standing(rule, query, &held, &facts)))
+        rule.to.includes(&holding.roles).then(|| (*index, standing(rule, query, &facts)))
     };
     let rules = query.route.rules.iter().filter_map(stand).collect();
-    Judgement { held, held_names, rules }
+    Judgement { holding, rules }
 }
 
-fn standing(rule: &Rule, query: &Query<'_>, held: &[usize], facts: &Facts<'_>) -> Standing {
-    if !rule.to.includes(held) {
-        return Standing::OtherRole;
-    }
+fn standing(rule: &Rule, query: &Query<'_>, facts: &Facts<'_>) -> Standing {
     match rule.effect {
         Effect::Allow => allow_standing(rule, query, facts),
         Effect::Deny => deny_standing(rule, query, facts),

@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod expression;
 mod format;
+mod holding;
 mod inventory;
 mod judge;
 pub mod kind;

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
+use super::holding::Holdings;
 use super::limits::Limits;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome};
@@ -28,6 +29,7 @@ pub struct Program {
     version: Arc<str>,
     warnings: Vec<Fault>,
     outcomes: RwLock<HashMap<Key, Arc<Outcome>>>,
+    pub(super) holdings: Holdings,
 }
 
 /// The route that a request met, and its parameters.
@@ -62,6 +64,7 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
         version: version(sources).into(),
         warnings,
         outcomes: RwLock::default(),
+        holdings: Holdings::default(),
     })
 }
 
