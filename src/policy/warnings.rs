@@ -63,10 +63,12 @@ impl Warnings<'_> {
             let rules = self.model.rules.iter().filter(|rule| rule.of == Some(index));
             let seen: Vec<u16> = rules
                 .filter(|rule| rule.effect == Effect::Allow)
-                .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym].into_iter().flatten())
+                .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym, &rule.write])
+                .flatten()
                 .copied()
                 .collect();
-            // What a flag or the tenant is read from has its use without being shown, and cannot be sealed.
+            // What a body carries, or a flag or the tenant is read from, has its use without being shown, and cannot be
+            // sealed.
             let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
             let used: Vec<u16> = flags.chain(&entity.tenant).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
