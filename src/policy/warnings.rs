@@ -61,18 +61,20 @@ impl Warnings<'_> {
 
     fn unseen_fields(&mut self) {
         for (index, entity) in self.model.entities.iter().enumerate() {
-            let rules = self.model.rules.iter().filter(|rule| rule.of == Some(index));
-            let seen: Vec<u16> = rules
+            let rules = || self.model.rules.iter().filter(|rule| rule.of == Some(index));
+            let seen = rules()
                 .filter(|rule| rule.effect == Effect::Allow)
-                .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym].into_iter().flatten())
-                .copied()
-                .collect();
-            // What a flag or the tenant is read from has its use without being shown, and cannot be sealed.
-            let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
-            let used: Vec<u16> = flags.chain(&entity.tenant).copied().collect();
+                .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym, &rule.write])
+                .flatten();
+            // What a body carries, or a condition or the tenant is read from, has its use without being shown, and
+            // cannot be sealed.
+            let flags = entity.flags.iter().map(|flag| &flag.condition);
+            let rows = rules().filter_map(|rule| rule.row.as_ref());
+            let read = flags.chain(rows).flat_map(|condition| &condition.fields);
+            let used: Vec<u16> = seen.chain(read).chain(&entity.tenant).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
-                let shown = seen.iter().chain(&used).any(|seen| usize::from(*seen) == at);
-                if !shown && field.grade.is_open() {
+                let has_use = used.iter().any(|used| usize::from(*used) == at);
+                if !has_use && field.grade.is_open() {
                     let message = format!("nobody may see `{}.{}`", entity.name, field.path);
                     self.add(
                         field.span,
