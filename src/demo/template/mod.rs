@@ -38,7 +38,10 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: &[Template] = &[template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml")];
+const TEMPLATES: &[Template] = &[
+    template!("clinic": "catalogue.yaml" "limits.yaml" "roles.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
+    template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml"),
+];
 
 impl Template {
     /// The names of all templates.
