@@ -125,14 +125,7 @@ fn grant(pairs: &[String]) -> Result<Option<Grant>, Failure> {
 }
 
 fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
-    let mut attributes = BTreeMap::new();
-    for pair in &arguments.attributes {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::Fault(format!("attribute `{pair}`: must read `name=value`")))?;
-        // As local accounts hold them: attributes are text.
-        attributes.insert(name.to_owned(), Value::from(value));
-    }
+    let attributes = attributes(&arguments.attributes)?;
     let at_unix_s = now - arguments.factor_age;
     let factors = (1..=arguments.assurance).map(|level| Factor { level, at_unix_s }).collect();
     Ok(Principal {
@@ -144,4 +137,32 @@ fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
         address: arguments.address,
         device: arguments.device.clone(),
     })
+}
+
+/// What identity would bring: the kind is always there, and `staff` unless said.
+fn attributes(pairs: &[String]) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut attributes = BTreeMap::from([("kind".to_owned(), Value::from("staff"))]);
+    for pair in pairs {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Fault(format!("attribute `{pair}`: must read `name=value`")))?;
+        // As local accounts hold them: attributes are text.
+        attributes.insert(name.to_owned(), Value::from(value));
+    }
+    Ok(attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_staff_unless_said() {
+        let kind = |pairs: &[&str]| {
+            let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+            attributes(&pairs).unwrap().get("kind").cloned()
+        };
+        assert_eq!(kind(&["branch=sh01"]), Some(Value::from("staff")));
+        assert_eq!(kind(&["kind=customer"]), Some(Value::from("customer")));
+    }
 }
