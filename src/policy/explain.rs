@@ -267,6 +267,10 @@ fn stages(
         },
         Stage { name: "decision", finding: decided },
     ];
+    if query.route.constant {
+        let finding = "constant: an empty 202 at once, whatever the backend says".to_owned();
+        stages.push(Stage { name: "answer", finding });
+    }
     if let Some(opaque) = &query.route.opaque {
         let at_most =
             opaque.size_bytes.map_or_else(String::new, |n| format!(", at most {n} bytes"));

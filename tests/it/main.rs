@@ -10,6 +10,7 @@
 mod attacks;
 mod bounded;
 mod closed_by_default;
+mod constant;
 mod counted_in_people;
 mod cut_streams;
 mod demo;
