@@ -150,9 +150,11 @@ impl Program {
                 let grade = match field.grade {
                     Grade::Open(grade) => grade.to_string(),
                     Grade::Sealed => "sealed".to_owned(),
+                    Grade::Ungraded => "ungraded".to_owned(),
                 };
                 let note = match field.grade {
                     Grade::Sealed => Some("it never leaves".to_owned()),
+                    Grade::Ungraded => Some("it has no grade yet".to_owned()),
                     Grade::Open(grade) if outcome.held_back.contains(&index) => {
                         let asked = asked(permit.standing(field.grade));
                         Some(format!("a rule shows it in clear, but grade {grade} asks {asked}"))

@@ -123,6 +123,18 @@ pub(super) enum Grade {
     Open(u8),
     /// Never leaves, whatever a rule says.
     Sealed,
+    /// Nobody has said yet, as after an import; closed like a sealed one until somebody does.
+    Ungraded,
+}
+
+impl Grade {
+    /// Whether the field may leave at all.
+    pub(super) fn is_open(self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Sealed | Self::Ungraded => false,
+        }
+    }
 }
 
 /// A leaf of an entity.

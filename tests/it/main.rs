@@ -24,6 +24,8 @@ mod layering;
 mod masked_everywhere;
 mod no_secret_in_logs;
 mod nobody_above;
+mod policy_files;
+mod policy_tools;
 mod recorded_first;
 mod sign_in;
 mod step_up;
