@@ -33,7 +33,7 @@ pub(super) struct Shelf {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Endpoint {
-    /// `GET /api/guests/{id}`; where the last segment is a parameter, one record is meant.
+    /// `GET /api/guests/{id}`; where the last segment is a parameter, one record is meant, unless `under` says a list.
     #[serde(rename = "match")]
     target: String,
     /// The collection.
@@ -152,7 +152,7 @@ impl Shelf {
 
 impl Endpoint {
     fn means_one(&self) -> bool {
-        self.one || self.target.ends_with('}')
+        self.one || (self.under.is_none() && self.target.ends_with('}'))
     }
 }
 
@@ -227,6 +227,20 @@ mod tests {
         assert!(fits(&guest, &wanted("room.no", "12")));
         assert!(!fits(&guest, &wanted("room.no", "13")));
         assert!(!fits(&guest, &wanted("floor", "1")));
+    }
+
+    #[test]
+    fn an_endpoint_with_a_member_for_its_list_means_a_list() {
+        let endpoint = |under: Option<&str>| Endpoint {
+            target: "GET /api/guests/{name}".to_owned(),
+            of: "guests".to_owned(),
+            under: under.map(str::to_owned),
+            one: false,
+            body: None,
+            document: None,
+        };
+        assert!(endpoint(None).means_one());
+        assert!(!endpoint(Some("items")).means_one());
     }
 
     #[test]

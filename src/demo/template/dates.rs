@@ -1,5 +1,5 @@
 //! Dates in a scene are counted from today, so that "left yesterday" stays true: `@today-1` becomes
-//! a date, `@now-1` the same as a moment.
+//! a date, `@now-1` the same as a moment; in a path too, as a segment of its own.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -10,9 +10,11 @@ const DAY_S: i64 = 86_400;
 pub(super) fn settle(value: &mut Value, now_unix_s: i64) {
     match value {
         Value::String(text) => {
-            if let Some(date) = counted(text, now_unix_s) {
-                *text = date;
-            }
+            let parts = text.split('/');
+            let settled: Vec<String> = parts
+                .map(|part| counted(part, now_unix_s).unwrap_or_else(|| part.to_owned()))
+                .collect();
+            *text = settled.join("/");
         }
         Value::Array(items) => items.iter_mut().for_each(|item| settle(item, now_unix_s)),
         Value::Object(members) => members.values_mut().for_each(|inner| settle(inner, now_unix_s)),
@@ -46,5 +48,12 @@ mod tests {
             "a": ["2023-11-14", "2023-11-13", "2023-12-14"], "b": "2023-11-14T22:13:20Z", "c": "@home"
         });
         assert_eq!(value, dates);
+    }
+
+    #[test]
+    fn dates_are_counted_in_a_path() {
+        let mut value = json!("GET /api/arrivals/@today-1/guests");
+        settle(&mut value, 1_700_000_000);
+        assert_eq!(value, "GET /api/arrivals/2023-11-13/guests");
     }
 }

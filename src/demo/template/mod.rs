@@ -41,7 +41,7 @@ macro_rules! template {
 const TEMPLATES: &[Template] = &[
     template!("bank": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
     template!("clinic": "catalogue.yaml" "limits.yaml" "roles.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
-    template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml"),
+    template!("hotel": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
 ];
 
 impl Template {
