@@ -109,7 +109,12 @@ impl Printer {
             return;
         }
         if let Some(text) = one_line(entry, indent + head.chars().count() + 1, layout) {
-            let gap = if text.is_empty() { "" } else { " " };
+            let gap = match &entry.value {
+                _ if text.is_empty() => 0,
+                Value::Scalar(scalar) => scalar.gap,
+                Value::Null | Value::Items(_) | Value::Pairs(_) => 1,
+            };
+            let gap = " ".repeat(gap);
             return self.line(indent, &format!("{head}{gap}{text}{beside}"));
         }
         let (Value::Items(entries) | Value::Pairs(entries)) = &entry.value else { return };

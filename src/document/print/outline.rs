@@ -20,11 +20,16 @@ pub(super) enum Value {
     Pairs(Entries),
 }
 
+/// The widest gap in front of the row of a table.
+const GAP_LIMIT: usize = 100;
+
 /// A scalar's text, and whether it was quoted or otherwise surely text.
 #[derive(Clone, Debug)]
 pub(super) struct Scalar {
     pub(super) text: String,
     pub(super) quoted: bool,
+    /// The blanks in front of it. A text with wide gaps is the row of a table, whose columns stay.
+    pub(super) gap: usize,
 }
 
 /// The entries of a map or list.
@@ -184,7 +189,11 @@ impl Reader<'_> {
     fn scalar(&self, text: &str, start: usize) -> Scalar {
         let quoted = self.text.get(start..).is_some_and(|raw| raw.starts_with(['"', '\'']));
         let block = self.scan.blocks.binary_search(&start).is_ok();
-        Scalar { text: text.to_owned(), quoted: quoted || block }
+        let is_row = !quoted && !block && text.contains("  ");
+        let before = self.text.get(..start).unwrap_or_default();
+        let blanks = before.len() - before.trim_end_matches(' ').len();
+        let gap = if is_row { blanks.clamp(1, GAP_LIMIT) } else { 1 };
+        Scalar { text: text.to_owned(), quoted: quoted || block, gap }
     }
 
     fn entries(

@@ -101,6 +101,12 @@ c: | # a text
 }
 
 #[test]
+fn the_columns_of_a_table_stay() {
+    let table = "fields:\n  customer.id:     clear   clear\n  customer.phone:  masked  absent\n";
+    assert_eq!(printed(table), table);
+}
+
+#[test]
 fn short_lists_stand_on_one_line_and_quotes_only_where_needed() {
     assert_eq!(printed("a:\n  - x\n  - \"w\"\n"), "a: [x, w]\n");
     assert_eq!(printed("a:\n  - x # why\n  - y\n"), "a:\n  - x # why\n  - y\n");
