@@ -66,9 +66,10 @@ impl Warnings<'_> {
                 .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym].into_iter().flatten())
                 .copied()
                 .collect();
-            // What a flag or the tenant is read from has its use without being shown, and cannot be sealed.
+            // What a flag, the tenant or the subject is read from has its use without being shown, and cannot be sealed.
             let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
-            let used: Vec<u16> = flags.chain(&entity.tenant).copied().collect();
+            let used: Vec<u16> =
+                flags.chain(&entity.tenant).chain(&entity.subject).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
                 let shown = seen.iter().chain(&used).any(|seen| usize::from(*seen) == at);
                 if !shown && field.grade != Grade::Sealed {
