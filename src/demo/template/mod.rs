@@ -38,7 +38,10 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: &[Template] = &[template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml")];
+const TEMPLATES: &[Template] = &[
+    template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml"),
+    template!("marketplace": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
+];
 
 impl Template {
     /// The names of all templates.
