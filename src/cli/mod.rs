@@ -4,11 +4,16 @@ mod account;
 mod check;
 mod columns;
 mod demo;
+mod diff;
 mod explain;
+mod fmt;
+mod import;
 mod key;
 mod log;
+mod matrix;
 mod output;
 mod run;
+mod schema;
 mod test;
 
 use std::io::Write as _;
@@ -36,6 +41,16 @@ enum Command {
     Test(test::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
+    /// Bring policy files into one canonical form, comments kept.
+    Fmt(fmt::Arguments),
+    /// Make routes and a catalogue of an OpenAPI description, with every field closed.
+    Import(import::Arguments),
+    /// Print the JSON Schema of policy files, for completion and hover in editors.
+    Schema(schema::Arguments),
+    /// Show who sees what: roles, fields and actions in one table.
+    Matrix(matrix::Arguments),
+    /// Compare two policies: who gains and who loses what.
+    Diff(diff::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -89,6 +104,11 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Fmt(arguments) => fmt::run(&arguments, &mut out),
+        Command::Import(arguments) => import::run(&arguments, &mut out),
+        Command::Schema(arguments) => schema::run(&arguments, &mut out),
+        Command::Matrix(arguments) => matrix::run(&arguments, &mut out),
+        Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

@@ -64,6 +64,8 @@ pub enum Code {
     IdleRole,
     /// A parameter of a path that is named like a graded field and is not said to search it (warning).
     UndeclaredSearch,
+    /// Fields that nobody has graded yet (warning).
+    UngradedFields,
 }
 
 impl Code {
@@ -99,6 +101,7 @@ impl Code {
             Self::ManyConditions => "W005",
             Self::IdleRole => "W006",
             Self::UndeclaredSearch => "W007",
+            Self::UngradedFields => "W010",
         }
     }
 }

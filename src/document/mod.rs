@@ -4,6 +4,7 @@
 //! What a file means is said by who reads it: the policy and the configuration.
 
 mod fault;
+mod print;
 mod reader;
 mod source;
 mod suggest;
@@ -11,8 +12,9 @@ mod tree;
 
 pub use fault::{Code, Fault, Faults};
 pub(crate) use fault::{columns, printable};
+pub(crate) use print::{Layout, Place, Spacing, canonical, one_line, written};
 pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;
 pub(crate) use source::Span;
 pub(crate) use suggest::accepted;
-pub(crate) use tree::{Content, Node, Pair, parse};
+pub(crate) use tree::{Bounds, Content, Node, Pair, parse, parse_within};

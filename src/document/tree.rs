@@ -6,12 +6,19 @@ use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle};
 use super::fault::{Code, Fault};
 use super::source::{Source, Span};
 
-/// The longest source, in bytes.
-const SOURCE_LIMIT_BYTES: usize = 1 << 20;
-/// The most keys and values of one source.
-const NODE_LIMIT: usize = 100_000;
-/// How deep maps and lists may nest.
-const DEPTH_LIMIT: usize = 64;
+/// How large a source may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The longest source, in MiB.
+    pub(crate) mebibytes: usize,
+    /// The most keys and values.
+    pub(crate) nodes: usize,
+    /// How deep maps and lists may nest.
+    pub(crate) depth: usize,
+}
+
+/// What people write by hand.
+const BY_HAND: Bounds = Bounds { mebibytes: 1, nodes: 100_000, depth: 64 };
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -45,21 +52,30 @@ pub(crate) struct Pair {
 
 /// The tree of one source; `None` for an empty one. Never recurses on the input.
 pub(crate) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Vec<Fault>> {
+    parse_within(BY_HAND, sources, index)
+}
+
+/// The same for sources of other bounds.
+pub(crate) fn parse_within(
+    bounds: Bounds,
+    sources: &[Source],
+    index: usize,
+) -> Result<Option<Node>, Vec<Fault>> {
     let Some(source) = sources.get(index) else { return Ok(None) };
     let whole = Span { source: index, start: 0, end: source.text.len().min(1) };
-    let fault =
-        |span, code, message: &str| vec![Fault::at(sources, span, code, message.to_owned())];
-    if source.text.len() > SOURCE_LIMIT_BYTES {
-        return Err(fault(whole, Code::TooLarge, "a file must be at most 1 MiB"));
+    let fault = |span, code, message: String| vec![Fault::at(sources, span, code, message)];
+    if source.text.len() > bounds.mebibytes << 20 {
+        let message = format!("a file must be at most {} MiB", bounds.mebibytes);
+        return Err(fault(whole, Code::TooLarge, message));
     }
     let options = granit_parser::options! {
         disallow_directives: true,
         emit_comments: false,
         emit_unresolved_aliases: true,
-        flow_nesting_limit: DEPTH_LIMIT,
-        block_nesting_limit: DEPTH_LIMIT,
+        flow_nesting_limit: bounds.depth,
+        block_nesting_limit: bounds.depth,
     };
-    let mut builder = Builder { sources, index, ..Builder::new(sources) };
+    let mut builder = Builder { index, bounds, ..Builder::new(sources) };
     for event in Parser::new_from_str_with_options(&source.text, options) {
         match event {
             Ok((event, span)) => {
@@ -81,6 +97,7 @@ pub(crate) fn parse(sources: &[Source], index: usize) -> Result<Option<Node>, Ve
 struct Builder<'s> {
     sources: &'s [Source],
     index: usize,
+    bounds: Bounds,
     open: Vec<Open>,
     root: Option<Node>,
     nodes: usize,
@@ -95,7 +112,15 @@ enum Open {
 
 impl<'s> Builder<'s> {
     fn new(sources: &'s [Source]) -> Self {
-        Self { sources, index: 0, open: Vec::new(), root: None, nodes: 0, faults: Vec::new() }
+        Self {
+            sources,
+            index: 0,
+            bounds: BY_HAND,
+            open: Vec::new(),
+            root: None,
+            nodes: 0,
+            faults: Vec::new(),
+        }
     }
 
     fn span(&self, start: granit_parser::Marker, end: granit_parser::Marker) -> Span {
@@ -110,7 +135,7 @@ impl<'s> Builder<'s> {
 
     fn not_yaml(&mut self, error: &granit_parser::ScanError, at: Span) {
         if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
-            let message = format!("a file must nest at most {DEPTH_LIMIT} deep");
+            let message = format!("a file must nest at most {} deep", self.bounds.depth);
             return self.fault(at, Code::TooLarge, message);
         }
         let message = format!("not valid YAML: {}", error.info().replace(['\n', '\r'], " "));
@@ -166,10 +191,10 @@ impl<'s> Builder<'s> {
             return None;
         }
         self.nodes += usize::from(event.is_node());
-        if self.nodes > NODE_LIMIT || self.open.len() > DEPTH_LIMIT {
-            let message = format!(
-                "a file must have at most {NODE_LIMIT} values, nested at most {DEPTH_LIMIT} deep"
-            );
+        let Bounds { nodes, depth, .. } = self.bounds;
+        if self.nodes > nodes || self.open.len() > depth {
+            let message =
+                format!("a file must have at most {nodes} values, nested at most {depth} deep");
             self.fault(span, Code::TooLarge, message);
             return None;
         }

@@ -150,9 +150,11 @@ impl Program {
                 let grade = match field.grade {
                     Grade::Open(grade) => grade.to_string(),
                     Grade::Sealed => "sealed".to_owned(),
+                    Grade::Ungraded => "ungraded".to_owned(),
                 };
                 let note = match field.grade {
                     Grade::Sealed => Some("it never leaves".to_owned()),
+                    Grade::Ungraded => Some("it has no grade yet".to_owned()),
                     Grade::Open(grade) if outcome.held_back.contains(&index) => {
                         let asked = asked(permit.standing(field.grade));
                         Some(format!("a rule shows it in clear, but grade {grade} asks {asked}"))
@@ -267,6 +269,10 @@ fn stages(
         },
         Stage { name: "decision", finding: decided },
     ];
+    if query.route.constant {
+        let finding = "constant: an empty 202 at once, whatever the backend says".to_owned();
+        stages.push(Stage { name: "answer", finding });
+    }
     if let Some(opaque) = &query.route.opaque {
         let at_most =
             opaque.size_bytes.map_or_else(String::new, |n| format!(", at most {n} bytes"));

@@ -123,6 +123,18 @@ pub(super) enum Grade {
     Open(u8),
     /// Never leaves, whatever a rule says.
     Sealed,
+    /// Nobody has said yet, as after an import; closed like a sealed one until somebody does.
+    Ungraded,
+}
+
+impl Grade {
+    /// Whether the field may leave at all.
+    pub(super) fn is_open(self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Sealed | Self::Ungraded => false,
+        }
+    }
 }
 
 /// A leaf of an entity.
@@ -227,6 +239,8 @@ pub struct Route {
     /// The forms of the answer; none where it has no body that is judged.
     pub(super) formats: Vec<Format>,
     pub(super) opaque: Option<Opaque>,
+    /// Whether the answer is the same whatever the backend says.
+    pub(super) constant: bool,
     pub(super) reads: Option<usize>,
     /// The entities that a rule must open for the route to open.
     pub(super) main: Vec<usize>,
@@ -284,6 +298,12 @@ impl Route {
     /// The zones it exists in; none means all.
     pub fn zones(&self) -> impl Iterator<Item = &str> {
         self.zones.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether the caller gets an empty answer at once, whatever the backend says.
+    #[must_use]
+    pub fn answers_constantly(&self) -> bool {
+        self.constant
     }
 
     /// Whether a request may have a body.

@@ -242,7 +242,7 @@ fn read_case(
             [|rule| &rule.clear, |rule| &rule.masked, |rule| &rule.pseudonym];
         let [clear, masked, pseudonym] = lists;
         let taken = lists.iter().any(|list| said(Effect::Deny, *list));
-        if taken || field.grade == Grade::Sealed {
+        if taken || !field.grade.is_open() {
             Treatment::Absent
         } else if said(Effect::Allow, clear) && standing(grades, field.grade) == &GradeStanding::Met
         {
@@ -276,7 +276,7 @@ fn write_case(entity: &Entity, rules: &[&Rule], confined: Option<u16>) -> Option
 pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
     let number = match grade {
         Grade::Open(number) => usize::from(number),
-        Grade::Sealed => 0,
+        Grade::Sealed | Grade::Ungraded => 0,
     };
     number.checked_sub(1).and_then(|at| grades.get(at)).unwrap_or(&GradeStanding::NotHere)
 }

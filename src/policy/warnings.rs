@@ -11,6 +11,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.dead_actions();
     warnings.closed_routes();
     warnings.unseen_fields();
+    warnings.ungraded_fields();
     warnings.betraying_counts();
     warnings.many_conditions();
     warnings.idle_roles();
@@ -72,7 +73,7 @@ impl Warnings<'_> {
                 flags.chain(&entity.tenant).chain(&entity.subject).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
                 let shown = seen.iter().chain(&used).any(|seen| usize::from(*seen) == at);
-                if !shown && field.grade != Grade::Sealed {
+                if !shown && field.grade.is_open() {
                     let message = format!("nobody may see `{}.{}`", entity.name, field.path);
                     self.add(
                         field.span,
@@ -82,6 +83,18 @@ impl Warnings<'_> {
                     );
                 }
             }
+        }
+    }
+
+    fn ungraded_fields(&mut self) {
+        for entity in &self.model.entities {
+            let ungraded = || entity.fields.iter().filter(|field| field.grade == Grade::Ungraded);
+            let Some(first) = ungraded().next() else { continue };
+            let count = ungraded().count();
+            let fields = if count == 1 { "field has" } else { "fields have" };
+            let message = format!("{count} {fields} no grade in `{}`", entity.name);
+            let help = "nobody sees them: give each a grade, or mark it `sealed`";
+            self.add(first.span, Code::UngradedFields, message, help);
         }
     }
 
@@ -179,7 +192,8 @@ impl Warnings<'_> {
         let mut fields = entities.flat_map(|entity| entity.fields.iter().map(move |f| (entity, f)));
         let (entity, field) = fields.find(|(_, field)| {
             let last = field.path.rsplit('.').next().unwrap_or_default();
-            field.grade > Grade::Open(1) && (plain(last) == wanted || plain(&field.path) == wanted)
+            let is_graded = field.grade > Grade::Open(1) && field.grade != Grade::Ungraded;
+            is_graded && (plain(last) == wanted || plain(&field.path) == wanted)
         })?;
         Some((format!("{}.{}", entity.name, field.path), field.grade == Grade::Sealed))
     }

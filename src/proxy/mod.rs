@@ -4,6 +4,7 @@
 //! leave (limits): this is the shell that brings them together in the one right order.
 
 mod body;
+mod constant;
 mod entrance;
 mod form;
 mod head;
@@ -95,7 +96,7 @@ pub struct Parts {
     /// How often an address may try.
     pub addresses: Arc<AddressLimits>,
     /// The backends.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// The log.
     pub log: Log,
     /// The time.

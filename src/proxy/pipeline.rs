@@ -34,6 +34,9 @@ impl Gate {
         }
         let (permit, subject) = self.read_first(permit, &entrance, trail).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
+        if permit.route().answers_constantly() {
+            return self.answer_constantly(permit, seat, onward, facts, trail).await;
+        }
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;

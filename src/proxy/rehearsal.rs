@@ -21,7 +21,7 @@ use super::onward::{body_coding, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Content};
-use super::{query, respond, unread};
+use super::{constant, query, respond, unread};
 use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
@@ -202,6 +202,10 @@ impl<'p> Rehearsal<'p> {
             }
         };
         let asked = note(&onward(&permit, &head, &query, &parts.headers, body)?, seen);
+        if permit.route().answers_constantly() {
+            seen.status = constant::STATUS;
+            return Ok(());
+        }
         let Some(answer) = answer else {
             return Err(Stop::Incomplete(RehearsalError::NoAnswer(asked)));
         };

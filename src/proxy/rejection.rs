@@ -191,9 +191,13 @@ impl Rejection {
                 Told::new(StatusCode::FORBIDDEN, "foreign_site", title)
             }
             Self::Purpose(accepted) => {
-                let listed = accepted.join(", ");
-                Told::new(StatusCode::FORBIDDEN, "purpose", "A purpose must be declared")
-                    .detail(format!("send `Menshen-Purpose` with one of: {listed}"))
+                let detail = if accepted.is_empty() {
+                    "send no `Menshen-Purpose`: the policy knows no purposes".to_owned()
+                } else {
+                    format!("send `Menshen-Purpose` with one of: {}", accepted.join(", "))
+                };
+                let title = "A purpose must be declared";
+                Told::new(StatusCode::FORBIDDEN, "purpose", title).detail(detail)
             }
             Self::Ticket(form) => {
                 Told::new(StatusCode::FORBIDDEN, "ticket", "The purpose needs a ticket")

@@ -135,7 +135,7 @@ impl Server {
                 identity: Arc::new(identity),
                 limits: Arc::new(limits),
                 addresses: Arc::clone(&addresses),
-                upstreams,
+                upstreams: Arc::new(upstreams),
                 log: log.clone(),
                 clock,
                 tasks: tasks.clone(),

@@ -150,7 +150,7 @@ tests:
 #[test]
 fn every_fault_of_every_test_is_found_in_one_run_with_what_is_accepted() {
     let found = faults(
-        "fixtures: { callers: { a: { roles: clrk }, b: { like: b }, d: { device: x }, e: { address: x } }, records: { r: $r } }
+        "fixtures: { callers: { a: { roles: clrk }, b: { like: b }, d: { device: [x] }, e: { address: x } }, records: { r: $r } }
 tests:
   - { name: t, caler: a, request: nowhere, expect: { stats: 200 } }
   - { name: u, caller: f, request: GET bank.example/, expect: {} }
@@ -168,7 +168,7 @@ tests:
     has(Code::UnknownName, "unknown role `clrk` did you mean `clerk`?");
     has(Code::Ring, "callers are like each other");
     has(Code::Ring, "records name each other");
-    has(Code::UnknownKey, "`device`");
+    has(Code::WrongShape, "`device`");
     has(Code::WrongValue, "`address` must be an IP address");
     has(Code::UnknownKey, "unknown key `caler` in a test did you mean `caller`?");
     has(Code::WrongValue, "`nowhere` is no request");

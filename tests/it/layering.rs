@@ -108,11 +108,12 @@ fn only_an_opaque_permit_lets_an_answer_pass_unread() {
     let places = |word: &str| {
         let holds = |(path, text): &(PathBuf, String)| {
             code(text)
-                .any(|line| line.contains(word) && !line.contains("impl"))
+                .any(|line| line.contains(word) && !line.contains("impl") && !line.contains("let "))
                 .then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
         };
         sources().iter().filter_map(holds).collect::<BTreeSet<String>>()
     };
+    // To take one apart with `let` makes none.
     let only = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(places("Opaque {"), only(&["opaque"]), "only the policy's reader makes the leave");
     assert_eq!(places(".pass_unread("), only(&["pipeline"]), "there is one way to it");

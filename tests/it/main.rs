@@ -10,6 +10,7 @@
 mod attacks;
 mod bounded;
 mod closed_by_default;
+mod constant;
 mod counted_in_people;
 mod cut_streams;
 mod demo;
@@ -23,6 +24,8 @@ mod layering;
 mod masked_everywhere;
 mod no_secret_in_logs;
 mod nobody_above;
+mod policy_files;
+mod policy_tools;
 mod recorded_first;
 mod sign_in;
 mod step_up;

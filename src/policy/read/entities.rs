@@ -219,9 +219,12 @@ impl Builder<'_, '_> {
         if text == "sealed" {
             return Some(Grade::Sealed);
         }
+        if text == "ungraded" {
+            return Some(Grade::Ungraded);
+        }
         let number = text.parse::<u8>().ok().filter(|n| (1..=4).contains(n) && text.len() == 1);
         let Some(number) = number else {
-            let mut known = vec!["1", "2", "3", "4", "sealed"];
+            let mut known = vec!["1", "2", "3", "4", "sealed", "ungraded"];
             known.extend(self.names);
             let message = format!("`{}` is neither a grade nor an entity", cut(text));
             let help = accepted(text, &known);
@@ -289,11 +292,28 @@ impl Entity {
         }
     }
 
+    /// The same for a query, which may name an ungraded field: it needs the field in clear, so that
+    /// nobody may use it before there is a grade.
+    pub(super) fn searchable(&self, path: &str) -> Result<Vec<u16>, Unresolved> {
+        let found = self.fields.iter().position(|field| names(path, &field.path));
+        let ungraded =
+            |at: &usize| self.fields.get(*at).is_some_and(|field| field.grade == Grade::Ungraded);
+        match found.filter(ungraded).and_then(|at| u16::try_from(at).ok()) {
+            Some(field) => Ok(vec![field]),
+            None => self.fields_at(path),
+        }
+    }
+
     fn check_open(&self, at: usize) -> Result<u16, Unresolved> {
-        let sealed = self.fields.get(at).is_none_or(|field| field.grade == Grade::Sealed);
-        let index = u16::try_from(at).ok().filter(|_| !sealed);
+        let field = self.fields.get(at);
+        let open = field.is_some_and(|field| field.grade.is_open());
+        let index = u16::try_from(at).ok().filter(|_| open);
         index.ok_or_else(|| {
-            let path = self.fields.get(at).map_or("", |field| field.path.as_ref());
+            let path = field.map_or("", |field| field.path.as_ref());
+            if field.is_some_and(|field| field.grade == Grade::Ungraded) {
+                let message = format!("`{}.{path}` has no grade", self.name);
+                return (Code::Sealed, message, "give it a grade first: it is closed".to_owned());
+            }
             let message = format!("`{}.{path}` is sealed", self.name);
             (Code::Sealed, message, "a sealed field never leaves; no rule may name it".to_owned())
         })
@@ -313,7 +333,7 @@ impl Entity {
             let message = "`*` is not accepted: a rule names its fields".to_owned();
             return (Code::WrongValue, message, "list the fields".to_owned());
         }
-        let open = self.fields.iter().filter(|field| field.grade != Grade::Sealed);
+        let open = self.fields.iter().filter(|field| field.grade.is_open());
         let known: Vec<&str> = open.map(|field| field.path.as_ref()).collect();
         let help = accepted(path, &known);
         (Code::UnknownName, format!("`{}` has no field `{}`", self.name, cut(path)), help)

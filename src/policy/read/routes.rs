@@ -14,9 +14,9 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 12] = [
-    "match", "to", "action", "path", "query", "accepts", "returns", "as", "opaque", "require",
-    "zones", "reads",
+const KEYS: [&str; 13] = [
+    "match", "to", "action", "path", "query", "accepts", "returns", "as", "opaque", "answer",
+    "require", "zones", "reads",
 ];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -91,6 +91,7 @@ fn route(
         check_action(reader, pair, action);
     }
     check_method(reader, keys, &method, action, accepts.is_some());
+    let constant = constant(reader, keys, action);
     Some(Route {
         index,
         name: pair.key.as_str().into(),
@@ -107,6 +108,7 @@ fn route(
         returns,
         formats,
         opaque: if unread.is_some() { Some(opaque?) } else { None },
+        constant,
         reads: None,
         main: Vec::new(),
         entities: Vec::new(),
@@ -135,6 +137,27 @@ fn check_method(
         let message = format!("a `{method}` request has no body to accept");
         reader.fault(pair.value.span, Code::Contradiction, message, None);
     }
+}
+
+/// `answer: constant`: nothing that the backend says reaches the caller, so nothing of it is declared.
+fn constant(reader: &mut Reader<'_>, keys: &Keys<'_>, action: Action) -> bool {
+    let Some(pair) = keys.find("answer") else { return false };
+    if reader.text(&pair.value, "`answer`").is_some_and(|word| word != "constant") {
+        let message = "`answer` must be `constant`".to_owned();
+        reader.fault(pair.value.span, Code::WrongValue, message, None);
+    }
+    if action.only_reads() {
+        let message = format!("a constant answer to a {action} would show nothing");
+        let help = "it is for a create, update, delete or call".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+    }
+    for other in ["returns", "as", "opaque", "reads"] {
+        if let Some(other) = keys.find(other) {
+            let message = format!("a route with a constant answer has no `{}`", other.key);
+            reader.fault(other.key_span, Code::Contradiction, message, None);
+        }
+    }
+    true
 }
 
 pub(super) fn action(reader: &mut Reader<'_>, node: &Node) -> Option<Action> {

@@ -47,7 +47,8 @@ fn every_code_has_a_case() {
     let seen: std::collections::BTreeSet<&str> =
         cases().iter().flat_map(|case| said(case).1).map(Code::as_str).collect();
     let faults = (1..=21).map(|n| format!("P{n:03}"));
-    let wanted: Vec<String> = faults.chain((1..=7).map(|n| format!("W{n:03}"))).collect();
+    let wanted: Vec<String> =
+        faults.chain([1, 2, 3, 4, 5, 6, 7, 10].map(|n| format!("W{n:03}"))).collect();
     let missing: Vec<&String> =
         wanted.iter().filter(|code| !seen.contains(code.as_str())).collect();
     assert!(missing.is_empty(), "no case for {missing:?}");

@@ -1,5 +1,6 @@
 //! The policy as a whole: golden faults, decisions, and a naive interpreter it must agree with.
 
+mod comparison;
 mod decisions;
 mod exports;
 mod golden;
@@ -8,6 +9,7 @@ mod masks;
 mod naive;
 mod records;
 mod requirements;
+mod ungraded;
 
 use std::path::PathBuf;
 use std::sync::Arc;

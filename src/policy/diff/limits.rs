@@ -1,0 +1,147 @@
+//! Limits compared, role by role. The limits of several roles are the strictest of each, so if no role
+//! alone may take more, no combination may.
+
+use super::super::limits::{Export, Limits, Rate, Window};
+use super::super::survey::{Survey, Who, duration};
+use super::{Change, Class};
+
+pub(super) fn changes(old: &Survey, new: &Survey) -> Vec<Change> {
+    let names = old.roles.keys().chain(new.roles.keys());
+    let roles: std::collections::BTreeSet<Who> = names.cloned().map(Who::Role).collect();
+    let any = changed(&old.limits(&Who::Any), &new.limits(&Who::Any));
+    let mut found: Vec<(Class, String, Vec<String>)> = Vec::new();
+    for (class, said) in &any {
+        found.push((*class, said.clone(), vec![Who::Any.to_string()]));
+    }
+    for who in roles {
+        for (class, said) in changed(&old.limits(&who), &new.limits(&who)) {
+            // What is said of everybody is not said of each role again.
+            if any.contains(&(class, said.clone())) {
+                continue;
+            }
+            match found.iter_mut().find(|(c, s, _)| *c == class && *s == said) {
+                Some((.., roles)) => roles.push(who.to_string()),
+                None => found.push((class, said, vec![who.to_string()])),
+            }
+        }
+    }
+    let change = |(class, said, roles): (Class, String, Vec<String>)| Change {
+        sentence: format!("{}: {said}", roles.join(", ")),
+        roles,
+        ..Change::of(class, String::new())
+    };
+    found.into_iter().map(change).collect()
+}
+
+fn changed(old: &Limits, new: &Limits) -> Vec<(Class, String)> {
+    let Limits {
+        rate,
+        requests,
+        concurrent,
+        page,
+        records,
+        subjects,
+        kibibytes,
+        unmask,
+        files,
+        export,
+    } = new;
+    let mut changes = Vec::new();
+    changes.extend(rates(old.rate, *rate));
+    changes.extend(number("requests at once", old.concurrent, *concurrent));
+    changes.extend(number("records on a page", old.page, *page));
+    changes.extend(windows("records", &old.records, records));
+    changes.extend(windows("people", &old.subjects, subjects));
+    changes.extend(windows("KiB", &old.kibibytes, kibibytes));
+    changes.extend(windows("requests", &old.requests, requests));
+    changes.extend(windows("people unmasked", &old.unmask, unmask));
+    changes.extend(windows("files", &old.files, files));
+    changes.extend(exports(old.export, *export));
+    changes
+}
+
+fn sentence(class: Class, what: &str, old: &str, new: &str) -> (Class, String) {
+    let how = match class {
+        Class::Widens => "loosened",
+        Class::Narrows => "tightened",
+        Class::CannotTell | Class::Neutral => "changed",
+    };
+    (class, format!("the limit of {what} is {how}: {new}, was {old}"))
+}
+
+/// More in one direction is wider, whatever becomes of the other.
+fn class(is_within: bool, holds: bool) -> Option<Class> {
+    match (is_within, holds) {
+        (true, true) => None,
+        (true, false) => Some(Class::Narrows),
+        (false, _) => Some(Class::Widens),
+    }
+}
+
+fn number(what: &str, old: Option<u32>, new: Option<u32>) -> Option<(Class, String)> {
+    let within = |mine: Option<u32>, theirs: Option<u32>| {
+        theirs.is_none_or(|theirs| mine.is_some_and(|mine| mine <= theirs))
+    };
+    let said = |limit: Option<u32>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let class = class(within(new, old), within(old, new))?;
+    Some(sentence(class, what, &said(old), &said(new)))
+}
+
+fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, String)> {
+    let pace = |rate: Rate, other: Rate| u64::from(rate.count) * u64::from(other.per_s);
+    let within = |mine: Option<Rate>, theirs: Option<Rate>| {
+        theirs.is_none_or(|theirs| {
+            mine.is_some_and(|mine| {
+                pace(mine, theirs) <= pace(theirs, mine) && mine.burst <= theirs.burst
+            })
+        })
+    };
+    let class = class(within(new, old), within(old, new))?;
+    Some(sentence(class, "requests", &rate(old), &rate(new)))
+}
+
+fn exports(old: Export, new: Export) -> Option<(Class, String)> {
+    let within = |mine: Export, theirs: Export| match (mine, theirs) {
+        (Export::None, _) => true,
+        (Export::Bounded { .. }, Export::None) => false,
+        (
+            Export::Bounded { rows, needs_grant },
+            Export::Bounded { rows: most, needs_grant: asked },
+        ) => {
+            let fits = most.is_none_or(|most| rows.is_some_and(|rows| rows <= most));
+            fits && (needs_grant || !asked)
+        }
+    };
+    let said = |export: Export| match export {
+        Export::None => "none".to_owned(),
+        Export::Bounded { rows, needs_grant } => {
+            let rows = rows.map_or("any number of records".to_owned(), |n| format!("{n} records"));
+            format!("{rows}{}", if needs_grant { " with a grant" } else { "" })
+        }
+    };
+    let class = class(within(new, old), within(old, new))?;
+    Some(sentence(class, "one export", &said(old), &said(new)))
+}
+
+fn rate(rate: Option<Rate>) -> String {
+    rate.map_or("none".to_owned(), |rate| {
+        format!("{} in {} and {} at once", rate.count, duration(rate.per_s), rate.burst)
+    })
+}
+
+fn windows(what: &str, old: &[Window], new: &[Window]) -> Option<(Class, String)> {
+    // So many in a longer time are at most so many in a shorter one.
+    let within = |mine: &[Window], theirs: &[Window]| {
+        theirs.iter().all(|theirs| {
+            mine.iter().any(|mine| mine.count <= theirs.count && mine.per_s >= theirs.per_s)
+        })
+    };
+    let class = class(within(new, old), within(old, new))?;
+    Some(sentence(class, what, &all_windows(old), &all_windows(new)))
+}
+
+fn all_windows(windows: &[Window]) -> String {
+    let said: Vec<String> =
+        windows.iter().map(|w| format!("{} in {}", w.count, duration(w.per_s))).collect();
+    if said.is_empty() { "none".to_owned() } else { said.join(", ") }
+}

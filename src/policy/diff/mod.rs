@@ -1,0 +1,135 @@
+//! Two programs compared, in people's words: who gains, who loses, what was loosened.
+//!
+//! One promise stands above all others: if the new program lets anybody get more than the old one, a
+//! change is classed as widening or as one that cannot be told. So what is not proven to be within the
+//! old program counts as more. What follows is such a proof, split into parts that each can be checked
+//! for one role and one purpose, because rules only add up and rules that deny only take away; the
+//! few places where taking away gives (a search, a count, a record that nobody tests) are in `hidden`.
+
+mod catalogue;
+mod cover;
+mod hidden;
+mod limits;
+mod routes;
+mod taken;
+mod words;
+
+use std::fmt;
+
+use super::program::Program;
+use super::survey::{Survey, role_sets};
+
+/// What a change does to what people can get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Somebody gets more.
+    Widens,
+    /// Neither more nor less can be proven; counts as more.
+    CannotTell,
+    /// Somebody gets less and nobody more.
+    Narrows,
+    /// Nobody gets more or less.
+    Neutral,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Change {
+    /// What it does.
+    pub class: Class,
+    /// Whom it is about: roles, or `any` for every caller. Empty where it is about no role.
+    pub roles: Vec<String>,
+    /// The fields, such as `customer.phone`.
+    pub fields: Vec<String>,
+    /// The routes.
+    pub routes: Vec<String>,
+    /// The whole change in words.
+    pub sentence: String,
+}
+
+/// All changes from one program to another, widening ones first.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Comparison {
+    /// The changes.
+    pub changes: Vec<Change>,
+}
+
+/// Compares two programs.
+#[must_use]
+pub fn compare(old: &Program, new: &Program) -> Comparison {
+    let same_roles = role_sets(old) == role_sets(new);
+    let (before, after) = if same_roles { ("", "") } else { ("(old)", "(new)") };
+    let (old, new) = (Survey::of(old, before), Survey::of(new, after));
+    let mut changes = catalogue::changes(&old, &new);
+    changes.extend(routes::changes(&old, &new));
+    changes.extend(limits::changes(&old, &new));
+    changes.sort();
+    changes.dedup();
+    Comparison { changes }
+}
+
+impl Change {
+    /// A change that is about no role.
+    fn of(class: Class, sentence: String) -> Self {
+        Self { class, roles: Vec::new(), fields: Vec::new(), routes: Vec::new(), sentence }
+    }
+
+    fn on(mut self, route: &str) -> Self {
+        self.routes.push(route.to_owned());
+        self
+    }
+}
+
+impl Comparison {
+    /// Whether anybody may get more: something widens, or cannot be told.
+    #[must_use]
+    pub fn widens(&self) -> bool {
+        self.changes.iter().any(|change| change.class.counts_as_widening())
+    }
+
+    fn of(&self, class: Class) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.class == class)
+    }
+}
+
+impl Class {
+    /// All, widest first.
+    const ALL: [Self; 4] = [Self::Widens, Self::CannotTell, Self::Narrows, Self::Neutral];
+
+    fn counts_as_widening(self) -> bool {
+        matches!(self, Self::Widens | Self::CannotTell)
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Widens => "wider",
+            Self::CannotTell => "cannot be told, counts as wider",
+            Self::Narrows => "narrower",
+            Self::Neutral => "neither",
+        }
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for class in Class::ALL {
+            let mut changes = self.of(class).peekable();
+            if changes.peek().is_some() {
+                writeln!(f, "{}", class.heading())?;
+            }
+            for change in changes {
+                writeln!(f, "  {}", change.sentence)?;
+            }
+        }
+        if self.changes.is_empty() {
+            return writeln!(f, "no change in what anybody gets");
+        }
+        let gains = if self.widens() { "somebody gains" } else { "nobody gains anything" };
+        let loses = match self.of(Class::Narrows).next() {
+            Some(_) => "somebody loses",
+            None => "nobody loses anything",
+        };
+        writeln!(f, "{gains}; {loses}")
+    }
+}

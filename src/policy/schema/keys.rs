@@ -1,0 +1,390 @@
+//! Every key of the language, with the words of the guide.
+
+use super::super::kind::Kind;
+use super::super::model::{Action, Format};
+use super::{Form, Key, Table};
+
+const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
+const WINDOW: Form = Form::Pattern(
+    "^\\s*[0-9]+\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|[0-9]+[smhd])\\s*$",
+    "500/h",
+);
+const BYTES: Form = Form::Pattern(
+    "^\\s*[0-9]+(KiB|MiB|GiB)\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|[0-9]+[smhd])\\s*$",
+    "100MiB/day",
+);
+const RATE: Form = Form::Pattern(
+    "^\\s*[0-9]+\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|[0-9]+[smhd])\\s*( burst \\s*[0-9]+\\s*)?$",
+    "120/min burst 20",
+);
+const MATCH: Form = Form::Pattern(
+    "^(GET|POST|PUT|PATCH|DELETE) +[^ /:]+/.*$",
+    "GET bank.example/api/customers/{id}",
+);
+const SEARCHED: Form = Form::Pattern("^[^.]+\\..+$", "customer.phone");
+
+const REQUIREMENT: Form = Form::Table(&Table {
+    name: "requirement",
+    keys: &[
+        key(
+            "assurance",
+            "At least this sure who it is: 1 password, 2 with a one-time code, 3 with a key.",
+            Form::Number(1, 3),
+        ),
+        key("fresh", "A factor of that assurance was shown at most so long ago.", DURATION),
+        key("zone", "The caller stands in one of these zones.", NAMES),
+        key(
+            "device",
+            "The caller uses a device whose key is bound to them.",
+            Form::Words(|| vec!["bound"]),
+        ),
+        key("grant", "Somebody granted it.", Form::Words(required_word)),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+});
+
+const NAMES: Form = Form::OneOrMany(&Form::Text);
+const PATHS: Form = Form::OneOrMany(&Form::Text);
+
+pub(super) const FILE: Table = Table {
+    name: "file",
+    keys: &[
+        key(
+            "grades",
+            "What a caller must prove to see a field in clear: 1 open to 4 secret, and `sealed`, which never leaves.",
+            Form::Table(&GRADES),
+        ),
+        key(
+            "purposes",
+            "The closed list of what data may be asked for.",
+            Form::Either(&[Form::List(&Form::Text), Form::Named(&Form::Table(&PURPOSE))]),
+        ),
+        key(
+            "entities",
+            "What the data are: kinds of record. A member that is not listed does not pass, whoever asks.",
+            Form::Named(&Form::Table(&ENTITY)),
+        ),
+        key(
+            "routes",
+            "What is published: a method, a host and a path each. Whatever has no route does not exist.",
+            Form::Named(&Form::Table(&ROUTE)),
+        ),
+        key(
+            "roles",
+            "The roles that rules and limits are about. `any` is no role but every caller.",
+            Form::Named(&Form::Table(&ROLE)),
+        ),
+        key(
+            "rules",
+            "Who may do what. Rules that allow add up; a rule that denies takes away, whatever allows it.",
+            Form::List(&Form::Table(&RULE)),
+        ),
+        key(
+            "limits",
+            "How much is given, per account, over all sessions. Of all limits about a caller's roles the strictest holds.",
+            Form::List(&Form::Table(&LIMIT)),
+        ),
+        key(
+            "masks",
+            "In which style the values of a kind are masked, on all routes alike.",
+            Form::Masks,
+        ),
+        key(
+            "tests",
+            "What the policy is meant to say, one case after another, for `menshen test`.",
+            Form::List(&Form::Anything),
+        ),
+        key(
+            "fixtures",
+            "Callers, records and the time that several tests share.",
+            Form::Named(&Form::Anything),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const GRADES: Table = Table {
+    name: "grades",
+    keys: &[
+        key("1", "What grade 1, open, asks.", REQUIREMENT),
+        key("2", "What grade 2 asks.", REQUIREMENT),
+        key("3", "What grade 3 asks.", REQUIREMENT),
+        key("4", "What grade 4, secret, asks.", REQUIREMENT),
+        key("sealed", "Never leaves, so that there is nothing to ask: `sealed: {}`.", Form::Empty),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const PURPOSE: Table = Table {
+    name: "purpose",
+    keys: &[key(
+        "ticket",
+        "The form of the ticket that it counts with: `*` any run, `?` one character, `#` one digit.",
+        Form::Pattern("^.{1,64}$", "CMP-*"),
+    )],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const ENTITY: Table = Table {
+    name: "entity",
+    keys: &[
+        key(
+            "subject",
+            "The field that is the key of the data subject: what \"whose data\" and \"different people\" count.",
+            Form::Text,
+        ),
+        key(
+            "tenant",
+            "The field that says whose record it is; a caller who has a tenant gets nothing of another's.",
+            Form::Text,
+        ),
+        key(
+            "flags",
+            "Marks that some records have, each with its condition; rules that allow must name them.",
+            Form::Named(&Form::Condition),
+        ),
+        required("fields", "The record's members.", Form::Members),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+pub(super) const FIELD: Table = Table {
+    name: "field",
+    keys: &[
+        required(
+            "grade",
+            "How sensitive the field is: 1 open to 4 secret, or `sealed`, which never leaves, or `ungraded`, which is closed until somebody grades it.",
+            GRADE,
+        ),
+        key(
+            "kind",
+            "What kind of value it is, which decides how it is masked.",
+            Form::Words(kinds),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+/// What may stand where a grade is expected.
+pub(super) const GRADE: Form = Form::Either(&[Form::Number(1, 4), Form::Words(closed_grades)]);
+
+const ROUTE: Table = Table {
+    name: "route",
+    keys: &[
+        required(
+            "match",
+            "Method, host without port, and path; `{name}` stands for one whole segment.",
+            MATCH,
+        ),
+        required("to", "The upstream of the operator's file that answers.", Form::Text),
+        required(
+            "action",
+            "`view` one record, `search` a list that a query selects, `export` in bulk, `create`, `update`, `delete`, `call` none of these.",
+            Form::Words(actions),
+        ),
+        key("path", "Which field a parameter of the path searches.", Form::Named(&SEARCHED)),
+        key(
+            "query",
+            "What each query parameter means. Undeclared ones are refused.",
+            Form::Named(&Form::Either(&[Form::Words(query_uses), SEARCHED])),
+        ),
+        key(
+            "accepts",
+            "Where records stand in the request's body. Without it there may be no body.",
+            Form::Places { pass: false },
+        ),
+        key(
+            "returns",
+            "Where records stand in the answer. Without it the answer is an empty 204.",
+            Form::Places { pass: true },
+        ),
+        key(
+            "as",
+            "The types that the answer may have; without it JSON.",
+            Form::OneOrMany(&Form::Words(formats)),
+        ),
+        key("opaque", "The answer passes unread.", Form::Table(&OPAQUE)),
+        key(
+            "answer",
+            "`constant`: an empty 202 at once, whatever the backend says.",
+            Form::Words(|| vec!["constant"]),
+        ),
+        key(
+            "reads",
+            "For `update` and `delete`: the view over which the record is read first, so that `where` can be tested.",
+            Form::Text,
+        ),
+        key("require", "What using the route at all asks of a caller.", REQUIREMENT),
+        key("zones", "It exists in these zones only; without it in all.", NAMES),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const OPAQUE: Table = Table {
+    name: "opaque",
+    keys: &[
+        required("types", "The media types that may pass, such as `application/pdf`.", PATHS),
+        required(
+            "grade",
+            "The grade of what is in it, met in full or refused.",
+            Form::Number(1, 4),
+        ),
+        key(
+            "size",
+            "The most that one answer may have; not for `text/event-stream`.",
+            Form::Pattern("^[0-9]+(KiB|MiB|GiB)$", "20MiB"),
+        ),
+        key("subject", "The parameter of the path that is the data subject's key.", Form::Text),
+        key("of", "The entity that it is about.", Form::Text),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+/// What `pass` means, which stands among the entities of `returns`.
+pub(super) const PASS: &str =
+    "Places of scalars that are no field and pass as they are, such as `$.page`.";
+
+const ROLE: Table = Table {
+    name: "role",
+    keys: &[
+        key(
+            "includes",
+            "Who has this role has those too, with their rules and their limits.",
+            NAMES,
+        ),
+        key(
+            "rank",
+            "How high the role stands, for approvals; changes no decision.",
+            Form::Number(0, 100),
+        ),
+        key(
+            "external",
+            "Whether people outside the organisation hold it; changes no decision.",
+            Form::Flag,
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const RULE: Table = Table {
+    name: "rule",
+    keys: &[
+        required(
+            "name",
+            "Stands in the log and in `explain`; one line, at most 200 bytes.",
+            Form::Text,
+        ),
+        key("allow", "The actions that the rule allows.", ACTIONS),
+        key("deny", "The actions that the rule takes away.", ACTIONS),
+        required("to", "A role, a list of roles, or `any`.", NAMES),
+        key("of", "The entity whose fields the rule names.", Form::Text),
+        key("route", "Only on these routes.", NAMES),
+        key("clear", "Fields that are shown as they are.", PATHS),
+        key("masked", "Fields that are shown masked.", PATHS),
+        key(
+            "pseudonym",
+            "Fields that are shown as a keyed hash of purpose, field and value.",
+            PATHS,
+        ),
+        key("write", "Which fields a body may carry; for `create`, `update`, `call`.", PATHS),
+        key("flags", "For records with these flags as well; rules that allow.", NAMES),
+        key("where", "Only on records for which the condition holds.", Form::Condition),
+        key("when", "Only if the condition holds for caller, request and time.", Form::Condition),
+        key(
+            "purpose",
+            "Only for one of these purposes. A rule that denies also hits those who declare none.",
+            NAMES,
+        ),
+        key("require", "Only for callers who meet it; rules that allow.", REQUIREMENT),
+    ],
+    one_of: &["allow", "deny"],
+    may_be_empty: false,
+};
+
+const ACTIONS: Form = Form::OneOrMany(&Form::Words(actions));
+
+const LIMIT: Table = Table {
+    name: "limit",
+    keys: &[
+        required("to", "A role, a list of roles, or `any`.", NAMES),
+        key("rate", "Requests per time: a window without `burst`, a pace with it.", RATE),
+        key("concurrent", "Requests at once, their answers included.", Form::Number(1, 100_000)),
+        key(
+            "page",
+            "Outermost records in one answer to a `search`, and the `page-size`.",
+            Form::Number(1, 1_000_000),
+        ),
+        key("records", "Records given per time.", Form::OneOrMany(&WINDOW)),
+        key("subjects", "Different people given per time.", Form::OneOrMany(&WINDOW)),
+        key("bytes", "Bytes given per time.", Form::OneOrMany(&BYTES)),
+        key(
+            "unmask",
+            "Different people per time of whom a field of grade 3 or 4 is given in clear.",
+            Form::OneOrMany(&WINDOW),
+        ),
+        key("files", "Answers to an `export` per time.", Form::OneOrMany(&WINDOW)),
+        key(
+            "export",
+            "`none` denies every export; a map bounds it.",
+            Form::Either(&[Form::Words(|| vec!["none"]), Form::Table(&EXPORT)]),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const EXPORT: Table = Table {
+    name: "export",
+    keys: &[
+        key(
+            "rows",
+            "Outermost records in one answer to an `export`.",
+            Form::Pattern("^\\s*[0-9]+\\s*/file\\s*$", "500/file"),
+        ),
+        key("files", "Answers to an `export` per time.", Form::OneOrMany(&WINDOW)),
+        key("grant", "An `export` without a grant is denied.", Form::Words(required_word)),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const fn key(name: &'static str, doc: &'static str, form: Form) -> Key {
+    Key { name, doc, form, required: false }
+}
+
+const fn required(name: &'static str, doc: &'static str, form: Form) -> Key {
+    Key { name, doc, form, required: true }
+}
+
+fn required_word() -> Vec<&'static str> {
+    vec!["required"]
+}
+
+fn kinds() -> Vec<&'static str> {
+    Kind::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
+fn actions() -> Vec<&'static str> {
+    Action::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
+fn formats() -> Vec<&'static str> {
+    Format::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
+fn closed_grades() -> Vec<&'static str> {
+    vec!["sealed", "ungraded"]
+}
+
+fn query_uses() -> Vec<&'static str> {
+    vec!["page", "page-size", "sort", "free"]
+}

@@ -1,0 +1,150 @@
+//! What a compiled program comes to, spelt out: for each route, entity and field the ways in which it
+//! can be had and what takes it away. The matrix and the comparison of two programs both read it.
+//!
+//! It decides nothing. Every struct of the model is taken apart by name, so that a new part of the
+//! language does not compile until somebody has said what it means here.
+
+mod demand;
+mod formula;
+mod matrix;
+mod rule;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use demand::{Demand, Zones, duration};
+pub(super) use formula::Formula;
+use formula::Names;
+pub use matrix::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
+pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
+pub(super) use view::{BodyView, EntityView, FieldView, OpaqueView, Parameter, RouteView};
+
+use super::kind::Kind;
+use super::limits::Limits;
+use super::model::{Grade, Model, Purpose, Role};
+use super::program::Program;
+
+/// A program, spelt out.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) rules: Vec<RuleView>,
+    pub(super) routes: Vec<RouteView>,
+    pub(super) entities: BTreeMap<Box<str>, EntityView>,
+    /// Each role and all that it includes, itself too.
+    pub(super) roles: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+    /// What `rank` and `external` say of each role.
+    pub(super) standings: BTreeMap<Box<str>, (u8, bool)>,
+    pub(super) purposes: BTreeSet<Box<str>>,
+    /// The forms of the tickets that purposes need.
+    pub(super) tickets: BTreeMap<Box<str>, Box<str>>,
+    /// What each grade asks.
+    grades: [Option<Demand>; 4],
+    limits: Vec<(Audience, Limits)>,
+    /// The style in which each kind is masked.
+    pub(super) styles: BTreeMap<&'static str, &'static str>,
+}
+
+impl Survey {
+    /// Spells out a program. `roles` tells what `caller.roles` holds from what it holds elsewhere.
+    pub(super) fn of(program: &Program, roles: &str) -> Self {
+        let Model { grades, purposes, entities, routes: _, roles: defined, rules, limits, masks } =
+            &program.model;
+        let audience = |to: &_| Audience::of(to, &program.model);
+        Self {
+            rules: rules.iter().map(|rule| RuleView::of(rule, &program.model, roles)).collect(),
+            routes: program.routes.iter().map(|route| RouteView::of(route, program)).collect(),
+            entities: entities
+                .iter()
+                .map(|entity| (entity.name.clone(), EntityView::of(entity, &program.model, roles)))
+                .collect(),
+            roles: role_sets(program),
+            standings: defined.iter().map(standing).collect(),
+            purposes: purposes.iter().map(|purpose| purpose.name.clone()).collect(),
+            tickets: purposes.iter().filter_map(ticket).collect(),
+            grades: grades.each_ref().map(|grade| grade.as_ref().map(Demand::from)),
+            limits: limits.iter().map(|rule| (audience(&rule.to), rule.limits.clone())).collect(),
+            styles: Kind::NAMES
+                .iter()
+                .map(|(name, kind)| (*name, masks.of(*kind).style().name()))
+                .collect(),
+        }
+    }
+
+    /// What a field of this grade asks of who sees it in clear.
+    pub(super) fn grade(&self, grade: Grade) -> Demand {
+        let number = match grade {
+            Grade::Open(number) => usize::from(number),
+            Grade::Sealed | Grade::Ungraded => 0,
+        };
+        let asked = number.checked_sub(1).and_then(|at| self.grades.get(at));
+        asked.cloned().flatten().unwrap_or_else(Demand::impossible)
+    }
+
+    /// The limits of who holds this role alone.
+    pub(super) fn limits(&self, who: &Who) -> Limits {
+        let mut limits = Limits::default();
+        for (_, rule) in self.limits.iter().filter(|(audience, _)| audience.includes(who)) {
+            limits.tighten(rule);
+        }
+        limits
+    }
+
+    /// The rules that cover a route.
+    pub(super) fn rules_of<'a>(
+        &'a self,
+        route: &'a RouteView,
+    ) -> impl Iterator<Item = &'a RuleView> {
+        route.rules.iter().filter_map(|index| self.rules.get(*index))
+    }
+
+    pub(super) fn field(&self, entity: &str, path: &str) -> Option<&FieldView> {
+        self.entities.get(entity)?.fields.get(path)
+    }
+
+    /// What a caller must prove to get from a rule on a route what it names of an entity.
+    pub(super) fn demand(
+        &self,
+        route: &RouteView,
+        rule: &RuleView,
+        clear_field: Option<(&str, &str)>,
+    ) -> Demand {
+        let demand = rule.require.and(&route.require);
+        // What passes unread cannot be masked: its grade is met or nothing passes.
+        let demand = match &route.opaque {
+            Some(opaque) => demand.and(&self.grade(Grade::Open(opaque.grade))),
+            None => demand,
+        };
+        match clear_field {
+            Some((entity, path)) => {
+                let grade = self.field(entity, path).map_or(Grade::Sealed, |field| field.grade);
+                demand.and(&self.grade(grade))
+            }
+            None => demand,
+        }
+    }
+
+    /// Whether any rule lets anybody use the route.
+    pub(super) fn opens(&self, route: &RouteView) -> bool {
+        self.rules_of(route).any(|rule| rule.opens(route))
+    }
+}
+
+/// The roles of a program and all that each includes.
+pub(super) fn role_sets(program: &Program) -> BTreeMap<Box<str>, BTreeSet<Box<str>>> {
+    let roles = &program.model.roles;
+    let name = |index: &usize| roles.get(*index).map(|role| role.name.clone());
+    roles
+        .iter()
+        .map(|role| (role.name.clone(), role.held.iter().filter_map(name).collect()))
+        .collect()
+}
+
+fn ticket(purpose: &Purpose) -> Option<(Box<str>, Box<str>)> {
+    let Purpose { name, ticket } = purpose;
+    ticket.as_ref().map(|form| (name.clone(), form.as_str().into()))
+}
+
+fn standing(role: &Role) -> (Box<str>, (u8, bool)) {
+    let Role { name, held: _, rank, external, span: _ } = role;
+    (name.clone(), (*rank, *external))
+}
