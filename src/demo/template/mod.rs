@@ -40,7 +40,7 @@ macro_rules! template {
 
 const TEMPLATES: &[Template] = &[
     template!("hotel": "catalogue.yaml" "routes.yaml" "rules.yaml"),
-    template!("marketplace": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
+    template!("marketplace": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests-rows.yaml" "tests.yaml"),
 ];
 
 impl Template {
