@@ -71,7 +71,7 @@ impl Warnings<'_> {
             let flags = entity.flags.iter().map(|flag| &flag.condition);
             let rows = rules().filter_map(|rule| rule.row.as_ref());
             let read = flags.chain(rows).flat_map(|condition| &condition.fields);
-            let used: Vec<u16> = seen.chain(read).chain(&entity.tenant).copied().collect();
+            let used: Vec<u16> = seen.chain(read).chain(&entity.tenant).chain(&entity.subject).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
                 let has_use = used.iter().any(|used| usize::from(*used) == at);
                 if !has_use && field.grade.is_open() {

@@ -42,6 +42,7 @@ const TEMPLATES: &[Template] = &[
     template!("bank": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
     template!("clinic": "catalogue.yaml" "limits.yaml" "roles.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
     template!("hotel": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests.yaml"),
+    template!("marketplace": "catalogue.yaml" "limits.yaml" "routes.yaml" "rules.yaml" "tests-rows.yaml" "tests.yaml"),
 ];
 
 impl Template {
