@@ -9,6 +9,7 @@ mod evaluate;
 mod hours;
 mod lexer;
 mod parser;
+mod parts;
 
 use std::sync::Arc;
 

@@ -57,13 +57,19 @@ impl Warnings<'_> {
         }
     }
 
+    /// A rule for outsiders alone that says which records or what for is meant.
     fn outsiders(&mut self) {
         for role in self.model.roles.iter().filter(|role| role.external) {
-            for rule in allowing(self.model, role).filter(|rule| !rule.require.grant) {
+            for rule in allowing(self.model, role) {
+                let is_narrowed =
+                    rule.row.is_some() || rule.when.is_some() || !rule.purposes.is_empty();
+                if rule.require.grant || (is_narrowed && self.is_for_outsiders(&rule.to)) {
+                    continue;
+                }
                 if let Some(shown) = self.in_clear(rule, UNMASKED_FROM) {
                     let message =
                         format!("`{}`, a role of outsiders, sees {shown} in clear", role.name);
-                    let help = "list it under `masked`, or ask `require: { grant: required }`";
+                    let help = "make a rule for outsiders alone, with the fields, records and purpose they need";
                     self.add(rule.span, Code::ExternalSight, message, help);
                 }
             }
@@ -76,6 +82,16 @@ impl Warnings<'_> {
                 let help =
                     format!("add to `limits`: `{{ to: {}, subjects: 1000/day }}`", role.name);
                 self.add(role.span, Code::ExternalUncounted, message, &help);
+            }
+        }
+    }
+
+    fn is_for_outsiders(&self, audience: &Audience) -> bool {
+        match audience {
+            Audience::Any => false,
+            Audience::Roles(roles) => {
+                let mut roles = roles.iter().filter_map(|role| self.model.roles.get(*role));
+                roles.all(|role| role.external)
             }
         }
     }
