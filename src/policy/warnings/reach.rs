@@ -1,6 +1,6 @@
 //! What no rule reaches: actions, routes, fields and roles that nothing is said of, or nothing that gives.
 
-use super::super::model::{Audience, Effect, Grade, Route};
+use super::super::model::{Audience, Effect, Entity, Grade, Route};
 use super::Warnings;
 use crate::document::Code;
 
@@ -46,9 +46,7 @@ impl Warnings<'_> {
                 .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym].into_iter().flatten())
                 .copied()
                 .collect();
-            // What a flag or the tenant is read from has its use without being shown, and cannot be sealed.
-            let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
-            let used: Vec<u16> = flags.chain(&entity.tenant).copied().collect();
+            let used = self.used_fields(index, entity);
             for (at, field) in entity.fields.iter().enumerate() {
                 let shown = seen.iter().chain(&used).any(|seen| usize::from(*seen) == at);
                 if !shown && field.grade != Grade::Sealed {
@@ -62,6 +60,20 @@ impl Warnings<'_> {
                 }
             }
         }
+    }
+
+    /// Fields that have their use without being shown, and cannot be sealed: keys, what conditions read, and
+    /// what goes in without coming out.
+    fn used_fields(&self, index: usize, entity: &Entity) -> Vec<u16> {
+        let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
+        let keys = entity.subject.iter().chain(&entity.tenant);
+        let rules = self.model.rules.iter().filter(|rule| rule.of == Some(index));
+        let ruled = rules.flat_map(|rule| {
+            let read = rule.row.iter().flat_map(|row| &row.fields);
+            let written = rule.write.iter().filter(|_| rule.effect == Effect::Allow);
+            read.chain(written)
+        });
+        flags.chain(keys).chain(ruled).copied().collect()
     }
 
     fn idle_roles(&mut self) {
