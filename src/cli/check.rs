@@ -1,15 +1,16 @@
 //! `menshen check`: every fault of the policy, and of the configuration if one is named, at once.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Format};
+use super::output::{self, Format, Ink};
 use super::{Failure, Outcome};
 use crate::config::Config;
-use crate::document::Fault;
+use crate::document::{Fault, Faults};
 use crate::policy::Program;
 use crate::server::{self, PolicyError, StartError};
 
@@ -70,20 +71,89 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             output::json(out, &Report { faults, warnings: &[], routes: 0, version: None })?;
             Err(Failure::ToldFault)
         }
+        (Err(StartError::Policy(PolicyError::Faults(faults))), Format::Human) => {
+            Err(Failure::Fault(told(&faults, Ink::of_stderr())))
+        }
         (Err(error), Format::Human | Format::Json) => Err(Failure::fault(error)),
     }
 }
 
 fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
+    let ink = Ink::of_stdout();
+    let mut text = String::new();
     for warning in program.warnings() {
-        writeln!(out, "{warning}").map_err(Failure::internal)?;
+        text += &format!("{}\n", warning.painted(|part, text| ink.part(part, text)));
     }
     let (routes, warnings) = (program.routes().len(), program.warnings().len());
-    writeln!(
-        out,
-        "{folder}: no faults, {warnings} {}; {routes} routes, version {}",
-        if warnings == 1 { "warning" } else { "warnings" },
-        program.version(),
-    )
-    .map_err(Failure::internal)
+    let noun = if warnings == 1 { "warning" } else { "warnings" };
+    let version = program.version();
+    text +=
+        &format!("{folder}: no faults, {warnings} {noun}; {routes} routes, version {version}\n");
+    if let Some(pages) = pages(program.warnings()) {
+        text += &format!("{pages}\n");
+    }
+    out.write_all(text.as_bytes()).map_err(Failure::internal)
+}
+
+fn told(faults: &Faults, ink: Ink) -> String {
+    let mut text = String::new();
+    for fault in faults.as_slice() {
+        text += &format!("{}\n", fault.painted(|part, text| ink.part(part, text)));
+    }
+    text += &faults.count();
+    if let Some(pages) = pages(faults.as_slice()) {
+        text += &format!("\n{pages}");
+    }
+    text
+}
+
+/// Where each code that was told is explained.
+fn pages(faults: &[Fault]) -> Option<String> {
+    let codes: BTreeSet<&str> = faults.iter().map(|fault| fault.code.as_str()).collect();
+    let names: Vec<String> = codes.into_iter().map(|code| format!("{code}.md")).collect();
+    (!names.is_empty()).then(|| format!("explained in docs/policy/faults: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Source;
+    use crate::policy::compile;
+
+    fn faults() -> Faults {
+        let text = "roles: { clerk: {}, clrek: { includes: clekr } }\nruels: []\n".to_owned();
+        compile(&[Source { name: "policy.yaml".to_owned(), text }]).unwrap_err()
+    }
+
+    #[test]
+    fn faults_are_coloured_for_eyes_and_plain_for_files() {
+        let coloured = told(&faults(), Ink::Coloured);
+        for painted in [
+            "\u{1b}[31mfault[P009]\u{1b}[0m",
+            "\u{1b}[31m^^^^^\u{1b}[0m",
+            "\u{1b}[36mhelp:\u{1b}[0m",
+        ] {
+            assert!(coloured.contains(painted), "{coloured}");
+        }
+        let plain = told(&faults(), Ink::Plain);
+        assert!(!plain.contains('\u{1b}'));
+        assert!(plain.starts_with(&faults().to_string()), "the same words: {plain}");
+    }
+
+    #[test]
+    fn the_last_line_says_where_each_code_is_explained() {
+        let told = told(&faults(), Ink::Plain);
+        let last = told.lines().last();
+        assert_eq!(last, Some("explained in docs/policy/faults: P005.md, P009.md"));
+        assert_eq!(pages(&[]), None);
+    }
+
+    #[test]
+    fn warnings_are_yellow() {
+        let text = "roles: { clerk: {} }\n".to_owned();
+        let program = compile(&[Source { name: "policy.yaml".to_owned(), text }]).unwrap();
+        let [warning] = program.warnings() else { panic!("{:?}", program.warnings()) };
+        let painted = warning.painted(|part, text| Ink::Coloured.part(part, text));
+        assert!(painted.starts_with("\u{1b}[33mwarning[W006]\u{1b}[0m"), "{painted}");
+    }
 }

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Failure, Outcome};
+use crate::document::Part;
 
 /// The form of a result on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -38,12 +39,35 @@ impl Ink {
         if takes_colour() { Self::Coloured } else { Self::Plain }
     }
 
+    /// How to print on the error stream.
+    pub(super) fn of_stderr() -> Self {
+        let coloured = std::io::stderr().is_terminal() && wants_colour();
+        if coloured { Self::Coloured } else { Self::Plain }
+    }
+
+    /// A part of a fault's text.
+    pub(super) fn part(self, part: Part, text: &str) -> String {
+        match part {
+            Part::Fault => self.red(text),
+            Part::Warning => self.yellow(text),
+            Part::Help => self.cyan(text),
+        }
+    }
+
     pub(super) fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
 
     pub(super) fn green(self, text: &str) -> String {
         self.paint("32", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    fn cyan(self, text: &str) -> String {
+        self.paint("36", text)
     }
 
     pub(super) fn dim(self, text: &str) -> String {
@@ -60,6 +84,9 @@ impl Ink {
 
 /// Whether standard output is a terminal on which colours are wanted.
 pub(super) fn takes_colour() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !unwanted
+    std::io::stdout().is_terminal() && wants_colour()
+}
+
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

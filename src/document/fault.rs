@@ -66,6 +66,28 @@ pub enum Code {
     UndeclaredSearch,
     /// Fields that nobody has graded yet (warning).
     UngradedFields,
+    /// A rule that gives or takes nothing that another one does not (warning).
+    ShadowedRule,
+    /// A condition, or a part of one, that does not vary (warning).
+    ConstantCondition,
+    /// A role that is limited and may do nothing (warning).
+    PowerlessRole,
+    /// A grade below the one that the field's kind usually has (warning).
+    WeakGrade,
+    /// Records of people who are not counted (warning).
+    NoSubject,
+    /// An external role that sees high grades in clear (warning).
+    ExternalSight,
+    /// An external role whose people are not counted (warning).
+    ExternalUncounted,
+    /// A rule that shows personal fields to every caller (warning).
+    OpenToAny,
+    /// An export that nothing limits (warning).
+    UnlimitedExport,
+    /// A limit on what nobody can do (warning).
+    IdleLimit,
+    /// A record that has a tenant and is not read before it is changed (warning).
+    TenantUnread,
 }
 
 impl Code {
@@ -102,6 +124,17 @@ impl Code {
             Self::IdleRole => "W006",
             Self::UndeclaredSearch => "W007",
             Self::UngradedFields => "W010",
+            Self::ShadowedRule => "W011",
+            Self::ConstantCondition => "W012",
+            Self::PowerlessRole => "W013",
+            Self::WeakGrade => "W014",
+            Self::NoSubject => "W015",
+            Self::ExternalSight => "W016",
+            Self::ExternalUncounted => "W017",
+            Self::OpenToAny => "W018",
+            Self::UnlimitedExport => "W019",
+            Self::IdleLimit => "W020",
+            Self::TenantUnread => "W021",
         }
     }
 }
@@ -187,22 +220,41 @@ pub(crate) fn columns(c: char) -> usize {
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What of a fault's text may be told apart by colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The head of a fault and the marks under its text.
+    Fault,
+    /// The same of a warning.
+    Warning,
+    /// What would be right.
+    Help,
+}
+
+impl Fault {
+    /// Its text, with the parts as `paint` makes them.
+    pub(crate) fn painted(&self, paint: impl Fn(Part, &str) -> String) -> String {
         let code = self.code.as_str();
-        let word = if code.starts_with('W') { "warning" } else { "fault" };
+        let (word, part) =
+            if code.starts_with('W') { ("warning", Part::Warning) } else { ("fault", Part::Fault) };
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        writeln!(f, "{word}[{code}]: {}", self.message)?;
-        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
-        writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", self.excerpt)?;
-        let marks = "^".repeat(self.width.max(1));
-        writeln!(f, "{gutter} | {}{marks}", " ".repeat(self.indent))?;
+        let (indent, marks) = (" ".repeat(self.indent), "^".repeat(self.width.max(1)));
+        let head = paint(part, &format!("{word}[{code}]"));
+        let mut text = format!("{head}: {}\n", self.message);
+        text += &format!("{gutter}--> {}:{}:{}\n", self.file, self.line, self.column);
+        text += &format!("{gutter} |\n{number} | {}\n", self.excerpt);
+        text += &format!("{gutter} | {indent}{}\n", paint(part, &marks));
         if let Some(help) = &self.help {
-            writeln!(f, "{gutter} = help: {help}")?;
+            text += &format!("{gutter} = {} {help}\n", paint(Part::Help, "help:"));
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.painted(|_, text| text.to_owned()))
     }
 }
 
@@ -220,6 +272,13 @@ impl Faults {
         Self { faults, place }
     }
 
+    /// How many there are, and in what.
+    pub(crate) fn count(&self) -> String {
+        let count = self.faults.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        format!("{count} {noun} in the {}", self.place)
+    }
+
     /// Each fault.
     #[must_use]
     pub fn as_slice(&self) -> &[Fault] {
@@ -232,9 +291,7 @@ impl fmt::Display for Faults {
         for fault in &self.faults {
             writeln!(f, "{fault}")?;
         }
-        let count = self.faults.len();
-        let noun = if count == 1 { "fault" } else { "faults" };
-        write!(f, "{count} {noun} in the {}", self.place)
+        f.write_str(&self.count())
     }
 }
 

@@ -11,7 +11,7 @@ mod suggest;
 mod tree;
 
 pub use fault::{Code, Fault, Faults};
-pub(crate) use fault::{columns, printable};
+pub(crate) use fault::{Part, columns, printable};
 pub(crate) use print::{Layout, Place, Spacing, canonical, one_line, written};
 pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;

@@ -108,6 +108,21 @@ pub(super) struct Requirement {
     pub(super) grant: bool,
 }
 
+impl Requirement {
+    /// Whether whoever meets the other meets this.
+    pub(super) fn asks_no_more_than(&self, other: &Self) -> bool {
+        let longer = |mine: u32| other.fresh_s.is_some_and(|theirs| theirs <= mine);
+        let anywhere = self.zones.is_empty();
+        self.assurance <= other.assurance
+            && self.fresh_s.is_none_or(longer)
+            && (anywhere
+                || (!other.zones.is_empty()
+                    && other.zones.iter().all(|zone| self.zones.contains(zone))))
+            && (!self.device || other.device)
+            && (!self.grant || other.grant)
+    }
+}
+
 /// What data may be asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Purpose {
@@ -177,6 +192,7 @@ pub(super) struct Entity {
     pub(super) shape: Shape,
     /// Where other entities stand in it: path and entity.
     pub(super) references: Vec<(Box<str>, usize)>,
+    pub(super) span: Span,
 }
 
 /// The form of a body: where records stand in it, and which scalars pass beside them.
@@ -364,6 +380,17 @@ impl Audience {
             Self::Roles(roles) => roles.iter().any(|role| held.contains(role)),
         }
     }
+
+    /// Whether everybody whom the other is about is among those whom this is about.
+    pub(super) fn covers(&self, other: &Self, roles: &[Role]) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Roles(_), Self::Any) => false,
+            (Self::Roles(_), Self::Roles(theirs)) => theirs
+                .iter()
+                .all(|role| roles.get(*role).is_some_and(|role| self.includes(&role.held))),
+        }
+    }
 }
 
 /// One rule. Fields are indexes in the entity `of`.
@@ -414,6 +441,7 @@ impl Rule {
 pub(super) struct LimitRule {
     pub(super) to: Audience,
     pub(super) limits: Limits,
+    pub(super) span: Span,
 }
 
 /// In which style each kind is masked, on all routes.

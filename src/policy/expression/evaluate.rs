@@ -112,6 +112,33 @@ impl Condition {
     }
 }
 
+/// What an expression comes to that looks at nothing but what is written in it.
+pub(super) fn constant(expression: &Expression) -> Evaluated {
+    let attributes = std::collections::BTreeMap::new();
+    let facts = Facts {
+        zone: "",
+        account: "",
+        assurance: 0,
+        address: None,
+        roles: &[],
+        attributes: &attributes,
+        parameters: &[],
+        method: "",
+        host: "",
+        purpose: None,
+        ticket: None,
+        device: None,
+        grant: None,
+        now_unix_s: 0,
+    };
+    Evaluation { facts: &facts, record: None }.value(expression)
+}
+
+/// How two values stand to each other; `None` if they cannot be compared.
+pub(super) fn order_of(left: &Value, right: &Value) -> Option<Ordering> {
+    order(left, right).ok()
+}
+
 fn truth(value: Value) -> Result<bool, EvaluationError> {
     match value {
         Value::Bool(holds) => Ok(holds),

@@ -40,6 +40,13 @@ impl Week {
                 || (on(window, (today + 6) % 7) && minute < window.end)
         })
     }
+
+    /// Whether no minute of the week lies outside. What lies outside begins with a day or at the end of a window.
+    pub(super) fn is_always(&self) -> bool {
+        let ends = || self.0.iter().map(|window| window.end % DAY_MINUTES).chain([0]);
+        let days = std::iter::successors(Some(Weekday::Monday), |day| Some(day.next())).take(7);
+        days.into_iter().all(|day| ends().all(|minute| self.contains(day, minute)))
+    }
 }
 
 fn window(text: &str) -> Option<Window> {
@@ -98,6 +105,19 @@ mod tests {
     fn days_may_run_over_the_end_of_the_week() {
         assert!(is_in("Sat-Mon 08:00-09:00, Wed 08:00-09:00", Weekday::Sunday, 481));
         assert!(!is_in("Sat-Mon 08:00-09:00, Wed 08:00-09:00", Weekday::Tuesday, 481));
+    }
+
+    #[test]
+    fn hours_that_leave_nothing_out_are_told_from_those_that_do() {
+        for text in [
+            "00:00-24:00",
+            "Mon-Fri 00:00-24:00, Sat-Sun 12:00-11:59, Fri 23:00-13:00, Sat 11:00-13:00, Sun 11:00-12:00",
+        ] {
+            assert!(Week::parse(text).unwrap().is_always(), "{text}");
+        }
+        for text in ["Mon-Sat 00:00-24:00", "00:00-23:59", "00:01-24:00"] {
+            assert!(!Week::parse(text).unwrap().is_always(), "{text}");
+        }
     }
 
     #[test]

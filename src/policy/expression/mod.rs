@@ -4,16 +4,19 @@
 //! an error and not `true`. An error makes an allow rule not apply and a deny rule apply, so no
 //! operator can hide one in a way that widens what a caller gets.
 
+mod constant;
 mod evaluate;
 mod hours;
 mod lexer;
 mod parser;
+mod parts;
 
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+pub(super) use constant::{Certainty, Constant};
 pub use evaluate::EvaluationError;
 pub(super) use evaluate::{Facts, Record};
 use hours::Week;
@@ -22,7 +25,7 @@ pub(super) use parser::{Scope, View, parse};
 use super::value::Value;
 
 /// A condition as it was written and as it is evaluated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Condition {
     /// The text of the file.
     pub(super) text: Box<str>,
@@ -30,18 +33,20 @@ pub(super) struct Condition {
     pub(super) expression: Expression,
     /// The fields of the record that it reads, by index in their entity.
     pub(super) fields: Vec<u16>,
+    /// What of it does not vary: itself, or the largest parts that do not.
+    pub(super) constants: Vec<Constant>,
 }
 
 impl Condition {
     /// The condition that holds, and reads nothing.
     pub(super) fn always() -> Self {
         let expression = Expression::Literal(Value::Bool(true));
-        Self { text: "true".into(), expression, fields: Vec::new() }
+        Self { text: "true".into(), expression, fields: Vec::new(), constants: Vec::new() }
     }
 }
 
 /// One node of a condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expression {
     /// A value written in the file.
     Literal(Value),

@@ -6,10 +6,12 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::super::model::Flag;
 use super::super::value::Value;
+use super::constant::{Constant, certainty};
 use super::hours::Week;
 use super::lexer::{Lexeme, Token, words};
 use super::{Comparison, Condition, Expression, TextTest};
 use crate::document::Code;
+use crate::document::Span;
 use crate::document::accepted;
 
 const TEXT_LIMIT_BYTES: usize = 2048;
@@ -113,15 +115,24 @@ pub(in crate::policy) fn parse(
         return Err(ExpressionFault::syntax(0, 1, message));
     }
     let lexemes = words(text)?;
-    let mut parser =
-        Parser { lexemes, next: 0, depth: 0, scope, fields: Vec::new(), end: text.len() };
+    let mut parser = Parser {
+        lexemes,
+        next: 0,
+        depth: 0,
+        scope,
+        fields: Vec::new(),
+        constants: Vec::new(),
+        end: text.len(),
+    };
     let start = parser.here();
     let (expression, found) = parser.either()?;
     if parser.next < parser.lexemes.len() {
         return Err(parser.unexpected("the end, `&&` or `||`"));
     }
     parser.want(Type::Bool, found, start)?;
-    Ok(Condition { text: text.trim().into(), expression, fields: parser.fields })
+    parser.note_if_constant(&expression, start, parser.before(), true);
+    let Parser { fields, constants, .. } = parser;
+    Ok(Condition { text: text.trim().into(), expression, fields, constants })
 }
 
 struct Parser<'a> {
@@ -130,6 +141,7 @@ struct Parser<'a> {
     depth: usize,
     scope: &'a Scope<'a>,
     fields: Vec<u16>,
+    constants: Vec<Constant>,
     end: usize,
 }
 
@@ -215,12 +227,17 @@ impl Parser<'_> {
     ) -> Parsed {
         let start = self.here();
         let mut left = inner(self)?;
+        let end = self.before();
         let mut joined = 0;
         while self.eat(mark) {
             self.want(Type::Bool, left.1, start)?;
+            if joined == 0 {
+                self.note_if_constant(&left.0, start, end, false);
+            }
             let start = self.here();
             let right = inner(self)?;
             self.want(Type::Bool, right.1, start)?;
+            self.note_if_constant(&right.0, start, self.before(), false);
             left = (join(Box::new(left.0), Box::new(right.0)), Type::Bool);
             joined += 1;
             if joined > LIST_LIMIT {
@@ -229,6 +246,14 @@ impl Parser<'_> {
             }
         }
         Ok(left)
+    }
+
+    /// Notes what does not vary, in place of its parts.
+    fn note_if_constant(&mut self, part: &Expression, start: usize, end: usize, is_whole: bool) {
+        let Some(certainty) = certainty(part) else { return };
+        self.constants.retain(|inner| inner.span.start < start || inner.span.end > end);
+        let span = Span { source: 0, start, end };
+        self.constants.push(Constant { certainty, is_whole, span });
     }
 
     fn negation(&mut self) -> Parsed {

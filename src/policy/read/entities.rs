@@ -70,6 +70,7 @@ fn entity(
         fields,
         shape,
         references,
+        span: pair.key_span,
     };
     entity.subject = keys.find("subject").and_then(|pair| key_field(reader, &entity, &pair.value));
     entity.tenant = keys.find("tenant").and_then(|pair| key_field(reader, &entity, &pair.value));

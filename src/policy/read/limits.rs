@@ -26,7 +26,7 @@ const WINDOW_LIMIT: usize = 8;
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     for node in sections.items("limits", reader) {
         let keys = reader.keys(node, "a limit", &KEYS);
-        let Some(to) = keys.find("to") else {
+        let Some(Pair { value: to, key_span: span, .. }) = keys.find("to") else {
             reader.missing(node.span, "a limit", "to", "teller");
             continue;
         };
@@ -35,12 +35,12 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
             let help = format!("write what is limited: {}", listed(KEYS.iter().skip(1)));
             reader.fault(node.span, Code::WrongValue, message, Some(help));
         }
-        let to = audience(reader, model, &to.value);
+        let to = audience(reader, model, to);
         let mut limits = Limits::default();
         for pair in &keys.pairs {
             limits.tighten(&limit(reader, pair));
         }
-        model.limits.push(LimitRule { to, limits });
+        model.limits.push(LimitRule { to, limits, span: *span });
     }
 }
 

@@ -283,7 +283,13 @@ pub(super) fn condition(
 ) -> Option<Arc<Condition>> {
     let text = reader.text(node, what)?;
     match parse(text, scope) {
-        Ok(condition) => Some(Arc::new(condition)),
+        Ok(mut condition) => {
+            for constant in &mut condition.constants {
+                let length = constant.span.end.saturating_sub(constant.span.start);
+                constant.span = reader.part(node.span, text, constant.span.start, length);
+            }
+            Some(Arc::new(condition))
+        }
         Err(fault) => {
             let span = reader.part(node.span, text, fault.start, fault.length);
             reader.fault(span, fault.code, format!("{what}: {}", fault.message), fault.help);

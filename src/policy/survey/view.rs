@@ -108,7 +108,8 @@ pub(in crate::policy) struct BodyView {
 impl EntityView {
     pub(super) fn of(entity: &Entity, model: &Model, roles: &str) -> Self {
         // The shape is what the paths of fields and references say.
-        let Entity { name: _, subject, tenant, flags, fields, shape: _, references } = entity;
+        let Entity { name: _, subject, tenant, flags, fields, shape: _, references, span: _ } =
+            entity;
         let paths: Vec<Box<str>> = fields.iter().map(|field| field.path.clone()).collect();
         let names = Names { fields: &paths, roles };
         let flag = |Flag { name, condition }: &Flag| (name.clone(), Formula::of(condition, names));

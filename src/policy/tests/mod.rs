@@ -7,6 +7,7 @@ mod golden;
 mod hostile;
 mod masks;
 mod naive;
+mod pages;
 mod records;
 mod requirements;
 mod ungraded;

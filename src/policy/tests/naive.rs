@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Grant, Principal};
 use super::{Asked, Value, ask_with, caller, filter, program};
+use crate::document::Code;
 
 /// With their grades; grade 2 asks assurance, grade 3 a device and a grant as well.
 const FIELDS: [(&str, u8); 6] = [("id", 1), ("a", 1), ("b", 1), ("c", 2), ("d", 3), ("t", 1)];
@@ -348,5 +349,52 @@ proptest! {
             .ok()
             .map(|permit| filter(&permit, &Json::Array(records.clone())).unwrap_or(json!([])));
         prop_assert_eq!(answer, case.answer(&records), "{}", text(&case.rules));
+    }
+
+    #[test]
+    fn a_rule_that_is_called_shadowed_may_go(
+        mut rules in rules(),
+        (role, fewer) in (0..4_usize, proptest::collection::vec(any::<bool>(), FIELDS.len())),
+        (keeps_role, keeps_row, purpose) in (any::<bool>(), any::<bool>(), any::<bool>()),
+        roles in proptest::sample::subsequence(vec![0, 1, 2], 0..=3),
+        declared in proptest::sample::select(vec![None, Some("p"), Some("q")]),
+        x in proptest::option::weighted(0.8, 0..3_i64),
+        assurance in 0..3_u8,
+        device in proptest::sample::select(vec![None, Some("d1"), Some("d2")]),
+        things in proptest::option::of(Just(Some(vec![0, 1]))),
+        records in proptest::collection::vec(record(), 0..5),
+    ) {
+        // Alike enough that one often covers the other.
+        let mut alike = rules[0].clone();
+        for list in [&mut alike.clear, &mut alike.masked, &mut alike.pseudonym] {
+            list.iter_mut().zip(&fewer).for_each(|(named, keeps)| *named &= keeps);
+        }
+        alike.role = if keeps_role { alike.role } else { role };
+        alike.row = alike.row.filter(|_| keeps_row);
+        alike.purpose |= purpose;
+        rules.push(alike);
+        let program = program(&text(&rules));
+        let shadowed = |index: &usize| {
+            let name = format!("`n{index}` ");
+            let mut warnings = program.warnings().iter();
+            warnings.any(|w| w.code == Code::ShadowedRule && w.message.starts_with(&name))
+        };
+        let left = (0..rules.len()).filter(|index| !shadowed(index));
+        let left: Vec<Rule> = left.map(|index| rules[index].clone()).collect();
+        let answer = |rules| {
+            let case = Case {
+                rules,
+                roles: roles.clone(),
+                purpose: declared,
+                x,
+                assurance,
+                device,
+                grant: things.clone(),
+                tenant: None,
+            };
+            case.answer(&records)
+        };
+        let written = text(&rules);
+        prop_assert_eq!(answer(rules), answer(left), "{}", written);
     }
 }

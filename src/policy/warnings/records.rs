@@ -1,92 +1,22 @@
-//! What is suspicious in a policy but no fault.
+//! What goes wrong with records: counts that betray them, more tests than a plan holds, searches that were
+//! not declared, people who are not counted, tenants that cannot be tested.
 
-use super::model::{Audience, BodyShape, Effect, Grade, Model, Route};
-use super::rows::ROW_TEST_LIMIT;
-use crate::document::{Code, Fault};
-use crate::document::{Source, Span};
-
-/// All warnings, in the order of files and lines.
-pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
-    let mut warnings = Warnings { model, sources, found: Vec::new() };
-    warnings.dead_actions();
-    warnings.closed_routes();
-    warnings.unseen_fields();
-    warnings.ungraded_fields();
-    warnings.betraying_counts();
-    warnings.many_conditions();
-    warnings.idle_roles();
-    warnings.undeclared_searches();
-    warnings.found.sort();
-    warnings.found
-}
-
-struct Warnings<'a> {
-    model: &'a Model,
-    sources: &'a [Source],
-    found: Vec<Fault>,
-}
+use super::super::model::{BodyShape, Effect, Field, Grade, Route};
+use super::super::rows::ROW_TEST_LIMIT;
+use super::Warnings;
+use crate::document::Code;
 
 impl Warnings<'_> {
-    fn add(&mut self, span: Span, code: Code, message: String, help: &str) {
-        let help = (!help.is_empty()).then(|| help.to_owned());
-        self.found.push(Fault::at(self.sources, span, code, message).with_help(help));
+    pub(super) fn records(&mut self) {
+        self.betraying_counts();
+        self.many_conditions();
+        self.undeclared_searches();
+        self.uncounted_people();
+        self.unread_tenants();
+        self.ungraded_fields();
     }
 
-    fn dead_actions(&mut self) {
-        for rule in &self.model.rules {
-            for action in &rule.actions {
-                let met = |route: &&Route| route.action == *action && rule.covers(route);
-                if !self.model.routes.iter().any(|route| met(&route)) {
-                    let message = format!("no route matches this rule's action `{action}`");
-                    self.add(rule.span, Code::DeadAction, message, "");
-                }
-            }
-        }
-    }
-
-    fn closed_routes(&mut self) {
-        for route in &self.model.routes {
-            let rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
-            let opens = |of: Option<usize>| of.is_none_or(|entity| route.main.contains(&entity));
-            if !rules.into_iter().any(|rule| rule.effect == Effect::Allow && opens(rule.of)) {
-                let message = format!("no rule opens the route `{}`", route.name);
-                let help = match route.opaque {
-                    Some(_) => "only a rule that names it with `route` opens an opaque route",
-                    None => "nobody may use it",
-                };
-                self.add(route.span, Code::ClosedRoute, message, help);
-            }
-        }
-    }
-
-    fn unseen_fields(&mut self) {
-        for (index, entity) in self.model.entities.iter().enumerate() {
-            let rules = || self.model.rules.iter().filter(|rule| rule.of == Some(index));
-            let seen = rules()
-                .filter(|rule| rule.effect == Effect::Allow)
-                .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym, &rule.write])
-                .flatten();
-            // What a body carries, or a condition or the tenant is read from, has its use without being shown, and
-            // cannot be sealed.
-            let flags = entity.flags.iter().map(|flag| &flag.condition);
-            let rows = rules().filter_map(|rule| rule.row.as_ref());
-            let read = flags.chain(rows).flat_map(|condition| &condition.fields);
-            let used: Vec<u16> = seen.chain(read).chain(&entity.tenant).chain(&entity.subject).copied().collect();
-            for (at, field) in entity.fields.iter().enumerate() {
-                let has_use = used.iter().any(|used| usize::from(*used) == at);
-                if !has_use && field.grade.is_open() {
-                    let message = format!("nobody may see `{}.{}`", entity.name, field.path);
-                    self.add(
-                        field.span,
-                        Code::UnseenField,
-                        message,
-                        "mark it `sealed` if that is meant",
-                    );
-                }
-            }
-        }
-    }
-
+    /// What came from a description of the backend and nobody has looked at yet.
     fn ungraded_fields(&mut self) {
         for entity in &self.model.entities {
             let ungraded = || entity.fields.iter().filter(|field| field.grade == Grade::Ungraded);
@@ -144,23 +74,6 @@ impl Warnings<'_> {
         }
     }
 
-    fn idle_roles(&mut self) {
-        let audiences = self.model.rules.iter().map(|rule| &rule.to);
-        let audiences = audiences.chain(self.model.limits.iter().map(|rule| &rule.to));
-        let mut named: Vec<usize> = Vec::new();
-        for audience in audiences {
-            if let Audience::Roles(roles) = audience {
-                named.extend(roles);
-            }
-        }
-        for role in &self.model.roles {
-            if !role.held.iter().any(|held| named.contains(held)) {
-                let message = format!("no rule or limit is about the role `{}`", role.name);
-                self.add(role.span, Code::IdleRole, message, "");
-            }
-        }
-    }
-
     /// `/by-phone/{phone}` searches by phone, whether the policy says so or not.
     fn undeclared_searches(&mut self) {
         for route in &self.model.routes {
@@ -197,6 +110,64 @@ impl Warnings<'_> {
             is_graded && (plain(last) == wanted || plain(&field.path) == wanted)
         })?;
         Some((format!("{}.{}", entity.name, field.path), field.grade == Grade::Sealed))
+    }
+
+    /// Only what comes out by itself: a record inside another counts for that one's subject.
+    fn uncounted_people(&mut self) {
+        for (index, entity) in self.model.entities.iter().enumerate() {
+            let returns = |route: &Route| {
+                route.returns.as_ref().is_some_and(|body| body.entities.contains(&index))
+            };
+            let is_returned = self.model.routes.iter().any(returns);
+            let Some(field) = entity.fields.iter().find(|field| is_personal(field)) else {
+                continue;
+            };
+            if entity.subject.is_none() && is_returned {
+                let message = format!(
+                    "`{}` has no `subject`: nobody whose `{}` leaves is counted or named in the log",
+                    entity.name, field.path
+                );
+                let help = "name the field that is the person's key: `subject: id`";
+                self.add(entity.span, Code::NoSubject, message, help);
+            }
+        }
+    }
+
+    fn unread_tenants(&mut self) {
+        for route in &self.model.routes {
+            let acts = route.action.changes_a_record() || route.opaque.is_some();
+            let entities = || route.main.iter().filter_map(|at| self.model.entities.get(*at));
+            let Some(entity) = entities().find(|entity| entity.tenant.is_some()) else { continue };
+            if acts && route.reads.is_none() && self.is_opened(route) {
+                let message = format!(
+                    "who is confined to a tenant is refused on `{}`: no `{}` is read before, so that \
+                     nothing tells whose it is",
+                    route.name, entity.name
+                );
+                let help = "give the route `reads: VIEW-ROUTE`";
+                self.add(route.span, Code::TenantUnread, message, help);
+            }
+        }
+    }
+
+    /// Whether some rule opens the route.
+    pub(super) fn is_opened(&self, route: &Route) -> bool {
+        let mut rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
+        rules.any(|rule| {
+            let opens = rule.of.is_none_or(|entity| route.main.contains(&entity));
+            rule.effect == Effect::Allow && opens
+        })
+    }
+}
+
+/// Whether a field tells something of a person that is not for everybody.
+fn is_personal(field: &Field) -> bool {
+    match field.grade {
+        Grade::Open(grade) => {
+            let kind = field.kind.map_or(1, |kind| kind.usual_grade());
+            grade >= 3 || (grade == 2 && kind >= 2)
+        }
+        Grade::Sealed | Grade::Ungraded => false,
     }
 }
 
