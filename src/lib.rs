@@ -20,6 +20,7 @@ pub mod state;
 pub mod clock;
 pub mod document;
 pub mod secret;
+pub mod telemetry;
 // -- composition
 pub mod cli;
 pub mod config;

@@ -110,6 +110,8 @@ words! {
         AbortedByUpstream = "aborted_by_upstream",
         /// The filter could not judge the rest.
         AbortedByFilter = "aborted_by_filter",
+        /// A new policy took the caller's right away.
+        AbortedByPolicy = "aborted_by_policy",
     }
 }
 

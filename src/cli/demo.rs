@@ -79,7 +79,7 @@ async fn guide_and_wait(stage: &Stage, program_folder: &str, out: &mut dyn Write
     guide::print(stage, program_folder, out).map_err(failure)?;
     // From here on, so that no event stands between the lines of the guide.
     super::events(super::Level::Warn, false);
-    super::run::stop_signal().await.map_err(Failure::internal)
+    super::run::stop_signal(|| stage.reload()).await.map_err(Failure::internal)
 }
 
 fn failure(error: DemoError) -> Failure {

@@ -326,6 +326,15 @@ impl Permit {
         &self.version
     }
 
+    /// Whether both let the same leave of the same records; the rules may have other names.
+    #[must_use]
+    pub fn releases_as(&self, other: &Self) -> bool {
+        self.plan == other.plan
+            && self.rows() == other.rows()
+            && self.asked.roles == other.asked.roles
+            && self.route.upstream == other.route.upstream
+    }
+
     /// The highest grade of what may be released, masked or not; 0 if nothing graded is.
     #[must_use]
     pub fn highest_grade(&self) -> u8 {

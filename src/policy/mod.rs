@@ -29,7 +29,7 @@ pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
 pub use outcome::TooManyConditions;
 pub use plan::Plan;
-pub use program::{Program, RouteMatch, compile};
+pub use program::{Program, RouteMatch, compile, version_of};
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 

@@ -50,7 +50,7 @@ pub(super) enum Treatment {
 }
 
 /// The row conditions of one entity. Bit `n` of a case is the outcome of test `n`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RowTests {
     /// The fields that are captured, by slot; the subject is first where there is one.
     pub(super) slots: Vec<u16>,

@@ -58,14 +58,16 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
         model,
         routes,
         table,
-        version: version(sources).into(),
+        version: version_of(sources).into(),
         warnings,
         outcomes: RwLock::default(),
     })
 }
 
-/// SHA-256 over the texts of the files, sorted and length-prefixed: their names and folders mean nothing.
-fn version(sources: &[Source]) -> String {
+/// The version that a program of these files has, whether they compile or not: SHA-256 over their
+/// texts, sorted and length-prefixed. Names and folders mean nothing.
+#[must_use]
+pub fn version_of(sources: &[Source]) -> String {
     let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
     texts.sort_unstable();
     let mut context = digest::Context::new(&digest::SHA256);

@@ -13,7 +13,9 @@ mod outcome;
 mod pages;
 mod passage;
 mod pipeline;
+mod policies;
 mod query;
+mod question;
 mod refusals;
 mod rejection;
 mod release;
@@ -31,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
 pub use head::HeadFault;
+pub use policies::Policies;
 
 use crate::audit::Log;
 use crate::clock::Clock;
@@ -40,10 +43,11 @@ use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::listen::{Facts, Handler};
 use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
 use meter::Keys;
 use refusals::{Refusals, Who};
-use rejection::{Rejection, Told};
+use rejection::{Rejection, Told, UNRECORDED};
 use trail::Trail;
 
 /// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
@@ -82,8 +86,8 @@ impl Default for Settings {
 /// What the gate is made of; the composition root brings the parts.
 #[derive(Debug)]
 pub struct Parts {
-    /// The compiled policy.
-    pub program: Arc<Program>,
+    /// The policy in force.
+    pub policies: Arc<Policies>,
     /// Who asks.
     pub identity: Arc<Identity>,
     /// How much may leave.
@@ -94,6 +98,8 @@ pub struct Parts {
     pub upstreams: Upstreams,
     /// The log.
     pub log: Log,
+    /// What the operator's monitoring reads.
+    pub telemetry: Arc<Telemetry>,
     /// The time.
     pub clock: Clock,
     /// Where tasks that outlive a request are tracked.
@@ -146,6 +152,7 @@ impl Handler for Gate {
 
     async fn handle(&self, request: Request<Incoming>, facts: Facts) -> Response<Answer> {
         let Ok(stamp) = self.log.stamp() else {
+            self.telemetry.unrecorded();
             return respond::without_record(&facts);
         };
         let mut trail = Trail::begin(stamp, &facts, request.headers());
@@ -155,6 +162,7 @@ impl Handler for Gate {
             Ok(response) => response,
             Err(rejection) => self.reject(rejection, &facts, &mut trail).await,
         };
+        self.telemetry.answered(trail.action(), response.status().as_u16());
         respond::finish(response, &form, trail.id)
     }
 }
@@ -190,6 +198,10 @@ impl Gate {
         let permitted = trail.refuse_permitted(status, told.cause);
         if !permitted && !self.record_refusal(&told, facts, trail).await {
             told = Rejection::LogUnavailable.told();
+        }
+        self.telemetry.denied(told.cause);
+        if told.cause == UNRECORDED {
+            self.telemetry.unrecorded();
         }
         told.into_response(facts, &trail.id.to_string())
     }

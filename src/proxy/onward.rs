@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::read_capped;
-use super::entrance::{Entrance, rejection};
+use super::entrance::rejection;
 use super::head::{self, Head};
 use super::meter::RowTest;
+use super::question::Question;
 use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
@@ -83,11 +84,11 @@ impl Gate {
     pub(super) async fn read_first(
         &self,
         permit: Permit,
-        entrance: &Entrance,
+        question: &Question,
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
         let Some(reading) = permit.pre_read() else { return Ok(permit) };
-        let path = reading.route().template().fill(&entrance.params);
+        let path = reading.route().template().fill(question.params());
         let path = path.ok_or(Rejection::NotFound)?;
         let onward = request(Method::GET, path.as_str(), &reading, HeaderMap::new(), Bytes::new())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;

@@ -7,7 +7,9 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::Answer;
+use super::question::Question;
 use super::rejection::Rejection;
+use super::release::Granted;
 use super::trail::Trail;
 use crate::listen::Facts;
 
@@ -25,18 +27,19 @@ impl Gate {
         }
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, &parts, facts, trail).await?;
-        let permit = self.decide(&head, &entrance, &caller, facts, trail)?;
+        let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
+        let permit = self.decide(&question, trail)?;
         let query = self.guard_query(&permit, &head, trail)?;
         let seat = self.admit(&caller, &permit)?;
         self.record(&permit, trail)?;
         if !permit.action().only_reads() {
             trail.durable().await?;
         }
-        let permit = self.read_first(permit, &entrance, trail).await?;
+        let permit = self.read_first(permit, &question, trail).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;
-        self.guard_response(permit, seat, answer, &head, facts, trail).await
+        self.guard_response(Granted { permit, question }, seat, answer, &head, facts, trail).await
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct Trail {
     /// Set once the decision is written: from then on early ends are outcomes.
     outcome: Option<Outcome>,
     account: Option<String>,
+    action: &'static str,
 }
 
 impl Trail {
@@ -45,12 +46,15 @@ impl Trail {
             user_agent: user_agent.into(),
             ..Origin::default()
         });
-        let (recording, outcome, account) = (None, None, None);
-        Self { started: Instant::now(), id, entry, recording, outcome, account }
+        let (recording, outcome, account, action) = (None, None, None, "none");
+        Self { started: Instant::now(), id, entry, recording, outcome, account, action }
     }
 
     pub(super) fn head(&mut self, head: &Head) {
         let request = self.entry.request.get_or_insert_default();
+        if head.path.as_str().starts_with(super::sign_in::PREFIX) {
+            self.action = "sign_in";
+        }
         request.method = head.method.as_str().into();
         request.host = head.host.as_str().into();
         self.entry.why = Some(Why {
@@ -63,6 +67,7 @@ impl Trail {
 
     pub(super) fn route(&mut self, route: &Route) {
         let request = self.entry.request.get_or_insert_default();
+        self.action = route.action().name();
         request.route = route.name().into();
         request.template = route.template().as_str().into();
         request.action = route.action().name().into();
@@ -72,7 +77,8 @@ impl Trail {
         self.entry.request.get_or_insert_default().query.push(parameter, field, value_hash);
     }
 
-    pub(super) fn caller(&mut self, caller: &Caller, now_unix_s: i64) {
+    pub(super) fn caller(&mut self, caller: &Caller) {
+        let now_unix_s = self.time_unix_s();
         self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
             account: caller.account.as_str().into(),
@@ -102,9 +108,19 @@ impl Trail {
 }
 
 impl Trail {
+    /// When the request came, in Unix seconds: the time that it is decided by.
+    pub(super) fn time_unix_s(&self) -> i64 {
+        self.entry.time.0.div_euclid(1000)
+    }
+
     /// The account that asks, once that is known.
     pub(super) fn account(&self) -> Option<String> {
         self.account.clone()
+    }
+
+    /// The action that is asked for, in a word of a closed list.
+    pub(super) fn action(&self) -> &'static str {
+        self.action
     }
 
     /// Where the request comes from, for entries about signing in.

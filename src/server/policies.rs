@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::Config;
 use crate::document::{Faults, Source};
 use crate::limits::AllowanceFault;
 use crate::policy::{Program, compile};
@@ -27,12 +28,39 @@ pub enum PolicyError {
     /// Too many files.
     #[error("`{path}`: more than {FILE_LIMIT} policy files", path = .0.display())]
     TooMany(PathBuf),
+    /// A route's `to` names a backend that the configuration does not have.
+    #[error(
+        "route `{route}` goes to `{upstream}`, which is not among the `upstreams` of the configuration"
+    )]
+    NoUpstream {
+        /// The route.
+        route: String,
+        /// What it names.
+        upstream: String,
+    },
     /// Limits that cannot be counted.
     #[error("the `limits` of the policy cannot be counted: {0}")]
     Limits(AllowanceFault),
+    /// It could not be judged to its end, which refuses it.
+    #[error("the policy could not be judged: {0}")]
+    Broken(String),
     /// Faults in the files.
     #[error("{0}")]
     Faults(Faults),
+}
+
+impl PolicyError {
+    /// How many faults there are, and the first of them in one line.
+    pub(super) fn summary(&self) -> (usize, String) {
+        if let Self::Faults(faults) = self
+            && let Some(first) = faults.as_slice().first()
+        {
+            let (place, line, column) = (&first.file, first.line, first.column);
+            let first = format!("{place}:{line}:{column}: {}", first.message);
+            return (faults.as_slice().len(), first);
+        }
+        (1, self.to_string())
+    }
 }
 
 /// Reads and compiles the folder.
@@ -40,7 +68,55 @@ pub enum PolicyError {
 /// # Errors
 /// [`PolicyError`], with every fault of every file.
 pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
-    let program = compile(&read_policies(folder)?).map_err(PolicyError::Faults)?;
+    compiled(&read_policies(folder)?)
+}
+
+/// Compiles files and holds them against the backends that there are: all that a policy must pass
+/// before it decides.
+///
+/// # Errors
+/// [`PolicyError`], as [`load_policies`].
+pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, PolicyError> {
+    let program = compiled(sources)?;
+    for route in program.routes() {
+        if !backends.0.iter().any(|name| name == route.upstream()) {
+            return Err(PolicyError::NoUpstream {
+                route: route.name().to_owned(),
+                upstream: route.upstream().to_owned(),
+            });
+        }
+    }
+    Ok(program)
+}
+
+/// Compiles the files of a candidate, which decides nothing: what would keep it from being put in force
+/// is only warned of.
+///
+/// # Errors
+/// [`PolicyError`] for what cannot be compiled.
+pub(super) fn admit_candidate(
+    sources: &[Source],
+    backends: &Backends,
+) -> Result<Program, PolicyError> {
+    if let Err(error) = admit(sources, backends) {
+        let (faults, first) = error.summary();
+        tracing::warn!(faults, first, "the candidate policy could not be put in force as it is");
+    }
+    compile(sources).map_err(PolicyError::Faults)
+}
+
+/// The names of the backends that the configuration has.
+#[derive(Clone, Debug)]
+pub(super) struct Backends(Vec<String>);
+
+impl Backends {
+    pub(super) fn of(config: &Config) -> Self {
+        Self(config.upstreams.iter().map(|upstream| upstream.name.clone()).collect())
+    }
+}
+
+fn compiled(sources: &[Source]) -> Result<Program, PolicyError> {
+    let program = compile(sources).map_err(PolicyError::Faults)?;
     check_limits(&program).map_err(PolicyError::Limits)?;
     Ok(program)
 }

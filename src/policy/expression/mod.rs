@@ -20,7 +20,7 @@ pub(super) use parser::{Scope, parse};
 use super::value::Value;
 
 /// A condition as it was written and as it is evaluated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Condition {
     /// The text of the file.
     pub(super) text: Box<str>,
@@ -31,7 +31,7 @@ pub(super) struct Condition {
 }
 
 /// One node of a condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expression {
     /// A value written in the file.
     Literal(Value),
