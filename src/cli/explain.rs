@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::policy::{Factor, Principal, Query, Value};
+use crate::policy::{Factor, Grant, Principal, Query, Value};
 use crate::route::Path;
 use crate::server::load_policies;
 
@@ -46,6 +46,15 @@ pub(super) struct Arguments {
     /// The declared purpose.
     #[arg(long)]
     purpose: Option<String>,
+    /// The ticket that the request belongs to.
+    #[arg(long)]
+    ticket: Option<String>,
+    /// The device whose key is bound to the caller.
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+    /// Asks under a grant with this attribute; may be given several times. `[a, b]` is a list.
+    #[arg(long, value_name = "NAME=VALUE")]
+    grant: Vec<String>,
     /// The caller's address.
     #[arg(long)]
     address: Option<IpAddr>,
@@ -69,6 +78,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         return Err(Failure::Finding);
     };
     let principal = Arc::new(principal(arguments, now)?);
+    let grant = grant(&arguments.grant)?.map(Arc::new);
     let explanation = program.explain(&Query {
         zone: &arguments.zone,
         principal: &principal,
@@ -77,6 +87,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         method,
         host,
         purpose: arguments.purpose.as_deref(),
+        ticket: arguments.ticket.as_deref(),
+        grant: grant.as_ref(),
         now_unix_s: now,
     });
     writeln!(out, "{explanation}").map_err(Failure::internal)
@@ -89,6 +101,27 @@ fn target(request: &str) -> Result<(&str, &str, &str), Failure> {
     let slash = rest.find('/').ok_or_else(shape)?;
     let (host, path) = rest.split_at_checked(slash).ok_or_else(shape)?;
     Ok((method, host, path))
+}
+
+/// The grant that the attributes describe; without any there is none. `id=` names it.
+fn grant(pairs: &[String]) -> Result<Option<Grant>, Failure> {
+    let mut grant = Grant { id: "explained".to_owned(), ..Grant::default() };
+    for pair in pairs {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Fault(format!("grant `{pair}`: must read `name=value`")))?;
+        if name == "id" {
+            grant.id = value.to_owned();
+            continue;
+        }
+        let list = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let value = list.map_or_else(
+            || Value::from(value),
+            |list| Value::List(list.split(',').map(|item| Value::from(item.trim())).collect()),
+        );
+        grant.attributes.insert(name.to_owned(), value);
+    }
+    Ok((!pairs.is_empty()).then_some(grant))
 }
 
 fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
@@ -109,5 +142,6 @@ fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
         factors,
         assurance: arguments.assurance,
         address: arguments.address,
+        device: arguments.device.clone(),
     })
 }

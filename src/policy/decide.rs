@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::denial::{Denial, DenialKind, Reason};
 use super::expression::{EvaluationError, Facts, Record};
-use super::judge::{Judgement, Met, Obstacle, Principal, Query, Standing, StepUp, judge, met};
+use super::judge::{
+    Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
+};
 use super::limits::Limits;
 use super::model::{Action, Effect, Route};
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTests};
@@ -24,7 +26,6 @@ pub struct Permit {
     state: State,
     reads: Option<Arc<Route>>,
     limits: Arc<Limits>,
-    purpose: Option<String>,
     version: Arc<str>,
     asked: Arc<Asked>,
 }
@@ -49,6 +50,9 @@ struct Asked {
     params: Vec<(String, String)>,
     method: String,
     host: String,
+    purpose: Option<String>,
+    ticket: Option<String>,
+    grant: Option<Arc<Grant>>,
     now_unix_s: i64,
 }
 
@@ -64,6 +68,10 @@ impl Asked {
             parameters: &self.params,
             method: &self.method,
             host: &self.host,
+            purpose: self.purpose.as_deref(),
+            ticket: self.ticket.as_deref(),
+            device: self.principal.device.as_deref(),
+            grant: self.grant.as_deref(),
             now_unix_s: self.now_unix_s,
         }
     }
@@ -86,11 +94,16 @@ impl Program {
             route: query.route.index,
             applied: judgement.applied(),
             grades: self.grades(query),
+            is_confined: query.principal.tenant().is_some(),
             page_limit: limits.page,
         };
         let outcome = self.outcome(key).map_err(|error| {
             Denial::new(DenialKind::Forbidden, vec![Reason::TooManyConditions(error)])
         })?;
+        if let Some(entity) = &outcome.untested_tenant {
+            let reason = Reason::TenantUntested { entity: entity.to_string() };
+            return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
+        }
         Ok(self.permit(query, judgement, outcome, limits))
     }
 
@@ -108,7 +121,6 @@ impl Program {
             state,
             reads: query.route.reads.and_then(|at| self.routes.get(at)).map(Arc::clone),
             limits: Arc::new(limits),
-            purpose: query.purpose.map(str::to_owned),
             version: self.shared_version(),
             asked: Arc::new(Asked {
                 principal: Arc::clone(query.principal),
@@ -117,6 +129,9 @@ impl Program {
                 params: query.params.to_vec(),
                 method: query.method.to_owned(),
                 host: query.host.to_owned(),
+                purpose: query.purpose.map(str::to_owned),
+                ticket: query.ticket.map(str::to_owned),
+                grant: query.grant.map(Arc::clone),
                 now_unix_s: query.now_unix_s,
             }),
             outcome,
@@ -135,13 +150,20 @@ impl Program {
     }
 
     fn check_purpose(&self, query: &Query<'_>) -> Result<(), Denial> {
-        let Some(purpose) = query.purpose else { return Ok(()) };
-        if self.model.purposes.iter().any(|known| known.as_ref() == purpose) {
+        let Some(name) = query.purpose else { return Ok(()) };
+        let Some(purpose) = self.model.purposes.iter().find(|known| *known.name == *name) else {
+            let accepted: Vec<String> = self.purposes().map(str::to_owned).collect();
+            let reason = Reason::UnknownPurpose { accepted: accepted.clone() };
+            return Err(Denial::new(DenialKind::Purpose { accepted, ticket: None }, vec![reason]));
+        };
+        let Some(form) = &purpose.ticket else { return Ok(()) };
+        if query.ticket.is_some_and(|ticket| form.matches(ticket)) {
             return Ok(());
         }
-        let accepted: Vec<String> = self.purposes().map(str::to_owned).collect();
-        let reason = Reason::UnknownPurpose { accepted: accepted.clone() };
-        Err(Denial::new(DenialKind::Purpose { accepted }, vec![reason]))
+        let form = form.as_str().to_owned();
+        let reason = Reason::Ticket { purpose: name.to_owned(), form: form.clone() };
+        let kind = DenialKind::Purpose { accepted: vec![name.to_owned()], ticket: Some(form) };
+        Err(Denial::new(kind, vec![reason]))
     }
 
     /// Deny rules that take away the action: those without fields and without a row condition, about
@@ -163,14 +185,22 @@ impl Program {
     }
 
     fn check_route(&self, query: &Query<'_>) -> Result<(), Denial> {
-        match met(&query.route.require, query) {
-            Met::Yes => Ok(()),
-            Met::NotHere => Err(Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone])),
-            Met::AfterStepUp(step_up) => {
-                let reason = Reason::RouteStepUp(step_up.clone());
-                Err(Denial::new(DenialKind::StepUp(step_up), vec![reason]))
-            }
+        let unmet = unmet(&query.route.require, query);
+        if unmet.is_none() {
+            return Ok(());
         }
+        let Unmet { zone, device, grant, step_up } = unmet;
+        let mut reasons = Vec::new();
+        reasons.extend(zone.then_some(Reason::RouteZone));
+        reasons.extend(device.then_some(Reason::NeedsDevice { rule: None }));
+        reasons.extend(grant.then_some(Reason::NeedsGrant { rule: None }));
+        reasons.extend(step_up.clone().map(Reason::RouteStepUp));
+        let kind = match step_up {
+            _ if zone || device => DenialKind::Forbidden,
+            Some(step_up) => DenialKind::StepUp(step_up),
+            None => DenialKind::Grant,
+        };
+        Err(Denial::new(kind, reasons))
     }
 
     /// Whether some allow rule that applies opens the route; else, what would.
@@ -178,6 +208,7 @@ impl Program {
         let mut reasons = Vec::new();
         let mut purposes: Vec<String> = Vec::new();
         let mut step_ups: Vec<StepUp> = Vec::new();
+        let mut needs_grant = false;
         for (index, standing) in &judgement.rules {
             let Some(rule) = self.model.rules.get(*index) else { continue };
             if rule.effect == Effect::Deny || !opens(rule.of, query.route) {
@@ -193,21 +224,23 @@ impl Program {
             let mut hopeless = false;
             for obstacle in obstacles {
                 match obstacle {
-                    Obstacle::Purpose => {}
+                    Obstacle::Purpose | Obstacle::Grant => {}
                     Obstacle::StepUp(needed) => step_up = Some(needed.clone()),
-                    Obstacle::Zone | Obstacle::ConditionFalse | Obstacle::ConditionFailed(_) => {
-                        hopeless = true;
-                    }
+                    Obstacle::Zone
+                    | Obstacle::Device
+                    | Obstacle::ConditionFalse
+                    | Obstacle::ConditionFailed(_) => hopeless = true,
                 }
                 reasons.push(Reason::of(rule, obstacle));
             }
             match (hopeless, wants_purpose, step_up) {
                 (false, true, _) => purposes.extend(rule.purposes.iter().map(|p| p.to_string())),
                 (false, false, Some(step_up)) => step_ups.push(step_up),
-                (true, ..) | (false, false, None) => {}
+                (false, false, None) => needs_grant = true,
+                (true, ..) => {}
             }
         }
-        Err(refusal(query, reasons, purposes, step_ups))
+        Err(refusal(query, reasons, purposes, step_ups, needs_grant))
     }
 
     /// Of all limits about any role held or included, the strictest in each dimension.
@@ -220,13 +253,16 @@ impl Program {
     }
 
     fn grades(&self, query: &Query<'_>) -> [GradeStanding; 4] {
-        self.model.grades.each_ref().map(|grade| match grade.as_ref().map(|g| met(g, query)) {
-            Some(Met::Yes) => GradeStanding::Met,
-            Some(Met::AfterStepUp(step_up)) => GradeStanding::AfterStepUp {
+        // A step-up is offered only where nothing else is missing: alone it must show the field.
+        self.model.grades.each_ref().map(|grade| match grade.as_ref().map(|g| unmet(g, query)) {
+            None | Some(Unmet { zone: true, .. }) => GradeStanding::NotHere,
+            Some(Unmet { device: true, .. }) => GradeStanding::NeedsDevice,
+            Some(Unmet { grant: true, .. }) => GradeStanding::NeedsGrant,
+            Some(Unmet { step_up: Some(step_up), .. }) => GradeStanding::AfterStepUp {
                 assurance: step_up.assurance,
                 max_age_s: step_up.max_age_s,
             },
-            Some(Met::NotHere) | None => GradeStanding::NotHere,
+            Some(Unmet { step_up: None, .. }) => GradeStanding::Met,
         })
     }
 }
@@ -240,6 +276,7 @@ fn refusal(
     mut reasons: Vec<Reason>,
     mut purposes: Vec<String>,
     step_ups: Vec<StepUp>,
+    needs_grant: bool,
 ) -> Denial {
     if reasons.is_empty() {
         let route = query.route.name().to_owned();
@@ -248,9 +285,11 @@ fn refusal(
     purposes.sort();
     purposes.dedup();
     let kind = if !purposes.is_empty() {
-        DenialKind::Purpose { accepted: purposes }
+        DenialKind::Purpose { accepted: purposes, ticket: None }
     } else if let Some(least) = step_ups.into_iter().min() {
         DenialKind::StepUp(least)
+    } else if needs_grant {
+        DenialKind::Grant
     } else {
         DenialKind::Forbidden
     };
@@ -317,7 +356,13 @@ impl Permit {
     /// The purpose declared.
     #[must_use]
     pub fn purpose(&self) -> Option<&str> {
-        self.purpose.as_deref()
+        self.asked.purpose.as_deref()
+    }
+
+    /// The grant under which it is asked.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.asked.grant.as_deref()
     }
 
     /// The version of the policy that decided.
@@ -329,8 +374,12 @@ impl Permit {
     /// Whether both let the same leave of the same records; the rules may have other names.
     #[must_use]
     pub fn releases_as(&self, other: &Self) -> bool {
+        let tests = |permit: &Self| {
+            let rows = permit.rows().iter();
+            rows.map(|rows| (rows.slots.clone(), rows.tests.clone())).collect::<Vec<_>>()
+        };
         self.plan == other.plan
-            && self.rows() == other.rows()
+            && tests(self) == tests(other)
             && self.asked.roles == other.asked.roles
             && self.route.upstream == other.route.upstream
     }
@@ -353,15 +402,14 @@ impl Permit {
     /// The case of a record: each condition's outcome as a bit of an index into [`super::plan::RecordPlan::cases`].
     ///
     /// `captures` are the values of the record's slots. A condition that cannot be evaluated counts
-    /// as false where it allows and as true where it denies. For a record that the plan does not
+    /// as false where it allows, as true where it denies or flags. For a record that the plan does not
     /// know, the index is out of range, which withholds it.
     #[must_use]
     pub fn case(&self, record: RecordId, captures: &[Option<Value>]) -> usize {
         let Some(rows) = self.rows().get(usize::from(record.0)) else { return usize::MAX };
-        let holds = self.row_outcomes(rows, captures);
-        let bits = holds.zip(&rows.tests).enumerate().map(|(bit, (holds, (_, effect)))| {
-            usize::from(holds.unwrap_or(*effect == Effect::Deny)) << bit
-        });
+        let holds = self.row_outcomes(rows, captures).zip(&rows.tests).enumerate();
+        let bits =
+            holds.map(|(bit, (holds, test))| usize::from(holds.unwrap_or(test.if_closed())) << bit);
         bits.sum()
     }
 
@@ -374,7 +422,7 @@ impl Permit {
     ) -> Vec<(String, EvaluationError)> {
         let Some(rows) = self.rows().get(usize::from(record.0)) else { return Vec::new() };
         let outcomes = self.row_outcomes(rows, captures).zip(&rows.tests);
-        outcomes.filter_map(|(o, (test, _))| Some((test.text.to_string(), o.err()?))).collect()
+        outcomes.filter_map(|(o, test)| Some((test.text().to_owned(), o.err()?))).collect()
     }
 
     fn row_outcomes<'a>(
@@ -384,7 +432,7 @@ impl Permit {
     ) -> impl Iterator<Item = Result<bool, EvaluationError>> + 'a {
         let record = Record { slots: &rows.slots, captures };
         let facts = self.asked.facts();
-        rows.tests.iter().map(move |(test, _)| test.holds(&facts, Some(record)))
+        rows.tests.iter().map(move |test| test.holds(&facts, record))
     }
 
     /// Each entity of the route under the rules that apply, for explanations.
@@ -421,7 +469,6 @@ impl Permit {
             state: State::PreRead,
             reads: None,
             limits: Arc::clone(&self.limits),
-            purpose: self.purpose.clone(),
             version: Arc::clone(&self.version),
             asked: Arc::clone(&self.asked),
         })

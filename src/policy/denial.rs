@@ -27,9 +27,13 @@ pub enum DenialKind {
     Purpose {
         /// The purposes that would do.
         accepted: Vec<String>,
+        /// The form of the ticket that is missing, where the purpose itself is accepted.
+        ticket: Option<String>,
     },
     /// Only assurance or its freshness is missing.
     StepUp(StepUp),
+    /// Only a grant is missing.
+    Grant,
 }
 
 /// One reason, in people's words.
@@ -43,6 +47,14 @@ pub enum Reason {
     UnknownPurpose {
         /// The list.
         accepted: Vec<String>,
+    },
+    /// On the list, but for certain tickets only.
+    #[error("the purpose `{purpose}` counts only with a ticket such as `{form}`")]
+    Ticket {
+        /// The purpose.
+        purpose: String,
+        /// The form of its tickets.
+        form: String,
     },
     /// A deny rule.
     #[error("the rule `{rule}` denies it{}", failed(error.as_ref()))]
@@ -66,6 +78,26 @@ pub enum Reason {
     /// The route asks for more assurance.
     #[error("the route asks for {}", proof(.0))]
     RouteStepUp(StepUp),
+    /// The route or a rule asks for a device key bound to the person.
+    #[error("{} asks for a device bound to the person", asker(rule.as_deref()))]
+    NeedsDevice {
+        /// The rule; none where it is the route.
+        rule: Option<String>,
+    },
+    /// The route or a rule asks that somebody grants it.
+    #[error("{} asks for a grant", asker(rule.as_deref()))]
+    NeedsGrant {
+        /// The rule; none where it is the route.
+        rule: Option<String>,
+    },
+    /// The caller is confined to a tenant, and no record is read whose tenant could be tested.
+    #[error(
+        "the caller is confined to a tenant, and the `{entity}` that is changed is not read before"
+    )]
+    TenantUntested {
+        /// The entity.
+        entity: String,
+    },
     /// An allow rule for certain purposes.
     #[error("the rule `{rule}` applies only for a declared purpose ({})", listed(accepted))]
     Purpose {
@@ -135,6 +167,8 @@ impl Reason {
                 Self::Purpose { rule: name, accepted }
             }
             Obstacle::StepUp(step_up) => Self::StepUp { rule: name, step_up: step_up.clone() },
+            Obstacle::Device => Self::NeedsDevice { rule: Some(name) },
+            Obstacle::Grant => Self::NeedsGrant { rule: Some(name) },
             Obstacle::Zone => Self::Zone { rule: name },
             Obstacle::ConditionFalse => {
                 let condition = rule.when.as_ref().map_or("", |when| &when.text).to_owned();
@@ -156,7 +190,10 @@ impl Reason {
             | Self::Zone { rule }
             | Self::ConditionFalse { rule, .. }
             | Self::ConditionFailed { rule, .. } => Some(rule),
+            Self::NeedsDevice { rule } | Self::NeedsGrant { rule } => rule.as_deref(),
             Self::NotPublished
+            | Self::Ticket { .. }
+            | Self::TenantUntested { .. }
             | Self::UnknownPurpose { .. }
             | Self::NoRule { .. }
             | Self::RouteZone
@@ -182,6 +219,10 @@ fn duration(seconds: u32) -> String {
         s if s % 60 == 0 => format!("{}m", s / 60),
         s => format!("{s}s"),
     }
+}
+
+fn asker(rule: Option<&str>) -> String {
+    rule.map_or_else(|| "the route".to_owned(), |rule| format!("the rule `{rule}`"))
 }
 
 fn listed(words: &[String]) -> String {

@@ -36,6 +36,24 @@ pub struct Principal {
     pub assurance: u8,
     /// Where the request comes from.
     pub address: Option<IpAddr>,
+    /// The device whose key is bound to the person, where its key was proved.
+    pub device: Option<String>,
+}
+
+impl Principal {
+    /// The attribute that confines the caller to the records of one tenant or of several, if there is one.
+    pub(super) fn tenant(&self) -> Option<&Value> {
+        self.attributes.get("tenant")
+    }
+}
+
+/// Leave that somebody gave for a time, with what it is confined to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grant {
+    /// The name under which the log knows it; conditions read it as `grant.id`.
+    pub id: String,
+    /// What conditions read as `grant.NAME`.
+    pub attributes: BTreeMap<String, Value>,
 }
 
 /// One question: may this caller do this now?
@@ -55,6 +73,10 @@ pub struct Query<'a> {
     pub host: &'a str,
     /// The purpose declared, if one was.
     pub purpose: Option<&'a str>,
+    /// The ticket shown, if one was.
+    pub ticket: Option<&'a str>,
+    /// The grant under which it is asked, if there is one.
+    pub grant: Option<&'a Arc<Grant>>,
     /// Unix time in seconds.
     pub now_unix_s: i64,
 }
@@ -71,6 +93,10 @@ impl<'a> Query<'a> {
             parameters: self.params,
             method: self.method,
             host: self.host,
+            purpose: self.purpose,
+            ticket: self.ticket,
+            device: self.principal.device.as_deref(),
+            grant: self.grant.map(Arc::as_ref),
             now_unix_s: self.now_unix_s,
         }
     }
@@ -99,22 +125,24 @@ impl StepUp {
     }
 }
 
-/// How a requirement stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Met {
-    Yes,
-    /// A factor would do.
-    AfterStepUp(StepUp),
-    /// Wrong zone: no factor helps.
-    NotHere,
+/// What a requirement asks that is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unmet {
+    pub(super) zone: bool,
+    pub(super) device: bool,
+    pub(super) grant: bool,
+    pub(super) step_up: Option<StepUp>,
+}
+
+impl Unmet {
+    pub(super) fn is_none(&self) -> bool {
+        !self.zone && !self.device && !self.grant && self.step_up.is_none()
+    }
 }
 
 /// Holds a requirement against the caller.
-pub(super) fn met(requirement: &Requirement, query: &Query<'_>) -> Met {
+pub(super) fn unmet(requirement: &Requirement, query: &Query<'_>) -> Unmet {
     let zones = &requirement.zones;
-    if !zones.is_empty() && !zones.iter().any(|zone| zone.as_ref() == query.zone) {
-        return Met::NotHere;
-    }
     let age_fits = |factor: &Factor, most: u32| {
         let age = query.now_unix_s.saturating_sub(factor.at_unix_s);
         (-CLOCK_SKEW_S..=i64::from(most)).contains(&age)
@@ -123,14 +151,17 @@ pub(super) fn met(requirement: &Requirement, query: &Query<'_>) -> Met {
         let strong = |factor: &&Factor| factor.level >= requirement.assurance.max(1);
         query.principal.factors.iter().filter(strong).any(|factor| age_fits(factor, most))
     });
-    if query.principal.assurance >= requirement.assurance && is_fresh {
-        return Met::Yes;
+    let is_sure = query.principal.assurance >= requirement.assurance && is_fresh;
+    Unmet {
+        zone: !zones.is_empty() && !zones.iter().any(|zone| zone.as_ref() == query.zone),
+        device: requirement.device && query.principal.device.is_none(),
+        grant: requirement.grant && query.grant.is_none(),
+        step_up: (!is_sure).then(|| StepUp {
+            assurance: requirement.assurance.max(1),
+            max_age_s: requirement.fresh_s,
+            fields: Vec::new(),
+        }),
     }
-    Met::AfterStepUp(StepUp {
-        assurance: requirement.assurance.max(1),
-        max_age_s: requirement.fresh_s,
-        fields: Vec::new(),
-    })
 }
 
 /// Why a rule does not apply.
@@ -139,6 +170,8 @@ pub(super) enum Obstacle {
     Purpose,
     StepUp(StepUp),
     Zone,
+    Device,
+    Grant,
     ConditionFalse,
     ConditionFailed(EvaluationError),
 }
@@ -211,11 +244,11 @@ fn allow_standing(rule: &Rule, query: &Query<'_>, facts: &Facts<'_>) -> Standing
     if !rule.purposes.is_empty() && !declares(rule, query.purpose) {
         obstacles.push(Obstacle::Purpose);
     }
-    match met(&rule.require, query) {
-        Met::Yes => {}
-        Met::AfterStepUp(step_up) => obstacles.push(Obstacle::StepUp(step_up)),
-        Met::NotHere => obstacles.push(Obstacle::Zone),
-    }
+    let unmet = unmet(&rule.require, query);
+    obstacles.extend(unmet.step_up.map(Obstacle::StepUp));
+    obstacles.extend(unmet.zone.then_some(Obstacle::Zone));
+    obstacles.extend(unmet.device.then_some(Obstacle::Device));
+    obstacles.extend(unmet.grant.then_some(Obstacle::Grant));
     match holds(rule.when.as_deref(), facts) {
         Ok(true) => {}
         Ok(false) => obstacles.push(Obstacle::ConditionFalse),

@@ -16,6 +16,7 @@ mod planner;
 mod program;
 mod read;
 pub mod search;
+mod ticket;
 pub mod value;
 mod warnings;
 
@@ -23,7 +24,7 @@ pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
-pub use judge::{Factor, Principal, Query, StepUp};
+pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};

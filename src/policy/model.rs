@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::expression::Condition;
 use super::kind::Kind;
 use super::limits::Limits;
+use super::ticket::TicketForm;
 use crate::document::Span;
 use crate::route::Template;
 
@@ -73,6 +74,18 @@ pub(super) struct Requirement {
     pub(super) fresh_s: Option<u32>,
     /// Zones; none means all.
     pub(super) zones: Vec<Box<str>>,
+    /// Whether a device key bound to the person is asked.
+    pub(super) device: bool,
+    /// Whether somebody must have granted it.
+    pub(super) grant: bool,
+}
+
+/// What data may be asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Purpose {
+    pub(super) name: Box<str>,
+    /// The form of the ticket without which it does not count as declared.
+    pub(super) ticket: Option<TicketForm>,
 }
 
 /// How sensitive a field is.
@@ -105,12 +118,21 @@ pub(super) enum Shape {
     Entity(usize),
 }
 
+/// A mark that some records have. No rule that allows applies to them unless it names the flag.
+#[derive(Clone, Debug)]
+pub(super) struct Flag {
+    pub(super) name: Box<str>,
+    /// Holds on flagged records, and counts as holding where it cannot be evaluated.
+    pub(super) condition: Arc<Condition>,
+}
+
 /// A kind of record.
 #[derive(Clone, Debug)]
 pub(super) struct Entity {
     pub(super) name: Box<str>,
     pub(super) subject: Option<u16>,
     pub(super) tenant: Option<u16>,
+    pub(super) flags: Vec<Flag>,
     pub(super) fields: Vec<Field>,
     pub(super) shape: Shape,
     /// Where other entities stand in it: path and entity.
@@ -286,6 +308,8 @@ pub(super) struct Rule {
     pub(super) when: Option<Arc<Condition>>,
     pub(super) purposes: Vec<Box<str>>,
     pub(super) require: Requirement,
+    /// The flags of flagged records that the rule is for as well, by index in the entity.
+    pub(super) flags: Vec<usize>,
     pub(super) span: Span,
 }
 
@@ -316,7 +340,7 @@ pub(super) struct LimitRule {
 pub(super) struct Model {
     /// What each grade asks, by grade less one; `None` where the files do not define it.
     pub(super) grades: [Option<Requirement>; 4],
-    pub(super) purposes: Vec<Box<str>>,
+    pub(super) purposes: Vec<Purpose>,
     pub(super) entities: Vec<Entity>,
     pub(super) routes: Vec<Route>,
     pub(super) roles: Vec<Role>,

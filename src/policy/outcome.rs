@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::expression::Condition;
+use super::expression::{Condition, EvaluationError, Facts, Record};
 use super::judge::StepUp;
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
@@ -11,14 +11,16 @@ use super::planner;
 use super::program::Program;
 use super::search::SearchPlan;
 
-/// The most different row conditions on one entity in one decision: its cases are their outcomes' bits.
-const ROW_TEST_LIMIT: usize = 6;
+/// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
+pub(super) const ROW_TEST_LIMIT: usize = 8;
 
 /// How the caller stands to a grade.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum GradeStanding {
     Met,
     AfterStepUp { assurance: u8, max_age_s: Option<u32> },
+    NeedsDevice,
+    NeedsGrant,
     NotHere,
 }
 
@@ -29,12 +31,16 @@ pub(super) struct Key {
     /// The rules that apply, by index, in order.
     pub(super) applied: Vec<usize>,
     pub(super) grades: [GradeStanding; 4],
+    /// Whether the caller gets the records of certain tenants only.
+    pub(super) is_confined: bool,
     pub(super) page_limit: Option<u32>,
 }
 
-/// More row conditions apply to one entity than a plan has cases for.
+/// More row conditions, flags and tenants are to be tested on one entity than a plan has cases for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {ROW_TEST_LIMIT} row conditions apply to `{entity}` at once")]
+#[error(
+    "more than {ROW_TEST_LIMIT} row conditions and flags are to be tested on `{entity}` at once"
+)]
 pub struct TooManyConditions {
     /// The entity.
     pub entity: String,
@@ -49,12 +55,69 @@ pub(super) enum Treatment {
     Clear,
 }
 
-/// The row conditions of one entity. Bit `n` of a case is the outcome of test `n`.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is tested on the records of one entity. Bit `n` of a case is the outcome of test `n`.
+#[derive(Clone, Debug, Default)]
 pub(super) struct RowTests {
     /// The fields that are captured, by slot; the subject is first where there is one.
     pub(super) slots: Vec<u16>,
-    pub(super) tests: Vec<(Arc<Condition>, Effect)>,
+    pub(super) tests: Vec<RowTest>,
+}
+
+/// One question about a record.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RowTest {
+    /// The row condition of rules that allow.
+    Allow(Arc<Condition>),
+    /// The row condition of rules that deny.
+    Deny(Arc<Condition>),
+    /// Whether a flag is raised.
+    Flag(Arc<Condition>),
+    /// Whether the record is of a tenant of the caller, by the field that names it.
+    Tenant(u16),
+}
+
+impl RowTest {
+    pub(super) fn holds(
+        &self,
+        facts: &Facts<'_>,
+        record: Record<'_>,
+    ) -> Result<bool, EvaluationError> {
+        match self {
+            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
+                condition.holds(facts, Some(record))
+            }
+            Self::Tenant(field) => record.is_of_tenant(*field, facts),
+        }
+    }
+
+    /// The outcome that closes, for a test that cannot be evaluated.
+    pub(super) fn if_closed(&self) -> bool {
+        match self {
+            Self::Allow(_) | Self::Tenant(_) => false,
+            Self::Deny(_) | Self::Flag(_) => true,
+        }
+    }
+
+    /// The test as written.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
+                &condition.text
+            }
+            Self::Tenant(_) => "the record's tenant is one of the caller's",
+        }
+    }
+
+    /// Whether both give one outcome on every record.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Allow(mine), Self::Allow(theirs))
+            | (Self::Deny(mine), Self::Deny(theirs))
+            | (Self::Flag(mine), Self::Flag(theirs)) => mine.text == theirs.text,
+            (Self::Tenant(mine), Self::Tenant(theirs)) => mine == theirs,
+            (Self::Allow(_) | Self::Deny(_) | Self::Flag(_) | Self::Tenant(_), _) => false,
+        }
+    }
 }
 
 /// One entity under the rules that apply.
@@ -70,16 +133,20 @@ pub(super) struct EntityOutcome {
 }
 
 impl EntityOutcome {
-    /// The case in which every allow rule's condition holds and no deny rule's does.
+    /// The case in which every allow rule's condition holds and no deny rule's does, on a record of
+    /// the caller's tenant without flags.
     pub(super) fn best_case(&self) -> usize {
-        let allows = self.rows.tests.iter().enumerate();
-        allows.filter(|(_, (_, effect))| *effect == Effect::Allow).map(|(bit, _)| 1 << bit).sum()
+        self.case_where(|test| !test.if_closed())
     }
 
-    /// The case in which no allow rule's condition holds and every deny rule's does.
+    /// The case in which every test closes.
     pub(super) fn worst_case(&self) -> usize {
-        let denies = self.rows.tests.iter().enumerate();
-        denies.filter(|(_, (_, effect))| *effect == Effect::Deny).map(|(bit, _)| 1 << bit).sum()
+        self.case_where(RowTest::if_closed)
+    }
+
+    fn case_where(&self, holds: fn(&RowTest) -> bool) -> usize {
+        let tests = self.rows.tests.iter().enumerate();
+        tests.map(|(bit, test)| usize::from(holds(test)) << bit).sum()
     }
 
     /// Whether any record could pass at all.
@@ -114,6 +181,8 @@ pub(super) struct Outcome {
     pub(super) search: SearchPlan,
     pub(super) step_up: Option<StepUp>,
     pub(super) highest_grade: u8,
+    /// An entity whose record would be changed without that its tenant was tested, where it must be.
+    pub(super) untested_tenant: Option<Box<str>>,
 }
 
 impl Outcome {
@@ -128,7 +197,7 @@ impl Outcome {
             if let Some(entity) = program.model.entities.get(*index) {
                 let of: Vec<&Rule> =
                     rules.iter().copied().filter(|rule| rule.of == Some(*index)).collect();
-                entities.push((*index, entity_outcome(entity, &of, &key.grades)?));
+                entities.push((*index, entity_outcome(entity, &of, key)?));
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities);
@@ -147,6 +216,7 @@ impl Outcome {
             search: planner::search(program, route, &entities, key.page_limit),
             step_up: step_up(program, &entities, &key.grades),
             highest_grade: highest_grade(program, &entities),
+            untested_tenant: untested_tenant(program, route, acting).filter(|_| key.is_confined),
             entities,
         })
     }
@@ -163,15 +233,52 @@ fn acting_entity<'o>(
     entities.iter().find(|(other, _)| other == index).map(|(index, outcome)| (*index, outcome))
 }
 
+/// A caller who is confined to a tenant may change only records that are read before.
+fn untested_tenant(
+    program: &Program,
+    route: &Route,
+    acting: Option<(usize, &EntityOutcome)>,
+) -> Option<Box<str>> {
+    if !route.action.changes_a_record() {
+        return None;
+    }
+    let untested: &[usize] = match &acting {
+        Some((_, outcome)) if outcome.write.iter().any(Option::is_some) => &[],
+        Some((index, _)) => std::slice::from_ref(index),
+        None => &route.main,
+    };
+    let mut entities = untested.iter().filter_map(|index| program.model.entities.get(*index));
+    entities.find(|entity| entity.tenant.is_some()).map(|entity| entity.name.clone())
+}
+
+/// The cases in which a rule is in force, by the bits that must and that must not be set.
+struct Force<'r> {
+    rule: &'r Rule,
+    set: usize,
+    unset: usize,
+}
+
 fn entity_outcome(
     entity: &Entity,
     rules: &[&Rule],
-    grades: &[GradeStanding; 4],
+    key: &Key,
 ) -> Result<EntityOutcome, TooManyConditions> {
     let mut rows = RowTests { slots: entity.subject.into_iter().collect(), tests: Vec::new() };
-    let mut bits = Vec::new();
-    for rule in rules {
-        bits.push(rule.row.as_ref().map(|condition| rows.bit(condition, rule.effect)));
+    let confined = entity.tenant.filter(|_| key.is_confined);
+    let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
+    let mut forces: Vec<Force<'_>> =
+        rules.iter().map(|rule| Force { rule, set: rows.bit_of(rule), unset: 0 }).collect();
+    for (index, flag) in entity.flags.iter().enumerate() {
+        let mut blind = forces.iter_mut().filter(|force| {
+            force.rule.effect == Effect::Allow && !force.rule.flags.contains(&index)
+        });
+        // Where every rule is for flagged records as well, the flag changes nothing.
+        let Some(first) = blind.next() else { continue };
+        let flag = Arc::clone(&flag.condition);
+        let fields = flag.fields.clone();
+        let bit = rows.bit(RowTest::Flag(flag), &fields);
+        first.unset |= bit;
+        blind.for_each(|force| force.unset |= bit);
     }
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
@@ -179,30 +286,43 @@ fn entity_outcome(
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
-        let in_force = |bit: &Option<usize>| bit.is_none_or(|bit| (case >> bit) & 1 == 1);
-        let pairs = rules.iter().zip(&bits).filter(|(_, bit)| in_force(bit));
-        let effective: Vec<&Rule> = pairs.map(|(rule, _)| *rule).collect();
-        outcome.read.push(read_case(entity, &effective, grades));
-        outcome.write.push(write_case(entity, &effective));
-        held_back(entity, &effective, grades, &mut outcome.held_back);
+        let in_force =
+            |force: &&Force<'_>| case & force.set == force.set && case & force.unset == 0;
+        // Of another tenant nothing is left, whatever the rules say.
+        let here = forces.iter().filter(|_| case & tenant == tenant).filter(in_force);
+        let effective: Vec<&Rule> = here.map(|force| force.rule).collect();
+        outcome.read.push(read_case(entity, &effective, &key.grades));
+        outcome.write.push(write_case(entity, &effective, confined));
+        held_back(entity, &effective, &key.grades, &mut outcome.held_back);
     }
     Ok(outcome)
 }
 
 impl RowTests {
-    /// The bit of a condition. Allow and deny read errors in opposite ways, so each has its own.
-    fn bit(&mut self, condition: &Arc<Condition>, effect: Effect) -> usize {
-        for field in &condition.fields {
+    /// The bit of a rule's row condition; none is set where it has none.
+    ///
+    /// Allow and deny read errors in opposite ways, so each has its own.
+    fn bit_of(&mut self, rule: &Rule) -> usize {
+        let Some(condition) = &rule.row else { return 0 };
+        let test = match rule.effect {
+            Effect::Allow => RowTest::Allow(Arc::clone(condition)),
+            Effect::Deny => RowTest::Deny(Arc::clone(condition)),
+        };
+        self.bit(test, &condition.fields)
+    }
+
+    /// The bit of a test, which may stand here already. Beyond the limit bits mean nothing.
+    fn bit(&mut self, test: RowTest, fields: &[u16]) -> usize {
+        for field in fields {
             if !self.slots.contains(field) {
                 self.slots.push(*field);
             }
         }
-        let same =
-            |(other, of): &(Arc<Condition>, Effect)| other.text == condition.text && *of == effect;
-        self.tests.iter().position(same).unwrap_or_else(|| {
-            self.tests.push((Arc::clone(condition), effect));
+        let at = self.tests.iter().position(|other| other.is_same(&test)).unwrap_or_else(|| {
+            self.tests.push(test);
             self.tests.len() - 1
-        })
+        });
+        1_usize.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0)
     }
 }
 
@@ -243,8 +363,12 @@ fn read_case(
     is_open(rules).then(|| entity.fields.iter().enumerate().map(treat).collect())
 }
 
-fn write_case(entity: &Entity, rules: &[&Rule]) -> Option<Vec<bool>> {
+/// Who is confined to a tenant moves no record to another one.
+fn write_case(entity: &Entity, rules: &[&Rule], confined: Option<u16>) -> Option<Vec<bool>> {
     let writable = |index: usize| {
+        if confined.is_some_and(|field| usize::from(field) == index) {
+            return false;
+        }
         let said = |effect| {
             let names = |rule: &&&Rule| rule.write.iter().any(|field| usize::from(*field) == index);
             rules.iter().any(|rule| rule.effect == effect && names(&rule))

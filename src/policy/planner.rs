@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::model::{Body, BodyShape, QueryUse, Route, Shape};
+use super::model::{Action, Body, BodyShape, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, RowTests, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
@@ -56,11 +56,17 @@ pub(super) fn write_cases(
         let may_act =
             acting.is_none_or(|(_, outcome)| outcome.write.get(case).is_some_and(Option::is_some));
         may_act.then(|| {
-            // Only the record that is read before has its conditions known; what else stands in the
-            // body has them all fail.
+            // Only the record that is read before has its tests known; what else stands in the body has
+            // them all fail. Where no record exists yet, there is nothing to test.
+            let is_new = matches!(route.action, Action::Create | Action::Call);
             let known = entities.iter().map(|(index, outcome)| {
                 let acts = acting.is_some_and(|(acting, _)| acting == *index);
-                (*index, writable(outcome, if acts { Some(case) } else { None }))
+                let case = match (acts, is_new) {
+                    (true, _) => case,
+                    (false, true) => outcome.best_case(),
+                    (false, false) => outcome.worst_case(),
+                };
+                (*index, writable(outcome, case))
             });
             let known: Vec<(usize, EntityOutcome)> = known.collect();
             let mut builder = Builder::new(program, &known);
@@ -72,8 +78,7 @@ pub(super) fn write_cases(
 }
 
 /// An outcome of one case in which "clear" means "may be written".
-fn writable(outcome: &EntityOutcome, case: Option<usize>) -> EntityOutcome {
-    let case = case.unwrap_or_else(|| outcome.worst_case());
+fn writable(outcome: &EntityOutcome, case: usize) -> EntityOutcome {
     let treatment = |may: &bool| if *may { Treatment::Clear } else { Treatment::Absent };
     let fields = outcome.write.get(case).cloned().flatten();
     EntityOutcome {

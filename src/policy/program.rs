@@ -121,7 +121,7 @@ impl Program {
 
     /// The purposes that may be declared.
     pub fn purposes(&self) -> impl Iterator<Item = &str> {
-        self.model.purposes.iter().map(AsRef::as_ref)
+        self.model.purposes.iter().map(|purpose| purpose.name.as_ref())
     }
 
     /// The roles that are defined, with rank and whether they are outside the organisation.

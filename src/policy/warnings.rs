@@ -1,11 +1,9 @@
 //! What is suspicious in a policy but no fault.
 
 use super::model::{Audience, BodyShape, Effect, Grade, Model, Route};
+use super::outcome::ROW_TEST_LIMIT;
 use crate::document::{Code, Fault};
 use crate::document::{Source, Span};
-
-/// As many different row conditions on one entity as one decision can hold.
-const ROW_TEST_LIMIT: usize = 6;
 
 /// All warnings, in the order of files and lines.
 pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
@@ -63,8 +61,11 @@ impl Warnings<'_> {
                 .flat_map(|rule| [&rule.clear, &rule.masked, &rule.pseudonym].into_iter().flatten())
                 .copied()
                 .collect();
+            // What a flag or the tenant is read from has its use without being shown, and cannot be sealed.
+            let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
+            let used: Vec<u16> = flags.chain(&entity.tenant).copied().collect();
             for (at, field) in entity.fields.iter().enumerate() {
-                let shown = seen.iter().any(|seen| usize::from(*seen) == at);
+                let shown = seen.iter().chain(&used).any(|seen| usize::from(*seen) == at);
                 if !shown && field.grade != Grade::Sealed {
                     let message = format!("nobody may see `{}.{}`", entity.name, field.path);
                     self.add(
@@ -80,12 +81,15 @@ impl Warnings<'_> {
 
     fn betraying_counts(&mut self) {
         for route in &self.model.routes {
-            let filtered = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
+            let mut rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
+            let mut entities = route.entities.iter().filter_map(|at| self.model.entities.get(*at));
             let counts = route.returns.as_ref().is_some_and(|body| has_count(&body.shape));
-            if counts && filtered.into_iter().any(|rule| rule.row.is_some()) {
+            let filtered = rules.any(|rule| rule.row.is_some())
+                || entities.any(|entity| !entity.flags.is_empty());
+            if counts && filtered {
                 let message =
                     format!("`{}` passes a count that tells of withheld records", route.name);
-                let help = "it is withheld wherever a row condition applies";
+                let help = "it is withheld wherever a row condition or a flag is tested";
                 self.add(route.span, Code::BetrayingCount, message, help);
             }
         }
@@ -103,10 +107,15 @@ impl Warnings<'_> {
                     .collect();
                 texts.sort_unstable();
                 texts.dedup();
-                if texts.len() > ROW_TEST_LIMIT {
+                let marks =
+                    self.model.entities.get(*entity).map_or(0, |entity| {
+                        entity.flags.len() + usize::from(entity.tenant.is_some())
+                    });
+                let tests = texts.len() + marks;
+                if tests > ROW_TEST_LIMIT {
                     let message = format!(
-                        "{} row conditions on `{}`: a caller to whom more than {ROW_TEST_LIMIT} apply is denied",
-                        texts.len(),
+                        "{tests} row conditions, flags and tenants on `{}`: a caller to whom more than \
+                         {ROW_TEST_LIMIT} apply is denied",
                         route.name
                     );
                     self.add(route.span, Code::ManyConditions, message, "");

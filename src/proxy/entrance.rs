@@ -155,7 +155,9 @@ pub(super) fn rejection(denial: Denial) -> Rejection {
     match denial.kind {
         DenialKind::NotPublished | DenialKind::Withheld => Rejection::NotFound,
         DenialKind::Forbidden => Rejection::Forbidden,
-        DenialKind::Purpose { accepted } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { accepted, ticket: None } => Rejection::Purpose(accepted),
+        DenialKind::Purpose { ticket: Some(form), .. } => Rejection::Ticket(form),
+        DenialKind::Grant => Rejection::Grant,
         DenialKind::StepUp(step_up) => Rejection::StepUp(step_up),
     }
 }

@@ -29,6 +29,8 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
             })
             .collect(),
         address: Some(address),
+        // Nothing here proves a device key yet, so that whatever asks for one stays closed.
+        device: None,
     }
 }
 

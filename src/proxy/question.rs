@@ -20,6 +20,7 @@ pub(super) struct Question {
     host: String,
     path: Path,
     purpose: Option<String>,
+    ticket: Option<String>,
     now_unix_s: i64,
 }
 
@@ -39,6 +40,7 @@ impl Question {
             host: head.host.clone(),
             path: head.path.clone(),
             purpose: head.purpose.clone(),
+            ticket: head.ticket.clone(),
             now_unix_s,
         }
     }
@@ -76,6 +78,8 @@ impl Question {
             method: &self.method,
             host: &self.host,
             purpose: self.purpose.as_deref(),
+            ticket: self.ticket.as_deref(),
+            grant: None,
             now_unix_s: self.now_unix_s,
         }
     }

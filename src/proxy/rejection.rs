@@ -43,6 +43,10 @@ pub(super) enum Rejection {
     ForeignSite,
     /// A purpose must be declared, one of these.
     Purpose(Vec<String>),
+    /// The purpose counts only with a ticket of this form.
+    Ticket(String),
+    /// Somebody must grant it first.
+    Grant,
     /// A limit is reached.
     Limit(Box<Refused>),
     /// A budget was used up by this very answer.
@@ -179,6 +183,11 @@ impl Rejection {
                 Told::new(StatusCode::FORBIDDEN, "purpose", "A purpose must be declared")
                     .detail(format!("send `Menshen-Purpose` with one of: {listed}"))
             }
+            Self::Ticket(form) => {
+                Told::new(StatusCode::FORBIDDEN, "ticket", "The purpose needs a ticket")
+                    .detail(format!("send `Menshen-Ticket` with one such as `{form}`"))
+            }
+            Self::Grant => Told::new(StatusCode::FORBIDDEN, "grant", "A grant is needed"),
             Self::Limit(refused) => limit(&refused.quotas, refused.retry_after()).detail(refused),
             Self::UsedUp(quotas) => {
                 let wait = quotas.iter().filter(|q| q.remaining == 0).map(|q| q.reset_s).max();

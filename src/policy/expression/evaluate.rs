@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
 
+use super::super::judge::Grant;
 use super::super::value::Value;
-use super::{Comparison, Condition, Expression};
+use super::{Comparison, Condition, Expression, TextTest};
 
 /// Why a condition could not be decided. It never carries a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum EvaluationError {
     /// A text is not the date `YYYY-MM-DD` of a past day.
     #[error("a value is not a date of the past")]
     Date,
+    /// A text is neither a date nor a time with its offset.
+    #[error("a value is neither a date nor a time")]
+    Day,
     /// A text is not an IP address.
     #[error("a value is not an IP address")]
     Address,
@@ -42,6 +46,10 @@ pub(in crate::policy) struct Facts<'a> {
     pub(in crate::policy) parameters: &'a [(String, String)],
     pub(in crate::policy) method: &'a str,
     pub(in crate::policy) host: &'a str,
+    pub(in crate::policy) purpose: Option<&'a str>,
+    pub(in crate::policy) ticket: Option<&'a str>,
+    pub(in crate::policy) device: Option<&'a str>,
+    pub(in crate::policy) grant: Option<&'a Grant>,
     pub(in crate::policy) now_unix_s: i64,
 }
 
@@ -50,6 +58,41 @@ pub(in crate::policy) struct Facts<'a> {
 pub(in crate::policy) struct Record<'a> {
     pub(in crate::policy) slots: &'a [u16],
     pub(in crate::policy) captures: &'a [Option<Value>],
+}
+
+impl Record<'_> {
+    fn value(&self, field: u16) -> Option<&Value> {
+        let slot = self.slots.iter().position(|other| *other == field);
+        slot.and_then(|slot| self.captures.get(slot)).and_then(Option::as_ref)
+    }
+
+    /// Whether the field names a tenant of the caller. A whole number stands for its digits.
+    pub(in crate::policy) fn is_of_tenant(
+        &self,
+        field: u16,
+        facts: &Facts<'_>,
+    ) -> Result<bool, EvaluationError> {
+        let text = |value: &Value| match value {
+            Value::Text(text) => Ok(text.clone()),
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => {
+                Err(EvaluationError::Types)
+            }
+        };
+        let mine = facts.attributes.get("tenant").ok_or_else(|| missing("caller.tenant"))?;
+        let theirs = text(self.value(field).ok_or_else(|| missing("the record's tenant"))?)?;
+        match mine {
+            Value::Text(mine) => Ok(*mine == theirs),
+            Value::List(all) if all.iter().all(|one| matches!(one, Value::Text(_))) => {
+                Ok(all.iter().any(|one| matches!(one, Value::Text(mine) if *mine == theirs)))
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Decimal(_)
+            | Value::List(_) => Err(EvaluationError::Types),
+        }
+    }
 }
 
 type Evaluated = Result<Value, EvaluationError>;
@@ -90,9 +133,14 @@ impl Evaluation<'_> {
             | Expression::Account
             | Expression::Assurance
             | Expression::Address
+            | Expression::Device
             | Expression::Roles => self.caller(expression),
             Expression::Record(field) => self.field(*field),
+            Expression::Flag(flag) => self.value(&flag.expression),
+            Expression::Grant(name) => self.grant(name),
             Expression::Parameter(name) => self.parameter(name),
+            Expression::Purpose => known(self.facts.purpose, "request.purpose"),
+            Expression::Ticket => known(self.facts.ticket, "request.ticket"),
             Expression::Method => Ok(self.facts.method.into()),
             Expression::Host => Ok(self.facts.host.into()),
             Expression::Hour(zone) => Ok(Value::Integer(i64::from(self.local(zone)?.hour()))),
@@ -105,6 +153,22 @@ impl Evaluation<'_> {
             Expression::Age(date, zone) => {
                 age(&self.value(date)?, self.local(zone)?.date()).map(Value::Integer)
             }
+            Expression::DaysSince(day, zone) => self.days_since(day, zone).map(Value::Integer),
+            Expression::DaysUntil(day, zone) => {
+                self.days_since(day, zone).map(|days| Value::Integer(-days))
+            }
+            Expression::Text(test, text, part) => {
+                bool(compare_texts(*test, &self.value(text)?, &self.value(part)?)?)
+            }
+            Expression::Lower(text) => match self.value(text)? {
+                Value::Text(text) => Ok(Value::Text(text.to_lowercase())),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Integer(_)
+                | Value::Decimal(_)
+                | Value::List(_) => Err(EvaluationError::Types),
+            },
+            Expression::Size(value) => size(&self.value(value)?),
             Expression::InCidr(address, network) => {
                 bool(network.contains(&address_of(&self.value(address)?)?))
             }
@@ -146,6 +210,7 @@ impl Evaluation<'_> {
                 let address = facts.address.ok_or_else(|| missing("caller.address"))?;
                 Ok(Value::Text(address.to_canonical().to_string()))
             }
+            Expression::Device => known(facts.device, "caller.device"),
             Expression::Attribute(name) => facts
                 .attributes
                 .get(name.as_ref())
@@ -153,7 +218,16 @@ impl Evaluation<'_> {
                 .ok_or_else(|| missing(&format!("caller.{name}"))),
             Expression::Literal(_)
             | Expression::Record(_)
+            | Expression::Flag(_)
+            | Expression::Grant(_)
             | Expression::Parameter(_)
+            | Expression::Purpose
+            | Expression::Ticket
+            | Expression::DaysSince(..)
+            | Expression::DaysUntil(..)
+            | Expression::Text(..)
+            | Expression::Lower(_)
+            | Expression::Size(_)
             | Expression::Method
             | Expression::Host
             | Expression::Hour(_)
@@ -172,9 +246,16 @@ impl Evaluation<'_> {
 
     fn field(&self, field: u16) -> Evaluated {
         let record = self.record.ok_or_else(|| missing("record"))?;
-        let slot = record.slots.iter().position(|f| *f == field);
-        let value = slot.and_then(|slot| record.captures.get(slot)).and_then(Option::as_ref);
-        value.cloned().ok_or_else(|| missing("a field of the record"))
+        record.value(field).cloned().ok_or_else(|| missing("a field of the record"))
+    }
+
+    fn grant(&self, name: &str) -> Evaluated {
+        let absent = || missing(&format!("grant.{name}"));
+        let grant = self.facts.grant.ok_or_else(absent)?;
+        if name == "id" {
+            return Ok(grant.id.as_str().into());
+        }
+        grant.attributes.get(name).cloned().ok_or_else(absent)
     }
 
     fn parameter(&self, name: &str) -> Evaluated {
@@ -184,10 +265,21 @@ impl Evaluation<'_> {
             .ok_or_else(|| missing(&format!("request.{name}")))
     }
 
+    fn days_since(&self, day: &Expression, zone: &TimeZone) -> Result<i64, EvaluationError> {
+        let day = day_of(&self.value(day)?, zone)?;
+        let days =
+            self.local(zone)?.date().since((Unit::Day, day)).or(Err(EvaluationError::Time))?;
+        Ok(i64::from(days.get_days()))
+    }
+
     fn local(&self, zone: &TimeZone) -> Result<jiff::civil::DateTime, EvaluationError> {
         let now = Timestamp::from_second(self.facts.now_unix_s);
         now.map(|now| zone.to_datetime(now)).or(Err(EvaluationError::Time))
     }
+}
+
+fn known(fact: Option<&str>, name: &str) -> Evaluated {
+    fact.map(Value::from).ok_or_else(|| missing(name))
 }
 
 fn missing(what: &str) -> EvaluationError {
@@ -203,6 +295,38 @@ fn age(value: &Value, today: Date) -> Result<i64, EvaluationError> {
     }
     let before_birthday = (today.month(), today.day()) < (birth.month(), birth.day());
     Ok(i64::from(today.year()) - i64::from(birth.year()) - i64::from(before_birthday))
+}
+
+/// The day of a date (`2026-08-03`), or the one on which a time with its offset lies in the zone.
+fn day_of(value: &Value, zone: &TimeZone) -> Result<Date, EvaluationError> {
+    let Value::Text(text) = value else { return Err(EvaluationError::Types) };
+    if text.len() == "2026-08-03".len() {
+        return text.parse().or(Err(EvaluationError::Day));
+    }
+    let time: Timestamp = text.parse().or(Err(EvaluationError::Day))?;
+    Ok(zone.to_datetime(time).date())
+}
+
+fn compare_texts(test: TextTest, text: &Value, part: &Value) -> Result<bool, EvaluationError> {
+    let (Value::Text(text), Value::Text(part)) = (text, part) else {
+        return Err(EvaluationError::Types);
+    };
+    Ok(match test {
+        TextTest::StartsWith => text.starts_with(part.as_str()),
+        TextTest::EndsWith => text.ends_with(part.as_str()),
+        TextTest::Contains => text.contains(part.as_str()),
+    })
+}
+
+fn size(value: &Value) -> Evaluated {
+    let size = match value {
+        Value::Text(text) => text.chars().count(),
+        Value::List(items) => items.len(),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Decimal(_) => {
+            return Err(EvaluationError::Types);
+        }
+    };
+    i64::try_from(size).map(Value::Integer).or(Err(EvaluationError::Types))
 }
 
 fn address_of(value: &Value) -> Result<IpAddr, EvaluationError> {

@@ -9,13 +9,15 @@ mod hours;
 mod lexer;
 mod parser;
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 pub use evaluate::EvaluationError;
 pub(super) use evaluate::{Facts, Record};
 use hours::Week;
-pub(super) use parser::{Scope, parse};
+pub(super) use parser::{Scope, View, parse};
 
 use super::value::Value;
 
@@ -28,6 +30,14 @@ pub(super) struct Condition {
     pub(super) expression: Expression,
     /// The fields of the record that it reads, by index in their entity.
     pub(super) fields: Vec<u16>,
+}
+
+impl Condition {
+    /// The condition that holds, and reads nothing.
+    pub(super) fn always() -> Self {
+        let expression = Expression::Literal(Value::Bool(true));
+        Self { text: "true".into(), expression, fields: Vec::new() }
+    }
 }
 
 /// One node of a condition.
@@ -51,6 +61,16 @@ pub(super) enum Expression {
     Record(u16),
     /// `request.id`: a parameter of the path.
     Parameter(Box<str>),
+    /// `caller.device`: the device bound to the person.
+    Device,
+    /// `grant.subjects`: an attribute of the grant.
+    Grant(Box<str>),
+    /// `flag.minor`: a flag of the record's entity.
+    Flag(Arc<Condition>),
+    /// `request.purpose`: the purpose declared.
+    Purpose,
+    /// `request.ticket`: the ticket shown.
+    Ticket,
     /// `request.method`.
     Method,
     /// `request.host`.
@@ -61,6 +81,16 @@ pub(super) enum Expression {
     Within(Week, TimeZone),
     /// `age(record.birth_date)`: whole years on today's date.
     Age(Box<Expression>, TimeZone),
+    /// `days_since(record.closed_at)`: whole days of the calendar, negative for what is to come.
+    DaysSince(Box<Expression>, TimeZone),
+    /// `days_until(record.valid_to)`: the same the other way round.
+    DaysUntil(Box<Expression>, TimeZone),
+    /// `starts_with(a, b)` and the like.
+    Text(TextTest, Box<Expression>, Box<Expression>),
+    /// `lower(a)`.
+    Lower(Box<Expression>),
+    /// `size(a)`: items of a list, characters of a text.
+    Size(Box<Expression>),
     /// `in_cidr(caller.address, "10.0.0.0/8")`.
     InCidr(Box<Expression>, IpNet),
     /// `a == b` and the like.
@@ -88,6 +118,14 @@ pub(super) enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+/// What is asked of two texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextTest {
+    StartsWith,
+    EndsWith,
+    Contains,
 }
 
 #[cfg(test)]

@@ -1,17 +1,41 @@
 //! Words to a checked condition: names against the catalogue, types against each other.
 
+use std::sync::Arc;
+
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::super::model::Flag;
 use super::super::value::Value;
 use super::hours::Week;
 use super::lexer::{Lexeme, Token, words};
-use super::{Comparison, Condition, Expression};
+use super::{Comparison, Condition, Expression, TextTest};
 use crate::document::Code;
 use crate::document::accepted;
 
 const TEXT_LIMIT_BYTES: usize = 2048;
 const DEPTH_LIMIT: usize = 32;
 const LIST_LIMIT: usize = 256;
+/// With what an operand can begin, besides values.
+const NAMES: [&str; 18] = [
+    "caller",
+    "request",
+    "record",
+    "flag",
+    "grant",
+    "time",
+    "age",
+    "days_since",
+    "days_until",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "lower",
+    "size",
+    "in_cidr",
+    "true",
+    "false",
+    "null",
+];
 
 /// Finds a field of the record by its path, or says with a code, a message and a help why not.
 pub(in crate::policy) type FindField<'a> = dyn Fn(&str) -> Result<u16, (Code, String, String)> + 'a;
@@ -22,6 +46,19 @@ pub(in crate::policy) struct Scope<'a> {
     pub(in crate::policy) record: Option<&'a FindField<'a>>,
     /// The parameters of published paths.
     pub(in crate::policy) parameters: &'a [&'a str],
+    /// The flags of the record's entity.
+    pub(in crate::policy) flags: &'a [Flag],
+    /// What it may look at.
+    pub(in crate::policy) view: View,
+}
+
+/// What a condition may look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum View {
+    /// Caller, request, grant, time and, where there is one, record.
+    All,
+    /// The record and the time: a flag says something of the record, whoever asks.
+    Record,
 }
 
 /// What is wrong in a condition, and where, in bytes of its text.
@@ -150,12 +187,17 @@ impl Parser<'_> {
         ))
     }
 
-    fn either(&mut self) -> Parsed {
+    fn descend(&mut self) -> Result<(), ExpressionFault> {
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
             let message = format!("a condition must nest at most {DEPTH_LIMIT} deep");
             return Err(ExpressionFault::syntax(self.here(), 1, message));
         }
+        Ok(())
+    }
+
+    fn either(&mut self) -> Parsed {
+        self.descend()?;
         let parsed = self.chain("||", Self::both, Expression::Or);
         self.depth -= 1;
         parsed
@@ -337,6 +379,12 @@ impl Parser<'_> {
     }
 
     fn named(&mut self, name: &str, start: usize) -> Parsed {
+        if self.scope.view == View::Record && ["caller", "request", "grant", "flag"].contains(&name)
+        {
+            let message = format!("a flag does not look at `{name}`");
+            let help = "it says something of the record, whoever asks: name fields of `record`";
+            return Err(self.fault(start, Code::WrongValue, message, help.to_owned()));
+        }
         match name {
             "true" => Ok((Expression::Literal(Value::Bool(true)), Type::Bool)),
             "false" => Ok((Expression::Literal(Value::Bool(false)), Type::Bool)),
@@ -345,14 +393,19 @@ impl Parser<'_> {
             "request" => self.request(start),
             "record" => self.record(start),
             "time" => self.time(start),
-            "age" => self.age(),
+            "flag" => self.flag(start),
+            "grant" => Ok((Expression::Grant(self.member()?.into()), Type::Any)),
+            "age" => self.on_a_day(Expression::Age),
+            "days_since" => self.on_a_day(Expression::DaysSince),
+            "days_until" => self.on_a_day(Expression::DaysUntil),
+            "starts_with" => self.text_test(TextTest::StartsWith),
+            "ends_with" => self.text_test(TextTest::EndsWith),
+            "contains" => self.text_test(TextTest::Contains),
+            "lower" => self.lower(),
+            "size" => self.size(),
             "in_cidr" => self.in_cidr(),
             _ => {
-                let known = [
-                    "caller", "request", "record", "time", "age", "in_cidr", "true", "false",
-                    "null",
-                ];
-                let help = accepted(name, &known);
+                let help = accepted(name, &NAMES);
                 Err(self.fault(
                     start,
                     Code::ConditionSyntax,
@@ -383,6 +436,7 @@ impl Parser<'_> {
             "assurance" => (Expression::Assurance, Type::Number),
             "address" => (Expression::Address, Type::Text),
             "roles" => (Expression::Roles, Type::List),
+            "device" => (Expression::Device, Type::Text),
             _ => (Expression::Attribute(name.into()), Type::Any),
         })
     }
@@ -392,12 +446,14 @@ impl Parser<'_> {
         match name.as_str() {
             "method" => return Ok((Expression::Method, Type::Text)),
             "host" => return Ok((Expression::Host, Type::Text)),
+            "purpose" => return Ok((Expression::Purpose, Type::Text)),
+            "ticket" => return Ok((Expression::Ticket, Type::Text)),
             _ => {}
         }
         if self.scope.parameters.contains(&name.as_str()) {
             return Ok((Expression::Parameter(name.into()), Type::Text));
         }
-        let mut known = vec!["method", "host"];
+        let mut known = vec!["method", "host", "purpose", "ticket"];
         known.extend(self.scope.parameters);
         let help = accepted(&name, &known);
         let message = format!("no route this rule matches has a path parameter `{name}`");
@@ -422,10 +478,31 @@ impl Parser<'_> {
         };
         let field =
             find(&path).map_err(|(code, message, help)| self.fault(start, code, message, help))?;
+        self.reads(field);
+        Ok((Expression::Record(field), Type::Any))
+    }
+
+    fn reads(&mut self, field: u16) {
         if !self.fields.contains(&field) {
             self.fields.push(field);
         }
-        Ok((Expression::Record(field), Type::Any))
+    }
+
+    fn flag(&mut self, start: usize) -> Parsed {
+        let name = self.member()?;
+        if self.scope.record.is_none() {
+            let message = "there is no record here".to_owned();
+            let help = "conditions on `flag` belong in `where`, of a rule with `of`".to_owned();
+            return Err(self.fault(start, Code::NoRecord, message, help));
+        }
+        let Some(flag) = self.scope.flags.iter().find(|flag| *flag.name == *name) else {
+            let known: Vec<&str> = self.scope.flags.iter().map(|flag| flag.name.as_ref()).collect();
+            let help = accepted(&name, &known);
+            let message = format!("the entity has no flag `{name}`");
+            return Err(self.fault(start, Code::UnknownName, message, help));
+        };
+        flag.condition.fields.iter().for_each(|field| self.reads(*field));
+        Ok((Expression::Flag(Arc::clone(&flag.condition)), Type::Bool))
     }
 
     fn time(&mut self, start: usize) -> Parsed {
@@ -483,21 +560,60 @@ impl Parser<'_> {
         })
     }
 
-    fn age(&mut self) -> Parsed {
+    /// A function of a day and, if one is given, a time zone.
+    fn on_a_day(&mut self, make: fn(Box<Expression>, TimeZone) -> Expression) -> Parsed {
         self.expect("(")?;
-        let start = self.here();
-        let (date, found) = self.operand()?;
-        self.want(Type::Text, found, start)?;
+        let day = self.text_argument()?;
         let zone = if self.eat(",") { self.time_zone()? } else { TimeZone::UTC };
         self.expect(")")?;
-        Ok((Expression::Age(Box::new(date), zone), Type::Number))
+        Ok((make(Box::new(day), zone), Type::Number))
+    }
+
+    fn text_test(&mut self, test: TextTest) -> Parsed {
+        self.expect("(")?;
+        let text = self.text_argument()?;
+        self.expect(",")?;
+        let part = self.text_argument()?;
+        self.expect(")")?;
+        Ok((Expression::Text(test, Box::new(text), Box::new(part)), Type::Bool))
+    }
+
+    fn lower(&mut self) -> Parsed {
+        self.expect("(")?;
+        let text = self.text_argument()?;
+        self.expect(")")?;
+        Ok((Expression::Lower(Box::new(text)), Type::Text))
+    }
+
+    fn size(&mut self) -> Parsed {
+        self.expect("(")?;
+        let start = self.here();
+        let (value, found) = self.argument()?;
+        if !matches!(found, Type::Any | Type::List) {
+            self.want(Type::Text, found, start)?;
+        }
+        self.expect(")")?;
+        Ok((Expression::Size(Box::new(value)), Type::Number))
+    }
+
+    fn text_argument(&mut self) -> Result<Expression, ExpressionFault> {
+        let start = self.here();
+        let (argument, found) = self.argument()?;
+        self.want(Type::Text, found, start)?;
+        Ok(argument)
+    }
+
+    /// An operand one level deeper, since functions nest as brackets do.
+    fn argument(&mut self) -> Parsed {
+        self.descend()?;
+        let parsed = self.operand();
+        self.depth -= 1;
+        parsed
     }
 
     fn in_cidr(&mut self) -> Parsed {
         self.expect("(")?;
-        let start = self.here();
-        let (address, found) = self.operand()?;
-        self.want(Type::Text, found, start)?;
+        let address = self.text_argument()?;
         self.expect(",")?;
         let (text, start) = self.text("a network such as '10.0.0.0/8'")?;
         let network = text.parse().ok().ok_or_else(|| {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::super::judge::Grant;
+use super::super::model::Flag;
+use super::parser::ExpressionFault;
 use super::*;
 use crate::document::Code;
 
@@ -20,15 +23,30 @@ fn field(path: &str) -> Result<u16, (Code, String, String)> {
     ))
 }
 
+fn scope() -> Scope<'static> {
+    Scope { record: Some(&field), parameters: &["id"], flags: &[], view: View::All }
+}
+
+/// What a flag called `minor` says, where it may say it.
+fn flag(text: &str) -> Result<Flag, ExpressionFault> {
+    let condition = parse(text, &Scope { parameters: &[], view: View::Record, ..scope() })?;
+    Ok(Flag { name: "minor".into(), condition: Arc::new(condition) })
+}
+
 fn evaluate(text: &str) -> Result<bool, EvaluationError> {
-    let scope = Scope { record: Some(&field), parameters: &["id"] };
-    let condition = parse(text, &scope).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+    let flags = [flag("age(record.birth_date) < 18").unwrap()];
+    let condition = parse(text, &Scope { flags: &flags, ..scope() })
+        .unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
     let attributes = BTreeMap::from([
         ("branch".to_owned(), Value::from("sh01")),
         ("branches".to_owned(), Value::List(vec!["sh01".into(), "sh02".into()])),
         ("flag".to_owned(), Value::Bool(true)),
     ]);
     let roles = ["teller".to_owned()];
+    let grant = Grant {
+        id: "G1".to_owned(),
+        attributes: BTreeMap::from([("subjects".to_owned(), Value::List(vec!["sh01".into()]))]),
+    };
     let parameters = [("id".to_owned(), "42".to_owned())];
     let facts = Facts {
         zone: "business",
@@ -40,6 +58,10 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
         parameters: &parameters,
         method: "GET",
         host: "bank.example",
+        purpose: Some("service"),
+        ticket: None,
+        device: Some("laptop-7"),
+        grant: Some(&grant),
         now_unix_s: NOW,
     };
     let captures =
@@ -48,7 +70,7 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
 }
 
 fn refused(text: &str) -> Code {
-    let scope = Scope { record: Some(&field), parameters: &["id"] };
+    let scope = scope();
     parse(text, &scope).map(|_| ()).unwrap_err().code
 }
 
@@ -73,6 +95,18 @@ fn true_conditions_hold() {
         "record.branch != null",
         "(true || false) && !(false)",
         "-3 < -2.5",
+        "days_since('2026-07-30') == 2 && days_until('2026-08-11') == 10",
+        "days_since('2026-08-02') == -1 && days_until('2026-07-31') == -1",
+        "days_since('2026-07-31T20:00:00Z') == 1",
+        "days_since('2026-07-31T20:00:00Z', 'Asia/Shanghai') == 0",
+        "days_since('2026-08-01T00:30:00+08:00', 'UTC') == 1",
+        "starts_with(record.branch, 'sh') && ends_with(record.branch, '01')",
+        "contains(caller.branch, 'h0') && !contains(caller.branch, 'H0')",
+        "lower('SH01') == record.branch && starts_with(lower('SH01'), lower('SH'))",
+        "size(caller.branches) == 2 && size('王小明') == 3",
+        "request.purpose == 'service' && caller.device == 'laptop-7'",
+        "record.branch in grant.subjects && grant.id == 'G1'",
+        "flag.minor && !(!flag.minor)",
         "'it\\'s' == \"it's\"",
     ] {
         assert_eq!(evaluate(text), Ok(true), "{text}");
@@ -95,8 +129,14 @@ fn no_operator_hides_an_error() {
         "false && caller.nothing == 'x'",
         "caller.nothing == 'x' && false",
         "!(caller.nothing == 'x')",
+        "!starts_with(caller.nothing, '')",
+        "size(caller.nothing) < 0",
     ] {
         assert_eq!(evaluate(text), missing, "{text}");
+    }
+    for name in ["request.ticket", "grant.nothing"] {
+        let missing = Err(EvaluationError::Missing(name.to_owned()));
+        assert_eq!(evaluate(&format!("{name} != 'x'")), missing);
     }
 }
 
@@ -109,10 +149,20 @@ fn values_of_different_types_are_an_error_and_not_unequal() {
         "caller.branch in [1, 2]",
         "caller.branch",
         "age(caller.flag) > 1",
+        "days_since(caller.flag) > 1",
+        "contains(caller.branches, 'sh01')",
+        "lower(caller.flag) == 'true'",
+        "size(caller.flag) == 1",
     ] {
         assert_eq!(evaluate(text), Err(EvaluationError::Types), "{text}");
     }
     assert_eq!(evaluate("age(caller.branch) > 1"), Err(EvaluationError::Date));
+    for day in
+        ["2026-8-3", "2026-02-30", "03.08.2026", "2026-08-03T10:00:00", "2026-08-03 10:00", ""]
+    {
+        let text = format!("days_since('{day}') > 1");
+        assert_eq!(evaluate(&text), Err(EvaluationError::Day), "{text}");
+    }
     assert_eq!(evaluate("in_cidr(caller.branch, '10.0.0.0/8')"), Err(EvaluationError::Address));
 }
 
@@ -146,11 +196,17 @@ fn what_cannot_be_meant_is_refused_at_load() {
         "true < false",
         "record.branch < null",
         "1 in 'x'",
+        "lower(1) == 'x'",
+        "size(1) == 1",
+        "days_since(1) > 2",
+        "starts_with(caller.roles, 'x')",
+        "size('x')",
     ] {
         assert_eq!(refused(text), Code::ConditionType, "{text}");
     }
     assert_eq!(refused("record.brnch == 'x'"), Code::UnknownName);
     assert_eq!(refused("request.nr == 'x'"), Code::UnknownName);
+    assert_eq!(refused("flag.hidden"), Code::UnknownName);
     assert_eq!(refused("time.hour('Asia/Shangri-La') == 1"), Code::WrongValue);
     assert_eq!(refused("in_cidr(caller.address, '10.0.0.0/40')"), Code::WrongValue);
 }
@@ -159,15 +215,28 @@ fn what_cannot_be_meant_is_refused_at_load() {
 fn depth_and_length_are_capped() {
     let nested = |depth| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(evaluate(&nested(30)), Ok(true));
+    let calls = |depth| format!("{}'a'{} == 'a'", "lower(".repeat(depth), ")".repeat(depth));
+    assert_eq!(evaluate(&calls(30)), Ok(true));
+    assert_eq!(refused(&calls(40)), Code::ConditionSyntax);
     assert_eq!(refused(&nested(40)), Code::ConditionSyntax);
     assert_eq!(refused(&format!("'{}' == 'a'", "a".repeat(3000))), Code::ConditionSyntax);
     assert_eq!(refused(&["true"; 300].join("&&")), Code::ConditionSyntax);
 }
 
+#[test]
+fn a_flag_looks_at_the_record_and_the_time_only() {
+    for text in ["record.score > 1 && age(record.birth_date, 'Asia/Seoul') < 18", "record.branch"] {
+        assert!(flag(text).is_ok(), "{text}");
+    }
+    for text in ["caller.flag", "request.method == 'GET'", "'x' in grant.y", "flag.minor"] {
+        assert_eq!(flag(text).unwrap_err().code, Code::WrongValue, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[ a-z0-9().,'\"&|!=<>\\[\\]\\\\王-]{0,80}") {
-        let scope = Scope { record: Some(&field), parameters: &["id"] };
+        let scope = scope();
         if let Err(fault) = parse(&text, &scope) {
             prop_assert!(fault.start <= text.len());
         }

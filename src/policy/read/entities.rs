@@ -1,8 +1,13 @@
 //! Entities: the form of their records, and the grade and kind of each field.
 
+use std::sync::Arc;
+
+use super::super::expression::{Condition, Scope, View};
 use super::super::kind::Kind;
-use super::super::model::{Entity, Field, Grade, Model, Shape};
+use super::super::model::{Entity, Field, Flag, Grade, Model, Shape};
+use super::super::outcome::ROW_TEST_LIMIT;
 use super::Sections;
+use super::rules::condition;
 use crate::document::Code;
 use crate::document::Span;
 use crate::document::accepted;
@@ -10,6 +15,7 @@ use crate::document::{Content, Node, Pair};
 use crate::document::{Reader, cut};
 
 /// Together below 65,536, the number of fields that one plan can name.
+const KEYS: [&str; 4] = ["subject", "tenant", "flags", "fields"];
 const ENTITY_LIMIT: usize = 255;
 const FIELD_LIMIT: usize = 255;
 const ARRAY_DEPTH_LIMIT: usize = 4;
@@ -46,7 +52,7 @@ fn entity(
     pair: &Pair,
 ) -> Entity {
     let what = format!("the entity `{}`", pair.key);
-    let keys = reader.keys(&pair.value, &what, &["subject", "tenant", "fields"]);
+    let keys = reader.keys(&pair.value, &what, &KEYS);
     let mut builder = Builder { reader, names, grades, fields: Vec::new(), references: Vec::new() };
     let shape = match keys.find("fields") {
         Some(fields) => builder.object(&fields.value, ""),
@@ -60,13 +66,46 @@ fn entity(
         name: pair.key.as_str().into(),
         subject: None,
         tenant: None,
+        flags: Vec::new(),
         fields,
         shape,
         references,
     };
     entity.subject = keys.find("subject").and_then(|pair| key_field(reader, &entity, &pair.value));
     entity.tenant = keys.find("tenant").and_then(|pair| key_field(reader, &entity, &pair.value));
+    if let Some(pair) = keys.find("flags") {
+        entity.flags = flags(reader, &entity, &pair.value);
+    }
     entity
+}
+
+fn flags(reader: &mut Reader<'_>, entity: &Entity, node: &Node) -> Vec<Flag> {
+    let find = |path: &str| entity.scalar(path);
+    let scope = Scope { record: Some(&find), parameters: &[], flags: &[], view: View::Record };
+    let mut flags: Vec<Flag> = Vec::new();
+    for pair in reader.map(node, "`flags`") {
+        if flags.len() >= ROW_TEST_LIMIT {
+            let message = format!("an entity must have at most {ROW_TEST_LIMIT} flags");
+            reader.fault(pair.key_span, Code::TooLarge, message, None);
+            break;
+        }
+        // As conditions read it: `flag.minor`.
+        let is_name = pair.key.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && !pair.key.contains('.');
+        if !reader.check_name(pair.key_span, &pair.key) {
+            continue;
+        }
+        if !is_name {
+            let message = "a flag's name begins with a letter and has no `.`".to_owned();
+            reader.fault(pair.key_span, Code::WrongValue, message, None);
+            continue;
+        }
+        let condition = condition(reader, &pair.value, &format!("`{}`", pair.key), &scope);
+        // What was wrong is reported; the name stands, so that rules which use it are not at fault.
+        let condition = condition.unwrap_or_else(|| Arc::new(Condition::always()));
+        flags.push(Flag { name: pair.key.as_str().into(), condition });
+    }
+    flags
 }
 
 fn key_field(reader: &mut Reader<'_>, entity: &Entity, node: &Node) -> Option<u16> {

@@ -8,12 +8,13 @@ mod roles;
 mod routes;
 mod rules;
 
-use super::model::{Model, Requirement};
+use super::model::{Model, Purpose, Requirement};
+use super::ticket::TicketForm;
 use crate::document::Reader;
-use crate::document::Source;
 use crate::document::accepted;
 use crate::document::{Code, Fault};
 use crate::document::{Content, Node, Pair, parse};
+use crate::document::{Source, Span};
 use requirement::requirement;
 pub(super) use routes::entries;
 
@@ -133,6 +134,8 @@ fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &M
     let asks_less = |low: &Requirement, high: &Requirement| {
         high.assurance < low.assurance
             || low.fresh_s.is_some_and(|low| high.fresh_s.is_none_or(|high| high > low))
+            || (low.device && !high.device)
+            || (low.grant && !high.grant)
     };
     let defined: Vec<(usize, &Requirement)> =
         model.grades.iter().enumerate().filter_map(|(n, g)| Some((n + 1, g.as_ref()?))).collect();
@@ -149,22 +152,53 @@ fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &M
         });
         if let Some(span) = span {
             let message = format!("grade {number} asks less than grade {low_number}");
-            let help = "ask at least the same assurance and freshness".to_owned();
+            let help = "ask at least the same assurance, freshness, device and grant".to_owned();
             reader.fault(span, Code::WrongValue, message, Some(help));
         }
     }
 }
 
+/// A list of names, or a map of names to what each asks; both forms may stand in different files.
 fn read_purposes(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     let mut seen = std::collections::HashMap::new();
-    for node in sections.items("purposes", reader) {
-        let Some(text) = reader.text(node, "a purpose") else { continue };
-        if !reader.check_name(node.span, text) {
-            continue;
-        }
-        match seen.insert(text, node.span) {
-            Some(first) => reader.defined_twice(node.span, text, first),
-            None => model.purposes.push(text.into()),
+    for (_, node) in sections.found.iter().filter(|(name, _)| *name == "purposes") {
+        for (name, span, ticket) in purposes_of(reader, node) {
+            if !reader.check_name(span, name) {
+                continue;
+            }
+            match seen.insert(name, span) {
+                Some(first) => reader.defined_twice(span, name, first),
+                None => model.purposes.push(Purpose { name: name.into(), ticket }),
+            }
         }
     }
+}
+
+fn purposes_of<'t>(
+    reader: &mut Reader<'_>,
+    node: &'t Node,
+) -> Vec<(&'t str, Span, Option<TicketForm>)> {
+    if !matches!(node.content, Content::Map(_)) {
+        let items = reader.list(node, "purposes").iter();
+        let name = |node: &'t Node| Some((reader.text(node, "a purpose")?, node.span, None));
+        return items.filter_map(name).collect();
+    }
+    let mut purposes = Vec::new();
+    for pair in reader.map(node, "purposes") {
+        let keys = reader.keys(&pair.value, "a purpose", &["ticket"]);
+        let ticket = keys.find("ticket").and_then(|pair| ticket(reader, &pair.value));
+        purposes.push((pair.key.as_str(), pair.key_span, ticket));
+    }
+    purposes
+}
+
+fn ticket(reader: &mut Reader<'_>, node: &Node) -> Option<TicketForm> {
+    let text = reader.text(node, "`ticket`")?;
+    let form = TicketForm::parse(text);
+    if form.is_none() {
+        let message = "`ticket` must be a form of 1 to 64 bytes in one line".to_owned();
+        let help = "`*` stands for any run, `?` for one character, `#` for one digit: `CMP-*`";
+        reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
+    }
+    form
 }

@@ -1,7 +1,9 @@
-//! `{ assurance: 2, fresh: 15m, zone: [business] }`: what a grade, a route or a rule asks.
+//! `{ assurance: 2, fresh: 15m, zone: [business], device: bound, grant: required }`: what a grade, a route or a rule asks.
 
 use super::super::model::Requirement;
-use crate::document::{Code, Content, Node, Reader};
+use crate::document::{Code, Content, Keys, Node, Reader, cut};
+
+const KEYS: [&str; 5] = ["assurance", "fresh", "zone", "device", "grant"];
 
 pub(super) fn requirement(reader: &mut Reader<'_>, node: &Node) -> Requirement {
     // Lines that were meant to stand below it, but are not indented, would be missed in silence.
@@ -10,7 +12,7 @@ pub(super) fn requirement(reader: &mut Reader<'_>, node: &Node) -> Requirement {
         let help = "write `{}` if nothing is asked, or what is: `{ assurance: 2, fresh: 15m }`";
         reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
     }
-    let keys = reader.keys(node, "a requirement", &["assurance", "fresh", "zone"]);
+    let keys = reader.keys(node, "a requirement", &KEYS);
     let mut requirement = Requirement::default();
     if let Some(pair) = keys.find("assurance") {
         let level = reader.number(&pair.value, "`assurance`", 1, 3);
@@ -22,5 +24,22 @@ pub(super) fn requirement(reader: &mut Reader<'_>, node: &Node) -> Requirement {
     if let Some(pair) = keys.find("zone") {
         requirement.zones = reader.names(&pair.value, "`zone`");
     }
+    requirement.device = asks(reader, &keys, "device", "bound");
+    requirement.grant = asks(reader, &keys, "grant", "required");
     requirement
+}
+
+/// A key that takes one word only, which says what it means where it stands.
+fn asks(reader: &mut Reader<'_>, keys: &Keys<'_>, key: &str, word: &str) -> bool {
+    let Some(pair) = keys.find(key) else { return false };
+    match reader.text(&pair.value, &format!("`{key}`")) {
+        Some(text) if text == word => {}
+        Some(text) => {
+            let message = format!("`{key}` must be `{word}`, got `{}`", cut(text));
+            let help = "leave the key out where it is not asked".to_owned();
+            reader.fault(pair.value.span, Code::WrongValue, message, Some(help));
+        }
+        None => {}
+    }
+    true
 }

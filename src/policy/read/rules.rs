@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::expression::{Condition, Scope, parse};
-use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Rule};
+use super::super::expression::{Condition, Scope, View, parse};
+use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Route, Rule};
 use super::Sections;
 use super::requirement::requirement;
 use super::roles::audience;
@@ -15,7 +15,7 @@ use crate::document::{Keys, Reader, cut};
 
 const RULE_LIMIT: usize = 5000;
 const NAME_LIMIT_BYTES: usize = 200;
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "allow",
     "deny",
@@ -30,6 +30,7 @@ const KEYS: [&str; 14] = [
     "when",
     "purpose",
     "require",
+    "flags",
 ];
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
@@ -113,6 +114,7 @@ fn rule(
         when: None,
         purposes: Vec::new(),
         require: Requirement::default(),
+        flags: Vec::new(),
         span,
     };
     check_keys(reader, keys, &rule);
@@ -121,6 +123,7 @@ fn rule(
     fields(reader, model, keys, &mut rule);
     conditions(reader, model, keys, &mut rule);
     purposes(reader, model, keys, &mut rule);
+    flags(reader, model, keys, &mut rule);
     if let Some(pair) = keys.find("require") {
         rule.require = requirement(reader, &pair.value);
     }
@@ -194,6 +197,13 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let help = "say with `when` whom it hits, such as `caller.assurance < 2`".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
     }
+    if rule.effect == Effect::Deny
+        && let Some(pair) = keys.find("flags")
+    {
+        let message = "a rule that denies hits flagged records anyway".to_owned();
+        let help = "leave it out; to hit only them, write `where: flag.NAME`".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+    }
     let writes = rule
         .actions
         .iter()
@@ -202,7 +212,7 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let message = "`write` means something only for create, update and call".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, None);
     }
-    for key in ["clear", "masked", "pseudonym", "write", "where"] {
+    for key in ["clear", "masked", "pseudonym", "write", "where", "flags"] {
         if let Some(pair) =
             keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none())
         {
@@ -252,17 +262,19 @@ fn conditions(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mu
         Some(entity) => entity.scalar(path),
         None => Err((Code::NoRecord, "there is no record here".to_owned(), "add `of`".to_owned())),
     };
+    let flags = entity.map_or(&[][..], |entity| &entity.flags);
+    let view = View::All;
     if let Some(pair) = keys.find("where") {
-        let scope = Scope { record: Some(&find), parameters: &parameters };
+        let scope = Scope { record: Some(&find), parameters: &parameters, flags, view };
         rule.row = condition(reader, &pair.value, "`where`", &scope);
     }
     if let Some(pair) = keys.find("when") {
-        let scope = Scope { record: None, parameters: &parameters };
+        let scope = Scope { record: None, parameters: &parameters, flags, view };
         rule.when = condition(reader, &pair.value, "`when`", &scope);
     }
 }
 
-fn condition(
+pub(super) fn condition(
     reader: &mut Reader<'_>,
     node: &Node,
     what: &str,
@@ -281,7 +293,7 @@ fn condition(
 
 fn purposes(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rule) {
     let Some(pair) = keys.find("purpose") else { return };
-    let known: Vec<&str> = model.purposes.iter().map(AsRef::as_ref).collect();
+    let known: Vec<&str> = model.purposes.iter().map(|purpose| purpose.name.as_ref()).collect();
     if is_empty(&pair.value) {
         let message = "`purpose` names no purpose".to_owned();
         reader.fault(pair.key_span, Code::WrongValue, message, Some("leave it out".to_owned()));
@@ -295,11 +307,28 @@ fn purposes(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut 
     }
 }
 
-/// A rule must reach a route, and its row condition a record.
+fn flags(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rule) {
+    let Some(pair) = keys.find("flags") else { return };
+    let Some(entity) = rule.of.and_then(|at| model.entities.get(at)) else { return };
+    let known: Vec<&str> = entity.flags.iter().map(|flag| flag.name.as_ref()).collect();
+    if is_empty(&pair.value) {
+        let message = "`flags` names no flag".to_owned();
+        reader.fault(pair.key_span, Code::WrongValue, message, Some("leave it out".to_owned()));
+    }
+    for (word, span) in reader.words(&pair.value, "`flags`") {
+        match known.iter().position(|name| *name == word) {
+            Some(flag) => rule.flags.push(flag),
+            None => reader.unknown(span, "flag", &cut(word), &known),
+        }
+    }
+}
+
+/// A rule must reach a route, and its row condition and its entity's flags a record.
 fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<'_>) {
     let mut reached = false;
     for route in model.routes.iter().filter(|route| rule.covers(route)) {
         reached = true;
+        check_flags(reader, model, rule, route);
         let Some(pair) = keys.find("where").filter(|_| rule.row.is_some()) else { continue };
         let problem = if route.action == Action::Create || route.action == Action::Call {
             Some(format!("`{}` has no record that exists already", route.name))
@@ -320,5 +349,34 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
         let message = format!("no route matches this rule ({})", actions.join(", "));
         let help = "publish a route with the action and the entity, or correct the rule".to_owned();
         reader.fault(rule.span, Code::DeadRule, message, Some(help));
+    }
+}
+
+/// A rule that leaves flagged records alone must know them before it lets one be changed.
+fn check_flags(reader: &mut Reader<'_>, model: &Model, rule: &Rule, route: &Route) {
+    if rule.effect == Effect::Deny || !route.action.changes_a_record() {
+        return;
+    }
+    let flagged = |at: &usize| model.entities.get(*at).filter(|entity| !entity.flags.is_empty());
+    let problem = match rule.of {
+        Some(of) if route.reads.is_none() => flagged(&of).and_then(|entity| {
+            let mut flags = entity.flags.iter().enumerate();
+            let (_, flag) = flags.find(|(index, _)| !rule.flags.contains(index))?;
+            let help = "give the route `reads: VIEW-ROUTE`, or name every flag in `flags`";
+            let record = format!("the record that `{}` changes is not read before", route.name);
+            Some((format!("the flag `{}` cannot be tested: {record}", flag.name), help))
+        }),
+        Some(_) => None,
+        None => route.main.iter().find_map(flagged).map(|entity| {
+            let help = "say with `of` which records the rule is about";
+            let route = &route.name;
+            (
+                format!("`{route}` changes a `{}`, whose flags the rule passes over", entity.name),
+                help,
+            )
+        }),
+    };
+    if let Some((message, help)) = problem {
+        reader.fault(rule.span, Code::NoRecord, message, Some(help.to_owned()));
     }
 }

@@ -80,9 +80,11 @@ fn a_purpose_that_is_missing_or_wrong_is_asked_for() {
         ask(&demo, caller(&["teller"]), "GET /api/customers/42", purpose).unwrap_err().kind
     };
     let accepted = vec!["complaint".to_owned(), "service".to_owned()];
-    assert_eq!(kind(None), DenialKind::Purpose { accepted: accepted.clone() });
-    assert_eq!(kind(Some("risk")), DenialKind::Purpose { accepted });
-    assert!(matches!(kind(Some("fun")), DenialKind::Purpose { accepted } if accepted.len() == 4));
+    assert_eq!(kind(None), DenialKind::Purpose { accepted: accepted.clone(), ticket: None });
+    assert_eq!(kind(Some("risk")), DenialKind::Purpose { accepted, ticket: None });
+    assert!(
+        matches!(kind(Some("fun")), DenialKind::Purpose { accepted, .. } if accepted.len() == 4)
+    );
 }
 
 #[test]
@@ -237,7 +239,7 @@ rules:
 #[test]
 fn more_row_conditions_than_a_plan_holds_are_a_denial() {
     let mut rules = String::from("rules:\n");
-    for n in 0..7 {
+    for n in 0..9 {
         rules.push_str(&format!(
             "  - {{ name: r{n}, allow: search, to: clerk, of: order, clear: id, where: record.id == {n} }}\n"
         ));
@@ -245,7 +247,7 @@ fn more_row_conditions_than_a_plan_holds_are_a_denial() {
     let shop = program(&format!("{SHOP}{rules}"));
     let denial = ask(&shop, caller(&["clerk"]), "GET /orders", None).unwrap_err();
     assert_eq!(denial.kind, DenialKind::Forbidden);
-    assert!(denial.reasons[0].to_string().contains("more than 6 row conditions"));
+    assert!(denial.reasons[0].to_string().contains("more than 8 row conditions"));
 }
 
 #[test]
@@ -317,6 +319,8 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
         method: "GET",
         host: "bank.example",
         purpose: Some("complaint"),
+        ticket: None,
+        grant: None,
         now_unix_s: NOW,
     };
     let text = demo.explain(&query).to_string();

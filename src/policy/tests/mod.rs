@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::plan::{Node, NodeId, Plan, RecordId, Slot, Verdict};
-use super::{Denial, Factor, Permit, Principal, Program, Query, Value, compile};
+use super::{Denial, Factor, Grant, Permit, Principal, Program, Query, Value, compile};
 use crate::document::Source;
 use crate::route::Path;
 
@@ -46,7 +46,16 @@ fn caller(roles: &[&str]) -> Principal {
         factors: vec![Factor { level: 2, at_unix_s: NOW - 60 }],
         assurance: 2,
         address: Some([10, 0, 0, 7].into()),
+        device: None,
     }
+}
+
+/// What a request says of itself beside what it asks.
+#[derive(Default)]
+struct Asked<'a> {
+    purpose: Option<&'a str>,
+    ticket: Option<&'a str>,
+    grant: Option<Grant>,
 }
 
 fn ask(
@@ -55,6 +64,16 @@ fn ask(
     request: &str,
     purpose: Option<&str>,
 ) -> Result<Permit, Denial> {
+    ask_with(program, principal, request, Asked { purpose, ..Asked::default() })
+}
+
+fn ask_with(
+    program: &Program,
+    principal: Principal,
+    request: &str,
+    asked: Asked<'_>,
+) -> Result<Permit, Denial> {
+    let grant = asked.grant.map(Arc::new);
     let principal = Arc::new(principal);
     let (method, path) = request.split_once(' ').unwrap();
     let path = Path::parse(path).unwrap();
@@ -67,7 +86,9 @@ fn ask(
         params: &met.params,
         method,
         host: "bank.example",
-        purpose,
+        purpose: asked.purpose,
+        ticket: asked.ticket,
+        grant: grant.as_ref(),
         now_unix_s: NOW,
     })
 }

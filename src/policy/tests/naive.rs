@@ -3,15 +3,18 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::Principal;
-use super::{ask, caller, filter, program};
+use std::collections::BTreeMap;
 
-const FIELDS: [&str; 5] = ["id", "a", "b", "c", "d"];
+use super::super::{Grant, Principal};
+use super::{Asked, Value, ask_with, caller, filter, program};
+
+/// With their grades; grade 2 asks assurance, grade 3 a device and a grant as well.
+const FIELDS: [(&str, u8); 6] = [("id", 1), ("a", 1), ("b", 1), ("c", 2), ("d", 3), ("t", 1)];
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
 /// A condition as written, and what it says; `None` where it cannot be evaluated.
 type Said = (&'static str, fn(&Facts) -> Option<bool>);
 
-const WHERES: [Said; 4] = [
+const WHERES: [Said; 7] = [
     ("record.a == caller.x", |f| Some(f.a? == f.x?)),
     ("record.a != caller.x", |f| Some(f.a? != f.x?)),
     ("record.b > 1", |f| Some(f.b? > 1)),
@@ -19,8 +22,16 @@ const WHERES: [Said; 4] = [
         let (b, a) = (f.b, f.a);
         Some((b? > 1) | (a? == 0))
     }),
+    ("record.a in grant.things", |f| Some(f.things.as_ref()?.contains(&f.a?))),
+    ("flag.odd", |f| FLAGS[0].1(f)),
+    ("true && !flag.shy", |f| FLAGS[1].1(f).map(|shy| !shy)),
 ];
-const WHENS: [Said; 3] = [
+const FLAGS: [Said; 2] = [
+    ("odd: record.b == 1", |f| Some(f.b? == 1)),
+    ("shy: record.c > record.a", |f| Some(f.c? > f.a?)),
+];
+const WHENS: [Said; 4] = [
+    ("caller.device == 'd1'", |f| f.device.map(|device| device == "d1")),
     ("caller.x == 1", |f| Some(f.x? == 1)),
     ("caller.assurance >= 2", |f| Some(f.assurance >= 2)),
     ("caller.x in [0, 2] && caller.zone == 'business'", |f| f.x.map(|x| x == 0 || x == 2)),
@@ -30,7 +41,10 @@ const WHENS: [Said; 3] = [
 struct Facts {
     a: Option<i64>,
     b: Option<i64>,
+    c: Option<i64>,
     x: Option<i64>,
+    things: Option<Vec<i64>>,
+    device: Option<&'static str>,
     assurance: u8,
 }
 
@@ -46,6 +60,9 @@ struct Rule {
     when: Option<usize>,
     purpose: bool,
     assurance: u8,
+    device: bool,
+    grant: bool,
+    flags: Vec<bool>,
 }
 
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
@@ -58,31 +75,48 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             proptest::bool::weighted(0.2),
             0..3_u8,
         ),
+        (
+            proptest::bool::weighted(0.2),
+            proptest::bool::weighted(0.2),
+            proptest::collection::vec(any::<bool>(), FLAGS.len()),
+        ),
     );
-    let build =
-        |((allows, role, clear, masked, pseudonym), (row, when, purpose, assurance))| Rule {
-            allows,
-            role,
-            clear,
-            masked,
-            pseudonym,
-            row,
-            when,
-            purpose,
-            assurance: if allows { assurance } else { 0 },
-        };
+    let build = |(
+        (allows, role, clear, masked, pseudonym),
+        (row, when, purpose, assurance),
+        (device, grant, flags),
+    )| Rule {
+        allows,
+        role,
+        clear,
+        masked,
+        pseudonym,
+        row,
+        when,
+        purpose,
+        assurance: if allows { assurance } else { 0 },
+        device: allows && device,
+        grant: allows && grant,
+        flags: if allows { flags } else { Vec::new() },
+    };
     proptest::collection::vec(rule.prop_map(build), 1..6)
 }
 
 fn text(rules: &[Rule]) -> String {
     let mut text = String::from(
-        "grades: { 1: {}, 2: { assurance: 2 } }
+        "grades: { 1: {}, 2: { assurance: 2 }, 3: { assurance: 2, device: bound, grant: required } }
 purposes: [p, q]
 roles: { r0: {}, r1: { includes: r0 }, r2: {} }
-entities: { thing: { subject: id, fields: { id: 1, a: 1, b: 1, c: 2, d: 2 } } }
+entities:
+  thing:
+    subject: id
+    tenant: t
+    fields: { id: 1, a: 1, b: 1, c: 2, d: 3, t: 1 }
+    flags: { FLAGS }
 routes: { thing.list: { match: GET bank.example/things, to: u, action: search, returns: { thing: '$[]' } } }
 rules:\n",
-    );
+    )
+    .replace("FLAGS", &FLAGS.map(|(text, _)| text).join(", "));
     for (index, rule) in rules.iter().enumerate() {
         let effect = if rule.allows { "allow" } else { "deny" };
         let role = ROLES.get(rule.role).unwrap_or(&"any");
@@ -93,7 +127,7 @@ rules:\n",
             [("clear", &rule.clear), ("masked", &rule.masked), ("pseudonym", &rule.pseudonym)]
         {
             let named: Vec<&str> =
-                FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|(n, _)| *n).collect();
+                FIELDS.iter().zip(flags).filter(|(_, f)| **f).map(|((n, _), _)| *n).collect();
             if !named.is_empty() {
                 text.push_str(&format!("    {key}: [{}]\n", named.join(", ")));
             }
@@ -107,11 +141,47 @@ rules:\n",
         if rule.purpose {
             text.push_str("    purpose: p\n");
         }
-        if rule.assurance > 0 {
-            text.push_str(&format!("    require: {{ assurance: {} }}\n", rule.assurance));
+        let mut asked: Vec<String> = Vec::new();
+        asked.extend((rule.assurance > 0).then(|| format!("assurance: {}", rule.assurance)));
+        asked.extend(rule.device.then(|| "device: bound".to_owned()));
+        asked.extend(rule.grant.then(|| "grant: required".to_owned()));
+        if !asked.is_empty() {
+            text.push_str(&format!("    require: {{ {} }}\n", asked.join(", ")));
+        }
+        let named = FLAGS.iter().zip(&rule.flags).filter(|(_, named)| **named);
+        let named: Vec<&str> =
+            named.map(|((text, _), _)| text.split_once(':').unwrap().0).collect();
+        if !named.is_empty() {
+            text.push_str(&format!("    flags: [{}]\n", named.join(", ")));
         }
     }
     text
+}
+
+#[derive(Clone, Debug)]
+enum Tenant {
+    One(&'static str),
+    Some(Vec<&'static str>),
+    /// Of a type that no tenant has.
+    Number,
+}
+
+impl Tenant {
+    fn value(&self) -> Value {
+        match self {
+            Self::One(tenant) => Value::from(*tenant),
+            Self::Some(tenants) => Value::List(tenants.iter().map(|t| Value::from(*t)).collect()),
+            Self::Number => Value::Integer(1),
+        }
+    }
+
+    fn has(&self, tenant: &str) -> bool {
+        match self {
+            Self::One(mine) => *mine == tenant,
+            Self::Some(mine) => mine.contains(&tenant),
+            Self::Number => false,
+        }
+    }
 }
 
 struct Case {
@@ -120,6 +190,10 @@ struct Case {
     purpose: Option<&'static str>,
     x: Option<i64>,
     assurance: u8,
+    device: Option<&'static str>,
+    /// The things of a grant that may name none.
+    grant: Option<Option<Vec<i64>>>,
+    tenant: Option<Tenant>,
 }
 
 impl Case {
@@ -129,7 +203,15 @@ impl Case {
 
     fn facts(&self, record: &Map<String, Json>) -> Facts {
         let number = |name| record.get(name).and_then(Json::as_i64);
-        Facts { a: number("a"), b: number("b"), x: self.x, assurance: self.assurance }
+        Facts {
+            a: number("a"),
+            b: number("b"),
+            c: number("c"),
+            x: self.x,
+            things: self.grant.clone().flatten(),
+            device: self.device,
+            assurance: self.assurance,
+        }
     }
 
     /// Whether the rule applies to the request, its row condition left aside.
@@ -143,6 +225,8 @@ impl Case {
         self.holds_role(rule.role)
             && purpose
             && self.assurance >= rule.assurance
+            && (!rule.device || self.device.is_some())
+            && (!rule.grant || self.grant.is_some())
             && when.unwrap_or(!rule.allows)
     }
 
@@ -164,16 +248,24 @@ impl Case {
     fn record(&self, applied: &[&Rule], record: &Json) -> Option<Json> {
         let record = record.as_object().unwrap();
         record.get("id")?;
+        if let Some(tenant) = &self.tenant {
+            let theirs = record.get("t")?;
+            let theirs = theirs.as_str().map_or_else(|| theirs.to_string(), str::to_owned);
+            tenant.has(&theirs).then_some(())?;
+        }
         let facts = self.facts(record);
+        let raised: Vec<bool> = FLAGS.iter().map(|flag| flag.1(&facts).unwrap_or(true)).collect();
         let in_force = |rule: &&&Rule| {
+            let mut named = rule.flags.iter().zip(&raised);
             rule.row.is_none_or(|row| WHERES[row].1(&facts).unwrap_or(!rule.allows))
+                && named.all(|(named, raised)| *named || !*raised)
         };
         let rules: Vec<&&Rule> = applied.iter().filter(in_force).collect();
         if !rules.iter().any(|rule| rule.allows) || rules.iter().any(|rule| self.takes_all(rule)) {
             return None;
         }
         let mut seen = Map::new();
-        for (at, name) in FIELDS.iter().enumerate() {
+        for (at, (name, grade)) in FIELDS.iter().enumerate() {
             let Some(value) = record.get(*name) else { continue };
             let said = |allows, list: fn(&Rule) -> &Vec<bool>| {
                 rules.iter().any(|rule| rule.allows == allows && list(rule)[at])
@@ -181,7 +273,11 @@ impl Case {
             let taken = said(false, |r| &r.clear)
                 || said(false, |r| &r.masked)
                 || said(false, |r| &r.pseudonym);
-            let met = at < 3 || self.assurance >= 2;
+            let met = match grade {
+                1 => true,
+                2 => self.assurance >= 2,
+                _ => self.assurance >= 2 && self.device.is_some() && self.grant.is_some(),
+            };
             if taken {
             } else if said(true, |r| &r.clear) && met {
                 seen.insert((*name).to_owned(), value.clone());
@@ -196,15 +292,24 @@ impl Case {
 }
 
 fn record() -> impl Strategy<Value = Json> {
-    proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len()).prop_map(
-        |values| {
-            let present = FIELDS
-                .iter()
-                .zip(values)
-                .filter_map(|(name, v)| Some(((*name).to_owned(), v?.into())));
-            Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
-        },
-    )
+    let values = proptest::collection::vec(proptest::option::weighted(0.9, 0..3_i64), FIELDS.len());
+    (values, any::<bool>()).prop_map(|(values, texts)| {
+        let present = FIELDS.iter().zip(values).filter_map(|((name, _), value)| {
+            let value = value?;
+            let is_text = texts && *name == "t";
+            let value = if is_text { value.to_string().into() } else { value.into() };
+            Some(((*name).to_owned(), value))
+        });
+        Json::Object(present.chain([("extra".to_owned(), json!(1))]).collect())
+    })
+}
+
+fn tenant() -> impl Strategy<Value = Tenant> {
+    prop_oneof![
+        3 => proptest::sample::select(vec!["0", "1"]).prop_map(Tenant::One),
+        3 => proptest::sample::subsequence(vec!["0", "1", "2"], 0..=3).prop_map(Tenant::Some),
+        1 => Just(Tenant::Number),
+    ]
 }
 
 proptest! {
@@ -217,14 +322,29 @@ proptest! {
         purpose in proptest::sample::select(vec![None, Some("p"), Some("q")]),
         x in proptest::option::weighted(0.8, 0..3_i64),
         assurance in 0..3_u8,
+        device in proptest::sample::select(vec![None, Some("d1"), Some("d2")]),
+        grant in proptest::option::of(proptest::option::weighted(
+            0.8,
+            proptest::collection::vec(0..3_i64, 0..3),
+        )),
+        tenant in proptest::option::weighted(0.4, tenant()),
         records in proptest::collection::vec(record(), 0..5),
     ) {
-        let case = Case { rules, roles, purpose, x, assurance };
+        let case = Case { rules, roles, purpose, x, assurance, device, grant, tenant };
         let program = program(&text(&case.rules));
         let names: Vec<&str> = case.roles.iter().map(|role| ROLES[*role]).collect();
-        let attributes = case.x.map(|x| ("x".to_owned(), super::Value::Integer(x))).into_iter().collect();
-        let principal = Principal { attributes, assurance, ..caller(&names) };
-        let answer = ask(&program, principal, "GET /things", case.purpose)
+        let mut attributes = BTreeMap::new();
+        attributes.extend(case.x.map(|x| ("x".to_owned(), Value::Integer(x))));
+        attributes.extend(case.tenant.as_ref().map(|t| ("tenant".to_owned(), t.value())));
+        let device = case.device.map(str::to_owned);
+        let principal = Principal { attributes, assurance, device, ..caller(&names) };
+        let grant = case.grant.clone().map(|things| {
+            let things = things.map(|all| Value::List(all.into_iter().map(Value::Integer).collect()));
+            let attributes = things.map(|things| ("things".to_owned(), things));
+            Grant { id: "g".to_owned(), attributes: attributes.into_iter().collect() }
+        });
+        let asked = Asked { purpose: case.purpose, grant, ..Asked::default() };
+        let answer = ask_with(&program, principal, "GET /things", asked)
             .ok()
             .map(|permit| filter(&permit, &Json::Array(records.clone())).unwrap_or(json!([])));
         prop_assert_eq!(answer, case.answer(&records), "{}", text(&case.rules));
