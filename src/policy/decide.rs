@@ -11,7 +11,7 @@ use super::judge::{
 };
 use super::limits::Limits;
 use super::model::{Action, Effect, Route};
-use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTests};
+use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTest, RowTests};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
 use super::search::SearchPlan;
@@ -438,6 +438,11 @@ impl Permit {
     /// Each entity of the route under the rules that apply, for explanations.
     pub(super) fn entities(&self) -> &[(usize, EntityOutcome)] {
         &self.outcome.entities
+    }
+
+    /// What is tested on records, as written.
+    pub(super) fn row_texts(&self) -> impl Iterator<Item = &str> {
+        self.rows().iter().flat_map(|rows| &rows.tests).map(RowTest::text)
     }
 
     fn rows(&self) -> &[RowTests] {

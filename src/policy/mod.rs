@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod compare;
 mod decide;
 mod denial;
 mod explain;
@@ -15,11 +16,13 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod reads;
 pub mod search;
 mod ticket;
 pub mod value;
 mod warnings;
 
+pub use compare::{Change, Finding, Ruling};
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
@@ -28,7 +31,7 @@ pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
-pub use outcome::TooManyConditions;
+pub use outcome::{TooManyConditions, Treatment};
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile, version_of};
 pub use search::{Parameter, SearchPlan};

@@ -47,12 +47,30 @@ pub struct TooManyConditions {
 }
 
 /// What happens to a field, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Treatment {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// It does not pass.
     Absent,
+    /// As a keyed pseudonym.
     Pseudonym,
+    /// In the masked form of its kind.
     Masked,
+    /// As it is.
     Clear,
+}
+
+impl Treatment {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Pseudonym => "pseudonym",
+            Self::Masked => "masked",
+            Self::Clear => "clear",
+        }
+    }
 }
 
 /// What is tested on the records of one entity. Bit `n` of a case is the outcome of test `n`.

@@ -10,6 +10,7 @@ use super::limits::Limits;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome, TooManyConditions};
 use super::read;
+use super::reads::Reads;
 use super::warnings;
 use crate::document::Source;
 use crate::document::{Fault, Faults};
@@ -26,6 +27,7 @@ pub struct Program {
     table: Table,
     version: Arc<str>,
     warnings: Vec<Fault>,
+    pub(super) reads: Reads,
     outcomes: RwLock<HashMap<Key, Arc<Outcome>>>,
 }
 
@@ -53,13 +55,16 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
         }
     };
     let warnings = warnings::find(&model, sources);
-    let routes = std::mem::take(&mut model.routes).into_iter().map(Arc::new).collect();
+    let routes: Vec<Arc<Route>> =
+        std::mem::take(&mut model.routes).into_iter().map(Arc::new).collect();
+    let reads = Reads::of(&model, routes.iter().map(Arc::as_ref));
     Ok(Program {
         model,
         routes,
         table,
         version: version_of(sources).into(),
         warnings,
+        reads,
         outcomes: RwLock::default(),
     })
 }
