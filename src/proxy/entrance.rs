@@ -120,6 +120,11 @@ impl Gate {
         question: &Question,
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
+        let candidate = self.policies.candidate();
+        trail.read_by(question.program(), question.principal());
+        if let Some(candidate) = &candidate {
+            trail.read_by(candidate, question.principal());
+        }
         question.decide().map_err(|denial| {
             trail.denied(&denial, question.program().version());
             rejection(denial)

@@ -7,6 +7,9 @@ use crate::identity::{Attribute, Caller, CallerKind};
 use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
 use crate::policy::{self, Principal, Value};
 
+/// The attribute that says what a caller is.
+pub(super) const KIND: &str = "kind";
+
 /// The caller as conditions see them.
 pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
     let mut attributes: std::collections::BTreeMap<String, Value> = caller
@@ -14,7 +17,7 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
         .iter()
         .map(|(name, attribute)| (name.clone(), value(attribute)))
         .collect();
-    attributes.insert("kind".to_owned(), kind(caller.kind).into());
+    attributes.insert(KIND.to_owned(), kind(caller.kind).into());
     Principal {
         account: caller.account.clone(),
         roles: caller.roles.clone(),

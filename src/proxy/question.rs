@@ -50,6 +50,11 @@ impl Question {
         &self.entrance.program
     }
 
+    /// Who asks, as conditions see them.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The parameters of the path.
     pub(super) fn params(&self) -> &[(String, String)] {
         &self.entrance.found.params

@@ -9,14 +9,15 @@ use tokio::time::Instant;
 use super::entrance::Recorded;
 use super::head::Head;
 use super::outcome::{Ending, Outcome};
+use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
-    self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Why,
+    self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::Facts;
 use crate::policy::plan::Verdict;
-use crate::policy::{Denial, Permit, Route};
+use crate::policy::{Denial, Permit, Principal, Program, Route, Value};
 
 /// The record of a request in the making.
 pub(super) struct Trail {
@@ -93,6 +94,11 @@ impl Trail {
             age_s: newest.and_then(|at| u64::try_from(now_unix_s.saturating_sub(at)).ok()),
             ..Auth::default()
         };
+        for factor in &caller.factors {
+            if let Some(at) = factor.at_unix_s {
+                auth.levels.push(factor.level, now_unix_s.saturating_sub(at));
+            }
+        }
         match &caller.credential {
             CredentialRef::Bearer { token, .. } => {
                 auth.credential = "bearer".into();
@@ -104,6 +110,24 @@ impl Trail {
             }
         }
         self.entry.auth = Some(auth);
+    }
+
+    /// Notes the attributes of the caller that the conditions of a program read, so that the decision can
+    /// be made again. A customer's are a customer's values, so they stay out.
+    pub(super) fn read_by(&mut self, program: &Program, principal: &Principal) {
+        let Some(actor) = self.entry.actor.as_mut() else { return };
+        if actor.kind == Some(ActorKind::Customer) {
+            return;
+        }
+        for name in program.caller_attributes().filter(|name| *name != query::KIND) {
+            let recorded = match principal.attributes.get(name) {
+                None => Some(Trait::Missing),
+                Some(value) => recorded(value),
+            };
+            if let Some(value) = recorded {
+                actor.attributes.push(name, value);
+            }
+        }
     }
 }
 
@@ -228,6 +252,27 @@ fn promised(permit: &Permit) -> Data {
         }
     }
     data
+}
+
+/// An attribute as the log holds it; `None` for what it cannot hold as it is.
+fn recorded(value: &Value) -> Option<Trait> {
+    match value {
+        Value::Bool(yes) => Some(Trait::Bool(*yes)),
+        Value::Integer(number) => Some(Trait::Integer(*number)),
+        Value::Text(text) => Trait::text(text),
+        Value::List(values) => {
+            let texts = values.iter().map(|value| match value {
+                Value::Text(text) => Some(text.as_str()),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Integer(_)
+                | Value::Decimal(_)
+                | Value::List(_) => None,
+            });
+            texts.collect::<Option<Vec<_>>>().and_then(Trait::list)
+        }
+        Value::Null | Value::Decimal(_) => None,
+    }
 }
 
 fn actor_kind(kind: CallerKind) -> ActorKind {

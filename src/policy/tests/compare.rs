@@ -153,7 +153,7 @@ fn what_was_recorded_is_compared_as_far_as_it_goes() {
     let shop = program(SHOP);
     let now = finding(&shop, at_desk(), "GET /customers/1", None);
     let recorded = |fields: &[(&'static str, Treatment)], is_cut| {
-        let fields = fields.to_vec().into_iter();
+        let fields = fields.iter().copied();
         Finding::recorded(Ruling::Allowed, None::<std::iter::Empty<&str>>, fields, is_cut)
     };
     let all = [
