@@ -186,7 +186,7 @@ fn verifier(args: &VerifyArgs) -> Result<Result<Verifier, Broken>, LogCommandErr
 }
 
 /// A folder in which no log ever was is the caller's mistake; an empty answer would look like an empty log.
-fn need_log(dir: &Path) -> Result<(), LogCommandError> {
+pub(super) fn need_log(dir: &Path) -> Result<(), LogCommandError> {
     let traces = ["checkpoint", "verifier.key", "tile", "journal"];
     if traces.iter().any(|name| dir.join(name).exists()) {
         return Ok(());

@@ -7,6 +7,7 @@ mod explain;
 mod key;
 mod log;
 mod output;
+mod replay;
 mod run;
 
 use std::io::Write as _;
@@ -32,6 +33,8 @@ enum Command {
     Check(check::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
+    /// Make recorded decisions again on another policy: what would be different, and for whom.
+    Replay(replay::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
+        Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

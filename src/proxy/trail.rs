@@ -12,7 +12,8 @@ use super::outcome::{Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
-    self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Trait, Why,
+    self, Actor, ActorKind, Attributes, Auth, Data, Decision, Effect, Entry, EntryId, Event,
+    Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::Facts;
@@ -177,7 +178,9 @@ impl Trail {
         result.decide_us = Some(micros(self.started));
         let mut outcome = Entry::new(Event::Outcome, stamp);
         outcome.decided_by = Some(self.id);
-        outcome.actor = self.entry.actor.clone();
+        // What it was decided on stands in the decision.
+        let attributes = Attributes::default();
+        outcome.actor = self.entry.actor.clone().map(|actor| Actor { attributes, ..actor });
         outcome.request = self.entry.request.clone();
         outcome.result.get_or_insert_default().upstream = permit.upstream().into();
         (self.entry.clone(), outcome)

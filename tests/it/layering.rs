@@ -22,6 +22,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),
     ("listen", &["clock", "limits", "tls"]),
+    ("replay", &["audit", "policy", "route"]),
     // shells
     (
         "proxy",
@@ -82,8 +83,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "clock", "config", "demo", "document", "identity", "policy", "route",
-            "secret", "server", "state",
+            "audit", "clock", "config", "demo", "document", "identity", "policy", "replay",
+            "route", "secret", "server", "state",
         ],
     ),
 ];

@@ -25,6 +25,7 @@ mod no_secret_in_logs;
 mod nobody_above;
 mod recorded_first;
 mod reload;
+mod replay;
 mod sign_in;
 mod step_up;
 mod tls;
