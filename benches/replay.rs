@@ -121,7 +121,7 @@ fn entry(n: u64) -> Entry {
 
 fn actor(of: u64) -> Actor {
     let account = of * 7 % ACCOUNTS;
-    let role = if account % 5 == 0 { "supervisor" } else { "teller" };
+    let role = if account.is_multiple_of(5) { "supervisor" } else { "teller" };
     let mut actor = Actor {
         account: format!("corp:e{account}").as_str().into(),
         kind: Some(ActorKind::Staff),

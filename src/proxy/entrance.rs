@@ -120,12 +120,13 @@ impl Gate {
         question: &Question,
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
-        let candidate = self.policies.candidate();
         trail.read_by(question.program(), question.principal());
-        if let Some(candidate) = &candidate {
-            trail.read_by(candidate, question.principal());
+        let decided = question.decide();
+        if let Some(candidate) = self.policies.candidate() {
+            trail.read_by(&candidate, question.principal());
+            self.ask_candidate(&candidate, question, &decided, trail.id);
         }
-        question.decide().map_err(|denial| {
+        decided.map_err(|denial| {
             trail.denied(&denial, question.program().version());
             rejection(denial)
         })

@@ -20,6 +20,7 @@ mod refusals;
 mod rejection;
 mod release;
 mod respond;
+mod shadow;
 mod sign_in;
 mod step;
 mod trail;
@@ -48,6 +49,7 @@ use crate::upstream::Upstreams;
 use meter::Keys;
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
+use shadow::Differences;
 use trail::Trail;
 
 /// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
@@ -116,6 +118,7 @@ pub struct Gate {
     parts: Parts,
     keys: Arc<Keys>,
     refusals: Refusals,
+    differences: Differences,
 }
 
 impl std::ops::Deref for Gate {
@@ -133,7 +136,8 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        Ok(Self { parts, keys, refusals: Refusals::default() })
+        let (refusals, differences) = (Refusals::default(), Differences::default());
+        Ok(Self { parts, keys, refusals, differences })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -143,6 +147,7 @@ impl Gate {
         }
         self.addresses.tidy();
         self.write_gathered_refusals().await;
+        self.write_differences();
     }
 }
 

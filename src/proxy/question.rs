@@ -8,7 +8,7 @@ use super::head::Head;
 use super::query;
 use crate::identity::Caller;
 use crate::listen::Facts;
-use crate::policy::{Denial, Permit, Principal, Program, Query, RouteMatch};
+use crate::policy::{Denial, Permit, Principal, Program, Query, Route, RouteMatch};
 use crate::route::Path;
 
 /// Who asks for what, from where and when.
@@ -48,6 +48,11 @@ impl Question {
     /// The program that the request began with.
     pub(super) fn program(&self) -> &Arc<Program> {
         &self.entrance.program
+    }
+
+    /// The route that it meets.
+    pub(super) fn route(&self) -> &Route {
+        &self.entrance.found.route
     }
 
     /// Who asks, as conditions see them.

@@ -26,6 +26,7 @@ mod nobody_above;
 mod recorded_first;
 mod reload;
 mod replay;
+mod shadow;
 mod sign_in;
 mod step_up;
 mod tls;

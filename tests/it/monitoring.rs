@@ -19,7 +19,7 @@ async fn ask_plain(address: std::net::SocketAddr, method: &str, path: &str) -> (
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
-async fn metrics(gate: &Gate) -> String {
+pub(crate) async fn metrics(gate: &Gate) -> String {
     let address = gate.server().metrics_address().unwrap();
     let (status, text) = ask_plain(address, "GET", "/metrics").await;
     assert_eq!(status, 200);
