@@ -10,10 +10,11 @@ use super::judge::{
     Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
 };
 use super::limits::Limits;
-use super::model::{Action, Effect, Route};
-use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, RowTest, RowTests};
+use super::model::{Action, Effect, Grade, Route};
+use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
+use super::rows::{RowTest, RowTests};
 use super::search::SearchPlan;
 use super::value::Value;
 
@@ -433,6 +434,11 @@ impl Permit {
         let record = Record { slots: &rows.slots, captures };
         let facts = self.asked.facts();
         rows.tests.iter().map(move |test| test.holds(&facts, record))
+    }
+
+    /// How the caller stands to a grade, for explanations.
+    pub(super) fn standing(&self, grade: Grade) -> &GradeStanding {
+        standing(&self.outcome.grades, grade)
     }
 
     /// Each entity of the route under the rules that apply, for explanations.

@@ -3,7 +3,7 @@
 use super::expression::EvaluationError;
 use super::judge::{Obstacle, StepUp};
 use super::model::{Action, Rule};
-use super::outcome::TooManyConditions;
+use super::rows::TooManyConditions;
 
 /// A refusal with every reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

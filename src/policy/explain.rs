@@ -2,14 +2,14 @@
 //! and what would change it. It asks the program that decides, so that it cannot disagree with it.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::decide::Permit;
-use super::denial::{Denial, DenialKind, Reason, proof};
+use super::denial::{Denial, Reason};
 use super::judge::{Judgement, Query, Standing, judge};
-use super::model::{Effect, Grade};
-use super::outcome::{EntityOutcome, Treatment};
+use super::model::{Effect, Grade, Rule};
+use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
+use super::value::Value;
 
 /// Everything that can be said about one decision.
 #[derive(Debug)]
@@ -106,6 +106,9 @@ impl Program {
             if let Some(row) = rule.row.as_ref().filter(|_| applies) {
                 why.push(format!("on records where {}", row.text));
             }
+            if applies && rule.effect == Effect::Allow {
+                why.extend(self.passed_over(rule, query));
+            }
             if applies && rule.of.is_some_and(|of| !query.route.main.contains(&of)) {
                 why.push("for records inside others".to_owned());
             }
@@ -115,7 +118,25 @@ impl Program {
         judgement.rules.iter().filter_map(report).collect()
     }
 
-    fn field_reports(&self, permit: &Permit) -> Vec<FieldReport> {
+    /// The records that an allow rule says nothing of: flagged ones, and those of other tenants.
+    fn passed_over(&self, rule: &Rule, query: &Query<'_>) -> Vec<String> {
+        let Some(entity) = rule.of.and_then(|of| self.model.entities.get(of)) else {
+            return Vec::new();
+        };
+        let flags = entity.flags.iter().enumerate();
+        let blind = flags.filter(|(index, _)| !rule.flags.contains(index));
+        let names: Vec<String> = blind.map(|(_, flag)| format!("`{}`", flag.name)).collect();
+        let mut why = Vec::new();
+        if !names.is_empty() {
+            why.push(format!("not on records flagged {}", names.join(" or ")));
+        }
+        if let (Some(_), Some(tenant)) = (entity.tenant, query.principal.tenant()) {
+            why.push(confinement(tenant));
+        }
+        why
+    }
+
+    pub(super) fn field_reports(&self, permit: &Permit) -> Vec<FieldReport> {
         let mut reports = Vec::new();
         for (index, outcome) in permit.entities() {
             let Some(entity) = self.model.entities.get(*index) else { continue };
@@ -129,7 +150,8 @@ impl Program {
                 let note = match field.grade {
                     Grade::Sealed => Some("it never leaves".to_owned()),
                     Grade::Open(grade) if outcome.held_back.contains(&index) => {
-                        Some(format!("a rule shows it in clear, but grade {grade} asks more"))
+                        let asked = asked(permit.standing(field.grade));
+                        Some(format!("a rule shows it in clear, but grade {grade} asks {asked}"))
                     }
                     Grade::Open(_) => None,
                 };
@@ -137,55 +159,53 @@ impl Program {
                 let writable = permit.route().takes_a_body()
                     && written.and_then(|w| w.get(at).copied()).unwrap_or(false);
                 let name = format!("{}.{}", entity.name, field.path);
-                reports.push(FieldReport { name, grade, verdict: word(treatment), writable, note });
+                reports.push(FieldReport {
+                    name,
+                    grade,
+                    verdict: treatment.word(),
+                    writable,
+                    note,
+                });
             }
         }
         reports
     }
+}
 
-    fn changes(&self, query: &Query<'_>, decision: &Result<Permit, Denial>) -> Vec<String> {
-        let mut changes = Vec::new();
-        match decision {
-            Ok(permit) => {
-                if let Some(step_up) = permit.step_up() {
-                    let fields = step_up.fields.join(", ");
-                    changes.push(format!("with {}: {fields} in clear", proof(step_up)));
-                }
-            }
-            Err(Denial { kind: DenialKind::StepUp(step_up), .. }) => {
-                changes.push(format!("with {}: it would be looked at again", proof(step_up)));
-            }
-            Err(_) => {}
+/// What a grade asks that the caller does not have.
+fn asked(standing: &GradeStanding) -> &'static str {
+    match standing {
+        GradeStanding::NeedsDevice => "for a device bound to the person",
+        GradeStanding::NeedsGrant => "for a grant",
+        GradeStanding::Met | GradeStanding::AfterStepUp { .. } | GradeStanding::NotHere => "more",
+    }
+}
+
+/// The tenants that a caller is confined to.
+fn confinement(tenant: &Value) -> String {
+    let name = |value: &Value| match value {
+        Value::Text(name) => Some(format!("`{name}`")),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Decimal(_) | Value::List(_) => {
+            None
         }
-        for purpose in self.purposes().filter(|purpose| Some(*purpose) != query.purpose) {
-            let other = self.decide(&Query { purpose: Some(purpose), ..*query });
-            let change = match (decision, other) {
-                (Err(_), Ok(_)) => "allowed",
-                (Err(_), Err(Denial { kind: DenialKind::StepUp(_), .. })) => {
-                    "allowed after a step-up"
-                }
-                (Ok(_), Err(_)) => "denied",
-                (Ok(now), Ok(then)) if !Arc::ptr_eq(now.plan(), then.plan()) => "other rules apply",
-                (Ok(_), Ok(_)) | (Err(_), Err(_)) => continue,
-            };
-            changes.push(format!("with the purpose `{purpose}`: {change}"));
-        }
-        changes
+    };
+    let names: Option<Vec<String>> = match tenant {
+        Value::List(names) => names.iter().map(name).collect(),
+        one @ (Value::Null
+        | Value::Bool(_)
+        | Value::Integer(_)
+        | Value::Decimal(_)
+        | Value::Text(_)) => name(one).map(|name| vec![name]),
+    };
+    match names {
+        Some(names) if !names.is_empty() => format!("only records of tenant {}", names.join(", ")),
+        Some(_) | None => "on no record, since the caller's tenant names none".to_owned(),
     }
 }
 
 fn treatment(outcome: &EntityOutcome, field: usize) -> Treatment {
     let best = outcome.read.get(outcome.best_case()).and_then(Option::as_ref);
     best.and_then(|treatments| treatments.get(field).copied()).unwrap_or(Treatment::Absent)
-}
-
-fn word(treatment: Treatment) -> &'static str {
-    match treatment {
-        Treatment::Absent => "absent",
-        Treatment::Pseudonym => "pseudonym",
-        Treatment::Masked => "masked",
-        Treatment::Clear => "clear",
-    }
 }
 
 fn stages(
@@ -215,11 +235,21 @@ fn stages(
         Stage {
             name: "caller",
             finding: format!(
-                "{} ({roles}), assurance {}",
-                query.principal.account, query.principal.assurance
+                "{} ({roles}), assurance {}{}",
+                query.principal.account,
+                query.principal.assurance,
+                said(", device", query.principal.device.as_deref())
             ),
         },
-        Stage { name: "purpose", finding: query.purpose.unwrap_or("none declared").to_owned() },
+        Stage {
+            name: "purpose",
+            finding: format!(
+                "{}{}{}",
+                query.purpose.unwrap_or("none declared"),
+                said(", ticket", query.ticket),
+                said(", grant", query.grant.map(|grant| grant.id.as_str()))
+            ),
+        },
         Stage { name: "decision", finding: decided },
     ];
     if let Ok(permit) = decision {
@@ -227,6 +257,11 @@ fn stages(
     }
     stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
     stages
+}
+
+/// A fact behind its name, where it is known.
+fn said(name: &str, fact: Option<&str>) -> String {
+    fact.map_or_else(String::new, |fact| format!("{name} `{fact}`"))
 }
 
 fn limits(permit: &Permit) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod changes;
 mod compare;
 mod decide;
 mod denial;
@@ -17,6 +18,7 @@ mod planner;
 mod program;
 mod read;
 mod reads;
+mod rows;
 pub mod search;
 mod ticket;
 pub mod value;
@@ -31,9 +33,10 @@ pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::Kind;
 pub use limits::{Limits, Rate, Window};
 pub use model::{Action, Route};
-pub use outcome::{TooManyConditions, Treatment};
+pub use outcome::Treatment;
 pub use plan::Plan;
 pub use program::{Program, RouteMatch, compile, version_of};
+pub use rows::TooManyConditions;
 pub use search::{Parameter, SearchPlan};
 pub use value::Value;
 

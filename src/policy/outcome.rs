@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 
-use super::expression::{Condition, EvaluationError, Facts, Record};
 use super::judge::StepUp;
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
 use super::program::Program;
+use super::rows::{ROW_TEST_LIMIT, RowTest, RowTests, TooManyConditions};
 use super::search::SearchPlan;
-
-/// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
-pub(super) const ROW_TEST_LIMIT: usize = 8;
 
 /// How the caller stands to a grade.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,16 +31,6 @@ pub(super) struct Key {
     /// Whether the caller gets the records of certain tenants only.
     pub(super) is_confined: bool,
     pub(super) page_limit: Option<u32>,
-}
-
-/// More row conditions, flags and tenants are to be tested on one entity than a plan has cases for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "more than {ROW_TEST_LIMIT} row conditions and flags are to be tested on `{entity}` at once"
-)]
-pub struct TooManyConditions {
-    /// The entity.
-    pub entity: String,
 }
 
 /// What happens to a field, from least to most.
@@ -69,71 +56,6 @@ impl Treatment {
             Self::Pseudonym => "pseudonym",
             Self::Masked => "masked",
             Self::Clear => "clear",
-        }
-    }
-}
-
-/// What is tested on the records of one entity. Bit `n` of a case is the outcome of test `n`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RowTests {
-    /// The fields that are captured, by slot; the subject is first where there is one.
-    pub(super) slots: Vec<u16>,
-    pub(super) tests: Vec<RowTest>,
-}
-
-/// One question about a record.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum RowTest {
-    /// The row condition of rules that allow.
-    Allow(Arc<Condition>),
-    /// The row condition of rules that deny.
-    Deny(Arc<Condition>),
-    /// Whether a flag is raised.
-    Flag(Arc<Condition>),
-    /// Whether the record is of a tenant of the caller, by the field that names it.
-    Tenant(u16),
-}
-
-impl RowTest {
-    pub(super) fn holds(
-        &self,
-        facts: &Facts<'_>,
-        record: Record<'_>,
-    ) -> Result<bool, EvaluationError> {
-        match self {
-            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
-                condition.holds(facts, Some(record))
-            }
-            Self::Tenant(field) => record.is_of_tenant(*field, facts),
-        }
-    }
-
-    /// The outcome that closes, for a test that cannot be evaluated.
-    pub(super) fn if_closed(&self) -> bool {
-        match self {
-            Self::Allow(_) | Self::Tenant(_) => false,
-            Self::Deny(_) | Self::Flag(_) => true,
-        }
-    }
-
-    /// The test as written.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
-                &condition.text
-            }
-            Self::Tenant(_) => "the record's tenant is one of the caller's",
-        }
-    }
-
-    /// Whether both give one outcome on every record.
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Allow(mine), Self::Allow(theirs))
-            | (Self::Deny(mine), Self::Deny(theirs))
-            | (Self::Flag(mine), Self::Flag(theirs)) => mine.text == theirs.text,
-            (Self::Tenant(mine), Self::Tenant(theirs)) => mine == theirs,
-            (Self::Allow(_) | Self::Deny(_) | Self::Flag(_) | Self::Tenant(_), _) => false,
         }
     }
 }
@@ -184,6 +106,8 @@ impl EntityOutcome {
 /// Everything that plans depend on, worked out.
 #[derive(Debug)]
 pub(super) struct Outcome {
+    /// How the caller stands to each grade.
+    pub(super) grades: [GradeStanding; 4],
     /// Names of the rules that apply.
     pub(super) rules: Vec<Box<str>>,
     /// Each entity of the route.
@@ -226,6 +150,7 @@ impl Outcome {
             Some(planner::pre_read(program, reads, index, outcome))
         });
         Ok(Self {
+            grades: key.grades.clone(),
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             plan: Arc::new(plan),
             plan_rows,
@@ -316,34 +241,6 @@ fn entity_outcome(
     Ok(outcome)
 }
 
-impl RowTests {
-    /// The bit of a rule's row condition; none is set where it has none.
-    ///
-    /// Allow and deny read errors in opposite ways, so each has its own.
-    fn bit_of(&mut self, rule: &Rule) -> usize {
-        let Some(condition) = &rule.row else { return 0 };
-        let test = match rule.effect {
-            Effect::Allow => RowTest::Allow(Arc::clone(condition)),
-            Effect::Deny => RowTest::Deny(Arc::clone(condition)),
-        };
-        self.bit(test, &condition.fields)
-    }
-
-    /// The bit of a test, which may stand here already. Beyond the limit bits mean nothing.
-    fn bit(&mut self, test: RowTest, fields: &[u16]) -> usize {
-        for field in fields {
-            if !self.slots.contains(field) {
-                self.slots.push(*field);
-            }
-        }
-        let at = self.tests.iter().position(|other| other.is_same(&test)).unwrap_or_else(|| {
-            self.tests.push(test);
-            self.tests.len() - 1
-        });
-        1_usize.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0)
-    }
-}
-
 /// `None` where the record may not be touched at all.
 fn is_open(rules: &[&Rule]) -> bool {
     let withheld = |rule: &&&Rule| rule.effect == Effect::Deny && !rule.names_fields();
@@ -396,7 +293,7 @@ fn write_case(entity: &Entity, rules: &[&Rule], confined: Option<u16>) -> Option
     is_open(rules).then(|| (0..entity.fields.len()).map(writable).collect())
 }
 
-fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
+pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
     let number = match grade {
         Grade::Open(number) => usize::from(number),
         Grade::Sealed => 0,

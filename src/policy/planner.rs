@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::kind::Kind;
 use super::model::{Action, Body, BodyShape, QueryUse, Route, Shape};
-use super::outcome::{EntityOutcome, RowTests, Treatment};
+use super::outcome::{EntityOutcome, Treatment};
 use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
 use super::program::Program;
+use super::rows::RowTests;
 use super::search::{Parameter, SearchPlan};
 
 type Entities = [(usize, EntityOutcome)];

@@ -8,9 +8,10 @@ use aws_lc_rs::digest;
 
 use super::limits::Limits;
 use super::model::{Model, Route};
-use super::outcome::{Key, Outcome, TooManyConditions};
+use super::outcome::{Key, Outcome};
 use super::read;
 use super::reads::Reads;
+use super::rows::TooManyConditions;
 use super::warnings;
 use crate::document::Source;
 use crate::document::{Fault, Faults};

@@ -21,6 +21,12 @@ impl TicketForm {
         &self.0
     }
 
+    /// A ticket of this form.
+    pub(super) fn example(&self) -> String {
+        let filled = self.0.replace('*', "").replace('?', "x").replace('#', "0");
+        if filled.is_empty() { "x".to_owned() } else { filled }
+    }
+
     /// Whether the ticket has this form. An empty one has none.
     pub(super) fn matches(&self, ticket: &str) -> bool {
         let fits =
@@ -84,6 +90,10 @@ mod tests {
         assert!(!fits("*", "a\nb"));
         for form in ["", "a\tb", &"x".repeat(65)] {
             assert_eq!(TicketForm::parse(form), None, "{form}");
+        }
+        for form in ["*", "CMP-*", "?#-*x"] {
+            let form = TicketForm::parse(form).unwrap();
+            assert!(form.matches(&form.example()), "{form:?}");
         }
         assert!(!fits(&"*a".repeat(32), &"a".repeat(31)));
     }

@@ -1,7 +1,7 @@
 //! What is suspicious in a policy but no fault.
 
 use super::model::{Audience, BodyShape, Effect, Grade, Model, Route};
-use super::outcome::ROW_TEST_LIMIT;
+use super::rows::ROW_TEST_LIMIT;
 use crate::document::{Code, Fault};
 use crate::document::{Source, Span};
 

@@ -32,4 +32,5 @@ mod step_up;
 mod tls;
 mod tokens;
 mod way;
+mod whose_records;
 mod with_curl;

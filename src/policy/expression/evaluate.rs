@@ -80,7 +80,11 @@ impl Record<'_> {
             }
         };
         let mine = facts.attributes.get("tenant").ok_or_else(|| missing("caller.tenant"))?;
-        let theirs = text(self.value(field).ok_or_else(|| missing("the record's tenant"))?)?;
+        let unnamed = || missing("the record's tenant");
+        let theirs = text(self.value(field).ok_or_else(unnamed)?)?;
+        if theirs.is_empty() {
+            return Err(unnamed());
+        }
         match mine {
             Value::Text(mine) => Ok(*mine == theirs),
             Value::List(all) if all.iter().all(|one| matches!(one, Value::Text(_))) => {

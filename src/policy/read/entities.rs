@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::expression::{Condition, Scope, View};
 use super::super::kind::Kind;
 use super::super::model::{Entity, Field, Flag, Grade, Model, Shape};
-use super::super::outcome::ROW_TEST_LIMIT;
+use super::super::rows::ROW_TEST_LIMIT;
 use super::Sections;
 use super::rules::condition;
 use crate::document::Code;

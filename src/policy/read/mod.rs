@@ -21,6 +21,8 @@ pub(super) use routes::entries;
 /// The top-level keys.
 const SECTIONS: [&str; 7] =
     ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+/// The keys of a purpose.
+const PURPOSE_KEYS: [&str; 1] = ["ticket"];
 /// The most policy files.
 const SOURCE_COUNT_LIMIT: usize = 1000;
 
@@ -185,7 +187,7 @@ fn purposes_of<'t>(
     }
     let mut purposes = Vec::new();
     for pair in reader.map(node, "purposes") {
-        let keys = reader.keys(&pair.value, "a purpose", &["ticket"]);
+        let keys = reader.keys(&pair.value, "a purpose", &PURPOSE_KEYS);
         let ticket = keys.find("ticket").and_then(|pair| ticket(reader, &pair.value));
         purposes.push((pair.key.as_str(), pair.key_span, ticket));
     }

@@ -198,6 +198,7 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
     }
     if rule.effect == Effect::Deny
+        && rule.of.is_some()
         && let Some(pair) = keys.find("flags")
     {
         let message = "a rule that denies hits flagged records anyway".to_owned();

@@ -5,6 +5,8 @@ mod decisions;
 mod golden;
 mod hostile;
 mod naive;
+mod records;
+mod requirements;
 
 use std::path::PathBuf;
 use std::sync::Arc;

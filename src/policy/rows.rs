@@ -1,0 +1,113 @@
+//! What is tested on each record before it is known which rules are in force: row conditions, flags, and
+//! the tenant of a caller who is confined to one.
+
+use std::sync::Arc;
+
+use super::expression::{Condition, EvaluationError, Facts, Record};
+use super::model::{Effect, Rule};
+
+/// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
+pub(super) const ROW_TEST_LIMIT: usize = 8;
+
+/// More row conditions, flags and tenants are to be tested on one entity than a plan has cases for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "more than {ROW_TEST_LIMIT} row conditions and flags are to be tested on `{entity}` at once"
+)]
+pub struct TooManyConditions {
+    /// The entity.
+    pub entity: String,
+}
+
+/// What is tested on the records of one entity. Bit `n` of a case is the outcome of test `n`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowTests {
+    /// The fields that are captured, by slot; the subject is first where there is one.
+    pub(super) slots: Vec<u16>,
+    pub(super) tests: Vec<RowTest>,
+}
+
+/// One question about a record.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RowTest {
+    /// The row condition of rules that allow.
+    Allow(Arc<Condition>),
+    /// The row condition of rules that deny.
+    Deny(Arc<Condition>),
+    /// Whether a flag is raised.
+    Flag(Arc<Condition>),
+    /// Whether the record is of a tenant of the caller, by the field that names it.
+    Tenant(u16),
+}
+
+impl RowTest {
+    pub(super) fn holds(
+        &self,
+        facts: &Facts<'_>,
+        record: Record<'_>,
+    ) -> Result<bool, EvaluationError> {
+        match self {
+            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
+                condition.holds(facts, Some(record))
+            }
+            Self::Tenant(field) => record.is_of_tenant(*field, facts),
+        }
+    }
+
+    /// The outcome that closes, for a test that cannot be evaluated.
+    pub(super) fn if_closed(&self) -> bool {
+        match self {
+            Self::Allow(_) | Self::Tenant(_) => false,
+            Self::Deny(_) | Self::Flag(_) => true,
+        }
+    }
+
+    /// The test as written.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
+                &condition.text
+            }
+            Self::Tenant(_) => "the record's tenant is one of the caller's",
+        }
+    }
+
+    /// Whether both give one outcome on every record.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Allow(mine), Self::Allow(theirs))
+            | (Self::Deny(mine), Self::Deny(theirs))
+            | (Self::Flag(mine), Self::Flag(theirs)) => mine.text == theirs.text,
+            (Self::Tenant(mine), Self::Tenant(theirs)) => mine == theirs,
+            (Self::Allow(_) | Self::Deny(_) | Self::Flag(_) | Self::Tenant(_), _) => false,
+        }
+    }
+}
+
+impl RowTests {
+    /// The bit of a rule's row condition; none is set where it has none.
+    ///
+    /// Allow and deny read errors in opposite ways, so each has its own.
+    pub(super) fn bit_of(&mut self, rule: &Rule) -> usize {
+        let Some(condition) = &rule.row else { return 0 };
+        let test = match rule.effect {
+            Effect::Allow => RowTest::Allow(Arc::clone(condition)),
+            Effect::Deny => RowTest::Deny(Arc::clone(condition)),
+        };
+        self.bit(test, &condition.fields)
+    }
+
+    /// The bit of a test, which may stand here already. Beyond the limit bits mean nothing.
+    pub(super) fn bit(&mut self, test: RowTest, fields: &[u16]) -> usize {
+        for field in fields {
+            if !self.slots.contains(field) {
+                self.slots.push(*field);
+            }
+        }
+        let at = self.tests.iter().position(|other| other.is_same(&test)).unwrap_or_else(|| {
+            self.tests.push(test);
+            self.tests.len() - 1
+        });
+        1_usize.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0)
+    }
+}
