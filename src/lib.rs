@@ -17,6 +17,7 @@ pub mod upstream;
 // -- beside the way
 pub mod replay;
 pub mod state;
+pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;

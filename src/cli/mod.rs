@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod columns;
 mod demo;
 mod explain;
 mod key;
@@ -9,6 +10,7 @@ mod log;
 mod output;
 mod replay;
 mod run;
+mod test;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Check policy files and, if given, the configuration: every fault at once.
     Check(check::Arguments),
+    /// Run the tests that stand beside the policy.
+    Test(test::Arguments),
     /// Explain one decision: every stage, every rule, every field.
     Explain(explain::Arguments),
     /// Make recorded decisions again on another policy: what would be different, and for whom.
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
+        Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),

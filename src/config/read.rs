@@ -68,7 +68,7 @@ const ISSUER: &[&str] = &[
 pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> {
     let root = match parse(sources, 0) {
         Ok(Some(root)) => root,
-        Ok(None) => Node { span: Span::default(), content: Content::Null },
+        Ok(None) => Node { span: Span::default(), is_plain: true, content: Content::Null },
         Err(faults) => return Err(Faults::new(faults, "configuration")),
     };
     let mut file = File { reader: Reader::new(sources), base };

@@ -30,10 +30,11 @@ pub const CUSTOMERS: usize = 2_000;
 /// The name in the backend's certificate.
 const BACKEND_NAME: &str = "core.internal";
 const TOKEN_SECONDS: i64 = 12 * 3600;
-const POLICIES: [(&str, &str); 3] = [
+const POLICIES: [(&str, &str); 4] = [
     ("catalogue.yaml", include_str!("../../policies/demo/catalogue.yaml")),
     ("routes.yaml", include_str!("../../policies/demo/routes.yaml")),
     ("rules.yaml", include_str!("../../policies/demo/rules.yaml")),
+    ("tests.yaml", include_str!("../../policies/demo/tests.yaml")),
 ];
 
 /// How to set up a demo.

@@ -161,8 +161,8 @@ impl Fault {
     }
 }
 
-/// Nothing in a file may steer the reader's terminal.
-fn printable(c: char) -> char {
+/// A character as it may be printed: nothing in a file may steer the reader's terminal.
+pub(crate) fn printable(c: char) -> char {
     if c == '\t' {
         ' '
     } else if c.is_control() {
@@ -172,8 +172,8 @@ fn printable(c: char) -> char {
     }
 }
 
-/// East Asian wide characters take two columns of a terminal.
-fn columns(c: char) -> usize {
+/// The columns of a terminal that a character takes: two for East Asian wide ones.
+pub(crate) fn columns(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
         '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' => 2,

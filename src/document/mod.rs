@@ -10,6 +10,7 @@ mod suggest;
 mod tree;
 
 pub use fault::{Code, Fault, Faults};
+pub(crate) use fault::{columns, printable};
 pub(crate) use reader::{Keys, Reader, cut, duration};
 pub use source::Source;
 pub(crate) use source::Span;

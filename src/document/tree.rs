@@ -17,6 +17,8 @@ const DEPTH_LIMIT: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) span: Span,
+    /// Whether it is a scalar without quotes, which may then be read as a number or a truth value.
+    pub(crate) is_plain: bool,
     pub(crate) content: Content,
 }
 
@@ -185,16 +187,18 @@ impl<'s> Builder<'s> {
         } else {
             Content::Text(text.to_owned())
         };
-        self.place(Node { span, content });
+        self.place(Node { span, is_plain: plain, content });
     }
 
     fn close(&mut self, end: Span) -> Option<()> {
         let node = match self.open.pop()? {
             Open::List { span, items } => Node {
+                is_plain: false,
                 span: Span { end: end.end.max(span.end), ..span },
                 content: Content::List(items),
             },
             Open::Map { span, pairs, .. } => Node {
+                is_plain: false,
                 span: Span { end: end.end.max(span.end), ..span },
                 content: Content::Map(pairs),
             },

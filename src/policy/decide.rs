@@ -414,6 +414,28 @@ impl Permit {
         bits.sum()
     }
 
+    /// The rules that apply whatever a record holds.
+    pub fn rules_without_condition(&self) -> impl Iterator<Item = &str> {
+        let entities = &self.outcome.entities;
+        let has_condition = move |name: &str| {
+            let mut rules = entities.iter().flat_map(|(_, outcome)| &outcome.rows.rules);
+            rules.any(|(rule, set, unset)| rule.as_ref() == name && set | unset != 0)
+        };
+        self.rules().filter(move |name| !has_condition(name))
+    }
+
+    /// The rules whose condition holds for a record in this case, as [`Permit::case`] gave it.
+    pub fn rules_met(&self, record: RecordId, case: usize) -> impl Iterator<Item = &str> {
+        let rows = self.rows().get(usize::from(record.0));
+        let met = move |set: usize, unset: usize| {
+            case != usize::MAX && set | unset != 0 && case & set == set && case & unset == 0
+        };
+        rows.into_iter()
+            .flat_map(|rows| &rows.rules)
+            .filter(move |(_, set, unset)| met(*set, *unset))
+            .map(|(rule, _, _)| rule.as_ref())
+    }
+
     /// The row conditions that could not be evaluated on a record, as written, and why.
     #[must_use]
     pub fn row_errors(

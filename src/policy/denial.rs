@@ -156,6 +156,12 @@ impl Denial {
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.reasons.iter().filter_map(Reason::rule)
     }
+
+    /// The names of the rules that took the action away.
+    pub fn denying_rules(&self) -> impl Iterator<Item = &str> {
+        let denying = self.reasons.iter().filter(|reason| matches!(reason, Reason::Denied { .. }));
+        denying.filter_map(Reason::rule)
+    }
 }
 
 impl Reason {

@@ -206,7 +206,7 @@ fn entity_outcome(
     rules: &[&Rule],
     key: &Key,
 ) -> Result<EntityOutcome, TooManyConditions> {
-    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), tests: Vec::new() };
+    let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let confined = entity.tenant.filter(|_| key.is_confined);
     let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
     let mut forces: Vec<Force<'_>> =
@@ -226,6 +226,8 @@ fn entity_outcome(
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
     }
+    let named = |force: &Force<'_>| (force.rule.name.clone(), force.set, force.unset);
+    rows.rules = forces.iter().map(named).collect();
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {

@@ -25,6 +25,8 @@ pub(super) struct RowTests {
     /// The fields that are captured, by slot; the subject is first where there is one.
     pub(super) slots: Vec<u16>,
     pub(super) tests: Vec<RowTest>,
+    /// The rules of the entity that apply, with the bits that must and that must not be set.
+    pub(super) rules: Vec<(Box<str>, usize, usize)>,
 }
 
 /// One question about a record.

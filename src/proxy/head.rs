@@ -15,9 +15,9 @@ use crate::listen::Facts;
 use crate::route::{Path, PathError, normalise_host};
 
 /// The purpose of the request, from the policy's closed list.
-pub(super) const PURPOSE: HeaderName = HeaderName::from_static("menshen-purpose");
+pub const PURPOSE: HeaderName = HeaderName::from_static("menshen-purpose");
 /// The ticket that the request belongs to.
-pub(super) const TICKET: HeaderName = HeaderName::from_static("menshen-ticket");
+pub const TICKET: HeaderName = HeaderName::from_static("menshen-ticket");
 /// Why, in the caller's words.
 pub(super) const REASON: HeaderName = HeaderName::from_static("menshen-reason");
 

@@ -7,7 +7,7 @@ use crate::audit::{SubjectRef, SubjectSealer};
 use crate::guard::{Hooks, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
-use crate::policy::{Permit, Value};
+use crate::policy::{Action, Permit, Value};
 use crate::secret::{MasterKey, SecretError, Tagger};
 
 /// The keys under which subjects and pseudonyms are named.
@@ -19,35 +19,44 @@ pub(super) struct Keys {
     pub(super) query: Tagger,
 }
 
-/// The guard's hooks for one answer.
-pub(super) struct Meter {
-    pub(super) permit: Arc<Permit>,
-    pub(super) seat: Arc<Seat>,
-    pub(super) keys: Arc<Keys>,
-    pub(super) disclosure: Disclosure,
+/// What every answer to a caller is held to, whether it is counted or only rehearsed: the conditions on
+/// its records, the page, and that nobody leaves who could not be counted.
+pub(super) struct Register {
+    permit: Arc<Permit>,
+    keys: Arc<Keys>,
     /// Records that this answer may still hold, where the page is limited.
-    pub(super) page_left: Option<u32>,
+    page_left: Option<u32>,
     /// The record that counts as a row of the page: the outermost, which is the first to be taken.
-    pub(super) row: Option<RecordId>,
+    row: Option<RecordId>,
 }
 
-impl Hooks for Meter {
-    fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
-        self.permit.case(record, captures)
+impl Register {
+    pub(super) fn of(permit: &Arc<Permit>, keys: &Arc<Keys>) -> Self {
+        let page_left = permit.search().page_limit.filter(|_| permit.action() == Action::Search);
+        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), page_left, row: None }
     }
 
-    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
+    pub(super) fn permit(&self) -> &Arc<Permit> {
+        &self.permit
+    }
+
+    /// Takes a record that `count` can count. It is given the entity and the key of the data subject
+    /// that the record is about, or nothing for what is about nobody, such as an exchange rate.
+    pub(super) fn take(
+        &mut self,
+        record: RecordId,
+        subject: &Value,
+        count: impl FnOnce(&Keys, Option<(&str, &str)>) -> bool,
+    ) -> Take {
         let is_row = *self.row.get_or_insert(record) == record;
         if is_row && self.page_left == Some(0) {
             return Take::HoldBack;
         }
         let taken = match self.permit.plan().record(record) {
             None => false,
-            // What is about nobody, such as an exchange rate, counts as a record of nobody.
-            Some(plan) if plan.subject.is_none() => {
-                self.seat.take_record(None) == limits::Take::Release
-            }
-            Some(plan) => self.take_subject(&plan.entity, subject),
+            Some(plan) if plan.subject.is_none() => count(&self.keys, None),
+            Some(plan) => subject_key(subject)
+                .is_some_and(|key| count(&self.keys, Some((&plan.entity, &key)))),
         };
         if !taken {
             return Take::HoldBack;
@@ -58,24 +67,40 @@ impl Hooks for Meter {
         Take::Release
     }
 
-    fn pseudonym(&mut self, field: &str, text: &str) -> String {
+    pub(super) fn pseudonym(&self, field: &str, text: &str) -> String {
         let purpose = self.permit.purpose().unwrap_or_default();
         let parts = [purpose.as_bytes(), field.as_bytes(), text.as_bytes()];
         format!("p~{}", self.keys.pseudonyms.reference(&parts))
     }
 }
 
-impl Meter {
-    /// Counts and records a data subject; `false` where either cannot be.
-    fn take_subject(&self, entity: &str, subject: &Value) -> bool {
-        let Some(key) = subject_key(subject) else { return false };
-        let counted = self.keys.counting.short(&[entity.as_bytes(), key.as_bytes()]);
-        self.seat.take_record(Some(counted)) == limits::Take::Release
-            && self
-                .keys
-                .subjects
-                .seal(entity, &key)
-                .is_ok_and(|reference| self.disclosure.add_subject(reference))
+/// The guard's hooks for one answer.
+pub(super) struct Meter {
+    pub(super) register: Register,
+    pub(super) seat: Arc<Seat>,
+    pub(super) disclosure: Disclosure,
+}
+
+impl Hooks for Meter {
+    fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
+        self.register.permit().case(record, captures)
+    }
+
+    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
+        let Self { register, seat, disclosure } = self;
+        register.take(record, subject, |keys, about| {
+            let counted = about
+                .map(|(entity, key)| keys.counting.short(&[entity.as_bytes(), key.as_bytes()]));
+            seat.take_record(counted) == limits::Take::Release
+                && about.is_none_or(|(entity, key)| {
+                    let sealed = keys.subjects.seal(entity, key);
+                    sealed.is_ok_and(|reference| disclosure.add_subject(reference))
+                })
+        })
+    }
+
+    fn pseudonym(&mut self, field: &str, text: &str) -> String {
+        self.register.pseudonym(field, text)
     }
 }
 

@@ -17,6 +17,7 @@ mod policies;
 mod query;
 mod question;
 mod refusals;
+mod rehearsal;
 mod rejection;
 mod release;
 mod respond;
@@ -33,8 +34,9 @@ use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
-pub use head::HeadFault;
+pub use head::{HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
+pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 
 use crate::audit::Log;
 use crate::clock::Clock;

@@ -19,7 +19,7 @@ use super::question::Question;
 use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
-use crate::guard::{BodyGuard, CheckedQuery, check_json, check_query};
+use crate::guard::{BodyGuard, Caps, CheckedQuery, Coding, check_json, check_query};
 use crate::policy::{Permit, Plan};
 
 impl Gate {
@@ -49,13 +49,11 @@ impl Gate {
         parts: &RequestHead,
         body: Incoming,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
-        let body = match permit.write_plan() {
-            None if head.has_body => return Err(Rejection::NoBodyExpected),
+        let body = match write_plan(permit, head)? {
             None => Bytes::new(),
             Some(plan) => self.guard_body(permit, plan, parts, body).await?,
         };
-        let target = target(head.path.as_str(), query);
-        request(head.method.clone(), &target, permit, head::forwarded(&parts.headers), body)
+        onward(permit, head, query, &parts.headers, body)
     }
 
     /// Reads the request body and lets it pass only if all of it may be written.
@@ -66,17 +64,10 @@ impl Gate {
         parts: &RequestHead,
         body: Incoming,
     ) -> Result<Bytes, Rejection> {
-        let types = parts.headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
-        check_json(types).map_err(Rejection::RequestType)?;
-        let coding = coding(&parts.headers).map_err(Rejection::RequestEncoding)?;
+        let coding = body_coding(&parts.headers)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
         let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
-        let most = u64::try_from(limit).unwrap_or(u64::MAX);
-        let test = RowTest::of(permit);
-        let mut guard = BodyGuard::request(coding, Arc::clone(plan), self.caps, most, test);
-        let judged = guard.push(body).and_then(|()| guard.finish());
-        judged.map_err(Rejection::RequestBody)?;
-        Ok(Bytes::from(guard.take_output().concat()))
+        written(permit, plan, coding, body, self.caps, limit)
     }
 
     /// For a change that is confined to certain records: reads the record first, over the route that
@@ -88,9 +79,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
         let Some(reading) = permit.pre_read() else { return Ok(permit) };
-        let path = reading.route().template().fill(question.params());
-        let path = path.ok_or(Rejection::NotFound)?;
-        let onward = request(Method::GET, path.as_str(), &reading, HeaderMap::new(), Bytes::new())?;
+        let onward = reading_request(&reading, question.params())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer).await?;
         let permit = permit.settle(case).map_err(rejection)?;
@@ -99,6 +88,62 @@ impl Gate {
         }
         Ok(permit)
     }
+}
+
+/// What the request's body may carry; `None` where there is none.
+pub(super) fn write_plan<'p>(
+    permit: &'p Permit,
+    head: &Head,
+) -> Result<Option<&'p Arc<Plan>>, Rejection> {
+    match permit.write_plan() {
+        None if head.has_body => Err(Rejection::NoBodyExpected),
+        plan => Ok(plan),
+    }
+}
+
+/// The content coding of a request body that can be judged.
+pub(super) fn body_coding(headers: &HeaderMap) -> Result<Coding, Rejection> {
+    let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    check_json(types).map_err(Rejection::RequestType)?;
+    coding(headers).map_err(Rejection::RequestEncoding)
+}
+
+/// The request body, decoded, if all of it may be written.
+pub(super) fn written(
+    permit: &Permit,
+    plan: &Arc<Plan>,
+    coding: Coding,
+    body: Bytes,
+    caps: Caps,
+    limit_bytes: usize,
+) -> Result<Bytes, Rejection> {
+    let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+    let test = RowTest::of(permit);
+    let mut guard = BodyGuard::request(coding, Arc::clone(plan), caps, most, test);
+    let judged = guard.push(body).and_then(|()| guard.finish());
+    judged.map_err(Rejection::RequestBody)?;
+    Ok(Bytes::from(guard.take_output().concat()))
+}
+
+/// The request as the backend gets it.
+pub(super) fn onward(
+    permit: &Permit,
+    head: &Head,
+    query: &CheckedQuery,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, Rejection> {
+    let target = target(head.path.as_str(), query);
+    request(head.method.clone(), &target, permit, head::forwarded(headers), body)
+}
+
+/// The request that reads a record before it is changed.
+pub(super) fn reading_request(
+    reading: &Permit,
+    params: &[(String, String)],
+) -> Result<Request<Full<Bytes>>, Rejection> {
+    let path = reading.route().template().fill(params).ok_or(Rejection::NotFound)?;
+    request(Method::GET, path.as_str(), reading, HeaderMap::new(), Bytes::new())
 }
 
 /// The path and query as the backend gets them: what was judged, re-encoded.

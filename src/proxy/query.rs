@@ -2,10 +2,12 @@
 //! policy does not know identity; this is where they meet.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
 use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
-use crate::policy::{self, Principal, Value};
+use crate::policy::{self, Principal, Query, RouteMatch, Value};
 
 /// The attribute that says what a caller is.
 pub(super) const KIND: &str = "kind";
@@ -34,6 +36,28 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
         address: Some(address),
         // Nothing here proves a device key yet, so that whatever asks for one stays closed.
         device: None,
+    }
+}
+
+/// What the policy is asked about a request.
+pub(super) fn question<'a>(
+    head: &'a Head,
+    found: &'a RouteMatch,
+    principal: &'a Arc<Principal>,
+    zone: &'a str,
+    now_unix_s: i64,
+) -> Query<'a> {
+    Query {
+        zone,
+        principal,
+        route: &found.route,
+        params: &found.params,
+        method: head.method.as_str(),
+        host: &head.host,
+        purpose: head.purpose.as_deref(),
+        ticket: head.ticket.as_deref(),
+        grant: None,
+        now_unix_s,
     }
 }
 

@@ -19,6 +19,8 @@ use crate::upstream::UpstreamError;
 
 /// The word for what could not be recorded.
 pub(super) const UNRECORDED: &str = "log_unavailable";
+/// The type of the document that tells a rejection.
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// Why a request ends early.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ pub(super) struct Told {
     pub(super) cause: &'static str,
     title: &'static str,
     /// What the caller can do about it. What the backend said and how it failed is not told.
-    detail: Option<String>,
+    pub(super) detail: Option<String>,
     headers: HeaderMap,
     /// What the operator should know and the caller should not.
     pub(super) note: Option<String>,
@@ -142,6 +144,15 @@ impl Told {
 
     /// The answer that tells it.
     pub(super) fn into_response(self, facts: &Facts, request_id: &str) -> Response<Answer> {
+        let status = self.status;
+        let (headers, content) = self.into_problem(request_id);
+        let mut response = respond::plain(status, PROBLEM, content, facts);
+        response.headers_mut().extend(headers);
+        response
+    }
+
+    /// The headers of its own and the problem document.
+    pub(super) fn into_problem(self, request_id: &str) -> (HeaderMap, Bytes) {
         let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": self.title,
@@ -151,10 +162,7 @@ impl Told {
         if let (Some(detail), Some(object)) = (self.detail, problem.as_object_mut()) {
             object.insert("detail".to_owned(), detail.into());
         }
-        let content = Bytes::from(format!("{problem}\n"));
-        let mut response = respond::plain(self.status, "application/problem+json", content, facts);
-        response.headers_mut().extend(self.headers);
-        response
+        (self.headers, Bytes::from(format!("{problem}\n")))
     }
 }
 

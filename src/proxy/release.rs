@@ -13,18 +13,18 @@ use tokio::sync::mpsc;
 
 use super::body::{Answer, Cut};
 use super::head::Head;
-use super::meter::{Meter, RowTest};
+use super::meter::{Keys, Meter, Register, RowTest};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::policies::Right;
 use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
-use super::{Gate, respond};
+use super::{Gate, Settings, respond};
 use crate::audit::SubjectRef;
-use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, check_json};
-use crate::limits::Seat;
+use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, Report, check_json};
+use crate::limits::{Quota, Seat};
 use crate::listen::Facts;
-use crate::policy::{Action, Permit, Route, StepUp};
+use crate::policy::{Permit, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -57,34 +57,22 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         let body = judged(parts.status, body).await?;
-        let is_empty = parts.status == StatusCode::NO_CONTENT;
-        if is_empty && permit.route().views_one_record() && permit.row_conditions() {
-            // Whether the record may be seen cannot be told without it.
-            return Err(Rejection::NotFound);
-        }
-        if is_empty || !permit.route().gives_a_body() {
+        if has_content(parts.status, &permit)? == Content::None {
             body.discard().await;
             return self.without_body(parts.status, &seat, facts, trail).await;
         }
         let meter = Meter {
-            permit: Arc::clone(&permit),
+            register: Register::of(&permit, &self.keys),
             seat: Arc::clone(&seat),
-            keys: Arc::clone(&self.keys),
             disclosure: disclosure.clone(),
-            page_left: permit.search().page_limit.filter(|_| permit.action() == Action::Search),
-            row: None,
         };
         let guard = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
         let mut passage = Passage::new(guard, body, plan, seat, disclosure);
         let read = passage.read(self.settings.held_bytes).await?;
-        match judge_records(&passage, permit.route()) {
-            // The change was made: told as refused, it would be tried again.
-            Err(Rejection::UsedUp(_) | Rejection::NotFound) if !permit.action().only_reads() => {
-                passage.seat().give_back();
-                return self.without_body(parts.status, passage.seat(), facts, trail).await;
-            }
-            judged => judged?,
+        if judge_records(passage.report(), &permit, || passage.seat().quotas())? == Content::None {
+            passage.seat().give_back();
+            return self.without_body(parts.status, passage.seat(), facts, trail).await;
         }
         let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
@@ -93,10 +81,7 @@ impl Gate {
             self.streamed(passage, right, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(value) = permit.step_up().and_then(step_up_value) {
-            response.headers_mut().insert(STEP_UP, value);
-        }
+        describe(response.headers_mut(), &permit);
         Ok(response)
     }
 
@@ -131,9 +116,7 @@ impl Gate {
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();
         let mut response = Response::new(Answer::whole(content, outcome, &facts.progress));
-        if held_back > 0 {
-            response.headers_mut().insert(HELD_BACK, HeaderValue::from(held_back));
-        }
+        tell_held_back(response.headers_mut(), held_back);
         respond::limits(response.headers_mut(), &passage.seat().quotas());
         Ok(response)
     }
@@ -177,29 +160,90 @@ impl Gate {
     ) -> Result<(usize, Option<SubjectRef>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
-        if parts.status == StatusCode::NO_CONTENT {
-            return Err(Rejection::NotFound);
-        }
-        let mut test = guard(reading, &parts.headers, self.caps, RowTest::of(reading))?;
+        let mut test = record_test(reading, parts.status, &parts.headers, self.caps)?;
         let mut body = Box::pin(body);
         let mut read = 0;
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             let Ok(data) = frame.map_err(Rejection::Upstream)?.into_data() else { continue };
             read += data.len();
-            if read > self.settings.held_bytes {
-                return Err(Rejection::Unjudged(Unjudged::TooLarge));
-            }
+            check_read(read, &self.settings)?;
             test.push(data).map_err(Halt::Guard)?;
         }
-        test.finish().map_err(Halt::Guard)?;
-        let subject = test.hooks().subject(&self.keys.subjects);
-        let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
-        let case = test.hooks().case().ok_or(Rejection::NotFound)?;
-        Ok((case, subject))
+        conclude(test, &self.keys)
     }
 }
 
-fn guard<H: Hooks>(
+/// Whether the caller gets a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Some,
+    None,
+}
+
+/// Whether an answer has a body to judge.
+///
+/// # Errors
+/// [`Rejection::NotFound`] for an empty one about a record that may not be seen by everybody: whether it
+/// may be seen cannot be told without it.
+pub(super) fn has_content(status: StatusCode, permit: &Permit) -> Result<Content, Rejection> {
+    let is_empty = status == StatusCode::NO_CONTENT;
+    if is_empty && permit.route().views_one_record() && permit.row_conditions() {
+        return Err(Rejection::NotFound);
+    }
+    let has_none = is_empty || !permit.route().gives_a_body();
+    Ok(if has_none { Content::None } else { Content::Some })
+}
+
+/// The test of the record that is read before it is changed.
+pub(super) fn record_test<'p>(
+    reading: &'p Permit,
+    status: StatusCode,
+    headers: &HeaderMap,
+    caps: Caps,
+) -> Result<BodyGuard<RowTest<'p>>, Rejection> {
+    if status == StatusCode::NO_CONTENT {
+        return Err(Rejection::NotFound);
+    }
+    guard(reading, headers, caps, RowTest::of(reading))
+}
+
+/// A record that is read before it is changed is held whole.
+pub(super) fn check_read(bytes: usize, settings: &Settings) -> Result<(), Rejection> {
+    if bytes > settings.held_bytes {
+        return Err(Rejection::Unjudged(Unjudged::TooLarge));
+    }
+    Ok(())
+}
+
+/// Which case the record is that was read to its end, and whose.
+pub(super) fn conclude(
+    mut test: BodyGuard<RowTest<'_>>,
+    keys: &Keys,
+) -> Result<(usize, Option<SubjectRef>), Rejection> {
+    test.finish().map_err(Halt::Guard)?;
+    let subject = test.hooks().subject(&keys.subjects);
+    let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
+    let case = test.hooks().case().ok_or(Rejection::NotFound)?;
+    Ok((case, subject))
+}
+
+/// What the head of an answer says of the records in it.
+pub(super) fn describe(headers: &mut HeaderMap, permit: &Permit) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(value) = permit.step_up().and_then(step_up_value) {
+        headers.insert(STEP_UP, value);
+    }
+}
+
+/// Says how many records a limit held back, if any.
+pub(super) fn tell_held_back(headers: &mut HeaderMap, records: u64) {
+    if records > 0 {
+        headers.insert(HELD_BACK, HeaderValue::from(records));
+    }
+}
+
+/// The guard of an answer that it can read.
+pub(super) fn guard<H: Hooks>(
     permit: &Permit,
     headers: &HeaderMap,
     caps: Caps,
@@ -219,19 +263,27 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
 /// Ends an answer of which no record may leave. A view of one record is then told as missing, whatever
 /// stands around it and however the backend says that there is none: the difference would betray a
 /// record that exists but may not be seen.
-fn judge_records(passage: &Passage, route: &Route) -> Result<(), Rejection> {
-    let report = passage.report();
+///
+/// A change that was made is told without a body: told as refused, it would be tried again.
+pub(super) fn judge_records(
+    report: &Report,
+    permit: &Permit,
+    quotas: impl FnOnce() -> Vec<Quota>,
+) -> Result<Content, Rejection> {
     if report.records_released > 0 {
-        return Ok(());
+        return Ok(Content::Some);
     }
-    let is_missing = report.root_withheld || route.views_one_record();
+    let is_missing = report.root_withheld || permit.route().views_one_record();
+    let only_reads = permit.action().only_reads();
     if is_missing && report.records_without_subject > 0 {
         return Err(Rejection::Unjudged(Unjudged::NoSubject));
     }
-    if report.limited {
-        return Err(Rejection::UsedUp(passage.seat().quotas()));
+    match (report.limited, is_missing) {
+        (false, false) => Ok(Content::Some),
+        (true, _) | (false, true) if !only_reads => Ok(Content::None),
+        (true, _) => Err(Rejection::UsedUp(quotas())),
+        (false, true) => Err(Rejection::NotFound),
     }
-    if is_missing { Err(Rejection::NotFound) } else { Ok(()) }
 }
 
 /// Judges the status of an answer. The body of one that is refused is read all the same: a connection
@@ -248,7 +300,7 @@ async fn judged(status: StatusCode, body: UpstreamBody) -> Result<UpstreamBody, 
 }
 
 /// Only success has a body that can be judged; other answers are replaced.
-fn judge_status(status: StatusCode) -> Result<(), Rejection> {
+pub(super) fn judge_status(status: StatusCode) -> Result<(), Rejection> {
     match status.as_u16() {
         200..=202 | 204 => Ok(()),
         // Told in the words of a record that this caller may not see, or they would tell it apart.

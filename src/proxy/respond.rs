@@ -93,7 +93,7 @@ pub(super) fn limits(headers: &mut HeaderMap, quotas: &[Quota]) {
 }
 
 /// Nothing is cached, sniffed or referred, and browsers come back over TLS only.
-fn guard_headers(headers: &mut HeaderMap) {
+pub(super) fn guard_headers(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use policies::{Backends, admit};
-pub use policies::{PolicyError, load_policies, read_policies};
+pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
 use crate::audit::{self, Act, Event, Log, LogError};
 use crate::clock::Clock;

@@ -7,6 +7,7 @@ use crate::document::{Faults, Source};
 use crate::limits::AllowanceFault;
 use crate::policy::{Program, compile};
 use crate::proxy::check_limits;
+use crate::suite::{self, SuiteError};
 
 /// Policy files of one folder; a folder with more is a mistake.
 const FILE_LIMIT: usize = 1000;
@@ -41,6 +42,14 @@ pub enum PolicyError {
     /// Limits that cannot be counted.
     #[error("the `limits` of the policy cannot be counted: {0}")]
     Limits(AllowanceFault),
+    /// Tests that stand beside it do not hold.
+    #[error("{count} of the tests beside the policy fail, the first is {first}")]
+    Tests {
+        /// How many.
+        count: usize,
+        /// The name and place of the first, and what differs.
+        first: String,
+    },
     /// It could not be judged to its end, which refuses it.
     #[error("the policy could not be judged: {0}")]
     Broken(String),
@@ -59,7 +68,16 @@ impl PolicyError {
             let first = format!("{place}:{line}:{column}: {}", first.message);
             return (faults.as_slice().len(), first);
         }
-        (1, self.to_string())
+        match self {
+            Self::Tests { count, .. } => (*count, self.to_string()),
+            Self::File { .. }
+            | Self::Empty(_)
+            | Self::TooMany(_)
+            | Self::NoUpstream { .. }
+            | Self::Limits(_)
+            | Self::Broken(_)
+            | Self::Faults(_) => (1, self.to_string()),
+        }
     }
 }
 
@@ -68,16 +86,16 @@ impl PolicyError {
 /// # Errors
 /// [`PolicyError`], with every fault of every file.
 pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
-    compiled(&read_policies(folder)?)
+    compile_policies(&read_policies(folder)?)
 }
 
-/// Compiles files and holds them against the backends that there are: all that a policy must pass
-/// before it decides.
+/// Compiles files, holds them against the backends that there are and runs the tests beside them: all
+/// that a policy must pass before it decides.
 ///
 /// # Errors
 /// [`PolicyError`], as [`load_policies`].
 pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, PolicyError> {
-    let program = compiled(sources)?;
+    let program = compile_policies(sources)?;
     for route in program.routes() {
         if !backends.0.iter().any(|name| name == route.upstream()) {
             return Err(PolicyError::NoUpstream {
@@ -86,7 +104,22 @@ pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, 
             });
         }
     }
+    check_tests(sources, &program)?;
     Ok(program)
+}
+
+fn check_tests(sources: &[Source], program: &Program) -> Result<(), PolicyError> {
+    let report = suite::run(sources, program, None).map_err(|error| match error {
+        SuiteError::Faults(faults) => PolicyError::Faults(faults),
+        SuiteError::Rehearsal(error) => PolicyError::Broken(error.to_string()),
+    })?;
+    let Some(first) = report.failures().next() else { return Ok(()) };
+    let differs = first.differences.first();
+    let differs = differs.map_or_else(String::new, |d| {
+        format!(": {} should be {}, is {}", d.part, d.expected, d.got)
+    });
+    let first = format!("`{}` ({}:{}){differs}", first.name, first.file, first.line);
+    Err(PolicyError::Tests { count: report.failures().count(), first })
 }
 
 /// Compiles the files of a candidate, which decides nothing: what would keep it from being put in force
@@ -115,7 +148,11 @@ impl Backends {
     }
 }
 
-fn compiled(sources: &[Source]) -> Result<Program, PolicyError> {
+/// Compiles policy files and checks that their limits can be counted.
+///
+/// # Errors
+/// [`PolicyError`], with every fault of every file.
+pub fn compile_policies(sources: &[Source]) -> Result<Program, PolicyError> {
     let program = compile(sources).map_err(PolicyError::Faults)?;
     check_limits(&program).map_err(PolicyError::Limits)?;
     Ok(program)

@@ -40,6 +40,8 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
+    // tools that judge with the shells' own stages
+    ("suite", &["document", "policy", "proxy"]),
     // composition
     (
         "config",
@@ -71,6 +73,7 @@ const RULE: &[(&str, &[&str])] = &[
             "route",
             "secret",
             "state",
+            "suite",
             "telemetry",
             "tls",
             "upstream",
@@ -84,7 +87,7 @@ const RULE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "audit", "clock", "config", "demo", "document", "identity", "policy", "replay",
-            "route", "secret", "server", "state",
+            "route", "secret", "server", "state", "suite",
         ],
     ),
 ];
@@ -92,7 +95,7 @@ const RULE: &[(&str, &[&str])] = &[
 /// What a pure module must not touch, whatever it imports of ours.
 const IMPURE: &[&str] =
     &["tokio", "hyper", "std::fs", "std::net::Tcp", "rusqlite", "aws_lc_rs::rand"];
-const PURE: &[&str] = &["document", "route", "policy", "guard"];
+const PURE: &[&str] = &["document", "route", "policy", "guard", "suite"];
 
 #[test]
 fn every_module_imports_only_what_the_rule_allows() {

@@ -29,6 +29,7 @@ mod replay;
 mod shadow;
 mod sign_in;
 mod step_up;
+mod suite;
 mod tls;
 mod tokens;
 mod way;

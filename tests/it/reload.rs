@@ -30,6 +30,12 @@ fn where_named() -> String {
     rule.replace("    write: [name, note, phone]\n", "")
 }
 
+/// The open bank with a test beside it, which expects this status of an answer that is a 200.
+fn tested(status: u16) -> String {
+    let test = "tests:\n  - name: a teller looks at one\n    caller: { roles: [teller] }\n    request: GET bank.example/one/1\n    backend: { id: 1 }\n";
+    format!("{OPEN_BANK}{test}    expect: {status}\n")
+}
+
 fn write(gate: &Gate, text: &str) {
     std::fs::write(gate.path("policies/policy.yaml"), text).unwrap();
 }
@@ -108,6 +114,7 @@ async fn a_faulty_folder_is_refused_once_and_the_old_policy_stays() {
         ("a fault", OPEN_BANK.replace("masked: [phone", "masked: [phne")),
         ("an unknown backend", OPEN_BANK.replace("to: core", "to: cellar")),
         ("no yaml", "{".to_owned()),
+        ("a test that fails", tested(404)),
     ] {
         let before = acts(&gate.entries_so_far(), "policy_refused").len();
         write(&gate, &text);
@@ -121,11 +128,11 @@ async fn a_faulty_folder_is_refused_once_and_the_old_policy_stays() {
         assert_eq!(phone(&gate).await, "138****5678", "{what}");
         assert_eq!(gate.server().policy_version(), old, "{what}");
     }
-    write(&gate, &wider());
+    write(&gate, &tested(200));
     replaced(&gate, &old).await;
     let entries = gate.entries().await;
     let refused = acts(&entries, "policy_refused");
-    assert_eq!(refused.len(), 3, "each fault is told once: {refused:?}");
+    assert_eq!(refused.len(), 4, "each fault is told once: {refused:?}");
     assert!(refused.iter().all(|act| act.succeeded == Some(false) && act.count >= Some(1)));
     assert!(refused.iter().all(|act| act.before.as_str() == old));
     assert_eq!(acts(&entries, "policy_loaded").len(), 1);

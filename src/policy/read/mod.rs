@@ -19,8 +19,11 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 7] =
-    ["grades", "purposes", "entities", "routes", "roles", "rules", "limits"];
+const SECTIONS: [&str; 9] = [
+    "grades", "purposes", "entities", "routes", "roles", "rules", "limits",
+    // Read by who runs them; they decide nothing.
+    "tests", "fixtures",
+];
 /// The keys of a purpose.
 const PURPOSE_KEYS: [&str; 1] = ["ticket"];
 /// The most policy files.

@@ -1,0 +1,361 @@
+//! A request taken through the stages without sockets, accounts, counters or the log: for tests that
+//! stand beside a policy. The stages are the gate's own functions, in the gate's order.
+//!
+//! Not rehearsed: credentials, budgets that are counted over time, and answers too large to be held.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+
+use super::Settings;
+use super::body::BodyFault;
+use super::entrance::rejection;
+use super::head::{self, Head};
+use super::meter::{Keys, Register};
+use super::onward::{body_coding, onward, reading_request, write_plan, written};
+use super::passage::Halt;
+use super::rejection::{PROBLEM, Rejection};
+use super::release::{self, Content};
+use super::{query, respond};
+use crate::guard::{Caps, Hooks, Report, Take, check_query};
+use crate::listen::{Facts, Progress};
+use crate::policy::plan::RecordId;
+use crate::policy::{Denial, DenialKind, Permit, Principal, Program, RouteMatch, StepUp, Value};
+use crate::secret::{MasterKey, SecretError};
+
+/// How many header lines a rehearsed request may have; the gate's default.
+const HEADER_LINES: usize = 100;
+/// Where a caller without an address stands (RFC 5737, for documentation).
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Pseudonyms of a rehearsal are the same each time, and those of no gate.
+const REHEARSAL_KEY: [u8; 32] = *b"rehearsal key: no gate uses this";
+/// The id that an answer names, where a gate would name an entry of its log.
+const NO_ENTRY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A request and what the backend would say to it.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// Who asks; without an address, from somewhere.
+    pub caller: Arc<Principal>,
+    /// The zone of the listener.
+    pub zone: &'a str,
+    /// Unix time in seconds.
+    pub now_unix_s: i64,
+    /// The request as HTTP/1.1 brings it: a path as its target, the host in a header.
+    pub request: Request<Bytes>,
+    /// What the backend says when the record is read before it is changed.
+    pub record: Option<Response<Bytes>>,
+    /// What the backend answers.
+    pub answer: Option<Response<Bytes>>,
+}
+
+/// What the caller would be told, and what led to it.
+#[derive(Debug, Default)]
+pub struct Rehearsed {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, without those that count over time.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Why not, in words of the log; empty where it was allowed.
+    pub reasons: Vec<String>,
+    /// The name of the route that the request met.
+    pub route: Option<String>,
+    /// The rules that apply, or that had a part in the refusal.
+    pub rules: BTreeSet<String>,
+    /// Of those, the ones that gave or took something: their condition on records held for one, or they
+    /// have none; and the ones that denied.
+    pub in_force: BTreeSet<String>,
+    /// The purposes that would do, where only one is missing.
+    pub purposes: Vec<String>,
+    /// What would open the route, or show fields in clear.
+    pub step_up: Option<StepUp>,
+    /// What the backend was asked: method, path and query.
+    pub asked: Vec<String>,
+    /// What happened to the fields of the answer, by full name; `None` if no answer was judged.
+    pub fields: Option<Vec<FieldFate>>,
+    /// Records that left.
+    pub records: u64,
+    /// Records that a limit held back.
+    pub held_back: u64,
+}
+
+/// What happened to one field in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFate {
+    /// Its full name, such as `customer.phone`.
+    pub name: String,
+    /// Whether it left in clear.
+    pub clear: bool,
+    /// Whether it left masked.
+    pub masked: bool,
+    /// Whether it left as a pseudonym.
+    pub pseudonym: bool,
+}
+
+/// Why a rehearsal does not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// The backend is asked and has nothing to say.
+    #[error("the request goes on to the backend (`{0}`), and nothing says what that answers")]
+    NoAnswer(String),
+    /// The record is read before it is changed, and there is none.
+    #[error("the record is read first (`{0}`), and nothing says what the backend answers")]
+    NoRecord(String),
+    /// The gate answers these paths itself.
+    #[error("paths below `/.menshen/` are the gate's own, no policy decides on them")]
+    OwnPath,
+    /// No keys could be derived.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Takes requests through the stages under one program.
+#[derive(Debug)]
+pub struct Rehearsal<'p> {
+    program: &'p Program,
+    keys: Arc<Keys>,
+    caps: Caps,
+    settings: Settings,
+}
+
+/// Why a stage ends early.
+enum Stop {
+    Rejected(Rejection),
+    Incomplete(RehearsalError),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        Self::Rejected(halt.into())
+    }
+}
+
+impl<'p> Rehearsal<'p> {
+    /// Rehearsals of a program, with the gate's default caps.
+    ///
+    /// # Errors
+    /// [`RehearsalError::Secret`] if no key can be derived.
+    pub fn new(program: &'p Program) -> Result<Self, RehearsalError> {
+        let keys = Arc::new(Keys::derive(&MasterKey::from_bytes(REHEARSAL_KEY))?);
+        Ok(Self { program, keys, caps: Caps::default(), settings: Settings::default() })
+    }
+
+    /// Takes one request from its head to its answer.
+    ///
+    /// # Errors
+    /// [`RehearsalError`] if the exchange lacks what a stage needs.
+    pub fn take(&self, exchange: Exchange<'_>) -> Result<Rehearsed, RehearsalError> {
+        let mut seen = Rehearsed::default();
+        match self.pass(exchange, &mut seen) {
+            Ok(()) => {}
+            Err(Stop::Rejected(rejection)) => reject(&rejection, &mut seen),
+            Err(Stop::Incomplete(error)) => return Err(error),
+        }
+        respond::guard_headers(&mut seen.headers);
+        Ok(seen)
+    }
+
+    fn pass(&self, exchange: Exchange<'_>, seen: &mut Rehearsed) -> Result<(), Stop> {
+        let Exchange { caller, zone, now_unix_s, request, record, answer } = exchange;
+        let (parts, body) = request.into_parts();
+        let facts = facts(&caller, zone);
+        let head = head::judge(&parts, &facts, body.is_empty()).map_err(Rejection::Head)?;
+        if head.path.as_str().starts_with(super::sign_in::PREFIX) {
+            return Err(Stop::Incomplete(RehearsalError::OwnPath));
+        }
+        let found = self.program.find(zone, &head.host, head.method.as_str(), &head.path);
+        let found = found.ok_or(Rejection::NotFound)?;
+        seen.route = Some(found.route.name().to_owned());
+        let permit = self.decide(&head, &found, caller, zone, now_unix_s, seen)?;
+        let query =
+            check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
+        let permit = self.read_first(permit, &found, record, seen)?;
+        let body = match write_plan(&permit, &head)? {
+            None => Bytes::new(),
+            Some(plan) => {
+                let coding = body_coding(&parts.headers)?;
+                let limit = self.settings.request_limit_bytes;
+                if body.len() > limit {
+                    return Err(Rejection::Body(BodyFault::TooLarge(limit)).into());
+                }
+                written(&permit, plan, coding, body, self.caps, limit)?
+            }
+        };
+        let asked = note(&onward(&permit, &head, &query, &parts.headers, body)?, seen);
+        let Some(answer) = answer else {
+            return Err(Stop::Incomplete(RehearsalError::NoAnswer(asked)));
+        };
+        self.release(permit, answer, seen)
+    }
+
+    fn decide(
+        &self,
+        head: &Head,
+        found: &RouteMatch,
+        caller: Arc<Principal>,
+        zone: &str,
+        now_unix_s: i64,
+        seen: &mut Rehearsed,
+    ) -> Result<Permit, Rejection> {
+        let address = caller.address.or(Some(NOWHERE));
+        let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
+        let query = query::question(head, found, &caller, zone, now_unix_s);
+        let permit = self.program.decide(&query).map_err(|denial| denied(denial, seen))?;
+        seen.rules = permit.rules().map(str::to_owned).collect();
+        seen.in_force = permit.rules_without_condition().map(str::to_owned).collect();
+        Ok(permit)
+    }
+
+    fn read_first(
+        &self,
+        permit: Permit,
+        found: &RouteMatch,
+        record: Option<Response<Bytes>>,
+        seen: &mut Rehearsed,
+    ) -> Result<Permit, Stop> {
+        let Some(reading) = permit.pre_read() else { return Ok(permit) };
+        let asked = note(&reading_request(&reading, &found.params)?, seen);
+        let Some(record) = record else {
+            return Err(Stop::Incomplete(RehearsalError::NoRecord(asked)));
+        };
+        let (parts, body) = record.into_parts();
+        release::judge_status(parts.status)?;
+        let mut test = release::record_test(&reading, parts.status, &parts.headers, self.caps)?;
+        release::check_read(body.len(), &self.settings)?;
+        test.push(body).map_err(Halt::Guard)?;
+        let (case, _subject) = release::conclude(test, &self.keys)?;
+        seen.in_force.extend(reading.rules_met(RecordId(0), case).map(str::to_owned));
+        Ok(permit.settle(case).map_err(|denial| denied(denial, seen))?)
+    }
+
+    fn release(
+        &self,
+        permit: Permit,
+        answer: Response<Bytes>,
+        seen: &mut Rehearsed,
+    ) -> Result<(), Stop> {
+        let permit = Arc::new(permit);
+        let (parts, body) = answer.into_parts();
+        release::judge_status(parts.status)?;
+        if release::has_content(parts.status, &permit)? == Content::None {
+            seen.status = StatusCode::NO_CONTENT;
+            return Ok(());
+        }
+        let hooks = Rehearsing {
+            register: Register::of(&permit, &self.keys),
+            in_force: std::mem::take(&mut seen.in_force),
+        };
+        let mut guard = release::guard(&permit, &parts.headers, self.caps, hooks)?;
+        let judged = guard.push(body).and_then(|()| guard.finish());
+        seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
+        judged.map_err(Halt::Guard)?;
+        if release::judge_records(guard.report(), &permit, Vec::new)? == Content::None {
+            seen.status = StatusCode::NO_CONTENT;
+            return Ok(());
+        }
+        seen.status = parts.status;
+        seen.body = Bytes::from(guard.take_output().concat());
+        release::describe(&mut seen.headers, &permit);
+        release::tell_held_back(&mut seen.headers, guard.report().records_held_back);
+        seen.step_up = permit.step_up().cloned();
+        describe_fields(&permit, guard.report(), seen);
+        Ok(())
+    }
+}
+
+fn facts(caller: &Principal, zone: &str) -> Facts {
+    Facts {
+        peer: SocketAddr::new(caller.address.unwrap_or(NOWHERE), 0),
+        zone: zone.into(),
+        server_name: None,
+        tls_version: "TLSv1.3",
+        header_lines: HEADER_LINES,
+        progress: Progress::new(),
+    }
+}
+
+/// Notes what the backend is asked, in one line.
+fn note(request: &Request<Full<Bytes>>, seen: &mut Rehearsed) -> String {
+    let line = format!("{} {}", request.method(), request.uri());
+    seen.asked.push(line.clone());
+    line
+}
+
+fn denied(denial: Denial, seen: &mut Rehearsed) -> Rejection {
+    seen.reasons = denial.reasons.iter().map(ToString::to_string).collect();
+    seen.rules = denial.rules().map(str::to_owned).collect();
+    seen.in_force.extend(denial.denying_rules().map(str::to_owned));
+    match &denial.kind {
+        DenialKind::Purpose { accepted, .. } => seen.purposes.clone_from(accepted),
+        DenialKind::StepUp(step_up) => seen.step_up = Some(step_up.clone()),
+        DenialKind::NotPublished
+        | DenialKind::Forbidden
+        | DenialKind::Grant
+        | DenialKind::Withheld => {}
+    }
+    rejection(denial)
+}
+
+fn reject(rejection: &Rejection, seen: &mut Rehearsed) {
+    let told = rejection.told();
+    if seen.reasons.is_empty() {
+        let said = told.note.clone().or_else(|| told.detail.clone());
+        seen.reasons.push(said.unwrap_or_else(|| told.cause.to_owned()));
+    }
+    seen.status = told.status;
+    let (headers, body) = told.into_problem(NO_ENTRY);
+    seen.headers = headers;
+    seen.headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    seen.body = body;
+}
+
+fn describe_fields(permit: &Permit, report: &Report, seen: &mut Rehearsed) {
+    let names = &permit.plan().fields;
+    let fates = names.iter().zip(&report.fields).map(|(name, count)| FieldFate {
+        name: name.to_string(),
+        clear: count.clear > 0,
+        masked: count.masked > 0,
+        pseudonym: count.pseudonym > 0,
+    });
+    seen.fields = Some(fates.collect());
+    seen.records = report.records_released;
+    seen.held_back = report.records_held_back;
+}
+
+/// The guard's hooks for one rehearsed answer: nothing is counted, and which rules mattered is noted.
+struct Rehearsing {
+    register: Register,
+    in_force: BTreeSet<String>,
+}
+
+impl Hooks for Rehearsing {
+    fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
+        let case = self.register.permit().case(record, captures);
+        let met = self.register.permit().rules_met(record, case);
+        self.in_force.extend(met.map(str::to_owned));
+        case
+    }
+
+    fn take(&mut self, record: RecordId, subject: &Value) -> Take {
+        self.register.take(record, subject, |keys, about| {
+            about.is_none_or(|(entity, key)| keys.subjects.seal(entity, key).is_ok())
+        })
+    }
+
+    fn pseudonym(&mut self, field: &str, text: &str) -> String {
+        self.register.pseudonym(field, text)
+    }
+}

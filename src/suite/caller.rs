@@ -1,0 +1,222 @@
+//! Who asks in a test: what identity would have found out, and what the caller declares.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::fixtures::Fixtures;
+use super::json::is_number;
+use crate::document::{Code, Content, Node, Pair, Reader, cut};
+use crate::policy::{Factor, Principal, Program, Value};
+
+/// The keys that are no attributes.
+const KEYS: &[&str] = &[
+    "like",
+    "account",
+    "roles",
+    "assurance",
+    "factor_age",
+    "zone",
+    "purpose",
+    "ticket",
+    "address",
+];
+/// Names that will mean something of their own, and so are no attributes.
+const RESERVED: &[&str] = &["device", "grant"];
+/// How many callers may be like each other.
+const LIKENESS_LIMIT: usize = 8;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    account: String,
+    roles: Vec<String>,
+    attributes: BTreeMap<String, Value>,
+    assurance: u8,
+    factor_age_s: u32,
+    address: Option<IpAddr>,
+    pub(super) zone: String,
+    pub(super) purpose: Option<HeaderValue>,
+    pub(super) ticket: Option<HeaderValue>,
+}
+
+impl Default for Caller {
+    /// Somebody of the staff who has no roles and showed a password just now.
+    fn default() -> Self {
+        Self {
+            account: "somebody".to_owned(),
+            roles: Vec::new(),
+            attributes: BTreeMap::from([("kind".to_owned(), Value::from("staff"))]),
+            assurance: 1,
+            factor_age_s: 0,
+            address: None,
+            zone: "business".to_owned(),
+            purpose: None,
+            ticket: None,
+        }
+    }
+}
+
+impl Caller {
+    /// The caller as the policy sees one.
+    pub(super) fn principal(&self, now_unix_s: i64) -> Arc<Principal> {
+        let at_unix_s = now_unix_s.saturating_sub(i64::from(self.factor_age_s));
+        Arc::new(Principal {
+            account: self.account.clone(),
+            roles: self.roles.clone(),
+            attributes: self.attributes.clone(),
+            factors: (1..=self.assurance).map(|level| Factor { level, at_unix_s }).collect(),
+            assurance: self.assurance,
+            address: self.address,
+            device: None,
+        })
+    }
+}
+
+/// Reads a caller: the name of one of the fixtures, or a map.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    fixtures: &Fixtures<'_>,
+    program: &Program,
+    node: &Node,
+) -> Option<Caller> {
+    let mut caller = Caller::default();
+    Reading { reader, fixtures, program }.apply(&mut caller, node, 0)?;
+    Some(caller)
+}
+
+struct Reading<'r, 's, 't> {
+    reader: &'r mut Reader<'s>,
+    fixtures: &'r Fixtures<'t>,
+    program: &'r Program,
+}
+
+impl Reading<'_, '_, '_> {
+    fn apply(&mut self, caller: &mut Caller, node: &Node, likeness: usize) -> Option<()> {
+        if let Content::Text(name) = &node.content {
+            return self.named(caller, node, name, likeness);
+        }
+        let pairs = self.reader.map(node, "a caller");
+        // What it is like comes first, whatever the order of the keys.
+        if let Some(like) = pairs.iter().find(|pair| pair.key == "like") {
+            let name = self.reader.text(&like.value, "`like`")?;
+            self.named(caller, &like.value, name, likeness)?;
+        }
+        for pair in pairs.iter().filter(|pair| pair.key != "like") {
+            self.key(caller, pair)?;
+        }
+        Some(())
+    }
+
+    fn named(
+        &mut self,
+        caller: &mut Caller,
+        node: &Node,
+        name: &str,
+        likeness: usize,
+    ) -> Option<()> {
+        let Some(found) = self.fixtures.callers.get(name).copied() else {
+            self.reader.unknown(node.span, "caller", &cut(name), &self.fixtures.caller_names());
+            return None;
+        };
+        if likeness >= LIKENESS_LIMIT {
+            let message = format!("callers are like each other more than {LIKENESS_LIMIT} deep");
+            self.reader.fault(node.span, Code::Ring, message, None);
+            return None;
+        }
+        self.apply(caller, found, likeness + 1)
+    }
+
+    fn key(&mut self, caller: &mut Caller, pair: &Pair) -> Option<()> {
+        let node = &pair.value;
+        let is_nothing = matches!(node.content, Content::Null);
+        match pair.key.as_str() {
+            "account" => caller.account = self.reader.text(node, "`account`")?.to_owned(),
+            "roles" => caller.roles = self.roles(node),
+            "assurance" => {
+                let number = self.reader.number(node, "`assurance`", 0, 3)?;
+                caller.assurance = u8::try_from(number).unwrap_or_default();
+            }
+            "factor_age" => caller.factor_age_s = self.reader.duration(node, "`factor_age`")?,
+            "zone" => caller.zone = self.reader.text(node, "`zone`")?.to_owned(),
+            "purpose" if is_nothing => caller.purpose = None,
+            "purpose" => caller.purpose = Some(self.header(node, "`purpose`")?),
+            "ticket" if is_nothing => caller.ticket = None,
+            "ticket" => caller.ticket = Some(self.header(node, "`ticket`")?),
+            "address" => caller.address = Some(self.address(node)?),
+            name if RESERVED.contains(&name) => {
+                let message = format!("`{name}` cannot be given to a caller yet");
+                let known = KEYS.join("`, `");
+                let help = format!("accepted: `{known}` and any attribute");
+                self.reader.fault(pair.key_span, Code::UnknownKey, message, Some(help));
+                return None;
+            }
+            name if is_nothing => {
+                caller.attributes.remove(name);
+            }
+            name => {
+                let value = self.attribute(node)?;
+                caller.attributes.insert(name.to_owned(), value);
+            }
+        }
+        Some(())
+    }
+
+    fn roles(&mut self, node: &Node) -> Vec<String> {
+        let known: Vec<&str> = self.program.roles().map(|(name, ..)| name).collect();
+        let mut roles = Vec::new();
+        for (role, span) in self.reader.words(node, "`roles`") {
+            if known.contains(&role) {
+                roles.push(role.to_owned());
+            } else {
+                self.reader.unknown(span, "role", &cut(role), &known);
+            }
+        }
+        roles
+    }
+
+    fn header(&mut self, node: &Node, what: &str) -> Option<HeaderValue> {
+        let text = self.reader.text(node, what)?;
+        let value = HeaderValue::from_bytes(text.as_bytes()).ok();
+        if value.is_none() {
+            let message = format!("{what} must be one line of text");
+            self.reader.fault(node.span, Code::WrongValue, message, None);
+        }
+        value
+    }
+
+    fn address(&mut self, node: &Node) -> Option<IpAddr> {
+        let text = self.reader.text(node, "`address`")?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("`address` must be an IP address, got `{}`", cut(text));
+            self.reader.fault(node.span, Code::WrongValue, message, None);
+        }
+        address
+    }
+
+    /// As a token brings it: text, a whole number, a truth value or a list of texts.
+    fn attribute(&mut self, node: &Node) -> Option<Value> {
+        match &node.content {
+            Content::List(items) => {
+                let texts = items.iter().map(|item| {
+                    Some(Value::from(self.reader.text(item, "an item of an attribute")?))
+                });
+                Some(Value::List(texts.collect::<Option<_>>()?))
+            }
+            Content::Text(text) if !node.is_plain => Some(Value::from(text.as_str())),
+            Content::Text(text) => match (text.as_str(), text.parse::<i64>()) {
+                ("true", _) => Some(Value::Bool(true)),
+                ("false", _) => Some(Value::Bool(false)),
+                (_, Ok(whole)) if is_number(text) => Some(Value::Integer(whole)),
+                (_, Ok(_) | Err(_)) => Some(Value::from(text.as_str())),
+            },
+            Content::Null | Content::Map(_) => {
+                self.reader.text(node, "an attribute")?;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Tests of the tests beside the policy: their faults, and that none can pass without saying something.
+
+use super::{Report, SuiteError, run};
+use crate::document::{Code, Source};
+use crate::policy::compile;
+
+const POLICY: &str = r#"
+grades: { 1: {}, 2: { assurance: 2, fresh: 15m } }
+purposes: [service]
+roles: { clerk: {}, guest: {} }
+entities:
+  customer:
+    subject: id
+    fields: { id: 1, phone: { grade: 2, kind: phone }, branch: 1, secret: sealed }
+routes:
+  customer.view:
+    match: GET bank.example/customers/{id}
+    to: core
+    action: view
+    returns: { customer: $ }
+  customer.delete:
+    match: DELETE bank.example/customers/{id}
+    to: core
+    action: delete
+    reads: customer.view
+rules:
+  - name: clerks see their branch
+    allow: [view, delete]
+    to: clerk
+    of: customer
+    clear: [id, phone]
+    masked: [phone]
+    where: record.branch == caller.branch
+  - { name: not from far, deny: [view], to: any, of: customer, where: record.branch == "far" }
+"#;
+
+fn tried(tests: &str) -> Result<Report, SuiteError> {
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let sources = [source("policy.yaml", POLICY), source("tests.yaml", tests)];
+    run(&sources, &compile(&sources).unwrap(), None)
+}
+
+/// What is said of a test that may not pass; the request and the backend are those of a clerk.
+fn differs(expect: &str) -> String {
+    let report = tried(&format!(
+        "tests: [{{ name: t, caller: {{ roles: clerk, branch: a, assurance: 2 }},
+           request: GET bank.example/customers/1,
+           backend: {{ id: 1, phone: '13812345678', branch: a }}, expect: {expect} }}]"
+    ));
+    let report = report.unwrap();
+    let test = &report.tests[0];
+    assert_eq!(test.passed, test.differences.is_empty());
+    test.differences.iter().map(|d| format!("{}: {} / {}\n", d.part, d.expected, d.got)).collect()
+}
+
+fn faults(tests: &str) -> Vec<(Code, String)> {
+    match tried(tests) {
+        Err(SuiteError::Faults(faults)) => {
+            let said = |help: &Option<String>| help.clone().unwrap_or_default();
+            let all = faults.as_slice().iter();
+            all.map(|fault| (fault.code, format!("{} {}", fault.message, said(&fault.help))))
+                .collect()
+        }
+        Err(SuiteError::Rehearsal(error)) => panic!("{error}"),
+        Ok(report) => panic!("no fault: {report:?}"),
+    }
+}
+
+#[test]
+fn what_is_as_expected_passes_and_what_is_not_is_named() {
+    assert_eq!(differs("{ status: 200, body: { phone: '13812345678', id: 1 } }"), "");
+    assert_eq!(differs("{ contains: { id: 1 }, rules: clerks see their branch }"), "");
+    assert_eq!(differs("403"), "status: 403 / 200\n");
+    assert!(differs("{ body: { id: 1 } }").starts_with("body: "));
+    assert!(differs("{ body: { id: 1.0, phone: '13812345678' } }").starts_with("body: "));
+    assert!(differs("{ contains: { id: 2 } }").starts_with("body, as far"));
+    assert!(differs("{ absent: id }").contains("absent id: nothing / 1"));
+    assert!(differs("{ headers: { cache-control: null } }").contains("no-store"));
+    assert!(differs("{ headers: { x: y } }").contains("header x: y / none"));
+    assert!(differs("{ reason: because }").starts_with("reason: because / none"));
+    assert!(differs("{ rules: not from far }").is_empty(), "it applies to others of the route");
+    assert!(differs("{ step_up: true }").contains("some step-up / none"));
+    assert!(differs("{ purposes: service }").contains("purposes: service / none"));
+    assert!(differs("{ held_back: 1 }").contains("held_back: 1 / 0"));
+    assert!(differs("{ asks: [] }").contains("none / GET /customers/1"));
+}
+
+#[test]
+fn the_absence_of_what_was_never_there_says_nothing() {
+    assert_eq!(differs("{ absent: branch }"), "");
+    assert!(differs("{ absent: brnch }").contains("does not have it either"));
+}
+
+#[test]
+fn a_request_that_goes_on_to_a_backend_that_says_nothing_fails() {
+    let test = |keys: &str| {
+        let report = tried(&format!(
+            "tests: [{{ name: t, caller: {{ roles: clerk, branch: a }}, expect: 204, {keys} }}]"
+        ));
+        let report = report.unwrap();
+        report.tests[0].differences.iter().map(|d| d.got.clone()).collect::<String>()
+    };
+    assert!(test("request: GET bank.example/customers/1").contains("goes on to the backend"));
+    let delete = "request: DELETE bank.example/customers/1";
+    assert!(test(delete).contains("read first (`GET /customers/1`)"));
+    assert!(test(&format!("{delete}, record: {{ id: 1, branch: a }}")).contains("goes on"));
+    assert_eq!(test(&format!("{delete}, record: {{ id: 1, branch: a }}, backend: 204")), "");
+    assert!(test(&format!("{delete}, record: 404, backend: 204")).starts_with("404"));
+    let own = test("request: GET bank.example/.menshen/login");
+    assert!(own.contains("the gate's own"), "{own}");
+}
+
+#[test]
+fn a_matrix_names_each_wrong_cell() {
+    let report = tried(
+        "fixtures: { callers: { a: { roles: clerk, branch: a, assurance: 2 }, b: { like: a, assurance: 1 }, c: { roles: guest } } }
+tests:
+  - name: m
+    matrix:
+      callers: a b c
+      requests:
+        - request: GET bank.example/customers/1
+          backend: { id: 1, phone: '13812345678', branch: a }
+          status: 200 200 403
+          fields:
+            customer.phone: clear clear clear
+            customer.branch: absent absent absent
+            customer.secret: absent absent absent
+",
+    );
+    let report = report.unwrap();
+    let cells: Vec<String> = report.tests[0]
+        .differences
+        .iter()
+        .map(|d| format!("{} {} {}", d.part.split(',').next().unwrap(), d.expected, d.got))
+        .collect();
+    let never = "withheld absent, but the backend's answer does not have it either";
+    let wanted = [
+        format!("customer.secret for a {never}"),
+        "customer.phone for b clear masked".to_owned(),
+        format!("customer.secret for b {never}"),
+        "customer.phone for c clear absent".to_owned(),
+    ];
+    assert_eq!(cells, wanted);
+    assert_eq!(report.coverage.rules.untouched, ["not from far"]);
+    assert_eq!(report.coverage.fields.untouched, Vec::<String>::new());
+    assert_eq!(report.coverage.routes.untouched, ["customer.delete"]);
+}
+
+#[test]
+fn every_fault_of_every_test_is_found_in_one_run_with_what_is_accepted() {
+    let found = faults(
+        "fixtures: { callers: { a: { roles: clrk }, b: { like: b }, d: { device: x }, e: { address: x } }, records: { r: $r } }
+tests:
+  - { name: t, caler: a, request: nowhere, expect: { stats: 200 } }
+  - { name: u, caller: f, request: GET bank.example/, expect: {} }
+  - { name: v, caller: {}, request: GET bank.example/, expect: { rules: clerks see }, now: today }
+  - { caller: {}, request: GET bank.example/, backend: {}, reply: {}, expect: 200 }
+  - { name: m, caller: a, matrix: { callers: [a], requests: [{ request: GET bank.example/, status: 200 403 }] } }
+",
+    );
+    let has = |code: Code, text: &str| {
+        assert!(
+            found.iter().any(|(c, said)| *c == code && said.contains(text)),
+            "{text}: {found:#?}"
+        );
+    };
+    has(Code::UnknownName, "unknown role `clrk` did you mean `clerk`?");
+    has(Code::Ring, "callers are like each other");
+    has(Code::Ring, "records name each other");
+    has(Code::UnknownKey, "`device`");
+    has(Code::WrongValue, "`address` must be an IP address");
+    has(Code::UnknownKey, "unknown key `caler` in a test did you mean `caller`?");
+    has(Code::WrongValue, "`nowhere` is no request");
+    has(Code::UnknownKey, "unknown key `stats` in `expect` did you mean `status`?");
+    has(Code::MissingKey, "expects nothing");
+    has(Code::UnknownName, "unknown caller `f`");
+    has(Code::WrongValue, "`now` must be a moment");
+    has(Code::MissingKey, "a test needs `name`");
+    has(Code::Contradiction, "beside `matrix`");
+    has(Code::WrongValue, "a row needs 1 cells");
+}
+
+#[test]
+fn records_that_name_records_cannot_grow_beyond_all_bounds() {
+    let mut text = "fixtures:\n  records:\n    r0: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n".to_owned();
+    for n in 1..8 {
+        let names = vec![format!("$r{}", n - 1); 40].join(", ");
+        text.push_str(&format!("    r{n}: [{names}]\n"));
+    }
+    assert!(faults(&text).iter().all(|(code, _)| *code == Code::TooLarge));
+}
