@@ -5,6 +5,7 @@ mod check;
 mod columns;
 mod demo;
 mod explain;
+mod explain_entry;
 mod key;
 mod log;
 mod output;

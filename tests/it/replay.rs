@@ -1,5 +1,6 @@
 //! What a running gate recorded, made again by `menshen replay`.
 
+use menshen::audit::Effect;
 use serde_json::{Value, json};
 
 use crate::harness::process::menshen;
@@ -127,4 +128,34 @@ async fn a_folder_without_a_log_is_the_callers_mistake() {
     let policies = gate.path("policies").display().to_string();
     let nowhere = gate.path("nowhere").display().to_string();
     assert_eq!(menshen(&["replay", &policies, "--log", &nowhere]).status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn a_recorded_decision_is_explained_from_its_entry() {
+    let gate = used_gate().await;
+    let entries = gate.entries_so_far();
+    let denied = entries.iter().find(|entry| {
+        entry.decision.as_ref().is_some_and(|d| d.effect == Effect::Deny && !d.policy.is_empty())
+    });
+    let id = denied.unwrap().id.to_string();
+    let (policies, log) = (gate.path("policies"), gate.path("log"));
+    let (policies, log) = (policies.display().to_string(), log.display().to_string());
+    let explain = |id: &str, policies: &str| {
+        let output = menshen(&["explain", "--entry", id, "--log", &log, "--policies", policies]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = explain(&id, &policies);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("corp:wang (teller), assurance 2"), "{text}");
+    assert!(text.contains("denied: the rule `tellers serve` applies only when"), "{text}");
+    assert!(text.contains("not in the entry, so read as missing: request.id"), "{text}");
+    assert!(!text.contains("explained with"), "the policy that decided");
+    let next = gate.path("next.yaml").display().to_string();
+    std::fs::write(&next, BANK.replace("caller.branch != 'closed' && ", "")).unwrap();
+    let (_, text) = explain(&id, &next);
+    assert!(text.contains("allowed") && text.contains("explained with"), "{text}");
+    let outcome = entries.iter().find(|entry| entry.decided_by.is_some()).unwrap();
+    for id in [outcome.id.to_string(), "nothing".to_owned()] {
+        assert_eq!(explain(&id, &policies).0, Some(64), "{id}");
+    }
 }
