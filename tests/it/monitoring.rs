@@ -5,6 +5,8 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, soon};
 use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::document::Source;
 
 const METRICS: &str = "metrics: { address: \"127.0.0.1:0\" }";
 
@@ -151,4 +153,33 @@ async fn a_gate_that_cannot_record_or_is_about_to_stop_is_not_healthy() {
     };
     let (_, (status, _)) = tokio::join!(waiting, stopping);
     assert!(status.success());
+}
+
+#[test]
+fn metrics_beyond_loopback_must_be_asked_for_expressly() {
+    let parse = |metrics: &str| {
+        let text = format!(
+            "node: n\nstate: s\nlog: l\nkey: k\npolicies: p\nlisteners: [{{ zone: z, address: \
+             \"127.0.0.1:1\", certificate: c, key: k }}]\nupstreams: {{}}\n{metrics}"
+        );
+        let source = Source { name: "menshen.yaml".to_owned(), text };
+        Config::parse(source, std::path::Path::new("")).map_err(|faults| faults.to_string())
+    };
+    let address = |metrics| parse(metrics).unwrap().metrics.map(|m| m.address.to_string());
+    assert_eq!(address(""), None);
+    let loopback = "metrics: { address: \"127.0.0.1:9464\" }";
+    assert_eq!(address(loopback).as_deref(), Some("127.0.0.1:9464"));
+    let anywhere = "metrics: { address: \"10.0.0.5:9464\", plain: anywhere }";
+    assert_eq!(address(anywhere).as_deref(), Some("10.0.0.5:9464"));
+    for (metrics, said) in [
+        ("metrics: { address: \"0.0.0.0:9464\" }", "`address` must be on loopback"),
+        ("metrics: { address: \"10.0.0.5:9464\", plain: loopback }", "must be on loopback"),
+        ("metrics: { address: \"10.0.0.5:9464\", plain: yes }", "`loopback` or `anywhere`"),
+        ("metrics: { address: here }", "must be an IP address and a port"),
+        ("metrics: {}", "`address`"),
+        ("policies-watch: yes", "must be `true` or `false`"),
+    ] {
+        let faults = parse(metrics).unwrap_err();
+        assert!(faults.contains(said), "{metrics}\n{faults}");
+    }
 }
