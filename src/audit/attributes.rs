@@ -1,8 +1,9 @@
 //! What a caller was besides roles: the attributes that conditions read, as far as they are small.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::text::Text;
@@ -13,7 +14,7 @@ const LIMIT_BYTES: usize = 2048;
 const LIST_LIMIT: usize = 16;
 
 /// The value of an attribute of a caller.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Trait {
     /// `true` or `false`.
@@ -84,6 +85,51 @@ fn json_bytes(value: &impl Serialize) -> usize {
     serde_json::to_string(value).map_or(LIMIT_BYTES, |text| text.len())
 }
 
+impl<'de> Deserialize<'de> for Trait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TraitVisitor)
+    }
+}
+
+struct TraitVisitor;
+
+impl<'de> Visitor<'de> for TraitVisitor {
+    type Value = Trait;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a boolean, a whole number, a text, a list of texts or null")
+    }
+
+    fn visit_bool<E: Error>(self, yes: bool) -> Result<Trait, E> {
+        Ok(Trait::Bool(yes))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Trait, E> {
+        Ok(Trait::Integer(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Trait, E> {
+        let whole = i64::try_from(number).ok();
+        whole.map(Trait::Integer).ok_or_else(|| E::custom("a number of more than 64 bits"))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Trait, E> {
+        Ok(Trait::Text(Text::word(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Trait, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = sequence.next_element()? {
+            texts.push(text);
+        }
+        Ok(Trait::List(texts))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Trait, E> {
+        Ok(Trait::Missing)
+    }
+}
+
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.known.serialize(serializer)
@@ -109,12 +155,17 @@ mod tests {
         let mut attributes = Attributes::default();
         attributes.push("branch", Trait::text("sh01").unwrap());
         attributes.push("manager", Trait::Missing);
+        attributes.push("level", Trait::Integer(-3));
+        attributes.push("kiosk", Trait::Bool(false));
+        attributes.push("desks", Trait::list(["1", "2"]).unwrap());
         attributes.push(&"n".repeat(65), Trait::Bool(true));
         attributes.push("many", Trait::list(std::iter::repeat_n("x", 17)).unwrap());
         assert_eq!(Trait::text(&"t".repeat(65)), None);
         assert_eq!(Trait::text("two\nlines"), None);
         let json = serde_json::to_string(&attributes).unwrap();
-        assert_eq!(json, r#"{"branch":"sh01","manager":null}"#);
+        let expected =
+            r#"{"branch":"sh01","desks":["1","2"],"kiosk":false,"level":-3,"manager":null}"#;
+        assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Attributes>(&json).unwrap(), attributes);
     }
 
