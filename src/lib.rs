@@ -15,12 +15,14 @@ pub mod route;
 pub mod tls;
 pub mod upstream;
 // -- beside the way
+pub mod replay;
 pub mod state;
 pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;
 pub mod secret;
+pub mod telemetry;
 // -- composition
 pub mod cli;
 pub mod config;

@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::groups::{Act, Actor, Answer, Auth, Class, Data, Decision, Event, Origin, Request, Why};
+use super::groups::{
+    Act, Actor, Answer, Auth, Class, Data, Decision, Difference, Event, Origin, Request, Why,
+};
 use super::subject::SubjectRef;
 use super::text::Text;
 use super::tile::MAX_ENTRY_BYTES;
@@ -164,6 +166,8 @@ pub struct Entry {
     pub result: Option<Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
 }
 
 impl Entry {
@@ -172,12 +176,12 @@ impl Entry {
     pub fn new(event: Event, stamp: Stamp) -> Self {
         let class = match event {
             Event::Decision | Event::Outcome => Class::StaffAccess,
-            Event::Session | Event::Custody => Class::Security,
+            Event::Session | Event::Custody | Event::Shadow => Class::Security,
             Event::Change => Class::Ledger,
         };
         let Stamp { id, time, node } = stamp;
         let (decided_by, continues, actor, auth, origin, request) = Default::default();
-        let (why, subjects, data, decision, result, act) = Default::default();
+        let (why, subjects, data, decision, result, act, difference) = Default::default();
         Self {
             id,
             time,
@@ -196,6 +200,7 @@ impl Entry {
             decision,
             result,
             act,
+            difference,
         }
     }
 
@@ -314,6 +319,7 @@ mod tests {
     use super::*;
     use crate::audit::groups::{Effect, Ending};
     use crate::audit::subject::SubjectSealer;
+    use crate::audit::{Attributes, Trait};
     use crate::secret::MasterKey;
 
     fn stamp(n: u8) -> Stamp {
@@ -393,6 +399,12 @@ mod tests {
         assert_eq!((rest.count, rest.parts, rest.refs.len()), (PART_SUBJECTS as u64, 1, 0));
     }
 
+    fn large_attributes() -> Attributes {
+        let mut all = Attributes::default();
+        (0..900).for_each(|n| all.push(&format!("{n}\""), Trait::list(["\\\"\\\""; 9]).unwrap()));
+        all
+    }
+
     #[test]
     fn the_worst_that_a_caller_and_a_backend_can_send_fits_an_entry() {
         let bad = "\\\"".repeat(3000);
@@ -406,6 +418,7 @@ mod tests {
             roles: (0..900).map(|n| format!("{n}{bad}")).collect(),
             tenant: text(),
             on_behalf_of: text(),
+            attributes: large_attributes(),
         });
         entry.auth = Some(Auth {
             factors: (0..900).map(|n| format!("{n}{bad}")).collect(),

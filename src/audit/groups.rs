@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Moment;
+use super::attributes::Attributes;
+use super::entry::{EntryId, Moment};
 use super::text::{FieldNames, Labels, Text};
 
 /// An enum whose JSON form and command-line form are one word.
@@ -49,6 +50,8 @@ words! {
         Change = "change",
         /// The log itself was read, recovered, backed up, purged.
         Custody = "custody",
+        /// A candidate policy would have decided otherwise.
+        Shadow = "shadow",
     }
 }
 
@@ -111,6 +114,8 @@ words! {
         AbortedByUpstream = "aborted_by_upstream",
         /// The filter could not judge the rest.
         AbortedByFilter = "aborted_by_filter",
+        /// A new policy took the caller's right away.
+        AbortedByPolicy = "aborted_by_policy",
     }
 }
 
@@ -127,6 +132,9 @@ pub struct Actor {
     /// The roles at that time.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub roles: Labels,
+    /// The attributes that conditions of the policy read, at that time; not those of a customer.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// The tenant or branch at that time.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub tenant: Text,
@@ -144,6 +152,9 @@ pub struct Auth {
     /// The factors used.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub factors: Labels,
+    /// The level of each factor whose age is known, and that age.
+    #[serde(skip_serializing_if = "Levels::is_empty")]
+    pub levels: Levels,
     /// Seconds since the last factor was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_s: Option<u64>,
@@ -159,6 +170,34 @@ pub struct Auth {
     /// The device's key.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub device: Text,
+}
+
+/// Levels of factors with their ages in seconds, at most 8.
+///
+/// An age is below zero if the clock that showed the factor runs ahead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Levels(Vec<(u8, i64)>);
+
+const MAX_LEVELS: usize = 8;
+
+impl Levels {
+    /// Adds a factor.
+    pub fn push(&mut self, level: u8, age_s: i64) {
+        if self.0.len() < MAX_LEVELS {
+            self.0.push((level, age_s));
+        }
+    }
+
+    /// Level and age of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, i64)> {
+        self.0.iter().copied()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// From where.
@@ -377,6 +416,26 @@ pub struct Answer {
     /// Why it ended so, in a word of ours, such as `invalid_json`.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub cause: Text,
+}
+
+/// What a candidate policy would have decided otherwise, for requests with one route, roles and difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Difference {
+    /// The version of the policy that decided.
+    pub policy: Text,
+    /// The version of the candidate.
+    pub candidate: Text,
+    /// What would be different.
+    pub changes: FieldNames,
+    /// The rules that it is due to, of either policy.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub rules: Labels,
+    /// How many requests it was since the last such entry.
+    pub count: u64,
+    /// The decision on one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<EntryId>,
 }
 
 /// What was done in a `session`, `change` or `custody` entry.

@@ -8,6 +8,7 @@ pub mod note;
 pub mod tile;
 
 mod access;
+mod attributes;
 mod batch;
 mod disk;
 mod entry;
@@ -27,14 +28,15 @@ mod verify;
 mod writer;
 
 pub use access::{Access, Accesses, Filter};
+pub use attributes::{Attributes, Trait};
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use groups::{
-    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Effect, Ending, Event, Origin,
-    Query, QueryUse, Request, Why,
+    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Difference, Effect, Ending, Event,
+    Levels, Origin, Query, QueryUse, Request, Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
-pub use reader::{ReadError, Reader};
+pub use reader::{Frames, ReadError, Reader};
 pub use recover::Recovery;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};

@@ -32,20 +32,20 @@ pub enum ReadError {
     },
 }
 
-/// Gives the entries of a log one after another, each with its index.
+/// Gives the stored bytes of the entries of a log one after another, each with its index.
 ///
-/// Memory: a bundle or a segment at a time. A log that is being written may be read; the reader ends
-/// where the log ends when it gets there.
+/// Memory: a bundle or a segment at a time. A log that is being written may be read; it ends where the
+/// log ends when it gets there.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Frames {
     folder: Folder,
     next: u64,
     ready: VecDeque<Vec<u8>>,
     has_failed: bool,
 }
 
-impl Reader {
-    /// A reader of the log in `dir` from entry `first` on.
+impl Frames {
+    /// The entries of the log in `dir` from entry `first` on.
     #[must_use]
     pub fn new(dir: &Path, first: u64) -> Self {
         Self { folder: Folder::new(dir), next: first, ready: VecDeque::new(), has_failed: false }
@@ -100,8 +100,8 @@ impl Reader {
     }
 }
 
-impl Iterator for Reader {
-    type Item = Result<(u64, Entry), ReadError>;
+impl Iterator for Frames {
+    type Item = Result<(u64, Vec<u8>), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.has_failed {
@@ -117,6 +117,30 @@ impl Iterator for Reader {
         let bytes = self.ready.pop_front()?;
         let index = self.next;
         self.next += 1;
+        Some(Ok((index, bytes)))
+    }
+}
+
+/// Gives the entries of a log one after another, each with its index; otherwise as [`Frames`].
+#[derive(Debug)]
+pub struct Reader(Frames);
+
+impl Reader {
+    /// A reader of the log in `dir` from entry `first` on.
+    #[must_use]
+    pub fn new(dir: &Path, first: u64) -> Self {
+        Self(Frames::new(dir, first))
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(u64, Entry), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (index, bytes) = match self.0.next()? {
+            Ok(frame) => frame,
+            Err(error) => return Some(Err(error)),
+        };
         let entry = Entry::decode(&bytes).map_err(|source| ReadError::Entry { index, source });
         Some(entry.map(|entry| (index, entry)))
     }

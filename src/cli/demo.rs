@@ -96,7 +96,7 @@ fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             Some(template) => template::print(template, &stage, &folder, out),
         };
         let ended = match printed {
-            Ok(()) => wait().await,
+            Ok(()) => wait(&stage).await,
             Err(error) => Err(failure(error)),
         };
         stage.strike().await;
@@ -104,10 +104,10 @@ fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     })
 }
 
-async fn wait() -> Outcome {
+async fn wait(stage: &Stage) -> Outcome {
     // From here on, so that no event stands between the lines of the guide.
     super::events(super::Level::Warn, false);
-    super::run::stop_signal().await.map_err(Failure::internal)
+    super::run::stop_signal(|| stage.reload()).await.map_err(Failure::internal)
 }
 
 fn failure(error: DemoError) -> Failure {

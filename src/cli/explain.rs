@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::explain_entry::{self, Recorded};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::policy::{Factor, Grant, Principal, Query, Value};
@@ -21,7 +22,10 @@ pub(super) struct Arguments {
     ///
     /// Example: menshen explain --role teller --attr branch=sh01 --assurance 2 --zone business
     /// --purpose service 'GET bank.example/api/customers/1001'
-    request: String,
+    #[arg(required_unless_present = "entry")]
+    request: Option<String>,
+    #[command(flatten)]
+    recorded: Recorded,
     /// The policy folder, or one file.
     #[arg(long, default_value = "policies")]
     policies: PathBuf,
@@ -65,7 +69,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let program = load_policies(&arguments.policies).map_err(Failure::fault)?;
-    let (method, host, path) = target(&arguments.request)?;
+    if let (Some(id), Some(log)) = (&arguments.recorded.entry, &arguments.recorded.log) {
+        return explain_entry::run(id, log, &program, out);
+    }
+    let (method, host, path) = target(arguments.request.as_deref().unwrap_or_default())?;
     let path = Path::parse(path).map_err(Failure::fault)?;
     let now = arguments.now.unwrap_or_else(|| Clock::system().unix_s());
     let Some(found) = program.find(&arguments.zone, host, method, &path) else {

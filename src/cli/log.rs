@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
-    Access, Accesses, Broken, Data, Entry, Event, Fault, Filter, ReadError, Reader, SubjectSealer,
-    Verified, verify,
+    Access, Accesses, Broken, Data, Difference, Entry, Event, Fault, Filter, ReadError, Reader,
+    SubjectSealer, Verified, verify,
 };
 use crate::secret::{MasterKey, SecretError};
 
@@ -186,7 +186,7 @@ fn verifier(args: &VerifyArgs) -> Result<Result<Verifier, Broken>, LogCommandErr
 }
 
 /// A folder in which no log ever was is the caller's mistake; an empty answer would look like an empty log.
-fn need_log(dir: &Path) -> Result<(), LogCommandError> {
+pub(super) fn need_log(dir: &Path) -> Result<(), LogCommandError> {
     let traces = ["checkpoint", "verifier.key", "tile", "journal"];
     if traces.iter().any(|name| dir.join(name).exists()) {
         return Ok(());
@@ -317,8 +317,8 @@ fn human(access: &Access, sealer: Option<&SubjectSealer>) -> String {
 fn who_and_what(entry: &Entry) -> String {
     let mut line = format!("{}  {}", entry.time, entry.event);
     if let Some(actor) = &entry.actor {
-        let account =
-            if actor.account.is_empty() { "somebody unknown" } else { actor.account.as_str() };
+        let is_unknown = actor.account.is_empty() && entry.event != Event::Shadow;
+        let account = if is_unknown { "somebody unknown" } else { actor.account.as_str() };
         add(&mut line, "", account);
         let roles: Vec<_> = actor.roles.iter().collect();
         if !roles.is_empty() {
@@ -383,12 +383,26 @@ fn what_was_given(access: &Access, sealer: Option<&SubjectSealer>) -> Vec<String
     if let Some(data) = &told.data {
         fields(data, &mut given);
     }
+    if let Some(difference) = &access.entry.difference {
+        differs(difference, &mut given);
+    }
     if access.is_without_outcome() {
         given.push(String::from("no outcome: possibly disclosed up to its permit"));
     } else if let Some(ended) = told.result.as_ref().and_then(|result| result.ended) {
         given.push(ended.word().replace('_', " "));
     }
     given
+}
+
+/// What a candidate policy would have decided otherwise, how often, and where to look at one.
+fn differs(difference: &Difference, given: &mut Vec<String>) {
+    let joined = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+    given.push(format!("candidate: {}", joined(&mut difference.changes.iter())));
+    if !difference.rules.is_empty() {
+        given.push(format!("by: {}", joined(&mut difference.rules.iter())));
+    }
+    given.push(format!("× {}", difference.count));
+    given.extend(difference.example.map(|id| format!("such as {id}")));
 }
 
 fn fields(data: &Data, given: &mut Vec<String>) {

@@ -6,12 +6,14 @@ mod columns;
 mod demo;
 mod diff;
 mod explain;
+mod explain_entry;
 mod fmt;
 mod import;
 mod key;
 mod log;
 mod matrix;
 mod output;
+mod replay;
 mod run;
 mod schema;
 mod test;
@@ -51,6 +53,8 @@ enum Command {
     Matrix(matrix::Arguments),
     /// Compare two policies: who gains and who loses what.
     Diff(diff::Arguments),
+    /// Make recorded decisions again on another policy: what would be different, and for whom.
+    Replay(replay::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments, &mut out),
         Command::Matrix(arguments) => matrix::run(&arguments, &mut out),
         Command::Diff(arguments) => diff::run(&arguments, &mut out),
+        Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

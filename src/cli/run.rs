@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
 
 async fn serve(config: Config) -> Outcome {
     let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
-    stop_signal().await.map_err(Failure::internal)?;
+    stop_signal(|| server.reload()).await.map_err(Failure::internal)?;
     tracing::info!("stopping: no new connections, open requests may end");
     server.drain().await;
     tracing::info!("stopped");
@@ -49,8 +49,8 @@ pub(super) fn start_failure(error: StartError) -> Failure {
     if error.is_fault() { Failure::fault(error) } else { Failure::internal(error) }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn stop_signal() -> std::io::Result<()> {
+/// Waits for SIGTERM or SIGINT; SIGHUP has `reload` called.
+pub(super) async fn stop_signal(reload: impl Fn()) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -58,8 +58,7 @@ pub(super) async fn stop_signal() -> std::io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             interrupted = tokio::signal::ctrl_c() => return interrupted,
-            // It would end the process, in the middle of every request.
-            _ = hang_up.recv() => tracing::warn!("nothing is reloaded on SIGHUP; restart to reload"),
+            _ = hang_up.recv() => reload(),
         }
     }
 }

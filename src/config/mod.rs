@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::document::{Faults, Source};
-use crate::{guard, identity, limits, listen, proxy, tls, upstream};
+use crate::{guard, identity, limits, listen, proxy, telemetry, tls, upstream};
 
 /// A configuration without faults.
 #[derive(Clone, Debug)]
@@ -24,6 +24,12 @@ pub struct Config {
     pub key: PathBuf,
     /// The folder with the policy.
     pub policies: PathBuf,
+    /// Whether a change of that folder is noticed; else only SIGHUP has it read again.
+    pub policies_watch: bool,
+    /// The folder with a candidate that decides beside the policy and changes nothing.
+    pub shadow: Option<PathBuf>,
+    /// Where metrics and health are told, if they are.
+    pub metrics: Option<telemetry::Settings>,
     /// Where to listen, and what to show there.
     pub listeners: Vec<Listener>,
     /// The backends.

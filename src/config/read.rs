@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Config, Listener};
 use crate::document::{Code, Content, Faults, Keys, Node, Pair, Reader, Source, Span, cut, parse};
-use crate::{guard, identity, limits, listen, proxy, tls, upstream};
+use crate::{guard, identity, limits, listen, proxy, telemetry, tls, upstream};
 
 const TOP: &[&str] = &[
     "node",
@@ -14,6 +14,9 @@ const TOP: &[&str] = &[
     "log",
     "key",
     "policies",
+    "policies-watch",
+    "shadow",
+    "metrics",
     "listeners",
     "upstreams",
     "issuers",
@@ -90,6 +93,10 @@ impl File<'_> {
         let log = self.path(&keys, what, "log", "/var/lib/menshen/log");
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
+        let shadow = keys.find("shadow").is_some();
+        let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
+        let policies_watch = self.flag(&keys, "policies-watch", true);
+        let metrics = self.metrics(&keys);
         let listeners = self.listeners(&keys, root);
         let upstreams = self.upstreams(&keys, root);
         let identity = self.identity(&keys);
@@ -106,6 +113,9 @@ impl File<'_> {
             log: log?,
             key: key?,
             policies: policies?,
+            policies_watch,
+            shadow,
+            metrics,
             listeners,
             upstreams,
             identity,
@@ -158,6 +168,42 @@ impl File<'_> {
         address?;
         zone?;
         Some(Listener { socket, tls: tls::ServerSettings { certificate: certificate?, key: key? } })
+    }
+
+    /// Plain HTTP, so on loopback unless the operator says expressly `plain: anywhere`.
+    fn metrics(&mut self, keys: &Keys<'_>) -> Option<telemetry::Settings> {
+        let pair = keys.find("metrics")?;
+        let keys = self.reader.keys(&pair.value, "`metrics`", &["address", "plain"]);
+        let text = self.text(&keys, ("`metrics`", pair.key_span), "address", "127.0.0.1:9464")?;
+        let span = keys.find("address").map_or(pair.key_span, |pair| pair.value.span);
+        let Ok(address) = text.parse::<SocketAddr>() else {
+            let message =
+                format!("`address` must be an IP address and a port, got `{}`", cut(&text));
+            let help = "write `127.0.0.1:9464`".to_owned();
+            self.reader.fault(span, Code::WrongValue, message, Some(help));
+            return None;
+        };
+        let beyond_loopback = keys.find("plain").is_some_and(|pair| self.is_anywhere(pair));
+        if !address.ip().is_loopback() && !beyond_loopback {
+            let message = "metrics go out unencrypted, so `address` must be on loopback".to_owned();
+            let help = "write `127.0.0.1:9464`, or add `plain: anywhere`".to_owned();
+            self.reader.fault(span, Code::WrongValue, message, Some(help));
+            return None;
+        }
+        Some(telemetry::Settings { address })
+    }
+
+    fn is_anywhere(&mut self, pair: &Pair) -> bool {
+        match self.reader.text(&pair.value, "`plain`") {
+            Some("anywhere") => true,
+            Some("loopback") | None => false,
+            Some(other) => {
+                let message =
+                    format!("`plain` must be `loopback` or `anywhere`, got `{}`", cut(other));
+                self.reader.fault(pair.value.span, Code::WrongValue, message, None);
+                false
+            }
+        }
     }
 
     fn upstreams(&mut self, keys: &Keys<'_>, root: &Node) -> Vec<upstream::Settings> {
@@ -359,6 +405,20 @@ impl File<'_> {
         example: &str,
     ) -> Option<PathBuf> {
         self.text(keys, what, key, example).map(|text| self.base.join(text))
+    }
+
+    fn flag(&mut self, keys: &Keys<'_>, key: &str, default: bool) -> bool {
+        let Some(pair) = keys.find(key) else { return default };
+        match self.reader.text(&pair.value, &format!("`{key}`")) {
+            Some("true") => true,
+            Some("false") => false,
+            None => default,
+            Some(other) => {
+                let message = format!("`{key}` must be `true` or `false`, got `{}`", cut(other));
+                self.reader.fault(pair.value.span, Code::WrongValue, message, None);
+                default
+            }
+        }
     }
 
     fn number(&mut self, keys: &Keys<'_>, key: &str, range: (u32, u32), set: impl FnOnce(u32)) {

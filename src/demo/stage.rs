@@ -165,6 +165,13 @@ impl Stage {
         self.folder.is_kept()
     }
 
+    /// Has the gate read its policy folder again.
+    pub fn reload(&self) {
+        if let Some(server) = &self.server {
+            server.reload();
+        }
+    }
+
     pub(super) fn server(&self) -> Option<&Server> {
         self.server.as_ref()
     }

@@ -16,7 +16,7 @@ use super::opaque::Opaque;
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
-use super::rows::{InForce, RowTests};
+use super::rows::{InForce, RowTest, RowTests};
 use super::search::SearchPlan;
 use super::value::Value;
 
@@ -389,6 +389,20 @@ impl Permit {
         &self.version
     }
 
+    /// Whether both let the same leave of the same records; the rules may have other names.
+    #[must_use]
+    pub fn releases_as(&self, other: &Self) -> bool {
+        let tests = |permit: &Self| {
+            let rows = permit.rows().iter();
+            rows.map(|rows| (rows.slots.clone(), rows.tests.clone())).collect::<Vec<_>>()
+        };
+        self.plan == other.plan
+            && tests(self) == tests(other)
+            && self.asked.holding.names == other.asked.holding.names
+            && self.route.opaque == other.route.opaque
+            && self.route.upstream == other.route.upstream
+    }
+
     /// The highest grade of what may be released, masked or not; 0 if nothing graded is.
     #[must_use]
     pub fn highest_grade(&self) -> u8 {
@@ -470,6 +484,11 @@ impl Permit {
     /// Each entity of the route under the rules that apply, for explanations.
     pub(super) fn entities(&self) -> &[(usize, EntityOutcome)] {
         &self.outcome.entities
+    }
+
+    /// What is tested on records, as written.
+    pub(super) fn row_texts(&self) -> impl Iterator<Item = &str> {
+        self.rows().iter().flat_map(|rows| &rows.tests).map(RowTest::text)
     }
 
     fn rows(&self) -> &[RowTests] {

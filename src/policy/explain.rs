@@ -172,7 +172,7 @@ impl Program {
                 let name = format!("{}.{}", entity.name, field.path);
                 let style = (treatment == Treatment::Masked).then(|| self.chosen_style(field.kind));
                 let style = style.flatten();
-                let verdict = word(treatment);
+                let verdict = treatment.word();
                 reports.push(FieldReport { name, grade, verdict, style, writable, note });
             }
         }
@@ -219,15 +219,6 @@ fn confinement(tenant: &Value) -> String {
 fn treatment(outcome: &EntityOutcome, field: usize) -> Treatment {
     let best = outcome.read.get(outcome.best_case()).and_then(Option::as_ref);
     best.and_then(|treatments| treatments.get(field).copied()).unwrap_or(Treatment::Absent)
-}
-
-fn word(treatment: Treatment) -> &'static str {
-    match treatment {
-        Treatment::Absent => "absent",
-        Treatment::Pseudonym => "pseudonym",
-        Treatment::Masked => "masked",
-        Treatment::Clear => "clear",
-    }
 }
 
 fn stages(

@@ -11,7 +11,7 @@ use super::program::Program;
 use super::value::Value;
 
 /// A clock may run this much ahead of the one that recorded a factor.
-const CLOCK_SKEW_S: i64 = 60;
+pub(super) const CLOCK_SKEW_S: i64 = 60;
 
 /// A proof of identity that the caller gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
 mod changes;
+mod compare;
 mod decide;
 mod denial;
 mod diff;
@@ -23,6 +24,7 @@ pub mod plan;
 mod planner;
 mod program;
 mod read;
+mod reads;
 mod rows;
 mod schema;
 pub mod search;
@@ -31,6 +33,7 @@ mod ticket;
 pub mod value;
 mod warnings;
 
+pub use compare::{DecisionChange, Finding, Ruling};
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use diff::{Change, Class, Comparison, compare};
@@ -44,8 +47,9 @@ pub use limits::{Export, Limits, Rate, Window};
 pub use model::{Action, Format, Route};
 pub use opaque::Opaque;
 pub use openapi::{ImportOptions, Imported, import};
+pub use outcome::Treatment;
 pub use plan::Plan;
-pub use program::{Program, RouteMatch, compile};
+pub use program::{Program, RouteMatch, compile, version_of};
 pub use rows::TooManyConditions;
 pub use schema::schema;
 pub use search::{Parameter, PathParameter, SearchPlan};

@@ -9,7 +9,7 @@ use super::planner::UNMASKED_FROM;
 const EVENTS: &str = "text/event-stream";
 
 /// Under which terms an answer passes unread.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque {
     pub(super) types: Vec<MediaRange>,
     /// The largest answer; none for an event stream.

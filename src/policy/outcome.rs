@@ -34,12 +34,30 @@ pub(super) struct Key {
 }
 
 /// What happens to a field, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Treatment {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// It does not pass.
     Absent,
+    /// As a keyed pseudonym.
     Pseudonym,
+    /// In the masked form of its kind.
     Masked,
+    /// As it is.
     Clear,
+}
+
+impl Treatment {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Pseudonym => "pseudonym",
+            Self::Masked => "masked",
+            Self::Clear => "clear",
+        }
+    }
 }
 
 /// One entity under the rules that apply.

@@ -53,7 +53,7 @@ impl Slot {
 }
 
 /// An object or an array with rules of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// An object.
     Object(ObjectNode),
@@ -62,7 +62,7 @@ pub enum Node {
 }
 
 /// An object: its declared members, and the record that it is, if it is one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectNode {
     /// Member names (unescaped) and their slots, in the catalogue's order. Unlisted members do not pass.
     pub members: Vec<(Box<str>, Slot)>,
@@ -77,7 +77,7 @@ pub struct ObjectNode {
 ///
 /// The conditions of a record are known only when it was read to its end. `cases[n]` is the object
 /// node to filter it with when the conditions' outcomes, as bits, spell `n`; `None` withholds the record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordPlan {
     /// The entity's name.
     pub entity: Box<str>,
@@ -92,7 +92,7 @@ pub struct RecordPlan {
 }
 
 /// What to do with each field of one body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// All nodes.
     pub nodes: Vec<Node>,

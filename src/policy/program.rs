@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome};
 use super::read;
+use super::reads::Reads;
 use super::rows::TooManyConditions;
 use super::warnings;
 use crate::document::Source;
@@ -28,6 +29,7 @@ pub struct Program {
     table: Table,
     version: Arc<str>,
     warnings: Vec<Fault>,
+    pub(super) reads: Reads,
     outcomes: RwLock<HashMap<Key, Arc<Outcome>>>,
     pub(super) holdings: Holdings,
 }
@@ -56,20 +58,25 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
         }
     };
     let warnings = warnings::find(&model, sources);
-    let routes = std::mem::take(&mut model.routes).into_iter().map(Arc::new).collect();
+    let routes: Vec<Arc<Route>> =
+        std::mem::take(&mut model.routes).into_iter().map(Arc::new).collect();
+    let reads = Reads::of(&model, routes.iter().map(Arc::as_ref));
     Ok(Program {
         model,
         routes,
         table,
-        version: version(sources).into(),
+        version: version_of(sources).into(),
         warnings,
+        reads,
         outcomes: RwLock::default(),
         holdings: Holdings::default(),
     })
 }
 
-/// SHA-256 over the texts of the files, sorted and length-prefixed: their names and folders mean nothing.
-fn version(sources: &[Source]) -> String {
+/// The version that a program of these files has, whether they compile or not: SHA-256 over their
+/// texts, sorted and length-prefixed. Names and folders mean nothing.
+#[must_use]
+pub fn version_of(sources: &[Source]) -> String {
     let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
     texts.sort_unstable();
     let mut context = digest::Context::new(&digest::SHA256);

@@ -47,7 +47,7 @@ impl InForce {
 }
 
 /// One question about a record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum RowTest {
     /// The row condition of rules that allow.
     Allow(Arc<Condition>),

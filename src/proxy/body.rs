@@ -60,6 +60,9 @@ pub enum Cut {
     /// Whom it is about could not be recorded.
     #[error("the answer was cut off: what leaves could not be recorded")]
     Unrecorded,
+    /// A new policy took the caller's right away, or changed what it is.
+    #[error("the answer was cut off: the policy has changed")]
+    Withdrawn,
     /// Nobody read it.
     #[error("the answer was cut off: nobody read it")]
     Stalled,

@@ -12,18 +12,20 @@ use super::Gate;
 use super::head::{self, Head, same_origin};
 use super::outcome::Outcome;
 use super::query;
+use super::question::Question;
 use super::rejection::Rejection;
 use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
 use crate::identity::{AuthError, Caller, Credentials};
 use crate::limits::Seat;
 use crate::listen::Facts;
-use crate::policy::{Denial, DenialKind, Permit, Route};
+use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
 
-/// A published entry point and the values of its path's parameters.
+/// A published entry point, the values of its path's parameters, and the program that publishes it: the
+/// request keeps to that one until it is answered.
 pub(super) struct Entrance {
-    pub(super) route: Arc<Route>,
-    pub(super) params: Vec<(String, String)>,
+    pub(super) program: Arc<Program>,
+    pub(super) found: RouteMatch,
 }
 
 /// A decision on its way to the disk. It is written even if nobody waits for it any more.
@@ -63,7 +65,8 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Entrance, Rejection> {
-        let found = self.program.find(&facts.zone, &head.host, head.method.as_str(), &head.path);
+        let program = self.policies.live();
+        let found = program.find(&facts.zone, &head.host, head.method.as_str(), &head.path);
         let found = found.ok_or(Rejection::NotFound)?;
         trail.route(&found.route);
         for (name, value) in &found.params {
@@ -71,7 +74,7 @@ impl Gate {
             let hash = self.keys.query.reference(&[name.as_bytes(), value.as_bytes()]);
             trail.searched(&format!("{{{name}}}"), found.route.searches(name), &hash);
         }
-        Ok(Entrance { route: found.route, params: found.params })
+        Ok(Entrance { program, found })
     }
 
     pub(super) async fn authenticate(
@@ -108,24 +111,23 @@ impl Gate {
                 return Err(Rejection::Credential(error));
             }
         };
-        trail.caller(&caller, self.clock.unix_s());
+        trail.caller(&caller);
         Ok(caller)
     }
 
     pub(super) fn decide(
         &self,
-        head: &Head,
-        entrance: &Entrance,
-        caller: &Caller,
-        facts: &Facts,
+        question: &Question,
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
-        let principal = Arc::new(query::principal(caller, facts.peer.ip()));
-        let now_unix_s = self.clock.unix_s();
-        let query = query::question(head, entrance, &principal, &facts.zone, None, now_unix_s);
-        let decided = self.program.decide(&query);
+        trail.read_by(question.program(), question.principal());
+        let decided = question.decide();
+        if let Some(candidate) = self.policies.candidate() {
+            trail.read_by(&candidate, question.principal());
+            self.ask_candidate(&candidate, question, &decided, trail.id);
+        }
         decided.map_err(|denial| {
-            trail.denied(&denial, self.program.version());
+            trail.denied(&denial, question.program().version());
             rejection(denial)
         })
     }

@@ -15,12 +15,15 @@ mod outcome;
 mod pages;
 mod passage;
 mod pipeline;
+mod policies;
 mod query;
+mod question;
 mod refusals;
 mod rehearsal;
 mod rejection;
 mod release;
 mod respond;
+mod shadow;
 mod sign_in;
 mod step;
 mod trail;
@@ -35,6 +38,7 @@ use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
 pub use head::{HeadFault, PURPOSE, TICKET};
+pub use policies::Policies;
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 
 use crate::audit::Log;
@@ -45,10 +49,12 @@ use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::listen::{Facts, Handler};
 use crate::policy::Program;
 use crate::secret::{MasterKey, SecretError};
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
 use meter::Keys;
 use refusals::{Refusals, Who};
-use rejection::{Rejection, Told};
+use rejection::{Rejection, Told, UNRECORDED};
+use shadow::Differences;
 use trail::Trail;
 
 /// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
@@ -87,8 +93,8 @@ impl Default for Settings {
 /// What the gate is made of; the composition root brings the parts.
 #[derive(Debug)]
 pub struct Parts {
-    /// The compiled policy.
-    pub program: Arc<Program>,
+    /// The policy in force.
+    pub policies: Arc<Policies>,
     /// Who asks.
     pub identity: Arc<Identity>,
     /// How much may leave.
@@ -99,6 +105,8 @@ pub struct Parts {
     pub upstreams: Arc<Upstreams>,
     /// The log.
     pub log: Log,
+    /// What the operator's monitoring reads.
+    pub telemetry: Arc<Telemetry>,
     /// The time.
     pub clock: Clock,
     /// Where tasks that outlive a request are tracked.
@@ -117,6 +125,7 @@ pub struct Gate {
     refusals: Refusals,
     /// Held while acts on accounts go into the log, so that each goes once.
     ledger: tokio::sync::Mutex<()>,
+    differences: Differences,
 }
 
 impl std::ops::Deref for Gate {
@@ -134,8 +143,8 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        let (refusals, ledger) = Default::default();
-        Ok(Self { parts, keys, refusals, ledger })
+        let (refusals, ledger, differences) = Default::default();
+        Ok(Self { parts, keys, refusals, ledger, differences })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -145,6 +154,7 @@ impl Gate {
         }
         self.addresses.tidy();
         self.write_gathered_refusals().await;
+        self.write_differences();
     }
 }
 
@@ -154,6 +164,7 @@ impl Handler for Gate {
 
     async fn handle(&self, request: Request<Incoming>, facts: Facts) -> Response<Answer> {
         let Ok(stamp) = self.log.stamp() else {
+            self.telemetry.unrecorded();
             return respond::without_record(&facts);
         };
         let mut trail = Trail::begin(stamp, &facts, request.headers());
@@ -163,6 +174,7 @@ impl Handler for Gate {
             Ok(response) => response,
             Err(rejection) => self.reject(rejection, &facts, &mut trail).await,
         };
+        self.telemetry.answered(trail.action(), response.status().as_u16());
         respond::finish(response, &form, trail.id)
     }
 }
@@ -205,6 +217,10 @@ impl Gate {
         let permitted = trail.refuse_permitted(status, told.cause);
         if !permitted && !self.record_refusal(&told, facts, trail).await {
             told = Rejection::LogUnavailable.told();
+        }
+        self.telemetry.denied(told.cause);
+        if told.cause == UNRECORDED {
+            self.telemetry.unrecorded();
         }
         told.into_response(facts, &trail.id.to_string())
     }

@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::read_capped;
-use super::entrance::{Entrance, rejection};
+use super::entrance::rejection;
 use super::head::{self, Head};
 use super::meter::{RowTest, Subject};
+use super::question::Question;
 use super::rejection::Rejection;
 use super::release::coding;
 use super::trail::Trail;
@@ -76,21 +77,21 @@ impl Gate {
     pub(super) async fn read_first(
         &self,
         permit: Permit,
-        entrance: &Entrance,
+        question: &Question,
         trail: &mut Trail,
     ) -> Result<(Permit, Option<Subject>), Rejection> {
         let Some(reading) = permit.pre_read() else {
-            let subject = self.subject_of_path(&permit, entrance)?;
+            let subject = self.subject_of_path(&permit, question)?;
             return Ok((permit, subject));
         };
-        let onward = reading_request(&reading, &entrance.params)?;
+        let onward = reading_request(&reading, question.params())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer).await?;
         let permit = permit.settle(case).map_err(rejection)?;
         if permit.opaque().is_some() {
             let subject = match subject {
                 Some(subject) => Some(subject),
-                None => self.subject_of_path(&permit, entrance)?,
+                None => self.subject_of_path(&permit, question)?,
             };
             return Ok((permit, subject));
         }
@@ -104,12 +105,12 @@ impl Gate {
     fn subject_of_path(
         &self,
         permit: &Permit,
-        entrance: &Entrance,
+        question: &Question,
     ) -> Result<Option<Subject>, Rejection> {
         let Some((opaque, name)) = permit.opaque().and_then(|o| Some((o, o.subject()?))) else {
             return Ok(None);
         };
-        let value = entrance.params.iter().find(|(parameter, _)| parameter == name);
+        let value = question.params().iter().find(|(parameter, _)| parameter == name);
         let subject = value.and_then(|(_, key)| self.keys.subject(opaque.entity(), key));
         subject.map(Some).ok_or(Rejection::NotFound)
     }

@@ -111,6 +111,7 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         }
         Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
         Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,
+        Ending::Cut(Cut::Withdrawn) => audit::Ending::AbortedByPolicy,
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }
 }

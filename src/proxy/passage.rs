@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::body::{Cut, Fed};
 use super::meter::Meter;
 use super::outcome::Disclosure;
+use super::policies::Right;
 use super::rejection::{Rejection, Unjudged};
 use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
@@ -181,6 +182,7 @@ impl Passage {
         mut self,
         first: Vec<Bytes>,
         feed: &Feed,
+        right: &mut Right,
         tells_in_trailer: bool,
     ) -> Result<(), Cut> {
         let (mut pieces, mut read) = (first, Read::Some);
@@ -198,6 +200,7 @@ impl Passage {
                 biased;
                 // A caller that left must not keep a seat and a connection until the backend goes on.
                 () = feed.frames.closed() => return Ok(()),
+                () = right.lost() => return Err(Cut::Withdrawn),
                 read = self.read_some() => read?,
             };
             pieces = self.settle().await?;

@@ -7,7 +7,9 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::Answer;
+use super::question::Question;
 use super::rejection::Rejection;
+use super::release::Granted;
 use super::trail::Trail;
 use crate::listen::Facts;
 
@@ -25,14 +27,15 @@ impl Gate {
         }
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, &parts, facts, trail).await?;
-        let permit = self.decide(&head, &entrance, &caller, facts, trail)?;
+        let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
+        let permit = self.decide(&question, trail)?;
         let query = self.guard_query(&permit, &head, trail)?;
         let seat = self.admit(&caller, &permit)?;
         self.record(&permit, trail)?;
         if !permit.action().only_reads() {
             trail.durable().await?;
         }
-        let (permit, subject) = self.read_first(permit, &entrance, trail).await?;
+        let (permit, subject) = self.read_first(permit, &question, trail).await?;
         let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
@@ -40,9 +43,10 @@ impl Gate {
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;
-        match permit.opaque() {
-            Some(opaque) => self.pass_unread(opaque, subject, seat, answer, facts, trail).await,
-            None => self.guard_response(permit, seat, answer, &head, facts, trail).await,
+        let granted = Granted { permit, question };
+        match granted.permit.opaque() {
+            Some(_) => self.pass_unread(granted, subject, seat, answer, facts, trail).await,
+            None => self.guard_response(granted, seat, answer, &head, facts, trail).await,
         }
     }
 }

@@ -4,11 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::entrance::Entrance;
 use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
 use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
-use crate::policy::{self, Grant, Principal, Query, Value};
+use crate::policy::{self, Grant, Principal, Query, RouteMatch, Value};
+
+/// The attribute that says what a caller is.
+pub(super) const KIND: &str = "kind";
 
 /// The caller as conditions see them.
 pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
@@ -17,7 +19,7 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
         .iter()
         .map(|(name, attribute)| (name.clone(), value(attribute)))
         .collect();
-    attributes.insert("kind".to_owned(), kind(caller.kind).into());
+    attributes.insert(KIND.to_owned(), kind(caller.kind).into());
     Principal {
         account: caller.account.clone(),
         roles: caller.roles.clone(),
@@ -40,7 +42,7 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
 /// What the policy is asked about a request.
 pub(super) fn question<'a>(
     head: &'a Head,
-    entrance: &'a Entrance,
+    found: &'a RouteMatch,
     principal: &'a Arc<Principal>,
     zone: &'a str,
     grant: Option<&'a Arc<Grant>>,
@@ -49,8 +51,8 @@ pub(super) fn question<'a>(
     Query {
         zone,
         principal,
-        route: &entrance.route,
-        params: &entrance.params,
+        route: &found.route,
+        params: &found.params,
         method: head.method.as_str(),
         host: &head.host,
         purpose: head.purpose.as_deref(),

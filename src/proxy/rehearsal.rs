@@ -14,7 +14,7 @@ use http_body_util::Full;
 
 use super::Settings;
 use super::body::BodyFault;
-use super::entrance::{Entrance, rejection};
+use super::entrance::rejection;
 use super::head;
 use super::meter::{Keys, Register};
 use super::onward::{body_coding, onward, reading_request, write_plan, written};
@@ -25,7 +25,9 @@ use super::{constant, query, respond, unread};
 use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
-use crate::policy::{Denial, DenialKind, Grant, Permit, Principal, Program, Query, StepUp, Value};
+use crate::policy::{
+    Denial, DenialKind, Grant, Permit, Principal, Program, Query, RouteMatch, StepUp, Value,
+};
 use crate::secret::{MasterKey, SecretError};
 
 /// How many header lines a rehearsed request may have; the gate's default.
@@ -181,15 +183,14 @@ impl<'p> Rehearsal<'p> {
         let found = self.program.find(zone, &head.host, head.method.as_str(), &head.path);
         let found = found.ok_or(Rejection::NotFound)?;
         seen.route = Some(found.route.name().to_owned());
-        let entrance = Entrance { route: found.route, params: found.params };
         let address = caller.address.or(Some(NOWHERE));
         let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
-        let question = query::question(&head, &entrance, &caller, zone, grant.as_ref(), now_unix_s);
+        let question = query::question(&head, &found, &caller, zone, grant.as_ref(), now_unix_s);
         let permit = self.decide(&question, seen)?;
         check_path(permit.search()).map_err(Rejection::Query)?;
         let query =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
-        let permit = self.read_first(permit, &entrance, record, seen)?;
+        let permit = self.read_first(permit, &found, record, seen)?;
         let body = match write_plan(&permit, &head)? {
             None => Bytes::new(),
             Some(plan) => {
@@ -222,12 +223,12 @@ impl<'p> Rehearsal<'p> {
     fn read_first(
         &self,
         permit: Permit,
-        entrance: &Entrance,
+        found: &RouteMatch,
         record: Option<Response<Bytes>>,
         seen: &mut Rehearsed,
     ) -> Result<Permit, Stop> {
         let Some(reading) = permit.pre_read() else { return Ok(permit) };
-        let asked = note(&reading_request(&reading, &entrance.params)?, seen);
+        let asked = note(&reading_request(&reading, &found.params)?, seen);
         let Some(record) = record else {
             return Err(Stop::Incomplete(RehearsalError::NoRecord(asked)));
         };

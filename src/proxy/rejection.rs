@@ -17,6 +17,8 @@ use crate::listen::Facts;
 use crate::policy::{Format, StepUp};
 use crate::upstream::UpstreamError;
 
+/// The word for what could not be recorded.
+pub(super) const UNRECORDED: &str = "log_unavailable";
 /// The type of the document that tells a rejection.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
@@ -218,7 +220,7 @@ impl Rejection {
             Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault),
             Self::RequestBody(fault) => body(StatusCode::BAD_REQUEST, fault),
             Self::Body(fault) => body(body_status(*fault), fault),
-            Self::LogUnavailable => unavailable("log_unavailable", "The access cannot be recorded"),
+            Self::LogUnavailable => unavailable(UNRECORDED, "The access cannot be recorded"),
             Self::StoreUnavailable => {
                 unavailable("store_unavailable", "The access cannot be counted")
             }

@@ -11,10 +11,12 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
-use super::body::Answer;
+use super::body::{Answer, Cut};
 use super::head::Head;
 use super::meter::{Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
+use super::policies::Right;
+use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
@@ -27,16 +29,23 @@ use crate::upstream::UpstreamBody;
 /// What would show the fields that fell back to their masked form.
 const STEP_UP: HeaderName = HeaderName::from_static("menshen-step-up");
 
+/// A permit and the question that it answers.
+pub(super) struct Granted {
+    pub(super) permit: Permit,
+    pub(super) question: Question,
+}
+
 impl Gate {
     pub(super) async fn guard_response(
         &self,
-        permit: Permit,
+        granted: Granted,
         seat: Seat,
         response: Response<UpstreamBody>,
         head: &Head,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        let Granted { permit, question } = granted;
         let (permit, seat) = (Arc::new(permit), Arc::new(seat));
         let (parts, body) = response.into_parts();
         let disclosure = trail.outcome().ok_or(Rejection::LogUnavailable)?.disclosure();
@@ -68,7 +77,8 @@ impl Gate {
         let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
         } else {
-            self.streamed(passage, head, facts, trail).await?
+            let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
+            self.streamed(passage, right, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
         describe(response.headers_mut(), &permit, format);
@@ -115,6 +125,7 @@ impl Gate {
     async fn streamed(
         &self,
         mut passage: Passage,
+        mut right: Right,
         head: &Head,
         facts: &Facts,
         trail: &mut Trail,
@@ -129,8 +140,12 @@ impl Gate {
         if tells_in_trailer {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));
         }
+        let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
-            if let Err(cut) = passage.pump(first, &feed, tells_in_trailer).await {
+            if let Err(cut) = passage.pump(first, &feed, &mut right, tells_in_trailer).await {
+                if cut == Cut::Withdrawn {
+                    telemetry.withdrawn();
+                }
                 feed.cut(cut).await;
             }
         });

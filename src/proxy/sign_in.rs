@@ -41,7 +41,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         // A session holds for its host alone, and on a host without routes it would be good for nothing.
-        if !self.program.publishes_on(&head.host) {
+        if !self.policies.live().publishes_on(&head.host) {
             return Err(Rejection::NotFound);
         }
         match (&head.method, head.path.as_str()) {

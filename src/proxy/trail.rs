@@ -9,14 +9,16 @@ use tokio::time::Instant;
 use super::entrance::Recorded;
 use super::head::Head;
 use super::outcome::{Ending, Outcome};
+use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
-    self, Actor, ActorKind, Auth, Data, Decision, Effect, Entry, EntryId, Event, Origin, Why,
+    self, Actor, ActorKind, Attributes, Auth, Data, Decision, Effect, Entry, EntryId, Event,
+    Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::Facts;
 use crate::policy::plan::Verdict;
-use crate::policy::{Denial, Permit, Route};
+use crate::policy::{Denial, Permit, Principal, Program, Route, Value};
 
 /// The record of a request in the making.
 pub(super) struct Trail {
@@ -29,6 +31,7 @@ pub(super) struct Trail {
     /// Set once the decision is written: from then on early ends are outcomes.
     outcome: Option<Outcome>,
     account: Option<String>,
+    action: &'static str,
 }
 
 impl Trail {
@@ -45,12 +48,15 @@ impl Trail {
             user_agent: user_agent.into(),
             ..Origin::default()
         });
-        let (recording, outcome, account) = (None, None, None);
-        Self { started: Instant::now(), id, entry, recording, outcome, account }
+        let (recording, outcome, account, action) = (None, None, None, "none");
+        Self { started: Instant::now(), id, entry, recording, outcome, account, action }
     }
 
     pub(super) fn head(&mut self, head: &Head) {
         let request = self.entry.request.get_or_insert_default();
+        if head.path.as_str().starts_with(super::sign_in::PREFIX) {
+            self.action = "sign_in";
+        }
         request.method = head.method.as_str().into();
         request.host = head.host.as_str().into();
         self.entry.why = Some(Why {
@@ -63,6 +69,7 @@ impl Trail {
 
     pub(super) fn route(&mut self, route: &Route) {
         let request = self.entry.request.get_or_insert_default();
+        self.action = route.action().name();
         request.route = route.name().into();
         request.template = route.template().as_str().into();
         request.action = route.action().name().into();
@@ -72,7 +79,8 @@ impl Trail {
         self.entry.request.get_or_insert_default().query.push(parameter, field, value_hash);
     }
 
-    pub(super) fn caller(&mut self, caller: &Caller, now_unix_s: i64) {
+    pub(super) fn caller(&mut self, caller: &Caller) {
+        let now_unix_s = self.time_unix_s();
         self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
             account: caller.account.as_str().into(),
@@ -87,6 +95,11 @@ impl Trail {
             age_s: newest.and_then(|at| u64::try_from(now_unix_s.saturating_sub(at)).ok()),
             ..Auth::default()
         };
+        for factor in &caller.factors {
+            if let Some(at) = factor.at_unix_s {
+                auth.levels.push(factor.level, now_unix_s.saturating_sub(at));
+            }
+        }
         match &caller.credential {
             CredentialRef::Bearer { token, .. } => {
                 auth.credential = "bearer".into();
@@ -99,12 +112,40 @@ impl Trail {
         }
         self.entry.auth = Some(auth);
     }
+
+    /// Notes the attributes of the caller that the conditions of a program read, so that the decision can
+    /// be made again. A customer's are a customer's values, so they stay out.
+    pub(super) fn read_by(&mut self, program: &Program, principal: &Principal) {
+        let Some(actor) = self.entry.actor.as_mut() else { return };
+        if actor.kind == Some(ActorKind::Customer) {
+            return;
+        }
+        for name in program.caller_attributes().filter(|name| *name != query::KIND) {
+            let recorded = match principal.attributes.get(name) {
+                None => Some(Trait::Missing),
+                Some(value) => recorded(value),
+            };
+            if let Some(value) = recorded {
+                actor.attributes.push(name, value);
+            }
+        }
+    }
 }
 
 impl Trail {
+    /// When the request came, in Unix seconds: the time that it is decided by.
+    pub(super) fn time_unix_s(&self) -> i64 {
+        self.entry.time.0.div_euclid(1000)
+    }
+
     /// The account that asks, once that is known.
     pub(super) fn account(&self) -> Option<String> {
         self.account.clone()
+    }
+
+    /// The action that is asked for, in a word of a closed list.
+    pub(super) fn action(&self) -> &'static str {
+        self.action
     }
 
     /// Where the request comes from, for entries about signing in.
@@ -137,7 +178,9 @@ impl Trail {
         result.decide_us = Some(micros(self.started));
         let mut outcome = Entry::new(Event::Outcome, stamp);
         outcome.decided_by = Some(self.id);
-        outcome.actor = self.entry.actor.clone();
+        // What it was decided on stands in the decision.
+        let attributes = Attributes::default();
+        outcome.actor = self.entry.actor.clone().map(|actor| Actor { attributes, ..actor });
         outcome.request = self.entry.request.clone();
         outcome.result.get_or_insert_default().upstream = permit.upstream().into();
         (self.entry.clone(), outcome)
@@ -209,6 +252,27 @@ fn promised(permit: &Permit) -> Data {
         }
     }
     data
+}
+
+/// An attribute as the log holds it; `None` for what it cannot hold as it is.
+fn recorded(value: &Value) -> Option<Trait> {
+    match value {
+        Value::Bool(yes) => Some(Trait::Bool(*yes)),
+        Value::Integer(number) => Some(Trait::Integer(*number)),
+        Value::Text(text) => Trait::text(text),
+        Value::List(values) => {
+            let texts = values.iter().map(|value| match value {
+                Value::Text(text) => Some(text.as_str()),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Integer(_)
+                | Value::Decimal(_)
+                | Value::List(_) => None,
+            });
+            texts.collect::<Option<Vec<_>>>().and_then(Trait::list)
+        }
+        Value::Null | Value::Decimal(_) => None,
+    }
 }
 
 fn actor_kind(kind: CallerKind) -> ActorKind {

@@ -4,6 +4,7 @@
 //! is its type and its size, and both are held to.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -15,8 +16,9 @@ use super::body::{Answer, Cut, Fed};
 use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
+use super::policies::Right;
 use super::rejection::{Rejection, Unjudged};
-use super::release::{coding, judged};
+use super::release::{Granted, coding, judged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
 use crate::audit::Data;
@@ -30,13 +32,17 @@ impl Gate {
     /// Passes the answer of an opaque route, which is about `subject` if it is about somebody.
     pub(super) async fn pass_unread(
         &self,
-        opaque: &Opaque,
+        granted: Granted,
         subject: Option<Subject>,
         seat: Seat,
         response: Response<UpstreamBody>,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        let Granted { permit, question } = granted;
+        let permit = Arc::new(permit);
+        let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
+        let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
         let (parts, body) = response.into_parts();
         let disclosure = trail.outcome().ok_or(Rejection::LogUnavailable)?.disclosure();
         disclosure.with(|entry| {
@@ -51,9 +57,9 @@ impl Gate {
         let passage = Unread::begin(opaque, body, seat, disclosure);
         passage.take(opaque, subject, &self.keys)?;
         let mut response = if opaque.is_event_stream() {
-            self.fed(passage, facts, trail).await?
+            self.fed(passage, right, facts, trail).await?
         } else {
-            self.unread(passage, facts, trail).await?
+            self.unread(passage, right, facts, trail).await?
         };
         describe(response.headers_mut(), opaque, media_type);
         Ok(response)
@@ -63,11 +69,12 @@ impl Gate {
     async fn unread(
         &self,
         mut passage: Unread,
+        right: Right,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         if passage.read(self.settings.held_bytes).await? == Read::Some {
-            return self.fed(passage, facts, trail).await;
+            return self.fed(passage, right, facts, trail).await;
         }
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();
@@ -80,6 +87,7 @@ impl Gate {
     async fn fed(
         &self,
         mut passage: Unread,
+        mut right: Right,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
@@ -89,8 +97,12 @@ impl Gate {
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat.quotas());
         let feed = Feed { frames, patience: self.settings.unread_time };
+        let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
-            if let Err(cut) = passage.pump(first, &feed).await {
+            if let Err(cut) = passage.pump(first, &feed, &mut right).await {
+                if cut == Cut::Withdrawn {
+                    telemetry.withdrawn();
+                }
                 feed.cut(cut).await;
             }
         });
@@ -218,7 +230,7 @@ impl Unread {
     }
 
     /// Feeds the stream, beginning with `first`, until the answer ends.
-    async fn pump(mut self, first: Vec<Bytes>, feed: &Feed) -> Result<(), Cut> {
+    async fn pump(mut self, first: Vec<Bytes>, feed: &Feed, right: &mut Right) -> Result<(), Cut> {
         let (mut pieces, mut read) = (first, Read::Some);
         loop {
             for piece in pieces {
@@ -230,6 +242,7 @@ impl Unread {
             read = tokio::select! {
                 biased;
                 () = feed.frames.closed() => return Ok(()),
+                () = right.lost() => return Err(Cut::Withdrawn),
                 read = self.read_some() => read?,
             };
             pieces = self.settle().await?;

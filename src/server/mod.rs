@@ -3,15 +3,19 @@
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
 mod policies;
+mod reload;
 mod usage;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
 use crate::audit::{self, Act, Event, Log, LogError};
@@ -21,12 +25,15 @@ use crate::identity::{Identity, IdentityError};
 use crate::limits::{AddressLimits, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
-use crate::proxy::{Gate, Parts};
+use crate::proxy::{Gate, Parts, Policies};
 use crate::secret::{MasterKey, SecretError};
 use crate::state::{StateError, Store};
+use crate::telemetry::{self, Health, Role, Telemetry};
 use crate::tls::{self, TlsError};
 use crate::upstream::{OpenError, Upstreams};
+use reload::Reloader;
 use usage::StoredUsage;
+use watch::Watch;
 
 /// How long requests that are cut off may take to leave their outcome in the log.
 const CUT_TIME: Duration = Duration::from_secs(5);
@@ -40,16 +47,6 @@ pub enum StartError {
     /// The policy folder or a fault in it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A route's `to` names a backend that the configuration does not have.
-    #[error(
-        "route `{route}` goes to `{upstream}`, which is not among the `upstreams` of the configuration"
-    )]
-    NoUpstream {
-        /// The route.
-        route: String,
-        /// What it names.
-        upstream: String,
-    },
     /// A listener's certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -85,7 +82,6 @@ impl StartError {
         match self {
             Self::Secret(_)
             | Self::Policy(_)
-            | Self::NoUpstream { .. }
             | Self::Tls(_)
             | Self::Upstream(_)
             | Self::Identity(_) => true,
@@ -99,11 +95,22 @@ impl StartError {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
     gate: Arc<Gate>,
     log: Log,
     tasks: TaskTracker,
     shutdown: Shutdown,
     drain: Duration,
+    /// Wakes whoever reloads a policy.
+    reload: Vec<Arc<Notify>>,
+    monitoring: Monitoring,
+}
+
+/// The listener for monitoring: it goes on until the drain is over.
+#[derive(Debug, Default)]
+struct Monitoring {
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Server {
@@ -113,8 +120,8 @@ impl Server {
     /// [`StartError`]; no port is open then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let master = MasterKey::read(&config.key)?;
-        let program = Arc::new(load_policies(&config.policies)?);
-        check_upstreams(&config, &program)?;
+        let backends = Backends::of(&config);
+        let program = Arc::new(admit(&read_policies(&config.policies)?, &backends)?);
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let mut certificates = Vec::new();
@@ -129,14 +136,17 @@ impl Server {
         let log = open_log(&config, &clock, &master)?;
         let addresses = Arc::new(AddressLimits::new(&config.addresses, &clock));
         record_start(&log, program.version()).await?;
+        let telemetry = Arc::new(Telemetry::new());
+        telemetry.in_force(program.version(), None);
         let gate = Arc::new(Gate::new(
             Parts {
-                program,
+                policies: Arc::new(Policies::new(program)),
                 identity: Arc::new(identity),
                 limits: Arc::new(limits),
-                addresses: Arc::clone(&addresses),
+                addresses,
                 upstreams: Arc::new(upstreams),
                 log: log.clone(),
+                telemetry,
                 clock,
                 tasks: tasks.clone(),
                 caps: config.caps,
@@ -145,28 +155,20 @@ impl Server {
             &master,
         )?);
         gate.tidy_ledger().await;
-        let mut bound = Vec::new();
-        for (listener, tls) in config.listeners.into_iter().zip(certificates) {
-            let address = listener.socket.address;
-            let refused = |source| StartError::Listen { address, source };
-            let listener = Listener::bind(listener.socket, tls).await.map_err(refused)?;
-            bound.push((listener.address().map_err(refused)?, listener));
-        }
-        let server = Self {
-            addresses: bound.iter().map(|(address, _)| *address).collect(),
-            gate: Arc::clone(&gate),
+        let bound = Bound::bind(&config, certificates).await?;
+        let mut server = Self {
+            addresses: bound.addresses(),
+            metrics: bound.metrics_address(),
+            gate,
             log,
             tasks,
             shutdown,
             drain: config.drain,
+            reload: Vec::new(),
+            monitoring: Monitoring::default(),
         };
-        for (address, listener) in bound {
-            tracing::info!(%address, "listening");
-            let (gate, tasks) = (Arc::clone(&gate), &server.tasks);
-            let (addresses, shutdown) = (Arc::clone(&addresses), server.shutdown.clone());
-            tasks.spawn(listener.serve(gate, addresses, tasks.clone(), shutdown));
-        }
-        server.tasks.spawn(housekeeping(gate, server.shutdown.finish.clone()));
+        server.keep_policies(&config, &backends);
+        server.serve(bound);
         Ok(server)
     }
 
@@ -174,6 +176,23 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where metrics are told, if they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// The version of the policy that decides.
+    #[must_use]
+    pub fn policy_version(&self) -> String {
+        self.gate.policies.live().version().to_owned()
+    }
+
+    /// Has the policy folders read again, soon. What comes of it is told as an event and in the log.
+    pub fn reload(&self) {
+        self.reload.iter().for_each(|asked| asked.notify_one());
     }
 
     /// The log, for its health and its verifier.
@@ -198,11 +217,101 @@ impl Server {
             }
         }
         self.gate.tidy().await;
+        self.monitoring.stop.cancel();
         let log = self.log.clone();
         let closed = tokio::task::spawn_blocking(move || log.close());
         if !matches!(tokio::time::timeout(CUT_TIME, closed).await, Ok(Ok(()))) {
             tracing::error!("the log did not close cleanly; it will recover at the next start");
         }
+    }
+}
+
+/// The parts that go on beside requests.
+impl Server {
+    /// Follows the policy folder, and that of the candidate if there is one.
+    fn keep_policies(&mut self, config: &Config, backends: &Backends) {
+        let live = Some((Role::Live, config.policies.clone()));
+        let shadow = config.shadow.clone().map(|folder| (Role::Shadow, folder));
+        for (role, folder) in live.into_iter().chain(shadow) {
+            let watch = config.policies_watch.then(|| Watch::begin(&folder));
+            let asked = Arc::new(Notify::new());
+            self.reload.push(Arc::clone(&asked));
+            let reloader = Reloader {
+                role,
+                folder,
+                backends: backends.clone(),
+                policies: Arc::clone(&self.gate.policies),
+                log: self.log.clone(),
+                telemetry: Arc::clone(&self.gate.telemetry),
+                asked,
+                refused: None,
+            };
+            self.tasks.spawn(reloader.run(watch, self.shutdown.finish.clone()));
+        }
+    }
+
+    /// Serves what was bound.
+    fn serve(&self, bound: Bound) {
+        for (address, listener) in bound.listeners {
+            tracing::info!(%address, "listening");
+            let addresses = Arc::clone(&self.gate.addresses);
+            let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
+            self.tasks.spawn(listener.serve(Arc::clone(&self.gate), addresses, tasks, shutdown));
+        }
+        if let Some((address, listener)) = bound.metrics {
+            tracing::info!(%address, "metrics");
+            let (log, finish) = (self.log.clone(), self.shutdown.finish.clone());
+            let health = move || {
+                let health = log.health();
+                Health {
+                    is_draining: finish.is_cancelled(),
+                    can_record: health.is_healthy,
+                    missed_entries: health.missed,
+                }
+            };
+            let Monitoring { tasks, stop } = &self.monitoring;
+            let telemetry = Arc::clone(&self.gate.telemetry);
+            tasks.spawn(listener.serve(telemetry, health, tasks.clone(), stop.clone()));
+        }
+        let gate = Arc::clone(&self.gate);
+        self.tasks.spawn(housekeeping(gate, self.shutdown.finish.clone()));
+    }
+}
+
+/// Ports that are bound and not served yet.
+struct Bound {
+    listeners: Vec<(SocketAddr, Listener)>,
+    metrics: Option<(SocketAddr, telemetry::Listener)>,
+}
+
+impl Bound {
+    async fn bind(
+        config: &Config,
+        certificates: Vec<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self, StartError> {
+        let mut listeners = Vec::new();
+        for (settings, tls) in config.listeners.iter().zip(certificates) {
+            let address = settings.socket.address;
+            let refused = |source| StartError::Listen { address, source };
+            let listener = Listener::bind(settings.socket.clone(), tls).await.map_err(refused)?;
+            listeners.push((listener.address().map_err(refused)?, listener));
+        }
+        let mut metrics = None;
+        if let Some(settings) = config.metrics {
+            let address = settings.address;
+            let refused = |source| StartError::Listen { address, source };
+            let listener = telemetry::Listener::bind(settings).await.map_err(refused)?;
+            metrics = Some((listener.address().map_err(refused)?, listener));
+        }
+        Ok(Self { listeners, metrics })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(address, _)| *address).collect()
+    }
+
+    fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 }
 
@@ -212,26 +321,13 @@ impl Server {
 /// # Errors
 /// [`StartError`], as a start would give it.
 pub fn check(config: &Config) -> Result<Program, StartError> {
-    let program = load_policies(&config.policies)?;
-    check_upstreams(config, &program)?;
+    let program = admit(&read_policies(&config.policies)?, &Backends::of(config))?;
     Upstreams::open(&config.upstreams, &TaskTracker::new())?;
     for listener in &config.listeners {
         tls::server_config(&listener.tls)?;
     }
     MasterKey::read(&config.key)?;
     Ok(program)
-}
-
-fn check_upstreams(config: &Config, program: &Program) -> Result<(), StartError> {
-    for route in program.routes() {
-        if !config.upstreams.iter().any(|upstream| upstream.name == route.upstream()) {
-            return Err(StartError::NoUpstream {
-                route: route.name().to_owned(),
-                upstream: route.upstream().to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Log, LogError> {

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::Config;
 use crate::document::{Faults, Source};
 use crate::limits::AllowanceFault;
 use crate::policy::{Program, compile};
 use crate::proxy::check_limits;
+use crate::suite::{self, SuiteError};
 
 /// Policy files of one folder; a folder with more is a mistake.
 const FILE_LIMIT: usize = 1000;
@@ -27,12 +29,56 @@ pub enum PolicyError {
     /// Too many files.
     #[error("`{path}`: more than {FILE_LIMIT} policy files", path = .0.display())]
     TooMany(PathBuf),
+    /// A route's `to` names a backend that the configuration does not have.
+    #[error(
+        "route `{route}` goes to `{upstream}`, which is not among the `upstreams` of the configuration"
+    )]
+    NoUpstream {
+        /// The route.
+        route: String,
+        /// What it names.
+        upstream: String,
+    },
     /// Limits that cannot be counted.
     #[error("the `limits` of the policy cannot be counted: {0}")]
     Limits(AllowanceFault),
+    /// Tests that stand beside it do not hold.
+    #[error("{count} of the tests beside the policy fail, the first is {first}")]
+    Tests {
+        /// How many.
+        count: usize,
+        /// The name and place of the first, and what differs.
+        first: String,
+    },
+    /// It could not be judged to its end, which refuses it.
+    #[error("the policy could not be judged: {0}")]
+    Broken(String),
     /// Faults in the files.
     #[error("{0}")]
     Faults(Faults),
+}
+
+impl PolicyError {
+    /// How many faults there are, and the first of them in one line.
+    pub(super) fn summary(&self) -> (usize, String) {
+        if let Self::Faults(faults) = self
+            && let Some(first) = faults.as_slice().first()
+        {
+            let (place, line, column) = (&first.file, first.line, first.column);
+            let first = format!("{place}:{line}:{column}: {}", first.message);
+            return (faults.as_slice().len(), first);
+        }
+        match self {
+            Self::Tests { count, .. } => (*count, self.to_string()),
+            Self::File { .. }
+            | Self::Empty(_)
+            | Self::TooMany(_)
+            | Self::NoUpstream { .. }
+            | Self::Limits(_)
+            | Self::Broken(_)
+            | Self::Faults(_) => (1, self.to_string()),
+        }
+    }
 }
 
 /// Reads and compiles the folder.
@@ -41,6 +87,65 @@ pub enum PolicyError {
 /// [`PolicyError`], with every fault of every file.
 pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
     compile_policies(&read_policies(folder)?)
+}
+
+/// Compiles files, holds them against the backends that there are and runs the tests beside them: all
+/// that a policy must pass before it decides.
+///
+/// # Errors
+/// [`PolicyError`], as [`load_policies`].
+pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, PolicyError> {
+    let program = compile_policies(sources)?;
+    for route in program.routes() {
+        if !backends.0.iter().any(|name| name == route.upstream()) {
+            return Err(PolicyError::NoUpstream {
+                route: route.name().to_owned(),
+                upstream: route.upstream().to_owned(),
+            });
+        }
+    }
+    check_tests(sources, &program)?;
+    Ok(program)
+}
+
+fn check_tests(sources: &[Source], program: &Program) -> Result<(), PolicyError> {
+    let report = suite::run(sources, program, None).map_err(|error| match error {
+        SuiteError::Faults(faults) => PolicyError::Faults(faults),
+        SuiteError::Rehearsal(error) => PolicyError::Broken(error.to_string()),
+    })?;
+    let Some(first) = report.failures().next() else { return Ok(()) };
+    let differs = first.differences.first();
+    let differs = differs.map_or_else(String::new, |d| {
+        format!(": {} should be {}, is {}", d.part, d.expected, d.got)
+    });
+    let first = format!("`{}` ({}:{}){differs}", first.name, first.file, first.line);
+    Err(PolicyError::Tests { count: report.failures().count(), first })
+}
+
+/// Compiles the files of a candidate, which decides nothing: what would keep it from being put in force
+/// is only warned of.
+///
+/// # Errors
+/// [`PolicyError`] for what cannot be compiled.
+pub(super) fn admit_candidate(
+    sources: &[Source],
+    backends: &Backends,
+) -> Result<Program, PolicyError> {
+    if let Err(error) = admit(sources, backends) {
+        let (faults, first) = error.summary();
+        tracing::warn!(faults, first, "the candidate policy could not be put in force as it is");
+    }
+    compile(sources).map_err(PolicyError::Faults)
+}
+
+/// The names of the backends that the configuration has.
+#[derive(Clone, Debug)]
+pub(super) struct Backends(Vec<String>);
+
+impl Backends {
+    pub(super) fn of(config: &Config) -> Self {
+        Self(config.upstreams.iter().map(|upstream| upstream.name.clone()).collect())
+    }
 }
 
 /// Compiles policy files and checks that their limits can be counted.

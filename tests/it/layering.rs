@@ -9,6 +9,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("secret", &[]),
     ("document", &[]),
+    ("telemetry", &[]),
     // pure: values in, values out
     ("route", &[]),
     ("policy", &["document", "route"]),
@@ -21,23 +22,61 @@ const RULE: &[(&str, &[&str])] = &[
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),
     ("listen", &["clock", "limits", "tls"]),
+    ("replay", &["audit", "policy", "route"]),
     // shells
     (
         "proxy",
         &[
-            "audit", "clock", "guard", "identity", "limits", "listen", "policy", "route", "secret",
+            "audit",
+            "clock",
+            "guard",
+            "identity",
+            "limits",
+            "listen",
+            "policy",
+            "route",
+            "secret",
+            "telemetry",
             "upstream",
         ],
     ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
-    ("config", &["document", "guard", "identity", "limits", "listen", "proxy", "tls", "upstream"]),
+    (
+        "config",
+        &[
+            "document",
+            "guard",
+            "identity",
+            "limits",
+            "listen",
+            "proxy",
+            "telemetry",
+            "tls",
+            "upstream",
+        ],
+    ),
     (
         "server",
         &[
-            "audit", "clock", "config", "document", "guard", "identity", "limits", "listen",
-            "policy", "proxy", "route", "secret", "state", "tls", "upstream",
+            "audit",
+            "clock",
+            "config",
+            "document",
+            "guard",
+            "identity",
+            "limits",
+            "listen",
+            "policy",
+            "proxy",
+            "route",
+            "secret",
+            "state",
+            "suite",
+            "telemetry",
+            "tls",
+            "upstream",
         ],
     ),
     (
@@ -47,8 +86,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "clock", "config", "demo", "document", "identity", "policy", "route",
-            "secret", "server", "state", "suite",
+            "audit", "clock", "config", "demo", "document", "identity", "policy", "replay",
+            "route", "secret", "server", "state", "suite",
         ],
     ),
 ];

@@ -1,5 +1,6 @@
 //! The policy as a whole: golden faults, decisions, and a naive interpreter it must agree with.
 
+mod compare;
 mod comparison;
 mod decisions;
 mod exports;

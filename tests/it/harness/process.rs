@@ -63,6 +63,26 @@ impl Process {
         rustix::process::prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
+    /// Sends it SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        rustix::process::kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
+    /// What it wrote to its error stream so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said this.
+    pub(crate) async fn says(&self, words: &str) {
+        let waiting = async {
+            while !self.said().contains(words) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        soon(words, waiting).await;
+    }
+
     /// Asks it to stop and waits.
     pub(crate) async fn stop(mut self) -> (ExitStatus, String) {
         rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();

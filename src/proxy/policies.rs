@@ -1,0 +1,94 @@
+//! The policy in force, and the candidate that may decide beside it: read by every request once,
+//! replaced in one step by whoever loads a new one.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::watch;
+
+use super::question::Question;
+use crate::policy::{Permit, Program};
+
+/// The policies. A request keeps the program that it began with.
+#[derive(Debug)]
+pub struct Policies {
+    live: ArcSwap<Program>,
+    candidate: ArcSwapOption<Program>,
+    changes: watch::Sender<()>,
+}
+
+impl Policies {
+    /// Begins with this program.
+    #[must_use]
+    pub fn new(program: Arc<Program>) -> Self {
+        let (live, candidate) = (ArcSwap::new(program), ArcSwapOption::empty());
+        Self { live, candidate, changes: watch::Sender::new(()) }
+    }
+
+    /// The program that decides new requests.
+    #[must_use]
+    pub fn live(&self) -> Arc<Program> {
+        self.live.load_full()
+    }
+
+    /// Lets another program decide from the next request on, and has open streams judged anew.
+    pub fn replace(&self, program: Arc<Program>) {
+        self.live.store(program);
+        self.changes.send_replace(());
+    }
+
+    /// The candidate, if there is one. What it says of a request changes nothing.
+    #[must_use]
+    pub fn candidate(&self) -> Option<Arc<Program>> {
+        self.candidate.load_full()
+    }
+
+    /// Lets another candidate decide beside the live policy.
+    pub fn replace_candidate(&self, program: Arc<Program>) {
+        self.candidate.store(Some(program));
+    }
+}
+
+/// The right under which a stream goes on, for as long as it does.
+pub(super) struct Right {
+    policies: Arc<Policies>,
+    changes: watch::Receiver<()>,
+    question: Question,
+    permit: Arc<Permit>,
+    /// The newest program under which the right was found to stand.
+    stands_under: Arc<Program>,
+}
+
+impl Right {
+    /// The right that the permit gave, as the answer to this question.
+    pub(super) fn new(policies: Arc<Policies>, question: Question, permit: Arc<Permit>) -> Self {
+        let changes = policies.changes.subscribe();
+        let stands_under = Arc::clone(question.program());
+        Self { policies, changes, question, permit, stands_under }
+    }
+
+    /// Ends when the caller's right has ended: under a policy that came meanwhile the same question is
+    /// denied, or another plan answers it. Whether that plan is wider is not asked: a body has one plan.
+    ///
+    /// Cancel safe. Costs a comparison of two pointers where nothing changed.
+    pub(super) async fn lost(&mut self) {
+        loop {
+            let live = self.policies.live();
+            if !Arc::ptr_eq(&live, &self.stands_under) {
+                if !self.stands(&live) {
+                    return;
+                }
+                self.stands_under = live;
+            }
+            if self.changes.changed().await.is_err() {
+                // No more policies will come.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn stands(&self, program: &Program) -> bool {
+        let again = self.question.decide_on(program);
+        again.is_some_and(|answer| answer.is_ok_and(|again| again.releases_as(&self.permit)))
+    }
+}

@@ -1,0 +1,96 @@
+//! The policy's question about one request, kept whole: it is asked of the program in force, and may
+//! be asked of another one while the answer is under way.
+
+use std::sync::Arc;
+
+use super::entrance::Entrance;
+use super::head::Head;
+use super::query;
+use crate::identity::Caller;
+use crate::listen::Facts;
+use crate::policy::{Denial, Permit, Principal, Program, Query, Route, RouteMatch};
+use crate::route::Path;
+
+/// Who asks for what, from where and when.
+pub(super) struct Question {
+    entrance: Entrance,
+    zone: Arc<str>,
+    principal: Arc<Principal>,
+    method: String,
+    host: String,
+    path: Path,
+    purpose: Option<String>,
+    ticket: Option<String>,
+    now_unix_s: i64,
+}
+
+impl Question {
+    pub(super) fn new(
+        entrance: Entrance,
+        head: &Head,
+        caller: &Caller,
+        facts: &Facts,
+        now_unix_s: i64,
+    ) -> Self {
+        Self {
+            entrance,
+            zone: Arc::clone(&facts.zone),
+            principal: Arc::new(query::principal(caller, facts.peer.ip())),
+            method: head.method.as_str().to_owned(),
+            host: head.host.clone(),
+            path: head.path.clone(),
+            purpose: head.purpose.clone(),
+            ticket: head.ticket.clone(),
+            now_unix_s,
+        }
+    }
+
+    /// The program that the request began with.
+    pub(super) fn program(&self) -> &Arc<Program> {
+        &self.entrance.program
+    }
+
+    /// The route that it meets.
+    pub(super) fn route(&self) -> &Route {
+        &self.entrance.found.route
+    }
+
+    /// Who asks, as conditions see them.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The parameters of the path.
+    pub(super) fn params(&self) -> &[(String, String)] {
+        &self.entrance.found.params
+    }
+
+    /// Asks the program that the request began with.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub(super) fn decide(&self) -> Result<Permit, Denial> {
+        self.entrance.program.decide(&self.query(&self.entrance.found))
+    }
+
+    /// Asks another program; `None` if it publishes nothing there.
+    pub(super) fn decide_on(&self, program: &Program) -> Option<Result<Permit, Denial>> {
+        let found = program.find(&self.zone, &self.host, &self.method, &self.path)?;
+        Some(program.decide(&self.query(&found)))
+    }
+
+    fn query<'a>(&'a self, found: &'a RouteMatch) -> Query<'a> {
+        Query {
+            zone: &self.zone,
+            principal: &self.principal,
+            route: &found.route,
+            params: &found.params,
+            method: &self.method,
+            host: &self.host,
+            purpose: self.purpose.as_deref(),
+            ticket: self.ticket.as_deref(),
+            grant: None,
+            now_unix_s: self.now_unix_s,
+        }
+    }
+}

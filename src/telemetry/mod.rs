@@ -1,0 +1,286 @@
+//! Numbers for the operator's monitoring: what happens how often, never to whom.
+//!
+//! Labels are words of ours or names of the policy, never anything that came with a request.
+
+mod serve;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+pub use serve::{Listener, Settings};
+
+/// Names of rules that differences are counted under; further ones are counted together.
+const RULE_LIMIT: usize = 2000;
+/// The name under which those are counted.
+const OTHER_RULES: &str = "(other)";
+/// Digits of a policy's version that tell it from another.
+const VERSION_DIGITS: usize = 12;
+
+type Counted<const LABELS: usize> = Family<[(&'static str, &'static str); LABELS], Counter>;
+type Named = Family<[(&'static str, String); 2], Counter>;
+type Versions = Family<[(&'static str, String); 2], Gauge>;
+
+/// Which policy something is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one that decides.
+    Live,
+    /// The candidate that decides beside it.
+    Shadow,
+}
+
+impl Role {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// What became of an attempt to load a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It is in force.
+    Loaded,
+    /// It is the one in force already.
+    Unchanged,
+    /// It has a fault; the old one stays.
+    Refused,
+    /// The change could not be recorded; the old one stays.
+    Unrecorded,
+}
+
+impl Reload {
+    const ALL: [Self; 4] = [Self::Loaded, Self::Unchanged, Self::Refused, Self::Unrecorded];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Unrecorded => "unrecorded",
+        }
+    }
+}
+
+/// How the gate is at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// It is about to stop.
+    pub is_draining: bool,
+    /// The log takes entries.
+    pub can_record: bool,
+    /// Entries that the log missed since the start.
+    pub missed_entries: u64,
+}
+
+impl Health {
+    /// Whether requests should be sent here.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.can_record && !self.is_draining
+    }
+}
+
+/// All that is counted. One per process; clones of its handles count the same.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    reloads: Counted<2>,
+    policies: Versions,
+    requests: Counted<2>,
+    denials: Counted<1>,
+    unrecorded: Counter,
+    withdrawn: Counter,
+    differences: Named,
+    rules: Mutex<HashSet<String>>,
+    log_writable: Gauge,
+    log_missed: Gauge,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// Everything at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("menshen");
+        let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
+        let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
+        let (log_writable, log_missed, rules) = <(_, _, _)>::default();
+        let mut all = Self {
+            reloads,
+            policies,
+            requests,
+            denials,
+            unrecorded,
+            withdrawn,
+            differences,
+            rules,
+            log_writable,
+            log_missed,
+            registry: Registry::default(),
+        };
+        all.register(&mut registry);
+        for outcome in Reload::ALL {
+            all.reloads.get_or_create(&reload_labels(Role::Live, outcome)).inc_by(0);
+        }
+        all.registry = registry;
+        all
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let reloads = self.reloads.clone();
+        registry.register("policy_reloads", "Attempts to load a policy, by outcome", reloads);
+        let policies = self.policies.clone();
+        registry.register("policy_info", "The policies in force, by version; always 1", policies);
+        let requests = self.requests.clone();
+        registry.register("requests", "Answers, by the route's action and class", requests);
+        let denials = self.denials.clone();
+        registry.register("denials", "Requests that ended early, by cause", denials);
+        let unrecorded = self.unrecorded.clone();
+        let help = "Requests refused because the log could not take their entry";
+        registry.register("unrecorded", help, unrecorded);
+        let withdrawn = self.withdrawn.clone();
+        registry.register("withdrawn", "Streams cut off by a new policy", withdrawn);
+        let help = "Decisions that the candidate policy would make otherwise, by rule and kind";
+        registry.register("shadow_differences", help, self.differences.clone());
+        let help = "Whether the log takes entries";
+        registry.register("log_writable", help, self.log_writable.clone());
+        let help = "Entries that the log missed since the start";
+        registry.register("log_missed_entries", help, self.log_missed.clone());
+    }
+
+    /// Counts an attempt to load a policy.
+    pub fn reloaded(&self, role: Role, outcome: Reload) {
+        self.reloads.get_or_create(&reload_labels(role, outcome)).inc();
+    }
+
+    /// Says which policy is in force; `None` that there is none.
+    pub fn in_force(&self, live: &str, shadow: Option<&str>) {
+        self.policies.clear();
+        for (role, version) in [(Role::Live, Some(live)), (Role::Shadow, shadow)] {
+            let Some(version) = version else { continue };
+            let short = version.chars().take(VERSION_DIGITS).collect();
+            let labels = [("role", role.word().to_owned()), ("version", short)];
+            self.policies.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// Counts an answer. `action` is a word of the policy's language.
+    pub fn answered(&self, action: &'static str, status: u16) {
+        let class = match status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&[("action", action), ("status", class)]).inc();
+    }
+
+    /// Counts a request that ended early. `cause` is the word that the log has for it.
+    pub fn denied(&self, cause: &'static str) {
+        self.denials.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Counts a request refused because its entry could not be written.
+    pub fn unrecorded(&self) {
+        self.unrecorded.inc();
+    }
+
+    /// Counts a stream that a new policy cut off.
+    pub fn withdrawn(&self) {
+        self.withdrawn.inc();
+    }
+
+    /// Counts a decision that the candidate would make otherwise, under a rule of one of the policies.
+    pub fn differs(&self, rule: &str, kind: &'static str) {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = rules.contains(rule) || rules.len() < RULE_LIMIT;
+        let rule = if is_known { rule } else { OTHER_RULES };
+        if !rules.contains(rule) {
+            rules.insert(rule.to_owned());
+        }
+        drop(rules);
+        let labels = [("rule", rule.to_owned()), ("kind", kind.to_owned())];
+        self.differences.get_or_create(&labels).inc();
+    }
+
+    /// All numbers in the text format of OpenMetrics.
+    #[must_use]
+    pub fn text(&self, health: Health) -> String {
+        self.log_writable.set(i64::from(health.can_record));
+        self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        encode(&mut text, &self.registry).unwrap_or_default();
+        text
+    }
+}
+
+fn reload_labels(role: Role, outcome: Reload) -> [(&'static str, &'static str); 2] {
+    [("role", role.word()), ("outcome", outcome.word())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Health = Health { is_draining: false, can_record: true, missed_entries: 0 };
+
+    #[test]
+    fn what_is_counted_stands_in_the_text() {
+        let telemetry = Telemetry::new();
+        telemetry.answered("view", 200);
+        telemetry.answered("view", 204);
+        telemetry.answered("none", 404);
+        telemetry.denied("step_up");
+        telemetry.reloaded(Role::Live, Reload::Refused);
+        telemetry.differs("tellers see", "denied");
+        telemetry.in_force(&"a".repeat(64), None);
+        telemetry.in_force(&"b".repeat(64), Some(&"c".repeat(64)));
+        let text = telemetry.text(Health { can_record: false, missed_entries: 3, ..WELL });
+        for line in [
+            "menshen_requests_total{action=\"view\",status=\"2xx\"} 2",
+            "menshen_requests_total{action=\"none\",status=\"4xx\"} 1",
+            "menshen_denials_total{cause=\"step_up\"} 1",
+            "menshen_policy_reloads_total{role=\"live\",outcome=\"refused\"} 1",
+            "menshen_policy_reloads_total{role=\"live\",outcome=\"loaded\"} 0",
+            "menshen_shadow_differences_total{rule=\"tellers see\",kind=\"denied\"} 1",
+            "menshen_policy_info{role=\"live\",version=\"bbbbbbbbbbbb\"} 1",
+            "menshen_policy_info{role=\"shadow\",version=\"cccccccccccc\"} 1",
+            "menshen_log_writable 0",
+            "menshen_log_missed_entries 3",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("aaaa"), "only what is in force");
+    }
+
+    #[test]
+    fn rules_beyond_the_cap_are_counted_together() {
+        let telemetry = Telemetry::new();
+        for n in 0..RULE_LIMIT + 50 {
+            telemetry.differs(&format!("rule {n}"), "denied");
+        }
+        let text = telemetry.text(WELL);
+        let lines = text.lines().filter(|l| l.starts_with("menshen_shadow_differences_total"));
+        assert_eq!(lines.count(), RULE_LIMIT + 1);
+        assert!(text.contains("{rule=\"(other)\",kind=\"denied\"} 50"));
+    }
+}
