@@ -75,8 +75,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 }
 
 fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
-    for warning in program.warnings() {
-        writeln!(out, "{warning}").map_err(Failure::internal)?;
+    for (first, others) in alike(program.warnings()) {
+        writeln!(out, "{first}{}", briefly(&others)).map_err(Failure::internal)?;
     }
     let (routes, warnings) = (program.routes().len(), program.warnings().len());
     writeln!(
@@ -86,4 +86,29 @@ fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
         program.version(),
     )
     .map_err(Failure::internal)
+}
+
+/// Warnings in groups of one code and one help, so that a new policy's many are not a page each.
+fn alike(warnings: &[Fault]) -> Vec<(&Fault, Vec<&Fault>)> {
+    let mut groups: Vec<(&Fault, Vec<&Fault>)> = Vec::new();
+    for warning in warnings {
+        let is_like = |first: &Fault| first.code == warning.code && first.help == warning.help;
+        match groups.iter_mut().find(|(first, _)| is_like(first)) {
+            Some((_, others)) => others.push(warning),
+            None => groups.push((warning, Vec::new())),
+        }
+    }
+    groups
+}
+
+/// Others of a group: place and message, a line each.
+fn briefly(others: &[&Fault]) -> String {
+    let mut text = String::new();
+    if !others.is_empty() {
+        text = format!("  and {} more like it:\n", others.len());
+    }
+    for Fault { file, line, column, message, .. } in others {
+        text += &format!("    {file}:{line}:{column}: {message}\n");
+    }
+    text
 }
