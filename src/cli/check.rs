@@ -81,8 +81,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
     let ink = Ink::of_stdout();
     let mut text = String::new();
-    for warning in program.warnings() {
-        text += &format!("{}\n", warning.painted(|part, text| ink.part(part, text)));
+    for (first, others) in alike(program.warnings()) {
+        text += &first.painted(|part, text| ink.part(part, text));
+        text += &format!("{}\n", briefly(&others));
     }
     let (routes, warnings) = (program.routes().len(), program.warnings().len());
     let noun = if warnings == 1 { "warning" } else { "warnings" };
@@ -93,6 +94,31 @@ fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
         text += &format!("{pages}\n");
     }
     out.write_all(text.as_bytes()).map_err(Failure::internal)
+}
+
+/// Warnings in groups of one code and one help, so that a new policy's many are not a page each.
+fn alike(warnings: &[Fault]) -> Vec<(&Fault, Vec<&Fault>)> {
+    let mut groups: Vec<(&Fault, Vec<&Fault>)> = Vec::new();
+    for warning in warnings {
+        let is_like = |first: &Fault| first.code == warning.code && first.help == warning.help;
+        match groups.iter_mut().find(|(first, _)| is_like(first)) {
+            Some((_, others)) => others.push(warning),
+            None => groups.push((warning, Vec::new())),
+        }
+    }
+    groups
+}
+
+/// Others of a group: place and message, a line each.
+fn briefly(others: &[&Fault]) -> String {
+    let mut text = String::new();
+    if !others.is_empty() {
+        text = format!("  and {} more like it:\n", others.len());
+    }
+    for Fault { file, line, column, message, .. } in others {
+        text += &format!("    {file}:{line}:{column}: {message}\n");
+    }
+    text
 }
 
 fn told(faults: &Faults, ink: Ink) -> String {

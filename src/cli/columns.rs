@@ -68,8 +68,13 @@ fn wrapped(line: &str) -> Vec<String> {
     let (mut pieces, mut piece, mut taken) = (Vec::new(), String::new(), 0);
     for c in line.chars().map(printable) {
         if taken + columns(c) > LEFT_LIMIT {
-            pieces.push(std::mem::take(&mut piece));
-            taken = 0;
+            // Reasons are prose, and read better in whole words.
+            let rest = match piece.rfind(' ') {
+                Some(at) if at > LEFT_LIMIT / 2 => piece.split_off(at + 1),
+                Some(_) | None => String::new(),
+            };
+            taken = width(&rest);
+            pieces.push(std::mem::replace(&mut piece, rest));
         }
         piece.push(c);
         taken += columns(c);
@@ -161,6 +166,16 @@ mod tests {
     fn nothing_that_came_steers_the_terminal() {
         let said = printed("a", "b\u{1b}[2J\u{9b}");
         assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
+
+    #[test]
+    fn a_long_line_goes_on_below_in_whole_words() {
+        let words = "a reason that is longer than the column has room for, goes on below it";
+        let said = printed("x", words);
+        let lines: Vec<&str> =
+            said.lines().filter_map(|line| Some(line.split_once("+ ")?.1)).collect();
+        assert_eq!(lines.join(" "), words, "{said}");
+        assert_eq!(printed("x", &"y".repeat(LEFT_LIMIT + 1)).lines().count(), 3);
     }
 
     #[test]

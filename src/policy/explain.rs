@@ -11,6 +11,7 @@ use super::limits::Export;
 use super::model::{Effect, Grade, Rule};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
+use super::search::PathParameter;
 use super::value::Value;
 
 /// Everything that can be said about one decision.
@@ -75,6 +76,8 @@ impl Program {
     pub fn explain(&self, query: &Query<'_>) -> Explanation {
         let judgement = judge(self, query);
         let decision = self.decide(query);
+        // As at the gate: who may not search by a parameter of the path gets nothing.
+        let answered = decision.as_ref().ok().filter(|permit| refused_search(permit).is_none());
         Explanation {
             request: format!(
                 "{} `{}` ({} {}{})",
@@ -86,7 +89,7 @@ impl Program {
             ),
             stages: stages(self, query, &judgement, &decision),
             rules: self.rule_reports(query, &judgement),
-            fields: decision.as_ref().map_or(Vec::new(), |permit| self.field_reports(permit)),
+            fields: answered.map_or(Vec::new(), |permit| self.field_reports(permit)),
             changes: self.changes(query, &decision),
             decision,
         }
@@ -232,7 +235,9 @@ fn stages(
     } else {
         judgement.holding.names.join(", ")
     };
+    let refused = decision.as_ref().ok().and_then(refused_search);
     let decided = match decision {
+        Ok(_) if refused.is_some() => refused.unwrap_or_default(),
         Ok(permit) if permit.is_settled() => "allowed".to_owned(),
         Ok(_) => "allowed, if the record meets the row conditions".to_owned(),
         Err(denial) => {
@@ -281,6 +286,13 @@ fn stages(
     }
     stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
     stages
+}
+
+/// What the gate says of a parameter of the path that this caller may not search by.
+fn refused_search(permit: &Permit) -> Option<String> {
+    let parameter = permit.search().path.iter().find(|parameter| !parameter.clear)?;
+    let PathParameter { name, field, .. } = parameter;
+    Some(format!("denied: `{{{name}}}` searches `{field}`, which the caller does not see in clear"))
 }
 
 /// A fact behind its name, where it is known.

@@ -179,9 +179,7 @@ impl Expectation {
         let mut found = Vec::new();
         let got = std::str::from_utf8(&told.body).ok().and_then(Json::parse);
         if let Some(status) = self.status.filter(|status| *status != told.status.as_u16()) {
-            let why = told.reasons.iter().map(|reason| format!("\n{reason}")).collect::<String>();
-            let got = format!("{}{why}", told.status.as_u16());
-            found.push(Difference::new("status", status, got));
+            found.push(Difference::new("status", status, status_told(told)));
         }
         found.extend(self.body.as_ref().and_then(|wanted| {
             let got = got.as_ref().map(|got| got.arranged_like(wanted));
@@ -203,6 +201,10 @@ impl Expectation {
         }
         if let Some(wanted) = self.asks.as_ref().filter(|wanted| **wanted != told.asked) {
             found.push(Difference::new("asks", lines(wanted), lines(&told.asked)));
+        }
+        // Whoever expects something of a body is not helped by an empty one without the reason.
+        if self.status.is_none() && !found.is_empty() && !told.status.is_success() {
+            found.insert(0, Difference::new("status", "none named", status_told(told)));
         }
         found
     }
@@ -256,6 +258,12 @@ impl ExpectedStepUp {
             }
         }
     }
+}
+
+/// The status, and why where it is no success.
+fn status_told(told: &Rehearsed) -> String {
+    let why = told.reasons.iter().map(|reason| format!("\n{reason}")).collect::<String>();
+    format!("{}{why}", told.status.as_u16())
 }
 
 fn step_up_text(step_up: &StepUp) -> String {

@@ -72,6 +72,12 @@ fn what_is_as_expected_passes_and_what_is_not_is_named() {
     assert_eq!(differs("{ contains: { id: 1 }, rules: clerks see their branch }"), "");
     assert_eq!(differs("403"), "status: 403 / 200\n");
     assert!(differs("{ body: { id: 1 } }").starts_with("body: "));
+    let refused = tried(
+        "tests: [{ name: t, caller: {}, request: GET bank.example/customers/1, expect: { contains: { id: 1 } } }]",
+    );
+    let first = refused.unwrap().tests[0].differences[0].clone();
+    assert_eq!((first.part.as_str(), first.expected.as_str()), ("status", "none named"));
+    assert!(first.got.starts_with("403\n"), "the reason is told: {}", first.got);
     assert!(differs("{ body: { id: 1.0, phone: '13812345678' } }").starts_with("body: "));
     assert!(differs("{ contains: { id: 2 } }").starts_with("body, as far"));
     assert!(differs("{ absent: id }").contains("absent id: nothing / 1"));

@@ -17,6 +17,7 @@ mod demo;
 mod drain;
 mod errors_deny;
 mod fails_closed;
+mod first_policy;
 mod formats;
 mod harness;
 mod heads;

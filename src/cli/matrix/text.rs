@@ -14,6 +14,9 @@ pub(super) fn human(matrix: &Matrix) -> String {
         table(&mut text, first, rows);
         text.push('\n');
     }
+    if matrix.rows.is_empty() {
+        line(&mut text, format_args!("no rule shows anything here"));
+    }
     if !matrix.routes.is_empty() {
         line(&mut text, format_args!("routes"));
     }

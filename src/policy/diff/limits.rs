@@ -125,7 +125,7 @@ fn exports(old: Export, new: Export) -> Option<(Class, String)> {
 
 fn rate(rate: Option<Rate>) -> String {
     rate.map_or("none".to_owned(), |rate| {
-        format!("{} in {} and {} at once", rate.count, duration(rate.per_s), rate.burst)
+        format!("{} in {} with bursts of {}", rate.count, duration(rate.per_s), rate.burst)
     })
 }
 

@@ -324,7 +324,7 @@ impl Parser<'_> {
         let help = if lists {
             "use `in` to look for a value in a list"
         } else {
-            "compare values of one type"
+            "compare values of one type; text stands in quotes, numbers and `true` do not"
         };
         Err(self.fault(start, Code::ConditionType, message, help.to_owned()))
     }

@@ -53,9 +53,8 @@ pub(super) fn field(name: &str, kind: &str, format: &str, beside: &[Member]) -> 
         }
         Some(_) | None => {}
     }
-    let in_person = beside.iter().any(|member| marks_a_person(&member.name));
     match plain(name).as_str() {
-        "name" if in_person => Guess::Kind("person-name"),
+        "name" if of_people(beside) => Guess::Kind("person-name"),
         "name" => Guess::Perhaps,
         "ip" => Guess::Kind("ip-address"),
         _ => Guess::Nothing,
@@ -99,6 +98,11 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["postcode", "postalcode", "zip", "zipcode"], "postcode"),
     (&["address", "street", "addressline1", "addressline2", "streetaddress"], "address"),
 ];
+
+/// Whether records with these members seem to be about people.
+pub(super) fn of_people(members: &[Member]) -> bool {
+    members.iter().any(|member| marks_a_person(&member.name))
+}
 
 fn marks_a_person(name: &str) -> bool {
     const OF_PEOPLE: &[&str] = &["email", "phone", "birth-date", "person-name", "national-id"];

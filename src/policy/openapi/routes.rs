@@ -137,10 +137,12 @@ impl<'d> Operation<'_, 'd> {
             Body::None => None,
             Body::Json(schema) => Some(self.place(schema, "answers")?),
         };
-        let query = self.query(returns.as_ref(), &mut notes);
+        let action = self.action(accepts.is_some(), returns.as_ref());
+        // What a parameter of anything else does, only a person can say: it may well change the field.
+        let reads = ["view", "search"].contains(&action);
+        let query = self.query(returns.as_ref().filter(|_| reads), &mut notes);
         let entities =
             [&accepts, &returns].into_iter().flatten().map(|(entity, _)| *entity).collect();
-        let action = self.action(accepts.is_some(), returns.as_ref());
         let host = self.description.host.clone();
         let (name, method) = (self.name(), self.method);
         let reads = None;
@@ -291,7 +293,7 @@ impl<'d> Operation<'_, 'd> {
                     let required = get(parameter, "required").and_then(text) == Some("true");
                     let word = if required { "required parameter" } else { "parameter" };
                     notes.push(format!(
-                        "the {word} `{}` is refused: what does it search?",
+                        "the {word} `{}` is refused until `query` says what it means",
                         shown(name)
                     ));
                 }

@@ -72,6 +72,8 @@ fn the_pet_store_becomes_a_policy_that_is_closed() {
         "category: category\n      photoUrls[]: ungraded\n      tags[]: tag",
         "email: { grade: ungraded, kind: email }\n      password: sealed\n      phone: { grade: ungraded, kind: phone }",
         "username: { grade: ungraded, kind: user-name }",
+        "user:\n    # subject: id # whose data it is; needed, since this looks like people's data\n",
+        "pet:\n    # subject: id # whose data it is, if it is a person's\n",
     ] {
         assert!(found.catalogue.contains(field), "{field}\n{}", found.catalogue);
     }
@@ -81,7 +83,9 @@ fn the_pet_store_becomes_a_policy_that_is_closed() {
             "POST /pet/{petId}/uploadImage: takes application/octet-stream, not JSON",
             "GET /store/inventory: answers what has no fields: an object whose members have no fixed names",
             "GET /user/login: answers a bare value and no record",
-            "findPetsByTags: the parameter `tags` is refused: what does it search?",
+            "findPetsByTags: the parameter `tags` is refused until `query` says what it means",
+            "updatePetWithForm: the parameter `name` is refused until `query` says what it means",
+            "updatePetWithForm: the parameter `status` is refused until `query` says what it means",
         ]
     );
 }

@@ -130,13 +130,12 @@ impl Writer<'_> {
         let mut budget = FIELD_LIMIT;
         let members = trimmed(&entity.members, &mut budget);
         if let Some(key) = subject(&entity.members) {
-            self.line(
-                4,
-                &format!(
-                    "# subject: {} # whose data it is, if it is a person's",
-                    written(key, Place::Block)
-                ),
-            );
+            let why = if guess::of_people(&entity.members) {
+                "whose data it is; needed, since this looks like people's data"
+            } else {
+                "whose data it is, if it is a person's"
+            };
+            self.line(4, &format!("# subject: {} # {why}", written(key, Place::Block)));
         }
         self.line(4, "fields:");
         self.members(&members, &entity.name, 6);

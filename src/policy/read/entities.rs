@@ -322,7 +322,8 @@ impl Entity {
 
     fn no_field(&self, path: &str) -> Unresolved {
         let inside = self.references.iter().find(|(reference, _)| {
-            path.strip_prefix(reference.as_ref())
+            let (path, reference) = (path.replace("[]", ""), reference.replace("[]", ""));
+            path.strip_prefix(&reference)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
         if let Some((reference, _)) = inside {
@@ -335,8 +336,9 @@ impl Entity {
             return (Code::WrongValue, message, "list the fields".to_owned());
         }
         let open = self.fields.iter().filter(|field| field.grade.is_open());
-        let known: Vec<&str> = open.map(|field| field.path.as_ref()).collect();
-        let help = accepted(path, &known);
+        // As a rule writes them: YAML does not take `[]` inside `[a, b]`.
+        let known: Vec<String> = open.map(|field| field.path.replace("[]", "")).collect();
+        let help = accepted(path, &known.iter().map(String::as_str).collect::<Vec<_>>());
         (Code::UnknownName, format!("`{}` has no field `{}`", self.name, cut(path)), help)
     }
 }

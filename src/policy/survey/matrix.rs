@@ -438,7 +438,7 @@ fn words(limits: &Limits) -> Vec<String> {
     } = limits;
     let mut parts = Vec::new();
     parts.extend(rate.map(|Rate { count, per_s, burst }| {
-        format!("{count} requests in {}, {burst} at once", duration(per_s))
+        format!("{count} requests in {}, bursts of {burst}", duration(per_s))
     }));
     parts.extend(concurrent.map(|count| format!("{count} requests under way")));
     parts.extend(page.map(|count| format!("{count} records on a page")));

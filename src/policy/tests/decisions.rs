@@ -342,6 +342,48 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
 }
 
 #[test]
+fn an_explanation_denies_a_search_in_the_path_as_the_gate_does() {
+    let text = r#"
+grades: { 1: {}, 2: { assurance: 2 } }
+roles: { clerk: {} }
+entities: { customer: { subject: id, fields: { id: 1, phone: { grade: 2, kind: phone } } } }
+routes:
+  by.phone:
+    match: GET bank.example/by-phone/{phone}
+    to: core
+    action: view
+    path: { phone: customer.phone }
+    returns: { customer: $ }
+rules: [{ name: all, allow: view, to: clerk, of: customer, clear: [id, phone] }]
+"#;
+    let source = super::Source { name: "policy.yaml".to_owned(), text: text.to_owned() };
+    let program = super::compile(&[source]).unwrap();
+    let path = crate::route::Path::parse("/by-phone/1").unwrap();
+    let met = program.find("business", "bank.example", "GET", &path).unwrap();
+    let explained = |assurance| {
+        let principal = std::sync::Arc::new(Principal { assurance, ..caller(&["clerk"]) });
+        program.explain(&super::Query {
+            zone: "business",
+            principal: &principal,
+            route: &met.route,
+            params: &met.params,
+            method: "GET",
+            host: "bank.example",
+            purpose: None,
+            ticket: None,
+            grant: None,
+            now_unix_s: NOW,
+        })
+    };
+    let denied = explained(1);
+    let said =
+        "decision  denied: `{phone}` searches `customer.phone`, which the caller does not see";
+    assert!(denied.fields.is_empty() && denied.to_string().contains(said), "{denied}");
+    let allowed = explained(2).to_string();
+    assert!(allowed.contains("decision  allowed\n"), "{allowed}");
+}
+
+#[test]
 fn a_permit_can_cross_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<super::Permit>();
