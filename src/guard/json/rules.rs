@@ -56,7 +56,14 @@ pub(super) fn run<'a>(
     room: usize,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut filter = Filter::new(plan.clone(), caps, mode, Desk { room, taken: Vec::new() });
+    drive(&mut Filter::new(plan.clone(), caps, mode, Desk { room, taken: Vec::new() }), pieces)
+}
+
+/// Gives a filter a body in pieces, and takes after each what may go out.
+pub(super) fn drive<'a>(
+    filter: &mut Filter<Desk>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
     let mut output = Vec::new();
     for piece in pieces {
         filter.push(Bytes::copy_from_slice(piece))?;
@@ -409,7 +416,7 @@ fn a_root_that_does_not_pass_gives_nothing() {
 }
 
 /// An array of customers: captured `state` and `id`; shut ones are withheld, half ones show less.
-fn customers() -> Arc<Plan> {
+pub(super) fn customers() -> Arc<Plan> {
     let clear = slot(Verdict::Clear);
     let state = Slot { capture: Some(0), ..clear };
     let id = Slot { capture: Some(1), ..clear };
