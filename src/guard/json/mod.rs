@@ -9,9 +9,9 @@ mod lines;
 mod output;
 mod quick;
 mod record;
-mod report;
+pub(super) mod report;
 mod rope;
-mod scan;
+pub(super) mod scan;
 mod shape;
 mod text;
 mod token;
@@ -22,7 +22,7 @@ mod hostile;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
-mod rules;
+pub(super) mod rules;
 
 use std::fmt;
 use std::sync::Arc;

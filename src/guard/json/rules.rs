@@ -14,9 +14,9 @@ use super::{Caps, Cause, Fault, Filter, Hooks, Mode, Outgoing, Report, Take};
 
 /// Hooks for tests: the case is 1 if the first capture is `"shut"`, and the first `room` subjects pass.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
-    pub(super) room: usize,
-    pub(super) taken: Vec<Outgoing>,
+pub(in crate::guard) struct Desk {
+    pub(in crate::guard) room: usize,
+    pub(in crate::guard) taken: Vec<Outgoing>,
 }
 
 impl Hooks for Desk {
@@ -42,7 +42,7 @@ impl Hooks for Desk {
     }
 }
 
-pub(super) fn desk() -> Desk {
+pub(in crate::guard) fn desk() -> Desk {
     Desk { room: usize::MAX, taken: Vec::new() }
 }
 
@@ -93,20 +93,20 @@ pub(super) fn filter(plan: &Arc<Plan>, mode: Mode, room: usize, body: &[u8]) -> 
     whole
 }
 
-pub(super) fn slot(verdict: Verdict) -> Slot {
+pub(in crate::guard) fn slot(verdict: Verdict) -> Slot {
     Slot::of(verdict)
 }
 
-pub(super) fn enter(node: u32) -> Slot {
+pub(in crate::guard) fn enter(node: u32) -> Slot {
     slot(Verdict::Enter(NodeId(node)))
 }
 
-pub(super) fn object(members: &[(&str, Slot)]) -> Node {
+pub(in crate::guard) fn object(members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
     Node::Object(ObjectNode { members, ..ObjectNode::default() })
 }
 
-pub(super) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
+pub(in crate::guard) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
     Node::Object(ObjectNode { members, record: Some(RecordId(id)), unmasks: false })
 }
