@@ -38,9 +38,11 @@ impl Columns {
     pub(super) fn of(plan: &Plan, names: &[String], report: &mut Report) -> Option<Self> {
         let (record, standing) = record(plan)?;
         let assumed = slots(plan, standing);
+        // Of an object of which nothing passes, the plan does not list what is inside.
+        let is_closed = |name: &str| assumed.get(name).is_some_and(|slot| *slot == ABSENT);
         let is_listed = |name: &str| {
-            let outer = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
-            outer.chain([name]).any(|name| assumed.contains_key(name))
+            let mut outer = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
+            assumed.contains_key(name) || outer.any(is_closed)
         };
         let (known, unknown): (Vec<_>, Vec<_>) =
             names.iter().enumerate().partition(|(_, name)| is_listed(name));
@@ -75,12 +77,13 @@ impl Columns {
         Some(Self { record, listed: listed.collect(), captures: captures.collect(), treatments })
     }
 
-    /// What happens to each listed column in a record with this node, and whether anything passes.
+    /// What happens to each listed column in a record with this node.
     pub(super) fn treatment(&self, node: NodeId) -> Option<&[Slot]> {
         let (_, slots) = self.treatments.iter().find(|(other, _)| *other == node)?;
         Some(slots)
     }
 
+    /// How many columns pass for any record.
     pub(super) fn shown(&self) -> usize {
         self.listed.iter().filter(|column| column.is_shown).count()
     }
@@ -103,7 +106,7 @@ pub(super) fn has_duplicate(names: &[String]) -> bool {
 }
 
 /// The record that each element of the body is, and the node that stands there.
-pub(super) fn record(plan: &Plan) -> Option<(RecordId, NodeId)> {
+fn record(plan: &Plan) -> Option<(RecordId, NodeId)> {
     let entered = |slot: &Slot| match slot.verdict {
         Verdict::Enter(node) => Some(node),
         Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
@@ -132,14 +135,10 @@ fn slots(plan: &Plan, node: NodeId) -> Slots {
 fn add(object: &ObjectNode, prefix: &str, slots: &mut Slots, ahead: &mut Vec<(String, NodeId)>) {
     for (name, slot) in &object.members {
         let name = format!("{prefix}{name}");
-        let slot = match slot.verdict {
-            Verdict::Enter(inside) => {
-                ahead.push((format!("{name}."), inside));
-                ABSENT
-            }
-            Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => *slot,
-        };
+        if let Verdict::Enter(inside) = slot.verdict {
+            ahead.push((format!("{name}."), inside));
+        }
         // Two ways to one name: nobody can say which field is meant.
-        slots.entry(name).and_modify(|slot| *slot = ABSENT).or_insert(slot);
+        slots.entry(name).and_modify(|slot| *slot = ABSENT).or_insert(*slot);
     }
 }

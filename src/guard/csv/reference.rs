@@ -67,7 +67,7 @@ fn lookup(plan: &Plan, node: NodeId, name: &str) -> Option<Slot> {
         None => member(name),
         Some((first, rest)) => match member(first)?.verdict {
             Verdict::Enter(inside) => lookup(plan, inside, rest),
-            _ => None,
+            Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
         },
     }
 }
@@ -90,8 +90,12 @@ fn naive(plan: &Plan, desk: &mut Desk, rows: &Rows) -> Option<(Rows, u64)> {
     let record = &plan.records[0];
     let nodes: Vec<NodeId> = record.cases.iter().flatten().copied().collect();
     let distinct = header.iter().enumerate().all(|(i, name)| !header[..i].contains(name));
-    let is_listed =
-        |name: &String| lookup(plan, nodes[0], name.split('.').next().unwrap_or(name)).is_some();
+    let is_closed = |slot: Slot| slot == Slot::of(Verdict::Absent);
+    let is_listed = |name: &String| {
+        let mut outer = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+        lookup(plan, nodes[0], name).is_some()
+            || outer.any(|outer| lookup(plan, nodes[0], outer).is_some_and(is_closed))
+    };
     if !distinct || !header.iter().any(is_listed) {
         return None;
     }
