@@ -92,7 +92,7 @@ fn naive(plan: &Plan, desk: &mut Desk, rows: &Rows) -> Option<(Rows, u64)> {
     let distinct = header.iter().enumerate().all(|(i, name)| !header[..i].contains(name));
     let is_closed = |slot: Slot| slot == Slot::of(Verdict::Absent);
     let is_listed = |name: &String| {
-        let mut outer = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+        let mut outer = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
         lookup(plan, nodes[0], name).is_some()
             || outer.any(|outer| lookup(plan, nodes[0], outer).is_some_and(is_closed))
     };
