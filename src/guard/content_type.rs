@@ -22,6 +22,9 @@ pub enum ContentTypeFault {
     /// Another character encoding than UTF-8.
     #[error("charset `{0}` is not supported, only `utf-8`")]
     Charset(String),
+    /// Rows without one that names their columns.
+    #[error("the body says that it has no header row")]
+    NoHeader,
 }
 
 /// Checks that a message's body is JSON in UTF-8, from the values of all its `Content-Type` fields.
@@ -48,6 +51,9 @@ pub fn check_format<'a>(
     let format = format_of(&media_type).filter(|format| accepted.contains(format));
     let format = format.ok_or_else(|| ContentTypeFault::Undeclared(cut(&media_type)))?;
     check_charset(parameters)?;
+    if format == Format::Csv {
+        check_header(parameters)?;
+    }
     Ok(format)
 }
 
@@ -144,6 +150,17 @@ fn check_charset(parameters: &str) -> Result<(), ContentTypeFault> {
     Ok(())
 }
 
+/// Without a header row nobody can say which column is which (RFC 4180, `header`).
+fn check_header(parameters: &str) -> Result<(), ContentTypeFault> {
+    for parameter in each(parameters) {
+        let (name, value) = parameter?;
+        if name.eq_ignore_ascii_case("header") && !value.eq_ignore_ascii_case("present") {
+            return Err(ContentTypeFault::NoHeader);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +221,14 @@ mod tests {
         }
         let odd = check("text/csv; charset=latin1", &all);
         assert_eq!(odd, Err(ContentTypeFault::Charset("latin1".into())));
-        for other in ["text/plain", "text/html", "application/pdf", "", "json"] {
+        for headless in
+            ["text/csv; header=absent", "text/csv;Header=\"Absent\"", "text/csv; header="]
+        {
+            assert_eq!(check(headless, &all), Err(ContentTypeFault::NoHeader), "{headless}");
+        }
+        for other in
+            ["text/plain", "text/tab-separated-values", "text/html", "application/pdf", "", "json"]
+        {
             assert!(matches!(check(other, &all), Err(ContentTypeFault::Undeclared(_))), "{other}");
         }
     }

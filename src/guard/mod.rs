@@ -4,6 +4,7 @@
 //! decode or parse is refused: there is no way on which an original body passes unread.
 
 mod content_type;
+pub mod csv;
 pub mod encoding;
 pub mod json;
 pub mod mask;
@@ -21,9 +22,10 @@ pub use encoding::{Coding, EncodingFault};
 pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 
+use crate::policy::Format;
 use crate::policy::plan::Plan;
 use encoding::Decoder;
-use json::{Filter, Mode};
+use json::Mode;
 
 /// Why a body does not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +33,19 @@ pub enum BodyFault {
     /// Its content coding.
     #[error(transparent)]
     Encoding(#[from] EncodingFault),
-    /// What it holds.
+    /// What it holds, as JSON.
     #[error(transparent)]
     Json(#[from] Fault),
+    /// What it holds, as CSV.
+    #[error(transparent)]
+    Csv(#[from] csv::Fault),
+}
+
+/// What reads a decoded body.
+#[derive(Debug)]
+enum Filter<H> {
+    Json(Box<json::Filter<H>>),
+    Csv(Box<csv::Filter<H>>),
 }
 
 /// A body on its way through the gate: decoded, then filtered.
@@ -49,18 +61,20 @@ pub struct BodyGuard<H> {
 
 impl<H: Hooks> BodyGuard<H> {
     /// Guards what goes to the caller: what the plan does not allow is left out, masked or replaced.
-    pub fn response(coding: Coding, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
-        Self::new(Decoder::new(coding, None), plan, caps, Mode::Drop, hooks)
+    pub fn response(format: Format, coding: Coding, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        let filter = match format {
+            Format::Json => Filter::json(json::Filter::new(plan, caps, Mode::Drop, hooks)),
+            Format::NdJson => Filter::json(json::Filter::lines(plan, caps, hooks)),
+            Format::Csv => Filter::Csv(Box::new(csv::Filter::new(plan, caps, hooks))),
+        };
+        Self { decoder: Decoder::new(coding, None), filter, fault: None }
     }
 
     /// Guards what goes to the backend: what the plan does not allow refuses the body, and so does
     /// more than `body_cap` bytes once decoded.
     pub fn request(coding: Coding, plan: Arc<Plan>, caps: Caps, body_cap: u64, hooks: H) -> Self {
-        Self::new(Decoder::new(coding, Some(body_cap)), plan, caps, Mode::Refuse, hooks)
-    }
-
-    fn new(decoder: Decoder, plan: Arc<Plan>, caps: Caps, mode: Mode, hooks: H) -> Self {
-        Self { decoder, filter: Filter::new(plan, caps, mode, hooks), fault: None }
+        let filter = Filter::json(json::Filter::new(plan, caps, Mode::Refuse, hooks));
+        Self { decoder: Decoder::new(coding, Some(body_cap)), filter, fault: None }
     }
 
     /// Reads the next bytes as they came from the network.
@@ -70,7 +84,7 @@ impl<H: Hooks> BodyGuard<H> {
     pub fn push(&mut self, chunk: Bytes) -> Result<(), BodyFault> {
         self.go_on()?;
         let filter = &mut self.filter;
-        let outcome = self.decoder.push(chunk, |piece| filter.push(piece).map_err(BodyFault::from));
+        let outcome = self.decoder.push(chunk, |piece| filter.push(piece));
         self.settle(outcome)
     }
 
@@ -81,7 +95,7 @@ impl<H: Hooks> BodyGuard<H> {
     pub fn finish(&mut self) -> Result<(), BodyFault> {
         self.go_on()?;
         let decoded = self.decoder.finish().map_err(BodyFault::from);
-        let outcome = decoded.and_then(|()| self.filter.finish().map_err(BodyFault::from));
+        let outcome = decoded.and_then(|()| self.filter.finish());
         self.settle(outcome)
     }
 
@@ -112,5 +126,53 @@ impl<H: Hooks> BodyGuard<H> {
     fn settle(&mut self, outcome: Result<(), BodyFault>) -> Result<(), BodyFault> {
         self.fault = outcome.clone().err();
         outcome
+    }
+}
+
+impl<H: Hooks> Filter<H> {
+    fn json(filter: json::Filter<H>) -> Self {
+        Self::Json(Box::new(filter))
+    }
+
+    fn push(&mut self, piece: Bytes) -> Result<(), BodyFault> {
+        match self {
+            Self::Json(filter) => Ok(filter.push(piece)?),
+            Self::Csv(filter) => Ok(filter.push(&piece)?),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), BodyFault> {
+        match self {
+            Self::Json(filter) => Ok(filter.finish()?),
+            Self::Csv(filter) => Ok(filter.finish()?),
+        }
+    }
+
+    fn take_output(&mut self) -> Vec<Bytes> {
+        match self {
+            Self::Json(filter) => filter.take_output(),
+            Self::Csv(filter) => filter.take_output(),
+        }
+    }
+
+    fn report(&self) -> &Report {
+        match self {
+            Self::Json(filter) => filter.report(),
+            Self::Csv(filter) => filter.report(),
+        }
+    }
+
+    fn hooks(&self) -> &H {
+        match self {
+            Self::Json(filter) => filter.hooks(),
+            Self::Csv(filter) => filter.hooks(),
+        }
+    }
+
+    fn hooks_mut(&mut self) -> &mut H {
+        match self {
+            Self::Json(filter) => filter.hooks_mut(),
+            Self::Csv(filter) => filter.hooks_mut(),
+        }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::policy::Format;
 use crate::policy::plan::{Node, NodeId, ObjectNode, Plan, RecordId, Slot, Verdict};
 use crate::policy::value::Value;
 
@@ -55,7 +56,7 @@ fn pass(mut guard: BodyGuard<Nobody>, body: &[u8], size: usize) -> Result<Vec<u8
 }
 
 fn response(coding: Coding) -> BodyGuard<Nobody> {
-    BodyGuard::response(coding, plan(), Caps::default(), Nobody)
+    BodyGuard::response(Format::Json, coding, plan(), Caps::default(), Nobody)
 }
 
 #[test]

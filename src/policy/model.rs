@@ -82,13 +82,22 @@ impl Format {
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("json", Self::Json), ("ndjson", Self::NdJson), ("csv", Self::Csv)];
 
-    /// The media type that is asked for, and that a judged answer carries.
+    /// The media type that is asked for.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::NdJson => "application/x-ndjson",
             Self::Csv => "text/csv",
+        }
+    }
+
+    /// The content type that a judged answer carries.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::NdJson => self.media_type(),
+            Self::Csv => "text/csv; charset=utf-8",
         }
     }
 }

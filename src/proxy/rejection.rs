@@ -14,7 +14,7 @@ use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, Que
 use crate::identity::{AuthError, SignInError, step_up};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
-use crate::policy::{Format, StepUp};
+use crate::policy::StepUp;
 use crate::upstream::UpstreamError;
 
 /// The word for what could not be recorded.
@@ -98,8 +98,6 @@ pub(super) enum Unjudged {
     Undeclared(String),
     #[error("it is larger than the {0} bytes that may pass unread here")]
     Oversized(u64),
-    #[error("there is no guard that reads `{}`", .0.media_type())]
-    Unread(Format),
     #[error("it redirects")]
     Redirect,
     #[error("its status {0} means nothing here")]

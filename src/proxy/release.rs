@@ -229,7 +229,7 @@ pub(super) fn conclude(
 
 /// What the head of an answer says of the records in it.
 pub(super) fn describe(headers: &mut HeaderMap, permit: &Permit, format: Format) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     if let Some(value) = permit.step_up().and_then(step_up_value) {
         headers.insert(STEP_UP, value);
     }
@@ -254,10 +254,7 @@ pub(super) fn guard<H: Hooks>(
     let format = format.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
     let coding = coding(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
     let plan = Arc::clone(permit.plan());
-    match format {
-        Format::Json => Ok((format, BodyGuard::response(coding, plan, caps, hooks))),
-        Format::NdJson | Format::Csv => Err(Rejection::Unjudged(Unjudged::Unread(format))),
-    }
+    Ok((format, BodyGuard::response(format, coding, plan, caps, hooks)))
 }
 
 /// The one content coding of a message.

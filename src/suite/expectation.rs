@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "status",
     "body",
     "contains",
+    "text",
     "absent",
     "headers",
     "reason",
@@ -34,6 +35,7 @@ pub(super) struct Expectation {
     status: Option<u16>,
     body: Option<Json>,
     contains: Option<Json>,
+    text: Option<String>,
     absent: Vec<String>,
     headers: Vec<(HeaderName, Option<String>)>,
     reason: Option<String>,
@@ -99,6 +101,7 @@ fn part(
         "contains" => {
             expectation.contains = Some(Json::parse(&value::json(reader, fixtures, node)?)?);
         }
+        "text" => expectation.text = Some(reader.text(node, "`text`")?.to_owned()),
         "absent" => expectation.absent = texts(reader),
         "headers" => expectation.headers = headers(reader, node)?,
         "reason" => expectation.reason = Some(reader.text(node, "`reason`")?.to_owned()),
@@ -189,6 +192,9 @@ impl Expectation {
             let got = got.as_ref().map(|got| got.named_in(wanted).arranged_like(wanted));
             differs("body, as far as `contains` names it", wanted, got)
         }));
+        if let Some(wanted) = self.text.as_ref().filter(|wanted| told.body != wanted.as_bytes()) {
+            found.push(Difference::new("text", wanted, String::from_utf8_lossy(&told.body)));
+        }
         for path in &self.absent {
             found.extend(absent(path, got.as_ref(), given));
         }

@@ -1,15 +1,182 @@
-//! What the backend is asked for, and that an answer has one of the forms that its route declares.
+//! In which forms an answer may come: what the backend is asked for, and that each form is judged.
 
+use crate::fails_closed::gzip;
+use crate::harness::upstream::{chunk, head};
 use crate::harness::{Ask, OPEN_BANK, Reply, Setup, holds};
 
-#[tokio::test]
-async fn the_backend_is_asked_for_a_form_that_the_route_declares() {
+const CSV: (&str, &str) = ("content-type", "text/csv");
+const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
+
+/// A bank whose export has every form, and shows nobody who has the note `hidden`.
+fn bank(limits: &str) -> Setup {
     let policy = OPEN_BANK.replace(
         "action: export\n    returns: { customer: \"$[]\" }\n",
         "action: export\n    returns: { customer: \"$[]\" }\n    as: [json, ndjson, csv]\n",
     );
     assert_ne!(policy, OPEN_BANK);
-    let gate = Setup::policy(&policy).start().await;
+    let hidden = "  - name: the hidden stay hidden\n    deny: export\n    to: any\n    of: customer\n    \
+                  where: record.note == \"hidden\"\n";
+    Setup::policy(&format!("{policy}{hidden}{limits}"))
+}
+
+/// Customers from 1 on with a long note each, in both forms.
+fn customers(rows: u32) -> [((&'static str, &'static str), String); 2] {
+    let note = |id| format!("{id:0300}");
+    let line =
+        |id| format!("{{\"id\":{id},\"note\":\"{}\",\"phone\":\"13812345678\"}}\n", note(id));
+    let row = |id| format!("{id},{},13812345678\r\n", note(id));
+    let lines = (1..=rows).map(line).collect();
+    let table = String::from("id,note,phone\r\n") + &(1..=rows).map(row).collect::<String>();
+    [(LINES, lines), (CSV, table)]
+}
+
+fn chunked(media_type: (&str, &str), body: &[u8], size: usize) -> Reply {
+    let mut answer = head(200, &[media_type, ("transfer-encoding", "chunked")]);
+    body.chunks(size).for_each(|piece| answer.extend(chunk(piece)));
+    answer.extend_from_slice(b"0\r\n\r\n");
+    Reply::raw(answer)
+}
+
+#[tokio::test]
+async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
+    let mut gate = bank("").start().await;
+    let token = gate.teller();
+    let lines = concat!(
+        "{\"id\":1,\"name\":\"a\",\"phone\":\"13812345678\",\"secret\":\"CANARY\",\"note\":\"\"}\n",
+        "{\"id\":2,\"name\":\"CANARY\",\"note\":\"hidden\"}\n",
+        "{\"id\":3,\"name\":\"CANARY\"}\n\n",
+        "{\"id\":4,\"note\":\"=1\",\"address\":{\"city\":\"c\",\"zip\":\"CANARY\"}}",
+    );
+    let lines_out = concat!(
+        "{\"id\":1,\"name\":\"a\",\"phone\":\"138****5678\",\"note\":\"\"}\n",
+        "{\"id\":4,\"note\":\"=1\",\"address\":{\"city\":\"c\"}}",
+    );
+    let table = concat!(
+        "secret,id,phone,note,address.city,address.zip\r\n",
+        "CANARY,1,13812345678,\"x, y\",c,CANARY\r\n",
+        "CANARY,2,CANARY,hidden,c,CANARY\r\n",
+        "CANARY,3,CANARY,,c,CANARY\r\n",
+        "CANARY,,CANARY,x,c,CANARY\r\n",
+        "CANARY,4,,=1,c,CANARY",
+    );
+    let table_out =
+        concat!("id,phone,note,address.city\r\n", "1,138****5678,\"x, y\",c\r\n", "4,,\"'=1\",c",);
+    for (media_type, body, wanted, told) in [
+        (LINES, lines, lines_out, "application/x-ndjson"),
+        (CSV, table, table_out, "text/csv; charset=utf-8"),
+    ] {
+        let packed = [media_type, ("content-encoding", "gzip")];
+        for reply in [
+            Reply::with(200, &[media_type], body),
+            Reply::with(200, &packed, gzip(body.as_bytes())),
+            chunked(media_type, body.as_bytes(), 1),
+            chunked(media_type, body.as_bytes(), 7),
+        ] {
+            gate.upstream.answers(reply);
+            for mut connection in [gate.h1().await, gate.h2().await] {
+                let ask = Ask::get("/all").by(&token).header("accept", media_type.1);
+                let answer = connection.send(ask).await;
+                assert_eq!(answer.expect(200).text(), wanted);
+                assert_eq!(answer.header("content-type"), Some(told));
+                assert_eq!(answer.cut, None);
+            }
+        }
+        let entries = gate.entries_so_far();
+        let data = entries.iter().rev().find_map(|entry| entry.data.clone()).unwrap();
+        assert_eq!(
+            (data.entity.as_str(), data.records, data.held_back),
+            ("customer", Some(2), None)
+        );
+        let clear: Vec<&str> = data.clear.iter().collect();
+        assert!(clear.contains(&"customer.id") && clear.contains(&"customer.address.city"));
+        assert!(!clear.contains(&"customer.phone"));
+        assert!(data.masked.iter().any(|name| name == "customer.phone"));
+        let withheld: Vec<&str> = data.withheld.iter().collect();
+        assert!(withheld.contains(&"customer.secret") && withheld.contains(&"zip"));
+    }
+    assert!(gate.entries().await.len() > 16);
+}
+
+#[tokio::test]
+async fn what_a_limit_holds_back_is_told_in_every_form() {
+    let gate = bank("limits:\n  - to: teller\n    export: { rows: 2/file }\n").start().await;
+    let token = gate.teller();
+    for (media_type, body) in customers(5) {
+        gate.upstream.answers(Reply::with(200, &[media_type], &body));
+        let answer = gate.ask(Ask::get("/all").by(&token).header("accept", media_type.1)).await;
+        let (headers, rows) = (usize::from(media_type == CSV), answer.expect(200).text().lines());
+        assert_eq!((rows.count() - headers, answer.header("menshen-held-back")), (2, Some("3")));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_lines_or_rows_that_a_limit_ends_says_so_or_is_cut() {
+    let gate = bank("limits:\n  - to: teller\n    export: { rows: 100/file }\n");
+    let mut gate = gate.yaml("bodies: { held-kib: 16 }").start().await;
+    let token = gate.teller();
+    for (media_type, body) in customers(300) {
+        gate.upstream.answers(chunked(media_type, body.as_bytes(), 5_000));
+        let ask = Ask::get("/all").by(&token).header("accept", media_type.1);
+        for mut connection in [gate.h1().await, gate.h2().await] {
+            let told = connection.send(ask.clone().header("te", "trailers")).await;
+            let rows = told.expect(200).text().lines().count() - usize::from(media_type == CSV);
+            let held_back = told.trailers.get("menshen-held-back").unwrap().to_str().unwrap();
+            assert_eq!((rows, held_back), (100, "200"));
+            let cut = connection.send(ask.clone()).await;
+            assert!(cut.cut.is_some(), "it ended as if it were whole");
+        }
+    }
+    let held_back = |entry: &menshen::audit::Entry| entry.data.as_ref()?.held_back;
+    let held_back: Vec<u64> = gate.entries().await.iter().filter_map(held_back).collect();
+    assert_eq!(held_back, [200; 8]);
+}
+
+#[tokio::test]
+async fn lines_and_rows_that_two_readers_could_take_differently_are_refused() {
+    let gate = bank("").start().await;
+    let token = gate.teller();
+    let fine = "id,name,note\n1,CANARY,x\n";
+    for (media_type, body) in [
+        ("application/x-ndjson", "{\"id\":1,\"name\":\"CANARY\",\n\"note\":\"x\"}\n"),
+        ("application/x-ndjson", "{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}{}\n"),
+        ("application/x-ndjson", "[{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"},\n{}]"),
+        ("application/x-ndjson", fine),
+        ("application/json", fine),
+        ("application/json", "{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}\n{}\n"),
+        ("text/csv", "[{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}]"),
+        ("text/csv", "1,CANARY,x\n"),
+        ("text/csv", "id,name,name,note\n1,CANARY,b,x\n"),
+        ("text/csv", "id,name,note\n1,CANARY,x\n2,b\n"),
+        ("text/csv", "id,name,note\n1,CANARY,\"x\n"),
+        ("text/csv", "id;name;note\n1;CANARY;x\n"),
+        ("text/csv; header=absent", fine),
+        ("text/csv; charset=gbk", fine),
+        ("text/tab-separated-values", "id\tname\tnote\n1\tCANARY\tx\n"),
+    ] {
+        gate.upstream.answers(Reply::with(200, &[("content-type", media_type)], body));
+        let answer = gate.ask(Ask::get("/all").by(&token)).await;
+        assert!(!holds(&answer.expect(502).bytes(), "CANARY"), "{media_type} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_lines_or_rows_that_turns_bad_is_cut() {
+    let gate = bank("").yaml("bodies: { held-kib: 16 }").start().await;
+    let token = gate.teller();
+    for (media_type, body) in customers(300) {
+        let broken = body + "301,\"CANARY\"x,13812345678\r\n";
+        gate.upstream.answers(chunked(media_type, broken.as_bytes(), 5_000));
+        for mut connection in [gate.h1().await, gate.h2().await] {
+            let answer = connection.send(Ask::get("/all").by(&token)).await;
+            assert!(answer.expect(200).cut.is_some(), "it ended as if it were whole");
+            assert!(!holds(&answer.bytes(), "CANARY") && !holds(&answer.bytes(), "12345678"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_backend_is_asked_for_a_form_that_the_route_declares() {
+    let gate = bank("").start().await;
     let token = gate.teller();
     gate.upstream.answers(Reply::json("[]"));
     for (path, accept, asked) in [

@@ -28,9 +28,12 @@ pub enum Cause {
     /// A comma before a closing bracket.
     #[error("the body is not JSON: a comma before a closing bracket")]
     TrailingComma,
-    /// Something follows the one value that a body may hold.
-    #[error("the body goes on after its value")]
+    /// Something follows the one value that a body, or a line of it, may hold.
+    #[error("something follows the one value that may stand here")]
     TrailingBytes,
+    /// A line of a body of lines ends in the middle of its value.
+    #[error("a line ends in the middle of its value")]
+    LineEndsEarly,
     /// A control character inside a string.
     #[error("the body is not JSON: a bare control character in a string")]
     ControlCharacter,

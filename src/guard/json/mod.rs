@@ -1,16 +1,17 @@
-//! The streaming JSON filter: lets out of a body what a plan allows, and nothing else.
+//! The streaming filter for JSON, whole or one text a line: lets out what a plan allows, nothing else.
 //!
 //! Bytes in, bytes out, at any split. It validates the whole body (RFC 8259), never reads a byte
 //! twice but for records whose conditions call for other rules than assumed, and never recurses.
 //! Allowed values pass byte for byte. It is not a parser: no tree is built.
 
 mod fault;
+mod lines;
 mod output;
 mod quick;
 mod record;
-mod report;
+pub(super) mod report;
 mod rope;
-mod scan;
+pub(super) mod scan;
 mod shape;
 mod text;
 mod token;
@@ -21,7 +22,7 @@ mod hostile;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
-mod rules;
+pub(super) mod rules;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,14 +44,16 @@ use token::{Frame, State, Token};
 pub struct Caps {
     /// Levels of objects and arrays.
     pub depth: usize,
-    /// A member's name, in bytes as sent.
+    /// The name of a member or column, in bytes as sent.
     pub key_bytes: usize,
-    /// A string that must be masked, compared or counted, in bytes as sent. Other strings have no cap.
+    /// A string or cell that must be masked, compared or counted, in bytes as sent. Others have no cap.
     pub value_bytes: usize,
-    /// A record that is held until it is judged, in bytes as sent.
+    /// A record or row that is held until it is judged, in bytes as sent.
     pub record_bytes: usize,
     /// A number, in bytes.
     pub number_bytes: usize,
+    /// Columns of a CSV body.
+    pub columns: usize,
     /// White space between two tokens; more of it is left out.
     pub gap_bytes: usize,
 }
@@ -63,6 +66,7 @@ impl Default for Caps {
             value_bytes: 64 * 1024,
             record_bytes: 1024 * 1024,
             number_bytes: 256,
+            columns: 512,
             gap_bytes: 4 * 1024,
         }
     }
@@ -127,6 +131,8 @@ pub struct Filter<H> {
     caps: Caps,
     mode: Mode,
     hooks: H,
+    /// What judges each line, in a body of lines.
+    line: Option<Slot>,
     shapes: Shapes,
     output: Output,
     report: Report,
@@ -168,6 +174,7 @@ impl<H: Hooks> Filter<H> {
             caps,
             mode,
             hooks,
+            line: None,
             shapes: Shapes::of(&plan),
             output: Output::new(caps.gap_bytes),
             report: Report::of(plan.fields.len()),
@@ -275,7 +282,10 @@ impl<H: Hooks> Filter<H> {
         if !self.broken_char.is_empty() {
             return Err(Cause::InvalidUtf8.at(self.base));
         }
-        self.end_number_at_root()?;
+        if let Some(element) = self.line {
+            return self.end_lines(element);
+        }
+        self.end_number_at_root(0)?;
         if self.state == State::End {
             self.report.root_withheld = !self.is_emitted;
             self.output.end(true);
@@ -294,17 +304,26 @@ impl<H: Hooks> Filter<H> {
             return Ok(());
         }
         self.output.begin(chunk.clone(), 0);
-        let mut pos = 0;
-        while pos < chunk.len() {
-            pos = self.advance(&chunk, pos)?;
-            if self.records.is_complete() {
-                self.conclude_record(&chunk, pos)?;
-            }
+        match self.line {
+            None => self.judge(&chunk, 0, chunk.len())?,
+            Some(element) => self.judge_lines(&chunk, element)?,
         }
         self.output.end(self.is_undecided());
         self.check_caps(chunk.len())?;
         self.records.retain(&chunk, self.base);
         self.base += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Judges a stretch of the chunk.
+    fn judge(&mut self, chunk: &Bytes, mut pos: usize, end: usize) -> Result<(), Fault> {
+        let input = chunk.get(..end).unwrap_or_default();
+        while pos < end {
+            pos = self.advance(input, pos)?;
+            if self.records.is_complete() {
+                self.conclude_record(chunk, pos)?;
+            }
+        }
         Ok(())
     }
 }

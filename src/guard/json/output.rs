@@ -108,6 +108,12 @@ impl Output {
         self.mark = pos;
     }
 
+    /// Like [`restart`](Self::restart), behind the end of a line: no white space goes on over it.
+    pub(super) fn restart_line(&mut self, pos: usize) {
+        self.gap = 0;
+        self.restart(pos);
+    }
+
     /// Like [`restart`](Self::restart), if there is a place.
     #[inline]
     pub(super) fn restart_at(&mut self, pos: Option<usize>) {

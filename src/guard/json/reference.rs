@@ -12,8 +12,8 @@ use crate::policy::plan::{
 };
 use crate::policy::value::Value;
 
-use super::rules::{Desk, run, taken};
-use super::{Caps, Hooks as _, Mode, Outgoing, Take};
+use super::rules::{Desk, drive, run, taken};
+use super::{Caps, Filter, Hooks as _, Mode, Outgoing, Take};
 
 const NAMES: &[&str] = &["a", "b", "c", "état", "phone", "id", "list", "inner"];
 
@@ -403,6 +403,43 @@ proptest! {
     }
 
     #[test]
+    fn lines_give_what_a_naive_filter_gives_for_each_of_them(
+        plan in any_plan(),
+        values in prop::collection::vec(any_body(), 0..8),
+        ends in prop::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\n\n", "\n \t\r\n"]), 8),
+        seed: u64,
+        ends_open: bool,
+        room in prop_oneof![3 => Just(usize::MAX), 1 => 0..4_usize],
+        size in 1..40_usize,
+    ) {
+        let (plan, element) = with_array_at_root(plan);
+        let mut text = String::new();
+        for (value, end) in values.iter().zip(ends) {
+            let mut line = String::new();
+            dressed(value, seed, &mut line);
+            text.push_str(&line.replace('\n', " "));
+            text.push_str(end);
+        }
+        let text = if ends_open { text.trim_end_matches(['\r', '\n']) } else { &text };
+        let mut naive = Naive { plan: &plan, desk: Desk { room, taken: vec![] }, is_limited: false, held_back: 0 };
+        let wanted: Vec<Json> = values
+            .iter()
+            .filter_map(|value| naive.value(&element, value, &mut Vec::new(), false))
+            .collect();
+
+        let (output, report, taken) = lines(&plan, room, [text.as_bytes()]).unwrap();
+        let got: Vec<Json> =
+            output.split_terminator('\n').map(|line| serde_json::from_str(line).unwrap()).collect();
+        prop_assert_eq!(&got, &wanted, "{} gives {}", text, output);
+        prop_assert_eq!((report.limited, report.records_held_back), (naive.is_limited, naive.held_back));
+        prop_assert_eq!(&taken, &naive.desk.taken);
+        for size in [1, size] {
+            let split = lines(&plan, room, text.as_bytes().chunks(size)).unwrap();
+            prop_assert_eq!(&split, &(output.clone(), report.clone(), taken.clone()));
+        }
+    }
+
+    #[test]
     fn what_passes_whole_passes_byte_for_byte(body in any_flat_body(), seed: u64, size in 1..40_usize) {
         let mut text = String::new();
         dressed(&body, seed, &mut text);
@@ -414,6 +451,26 @@ proptest! {
             prop_assert_eq!(&output, &text);
         }
     }
+}
+
+/// The plan for an array of what it is a plan for, and what judges the elements.
+fn with_array_at_root(mut plan: Plan) -> (Plan, Slot) {
+    let element = plan.root;
+    plan.root = Slot::of(Verdict::Enter(NodeId(u32::try_from(plan.nodes.len()).unwrap())));
+    plan.nodes.push(Node::Array(element));
+    (plan, element)
+}
+
+/// Filters a body of lines; gives what was counted as well.
+fn lines<'a>(
+    plan: &Plan,
+    room: usize,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(String, super::Report, Vec<Outgoing>), super::Fault> {
+    let desk = Desk { room, taken: vec![] };
+    let mut filter = Filter::lines(Arc::new(plan.clone()), Caps::default(), desk);
+    let (output, report) = drive(&mut filter, pieces)?;
+    Ok((output, report, filter.hooks().taken.clone()))
 }
 
 /// Rules under which this body, whose arrays hold scalars only, passes whole.

@@ -49,7 +49,7 @@ pub struct Report {
 
 /// What happened to one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::guard) enum Fate {
     Clear,
     Masked,
     Pseudonym,
@@ -58,19 +58,19 @@ pub(super) enum Fate {
 
 /// Something to count once it is certain that the record around it goes out.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
+pub(in crate::guard) enum Event {
     Field(FieldId, Fate),
     Withheld,
     WithoutSubject,
 }
 
 impl Report {
-    pub(super) fn of(fields: usize) -> Self {
+    pub(in crate::guard) fn of(fields: usize) -> Self {
         Self { fields: vec![FieldCount::default(); fields], ..Self::default() }
     }
 
     #[inline]
-    pub(super) fn count(&mut self, event: Event) {
+    pub(in crate::guard) fn count(&mut self, event: Event) {
         match event {
             Event::Withheld => self.records_withheld += 1,
             Event::WithoutSubject => self.records_without_subject += 1,
@@ -87,7 +87,7 @@ impl Report {
     }
 
     /// Notes the name of a member that the plan does not list.
-    pub(super) fn note_unlisted(&mut self, name: &str) {
+    pub(in crate::guard) fn note_unlisted(&mut self, name: &str) {
         let is_full = self.unlisted_names.len() >= UNLISTED_NAMES;
         if !is_full && is_name(name) && !self.unlisted_names.contains(name) {
             self.unlisted_names.insert(name.to_owned());

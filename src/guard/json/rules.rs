@@ -14,9 +14,9 @@ use super::{Caps, Cause, Fault, Filter, Hooks, Mode, Outgoing, Report, Take};
 
 /// Hooks for tests: the case is 1 if the first capture is `"shut"`, and the first `room` subjects pass.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
-    pub(super) room: usize,
-    pub(super) taken: Vec<Outgoing>,
+pub(in crate::guard) struct Desk {
+    pub(in crate::guard) room: usize,
+    pub(in crate::guard) taken: Vec<Outgoing>,
 }
 
 impl Hooks for Desk {
@@ -42,7 +42,7 @@ impl Hooks for Desk {
     }
 }
 
-pub(super) fn desk() -> Desk {
+pub(in crate::guard) fn desk() -> Desk {
     Desk { room: usize::MAX, taken: Vec::new() }
 }
 
@@ -56,7 +56,14 @@ pub(super) fn run<'a>(
     room: usize,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut filter = Filter::new(plan.clone(), caps, mode, Desk { room, taken: Vec::new() });
+    drive(&mut Filter::new(plan.clone(), caps, mode, Desk { room, taken: Vec::new() }), pieces)
+}
+
+/// Gives a filter a body in pieces, and takes after each what may go out.
+pub(super) fn drive<'a>(
+    filter: &mut Filter<Desk>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
     let mut output = Vec::new();
     for piece in pieces {
         filter.push(Bytes::copy_from_slice(piece))?;
@@ -86,20 +93,20 @@ pub(super) fn filter(plan: &Arc<Plan>, mode: Mode, room: usize, body: &[u8]) -> 
     whole
 }
 
-pub(super) fn slot(verdict: Verdict) -> Slot {
+pub(in crate::guard) fn slot(verdict: Verdict) -> Slot {
     Slot::of(verdict)
 }
 
-pub(super) fn enter(node: u32) -> Slot {
+pub(in crate::guard) fn enter(node: u32) -> Slot {
     slot(Verdict::Enter(NodeId(node)))
 }
 
-pub(super) fn object(members: &[(&str, Slot)]) -> Node {
+pub(in crate::guard) fn object(members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
     Node::Object(ObjectNode { members, ..ObjectNode::default() })
 }
 
-pub(super) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
+pub(in crate::guard) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
     let members = members.iter().map(|(name, slot)| ((*name).into(), *slot)).collect();
     Node::Object(ObjectNode { members, record: Some(RecordId(id)), unmasks: false })
 }
@@ -409,7 +416,7 @@ fn a_root_that_does_not_pass_gives_nothing() {
 }
 
 /// An array of customers: captured `state` and `id`; shut ones are withheld, half ones show less.
-fn customers() -> Arc<Plan> {
+pub(super) fn customers() -> Arc<Plan> {
     let clear = slot(Verdict::Clear);
     let state = Slot { capture: Some(0), ..clear };
     let id = Slot { capture: Some(1), ..clear };

@@ -6,7 +6,6 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const TWOS: u64 = 0x0202_0202_0202_0202;
 const EXCLAMATIONS: u64 = 0x2121_2121_2121_2121;
-const SLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
 
 /// How far an escape sequence inside a string has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,18 +69,25 @@ fn escaped_string_end(
     }
 }
 
-/// The first quote, backslash or control character from `pos` on, eight bytes at a time.
+/// The first quote, backslash or control character from `pos` on.
 #[inline]
 pub(super) fn plain_end(input: &[u8], pos: usize) -> usize {
+    stretch_end::<b'\\'>(input, pos)
+}
+
+/// The first quote, control character or `OTHER` from `pos` on, eight bytes at a time.
+#[inline]
+pub(in crate::guard) fn stretch_end<const OTHER: u8>(input: &[u8], pos: usize) -> usize {
     let mut rest = input.get(pos..).unwrap_or_default();
     while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let hits = special(u64::from_le_bytes(*word));
+        let hits = special::<OTHER>(u64::from_le_bytes(*word));
         if hits != 0 {
             return input.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
         }
         rest = behind;
     }
-    let tail = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20));
+    let is_special = |byte: &u8| matches!(byte, b'"' | ..0x20) || *byte == OTHER;
+    let tail = rest.iter().position(is_special);
     input.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
@@ -90,10 +96,10 @@ pub(super) fn plain_end(input: &[u8], pos: usize) -> usize {
 /// Flipping the second bit brings the quote (0x22) down to 0x20, beside the control characters, and the
 /// space out of their way: one comparison finds both.
 #[inline]
-fn special(word: u64) -> u64 {
+fn special<const OTHER: u8>(word: u64) -> u64 {
     let quote_or_control = (word ^ TWOS).wrapping_sub(EXCLAMATIONS) & !word;
-    let slash = word ^ SLASHES;
-    (quote_or_control | (slash.wrapping_sub(ONES) & !slash)) & HIGHS
+    let other = word ^ u64::from_le_bytes([OTHER; 8]);
+    (quote_or_control | (other.wrapping_sub(ONES) & !other)) & HIGHS
 }
 
 /// The first byte from `pos` on that is not white space.
@@ -174,6 +180,8 @@ mod tests {
                 text[place] = special;
                 assert_eq!(plain_end(&text, 0), place);
                 assert_eq!(plain_end(&text, place / 2), place);
+                text[place] = if special == b'\\' { b',' } else { special };
+                assert_eq!(stretch_end::<b','>(&text, place / 2), place);
             }
         }
     }

@@ -308,11 +308,11 @@ impl<H: Hooks> Filter<H> {
         Ok(())
     }
 
-    /// A number that is the whole body ends where the body ends.
-    pub(super) fn end_number_at_root(&mut self) -> Result<(), Fault> {
+    /// A number that is the whole body, or its line, ends where that ends.
+    pub(super) fn end_number_at_root(&mut self, end: usize) -> Result<(), Fault> {
         if self.state == State::Number && self.frames.is_empty() && self.token.number.is_complete()
         {
-            self.end_number(0)?;
+            self.end_number(end)?;
         }
         Ok(())
     }

@@ -1,0 +1,168 @@
+//! One cell: its text, and how it is written so that no spreadsheet takes it for a formula.
+
+use std::borrow::Cow;
+
+use super::row::{Cell, Form};
+
+/// What makes a spreadsheet take a cell for text.
+const TEXT_MARK: u8 = b'\'';
+
+impl Cell {
+    /// What stands in the cell, without its quotes; quotes inside still stand there twice.
+    pub(super) fn inside<'r>(&self, row: &'r str) -> &'r str {
+        let quote = usize::from(self.form != Form::Plain);
+        row.get(self.start + quote..self.end.saturating_sub(quote)).unwrap_or_default()
+    }
+
+    /// The text that the cell stands for.
+    pub(super) fn text<'r>(&self, row: &'r str) -> Cow<'r, str> {
+        let inside = self.inside(row);
+        match self.form {
+            Form::Plain | Form::Quoted => Cow::Borrowed(inside),
+            Form::Escaped => Cow::Owned(inside.replace("\"\"", "\"")),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let quotes = if self.form == Form::Plain { 0 } else { 2 };
+        self.end - self.start == quotes
+    }
+
+    /// Writes the cell as it came, unless a spreadsheet would take it for a formula.
+    pub(super) fn write(&self, row: &str, out: &mut Vec<u8>) {
+        let inside = self.inside(row);
+        if is_formula(inside) {
+            write_quoted(inside, out);
+        } else {
+            out.extend_from_slice(row.get(self.start..self.end).unwrap_or_default().as_bytes());
+        }
+    }
+
+    /// Writes a text in place of the cell's own, quoted if that was quoted or if it must be.
+    pub(super) fn write_instead(&self, text: &str, out: &mut Vec<u8>) {
+        let is_plain = self.form == Form::Plain && !text.contains([',', '"', '\r', '\n']);
+        if is_plain && !is_formula(text) {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            write_quoted(&text.replace('"', "\"\""), out);
+        }
+    }
+}
+
+/// Writes what has its quotes doubled already.
+fn write_quoted(inside: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    if is_formula(inside) {
+        out.push(TEXT_MARK);
+    }
+    out.extend_from_slice(inside.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether a spreadsheet could take this for a formula: it starts as one may, and is no plain number.
+/// The characters are those that OWASP names, the full-width ones included.
+fn is_formula(inside: &str) -> bool {
+    match inside.as_bytes().first() {
+        Some(b'=' | b'@' | b'\t' | b'\r' | b'\n') => true,
+        Some(b'+' | b'-') => !is_number(inside),
+        Some(0xef) => inside.starts_with(['＝', '＋', '－', '＠']),
+        Some(_) | None => false,
+    }
+}
+
+/// `-12`, `+12.50`, `-1e5`.
+fn is_number(text: &str) -> bool {
+    let unsigned = |text: &str| text.strip_prefix(['+', '-']).unwrap_or(text).to_owned();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = unsigned(text);
+    let (number, power) = plain.split_once(['e', 'E']).unwrap_or((&plain, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    digits(whole) && digits(fraction) && digits(&unsigned(power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(raw: &str) -> Cell {
+        let form = match raw.strip_prefix('"') {
+            None => Form::Plain,
+            Some(inside) if inside.contains("\"\"") => Form::Escaped,
+            Some(_) => Form::Quoted,
+        };
+        Cell { start: 0, end: raw.len(), form }
+    }
+
+    fn written(raw: &str) -> String {
+        let mut out = Vec::new();
+        cell(raw).write(raw, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn instead(raw: &str, text: &str) -> String {
+        let mut out = Vec::new();
+        cell(raw).write_instead(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_cell_that_no_spreadsheet_computes_passes_byte_for_byte() {
+        for same in [
+            "",
+            "\"\"",
+            "a",
+            "\"a\"",
+            "\"a,\"\"b\"\"\r\n\"",
+            " =1",
+            "a=1",
+            "-12",
+            "+12.50",
+            "-1e5",
+            "-0.5E-3",
+            "\"-12\"",
+            "+8613812345678",
+            "\u{ff21}",
+            "\u{e9}",
+            "'=1",
+        ] {
+            assert_eq!(written(same), same);
+        }
+    }
+
+    #[test]
+    fn what_starts_like_a_formula_is_marked_as_text() {
+        for (raw, wanted) in [
+            ("=1+1", "\"'=1+1\""),
+            ("\"=HYPERLINK(\"\"http://x\"\",1)\"", "\"'=HYPERLINK(\"\"http://x\"\",1)\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            ("+1+1", "\"'+1+1\""),
+            ("-2+3", "\"'-2+3\""),
+            ("-", "\"'-\""),
+            ("+", "\"'+\""),
+            ("--1", "\"'--1\""),
+            ("-1e", "\"'-1e\""),
+            ("-.5", "\"'-.5\""),
+            ("-1,", "\"'-1,\""),
+            ("+86 138", "\"'+86 138\""),
+            ("\t=1", "\"'\t=1\""),
+            ("\"\r=1\"", "\"'\r=1\""),
+            ("\"\n=1\"", "\"'\n=1\""),
+            ("＝1+1", "\"'＝1+1\""),
+            ("＋1", "\"'＋1\""),
+            ("－1", "\"'－1\""),
+            ("＠a", "\"'＠a\""),
+        ] {
+            assert_eq!(written(raw), wanted, "{raw}");
+        }
+    }
+
+    #[test]
+    fn another_text_is_quoted_where_the_cell_was_or_where_it_must_be() {
+        assert_eq!(instead("13812345678", "138****5678"), "138****5678");
+        assert_eq!(instead("\"13812345678\"", "138****5678"), "\"138****5678\"");
+        assert_eq!(instead("x", "a,b"), "\"a,b\"");
+        assert_eq!(instead("x", "a\"b"), "\"a\"\"b\"");
+        assert_eq!(instead("x", "+86 138****5678"), "\"'+86 138****5678\"");
+        assert_eq!(instead("x", "="), "\"'=\"");
+    }
+}
