@@ -5,7 +5,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::EXPECT;
+use http::request::Parts as RequestHead;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use super::outcome::{Ending, Outcome};
@@ -211,6 +214,19 @@ where
         Ok(whole.freeze())
     };
     tokio::time::timeout(time, reading).await.unwrap_or(Err(BodyFault::TooSlow))
+}
+
+/// Reads what is left of the small body of a refused request. Some clients take an answer that comes
+/// while they still send for a broken connection; whoever waits to be asked for the body is not asked.
+pub(super) async fn take_leave(head: &RequestHead, body: &mut Incoming) {
+    const BYTES: usize = 64 * 1024;
+    const TIME: Duration = Duration::from_millis(250);
+    if body.is_end_stream() || head.headers.contains_key(EXPECT) {
+        return;
+    }
+    if let Err(fault) = read_capped(body, BYTES, TIME).await {
+        tracing::debug!(%fault, "the body of a refused request was left unread");
+    }
 }
 
 #[cfg(test)]

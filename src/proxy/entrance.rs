@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::Request;
 use http::request::Parts as RequestHead;
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -49,14 +48,14 @@ impl Recorded {
 impl Gate {
     pub(super) fn read_head(
         &self,
-        request: Request<Incoming>,
+        parts: &RequestHead,
+        body: &Incoming,
         facts: &Facts,
         trail: &mut Trail,
-    ) -> Result<(Head, RequestHead, Incoming), Rejection> {
-        let (parts, body) = request.into_parts();
-        let head = head::judge(&parts, facts, body.is_end_stream()).map_err(Rejection::Head)?;
+    ) -> Result<Head, Rejection> {
+        let head = head::judge(parts, facts, body.is_end_stream()).map_err(Rejection::Head)?;
         trail.head(&head);
-        Ok((head, parts, body))
+        Ok(head)
     }
 
     pub(super) fn route(

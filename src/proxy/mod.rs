@@ -170,9 +170,13 @@ impl Handler for Gate {
         let mut trail = Trail::begin(stamp, &facts, request.headers());
         let form = respond::Form::of(&request);
         // The stages are boxed: their state is large, and most connections idle most of the time.
-        let response = match Box::pin(self.pass(request, &facts, &mut trail)).await {
+        let (parts, mut body) = request.into_parts();
+        let response = match Box::pin(self.pass(&parts, &mut body, &facts, &mut trail)).await {
             Ok(response) => response,
-            Err(rejection) => self.reject(rejection, &facts, &mut trail).await,
+            Err(rejection) => {
+                body::take_leave(&parts, &mut body).await;
+                self.reject(rejection, &facts, &mut trail).await
+            }
         };
         self.telemetry.answered(trail.action(), response.status().as_u16());
         respond::finish(response, &form, trail.id)

@@ -48,7 +48,7 @@ impl Gate {
         head: &Head,
         query: &CheckedQuery,
         parts: &RequestHead,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
         let body = match write_plan(permit, head)? {
             None => Bytes::new(),
@@ -63,7 +63,7 @@ impl Gate {
         permit: &Permit,
         plan: &Arc<Plan>,
         parts: &RequestHead,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Result<Bytes, Rejection> {
         let coding = body_coding(&parts.headers)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);

@@ -2,7 +2,8 @@
 //! route nobody is authenticated for it, without a permit nothing is admitted, and only a permit
 //! opens the backend.
 
-use http::{Request, Response};
+use http::Response;
+use http::request::Parts as RequestHead;
 use hyper::body::Incoming;
 
 use super::Gate;
@@ -17,16 +18,17 @@ impl Gate {
     /// Takes a request from its head to its answer.
     pub(super) async fn pass(
         &self,
-        request: Request<Incoming>,
+        parts: &RequestHead,
+        body: &mut Incoming,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let (head, parts, body) = self.read_head(request, facts, trail)?;
+        let head = self.read_head(parts, body, facts, trail)?;
         if head.path.as_str().starts_with(super::sign_in::PREFIX) {
-            return self.sign_in(&head, &parts, body, facts, trail).await;
+            return self.sign_in(&head, parts, body, facts, trail).await;
         }
         let entrance = self.route(&head, facts, trail)?;
-        let caller = self.authenticate(&head, &parts, facts, trail).await?;
+        let caller = self.authenticate(&head, parts, facts, trail).await?;
         let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
         let permit = self.decide(&question, trail)?;
         let query = self.guard_query(&permit, &head, trail)?;
@@ -36,7 +38,7 @@ impl Gate {
             trail.durable().await?;
         }
         let (permit, subject) = self.read_first(permit, &question, trail).await?;
-        let onward = self.guard_request(&permit, &head, &query, &parts, body).await?;
+        let onward = self.guard_request(&permit, &head, &query, parts, body).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }

@@ -36,7 +36,7 @@ impl Gate {
         &self,
         head: &Head,
         parts: &RequestHead,
-        body: Incoming,
+        body: &mut Incoming,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
@@ -188,7 +188,7 @@ impl Gate {
         &self,
         head: &Head,
         parts: &RequestHead,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Result<Form, Rejection> {
         if !same_origin(&parts.headers, &head.host) {
             return Err(Rejection::ForeignSite);
