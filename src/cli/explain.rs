@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::explain_entry::{self, Recorded};
+use super::output::{self, Format};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::policy::{Factor, Grant, Principal, Query, Value};
+use crate::policy::{Factor, FieldReport, Grant, Principal, Query, RuleReport, Stage, Value};
 use crate::route::Path;
 use crate::server::load_policies;
 
@@ -65,6 +67,9 @@ pub(super) struct Arguments {
     /// The time in Unix seconds instead of now.
     #[arg(long)]
     now: Option<i64>,
+    /// Text for people, or one JSON document; an entry of the log is told in text.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "entry")]
+    format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -98,7 +103,31 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         grant: grant.as_ref(),
         now_unix_s: now,
     });
-    writeln!(out, "{explanation}").map_err(Failure::internal)
+    match arguments.format {
+        Format::Human => writeln!(out, "{explanation}").map_err(Failure::internal),
+        Format::Json => output::json(
+            out,
+            &Report {
+                request: &explanation.request,
+                allowed: explanation.decision.is_ok(),
+                stages: &explanation.stages,
+                rules: &explanation.rules,
+                fields: &explanation.fields,
+                changes: &explanation.changes,
+            },
+        ),
+    }
+}
+
+/// The result for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    request: &'a str,
+    allowed: bool,
+    stages: &'a [Stage],
+    rules: &'a [RuleReport],
+    fields: &'a [FieldReport],
+    changes: &'a [String],
 }
 
 /// `GET host/path` in its three parts.

@@ -32,7 +32,7 @@ pub struct Explanation {
 }
 
 /// One stage of a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Stage {
     /// Its name.
     pub name: &'static str,
@@ -41,7 +41,7 @@ pub struct Stage {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RuleReport {
     /// Its name.
     pub name: String,
@@ -54,7 +54,7 @@ pub struct RuleReport {
 }
 
 /// One field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FieldReport {
     /// Its full name, such as `customer.phone`.
     pub name: String,

@@ -214,3 +214,32 @@ fn a_comparison_is_told_as_written() {
     );
     is_golden("demo_diff.txt", &run(&["diff", &old, &new]).1);
 }
+
+#[test]
+fn a_decision_is_explained_to_programs_too() {
+    let demo = shipped().display().to_string();
+    let asked = |purpose: &str| {
+        let (code, said) = run(&[
+            "explain",
+            "--policies",
+            &demo,
+            "--role",
+            "teller",
+            "--attr",
+            "branch=sh01",
+            "--purpose",
+            purpose,
+            "--format",
+            "json",
+            "GET bank.example/api/customers/1001",
+        ]);
+        assert_eq!(code, 0, "{said}");
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()
+    };
+    let (service, risk) = (asked("service"), asked("risk"));
+    assert_eq!((&service["allowed"], &risk["allowed"]), (&true.into(), &false.into()));
+    let fields = service["fields"].as_array().unwrap();
+    let phone = fields.iter().find(|field| field["name"] == "customer.phone").unwrap();
+    assert_eq!(phone["verdict"], "masked");
+    assert_eq!(risk["fields"].as_array().map(Vec::len), Some(0));
+}
