@@ -16,6 +16,10 @@ use super::trail::Trail;
 use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::Permit;
+use crate::upstream::UpstreamError;
+
+/// Requests that were answered and are still with a backend, of all callers.
+pub(super) const BESIDE_LIMIT: usize = 1024;
 
 impl Gate {
     /// Answers at once and asks the backend beside it. The outcome says what the backend said.
@@ -27,8 +31,12 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        let place = Arc::clone(&self.beside).try_acquire_owned();
+        let place = place.map_err(|_full| Rejection::Upstream(UpstreamError::QueueFull))?;
         trail.durable().await?;
         seat.persist().await.map_err(Halt::Uncounted)?;
+        // Held for longer, the place among one person's requests would tell how long the backend takes.
+        drop(seat);
         let outcome = trail.take_outcome().ok_or(Rejection::LogUnavailable)?;
         let upstreams = Arc::clone(&self.upstreams);
         self.tasks.spawn(async move {
@@ -49,8 +57,7 @@ impl Gate {
                     Ending::Cut(Cut::Upstream)
                 }
             };
-            // The place among the requests of one person is taken for as long as the backend works.
-            drop(seat);
+            drop(place);
             disclosure.with(|entry| {
                 entry.result.get_or_insert_default().status = Some(STATUS.as_u16());
             });

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
@@ -126,6 +127,8 @@ pub struct Gate {
     /// Held while acts on accounts go into the log, so that each goes once.
     ledger: tokio::sync::Mutex<()>,
     differences: Differences,
+    /// Places for requests that were answered constantly and are still with a backend.
+    beside: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Gate {
@@ -144,7 +147,8 @@ impl Gate {
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
         let (refusals, ledger, differences) = Default::default();
-        Ok(Self { parts, keys, refusals, ledger, differences })
+        let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
+        Ok(Self { parts, keys, refusals, ledger, differences, beside })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
