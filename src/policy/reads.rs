@@ -74,7 +74,7 @@ impl Reads {
         if let Expression::Attribute(name) = expression {
             self.attributes.insert(name.clone());
         }
-        parts(expression).into_iter().for_each(|part| self.note(part));
+        expression.parts().into_iter().for_each(|part| self.note(part));
     }
 
     fn decided_by(&mut self, expression: &Expression) {
@@ -90,7 +90,7 @@ impl Reads {
         self.account |= matches!(expression, Expression::Account);
         self.address |= matches!(expression, Expression::Address);
         self.ticket |= matches!(expression, Expression::Ticket);
-        parts(expression).into_iter().for_each(|part| self.note_decisive(part));
+        expression.parts().into_iter().for_each(|part| self.note_decisive(part));
     }
 
     /// The largest parts that read the clock and nothing else change seldom: by them, not by the
@@ -115,45 +115,7 @@ impl Reads {
         {
             self.times.push(Moment::Day(zone.clone()));
         }
-        parts(expression).into_iter().for_each(|part| self.note_times(part));
-    }
-}
-
-/// What an expression is made of.
-fn parts(expression: &Expression) -> Vec<&Expression> {
-    match expression {
-        Expression::Literal(_)
-        | Expression::Attribute(_)
-        | Expression::Zone
-        | Expression::Account
-        | Expression::Assurance
-        | Expression::Address
-        | Expression::Roles
-        | Expression::Record(_)
-        | Expression::Parameter(_)
-        | Expression::Device
-        | Expression::Grant(_)
-        | Expression::Purpose
-        | Expression::Ticket
-        | Expression::Method
-        | Expression::Host
-        | Expression::Hour(_)
-        | Expression::Within(..) => Vec::new(),
-        Expression::Flag(condition) => vec![&condition.expression],
-        Expression::Age(inner, _)
-        | Expression::DaysSince(inner, _)
-        | Expression::DaysUntil(inner, _)
-        | Expression::Lower(inner)
-        | Expression::Size(inner)
-        | Expression::InCidr(inner, _)
-        | Expression::InRange(inner, _, _)
-        | Expression::Not(inner) => vec![inner],
-        Expression::Text(_, left, right)
-        | Expression::Compare(_, left, right)
-        | Expression::In(left, right)
-        | Expression::And(left, right)
-        | Expression::Or(left, right) => vec![left, right],
-        Expression::List(items) => items.iter().collect(),
+        expression.parts().into_iter().for_each(|part| self.note_times(part));
     }
 }
 
@@ -166,11 +128,11 @@ fn reads_time(expression: &Expression) -> bool {
             | Expression::DaysSince(..)
             | Expression::DaysUntil(..)
     );
-    reads || parts(expression).into_iter().any(reads_time)
+    reads || expression.parts().into_iter().any(reads_time)
 }
 
 fn reads_only_time(expression: &Expression) -> bool {
-    let parts = parts(expression);
+    let parts = expression.parts();
     let is_plain =
         matches!(expression, Expression::Literal(_) | Expression::Hour(_) | Expression::Within(..));
     if parts.is_empty() { is_plain } else { parts.into_iter().all(reads_only_time) }

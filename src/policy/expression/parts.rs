@@ -26,42 +26,59 @@ impl Expression {
         parts
     }
 
-    /// Whether it looks at who asks, or at what was granted to them.
-    pub(in crate::policy) fn looks_at_the_caller(&self) -> bool {
+    /// The expressions that it is made of.
+    pub(in crate::policy) fn parts(&self) -> Vec<&Self> {
         match self {
-            Self::Attribute(_)
+            Self::Literal(_)
+            | Self::Attribute(_)
             | Self::Zone
             | Self::Account
             | Self::Assurance
             | Self::Address
             | Self::Roles
-            | Self::Device
-            | Self::Grant(_)
-            | Self::Ticket => true,
-            Self::Literal(_)
             | Self::Record(_)
             | Self::Parameter(_)
-            | Self::Flag(_)
+            | Self::Device
+            | Self::Grant(_)
             | Self::Purpose
+            | Self::Ticket
             | Self::Method
             | Self::Host
             | Self::Hour(_)
-            | Self::Within(..) => false,
+            | Self::Within(..) => Vec::new(),
+            Self::Flag(condition) => vec![&condition.expression],
             Self::Age(inner, _)
             | Self::DaysSince(inner, _)
             | Self::DaysUntil(inner, _)
             | Self::Lower(inner)
             | Self::Size(inner)
             | Self::InCidr(inner, _)
-            | Self::InRange(inner, ..)
-            | Self::Not(inner) => inner.looks_at_the_caller(),
-            Self::List(items) => items.iter().any(Self::looks_at_the_caller),
+            | Self::InRange(inner, _, _)
+            | Self::Not(inner) => vec![inner],
             Self::Text(_, left, right)
             | Self::Compare(_, left, right)
             | Self::In(left, right)
             | Self::And(left, right)
-            | Self::Or(left, right) => left.looks_at_the_caller() || right.looks_at_the_caller(),
+            | Self::Or(left, right) => vec![left, right],
+            Self::List(items) => items.iter().collect(),
         }
+    }
+
+    /// Whether it looks at who asks, or at what was granted to them.
+    pub(in crate::policy) fn looks_at_the_caller(&self) -> bool {
+        let itself = matches!(
+            self,
+            Self::Attribute(_)
+                | Self::Zone
+                | Self::Account
+                | Self::Assurance
+                | Self::Address
+                | Self::Roles
+                | Self::Device
+                | Self::Grant(_)
+                | Self::Ticket
+        );
+        itself || self.parts().into_iter().any(Self::looks_at_the_caller)
     }
 
     /// Whether it looks at nothing but what is written in it.
