@@ -222,7 +222,8 @@ fn is_given_alike(mine: Side<'_>, theirs: Side<'_>, rule: &RuleView) -> bool {
         .is_none_or(|name| mine.survey.entities.get(name) == theirs.survey.entities.get(name));
     let same_grades =
         (1..=4).map(Grade::Open).all(|g| mine.survey.grade(g) == theirs.survey.grade(g));
-    let same_route = route.require == other.require && route.main == other.main;
+    let same_route =
+        route.require == other.require && route.opaque == other.opaque && route.main == other.main;
     same_fields
         && same_grades
         && same_route

@@ -164,10 +164,17 @@ impl<'a> Comparing<'a> {
             };
             self.add(class, after, format!("`{name}` {how}"));
         }
-        let more: Vec<&str> = after.formats.difference(&before.formats).copied().collect();
-        let is_judged = before.returns.is_some() && after.returns.is_some();
-        if is_judged && !more.is_empty() {
-            self.add(unclear, after, format!("`{name}` may answer as {}", more.join(", ")));
+        let types = |more: &RouteView, less: &RouteView| {
+            more.formats.difference(&less.formats).copied().collect::<Vec<_>>().join(", ")
+        };
+        if before.returns.is_some() && after.returns.is_some() {
+            let (more, less) = (types(after, before), types(before, after));
+            if !more.is_empty() {
+                self.add(unclear, after, format!("`{name}` may answer as {more}"));
+            }
+            if !less.is_empty() {
+                self.add(Class::Narrows, after, format!("`{name}` no longer answers as {less}"));
+            }
         }
         match (&before.opaque, &after.opaque) {
             (None, Some(_)) => {

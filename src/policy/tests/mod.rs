@@ -2,6 +2,7 @@
 
 mod compare;
 mod comparison;
+mod comparison_surface;
 mod decisions;
 mod exports;
 mod golden;

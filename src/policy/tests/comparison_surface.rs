@@ -1,0 +1,111 @@
+//! The comparison of two programs where a route answers in another form, its path searches, answers pass
+//! unread or are constant, and where limits and masks change: what gives is announced, and taking the
+//! same away again is not called wider.
+
+use super::super::compare;
+use super::program;
+
+const SHOP: &str = r#"
+grades: { 1: {}, 2: { assurance: 2 }, 3: { assurance: 3, fresh: 5m } }
+masks: { email: all }
+roles: { clerk: {}, guest: {} }
+entities:
+  customer:
+    subject: id
+    fields: { id: 1, phone: { grade: 1, kind: phone }, mail: { grade: 2, kind: email } }
+  message: { fields: { text: 1 } }
+routes:
+  c.by: { match: "GET shop.example/by/{phone}", to: core, action: search, path: { phone: customer.phone }, returns: { customer: "$[]" } }
+  c.export: { match: GET shop.example/export, to: core, action: export, as: [json, ndjson], returns: { customer: "$[]" } }
+  c.file:
+    match: GET shop.example/files/{id}
+    to: core
+    action: view
+    opaque: { types: [application/pdf], grade: 2, size: 2MiB, subject: id, of: customer }
+  m.leave: { match: POST shop.example/messages, to: core, action: create, accepts: { message: $ }, answer: constant }
+rules:
+  - { name: seen, allow: [search, export], to: clerk, of: customer, clear: [id, phone], masked: mail }
+  - { name: files, allow: view, to: clerk, route: c.file }
+  - { name: left, allow: create, to: clerk, of: message, write: text }
+limits:
+  - { to: clerk, rate: 10/min, unmask: 5/h, files: 2/day, export: { rows: 10/file, grant: required } }
+  - { to: guest, export: none }
+"#;
+
+/// What gives, and in which words; taken back, it takes away.
+const WIDER: &[(&str, &str, &str)] = &[
+    (", path: { phone: customer.phone }", "", "anybody may name any `{phone}`"),
+    ("as: [json, ndjson]", "as: [json, ndjson, csv]", "may answer as text/csv"),
+    ("grade: 2, size", "grade: 1, size", "less proof"),
+    ("2: { assurance: 2 }", "2: { assurance: 1 }", "less proof"),
+    ("size: 2MiB", "size: 3MiB", "other answers of `c.file` pass unread"),
+    ("types: [application/pdf]", "types: [application/pdf, image/*]", "other answers of `c.file`"),
+    (", answer: constant", "", "is answered as the backend answers"),
+    ("rate: 10/min", "rate: 11/min", "loosened"),
+    ("unmask: 5/h", "unmask: 6/h", "people unmasked is loosened"),
+    (" unmask: 5/h,", "", "people unmasked is loosened"),
+    ("files: 2/day", "files: 3/day", "files is loosened"),
+    ("rows: 10/file", "rows: 11/file", "one export is loosened"),
+    (", grant: required }", " }", "one export is loosened"),
+    (
+        "  - { to: guest, export: none }\n",
+        "",
+        "guest: the limit of one export is loosened: any number",
+    ),
+];
+
+/// What cannot be told either way.
+const UNCLEAR: &[(&str, &str, &str)] = &[
+    ("masks: { email: all }", "masks: {}", "the kind `email` are masked in the style"),
+    ("of: customer }\n", "of: message }\n", "other answers of `c.file` pass unread"),
+];
+
+/// How the first policy compares with the second: whether it widens, and what is said.
+fn compared(old: &str, new: &str) -> (bool, String) {
+    let comparison = compare(&program(old), &program(new));
+    (comparison.widens(), comparison.to_string())
+}
+
+fn edited(from: &str, to: &str) -> String {
+    assert!(SHOP.contains(from), "`{from}` is not in the policy");
+    SHOP.replacen(from, to, 1)
+}
+
+#[test]
+fn what_gives_is_announced_and_what_takes_it_back_is_not_wider() {
+    for (from, to, words) in WIDER {
+        let more = edited(from, to);
+        let (widens, said) = compared(SHOP, &more);
+        assert!(widens && said.contains(words), "`{from}` to `{to}`\n{said}");
+        let (widens, said) = compared(&more, SHOP);
+        assert!(!widens && said.contains("narrower"), "`{to}` back to `{from}`\n{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_counts_as_wider_both_ways() {
+    for (from, to, words) in UNCLEAR {
+        let other = edited(from, to);
+        for (widens, said) in [compared(SHOP, &other), compared(&other, SHOP)] {
+            assert!(widens && said.contains(words), "`{from}` and `{to}`\n{said}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_passes_unread_instead_of_judged_is_announced() {
+    let judged = SHOP.replace(
+        "opaque: { types: [application/pdf], grade: 2, size: 2MiB, subject: id, of: customer }",
+        "returns: { customer: $ }",
+    );
+    let (widens, said) = compared(&judged, SHOP);
+    assert!(widens && said.contains("the answer of `c.file` passes unread"), "{said}");
+}
+
+#[test]
+fn whoever_comes_to_see_a_field_may_search_by_it_in_the_path() {
+    let without =
+        SHOP.replace("clear: [id, phone], masked: mail", "clear: id, masked: [phone, mail]");
+    let (widens, said) = compared(&without, SHOP);
+    assert!(widens && said.contains("may search `c.by` by `customer.phone`"), "{said}");
+}
