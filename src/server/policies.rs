@@ -26,6 +26,12 @@ pub enum PolicyError {
     /// No policy file is there.
     #[error("`{path}`: no policy file (`*.yaml`) here", path = .0.display())]
     Empty(PathBuf),
+    /// Policy files in a folder below, which would be passed over in silence, rules that deny included.
+    #[error(
+        "`{path}`: policy files in a folder below the others are not read; move them up, or name that folder",
+        path = .0.display()
+    )]
+    Nested(PathBuf),
     /// Too many files.
     #[error("`{path}`: more than {FILE_LIMIT} policy files", path = .0.display())]
     TooMany(PathBuf),
@@ -72,6 +78,7 @@ impl PolicyError {
             Self::Tests { count, .. } => (*count, self.to_string()),
             Self::File { .. }
             | Self::Empty(_)
+            | Self::Nested(_)
             | Self::TooMany(_)
             | Self::NoUpstream { .. }
             | Self::Limits(_)
@@ -171,12 +178,16 @@ pub fn read_policies(folder: &Path) -> Result<Vec<Source>, PolicyError> {
     if folder.is_file() {
         files.push(folder.to_owned());
     } else {
+        let mut inner = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
             let path = entry.map_err(failed(folder))?.path();
-            if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            if is_policy(&path) {
                 files.push(path);
+            } else if path.is_dir() && !is_hidden(&path) {
+                inner.push(path);
             }
         }
+        check_nested(&inner, !files.is_empty())?;
     }
     if files.is_empty() {
         return Err(PolicyError::Empty(folder.to_owned()));
@@ -191,4 +202,49 @@ pub fn read_policies(folder: &Path) -> Result<Vec<Source>, PolicyError> {
         sources.push(Source { name: path.display().to_string(), text });
     }
     Ok(sources)
+}
+
+fn is_policy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml")
+}
+
+/// Mounts of Kubernetes keep the files that links point to in folders of such names.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Folders below one that has policy files must have none themselves; a folder of folders is told as empty.
+fn check_nested(folders: &[PathBuf], has_files: bool) -> Result<(), PolicyError> {
+    for folder in folders.iter().filter(|_| has_files) {
+        let failed = |source| PolicyError::File { path: folder.clone(), source };
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            if is_policy(&entry.map_err(failed)?.path()) {
+                return Err(PolicyError::Nested(folder.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_files_in_a_folder_below_are_told_and_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "roles: { clerk: {} }\n").unwrap();
+        };
+        write("shop/rules.yaml");
+        assert!(matches!(read_policies(folder.path()), Err(PolicyError::Empty(_))));
+        write("rules.yaml");
+        let refused = read_policies(folder.path()).unwrap_err();
+        assert!(matches!(&refused, PolicyError::Nested(path) if path.ends_with("shop")));
+        std::fs::rename(folder.path().join("shop"), folder.path().join("..data")).unwrap();
+        write("notes/README.md");
+        assert_eq!(read_policies(folder.path()).unwrap().len(), 1);
+    }
 }
