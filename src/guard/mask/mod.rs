@@ -2,6 +2,7 @@
 //! tell more than one. A value that does not fit its kind is masked wholly.
 
 mod address;
+mod common;
 mod digits;
 mod identity;
 mod name;
@@ -43,7 +44,16 @@ pub fn mask(mask: Mask, text: &str) -> String {
 }
 
 /// Appends the masked form of a value, as [`mask`] gives it.
+///
+/// For the commonest values about 10 ns (`benches/masks.rs`), and no memory where `out` has some.
 pub fn mask_into(mask: Mask, text: &str, out: &mut String) {
+    if common::form(mask, text, out).is_none() {
+        any_form(mask, text, out);
+    }
+}
+
+/// The form of any value, common or not.
+fn any_form(mask: Mask, text: &str, out: &mut String) {
     let text = normalised(text);
     let text = text.trim();
     let start = out.len();

@@ -17,8 +17,8 @@ const MOST_EASTERN: usize = 8;
 const MOST_PARTS: usize = 6;
 
 /// RFC 5321, 4.5.3.1.
-const LONGEST_LOCAL: usize = 64;
-const LONGEST_DOMAIN: usize = 253;
+pub(super) const LONGEST_LOCAL: usize = 64;
+pub(super) const LONGEST_DOMAIN: usize = 253;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {

@@ -40,6 +40,19 @@ fn every_vector_comes_out_as_written() {
 }
 
 #[test]
+fn common_values_go_the_short_way() {
+    let values = [
+        (Kind::Phone, "13812345678"),
+        (Kind::Email, "li.si+bank@example.com"),
+        (Kind::CnResidentId, "11010119900307123X"),
+    ];
+    for (kind, text) in values {
+        let mut out = String::new();
+        assert!(common::form(Mask::of(kind), text, &mut out).is_some(), "{text}");
+    }
+}
+
+#[test]
 fn every_style_of_every_kind_has_a_vector() {
     let shown: BTreeSet<String> =
         vectors().iter().map(|vector| format!("{:?}", vector.mask)).collect();
@@ -143,6 +156,17 @@ fn any_value() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Values of the common forms, and what is nearly one.
+fn nearly_common() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "1[0-9]{9,11}",
+        "[0-9]{16,18}[0-9Xxé]?",
+        "[a-z0-9.!*@ é-]{0,5}@[a-zA-Z0-9.@é-]{0,9}",
+        "[a-z]{60,66}@[a-z]{1,3}\\.[a-z]{240,255}",
+        any_value(),
+    ]
+}
+
 /// The same text in full-width forms.
 fn full_width(text: &str) -> String {
     let wide = |char: char| match char {
@@ -163,6 +187,21 @@ proptest! {
         prop_assert!(shown <= most_shown(form), "{:?}: {:?} gives {:?}", form, text, masked);
         prop_assert!(masked.len() <= LONGEST_FORM);
         prop_assert!(masked.contains('*') || has_no_stars(form));
+    }
+
+    #[test]
+    fn the_short_way_gives_what_the_long_way_gives(
+        form in prop::sample::select(vec!["phone", "email", "cn-resident-id"]),
+        text in nearly_common(),
+    ) {
+        let form = Mask::of(Kind::named(form).unwrap());
+        let (mut short, mut long) = (String::from("before "), String::from("before "));
+        if common::form(form, &text, &mut short).is_some() {
+            any_form(form, &text, &mut long);
+            prop_assert_eq!(short, long);
+        } else {
+            prop_assert_eq!(short, "before ");
+        }
     }
 
     #[test]
