@@ -1,5 +1,6 @@
 //! Content types: what a body is said to be, and whether that is something that can be judged.
 
+use super::charset::Charset;
 use crate::policy::Format;
 
 /// Why a body's content type is refused.
@@ -19,8 +20,10 @@ pub enum ContentTypeFault {
     /// A type that the route does not have.
     #[error("content type `{0}` is none that the route may answer with")]
     Undeclared(String),
-    /// Another character encoding than UTF-8.
-    #[error("charset `{0}` is not supported, only `utf-8`")]
+    /// A character encoding that is not read, or not in this format.
+    #[error(
+        "charset `{0}` is not supported: JSON must be `utf-8`, tables may be in one that is listed"
+    )]
     Charset(String),
     /// Rows without one that names their columns.
     #[error("the body says that it has no header row")]
@@ -36,25 +39,29 @@ pub fn check_json<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), 
     if format_of(&media_type) != Some(Format::Json) {
         return Err(ContentTypeFault::Unsupported(cut(&media_type)));
     }
-    check_charset(parameters)
+    utf8_only(charset(parameters)?).map(drop)
 }
 
-/// Which of these formats a message's body is in, from the values of all its `Content-Type` fields.
+/// Which of these formats a message's body is in, and in which character encoding, from the values of all
+/// its `Content-Type` fields.
+///
+/// JSON in whatever framing must be in UTF-8 (RFC 8259, 8.1), and so is what says nothing.
 ///
 /// # Errors
-/// A [`ContentTypeFault`] for any other, and for another character encoding than UTF-8.
+/// A [`ContentTypeFault`] for any other.
 pub fn check_format<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     accepted: &[Format],
-) -> Result<Format, ContentTypeFault> {
+) -> Result<(Format, Charset), ContentTypeFault> {
     let (media_type, parameters) = split(fields)?;
     let format = format_of(&media_type).filter(|format| accepted.contains(format));
     let format = format.ok_or_else(|| ContentTypeFault::Undeclared(cut(&media_type)))?;
-    check_charset(parameters)?;
-    if format == Format::Csv {
-        check_header(parameters)?;
+    let charset = charset(parameters)?;
+    if !format.is_table() {
+        return Ok((format, utf8_only(charset)?));
     }
-    Ok(format)
+    check_header(parameters)?;
+    Ok((format, charset))
 }
 
 /// The media type of a body that is not read: in lower case and without parameters, which are checked
@@ -84,6 +91,12 @@ fn format_of(media_type: &str) -> Option<Format> {
             Some(Format::NdJson)
         }
         ("text", "csv") => Some(Format::Csv),
+        ("text", "tab-separated-values") => Some(Format::Tsv),
+        ("text", "event-stream") => Some(Format::EventStream),
+        ("application", "json-seq") => Some(Format::JsonSeq),
+        ("application", other) if other.strip_suffix("+json-seq").is_some_and(is_token) => {
+            Some(Format::JsonSeq)
+        }
         ("application", other) if other.strip_suffix("+json").is_some_and(is_token) => {
             Some(Format::Json)
         }
@@ -132,22 +145,30 @@ fn each(parameters: &str) -> impl Iterator<Item = Result<(&str, &str), ContentTy
     })
 }
 
-/// A `charset` must be UTF-8 and may stand once.
-fn check_charset(parameters: &str) -> Result<(), ContentTypeFault> {
-    let mut has_charset = false;
+/// A `charset` must be one that is read, and may stand once.
+fn charset(parameters: &str) -> Result<Charset, ContentTypeFault> {
+    let mut found = None;
     for parameter in each(parameters) {
         let (name, value) = parameter?;
         if !name.eq_ignore_ascii_case("charset") {
             continue;
         }
-        if std::mem::replace(&mut has_charset, true) {
+        let known = Charset::labelled(value);
+        let known =
+            known.ok_or_else(|| ContentTypeFault::Charset(value.chars().take(32).collect()));
+        if found.replace(known).is_some() {
             return Err(ContentTypeFault::Malformed);
         }
-        if !value.eq_ignore_ascii_case("utf-8") {
-            return Err(ContentTypeFault::Charset(value.chars().take(32).collect()));
-        }
     }
-    Ok(())
+    found.unwrap_or(Ok(Charset::UTF_8))
+}
+
+fn utf8_only(charset: Charset) -> Result<Charset, ContentTypeFault> {
+    if charset.is_utf8() {
+        Ok(charset)
+    } else {
+        Err(ContentTypeFault::Charset(charset.to_string()))
+    }
 }
 
 /// Without a header row nobody can say which column is which (RFC 4180, `header`).
@@ -174,6 +195,8 @@ mod tests {
             "Application/JSON; charset=UTF-8",
             "application/problem+json",
             "application/json;charset=\"utf-8\"",
+            "application/json; charset=utf8",
+            "application/graphql-response+json",
             "application/json; profile=x;",
         ] {
             assert_eq!(check(&[good]), Ok(()), "{good}");
@@ -188,7 +211,14 @@ mod tests {
             check(&["application/json; charset=utf-8; charset=gbk"]),
             Err(ContentTypeFault::Malformed)
         );
+        for other in ["utf-16", "utf-16le", "us-ascii", "iso-8859-1", "utf-7", "utf-32", ""] {
+            let fault = check_json([format!("application/json; charset={other}").as_bytes()]);
+            assert_eq!(fault, Err(ContentTypeFault::Charset(other.into())), "{other}");
+        }
         for bad in [
+            "application/json-seq",
+            "application/geo+json-seq",
+            "text/event-stream",
             "text/json",
             "text/plain",
             "application/x-ndjson",
@@ -206,29 +236,65 @@ mod tests {
     fn an_answer_is_in_one_of_the_formats_of_its_route() {
         let check =
             |field: &'static str, accepted: &[Format]| check_format([field.as_bytes()], accepted);
-        let all = [Format::Json, Format::NdJson, Format::Csv];
+        let all: Vec<Format> = Format::NAMES.iter().map(|(_, format)| *format).collect();
         for (field, format) in [
             ("application/json", Format::Json),
             ("application/hal+json; charset=utf-8", Format::Json),
             ("application/x-ndjson", Format::NdJson),
             ("Application/JSONL;charset=UTF-8", Format::NdJson),
             ("text/csv; header=present", Format::Csv),
+            ("text/tab-separated-values", Format::Tsv),
+            ("application/json-seq", Format::JsonSeq),
+            ("application/geo+json-seq", Format::JsonSeq),
+            ("text/event-stream; charset=utf-8", Format::EventStream),
         ] {
-            assert_eq!(check(field, &all), Ok(format), "{field}");
-            let others: Vec<Format> = all.into_iter().filter(|other| *other != format).collect();
+            assert_eq!(
+                check(field, &all),
+                Ok((format, Charset::labelled("utf-8").unwrap())),
+                "{field}"
+            );
+            let others: Vec<Format> =
+                all.iter().copied().filter(|other| *other != format).collect();
             let refused = check(field, &others);
             assert!(matches!(refused, Err(ContentTypeFault::Undeclared(_))), "{field}");
         }
-        let odd = check("text/csv; charset=latin1", &all);
-        assert_eq!(odd, Err(ContentTypeFault::Charset("latin1".into())));
-        for headless in
-            ["text/csv; header=absent", "text/csv;Header=\"Absent\"", "text/csv; header="]
-        {
+        for (field, name) in [
+            ("text/csv; charset=GBK", "gbk"),
+            ("text/csv;charset=\"utf-16\"; header=present", "utf-16"),
+            ("text/tab-separated-values; charset=euc-kr", "euc-kr"),
+        ] {
+            let (_, charset) = check(field, &all).unwrap();
+            assert_eq!(charset.to_string(), name);
+        }
+        for (field, label) in [
+            ("text/csv; charset=iso-2022-jp", "iso-2022-jp"),
+            ("text/csv; charset=utf-7", "utf-7"),
+            ("application/x-ndjson; charset=gbk", "gbk"),
+            ("application/json-seq; charset=utf-16le", "utf-16le"),
+            ("text/event-stream; charset=iso-8859-1", "iso-8859-1"),
+        ] {
+            assert_eq!(check(field, &all), Err(ContentTypeFault::Charset(label.into())), "{field}");
+        }
+        for twice in ["text/csv; charset=gbk; charset=gbk", "text/csv; charset=x; Charset=utf-8"] {
+            assert_eq!(check(twice, &all), Err(ContentTypeFault::Malformed), "{twice}");
+        }
+        for headless in [
+            "text/csv; header=absent",
+            "text/csv;Header=\"Absent\"",
+            "text/csv; header=",
+            "text/tab-separated-values; header=absent",
+        ] {
             assert_eq!(check(headless, &all), Err(ContentTypeFault::NoHeader), "{headless}");
         }
-        for other in
-            ["text/plain", "text/tab-separated-values", "text/html", "application/pdf", "", "json"]
-        {
+        for other in [
+            "text/plain",
+            "text/html",
+            "text/xml",
+            "application/pdf",
+            "application/+json-seq",
+            "",
+            "json",
+        ] {
             assert!(matches!(check(other, &all), Err(ContentTypeFault::Undeclared(_))), "{other}");
         }
     }

@@ -3,9 +3,11 @@
 //! It takes bytes and gives bytes; sockets, heads and status codes are the proxy's. Whatever it cannot
 //! decode or parse is refused: there is no way on which an original body passes unread.
 
+mod charset;
 mod content_type;
 pub mod csv;
 pub mod encoding;
+mod framing;
 pub mod json;
 pub mod mask;
 pub mod query;
@@ -17,14 +19,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use charset::{Charset, CharsetFault};
 pub use content_type::{ContentTypeFault, check_format, check_json, media_type};
-pub use encoding::{Coding, EncodingFault};
+pub use encoding::{Coding, Codings, EncodingFault};
+pub use framing::FramingFault;
 pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 
 use crate::policy::Format;
 use crate::policy::plan::Plan;
+use charset::Transcoder;
 use encoding::Decoder;
+use framing::Framing;
 use json::Mode;
 
 /// Why a body does not pass.
@@ -33,25 +39,42 @@ pub enum BodyFault {
     /// Its content coding.
     #[error(transparent)]
     Encoding(#[from] EncodingFault),
+    /// Its character encoding.
+    #[error(transparent)]
+    Charset(#[from] CharsetFault),
+    /// How its texts follow one another.
+    #[error(transparent)]
+    Framing(#[from] FramingFault),
     /// What it holds, as JSON.
     #[error(transparent)]
     Json(#[from] Fault),
-    /// What it holds, as CSV.
+    /// What it holds, as a table.
     #[error(transparent)]
     Csv(#[from] csv::Fault),
 }
 
-/// What reads a decoded body.
-#[derive(Debug)]
-enum Filter<H> {
-    Json(Box<json::Filter<H>>),
-    Csv(Box<csv::Filter<H>>),
+/// How a body lies on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// What it is.
+    pub format: Format,
+    /// In which character encoding; only tables may be in another one than UTF-8.
+    pub charset: Charset,
+    /// What it is packed with.
+    pub codings: Codings,
 }
 
-/// A body on its way through the gate: decoded, then filtered.
+/// What reads an unpacked body.
+#[derive(Debug)]
+enum Filter<H> {
+    Json { framing: Framing, filter: Box<json::Filter<H>> },
+    Table { text: Box<Transcoder>, filter: Box<csv::Filter<H>> },
+}
+
+/// A body on its way through the gate: unpacked, read as UTF-8 and as the records it holds, then filtered.
 ///
 /// Feed chunks with [`push`](Self::push), say the end with [`finish`](Self::finish), and after each
-/// take what may go on. What comes out has no content coding.
+/// take what may go on. What comes out has no content coding and is in UTF-8.
 #[derive(Debug)]
 pub struct BodyGuard<H> {
     decoder: Decoder,
@@ -61,20 +84,30 @@ pub struct BodyGuard<H> {
 
 impl<H: Hooks> BodyGuard<H> {
     /// Guards what goes to the caller: what the plan does not allow is left out, masked or replaced.
-    pub fn response(format: Format, coding: Coding, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
-        let filter = match format {
-            Format::Json => Filter::json(json::Filter::new(plan, caps, Mode::Drop, hooks)),
-            Format::NdJson => Filter::json(json::Filter::lines(plan, caps, hooks)),
-            Format::Csv => Filter::Csv(Box::new(csv::Filter::new(plan, caps, hooks))),
+    pub fn response(wire: Wire, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        let text = || Box::new(Transcoder::new(wire.charset));
+        let filter = match wire.format {
+            Format::Json => Filter::whole(plan, caps, Mode::Drop, hooks),
+            Format::NdJson => Filter::framed(Framing::None, plan, caps, hooks),
+            Format::JsonSeq => Filter::framed(Framing::sequence(), plan, caps, hooks),
+            Format::EventStream => Filter::framed(Framing::events(), plan, caps, hooks),
+            Format::Csv => {
+                let filter = Box::new(csv::Filter::new(plan, caps, hooks));
+                Filter::Table { text: text(), filter }
+            }
+            Format::Tsv => {
+                let filter = Box::new(csv::Filter::tabs(plan, caps, hooks));
+                Filter::Table { text: text(), filter }
+            }
         };
-        Self { decoder: Decoder::new(coding, None), filter, fault: None }
+        Self { decoder: Decoder::new(wire.codings, None), filter, fault: None }
     }
 
     /// Guards what goes to the backend: what the plan does not allow refuses the body, and so does
     /// more than `body_cap` bytes once decoded.
-    pub fn request(coding: Coding, plan: Arc<Plan>, caps: Caps, body_cap: u64, hooks: H) -> Self {
-        let filter = Filter::json(json::Filter::new(plan, caps, Mode::Refuse, hooks));
-        Self { decoder: Decoder::new(coding, Some(body_cap)), filter, fault: None }
+    pub fn request(codings: Codings, plan: Arc<Plan>, caps: Caps, body_cap: u64, hooks: H) -> Self {
+        let filter = Filter::whole(plan, caps, Mode::Refuse, hooks);
+        Self { decoder: Decoder::new(codings, Some(body_cap)), filter, fault: None }
     }
 
     /// Reads the next bytes as they came from the network.
@@ -130,49 +163,62 @@ impl<H: Hooks> BodyGuard<H> {
 }
 
 impl<H: Hooks> Filter<H> {
-    fn json(filter: json::Filter<H>) -> Self {
-        Self::Json(Box::new(filter))
+    /// Reads one JSON text.
+    fn whole(plan: Arc<Plan>, caps: Caps, mode: Mode, hooks: H) -> Self {
+        let filter = Box::new(json::Filter::new(plan, caps, mode, hooks));
+        Self::Json { framing: Framing::None, filter }
+    }
+
+    /// Reads JSON texts that follow one another.
+    fn framed(framing: Framing, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        Self::Json { framing, filter: Box::new(json::Filter::lines(plan, caps, hooks)) }
     }
 
     fn push(&mut self, piece: Bytes) -> Result<(), BodyFault> {
         match self {
-            Self::Json(filter) => Ok(filter.push(piece)?),
-            Self::Csv(filter) => Ok(filter.push(&piece)?),
+            Self::Json { framing, filter } => Ok(filter.push(framing.unframe(piece)?)?),
+            Self::Table { text, filter } => text.push(piece, &mut |text| Ok(filter.push(&text)?)),
         }
     }
 
     fn finish(&mut self) -> Result<(), BodyFault> {
         match self {
-            Self::Json(filter) => Ok(filter.finish()?),
-            Self::Csv(filter) => Ok(filter.finish()?),
+            Self::Json { framing, filter } => {
+                framing.finish()?;
+                Ok(filter.finish()?)
+            }
+            Self::Table { text, filter } => {
+                text.finish::<BodyFault>(&mut |text| Ok(filter.push(&text)?))?;
+                Ok(filter.finish()?)
+            }
         }
     }
 
     fn take_output(&mut self) -> Vec<Bytes> {
         match self {
-            Self::Json(filter) => filter.take_output(),
-            Self::Csv(filter) => filter.take_output(),
+            Self::Json { framing, filter } => framing.frame(filter.take_output()),
+            Self::Table { filter, .. } => filter.take_output(),
         }
     }
 
     fn report(&self) -> &Report {
         match self {
-            Self::Json(filter) => filter.report(),
-            Self::Csv(filter) => filter.report(),
+            Self::Json { filter, .. } => filter.report(),
+            Self::Table { filter, .. } => filter.report(),
         }
     }
 
     fn hooks(&self) -> &H {
         match self {
-            Self::Json(filter) => filter.hooks(),
-            Self::Csv(filter) => filter.hooks(),
+            Self::Json { filter, .. } => filter.hooks(),
+            Self::Table { filter, .. } => filter.hooks(),
         }
     }
 
     fn hooks_mut(&mut self) -> &mut H {
         match self {
-            Self::Json(filter) => filter.hooks_mut(),
-            Self::Csv(filter) => filter.hooks_mut(),
+            Self::Json { filter, .. } => filter.hooks_mut(),
+            Self::Table { filter, .. } => filter.hooks_mut(),
         }
     }
 }

@@ -73,14 +73,26 @@ pub enum Format {
     Json,
     /// One JSON text a line.
     NdJson,
+    /// A JSON text sequence (RFC 7464).
+    JsonSeq,
+    /// A stream of events, each of which holds a JSON text.
+    EventStream,
     /// Rows of comma-separated values, the first of which names the columns.
     Csv,
+    /// The same with tabs, where nothing is quoted.
+    Tsv,
 }
 
 impl Format {
     /// Every format with the name that policy files use.
-    pub const NAMES: &'static [(&'static str, Self)] =
-        &[("json", Self::Json), ("ndjson", Self::NdJson), ("csv", Self::Csv)];
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("json", Self::Json),
+        ("ndjson", Self::NdJson),
+        ("json-seq", Self::JsonSeq),
+        ("event-stream", Self::EventStream),
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+    ];
 
     /// The media type that is asked for.
     #[must_use]
@@ -88,7 +100,10 @@ impl Format {
         match self {
             Self::Json => "application/json",
             Self::NdJson => "application/x-ndjson",
+            Self::JsonSeq => "application/json-seq",
+            Self::EventStream => "text/event-stream",
             Self::Csv => "text/csv",
+            Self::Tsv => "text/tab-separated-values",
         }
     }
 
@@ -96,8 +111,27 @@ impl Format {
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json | Self::NdJson => self.media_type(),
+            Self::Json | Self::NdJson | Self::JsonSeq | Self::EventStream => self.media_type(),
             Self::Csv => "text/csv; charset=utf-8",
+            Self::Tsv => "text/tab-separated-values; charset=utf-8",
+        }
+    }
+
+    /// Whether its records are rows.
+    #[must_use]
+    pub fn is_table(self) -> bool {
+        match self {
+            Self::Csv | Self::Tsv => true,
+            Self::Json | Self::NdJson | Self::JsonSeq | Self::EventStream => false,
+        }
+    }
+
+    /// Whether it goes on for as long as both sides like, so that each record leaves as it comes.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        match self {
+            Self::EventStream => true,
+            Self::Json | Self::NdJson | Self::JsonSeq | Self::Csv | Self::Tsv => false,
         }
     }
 }

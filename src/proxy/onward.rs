@@ -17,9 +17,9 @@ use super::head::{self, Head};
 use super::meter::{RowTest, Subject};
 use super::question::Question;
 use super::rejection::Rejection;
-use super::release::coding;
+use super::release::codings;
 use super::trail::Trail;
-use crate::guard::{BodyGuard, Caps, CheckedQuery, Coding, check_json, check_path, check_query};
+use crate::guard::{BodyGuard, Caps, CheckedQuery, Codings, check_json, check_path, check_query};
 use crate::policy::{Format, Permit, Plan};
 
 impl Gate {
@@ -65,10 +65,10 @@ impl Gate {
         parts: &RequestHead,
         body: &mut Incoming,
     ) -> Result<Bytes, Rejection> {
-        let coding = body_coding(&parts.headers)?;
+        let codings = body_codings(&parts.headers)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
         let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
-        written(permit, plan, coding, body, self.caps, limit)
+        written(permit, plan, codings, body, self.caps, limit)
     }
 
     /// Where it depends on the record: reads that first, over the route that the policy names, and holds
@@ -148,25 +148,25 @@ pub(super) fn write_plan<'p>(
     }
 }
 
-/// The content coding of a request body that can be judged.
-pub(super) fn body_coding(headers: &HeaderMap) -> Result<Coding, Rejection> {
+/// The content codings of a request body that can be judged.
+pub(super) fn body_codings(headers: &HeaderMap) -> Result<Codings, Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
     check_json(types).map_err(Rejection::RequestType)?;
-    coding(headers).map_err(Rejection::RequestEncoding)
+    codings(headers).map_err(Rejection::RequestEncoding)
 }
 
 /// The request body, decoded, if all of it may be written.
 pub(super) fn written(
     permit: &Permit,
     plan: &Arc<Plan>,
-    coding: Coding,
+    codings: Codings,
     body: Bytes,
     caps: Caps,
     limit_bytes: usize,
 ) -> Result<Bytes, Rejection> {
     let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
     let test = RowTest::of(permit);
-    let mut guard = BodyGuard::request(coding, Arc::clone(plan), caps, most, test);
+    let mut guard = BodyGuard::request(codings, Arc::clone(plan), caps, most, test);
     let judged = guard.push(body).and_then(|()| guard.finish());
     judged.map_err(Rejection::RequestBody)?;
     Ok(Bytes::from(guard.take_output().concat()))

@@ -27,7 +27,7 @@ pub(super) const HELD_BACK: HeaderName = HeaderName::from_static("menshen-held-b
 pub(super) const STEP_BYTES: usize = 512 * 1024;
 /// How long a step may gather: a stream stays a stream, and a disk is not asked for every packet.
 pub(super) const STEP_TIME: Duration = Duration::from_millis(10);
-/// After a limit was reached, the rest is read only to say how much was held back, up to here.
+/// Where an answer has an end, so much is read after a limit was reached.
 const COUNTED_AFTER_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why an answer does not go on.
@@ -118,6 +118,8 @@ pub(super) struct Passage {
     plan: Arc<Plan>,
     seat: Arc<Seat>,
     disclosure: Disclosure,
+    /// After a limit was reached, the rest is read only to say how much was held back, up to here.
+    counted_bytes: u64,
     /// Judged, not yet counted as released.
     ready: Vec<Bytes>,
     ready_bytes: usize,
@@ -133,8 +135,13 @@ impl Passage {
         disclosure: Disclosure,
     ) -> Self {
         let (ready, ready_bytes, released) = Default::default();
-        let body = Box::pin(body);
-        Self { guard, body, plan, seat, disclosure, ready, ready_bytes, released }
+        let (body, counted_bytes) = (Box::pin(body), COUNTED_AFTER_LIMIT_BYTES);
+        Self { guard, body, plan, seat, disclosure, counted_bytes, ready, ready_bytes, released }
+    }
+
+    /// Cuts the answer off where a limit is reached: it has no end at which it could be told.
+    pub(super) fn end_at_limits(&mut self) {
+        self.counted_bytes = 0;
     }
 
     pub(super) fn report(&self) -> &Report {
@@ -272,8 +279,7 @@ impl Passage {
     /// Whether a limit was reached and enough was counted after it.
     fn counts_in_vain(&self) -> bool {
         let report = self.report();
-        report.limited
-            && report.bytes_in.saturating_sub(report.bytes_out) > COUNTED_AFTER_LIMIT_BYTES
+        report.limited && report.bytes_in.saturating_sub(report.bytes_out) > self.counted_bytes
     }
 
     /// Writes what was disclosed so far into the outcome.

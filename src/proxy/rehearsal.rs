@@ -17,7 +17,7 @@ use super::body::BodyFault;
 use super::entrance::rejection;
 use super::head;
 use super::meter::{Keys, Register};
-use super::onward::{body_coding, onward, reading_request, write_plan, written};
+use super::onward::{body_codings, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Content};
@@ -194,12 +194,12 @@ impl<'p> Rehearsal<'p> {
         let body = match write_plan(&permit, &head)? {
             None => Bytes::new(),
             Some(plan) => {
-                let coding = body_coding(&parts.headers)?;
+                let codings = body_codings(&parts.headers)?;
                 let limit = self.settings.request_limit_bytes;
                 if body.len() > limit {
                     return Err(Rejection::Body(BodyFault::TooLarge(limit)).into());
                 }
-                written(&permit, plan, coding, body, self.caps, limit)?
+                written(&permit, plan, codings, body, self.caps, limit)?
             }
         };
         let asked = note(&onward(&permit, &head, &query, &parts.headers, body)?, seen);
@@ -270,7 +270,7 @@ impl<'p> Rehearsal<'p> {
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
         judged.map_err(Halt::Guard)?;
-        if release::judge_records(guard.report(), &permit, Vec::new)? == Content::None {
+        if release::judge_records(format, guard.report(), &permit, Vec::new)? == Content::None {
             seen.status = StatusCode::NO_CONTENT;
             return Ok(());
         }

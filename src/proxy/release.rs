@@ -20,7 +20,7 @@ use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
-use crate::guard::{BodyGuard, Caps, Coding, EncodingFault, Hooks, Report, check_format};
+use crate::guard::{BodyGuard, Caps, Codings, EncodingFault, Hooks, Report, Wire, check_format};
 use crate::limits::{Quota, Seat};
 use crate::listen::Facts;
 use crate::policy::{Format, Permit, StepUp};
@@ -69,8 +69,14 @@ impl Gate {
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
         let mut passage = Passage::new(guard, body, plan, seat, disclosure);
-        let read = passage.read(self.settings.held_bytes).await?;
-        if judge_records(passage.report(), &permit, || passage.seat().quotas())? == Content::None {
+        let read = if format.is_live() {
+            passage.end_at_limits();
+            Read::Some
+        } else {
+            passage.read(self.settings.held_bytes).await?
+        };
+        let quotas = || passage.seat().quotas();
+        if judge_records(format, passage.report(), &permit, quotas)? == Content::None {
             passage.seat().give_back();
             return self.without_body(parts.status, passage.seat(), facts, trail).await;
         }
@@ -250,16 +256,18 @@ pub(super) fn guard<H: Hooks>(
     hooks: H,
 ) -> Result<(Format, BodyGuard<H>), Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
-    let format = check_format(types, permit.route().formats());
-    let format = format.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
-    let coding = coding(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
+    let read = check_format(types, permit.route().formats());
+    let (format, charset) = read.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
+    let codings =
+        codings(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
     let plan = Arc::clone(permit.plan());
-    Ok((format, BodyGuard::response(format, coding, plan, caps, hooks)))
+    let wire = Wire { format, charset, codings };
+    Ok((format, BodyGuard::response(wire, plan, caps, hooks)))
 }
 
-/// The one content coding of a message.
-pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
-    Coding::of(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))
+/// What a message's body is packed with.
+pub(super) fn codings(headers: &HeaderMap) -> Result<Codings, EncodingFault> {
+    Codings::of(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))
 }
 
 /// Ends an answer of which no record may leave. A view of one record is then told as missing, whatever
@@ -268,11 +276,13 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, EncodingFault> {
 ///
 /// A change that was made is told without a body: told as refused, it would be tried again.
 pub(super) fn judge_records(
+    format: Format,
     report: &Report,
     permit: &Permit,
     quotas: impl FnOnce() -> Vec<Quota>,
 ) -> Result<Content, Rejection> {
-    if report.records_released > 0 {
+    // Of a stream nobody can say yet what will be in it.
+    if report.records_released > 0 || format.is_live() {
         return Ok(Content::Some);
     }
     let is_missing = report.root_withheld || permit.route().views_one_record();

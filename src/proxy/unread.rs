@@ -18,11 +18,11 @@ use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
 use super::policies::Right;
 use super::rejection::{Rejection, Unjudged};
-use super::release::{Granted, coding, judged};
+use super::release::{Granted, codings, judged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
 use crate::audit::Data;
-use crate::guard::{Coding, ContentTypeFault, EncodingFault, media_type};
+use crate::guard::{Codings, ContentTypeFault, EncodingFault, media_type};
 use crate::limits::{Seat, Take};
 use crate::listen::Facts;
 use crate::policy::Opaque;
@@ -146,9 +146,9 @@ pub(super) fn describe(headers: &mut HeaderMap, opaque: &Opaque, media_type: Hea
 
 /// An encoded answer would say nothing by its size of how much it unpacks to.
 fn check_coding(headers: &HeaderMap) -> Result<(), Unjudged> {
-    match coding(headers).map_err(Unjudged::Encoding)? {
-        Coding::Identity => Ok(()),
-        Coding::Gzip => Err(Unjudged::Encoding(EncodingFault::Unsupported("gzip".to_owned()))),
+    match codings(headers).map_err(Unjudged::Encoding)? {
+        Codings::NONE => Ok(()),
+        packed => Err(Unjudged::Encoding(EncodingFault::Unread(packed))),
     }
 }
 

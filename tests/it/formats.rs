@@ -5,13 +5,15 @@ use crate::harness::upstream::{chunk, head};
 use crate::harness::{Ask, OPEN_BANK, Reply, Setup, holds};
 
 const CSV: (&str, &str) = ("content-type", "text/csv");
+const TABS: (&str, &str) = ("content-type", "text/tab-separated-values");
+const SEQUENCE: (&str, &str) = ("content-type", "application/json-seq");
 const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 
 /// A bank whose export has every form, and shows nobody who has the note `hidden`.
 fn bank(limits: &str) -> Setup {
     let policy = OPEN_BANK.replace(
         "action: export\n    returns: { customer: \"$[]\" }\n",
-        "action: export\n    returns: { customer: \"$[]\" }\n    as: [json, ndjson, csv]\n",
+        "action: export\n    returns: { customer: \"$[]\" }\n    as: [json, ndjson, csv, tsv, json-seq]\n",
     );
     assert_ne!(policy, OPEN_BANK);
     let hidden = "  - name: the hidden stay hidden\n    deny: export\n    to: any\n    of: customer\n    \
@@ -28,6 +30,11 @@ fn customers(rows: u32) -> [((&'static str, &'static str), String); 2] {
     let lines = (1..=rows).map(line).collect();
     let table = String::from("id,note,phone\r\n") + &(1..=rows).map(row).collect::<String>();
     [(LINES, lines), (CSV, table)]
+}
+
+/// Lines as a JSON text sequence.
+fn as_sequence(lines: &str) -> String {
+    lines.lines().filter(|line| !line.is_empty()).map(|line| format!("\u{1e}{line}\n")).collect()
 }
 
 fn chunked(media_type: (&str, &str), body: &[u8], size: usize) -> Reply {
@@ -61,9 +68,15 @@ async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
     );
     let table_out =
         concat!("id,phone,note,address.city\r\n", "1,138****5678,\"x, y\",c\r\n", "4,,\"'=1\",c",);
+    let tabs = "secret\tid\tphone\tnote\taddress.city\taddress.zip\nCANARY\t1\t13812345678\tx, y\tc\tCANARY\nCANARY\t2\tCANARY\thidden\tc\tCANARY\nCANARY\t4\t\t=1\tc\tCANARY";
+    let tabs_out = "id\tphone\tnote\taddress.city\n1\t138****5678\tx, y\tc\n4\t\t'=1\tc";
+    let texts = as_sequence(lines);
+    let texts_out = as_sequence(lines_out);
     for (media_type, body, wanted, told) in [
         (LINES, lines, lines_out, "application/x-ndjson"),
+        (SEQUENCE, &texts, &texts_out, "application/json-seq"),
         (CSV, table, table_out, "text/csv; charset=utf-8"),
+        (TABS, tabs, tabs_out, "text/tab-separated-values; charset=utf-8"),
     ] {
         let packed = [media_type, ("content-encoding", "gzip")];
         for reply in [
@@ -94,7 +107,52 @@ async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
         let withheld: Vec<&str> = data.withheld.iter().collect();
         assert!(withheld.contains(&"customer.secret") && withheld.contains(&"zip"));
     }
-    assert!(gate.entries().await.len() > 16);
+    assert!(gate.entries().await.len() > 32);
+}
+
+#[tokio::test]
+async fn a_table_in_another_encoding_comes_out_in_utf8() {
+    let gate = bank("").start().await;
+    let token = gate.teller();
+    let table = "id,name,secret,note\n1,\u{738b}\u{5c0f},CANARY,x\n2,\u{738b},CANARY,hidden\n";
+    let wanted = "id,name,note\n1,\u{738b}\u{5c0f},x\n";
+    let utf16 =
+        |to_bytes: fn(u16) -> [u8; 2]| table.encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>();
+    let gbk = "id,name,secret,note\n1,\u{c3}\u{f5},CANARY,x\n2,\u{cd}\u{f5},CANARY,hidden\n";
+    let bytes = |latin: &str| latin.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let thai = "id,name,secret,note\n1,\u{aa}\u{d7}\u{e8}\u{cd},CANARY,x\n";
+    let marked = format!("\u{feff}{wanted}");
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("gb18030", bytes(gbk), "id,name,note\n1,\u{60af},x\n"),
+        ("tis-620", bytes(thai), "id,name,note\n1,\u{e0a}\u{e37}\u{e48}\u{e2d},x\n"),
+        ("utf-16le", utf16(u16::to_le_bytes), wanted),
+        ("UTF-16BE", utf16(u16::to_be_bytes), wanted),
+        ("utf-16", [b"\xff\xfe".to_vec(), utf16(u16::to_le_bytes)].concat(), &marked),
+        (
+            "iso-8859-1",
+            bytes("id,name,secret,note\n1,M\u{fc}ller,CANARY,x\n"),
+            "id,name,note\n1,M\u{fc}ller,x\n",
+        ),
+    ];
+    for (charset, body, wanted) in cases {
+        let media_type = format!("text/csv; charset={charset}");
+        for size in [1, 3, 1000] {
+            gate.upstream.answers(chunked(("content-type", &media_type), &body, size));
+            let answer = gate.ask(Ask::get("/all").by(&token).header("accept", "text/csv")).await;
+            assert_eq!(answer.expect(200).text(), wanted, "{charset} in {size}s");
+            assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+        }
+        // The same bytes under the label of another encoding.
+        for lie in ["utf-8", "us-ascii", "utf-16"] {
+            if lie != charset {
+                let media_type = format!("text/csv; charset={lie}");
+                gate.upstream.answers(chunked(("content-type", &media_type), &body, 1000));
+                let answer = gate.ask(Ask::get("/all").by(&token)).await;
+                assert_eq!(answer.status, 502, "{charset} as {lie}");
+                assert!(!holds(&answer.bytes(), "CANARY"));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -150,8 +208,21 @@ async fn lines_and_rows_that_two_readers_could_take_differently_are_refused() {
         ("text/csv", "id,name,note\n1,CANARY,\"x\n"),
         ("text/csv", "id;name;note\n1;CANARY;x\n"),
         ("text/csv; header=absent", fine),
-        ("text/csv; charset=gbk", fine),
-        ("text/tab-separated-values", "id\tname\tnote\n1\tCANARY\tx\n"),
+        ("text/csv; charset=utf-7", fine),
+        ("text/csv; charset=hz-gb-2312", fine),
+        ("text/csv; charset=iso-2022-kr", fine),
+        ("text/csv; charset=utf-16", fine),
+        ("text/csv; charset=utf-16le", fine),
+        ("text/csv; charset=utf-8; charset=gbk", fine),
+        ("application/x-ndjson; charset=gbk", "{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}\n"),
+        ("text/tab-separated-values", fine),
+        ("text/tab-separated-values", "id\tname\tnote\n1\t\"CANARY\"\tx\n"),
+        ("text/tab-separated-values", "id\tname\tnote\n1\tCANARY\n"),
+        ("text/tab-separated-values", "id\tname\tnote\n1\tCANARY\tx\ty\n"),
+        ("application/json-seq", "{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}\n"),
+        ("application/json-seq", "\u{1e}{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}"),
+        ("application/json-seq", "\u{1e}{\"id\":1,\"name\":\"CANARY\",\"note\":\"x\"}\n{}\n"),
+        ("application/json-seq", "\u{1e}{\"id\":1,\"name\":\"CANARY\"\u{1e}\"note\":\"x\"}\n"),
     ] {
         gate.upstream.answers(Reply::with(200, &[("content-type", media_type)], body));
         let answer = gate.ask(Ask::get("/all").by(&token)).await;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{Cell, Form};
+use super::row::{Cell, Form, Separator};
 
 /// What makes a spreadsheet take a cell for text.
 const TEXT_MARK: u8 = b'\'';
@@ -29,22 +29,42 @@ impl Cell {
     }
 
     /// Writes the cell as it came, unless a spreadsheet would take it for a formula.
-    pub(super) fn write(&self, row: &str, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, row: &str, separator: Separator, out: &mut Vec<u8>) {
         let inside = self.inside(row);
         if is_formula(inside) {
-            write_quoted(inside, out);
+            write_marked(inside, separator, out);
         } else {
             out.extend_from_slice(row.get(self.start..self.end).unwrap_or_default().as_bytes());
         }
     }
 
     /// Writes a text in place of the cell's own, quoted if that was quoted or if it must be.
-    pub(super) fn write_instead(&self, text: &str, out: &mut Vec<u8>) {
+    pub(super) fn write_instead(&self, text: &str, separator: Separator, out: &mut Vec<u8>) {
+        if separator == Separator::Tab {
+            // Neither can come from a cell that has none; a quote in front some readers take for one that quotes.
+            let text = text.replace(['\t', '\r', '\n'], " ");
+            if is_formula(&text) || text.starts_with('"') {
+                out.push(TEXT_MARK);
+            }
+            out.extend_from_slice(text.as_bytes());
+            return;
+        }
         let is_plain = self.form == Form::Plain && !text.contains([',', '"', '\r', '\n']);
         if is_plain && !is_formula(text) {
             out.extend_from_slice(text.as_bytes());
         } else {
             write_quoted(&text.replace('"', "\"\""), out);
+        }
+    }
+}
+
+/// Writes what looks like a formula so that it is taken for text.
+fn write_marked(inside: &str, separator: Separator, out: &mut Vec<u8>) {
+    match separator {
+        Separator::Comma => write_quoted(inside, out),
+        Separator::Tab => {
+            out.push(TEXT_MARK);
+            out.extend_from_slice(inside.as_bytes());
         }
     }
 }
@@ -95,13 +115,13 @@ mod tests {
 
     fn written(raw: &str) -> String {
         let mut out = Vec::new();
-        cell(raw).write(raw, &mut out);
+        cell(raw).write(raw, Separator::Comma, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn instead(raw: &str, text: &str) -> String {
         let mut out = Vec::new();
-        cell(raw).write_instead(text, &mut out);
+        cell(raw).write_instead(text, Separator::Comma, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -164,5 +184,26 @@ mod tests {
         assert_eq!(instead("x", "a\"b"), "\"a\"\"b\"");
         assert_eq!(instead("x", "+86 138****5678"), "\"'+86 138****5678\"");
         assert_eq!(instead("x", "="), "\"'=\"");
+    }
+
+    #[test]
+    fn between_tabs_a_text_is_marked_and_never_quoted() {
+        let tabs = |raw: &str, text: Option<&str>| {
+            let mut out = Vec::new();
+            let cell = Cell { start: 0, end: raw.len(), form: Form::Plain };
+            match text {
+                None => cell.write(raw, Separator::Tab, &mut out),
+                Some(text) => cell.write_instead(text, Separator::Tab, &mut out),
+            }
+            String::from_utf8(out).unwrap()
+        };
+        for (raw, wanted) in
+            [("a, \"b\"", "a, \"b\""), ("=1", "'=1"), ("-12", "-12"), ("-2+3", "'-2+3")]
+        {
+            assert_eq!(tabs(raw, None), wanted);
+            assert_eq!(tabs("x", Some(raw)), wanted);
+        }
+        assert_eq!(tabs("x", Some("\"quoted\"")), "'\"quoted\"");
+        assert_eq!(tabs("x", Some("a\tb\nc")), "a b c");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a CSV body was refused. No variant carries a value of the body, only numbers and offsets.
+//! Why a table was refused. No variant carries a value of the body, only numbers and offsets.
 
 /// A body that does not pass, and the byte at which that became certain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,8 +20,8 @@ pub enum Cause {
     /// A control character that is no tab and no end of a line (RFC 4180 has none of them).
     #[error("a cell holds a control character")]
     ControlCharacter,
-    /// A quote inside a cell that does not start with one.
-    #[error("a quote stands in a cell that is not quoted")]
+    /// A quote inside a cell that does not start with one; between tabs, a cell that starts with one.
+    #[error("a quote stands where none may stand")]
     BareQuote,
     /// Something between a closing quote and the end of its cell.
     #[error("something follows the closing quote of a cell")]

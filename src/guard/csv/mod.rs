@@ -1,7 +1,7 @@
-//! The streaming CSV filter (RFC 4180): a header row names the columns, each row after it is one record.
+//! The streaming filter for tables (CSV after RFC 4180, TSV): a header row names the columns, each row after it is one record.
 //!
 //! Bytes in, bytes out, at any split. A row is held until it is judged; cells in clear pass byte for
-//! byte, columns of which nothing may pass leave no trace. Separators are commas, text is UTF-8.
+//! byte, columns of which nothing may pass leave no trace. Text is UTF-8.
 
 mod cell;
 mod columns;
@@ -25,13 +25,13 @@ use crate::guard::json::{Caps, Hooks, Report};
 use crate::policy::plan::Plan;
 use crate::policy::value::Value;
 use columns::Columns;
-use row::Splitter;
+use row::{Separator, Splitter};
 
 /// A byte order mark in UTF-8. One may stand before the header and passes with it: spreadsheets tell by
 /// it that the text is UTF-8, and it can be taken for nothing else there.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The streaming CSV filter, for what goes to the caller.
+/// The streaming filter for tables, for what goes to the caller.
 ///
 /// After a fault it stays refused, and what was not yet taken is gone.
 pub struct Filter<H> {
@@ -40,6 +40,7 @@ pub struct Filter<H> {
     hooks: H,
     report: Report,
     fault: Option<Fault>,
+    separator: Separator,
     splitter: Splitter,
     /// How much of the body's first bytes are a byte order mark; `None` once that is settled.
     mark: Option<usize>,
@@ -76,14 +77,26 @@ impl<H> fmt::Debug for Filter<H> {
 }
 
 impl<H: Hooks> Filter<H> {
-    /// A filter for one body.
+    /// A filter for one body whose cells are separated by commas.
     pub fn new(plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        Self::separated(Separator::Comma, plan, caps, hooks)
+    }
+
+    /// A filter for one body whose cells are separated by tabs (`text/tab-separated-values`): nothing is
+    /// quoted, so that no cell holds a tab or an end of line.
+    pub fn tabs(plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        Self::separated(Separator::Tab, plan, caps, hooks)
+    }
+
+    fn separated(separator: Separator, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
+        let too_many = Cause::TooManyColumns { cap: caps.columns };
         Self {
             caps,
             hooks,
             report: Report::of(plan.fields.len()),
             fault: None,
-            splitter: Splitter::new(caps.columns, Cause::TooManyColumns { cap: caps.columns }),
+            separator,
+            splitter: Splitter::new(separator, caps.columns, too_many),
             mark: Some(0),
             has_mark: false,
             row: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::columns::{Columns, has_duplicate, passes};
 use super::fault::Cause;
-use super::row::{Cell, Splitter};
+use super::row::{Cell, Separator, Splitter};
 use super::{Filter, Header, MARK};
 use crate::guard::json::report::{Event, Fate};
 use crate::guard::json::{Hooks, Outgoing, Take};
@@ -36,15 +36,16 @@ impl<H: Hooks> Filter<H> {
             if self.has_mark {
                 self.output.extend_from_slice(MARK);
             }
-            let mut line = Line::of(&mut self.output, columns.shown());
+            let separator = self.separator;
+            let mut line = Line::of(&mut self.output, separator, columns.shown());
             for column in columns.listed.iter().filter(|column| column.is_shown) {
                 let Some(cell) = cells.get(column.place) else { continue };
-                line.cell(|out| cell.write(row, out));
+                line.cell(|out| cell.write(row, separator, out));
             }
             self.output.extend_from_slice(row_end(row, cells));
         }
         let most = Cause::CellCount { columns: count };
-        self.splitter = Splitter::new(count, most);
+        self.splitter = Splitter::new(self.separator, count, most);
         Ok(Header::Read { cells: count, columns })
     }
 
@@ -111,9 +112,10 @@ impl<H: Hooks> Filter<H> {
 
     /// Writes a row that goes out.
     fn write(&mut self, row: &str, known: &Columns, slots: &[Slot]) -> Result<(), Cause> {
+        let separator = self.separator;
         let Self { plan, caps, hooks, report, splitter, replacement, output, .. } = self;
         let cells = splitter.cells();
-        let mut line = Line::of(output, known.shown());
+        let mut line = Line::of(output, separator, known.shown());
         for (column, slot) in known.listed.iter().zip(slots) {
             let Some(cell) = cells.get(column.place) else { continue };
             if let Some(field) = slot.field {
@@ -124,10 +126,10 @@ impl<H: Hooks> Filter<H> {
             }
             match slot.verdict {
                 Verdict::Absent | Verdict::Enter(_) => line.cell(|_| {}),
-                Verdict::Clear => line.cell(|out| cell.write(row, out)),
+                Verdict::Clear => line.cell(|out| cell.write(row, separator, out)),
                 // As `null` stays `null`: that there is no value is told.
                 Verdict::Mask | Verdict::Pseudonym if cell.is_empty() => {
-                    line.cell(|out| cell.write(row, out));
+                    line.cell(|out| cell.write(row, separator, out));
                 }
                 Verdict::Mask | Verdict::Pseudonym => {
                     check_cap(cell, row, caps.value_bytes)?;
@@ -141,7 +143,7 @@ impl<H: Hooks> Filter<H> {
                         (_, Some(mask)) => mask_into(mask, &text, replacement),
                         (_, None) => replacement.push_str(WHOLLY_MASKED),
                     }
-                    line.cell(|out| cell.write_instead(replacement, out));
+                    line.cell(|out| cell.write_instead(replacement, separator, out));
                 }
             }
         }
@@ -153,23 +155,25 @@ impl<H: Hooks> Filter<H> {
 /// A row on its way out.
 struct Line<'o> {
     out: &'o mut Vec<u8>,
+    separator: Separator,
     is_first: bool,
     is_only: bool,
 }
 
 impl<'o> Line<'o> {
-    fn of(out: &'o mut Vec<u8>, columns: usize) -> Self {
-        Self { out, is_first: true, is_only: columns == 1 }
+    fn of(out: &'o mut Vec<u8>, separator: Separator, columns: usize) -> Self {
+        Self { out, separator, is_first: true, is_only: columns == 1 }
     }
 
     fn cell(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if !std::mem::replace(&mut self.is_first, false) {
-            self.out.push(b',');
+            self.out.push(self.separator.byte());
         }
         let before = self.out.len();
         write(self.out);
-        // Readers skip a row that is an empty line.
-        if self.is_only && self.out.len() == before {
+        // Readers skip a row that is an empty line. Between tabs nothing can be written instead.
+        let is_empty = self.is_only && self.out.len() == before;
+        if is_empty && self.separator == Separator::Comma {
             self.out.extend_from_slice(b"\"\"");
         }
     }

@@ -1,4 +1,4 @@
-//! Splits a row into cells (RFC 4180), wherever the input breaks off. What cells mean is not its matter.
+//! Splits a row into cells (RFC 4180, or tabs between them), wherever the input breaks off. What cells mean is not its matter.
 
 use super::fault::Cause;
 use crate::guard::json::scan::stretch_end;
@@ -9,6 +9,25 @@ pub(super) struct Cell {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) form: Form,
+}
+
+/// What stands between cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Separator {
+    /// Commas; a cell may be quoted.
+    Comma,
+    /// Tabs; nothing is quoted, and a quote stands for itself, but not at the start of a cell, where some
+    /// readers take it for one that quotes.
+    Tab,
+}
+
+impl Separator {
+    pub(super) fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Tab => b'\t',
+        }
+    }
 }
 
 /// How a cell is written.
@@ -44,12 +63,14 @@ pub(super) struct Splitter {
     most: usize,
     /// What more cells than `most` mean.
     excess: Cause,
+    separator: Separator,
 }
 
 impl Splitter {
     /// A splitter that refuses rows of more than `most` cells.
-    pub(super) fn new(most: usize, excess: Cause) -> Self {
-        Self { state: State::Start, start: 0, form: Form::Plain, cells: Vec::new(), most, excess }
+    pub(super) fn new(separator: Separator, most: usize, excess: Cause) -> Self {
+        let (start, cells) = Default::default();
+        Self { state: State::Start, start, form: Form::Plain, cells, most, excess, separator }
     }
 
     /// Reads on in a row of which `before` bytes were read. Gives the length of what belongs to it once
@@ -67,6 +88,13 @@ impl Splitter {
                 at = stretch_end::<b','>(input, at);
             }
             let Some(&byte) = input.get(at) else { return Ok(None) };
+            if self.separator == Separator::Tab
+                && let Some(state) = self.between_tabs(byte, at, before)?
+            {
+                self.state = state;
+                at += 1;
+                continue;
+            }
             self.state = match (self.state, byte) {
                 (State::Return, b'\n') => return Ok(Some(at + 1)),
                 (State::Return, _) => return Err((Cause::BareReturn, at)),
@@ -99,6 +127,27 @@ impl Splitter {
                 (State::Start | State::Plain, _) => return Err((Cause::ControlCharacter, at)),
             };
             at += 1;
+        }
+    }
+
+    /// The state behind a byte that means something else between tabs than it does between commas.
+    fn between_tabs(
+        &mut self,
+        byte: u8,
+        at: usize,
+        before: usize,
+    ) -> Result<Option<State>, (Cause, usize)> {
+        match (self.state, byte) {
+            (State::Start, b'"') => Err((Cause::BareQuote, at)),
+            (State::Plain, b'"' | b',') | (State::Start, b',') => Ok(Some(State::Plain)),
+            (State::Start | State::Plain, b'\t') => {
+                self.end_cell(before + at).map_err(|cause| (cause, at))?;
+                self.start = before + at + 1;
+                Ok(Some(State::Start))
+            }
+            (State::Start | State::Plain | State::Quoted | State::Quote | State::Return, _) => {
+                Ok(None)
+            }
         }
     }
 

@@ -300,3 +300,51 @@ fn a_filter_that_met_a_fault_stays_refused_and_gives_nothing_more() {
     filter.push(b"id,state,name\n1,open,Alice").unwrap();
     assert!(!format!("{filter:?}").contains("Alice"));
 }
+
+/// Filters a table with tabs whole and in pieces; all must agree.
+fn tabs(body: &str) -> Result<String, Fault> {
+    let run = |size: usize| {
+        let desk = Desk { room: usize::MAX, taken: Vec::new() };
+        let mut filter = Filter::tabs(customers(), Caps::default(), desk);
+        for piece in body.as_bytes().chunks(size) {
+            filter.push(piece)?;
+        }
+        filter.finish()?;
+        Ok(String::from_utf8(filter.take_output().concat()).unwrap())
+    };
+    let whole = run(usize::MAX);
+    for size in [1, 2, 7] {
+        assert_eq!(run(size), whole, "in {size}s");
+    }
+    whole
+}
+
+#[test]
+fn between_tabs_nothing_is_quoted() {
+    for (body, wanted) in [
+        ("id\tstate\tsecret\n1\topen\ts\n2\tshut\ts\n", "id\tstate\n1\topen\n"),
+        ("id\tstate\tname\r\n1\topen\ta, \"b\"\r\n", "id\tstate\tname\r\n1\topen\ta, \"b\"\r\n"),
+        (
+            "id\tstate\tname\n1\topen\t=1+1\n-2\topen\t\n",
+            "id\tstate\tname\n1\topen\t'=1+1\n-2\topen\t\n",
+        ),
+        ("id\tstate\tphone\n1\thalf\t13812345678", "id\tstate\tphone\n1\thalf\t138****5678"),
+        ("\u{feff}id\tstate\n1\topen\n", "\u{feff}id\tstate\n1\topen\n"),
+        ("id\tstate\tname\n1\topen\t,\n", "id\tstate\tname\n1\topen\t,\n"),
+    ] {
+        assert_eq!(tabs(body).unwrap(), wanted, "{body:?}");
+    }
+    for (body, cause) in [
+        ("id\tstate\n1\t\"open\"\n", Cause::BareQuote),
+        ("\"id\"\tstate\n1\topen\n", Cause::BareQuote),
+        ("id\tstate\n1\topen\t\n", Cause::CellCount { columns: 2 }),
+        ("id\tstate\n1\n", Cause::CellCount { columns: 2 }),
+        ("id\tstate\n1\topen\rx\n", Cause::BareReturn),
+        ("id\tstate\n1\top\u{b}en\n", Cause::ControlCharacter),
+        ("id,state\n1,open\n", Cause::NoHeader),
+        ("id\tid\n1\t2\n", Cause::DuplicateColumn),
+        ("", Cause::NoHeader),
+    ] {
+        assert_eq!(tabs(body).unwrap_err().cause, cause, "{body:?}");
+    }
+}

@@ -416,7 +416,7 @@ fn a_root_that_does_not_pass_gives_nothing() {
 }
 
 /// An array of customers: captured `state` and `id`; shut ones are withheld, half ones show less.
-pub(super) fn customers() -> Arc<Plan> {
+pub(in crate::guard) fn customers() -> Arc<Plan> {
     let clear = slot(Verdict::Clear);
     let state = Slot { capture: Some(0), ..clear };
     let id = Slot { capture: Some(1), ..clear };

@@ -110,10 +110,9 @@ fn media_range(text: &str) -> Result<MediaRange, &'static str> {
     if !is_token(subtype) {
         return Err("write a media type in lower case, such as `application/pdf` or `image/*`");
     }
-    let is_judged = subtype.ends_with("json")
-        || subtype.ends_with("jsonl")
-        || subtype.ends_with("jsonlines")
-        || text == "text/csv";
+    let is_judged =
+        ["json", "jsonl", "jsonlines", "json-seq"].iter().any(|suffix| subtype.ends_with(suffix))
+            || ["text/csv", "text/tab-separated-values"].contains(&text);
     if is_judged {
         return Err("say with `returns`, and `as` where it is not JSON, what stands in it");
     }

@@ -1,0 +1,185 @@
+//! Streams of events whose data are JSON: each event is one record, judged, counted and recorded as it comes.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use menshen::audit::Ending;
+use tokio::sync::Semaphore;
+
+use crate::harness::client::finish;
+use crate::harness::upstream::{chunk, head};
+use crate::harness::{Ask, OPEN_BANK, Reply, Setup, Step, holds, soon};
+
+const EVENTS: (&str, &str) = ("content-type", "text/event-stream; charset=utf-8");
+
+/// A bank whose changes of customers can be followed, but for those with the note `hidden`.
+fn bank(limits: &str) -> Setup {
+    let route = "  live.search:\n    match: GET bank.example/live\n    to: core\n    action: search\n    \
+                 returns: { customer: \"$[]\" }\n    as: event-stream\nroles: { teller";
+    let policy = OPEN_BANK.replace("roles: { teller", route);
+    assert_ne!(policy, OPEN_BANK);
+    let hidden = "  - name: the hidden stay hidden\n    deny: search\n    to: any\n    of: customer\n    \
+                  where: record.note == \"hidden\"\n";
+    Setup::policy(&format!("{policy}{hidden}{limits}"))
+}
+
+fn record(id: u32) -> String {
+    format!(r#"{{"id":{id},"name":"n","phone":"13812345678","secret":"CANARY","note":"x"}}"#)
+}
+
+fn shown(id: u32) -> String {
+    format!("data: {{\"id\":{id},\"name\":\"n\",\"phone\":\"138****5678\",\"note\":\"x\"}}\n\n")
+}
+
+/// A stream whose parts are sent one by one, as the test goes on.
+fn in_parts(parts: &[String]) -> (Reply, Arc<Semaphore>) {
+    let go_on = Arc::new(Semaphore::new(0));
+    let headers = [EVENTS, ("transfer-encoding", "chunked")];
+    let mut steps = vec![Step::Send(head(200, &headers))];
+    for part in parts {
+        steps.push(Step::Wait(Arc::clone(&go_on)));
+        steps.push(Step::Send(chunk(part.as_bytes())));
+    }
+    (Reply(steps), go_on)
+}
+
+#[tokio::test]
+async fn each_event_is_judged_as_a_record_and_only_its_data_pass() {
+    let mut gate = bank("").start().await;
+    let token = gate.teller();
+    let body = format!(
+        "event: CANARY\nid: CANARY\nretry: 8675309\ndata: {}\n\n\
+         data: {{\"id\":2,\"name\":\"CANARY\",\ndata: \"note\":\"hidden\"}}\r\n\r\n\
+         event: CANARY\n\ndata: {{\"name\":\"CANARY\"}}\n\nCANARY: CANARY\ndata:{}\r\r",
+        record(1),
+        record(3)
+    );
+    let wanted = shown(1) + &shown(3);
+    for size in [1, 7, 10_000] {
+        let mut answer = head(200, &[EVENTS, ("transfer-encoding", "chunked")]);
+        body.as_bytes().chunks(size).for_each(|piece| answer.extend(chunk(piece)));
+        answer.extend_from_slice(b"0\r\n\r\n");
+        gate.upstream.answers(Reply::raw(answer));
+        for mut connection in [gate.h1().await, gate.h2().await] {
+            let ask = Ask::get("/live").by(&token).header("accept", "text/event-stream");
+            let answer = connection.send(ask).await;
+            assert_eq!(answer.expect(200).text(), wanted, "in {size}s");
+            assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+            assert_eq!((answer.header("cache-control"), &answer.cut), (Some("no-store"), &None));
+        }
+    }
+    assert_eq!(gate.upstream.asked()[0].header("accept"), Some("text/event-stream"));
+    let entries = gate.entries().await;
+    let data = entries.last().unwrap().data.as_ref().unwrap();
+    assert_eq!((data.entity.as_str(), data.records), ("customer", Some(2)));
+    assert!(data.masked.iter().any(|name| name == "customer.phone"));
+}
+
+#[tokio::test]
+async fn an_event_leaves_as_it_comes_and_a_comment_without_its_text() {
+    let mut gate = bank("").start().await;
+    let token = gate.teller();
+    let parts = [
+        format!("data: {}\n\n", record(1)),
+        ": CANARY\n\n".to_owned(),
+        format!("data: {}\n\n", record(2)),
+    ];
+    for is_h2 in [false, true] {
+        let (reply, go_on) = in_parts(&parts);
+        gate.upstream.answers(reply.then(Step::Stall));
+        let mut connection = if is_h2 { gate.h2().await } else { gate.h1().await };
+        let begun = connection.begin(Ask::get("/live").by(&token));
+        let response = soon("the head, before any event", begun).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let mut body = response.into_body();
+        for wanted in [shown(1), ":\n\n".to_owned(), shown(2)] {
+            go_on.add_permits(1);
+            let mut event = Vec::new();
+            while event.len() < wanted.len() {
+                let frame = soon("an event", body.frame()).await.unwrap().unwrap();
+                event.extend(frame.into_data().unwrap());
+            }
+            assert_eq!(String::from_utf8(event).unwrap(), wanted);
+        }
+    }
+    let entries = gate.entries().await;
+    let left: Vec<_> = entries.iter().filter_map(|entry| entry.data.as_ref()?.records).collect();
+    assert_eq!(left, [2, 2], "what left is recorded however the stream ends");
+}
+
+#[tokio::test]
+async fn a_stream_that_reaches_a_limit_is_cut_rather_than_silent() {
+    let limits = "limits:\n  - { to: teller, subjects: 2/h }\n";
+    let mut gate = bank(limits).start().await;
+    let parts: Vec<String> = (1..=3).map(|id| format!("data: {}\n\n", record(id))).collect();
+    let (reply, go_on) = in_parts(&parts);
+    gate.upstream.answers(reply.then(Step::Stall));
+    go_on.add_permits(3);
+    let mut connection = gate.h1().await;
+    let begun = connection.begin(Ask::get("/live").by(&gate.teller()));
+    let answer = finish(soon("the head", begun).await.unwrap()).await;
+    assert_eq!(String::from_utf8(answer.body).unwrap(), shown(1) + &shown(2));
+    assert!(answer.cut.is_some());
+    let entries = gate.entries().await;
+    let outcome = entries.last().unwrap();
+    assert_eq!(outcome.result.as_ref().unwrap().ended, Some(Ending::Limited));
+    assert_eq!(outcome.data.as_ref().unwrap().held_back, Some(1));
+}
+
+#[tokio::test]
+async fn a_stream_is_cut_when_its_caller_loses_the_right() {
+    let mut gate = bank("").start().await;
+    let (reply, go_on) = in_parts(&[format!("data: {}\n\n", record(1))]);
+    gate.upstream.answers(reply.then(Step::Stall));
+    let mut connection = gate.h2().await;
+    let begun = connection.begin(Ask::get("/live").by(&gate.teller()));
+    let mut body = soon("the head", begun).await.unwrap().into_body();
+    go_on.add_permits(1);
+    soon("an event", body.frame()).await.unwrap().unwrap();
+    let policy = std::fs::read_to_string(gate.path("policies/policy.yaml")).unwrap();
+    let closed = policy.replace("to: teller\n    of: customer", "to: stranger\n    of: customer");
+    std::fs::write(gate.path("policies/policy.yaml"), closed).unwrap();
+    // The backend says nothing more, so that only the new policy can end it.
+    let end = async {
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(soon("the cut", end).await, "it ended as if it were whole");
+    let entries = gate.entries().await;
+    let outcome = entries.iter().find(|entry| entry.decided_by.is_some()).unwrap();
+    assert_eq!(outcome.result.as_ref().unwrap().ended, Some(Ending::AbortedByPolicy));
+}
+
+#[tokio::test]
+async fn an_event_that_two_readers_could_take_differently_cuts_the_stream() {
+    let gate = bank("").start().await;
+    let token = gate.teller();
+    for bad in [
+        "data: CANARY\n\n",
+        "data: [DONE]\n\n",
+        "data: {\"id\":2,\"name\":\"CANARY\"}{}\n\n",
+        "data: {\"id\":2,\ndata:\n\n",
+        "data: {\"id\":2,\"name\":\"CANARY",
+        "data: {\"id\":2,\"name\":\"CANARY\ndata: x\"}\n\n",
+        "data: {\"id\":2,\"name\":\"CANARY\"}\n",
+        "data: \u{feff}{\"id\":2,\"name\":\"CANARY\"}\n\n",
+    ] {
+        let body = format!("data: {}\n\n{bad}", record(1));
+        let mut answer = head(200, &[EVENTS, ("transfer-encoding", "chunked")]);
+        answer.extend(chunk(body.as_bytes()));
+        answer.extend_from_slice(b"0\r\n\r\n");
+        gate.upstream.answers(Reply::raw(answer));
+        for mut connection in [gate.h1().await, gate.h2().await] {
+            let answer = connection.send(Ask::get("/live").by(&token)).await;
+            assert!(answer.cut.is_some(), "{bad:?} ended as if it were whole");
+            assert!(!holds(&answer.bytes(), "CANARY"), "{bad:?}");
+        }
+    }
+    // And where no stream of events is declared, none passes.
+    gate.upstream.answers(Reply::with(200, &[EVENTS], format!("data: {}\n\n", record(1))));
+    gate.ask(Ask::get("/all").by(&token)).await.expect(502);
+}
