@@ -252,6 +252,9 @@ pub struct Request {
     /// Bytes of the request's body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// Members of the body that the caller may not write and that were left out.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub dropped: FieldNames,
     /// What was searched by.
     #[serde(skip_serializing_if = "Query::is_empty")]
     pub query: Query,
@@ -416,6 +419,9 @@ pub struct Answer {
     /// Why it ended so, in a word of ours, such as `invalid_json`.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub cause: Text,
+    /// Headers of the upstream's answer that the route names and that did not meet their rule.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub removed: Labels,
 }
 
 /// What a candidate policy would have decided otherwise, for requests with one route, roles and difference.

@@ -20,6 +20,9 @@ pub enum ContentTypeFault {
     /// A type that the route does not have.
     #[error("content type `{0}` is none that the route may answer with")]
     Undeclared(String),
+    /// A type in which the route takes no body.
+    #[error("content type `{0}` is none in which this route takes a body")]
+    Unsent(String),
     /// A character encoding that is not read, or not in this format.
     #[error(
         "charset `{0}` is not supported: JSON must be `utf-8`, tables may be in one that is listed"
@@ -105,7 +108,7 @@ fn format_of(media_type: &str) -> Option<Format> {
 }
 
 /// The one content type of a message: type in lower case, and its parameters.
-fn split<'a>(
+pub(super) fn split<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(String, &'a str), ContentTypeFault> {
     let mut fields = fields.into_iter();
@@ -121,7 +124,7 @@ fn split<'a>(
     Ok((media_type.trim().to_ascii_lowercase(), parameters))
 }
 
-fn cut(media_type: &str) -> String {
+pub(super) fn cut(media_type: &str) -> String {
     media_type.chars().take(64).collect()
 }
 
@@ -143,6 +146,11 @@ fn each(parameters: &str) -> impl Iterator<Item = Result<(&str, &str), ContentTy
         }
         Ok((name, value))
     })
+}
+
+/// A `charset` must be UTF-8 and may stand once.
+pub(super) fn check_charset(parameters: &str) -> Result<(), ContentTypeFault> {
+    utf8_only(charset(parameters)?).map(drop)
 }
 
 /// A `charset` must be one that is read, and may stand once.

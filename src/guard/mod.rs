@@ -7,10 +7,13 @@ mod charset;
 mod content_type;
 pub mod csv;
 pub mod encoding;
+mod form;
 mod framing;
 pub mod json;
 pub mod mask;
+mod named;
 pub mod query;
+mod request;
 
 #[cfg(test)]
 mod tests;
@@ -22,9 +25,11 @@ use bytes::Bytes;
 pub use charset::{Charset, CharsetFault};
 pub use content_type::{ContentTypeFault, check_format, check_json, media_type};
 pub use encoding::{Coding, Codings, EncodingFault};
+pub use form::FormFault;
 pub use framing::FramingFault;
 pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
+pub use request::{Judged, Sent, Terms, check_sent, judge_request};
 
 use crate::policy::Format;
 use crate::policy::plan::Plan;
@@ -51,6 +56,12 @@ pub enum BodyFault {
     /// What it holds, as a table.
     #[error(transparent)]
     Csv(#[from] csv::Fault),
+    /// What it holds, as a form.
+    #[error(transparent)]
+    Form(#[from] FormFault),
+    /// Of what was sent nothing may be written.
+    #[error("nothing of the body may be written")]
+    NothingLeft,
 }
 
 /// How a body lies on the wire.
@@ -103,10 +114,17 @@ impl<H: Hooks> BodyGuard<H> {
         Self { decoder: Decoder::new(wire.codings, None), filter, fault: None }
     }
 
-    /// Guards what goes to the backend: what the plan does not allow refuses the body, and so does
-    /// more than `body_cap` bytes once decoded.
-    pub fn request(codings: Codings, plan: Arc<Plan>, caps: Caps, body_cap: u64, hooks: H) -> Self {
-        let filter = Filter::whole(plan, caps, Mode::Refuse, hooks);
+    /// Guards what goes to the backend: what the plan does not allow refuses the body, or is left out, by
+    /// the mode; more than `body_cap` bytes once decoded refuse it.
+    pub fn request(
+        codings: Codings,
+        plan: Arc<Plan>,
+        caps: Caps,
+        body_cap: u64,
+        mode: Mode,
+        hooks: H,
+    ) -> Self {
+        let filter = Filter::whole(plan, caps, mode, hooks);
         Self { decoder: Decoder::new(codings, Some(body_cap)), filter, fault: None }
     }
 

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use crate::policy::search::{Parameter, SearchPlan};
+use super::named;
+use crate::policy::search::{Parameter, SearchPlan, TooLarge, asks_for_another_method};
 
 const LONGEST_QUERY: usize = 8 * 1024;
 const MOST_PARAMETERS: usize = 64;
-const MOST_SORT_NAMES: usize = 8;
 const SHOWN_NAME_CHARS: usize = 64;
 
 /// A query that may be forwarded.
@@ -16,7 +16,7 @@ const SHOWN_NAME_CHARS: usize = 64;
 pub struct CheckedQuery {
     /// The query, encoded anew in one way, without the question mark.
     pub canonical: String,
-    /// Parameters that search a field, with the field's full name.
+    /// Parameters that search or compare a field, with the field's name: a full one of a search.
     pub searched: Vec<(String, String)>,
     /// All parameters and their values, decoded, in order.
     pub pairs: Vec<(String, String)>,
@@ -63,6 +63,29 @@ pub enum QueryFault {
     /// Sorting by something else than a field seen in clear.
     #[error("query parameter `{0}` may only name fields that you see in clear")]
     NotSortable(String),
+    /// A filter that is not written as the route says.
+    #[error("query parameter `{0}` does not name a field, a comparison and a value")]
+    Filter(String),
+    /// A comparison of something else than a field seen in clear.
+    #[error("query parameter `{0}` may only compare fields that you see in clear")]
+    NotFilterable(String),
+    /// A list of fields with one that the caller does not see in any form.
+    #[error("query parameter `{0}` may only name fields that you see")]
+    NotSeen(String),
+    /// Something related that is not on the route's list.
+    #[error("query parameter `{0}` names something that is not known here")]
+    NotIncluded(String),
+    /// A search for too little, or for a pattern.
+    #[error("query parameter `{parameter}` must have at least {least} characters and no wildcard")]
+    TooVague {
+        /// The parameter.
+        parameter: String,
+        /// The fewest characters.
+        least: u32,
+    },
+    /// Another method is asked for than the one that is judged.
+    #[error("`{0}` asks for another request than the one that is judged; send that one")]
+    Override(String),
     /// A page size that is no number, or zero.
     #[error("query parameter `{0}` must be a whole number from 1 up")]
     PageSize(String),
@@ -126,20 +149,32 @@ fn add(
     if query.pairs.iter().any(|(other, _)| *other == name) {
         return Err(QueryFault::Duplicate(shown()));
     }
-    match plan.parameters.iter().find(|(declared, _)| **declared == *name) {
+    if asks_for_another_method(&name) {
+        return Err(QueryFault::Override(shown()));
+    }
+    match plan.meaning(&name) {
         None => return Err(QueryFault::Undeclared(shown())),
-        Some((_, Parameter::Free | Parameter::Page)) => {}
-        Some((_, Parameter::Field { field, clear: false, .. })) => {
+        Some(Parameter::Free | Parameter::Page) => {}
+        Some(Parameter::Field { field, clear: false, .. }) => {
             let field = field.to_string();
             return Err(QueryFault::NotSearchable { parameter: shown(), field });
         }
-        Some((_, Parameter::Field { field, clear: true, .. })) => {
+        Some(Parameter::Field { field, clear: true, at_least, .. }) => {
+            named::check_searched(&value, *at_least, shown)?;
             query.searched.push((name.clone(), field.to_string()));
         }
-        Some((_, Parameter::PageSize)) => {
-            value = page_size(&value, plan.page_limit, shown)?.to_string();
+        Some(Parameter::PageSize(too_large)) => {
+            value = page_size(&value, plan.page_limit, *too_large, shown)?.to_string();
         }
-        Some((_, Parameter::Sort { clear })) => check_sort(&value, clear, shown)?,
+        Some(Parameter::Sort { clear }) => named::check_sort(&value, clear, shown)?,
+        Some(Parameter::Filter { form, clear }) => {
+            let fields = named::filtered((&name, &value), *form, clear, shown)?;
+            query.searched.extend(fields.iter().map(|field| (name.clone(), (*field).to_owned())));
+        }
+        Some(Parameter::Fields { seen, always }) => {
+            value = named::projected(&value, seen, always, shown)?;
+        }
+        Some(Parameter::Include { of }) => named::check_included(&value, of, shown)?,
     }
     if !query.canonical.is_empty() {
         query.canonical.push('&');
@@ -155,45 +190,30 @@ fn add(
 fn page_size(
     value: &str,
     limit: Option<u32>,
+    too_large: TooLarge,
     shown: impl Fn() -> String,
 ) -> Result<u32, QueryFault> {
     let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let clamps = too_large == TooLarge::Clamp && limit.is_some();
     let limit = limit.unwrap_or(u32::MAX);
     match value.parse::<u32>() {
         Ok(size) if is_plain && size > 0 && size <= limit => Ok(size),
         Ok(0) => Err(QueryFault::PageSize(shown())),
+        Ok(_) | Err(_) if is_plain && clamps => Ok(limit),
         Ok(_) | Err(_) if is_plain => Err(QueryFault::PageTooLarge { parameter: shown(), limit }),
         Ok(_) | Err(_) => Err(QueryFault::PageSize(shown())),
     }
 }
 
-/// `name`, `-name`, or several of them with commas between.
-fn check_sort(
-    value: &str,
-    clear: &[Box<str>],
-    shown: impl Fn() -> String,
-) -> Result<(), QueryFault> {
-    let is_clear = |name: &str| {
-        let name = name.strip_prefix('-').unwrap_or(name);
-        clear.iter().any(|field| **field == *name)
-    };
-    let count = value.split(',').count();
-    if count <= MOST_SORT_NAMES && value.split(',').all(is_clear) {
-        Ok(())
-    } else {
-        Err(QueryFault::NotSortable(shown()))
-    }
-}
-
 fn page_size_left_open(query: &CheckedQuery, plan: &SearchPlan) -> Option<(String, u32)> {
     let limit = plan.page_limit?;
-    let (name, _) = plan.parameters.iter().find(|(_, p)| *p == Parameter::PageSize)?;
+    let (name, _) = plan.parameters.iter().find(|(_, p)| matches!(p, Parameter::PageSize(_)))?;
     let is_open = !query.pairs.iter().any(|(given, _)| **given == **name);
     is_open.then(|| (name.to_string(), limit))
 }
 
 /// Decodes `%XX`, and `+` as a space as forms do.
-fn decode(text: &str) -> Result<String, QueryFault> {
+pub(super) fn decode(text: &str) -> Result<String, QueryFault> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -217,7 +237,7 @@ fn decode(text: &str) -> Result<String, QueryFault> {
 }
 
 /// Encodes all but the unreserved characters (RFC 3986).
-fn encode(text: &str, into: &mut String) {
+pub(super) fn encode(text: &str, into: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             into.push(char::from(byte));
@@ -234,16 +254,22 @@ mod tests {
 
     use super::*;
     use crate::policy::PathParameter;
+    use crate::policy::search::FilterForm;
 
     fn plan() -> SearchPlan {
-        let field = |name: &str, clear| Parameter::Field { field: name.into(), clear, kind: None };
+        let field = |name: &str, clear| Parameter::Field {
+            field: name.into(),
+            clear,
+            kind: None,
+            at_least: None,
+        };
         SearchPlan {
             path: Vec::new(),
             parameters: vec![
                 ("name".into(), field("customer.name", true)),
                 ("phone".into(), field("customer.phone", false)),
                 ("page".into(), Parameter::Page),
-                ("size".into(), Parameter::PageSize),
+                ("size".into(), Parameter::PageSize(TooLarge::Refuse)),
                 ("sort".into(), Parameter::Sort { clear: vec!["name".into(), "city".into()] }),
                 ("lang".into(), Parameter::Free),
             ],
@@ -338,6 +364,94 @@ mod tests {
             assert_eq!(fault(&format!("size={value}")), too_large);
         }
         assert!(check_query(Some("size=50"), &plan()).is_ok());
+    }
+
+    /// A plan of parameters that name things.
+    fn naming() -> SearchPlan {
+        let names = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Vec<_>>();
+        let clear = || names(&["name", "address.city"]);
+        SearchPlan {
+            parameters: vec![
+                ("f".into(), Parameter::Filter { form: FilterForm::Brackets, clear: clear() }),
+                ("q".into(), Parameter::Filter { form: FilterForm::Colons, clear: clear() }),
+                (
+                    "fields".into(),
+                    Parameter::Fields { seen: names(&["name", "phone"]), always: names(&["id"]) },
+                ),
+                ("with".into(), Parameter::Include { of: names(&["accounts", "cards"]) }),
+                ("size".into(), Parameter::PageSize(TooLarge::Clamp)),
+                (
+                    "name".into(),
+                    Parameter::Field {
+                        field: "customer.name".into(),
+                        clear: true,
+                        kind: None,
+                        at_least: Some(2),
+                    },
+                ),
+            ],
+            path: Vec::new(),
+            page_limit: Some(50),
+        }
+    }
+
+    #[test]
+    fn a_filter_compares_only_what_is_seen_in_clear() {
+        let query = check_query(
+            Some("f[name]=a&f[address.city][ne]=b&q=name:eq:a:b,address.city:gt:"),
+            &naming(),
+        );
+        let fields: Vec<String> = query.unwrap().searched.into_iter().map(|(_, f)| f).collect();
+        assert_eq!(fields, ["name", "address.city", "name", "address.city"]);
+        for (raw, fault) in [
+            ("f[phone]=1", QueryFault::NotFilterable("f[phone]".into())),
+            ("f[name ]=1", QueryFault::NotFilterable("f[name ]".into())),
+            ("f[]=1", QueryFault::NotFilterable("f[]".into())),
+            ("f[name]x=1", QueryFault::Filter("f[name]x".into())),
+            ("f[name][like]=1", QueryFault::Filter("f[name][like]".into())),
+            ("f[name][eq][x]=1", QueryFault::Filter("f[name][eq][x]".into())),
+            ("f[name=1", QueryFault::Filter("f[name".into())),
+            ("f=1", QueryFault::Undeclared("f".into())),
+            ("q[name]=1", QueryFault::Undeclared("q[name]".into())),
+            ("q=name:eq:a,phone:eq:1", QueryFault::NotFilterable("q".into())),
+            ("q=name:starts:a", QueryFault::Filter("q".into())),
+            ("q=name", QueryFault::Filter("q".into())),
+            ("q=", QueryFault::Filter("q".into())),
+        ] {
+            let raw = raw.replace(' ', "%20");
+            assert_eq!(check_query(Some(&raw), &naming()), Err(fault), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_names_holds_nothing_that_the_caller_may_not_name() {
+        let canonical = |raw: &str| check_query(Some(raw), &naming()).map(|query| query.canonical);
+        assert_eq!(canonical("fields=phone,name").unwrap(), "fields=phone%2Cname%2Cid");
+        assert_eq!(canonical("fields=id"), Err(QueryFault::NotSeen("fields".into())));
+        assert_eq!(canonical("fields=*"), Err(QueryFault::NotSeen("fields".into())));
+        assert_eq!(canonical("with=cards,accounts").unwrap(), "with=cards%2Caccounts");
+        assert_eq!(canonical("with=cards.owner"), Err(QueryFault::NotIncluded("with".into())));
+        for (raw, size) in [("51", "50"), ("99999999999", "50"), ("7", "7")] {
+            assert_eq!(canonical(&format!("size={raw}")).unwrap(), format!("size={size}"));
+        }
+        assert_eq!(canonical("size=0"), Err(QueryFault::PageSize("size".into())));
+        for vague in ["a", "", "%20a%20", "ab%25", "a*b", "a_b"] {
+            let fault = QueryFault::TooVague { parameter: "name".into(), least: 2 };
+            assert_eq!(canonical(&format!("name={vague}")), Err(fault), "{vague}");
+        }
+        assert_eq!(canonical("name=%E5%BC%A0%E4%BC%9F").unwrap(), "name=%E5%BC%A0%E4%BC%9F");
+    }
+
+    #[test]
+    fn another_method_is_refused_even_where_its_name_is_declared() {
+        let plan = SearchPlan {
+            parameters: vec![("_method".into(), Parameter::Free)],
+            ..SearchPlan::default()
+        };
+        for name in ["_method", "%5fMETHOD"] {
+            let refused = check_query(Some(&format!("{name}=DELETE")), &plan);
+            assert!(matches!(refused, Err(QueryFault::Override(_))), "{refused:?}");
+        }
     }
 
     #[test]

@@ -80,8 +80,10 @@ fn a_body_that_is_not_what_it_says_is_refused() {
 
 #[test]
 fn a_request_with_an_unknown_member_or_too_many_bytes_is_refused() {
-    let request =
-        |cap| BodyGuard::request(Coding::Gzip.into(), plan(), Caps::default(), cap, Nobody);
+    let request = |cap| {
+        let (codings, refuse) = (Coding::Gzip.into(), super::json::Mode::Refuse);
+        BodyGuard::request(codings, plan(), Caps::default(), cap, refuse, Nobody)
+    };
     assert_eq!(pass(request(100), &gzip(br#"{"a":1}"#), 5).unwrap(), br#"{"a":1}"#);
     let large = gzip(format!(r#"{{"a":"{}"}}"#, "x".repeat(100)).as_bytes());
     let fault = pass(request(100), &large, 5).unwrap_err();

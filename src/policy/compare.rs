@@ -220,10 +220,15 @@ impl Finding {
 
 /// Whether a query may use this parameter; else the request is refused.
 fn may_use(permit: &Permit, name: &str) -> bool {
-    let declared = permit.search().parameters.iter().find(|(known, _)| known.as_ref() == name);
-    declared.is_some_and(|(_, parameter)| match parameter {
+    permit.search().meaning(name).is_some_and(|parameter| match parameter {
         Parameter::Field { clear, .. } => *clear,
-        Parameter::Page | Parameter::PageSize | Parameter::Sort { .. } | Parameter::Free => true,
+        Parameter::Page
+        | Parameter::PageSize(_)
+        | Parameter::Sort { .. }
+        | Parameter::Filter { .. }
+        | Parameter::Fields { .. }
+        | Parameter::Include { .. }
+        | Parameter::Free => true,
     })
 }
 

@@ -400,6 +400,7 @@ impl Permit {
             && tests(self) == tests(other)
             && self.asked.holding.names == other.asked.holding.names
             && self.route.opaque == other.route.opaque
+            && self.route.headers == other.route.headers
             && self.route.upstream == other.route.upstream
     }
 

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::expression::Condition;
+use super::headers::Headers;
 use super::kind::{Kind, Mask};
 use super::limits::Limits;
 use super::opaque::Opaque;
+use super::search::{FilterForm, TooLarge};
+use super::sending::Sending;
 use super::ticket::TicketForm;
 use crate::document::Span;
 use crate::route::Template;
@@ -261,10 +264,18 @@ pub(super) struct Body {
 /// What a query parameter is declared to mean.
 #[derive(Clone, Debug)]
 pub(super) enum QueryUse {
-    Field { entity: usize, field: u16 },
+    Field {
+        entity: usize,
+        field: u16,
+        at_least: Option<u32>,
+    },
     Page,
-    PageSize,
+    PageSize(TooLarge),
     Sort,
+    Filter(FilterForm),
+    Fields,
+    /// The names that it may hold.
+    Include(Vec<Box<str>>),
     Free,
 }
 
@@ -300,6 +311,10 @@ pub struct Route {
     pub(super) opaque: Option<Opaque>,
     /// Whether the answer is the same whatever the backend says.
     pub(super) constant: bool,
+    /// What passes of heads, both ways.
+    pub(super) headers: Headers,
+    /// How the body of a request is taken.
+    pub(super) sending: Sending,
     pub(super) reads: Option<usize>,
     /// The entities that a rule must open for the route to open.
     pub(super) main: Vec<usize>,
@@ -363,6 +378,18 @@ impl Route {
     #[must_use]
     pub fn answers_constantly(&self) -> bool {
         self.constant
+    }
+
+    /// What passes of the heads of requests and answers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// How the body of a request is taken.
+    #[must_use]
+    pub fn sending(&self) -> &Sending {
+        &self.sending
     }
 
     /// Whether a request may have a body.

@@ -101,6 +101,14 @@ impl EntityOutcome {
         };
         self.is_seen() && self.read.iter().flatten().all(clear)
     }
+
+    /// Whether the field is in some form on some record that passes.
+    pub(super) fn is_shown(&self, field: u16) -> bool {
+        let shown = |treatments: &Vec<Treatment>| {
+            treatments.get(usize::from(field)).is_some_and(|is| *is != Treatment::Absent)
+        };
+        self.read.iter().flatten().any(shown)
+    }
 }
 
 /// Everything that plans depend on, worked out.

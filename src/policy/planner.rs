@@ -105,16 +105,25 @@ pub(super) fn search(
     let parameter = |(name, usage): &(Box<str>, QueryUse)| {
         let parameter = match usage {
             QueryUse::Page => Parameter::Page,
-            QueryUse::PageSize => Parameter::PageSize,
+            QueryUse::PageSize(too_large) => Parameter::PageSize(*too_large),
             QueryUse::Free => Parameter::Free,
             QueryUse::Sort => Parameter::Sort { clear: sortable(program, route, entities) },
-            QueryUse::Field { entity, field } => {
+            QueryUse::Filter(form) => {
+                Parameter::Filter { form: *form, clear: sortable(program, route, entities) }
+            }
+            QueryUse::Fields => Parameter::Fields {
+                seen: shared(program, route, entities, |outcome, at| outcome.is_shown(at)),
+                always: needed(program, route, entities),
+            },
+            QueryUse::Include(of) => Parameter::Include { of: of.clone() },
+            QueryUse::Field { entity, field, at_least } => {
                 let declared = program.model.entities.get(*entity)?;
                 let described = declared.fields.get(usize::from(*field))?;
                 Parameter::Field {
                     field: format!("{}.{}", declared.name, described.path).into(),
                     clear: outcome(*entity).is_some_and(|outcome| outcome.is_clear(*field)),
                     kind: described.kind,
+                    at_least: *at_least,
                 }
             }
         };
@@ -134,12 +143,22 @@ pub(super) fn search(
 
 /// A route that returns two entities sorts only by what has one name and is clear in both.
 fn sortable(program: &Program, route: &Route, entities: &Entities) -> Vec<Box<str>> {
+    shared(program, route, entities, EntityOutcome::is_clear)
+}
+
+/// The fields of all returned entities of which something holds, by the names that they share.
+fn shared(
+    program: &Program,
+    route: &Route,
+    entities: &Entities,
+    holds: impl Fn(&EntityOutcome, u16) -> bool,
+) -> Vec<Box<str>> {
     let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
     let mut names: Option<Vec<Box<str>>> = None;
     for (index, outcome) in entities.iter().filter(|(index, _)| returned.contains(index)) {
         let Some(entity) = program.model.entities.get(*index) else { continue };
-        let is_clear = |at: usize| u16::try_from(at).is_ok_and(|at| outcome.is_clear(at));
-        let clear = entity.fields.iter().enumerate().filter(|(at, _)| is_clear(*at));
+        let is_held = |at: usize| u16::try_from(at).is_ok_and(|at| holds(outcome, at));
+        let clear = entity.fields.iter().enumerate().filter(|(at, _)| is_held(*at));
         let clear: Vec<Box<str>> = clear.map(|(_, field)| field.path.clone()).collect();
         names = Some(match names {
             Some(names) => names.into_iter().filter(|name| clear.contains(name)).collect(),
@@ -147,6 +166,20 @@ fn sortable(program: &Program, route: &Route, entities: &Entities) -> Vec<Box<st
         });
     }
     names.unwrap_or_default()
+}
+
+/// The fields without which a record cannot be judged: whose it is, and what conditions look at.
+fn needed(program: &Program, route: &Route, entities: &Entities) -> Vec<Box<str>> {
+    let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
+    let mut names: Vec<Box<str>> = Vec::new();
+    for (index, outcome) in entities.iter().filter(|(index, _)| returned.contains(index)) {
+        let Some(entity) = program.model.entities.get(*index) else { continue };
+        for at in entity.subject.iter().chain(&outcome.rows.slots) {
+            let field = entity.fields.get(usize::from(*at)).map(|field| field.path.clone());
+            names.extend(field.filter(|path| !names.contains(path)));
+        }
+    }
+    names
 }
 
 /// Which scalars that are no field pass.

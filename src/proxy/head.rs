@@ -30,6 +30,16 @@ const FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
+/// Headers that ask a backend to take the request for one of another method, or of another path.
+const OVERRIDES: [&str; 6] = [
+    "x-http-method-override",
+    "x-method-override",
+    "x-http-method",
+    "x-original-method",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 const REASON_LIMIT_CHARS: usize = 500;
 const TICKET_LIMIT_CHARS: usize = 64;
 
@@ -79,6 +89,9 @@ pub enum HeadFault {
     /// A header that may stand once stands twice, is too long or is not text.
     #[error("header `{0}` must stand once, as plain text of the allowed length")]
     Header(HeaderName),
+    /// Another method or path is asked for than the one that is judged.
+    #[error("`{0}` asks for another request than the one that is judged; send that one")]
+    Override(&'static str),
     /// A body where the method has none.
     #[error("a {0} request has no body")]
     Body(Method),
@@ -100,6 +113,9 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
     }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(HeadFault::Method);
+    }
+    if let Some(name) = OVERRIDES.iter().find(|name| parts.headers.contains_key(**name)) {
+        return Err(HeadFault::Override(name));
     }
     let host = host(parts)?;
     if facts.server_name.as_deref().is_some_and(|name| name != host) {
@@ -332,6 +348,14 @@ mod tests {
         let onward = forwarded(&parts.headers);
         assert_eq!(onward.len(), 1);
         assert_eq!(onward.get("accept-language").unwrap(), "th");
+    }
+
+    #[test]
+    fn another_method_or_path_than_the_one_judged_is_refused() {
+        for name in OVERRIDES {
+            let fault = judged(get("/").header(name, "DELETE")).unwrap_err();
+            assert_eq!(fault, HeadFault::Override(name));
+        }
     }
 
     #[test]

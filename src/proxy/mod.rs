@@ -3,6 +3,7 @@
 //! Nothing here decides what a caller may see (policy), which bytes pass (guard) or how much may
 //! leave (limits): this is the shell that brings them together in the one right order.
 
+mod answer_headers;
 mod body;
 mod constant;
 mod entrance;

@@ -10,16 +10,18 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::Gate;
 use super::body::read_capped;
 use super::entrance::rejection;
-use super::head::{self, Head};
+use super::head::{self, Head, HeadFault};
 use super::meter::{RowTest, Subject};
 use super::question::Question;
 use super::rejection::Rejection;
 use super::release::codings;
 use super::trail::Trail;
-use crate::guard::{BodyGuard, Caps, CheckedQuery, Codings, check_json, check_path, check_query};
+use super::{Gate, answer_headers};
+use crate::guard::{
+    Caps, CheckedQuery, Judged, Sent, Terms, check_path, check_query, check_sent, judge_request,
+};
 use crate::policy::{Format, Permit, Plan};
 
 impl Gate {
@@ -34,9 +36,11 @@ impl Gate {
         let checked =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         for (parameter, value) in &checked.pairs {
-            let field = checked.searched.iter().find(|(name, _)| name == parameter);
+            let fields = checked.searched.iter().filter(|(name, _)| name == parameter);
+            let fields: Vec<&str> = fields.map(|(_, field)| field.as_ref()).collect();
+            let fields = Some(fields.join(",")).filter(|fields| !fields.is_empty());
             let hash = self.keys.query.reference(&[parameter.as_bytes(), value.as_bytes()]);
-            trail.searched(parameter, field.map(|(_, field)| field.as_ref()), &hash);
+            trail.searched(parameter, fields.as_deref(), &hash);
         }
         Ok(checked)
     }
@@ -49,10 +53,11 @@ impl Gate {
         query: &CheckedQuery,
         parts: &RequestHead,
         body: &mut Incoming,
+        trail: &mut Trail,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
         let body = match write_plan(permit, head)? {
-            None => Bytes::new(),
-            Some(plan) => self.guard_body(permit, plan, parts, body).await?,
+            None => None,
+            Some(plan) => Some(self.guard_body(permit, plan, parts, body, trail).await?),
         };
         onward(permit, head, query, &parts.headers, body)
     }
@@ -64,11 +69,19 @@ impl Gate {
         plan: &Arc<Plan>,
         parts: &RequestHead,
         body: &mut Incoming,
-    ) -> Result<Bytes, Rejection> {
-        let codings = body_codings(&parts.headers)?;
+        trail: &mut Trail,
+    ) -> Result<Judged, Rejection> {
+        let sent = how_sent(permit, &parts.headers)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
         let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
-        written(permit, plan, codings, body, self.caps, limit)
+        let judged = written(permit, plan, &sent, body, self.caps, limit)?;
+        if let Some(outcome) = trail.outcome() {
+            outcome.disclosure().with(|entry| {
+                let request = entry.request.get_or_insert_default();
+                request.dropped = judged.dropped.iter().map(String::as_str).collect();
+            });
+        }
+        Ok(judged)
     }
 
     /// Where it depends on the record: reads that first, over the route that the policy names, and holds
@@ -148,28 +161,28 @@ pub(super) fn write_plan<'p>(
     }
 }
 
-/// The content codings of a request body that can be judged.
-pub(super) fn body_codings(headers: &HeaderMap) -> Result<Codings, Rejection> {
+/// What a request body is said to be, where that can be judged.
+pub(super) fn how_sent(permit: &Permit, headers: &HeaderMap) -> Result<Sent, Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
-    check_json(types).map_err(Rejection::RequestType)?;
-    codings(headers).map_err(Rejection::RequestEncoding)
+    let forms = permit.route().sending().forms();
+    let form = check_sent(types, forms).map_err(Rejection::RequestType)?;
+    let codings = codings(headers).map_err(Rejection::RequestEncoding)?;
+    Ok(Sent { form, codings })
 }
 
-/// The request body, decoded, if all of it may be written.
+/// The request body, decoded, if all of it may be written, or what of it may be.
 pub(super) fn written(
     permit: &Permit,
     plan: &Arc<Plan>,
-    codings: Codings,
+    sent: &Sent,
     body: Bytes,
     caps: Caps,
     limit_bytes: usize,
-) -> Result<Bytes, Rejection> {
-    let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
-    let test = RowTest::of(permit);
-    let mut guard = BodyGuard::request(codings, Arc::clone(plan), caps, most, test);
-    let judged = guard.push(body).and_then(|()| guard.finish());
-    judged.map_err(Rejection::RequestBody)?;
-    Ok(Bytes::from(guard.take_output().concat()))
+) -> Result<Judged, Rejection> {
+    let most_bytes = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+    let unwritable = permit.route().sending().unwritable();
+    let terms = Terms { plan, unwritable, caps, most_bytes };
+    judge_request(sent, body, &terms, RowTest::of(permit)).map_err(Rejection::RequestBody)
 }
 
 /// The request as the backend gets it.
@@ -178,11 +191,14 @@ pub(super) fn onward(
     head: &Head,
     query: &CheckedQuery,
     headers: &HeaderMap,
-    body: Bytes,
+    body: Option<Judged>,
 ) -> Result<Request<Full<Bytes>>, Rejection> {
     let target = target(head.path.as_str(), query);
     let accept = accept(permit, headers).ok_or(Rejection::NotFound)?;
+    let sent = answer_headers::sent(headers, permit.route().headers());
+    let sent = sent.map_err(|name| Rejection::Head(HeadFault::Header(name)))?;
     let mut headers = head::forwarded(headers);
+    headers.extend(sent);
     headers.insert(ACCEPT, accept);
     request(head.method.clone(), &target, permit, headers, body)
 }
@@ -195,7 +211,7 @@ pub(super) fn reading_request(
     let path = reading.route().template().fill(params).ok_or(Rejection::NotFound)?;
     let accept = HeaderValue::from_static(Format::Json.media_type());
     let headers = HeaderMap::from_iter([(ACCEPT, accept)]);
-    request(Method::GET, path.as_str(), reading, headers, Bytes::new())
+    request(Method::GET, path.as_str(), reading, headers, None)
 }
 
 /// The path and query as the backend gets them: what was judged, re-encoded.
@@ -219,21 +235,26 @@ fn request(
     target: &str,
     permit: &Permit,
     mut headers: HeaderMap,
-    body: Bytes,
+    body: Option<Judged>,
 ) -> Result<Request<Full<Bytes>>, Rejection> {
     let uri: Uri = target.parse().ok().ok_or(Rejection::NotFound)?;
     let host = HeaderValue::from_str(permit.route().host()).ok().ok_or(Rejection::NotFound)?;
     headers.insert(HOST, host);
     // Decoding costs more than the bytes of a near network; what comes encoded all the same is decoded.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if body.is_empty() {
-        headers.remove(CONTENT_TYPE);
-        if method != Method::GET && method != Method::DELETE {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.remove(CONTENT_TYPE);
+    let body = match body.filter(|body| !body.content.is_empty()) {
+        Some(body) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+            body.content
         }
-    } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
+        None => {
+            if method != Method::GET && method != Method::DELETE {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            Bytes::new()
+        }
+    };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;

@@ -38,7 +38,7 @@ impl Gate {
             trail.durable().await?;
         }
         let (permit, subject) = self.read_first(permit, &question, trail).await?;
-        let onward = self.guard_request(&permit, &head, &query, parts, body).await?;
+        let onward = self.guard_request(&permit, &head, &query, parts, body, trail).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }

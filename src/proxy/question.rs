@@ -60,6 +60,11 @@ impl Question {
         &self.principal
     }
 
+    /// Where the request came in.
+    pub(super) fn zone(&self) -> &str {
+        &self.zone
+    }
+
     /// The parameters of the path.
     pub(super) fn params(&self) -> &[(String, String)] {
         &self.entrance.found.params

@@ -13,14 +13,15 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Settings;
+use super::answer_headers::Standpoint;
 use super::body::BodyFault;
 use super::entrance::rejection;
 use super::head;
 use super::meter::{Keys, Register};
-use super::onward::{body_codings, onward, reading_request, write_plan, written};
+use super::onward::{how_sent, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
-use super::release::{self, Content};
+use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread};
 use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
 use crate::listen::{Facts, Progress};
@@ -88,6 +89,12 @@ pub struct Rehearsed {
     pub records: u64,
     /// Records that a limit held back.
     pub held_back: u64,
+}
+
+impl Rehearsed {
+    fn bodiless(&mut self, bodiless: Bodiless) {
+        (self.status, self.headers) = (bodiless.status, bodiless.passed.headers);
+    }
 }
 
 /// What happened to one field in an answer.
@@ -192,14 +199,14 @@ impl<'p> Rehearsal<'p> {
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
         let permit = self.read_first(permit, &found, record, seen)?;
         let body = match write_plan(&permit, &head)? {
-            None => Bytes::new(),
+            None => None,
             Some(plan) => {
-                let codings = body_codings(&parts.headers)?;
+                let sent = how_sent(&permit, &parts.headers)?;
                 let limit = self.settings.request_limit_bytes;
                 if body.len() > limit {
                     return Err(Rejection::Body(BodyFault::TooLarge(limit)).into());
                 }
-                written(&permit, plan, codings, body, self.caps, limit)?
+                Some(written(&permit, plan, &sent, body, self.caps, limit)?)
             }
         };
         let asked = note(&onward(&permit, &head, &query, &parts.headers, body)?, seen);
@@ -210,7 +217,7 @@ impl<'p> Rehearsal<'p> {
         let Some(answer) = answer else {
             return Err(Stop::Incomplete(RehearsalError::NoAnswer(asked)));
         };
-        self.release(permit, answer, seen)
+        self.release((permit, zone, &found.params), answer, seen)
     }
 
     fn decide(&self, question: &Query<'_>, seen: &mut Rehearsed) -> Result<Permit, Rejection> {
@@ -244,23 +251,29 @@ impl<'p> Rehearsal<'p> {
 
     fn release(
         &self,
-        permit: Permit,
+        (permit, zone, params): (Permit, &str, &[(String, String)]),
         answer: Response<Bytes>,
         seen: &mut Rehearsed,
     ) -> Result<(), Stop> {
         let permit = Arc::new(permit);
         let (parts, body) = answer.into_parts();
+        let standpoint = Standpoint { permit: &permit, program: self.program, zone, params };
+        if parts.status.is_redirection() && permit.opaque().is_none() {
+            let passed = standpoint.redirect(parts.status, &parts.headers)?;
+            return Ok(seen.bodiless(Bodiless::of(parts.status, passed)));
+        }
         release::judge_status(parts.status)?;
         if let Some(opaque) = permit.opaque() {
             let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let media_type = unread::judge(opaque, parts.status, &parts.headers, bytes)?;
+            seen.headers = standpoint.pass(&parts.headers).headers;
             unread::describe(&mut seen.headers, opaque, media_type);
             (seen.status, seen.body, seen.records) = (parts.status, body, 1);
             return Ok(());
         }
         if release::has_content(parts.status, &permit)? == Content::None {
-            seen.status = StatusCode::NO_CONTENT;
-            return Ok(());
+            let passed = standpoint.pass(&parts.headers);
+            return Ok(seen.bodiless(Bodiless::of(parts.status, passed)));
         }
         let hooks = Rehearsing {
             register: Register::of(&permit, &self.keys),
@@ -276,6 +289,7 @@ impl<'p> Rehearsal<'p> {
         }
         seen.status = parts.status;
         seen.body = Bytes::from(guard.take_output().concat());
+        seen.headers = standpoint.pass(&parts.headers).headers;
         release::describe(&mut seen.headers, &permit, format);
         release::tell_held_back(&mut seen.headers, guard.report().records_held_back);
         seen.step_up = permit.step_up().cloned();

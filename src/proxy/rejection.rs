@@ -254,6 +254,7 @@ fn head(fault: &HeadFault) -> Told {
         | HeadFault::Host
         | HeadFault::TransferEncoding
         | HeadFault::Header(_)
+        | HeadFault::Override(_)
         | HeadFault::Body(_)
         | HeadFault::Path(_) => StatusCode::BAD_REQUEST,
     };
@@ -324,13 +325,20 @@ fn limit(quotas: &[Quota], retry_after: HeaderValue) -> Told {
 
 fn query(fault: &QueryFault) -> Told {
     let status = match fault {
-        QueryFault::NotSearchable { .. } | QueryFault::NotSortable(_) => StatusCode::FORBIDDEN,
+        QueryFault::NotSearchable { .. }
+        | QueryFault::NotSortable(_)
+        | QueryFault::NotFilterable(_)
+        | QueryFault::NotSeen(_) => StatusCode::FORBIDDEN,
         QueryFault::TooLong
         | QueryFault::TooMany
         | QueryFault::Malformed
         | QueryFault::NotText
         | QueryFault::Undeclared(_)
         | QueryFault::Duplicate(_)
+        | QueryFault::Filter(_)
+        | QueryFault::NotIncluded(_)
+        | QueryFault::TooVague { .. }
+        | QueryFault::Override(_)
         | QueryFault::PageSize(_)
         | QueryFault::PageTooLarge { .. } => StatusCode::BAD_REQUEST,
     };

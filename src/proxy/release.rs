@@ -6,11 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, TRAILER,
+};
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
+use super::answer_headers::{Passed, Standpoint};
 use super::body::{Answer, Cut};
 use super::head::Head;
 use super::meter::{Keys, Meter, Register, RowTest, Subject};
@@ -55,11 +58,24 @@ impl Gate {
             result.upstream_us = Some(micros(trail.started));
             result.status = Some(parts.status.as_u16());
         });
-        let body = judged(parts.status, body).await?;
-        if has_content(parts.status, &permit)? == Content::None {
+        let standpoint = Standpoint::of(&permit, &question);
+        if parts.status.is_redirection() {
             body.discard().await;
-            return self.without_body(parts.status, &seat, facts, trail).await;
+            let passed = standpoint.redirect(parts.status, &parts.headers)?;
+            return self
+                .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
+                .await;
         }
+        let body = judged(parts.status, body).await?;
+        let content = has_content(parts.status, &permit)?;
+        let passed = standpoint.pass(&parts.headers);
+        if content == Content::None {
+            body.discard().await;
+            return self
+                .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
+                .await;
+        }
+        disclosure.with(|entry| passed.note(entry));
         let meter = Meter {
             register: Register::of(&permit, &self.keys),
             seat: Arc::clone(&seat),
@@ -78,7 +94,9 @@ impl Gate {
         let quotas = || passage.seat().quotas();
         if judge_records(format, passage.report(), &permit, quotas)? == Content::None {
             passage.seat().give_back();
-            return self.without_body(parts.status, passage.seat(), facts, trail).await;
+            // What stands in its head may name the record that was withheld.
+            let none = Bodiless::of(parts.status, Passed::default());
+            return self.without_body(none, passage.seat(), facts, trail).await;
         }
         let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
@@ -87,6 +105,7 @@ impl Gate {
             self.streamed(passage, right, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
+        response.headers_mut().extend(passed.headers);
         describe(response.headers_mut(), &permit, format);
         Ok(response)
     }
@@ -94,7 +113,7 @@ impl Gate {
     /// An answer that has no body to judge.
     async fn without_body(
         &self,
-        status: StatusCode,
+        bodiless: Bodiless,
         seat: &Seat,
         facts: &Facts,
         trail: &mut Trail,
@@ -103,11 +122,13 @@ impl Gate {
         let outcome = trail.take_outcome();
         if let Some(outcome) = &outcome {
             outcome.disclosure().with(|entry| {
-                entry.result.get_or_insert_default().status = Some(status.as_u16());
+                entry.result.get_or_insert_default().status = Some(bodiless.recorded.as_u16());
+                bodiless.passed.note(entry);
             });
         }
         let mut response = Response::new(Answer::whole(Bytes::new(), outcome, &facts.progress));
-        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.status_mut() = bodiless.status;
+        response.headers_mut().extend(bodiless.passed.headers);
         Ok(response)
     }
 
@@ -176,6 +197,24 @@ impl Gate {
             test.push(data).map_err(Halt::Guard)?;
         }
         conclude(test, &self.keys)
+    }
+}
+
+/// The head of an answer without a body.
+pub(super) struct Bodiless {
+    /// What the caller is told.
+    pub(super) status: StatusCode,
+    /// What the backend said.
+    recorded: StatusCode,
+    pub(super) passed: Passed,
+}
+
+impl Bodiless {
+    /// It has no content, unless it tells a place.
+    pub(super) fn of(status: StatusCode, passed: Passed) -> Self {
+        let tells_place = passed.headers.contains_key(LOCATION);
+        let told = if tells_place { status } else { StatusCode::NO_CONTENT };
+        Self { status: told, recorded: status, passed }
     }
 }
 

@@ -12,6 +12,7 @@ use http::{Response, StatusCode};
 use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
+use super::answer_headers::Standpoint;
 use super::body::{Answer, Cut, Fed};
 use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
@@ -42,6 +43,7 @@ impl Gate {
         let Granted { permit, question } = granted;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
+        let passed = Standpoint::of(&permit, &question).pass(response.headers());
         let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
         let (parts, body) = response.into_parts();
         let disclosure = trail.outcome().ok_or(Rejection::LogUnavailable)?.disclosure();
@@ -50,6 +52,7 @@ impl Gate {
             result.upstream_status = Some(parts.status.as_u16());
             result.upstream_us = Some(micros(trail.started));
             result.status = Some(StatusCode::OK.as_u16());
+            passed.note(entry);
         });
         let body = judged(parts.status, body).await?;
         let least_bytes = body.size_hint().lower();
@@ -61,6 +64,7 @@ impl Gate {
         } else {
             self.unread(passage, right, facts, trail).await?
         };
+        response.headers_mut().extend(passed.headers);
         describe(response.headers_mut(), opaque, media_type);
         Ok(response)
     }

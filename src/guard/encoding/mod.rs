@@ -36,6 +36,9 @@ pub enum EncodingFault {
     /// A body that passes unread says nothing by its size of how much it unpacks to.
     #[error("a body that passes unread cannot have the content encoding `{0}`")]
     Unread(Codings),
+    /// A form is not packed: who does not know that it may be one reads something else in it.
+    #[error("a form cannot have the content encoding `{0}`")]
+    Form(Codings),
     /// Not what its coding makes, or damaged.
     #[error("the body is not valid `{0}`, or needs a window of more than {WINDOW_BYTES} bytes")]
     Corrupt(Coding),

@@ -79,6 +79,9 @@ pub enum Mode {
     Drop,
     /// The first of them refuses the body: for what goes to the backend.
     Refuse,
+    /// Members of objects that may not pass are left out, anything else refuses the body: for what goes
+    /// to the backend where the policy says so. A masked value still refuses it.
+    Trim,
 }
 
 /// Whether a record may go out.
@@ -113,7 +116,7 @@ pub trait Hooks {
     /// text. Asked once per record that has more than one case, also for records inside records.
     fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize;
 
-    /// Counts a record about to go out. Not asked in [`Mode::Refuse`].
+    /// Counts a record about to go out. Asked in [`Mode::Drop`] alone.
     ///
     /// An outermost record comes before those inside it; if one of them may not go out, the
     /// outermost one is held back as a whole.
@@ -148,7 +151,7 @@ pub struct Filter<H> {
     slot: Slot,
     /// Whether the value just read went out.
     is_emitted: bool,
-    /// In [`Mode::Refuse`], the name of the last member, cut to 64 characters.
+    /// Unless in [`Mode::Drop`], the name of the last member, cut to 64 characters.
     member_name: String,
     records: Records,
     /// The masked form or pseudonym of a value, plain and as JSON; kept for their memory.

@@ -15,7 +15,7 @@ impl<H> Filter<H> {
     pub(super) fn quick_members(&mut self, input: &[u8], mut at: usize) -> Option<usize> {
         let frame = self.frames.last_mut()?;
         let names = self.shapes.names(frame.node?);
-        if self.mode == Mode::Refuse {
+        if self.mode != Mode::Drop {
             return None;
         }
         let in_record = self.records.is_open();

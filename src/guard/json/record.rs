@@ -194,7 +194,7 @@ impl<H: Hooks> Filter<H> {
         }
         let Some(mut record) = self.records.open.pop() else { return Ok(()) };
         let reason = match self.called_for(&record) {
-            None if self.mode == Mode::Refuse => {
+            None if self.mode != Mode::Drop => {
                 let entity = self.plan.record(record.id).map(|plan| plan.entity.to_string());
                 let cause = Cause::RowNotWritable { entity: entity.unwrap_or_default() };
                 self.refuse(cause.at(self.base + end as u64))?;
@@ -205,7 +205,7 @@ impl<H: Hooks> Filter<H> {
                 self.records.wants_replay = true;
                 None
             }
-            Some(_) if self.mode == Mode::Refuse => None,
+            Some(_) if self.mode != Mode::Drop => None,
             Some(_) if !frame.has_output => Some(Event::Withheld),
             Some(_) => self.count_subject(&mut record),
         };

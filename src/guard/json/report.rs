@@ -41,6 +41,8 @@ pub struct Report {
     pub unlisted_members: u64,
     /// Names of such members, up to 32. Names that could be values (long ones, or with digits in a row) are left out.
     pub unlisted_names: BTreeSet<String>,
+    /// Members left out of a request.
+    pub trimmed: u64,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes released.

@@ -191,7 +191,7 @@ impl<H: Hooks> Filter<H> {
         let Ok(name) = unescape(raw) else {
             return self.fault(Cause::LoneSurrogateInKey, end);
         };
-        if self.mode == Mode::Refuse {
+        if self.mode != Mode::Drop {
             self.member_name = name.chars().take(MEMBER_NAME_CHARS).collect();
         }
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };

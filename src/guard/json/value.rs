@@ -65,15 +65,16 @@ impl<H: Hooks> Filter<H> {
             Verdict::Enter(node) => is_null && self.shapes.is_whole(node),
             Verdict::Absent | Verdict::Mask | Verdict::Pseudonym => false,
         };
-        if self.mode == Mode::Refuse && !may_be_written {
+        if self.mode != Mode::Drop && !may_be_written {
             self.refuse_value(at)?;
+            self.count(Fate::Withheld);
             // It still decides on its record.
             self.token.is_read = self.slot.capture.is_some();
             self.token.text.clear();
             return Ok(());
         }
         self.token.act = act;
-        let is_checked = self.mode == Mode::Refuse && self.slot.mask.is_some() && byte == b'"';
+        let is_checked = self.mode != Mode::Drop && self.slot.mask.is_some() && byte == b'"';
         self.token.is_read =
             matches!(act, Act::Mask | Act::Pseudonym) || self.slot.capture.is_some() || is_checked;
         self.token.text.clear();
@@ -100,8 +101,16 @@ impl<H: Hooks> Filter<H> {
         self.is_emitted = true;
     }
 
-    /// Refuses a value that may not be written: at once, or once its record's rules are certain.
+    /// Refuses a value that may not be written: at once, or once its record's rules are certain. A member
+    /// of an object may be left out instead; an element of an array would move those behind it.
     fn refuse_value(&mut self, at: usize) -> Result<(), Fault> {
+        if self.mode == Mode::Trim && self.frames.last().is_some_and(|frame| frame.is_object) {
+            self.report.trimmed += 1;
+            if self.slot.field.is_none() {
+                self.report.note_unlisted(&self.member_name);
+            }
+            return Ok(());
+        }
         let fault = Cause::NotWritable { field: self.name() }.at(self.base + at as u64);
         self.refuse(fault)
     }
@@ -166,7 +175,7 @@ impl<H: Hooks> Filter<H> {
             Act::Pass => {
                 let is_masked =
                     |mask| text.as_deref().is_some_and(|text| is_masked_form(mask, text));
-                if self.mode == Mode::Refuse && self.slot.mask.is_some_and(is_masked) {
+                if self.mode != Mode::Drop && self.slot.mask.is_some_and(is_masked) {
                     let fault = Cause::MaskedValue { field: self.name() };
                     return self.refuse(fault.at(self.base + end as u64));
                 }
@@ -303,7 +312,7 @@ impl<H: Hooks> Filter<H> {
 
     /// A container where none was declared, or one of the wrong form, or one that is absent.
     fn withhold_container(&mut self, at: usize) -> Result<(), Fault> {
-        if self.mode == Mode::Refuse {
+        if self.mode != Mode::Drop {
             self.refuse_value(at)?;
         }
         self.count(Fate::Withheld);

@@ -151,7 +151,7 @@ impl Hidden<'_> {
         let before = self.before.query.get(name);
         let route = &self.after.name;
         match (before, parameter) {
-            (None, Parameter::Field { entity, path }) if !self.is_ever_clear(entity, path) => {
+            (None, Parameter::Field { entity, path, .. }) if !self.is_ever_clear(entity, path) => {
                 let sentence =
                     format!("`{route}` has the parameter `{name}`, which nobody may use yet");
                 Some(self.change(Class::Neutral, sentence))
@@ -162,10 +162,27 @@ impl Hidden<'_> {
                 Some(self.change(Class::Widens, sentence))
             }
             (Some(Parameter::Free), Parameter::Free)
-            | (Some(Parameter::PageSize), Parameter::PageSize) => None,
-            (Some(Parameter::Sort), Parameter::Sort) => self.sort(name),
-            (Some(mine), Parameter::Field { entity, path }) if *mine == *parameter => {
+            | (Some(Parameter::PageSize), Parameter::PageSize)
+            | (Some(Parameter::Fields), Parameter::Fields) => None,
+            (Some(Parameter::Sort), Parameter::Sort) => self.sort(name, "sort"),
+            (Some(Parameter::Filter(mine)), Parameter::Filter(form)) if mine == form => {
+                self.sort(name, "filter")
+            }
+            (Some(Parameter::Include(mine)), Parameter::Include(of)) => {
+                self.included(name, mine, of)
+            }
+            (Some(mine), Parameter::Field { entity, path, .. }) if *mine == *parameter => {
                 self.search(name, entity, path)
+            }
+            (Some(mine @ Parameter::Field { .. }), Parameter::Field { entity, path, at_least })
+                if mine.searches(entity, path) =>
+            {
+                let (class, how) = match mine.asks_more(*at_least) {
+                    true => (Class::Widens, "shorter texts"),
+                    false => (Class::Narrows, "longer texts only"),
+                };
+                let sentence = format!("`{route}` takes {how} in the parameter `{name}`");
+                self.search(name, entity, path).or_else(|| Some(self.change(class, sentence)))
             }
             (Some(Parameter::Free), _) => {
                 let sentence =
@@ -197,7 +214,7 @@ impl Hidden<'_> {
             })
             .collect();
         for (name, parameter) in &self.after.path {
-            let Parameter::Field { entity, path } = parameter else { continue };
+            let Parameter::Field { entity, path, .. } = parameter else { continue };
             changes.extend(match self.before.path.get(name) {
                 None => {
                     let sentence =
@@ -231,7 +248,7 @@ impl Hidden<'_> {
     }
 
     /// Sorting by a field tells as much of it as a search.
-    fn sort(&self, name: &str) -> Option<Change> {
+    fn sort(&self, name: &str, how: &str) -> Option<Change> {
         let places = |route: &RouteView| {
             let returns = route.returns.as_ref();
             returns
@@ -255,8 +272,25 @@ impl Hidden<'_> {
         let (class, roles, fields) = found?;
         let by = if fields.is_empty() { "other fields".to_owned() } else { fields.join(", ") };
         let sentence =
-            format!("callers may sort `{}` by more (parameter `{name}`): {by}", self.after.name);
+            format!("callers may {how} `{}` by more (parameter `{name}`): {by}", self.after.name);
         Some(Change { roles: roles.into_iter().collect(), fields, ..self.change(class, sentence) })
+    }
+
+    fn included(
+        &self,
+        name: &str,
+        before: &BTreeSet<Box<str>>,
+        after: &BTreeSet<Box<str>>,
+    ) -> Option<Change> {
+        let route = &self.after.name;
+        let more: BTreeSet<Box<str>> = after.difference(before).cloned().collect();
+        if !more.is_empty() {
+            let more = listed(&more);
+            let sentence = format!("`{route}` takes more in the parameter `{name}`: {more}");
+            return Some(self.change(Class::Widens, sentence));
+        }
+        let sentence = format!("`{route}` takes less in the parameter `{name}`");
+        (before != after).then(|| self.change(Class::Narrows, sentence))
     }
 
     fn is_ever_clear(&self, entity: &str, path: &str) -> bool {
@@ -291,11 +325,18 @@ impl Hidden<'_> {
     }
 }
 
+fn listed(names: &BTreeSet<Box<str>>) -> String {
+    names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", ")
+}
+
 fn meaning(parameter: &Parameter) -> String {
     match parameter {
-        Parameter::Field { entity, path } => format!(", which searches `{entity}.{path}`"),
+        Parameter::Field { entity, path, .. } => format!(", which searches `{entity}.{path}`"),
         Parameter::PageSize => ", a page size".to_owned(),
         Parameter::Sort => ", which sorts".to_owned(),
+        Parameter::Filter(_) => ", which filters by fields".to_owned(),
+        Parameter::Fields => ", which names the fields to be shown".to_owned(),
+        Parameter::Include(of) => format!(", which includes {}", listed(of)),
         Parameter::Free => ", any text".to_owned(),
     }
 }

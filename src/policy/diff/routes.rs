@@ -119,6 +119,8 @@ impl<'a> Comparing<'a> {
         }
         self.bodies(before, after, is_open);
         self.answers(before, after, unclear);
+        self.heads(before, after, is_open);
+        self.sending(before, after, unclear);
         for parameter in before.query.keys().filter(|name| !after.query.contains_key(*name)) {
             let sentence = format!("`{name}` no longer takes the parameter `{parameter}`");
             self.add(Class::Narrows, after, sentence);
@@ -150,6 +152,40 @@ impl<'a> Comparing<'a> {
                 let sentence = format!("{what} `{name}` may hold less: not {}", less.join(", "));
                 self.add(Class::Narrows, after, sentence);
             }
+        }
+    }
+
+    /// In which form a body is taken.
+    fn sending(&mut self, before: &RouteView, after: &RouteView, unclear: Class) {
+        let name = &after.name;
+        let ((was, dropped), (is, drops)) = (&before.sending, &after.sending);
+        for form in is.difference(was).filter(|_| before.accepts.is_some()) {
+            self.add(unclear, after, format!("`{name}` takes a body sent as {form}"));
+        }
+        for form in was.difference(is).filter(|_| after.accepts.is_some()) {
+            self.add(Class::Narrows, after, format!("`{name}` takes no body sent as {form}"));
+        }
+        match (dropped, drops) {
+            (false, true) => {
+                let sentence = format!("`{name}` leaves out what may not be written, and goes on");
+                self.add(unclear, after, sentence);
+            }
+            (true, false) => {
+                let sentence = format!("`{name}` refuses a body with what may not be written");
+                self.add(Class::Narrows, after, sentence);
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// What passes of heads.
+    fn heads(&mut self, before: &RouteView, after: &RouteView, is_open: bool) {
+        let class = if is_open { Class::Widens } else { Class::Neutral };
+        for (how, name) in after.headers.difference(&before.headers) {
+            self.add(class, after, format!("`{}` {how} `{name}`", after.name));
+        }
+        for (how, name) in before.headers.difference(&after.headers) {
+            self.add(Class::Narrows, after, format!("`{}` no longer {how} `{name}`", after.name));
         }
     }
 

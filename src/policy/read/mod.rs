@@ -1,6 +1,7 @@
 //! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
 
 mod entities;
+mod headers;
 mod limits;
 mod masks;
 mod opaque;
@@ -10,6 +11,7 @@ mod requirement;
 mod roles;
 mod routes;
 mod rules;
+mod sending;
 
 use super::model::{Model, Purpose, Requirement};
 use super::ticket::TicketForm;
@@ -18,6 +20,7 @@ use crate::document::accepted;
 use crate::document::{Code, Fault};
 use crate::document::{Content, Node, Pair, parse};
 use crate::document::{Source, Span};
+pub(super) use places::is_count_name;
 use requirement::requirement;
 pub(super) use routes::entries;
 

@@ -1,11 +1,13 @@
 //! What the parameters of a path and of a query mean: which of them search a field.
 
 use super::super::model::{Model, PathSearch, QueryUse};
-use crate::document::{Code, Node, Reader, Span, cut};
+use super::super::search::{FilterForm, TooLarge, asks_for_another_method};
+use crate::document::{Code, Content, Keys, Node, Reader, Span, cut};
 
 const QUERY_LIMIT: usize = 100;
 /// What a query parameter may mean besides a field.
-const PLAIN: [&str; 4] = ["page", "page-size", "sort", "free"];
+const PLAIN: [&str; 7] = ["page", "page-size", "sort", "filter", "fields", "include", "free"];
+const KEYS: [&str; 5] = ["means", "at-least", "too-large", "as", "of"];
 
 /// Reads `query`: each parameter and what it means.
 pub(super) fn query(
@@ -21,18 +23,92 @@ pub(super) fn query(
             reader.fault(pair.key_span, Code::TooLarge, message, None);
             break;
         }
-        let Some(text) = reader.text(&pair.value, "what a query parameter means") else { continue };
-        let found = match text {
-            "page" => Some(QueryUse::Page),
-            "page-size" => Some(QueryUse::PageSize),
-            "sort" => Some(QueryUse::Sort),
-            "free" => Some(QueryUse::Free),
-            _ => searched(reader, model, entities, text, pair.value.span, &PLAIN)
-                .map(|(entity, field)| QueryUse::Field { entity, field }),
-        };
+        if asks_for_another_method(&pair.key) {
+            let message = format!("`{}` asks backends for another method", cut(&pair.key));
+            let help = "publish the request with the method that it has".to_owned();
+            reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+            continue;
+        }
+        let found = parameter(reader, model, entities, &pair.value);
         uses.extend(found.map(|found| (pair.key.as_str().into(), found)));
     }
     uses
+}
+
+/// A word or a field, or a map that says more.
+fn parameter(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    entities: &[usize],
+    node: &Node,
+) -> Option<QueryUse> {
+    if !matches!(node.content, Content::Map(_)) {
+        let none = Keys { pairs: Vec::new() };
+        return meaning(reader, model, entities, node, &none);
+    }
+    let keys = reader.keys(node, "a query parameter", &KEYS);
+    let Some(means) = keys.find("means") else {
+        reader.missing(node.span, "a query parameter", "means", "page-size");
+        return None;
+    };
+    meaning(reader, model, entities, &means.value, &keys)
+}
+
+fn meaning(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    entities: &[usize],
+    node: &Node,
+    keys: &Keys<'_>,
+) -> Option<QueryUse> {
+    let text = reader.text(node, "what a query parameter means")?;
+    let option = match text {
+        "page" | "sort" | "fields" | "free" => "",
+        "page-size" => "too-large",
+        "filter" => "as",
+        "include" => "of",
+        _ => "at-least",
+    };
+    for key in keys.pairs.iter().filter(|pair| pair.key != "means" && pair.key != option) {
+        let message = format!("`{}` says nothing of `{}`", key.key, cut(text));
+        reader.fault(key.key_span, Code::Contradiction, message, None);
+    }
+    let example = [("filter", "as", "brackets"), ("include", "of", "[accounts]")];
+    let lacks = |(word, key, _): &(&str, &str, &str)| *word == text && keys.find(key).is_none();
+    if let Some((_, key, example)) = example.into_iter().find(lacks) {
+        let what = format!("a query parameter that means `{text}`");
+        reader.missing(node.span, &what, key, example);
+        return None;
+    }
+    let given = keys.find(option).map(|pair| &pair.value);
+    match text {
+        "page" => Some(QueryUse::Page),
+        "sort" => Some(QueryUse::Sort),
+        "fields" => Some(QueryUse::Fields),
+        "free" => Some(QueryUse::Free),
+        "page-size" => {
+            let words = [("refuse", TooLarge::Refuse), ("clamp", TooLarge::Clamp)];
+            let word = given.map_or(Some(TooLarge::Refuse), |node| one_of(reader, node, &words));
+            word.map(QueryUse::PageSize)
+        }
+        "filter" => one_of(reader, given?, FilterForm::NAMES).map(QueryUse::Filter),
+        "include" => Some(QueryUse::Include(reader.names(given?, "`of`"))),
+        _ => {
+            let at_least = given.and_then(|node| reader.number(node, "`at-least`", 1, 100));
+            searched(reader, model, entities, text, node.span, &PLAIN)
+                .map(|(entity, field)| QueryUse::Field { entity, field, at_least })
+        }
+    }
+}
+
+fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, words: &[(&str, T)]) -> Option<T> {
+    let text = reader.text(node, "a word")?;
+    let found = words.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        reader.unknown(node.span, "word", &cut(text), &known);
+    }
+    found.map(|(_, value)| *value)
 }
 
 /// Reads `path`: which parameters of a route's path search a field.

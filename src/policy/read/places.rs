@@ -123,10 +123,15 @@ pub(super) fn formats(
 
 fn is_count(steps: &[Step]) -> bool {
     let last = steps.iter().rev().find_map(|step| match step {
-        Step::Member(name) => Some(name.to_lowercase().replace('-', "_")),
+        Step::Member(name) => Some(name),
         Step::Element => None,
     });
-    last.is_some_and(|name| COUNTS.contains(&name.as_str()))
+    last.is_some_and(|name| is_count_name(name))
+}
+
+/// Whether something of this name counts records, as far as a name can tell.
+pub(in crate::policy) fn is_count_name(name: &str) -> bool {
+    COUNTS.contains(&name.to_lowercase().replace('-', "_").as_str())
 }
 
 fn steps(reader: &mut Reader<'_>, text: &str, span: Span) -> Option<Vec<Step>> {

@@ -2,10 +2,12 @@
 
 use super::super::model::{Action, Model, Requirement, Route};
 use super::Sections;
+use super::headers::headers;
 use super::opaque::{check_action, opaque};
 use super::parameters::{path, query};
 use super::places::{body, formats};
 use super::requirement::requirement;
+use super::sending::sending;
 use crate::document::Code;
 use crate::document::Span;
 use crate::document::accepted;
@@ -14,9 +16,23 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 13] = [
-    "match", "to", "action", "path", "query", "accepts", "returns", "as", "opaque", "answer",
-    "require", "zones", "reads",
+const KEYS: [&str; 16] = [
+    "match",
+    "to",
+    "action",
+    "path",
+    "query",
+    "accepts",
+    "returns",
+    "as",
+    "opaque",
+    "answer",
+    "require",
+    "zones",
+    "reads",
+    "headers",
+    "sent-as",
+    "unwritable",
 ];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -92,6 +108,8 @@ fn route(
     }
     check_method(reader, keys, &method, action, accepts.is_some());
     let constant = constant(reader, keys, action);
+    let headers = headers(reader, keys, action);
+    let sending = sending(reader, keys);
     Some(Route {
         index,
         name: pair.key.as_str().into(),
@@ -109,6 +127,8 @@ fn route(
         formats,
         opaque: if unread.is_some() { Some(opaque?) } else { None },
         constant,
+        headers,
+        sending,
         reads: None,
         main: Vec::new(),
         entities: Vec::new(),

@@ -2,6 +2,8 @@
 
 use super::super::kind::Kind;
 use super::super::model::{Action, Format};
+use super::super::search::FilterForm;
+use super::super::sending::BodyForm;
 use super::{Form, Key, Table};
 
 const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
@@ -192,12 +194,26 @@ const ROUTE: Table = Table {
         key(
             "query",
             "What each query parameter means. Undeclared ones are refused.",
-            Form::Named(&Form::Either(&[Form::Words(query_uses), SEARCHED])),
+            Form::Named(&Form::Either(&[
+                Form::Words(query_uses),
+                SEARCHED,
+                Form::Table(&PARAMETER),
+            ])),
         ),
         key(
             "accepts",
             "Where records stand in the request's body. Without it there may be no body.",
             Form::Places { pass: false },
+        ),
+        key(
+            "sent-as",
+            "The forms in which a body may come; without it JSON.",
+            Form::OneOrMany(&Form::Words(body_forms)),
+        ),
+        key(
+            "unwritable",
+            "What becomes of a member that the caller may not write: `refuse` the body, or `drop` the member.",
+            Form::Words(|| vec!["refuse", "drop"]),
         ),
         key(
             "returns",
@@ -220,8 +236,47 @@ const ROUTE: Table = Table {
             "For `update` and `delete`: the view over which the record is read first, so that `where` can be tested.",
             Form::Text,
         ),
+        key("headers", "What passes of heads besides the usual, both ways.", Form::Table(&HEADERS)),
         key("require", "What using the route at all asks of a caller.", REQUIREMENT),
         key("zones", "It exists in these zones only; without it in all.", NAMES),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const HEADERS: Table = Table {
+    name: "headers",
+    keys: &[
+        key("send", "Headers of the request that reach the backend too, in lower case.", PATHS),
+        key(
+            "pass",
+            "Headers of the backend's answer that reach the caller, each held to what its name asks.",
+            PATHS,
+        ),
+        key("cookies", "Cookies of the backend's, which go both ways.", PATHS),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const MEANING: Form = Form::Either(&[Form::Words(query_uses), SEARCHED]);
+
+const PARAMETER: Table = Table {
+    name: "parameter",
+    keys: &[
+        required("means", "What the parameter means.", MEANING),
+        key(
+            "at-least",
+            "Of a search: the fewest characters; then no wildcards either.",
+            Form::Number(1, 100),
+        ),
+        key(
+            "too-large",
+            "Of a `page-size` above the limit: `refuse`, or `clamp` it to the limit.",
+            Form::Words(|| vec!["refuse", "clamp"]),
+        ),
+        key("as", "How a `filter` is written.", Form::Words(filter_forms)),
+        key("of", "What an `include` may name.", NAMES),
     ],
     one_of: &[],
     may_be_empty: false,
@@ -386,5 +441,13 @@ fn closed_grades() -> Vec<&'static str> {
 }
 
 fn query_uses() -> Vec<&'static str> {
-    vec!["page", "page-size", "sort", "free"]
+    vec!["page", "page-size", "sort", "filter", "fields", "include", "free"]
+}
+
+fn body_forms() -> Vec<&'static str> {
+    BodyForm::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
+fn filter_forms() -> Vec<&'static str> {
+    FilterForm::NAMES.iter().map(|(name, _)| *name).collect()
 }

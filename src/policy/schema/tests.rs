@@ -18,6 +18,11 @@ const PROBES: &[(&str, &str)] = &[
     ("field", "grades: { 1: {} }\nentities: { e: { fields: { a: { grade: 1, %: 1 } } } }"),
     ("route", "routes: { r: { %: 1 } }"),
     ("opaque", "routes: { r: { match: GET a.b/c, to: u, action: view, opaque: { %: 1 } } }"),
+    ("headers", "routes: { r: { match: GET a.b/c, to: u, action: view, headers: { %: 1 } } }"),
+    (
+        "parameter",
+        "routes: { r: { match: GET a.b/c, to: u, action: view, query: { q: { %: 1, means: page } } } }",
+    ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),
     ("role", "roles: { r: { %: 1 } }"),

@@ -394,7 +394,7 @@ impl Writer<'_> {
 
     /// A field may be searched by who sees it in clear on every record.
     fn is_usable(&self, who: &Who, route: &RouteView, parameter: &Parameter) -> bool {
-        let Parameter::Field { entity, path } = parameter else { return true };
+        let Parameter::Field { entity, path, at_least: _ } = parameter else { return true };
         let rules: Vec<&RuleView> = self
             .survey
             .rules_of(route)

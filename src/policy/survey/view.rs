@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::headers::Headers;
 use super::super::kind::Kind;
 use super::super::model::{
     Action, Body, BodyShape, Entity, Field, Flag, Grade, Model, PathSearch, QueryUse, Route,
 };
 use super::super::opaque::{MediaRange, Opaque};
 use super::super::program::Program;
+use super::super::search::FilterForm;
+use super::super::sending::{Sending, Unwritable};
 use super::{Demand, Formula, Names, Zones};
 
 /// A leaf of an entity.
@@ -44,11 +47,26 @@ pub(in crate::policy) enum Parameter {
     Field {
         entity: Box<str>,
         path: Box<str>,
+        at_least: Option<u32>,
     },
     PageSize,
     Sort,
+    Filter(FilterForm),
+    Fields,
+    Include(BTreeSet<Box<str>>),
     /// Any text, pages too.
     Free,
+}
+
+impl Parameter {
+    pub(in crate::policy) fn searches(&self, of: &str, by: &str) -> bool {
+        matches!(self, Self::Field { entity, path, .. } if **entity == *of && **path == *by)
+    }
+
+    /// Whether a search must be longer than one with this demand.
+    pub(in crate::policy) fn asks_more(&self, than: Option<u32>) -> bool {
+        matches!(self, Self::Field { at_least, .. } if *at_least > than)
+    }
 }
 
 /// A published entry point.
@@ -72,6 +90,10 @@ pub(in crate::policy) struct RouteView {
     pub(in crate::policy) opaque: Option<OpaqueView>,
     /// Whether the answer is the same whatever the backend says.
     pub(in crate::policy) constant: bool,
+    /// What passes of heads: a word for the way, and the names.
+    /// How bodies are taken: their forms, and whether what may not be written is left out.
+    pub(in crate::policy) sending: (BTreeSet<&'static str>, bool),
+    pub(in crate::policy) headers: BTreeSet<(&'static str, Box<str>)>,
     /// The route over which the record is read first: request, upstream and answer.
     pub(in crate::policy) reads: Option<(Box<str>, Box<str>, Option<BodyView>)>,
     /// The entity whose conditions decide whether a change happens.
@@ -155,6 +177,8 @@ impl RouteView {
             formats,
             opaque,
             constant,
+            headers,
+            sending,
             reads,
             main,
             entities,
@@ -178,6 +202,8 @@ impl RouteView {
             formats: formats.iter().map(|format| format.media_type()).collect(),
             opaque: opaque.as_ref().map(OpaqueView::of),
             constant: *constant,
+            headers: header_names(headers),
+            sending: sent(sending),
             query: query.iter().filter_map(|(name, usage)| parameter(name, usage, model)).collect(),
             accepts: accepts.as_ref().map(|body| BodyView::of(body, model)),
             returns: returns.as_ref().map(|body| BodyView::of(body, model)),
@@ -240,21 +266,40 @@ impl OpaqueView {
     }
 }
 
+fn sent(sending: &Sending) -> (BTreeSet<&'static str>, bool) {
+    let Sending { forms, unwritable } = sending;
+    (forms.iter().map(|form| form.name()).collect(), *unwritable == Unwritable::Drop)
+}
+
+/// What a header is held to follows from its name, so that the names say all.
+fn header_names(headers: &Headers) -> BTreeSet<(&'static str, Box<str>)> {
+    let Headers { send, pass, cookies } = headers;
+    let send = send.iter().map(|name| ("takes the header", name.clone()));
+    let pass = pass.iter().map(|(name, _)| ("passes the header", name.clone()));
+    let cookies = cookies.iter().map(|name| ("passes the cookie", name.clone()));
+    send.chain(pass).chain(cookies).collect()
+}
+
 fn path_search(search: &PathSearch, model: &Model) -> Option<(Box<str>, Parameter)> {
     let PathSearch { parameter, entity, field, name: _ } = search;
     let entity = model.entities.get(*entity)?;
     let path = entity.fields.get(usize::from(*field))?.path.clone();
-    Some((parameter.clone(), Parameter::Field { entity: entity.name.clone(), path }))
+    let entity = entity.name.clone();
+    Some((parameter.clone(), Parameter::Field { entity, path, at_least: None }))
 }
 
 fn parameter(name: &str, usage: &QueryUse, model: &Model) -> Option<(Box<str>, Parameter)> {
     let parameter = match usage {
-        QueryUse::Field { entity, field } => {
+        QueryUse::Field { entity, field, at_least } => {
             let entity = model.entities.get(*entity)?;
             let path = entity.fields.get(usize::from(*field))?.path.clone();
-            Parameter::Field { entity: entity.name.clone(), path }
+            Parameter::Field { entity: entity.name.clone(), path, at_least: *at_least }
         }
-        QueryUse::PageSize => Parameter::PageSize,
+        // Refused or not, no more is asked for than the limit.
+        QueryUse::PageSize(_) => Parameter::PageSize,
+        QueryUse::Filter(form) => Parameter::Filter(*form),
+        QueryUse::Fields => Parameter::Fields,
+        QueryUse::Include(of) => Parameter::Include(of.iter().cloned().collect()),
         QueryUse::Sort => Parameter::Sort,
         QueryUse::Page | QueryUse::Free => Parameter::Free,
     };

@@ -519,10 +519,17 @@ fn searches(permit: &Permit) -> Vec<String> {
     for (name, parameter) in &permit.search().parameters {
         match parameter {
             Parameter::Field { clear: false, .. } => {}
-            Parameter::Sort { clear } => {
+            Parameter::Sort { clear } | Parameter::Filter { clear, .. } => {
                 found.extend(clear.iter().map(|field| format!("{name} {field}")))
             }
-            Parameter::Field { .. } | Parameter::Page | Parameter::PageSize | Parameter::Free => {
+            Parameter::Fields { seen, .. } => {
+                found.extend(seen.iter().map(|field| format!("{name} {field}")))
+            }
+            Parameter::Field { .. }
+            | Parameter::Page
+            | Parameter::PageSize(_)
+            | Parameter::Include { .. }
+            | Parameter::Free => {
                 found.push(name.to_string());
             }
         }

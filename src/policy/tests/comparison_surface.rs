@@ -23,6 +23,13 @@ routes:
     action: view
     opaque: { types: [application/pdf], grade: 2, size: 2MiB, subject: id, of: customer }
   m.leave: { match: POST shop.example/messages, to: core, action: create, accepts: { message: $ }, answer: constant }
+  c.find:
+    match: GET shop.example/find
+    to: core
+    action: search
+    headers: { send: [x-a], pass: [x-b], cookies: [c] }
+    query: { p: { means: customer.phone, at-least: 3 }, with: { means: include, of: [cards] } }
+    returns: { customer: "$[]" }
 rules:
   - { name: seen, allow: [search, export], to: clerk, of: customer, clear: [id, phone], masked: mail }
   - { name: files, allow: view, to: clerk, route: c.file }
@@ -40,6 +47,17 @@ const WIDER: &[(&str, &str, &str)] = &[
     ("2: { assurance: 2 }", "2: { assurance: 1 }", "less proof"),
     ("size: 2MiB", "size: 3MiB", "other answers of `c.file` pass unread"),
     ("types: [application/pdf]", "types: [application/pdf, image/*]", "other answers of `c.file`"),
+    ("send: [x-a]", "send: [x-a, x-c]", "`c.find` takes the header `x-c`"),
+    ("pass: [x-b]", "pass: [x-b, link]", "`c.find` passes the header `link`"),
+    ("cookies: [c]", "cookies: [c, d]", "`c.find` passes the cookie `d`"),
+    ("at-least: 3", "at-least: 2", "takes shorter texts in the parameter `p`"),
+    ("of: [cards]", "of: [cards, loans]", "takes more in the parameter `with`: loans"),
+    ("{ message: $ }, answer", "{ message: $ }, sent-as: [json, form], answer", "sent as form"),
+    (
+        "{ message: $ }, answer",
+        "{ message: $ }, unwritable: drop, answer",
+        "leaves out what may not",
+    ),
     (", answer: constant", "", "is answered as the backend answers"),
     ("rate: 10/min", "rate: 11/min", "loosened"),
     ("unmask: 5/h", "unmask: 6/h", "people unmasked is loosened"),

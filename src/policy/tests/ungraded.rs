@@ -32,7 +32,7 @@ rules:
         match &found.unwrap().1 {
             Parameter::Field { clear, .. } => *clear,
             Parameter::Sort { clear } => clear.iter().any(|field| **field == *"name"),
-            Parameter::Page | Parameter::PageSize | Parameter::Free => panic!("{name}"),
+            other => panic!("{name} {other:?}"),
         }
     };
     assert!(clear("id") && !clear("name") && !clear("sort"));
