@@ -14,6 +14,9 @@ use crate::policy::{BodyForm, Unwritable};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Names and texts.
+type Pairs = Vec<(String, String)>;
+
 /// What is known of a body before it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -104,10 +107,10 @@ pub fn judge_request<H: Hooks>(
 
 /// Judges named texts as JSON of the same shape.
 fn judge_pairs<H: Hooks>(
-    pairs: Vec<(String, String)>,
+    pairs: Pairs,
     terms: &Terms<'_>,
     hooks: H,
-) -> Result<(Vec<(String, String)>, Vec<String>), BodyFault> {
+) -> Result<(Pairs, Vec<String>), BodyFault> {
     let tree = form::nest(pairs)?;
     let body = Bytes::from(tree.to_string());
     let (content, dropped) = judge_json(Codings::NONE, body, terms, hooks)?;

@@ -260,7 +260,8 @@ impl<'p> Rehearsal<'p> {
         let standpoint = Standpoint { permit: &permit, program: self.program, zone, params };
         if parts.status.is_redirection() && permit.opaque().is_none() {
             let passed = standpoint.redirect(parts.status, &parts.headers)?;
-            return Ok(seen.bodiless(Bodiless::of(parts.status, passed)));
+            seen.bodiless(Bodiless::of(parts.status, passed));
+            return Ok(());
         }
         release::judge_status(parts.status)?;
         if let Some(opaque) = permit.opaque() {
@@ -273,7 +274,8 @@ impl<'p> Rehearsal<'p> {
         }
         if release::has_content(parts.status, &permit)? == Content::None {
             let passed = standpoint.pass(&parts.headers);
-            return Ok(seen.bodiless(Bodiless::of(parts.status, passed)));
+            seen.bodiless(Bodiless::of(parts.status, passed));
+            return Ok(());
         }
         let hooks = Rehearsing {
             register: Register::of(&permit, &self.keys),

@@ -133,7 +133,13 @@ fn a_search_needs_the_field_in_clear() {
     assert!(clear("name") && clear("branch") && !clear("phone"));
     let sort = permit.search().parameters.iter().find_map(|(_, parameter)| match parameter {
         Parameter::Sort { clear } => Some(clear.iter().any(|name| **name == *"phone")),
-        _ => None,
+        Parameter::Field { .. }
+        | Parameter::Page
+        | Parameter::PageSize(_)
+        | Parameter::Filter { .. }
+        | Parameter::Fields { .. }
+        | Parameter::Include { .. }
+        | Parameter::Free => None,
     });
     assert_eq!((sort, permit.search().page_limit), (Some(false), Some(20)));
 }

@@ -32,7 +32,12 @@ rules:
         match &found.unwrap().1 {
             Parameter::Field { clear, .. } => *clear,
             Parameter::Sort { clear } => clear.iter().any(|field| **field == *"name"),
-            other => panic!("{name} {other:?}"),
+            Parameter::Page
+            | Parameter::PageSize(_)
+            | Parameter::Filter { .. }
+            | Parameter::Fields { .. }
+            | Parameter::Include { .. }
+            | Parameter::Free => panic!("{name}"),
         }
     };
     assert!(clear("id") && !clear("name") && !clear("sort"));
