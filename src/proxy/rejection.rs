@@ -4,7 +4,9 @@
 //! not spelled out in every `match` here does not compile.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Response, StatusCode};
 
 use super::body::{Answer, BodyFault};
@@ -215,7 +217,9 @@ impl Rejection {
                 body(StatusCode::BAD_REQUEST, "expected text fields as JSON or as a form")
             }
             Self::RequestType(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault),
-            Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault),
+            // RFC 9110, 12.5.3: what would have been read.
+            Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault)
+                .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd")),
             Self::RequestBody(fault) => body(StatusCode::BAD_REQUEST, fault),
             Self::Body(fault) => body(body_status(*fault), fault),
             Self::LogUnavailable => unavailable(UNRECORDED, "The access cannot be recorded"),

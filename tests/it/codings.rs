@@ -143,6 +143,8 @@ async fn a_request_body_is_unpacked_and_judged_before_the_backend_gets_it() {
         assert_eq!(gate.upstream.hits(), hits, "{said}");
     }
     for unknown in ["compress", "gzip, br, zstd", "gzip, identity", ""] {
-        gate.ask(ask(unknown, br#"{"name":"b"}"#)).await.expect(415);
+        let answer = gate.ask(ask(unknown, br#"{"name":"b"}"#)).await;
+        let known = answer.expect(415).header("accept-encoding");
+        assert_eq!(known, Some("gzip, deflate, br, zstd"), "{unknown}");
     }
 }

@@ -32,6 +32,9 @@ const COUNTS: &[&str] = &[
     "sum",
 ];
 
+/// Members at the top of a body in which backends, GraphQL's above all, say what went wrong with which value.
+const ERRORS: &[&str] = &["errors", "extensions"];
+
 enum Step {
     Member(Box<str>),
     Element,
@@ -60,6 +63,12 @@ pub(super) fn body(
         for (text, span) in reader.words(&pair.value, what) {
             let Some(steps) = steps(reader, text, span) else { continue };
             placed += 1;
+            if passes && tells_errors(&steps) {
+                let text = cut(text);
+                let message = format!("`{text}` cannot pass: errors hold values of records");
+                reader.fault(span, Code::WrongValue, message, None);
+                continue;
+            }
             let shape = leaf.clone().unwrap_or_else(|| BodyShape::Pass(is_count(&steps)));
             if let BodyShape::Entity(entity) = shape {
                 body.many |= steps.iter().any(|step| matches!(step, Step::Element));
@@ -119,6 +128,14 @@ pub(super) fn formats(
         }
     }
     found
+}
+
+fn tells_errors(steps: &[Step]) -> bool {
+    let first = steps.iter().find_map(|step| match step {
+        Step::Member(name) => Some(name.as_ref()),
+        Step::Element => None,
+    });
+    first.is_some_and(|name| ERRORS.contains(&name))
 }
 
 fn is_count(steps: &[Step]) -> bool {
