@@ -16,6 +16,8 @@ pub mod query;
 mod request;
 
 #[cfg(test)]
+mod one_profile;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

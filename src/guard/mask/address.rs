@@ -6,7 +6,7 @@ use crate::policy::kind::Style;
 const LONGEST_PLACE: usize = 10;
 
 /// `北京市***`, `广东省深圳市***`, `경기도 성남시 ***`; with the district `北京市海淀区***`,
-/// `서울시 서초구 서초동 ***`, `*** เขตบางรัก กรุงเทพฯ`, `*** Kec. Menteng, Jakarta Pusat`.
+/// `서울시 서초구 서초동 ***`, `*** เขตบางรัก กรุงเทพฯ`, `*** Kec. Menteng, Jakarta Pusat`; `*** กรุงเทพฯ`.
 pub(super) fn address(style: Style, text: &str, out: &mut String) -> Option<()> {
     let with_district = style == Style::District;
     if let Some((city, rest)) = chinese_city(text) {
@@ -19,10 +19,8 @@ pub(super) fn address(style: Style, text: &str, out: &mut String) -> Option<()> 
         stars(3, out);
         return Some(());
     }
-    if !with_district {
-        return None;
-    }
-    let places = thai_places(text).or_else(|| indonesian_places(text))?;
+    let places = thai_places(text, with_district);
+    let places = places.or_else(|| indonesian_places(text, with_district))?;
     stars(3, out);
     out.extend([" ", &places]);
     Some(())
@@ -95,8 +93,8 @@ fn is_korean(word: &str, fewest: usize, ends: &[char]) -> bool {
         && word.chars().all(|char| matches!(char, '\u{ac00}'..='\u{d7a3}'))
 }
 
-/// Thai district and province, which say that they are ones.
-fn thai_places(text: &str) -> Option<String> {
+/// Thai province, and district before it, which say that they are ones.
+fn thai_places(text: &str, with_district: bool) -> Option<String> {
     let is_thai = |word: &&str| {
         word.chars().count() <= 3 * LONGEST_PLACE
             && word.chars().all(|char| matches!(char, '\u{e01}'..='\u{e4e}' | '.'))
@@ -106,14 +104,15 @@ fn thai_places(text: &str) -> Option<String> {
         text.split_whitespace().filter(is_thai).find(is_named)
     };
     let province = named(&["จังหวัด", "จ.", "กรุงเทพ", "กทม"])?;
-    Some(match named(&["เขต", "อำเภอ", "อ."]) {
+    Some(match named(&["เขต", "อำเภอ", "อ."]).filter(|_| with_district) {
         Some(district) => format!("{district} {province}"),
         None => province.to_owned(),
     })
 }
 
-/// Indonesian district and city, between commas, which say that they are ones.
-fn indonesian_places(text: &str) -> Option<String> {
+/// Indonesian city, and district before it, between commas, which say that they are ones. A postcode
+/// may stand behind the city.
+fn indonesian_places(text: &str, with_district: bool) -> Option<String> {
     let is_name = |part: &&str| {
         part.len() <= 3 * LONGEST_PLACE
             && part.split(' ').count() <= 4
@@ -121,11 +120,19 @@ fn indonesian_places(text: &str) -> Option<String> {
     };
     let named = |prefixes: &[&str]| {
         let is_named = |part: &&str| prefixes.iter().any(|prefix| part.starts_with(prefix));
-        text.split(',').map(str::trim).filter(is_name).find(is_named)
+        text.split(',').map(without_code).filter(is_name).find(is_named)
     };
     let city = named(&["Kota ", "Kab. ", "Kabupaten ", "Jakarta "])?;
-    Some(match named(&["Kec. ", "Kecamatan "]) {
+    Some(match named(&["Kec. ", "Kecamatan "]).filter(|_| with_district) {
         Some(district) => format!("{district}, {city}"),
         None => city.to_owned(),
     })
+}
+
+fn without_code(part: &str) -> &str {
+    let part = part.trim();
+    match part.rsplit_once(' ') {
+        Some((place, code)) if code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit()) => place,
+        Some(_) | None => part,
+    }
 }

@@ -19,7 +19,9 @@ pub(super) fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
 
 fn cn_mobile(text: &str, out: &mut String) -> Option<()> {
     let digits: &[u8; 11] = text.as_bytes().try_into().ok()?;
-    let [b'1', b'3'..=b'9', ..] = digits else { return None };
+    let [b'1', b'3'..=b'9', ..] = digits else {
+        return None;
+    };
     if !are_digits(digits) {
         return None;
     }
@@ -70,7 +72,9 @@ fn email(text: &str, out: &mut String) -> Option<()> {
 
 /// Whether this is an `@` and two labels or more with single dots between.
 fn is_domain(bytes: &[u8]) -> bool {
-    let Some((b'@', labels)) = bytes.split_first() else { return false };
+    let Some((b'@', labels)) = bytes.split_first() else {
+        return false;
+    };
     let (mut fits, mut has_dot, mut was_dot) = (true, false, true);
     for &byte in labels {
         let is_dot = byte == b'.';

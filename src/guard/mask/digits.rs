@@ -60,7 +60,9 @@ fn year_of(text: &str) -> Option<&str> {
             |c: char| matches!(c, '-' | '/' | '.' | ' ' | '年' | '月' | '日' | '년' | '월' | '일');
         date.split(is_between).filter(|part| !part.is_empty()).collect()
     };
-    let [first, second, third] = parts.as_slice() else { return None };
+    let [first, second, third] = parts.as_slice() else {
+        return None;
+    };
     let (year, rest) =
         if first.len() == 4 { (first, [second, third]) } else { (third, [first, second]) };
     let fits = is_year(year) && rest.iter().all(|part| is_day_or_month(part));

@@ -6,6 +6,7 @@ mod common;
 mod digits;
 mod identity;
 mod name;
+mod normal;
 mod papers;
 mod phone;
 mod place;
@@ -16,6 +17,7 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::policy::kind::{Kind, Mask, Style};
+use normal::{normalised, visible};
 
 /// What stands for a value of which nothing is shown.
 pub const WHOLLY_MASKED: &str = "***";
@@ -29,10 +31,13 @@ const LONGEST: usize = 512;
 /// No masked form is longer than this, in bytes: that of an e-mail address, whose domain may have 253.
 const LONGEST_FORM: usize = 288;
 
+/// No masked form but `***` is longer than its value by more, in bytes: that of the address `::`.
+const MOST_ADDED: usize = 16;
+
 /// The masked form of a value.
 ///
-/// Full-width digits and letters count as plain ones. Characters are what a reader takes for one
-/// (extended grapheme clusters, UAX 29). Stars are as many as what they hide for numbers and for
+/// What looks the same counts as the same (NFKC), and what is not seen does not count. Characters are
+/// what a reader takes for one (extended grapheme clusters, UAX 29). Stars are as many as what they hide for numbers and for
 /// Chinese and Korean names, and three otherwise.
 ///
 /// A masked form masked again is wholly masked, or the same where it has no stars (a band, a network).
@@ -54,14 +59,27 @@ pub fn mask_into(mask: Mask, text: &str, out: &mut String) {
 
 /// The form of any value, common or not.
 fn any_form(mask: Mask, text: &str, out: &mut String) {
-    let text = normalised(text);
-    let text = text.trim();
     let start = out.len();
-    let fits = !text.is_empty() && text.len() <= LONGEST && !text.contains('*');
-    if !fits || form(mask, text, out).is_none() || out.len() - start > LONGEST_FORM {
+    let fits = fitting_form(mask, text.trim(), out).is_some();
+    if !fits || out.len() - start > LONGEST_FORM.min(text.len() + MOST_ADDED) {
         out.truncate(start);
         out.push_str(WHOLLY_MASKED);
     }
+}
+
+fn fitting_form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
+    if text.is_empty() || text.len() > LONGEST || shows_nothing(mask) {
+        return None;
+    }
+    let text = normalised(text)?;
+    let text = text.trim();
+    if text.is_empty() || text.contains('*') { None } else { form(mask, text, out) }
+}
+
+/// Whether every value becomes `***`.
+fn shows_nothing(mask: Mask) -> bool {
+    // Of Korean numbers the stars show which they are.
+    mask.style() == Style::All && mask.kind() != Kind::KrResidentNumber
 }
 
 /// Appends the form of the kind; `None` if the value does not fit it.
@@ -69,7 +87,6 @@ fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
     let style = mask.style();
     match mask.kind() {
         Kind::KrResidentNumber => identity::kr(style, text, out),
-        _all if style == Style::All => None,
         Kind::PersonName => name::person(style, text, out),
         Kind::Phone => phone::phone(style, text, out),
         Kind::CnResidentId => identity::cn(style, text, out),
@@ -98,9 +115,10 @@ fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
 /// Whether a value is, or could be, a masked form or a pseudonym that is written back.
 #[must_use]
 pub fn is_masked_form(mask: Mask, text: &str) -> bool {
-    text.contains(['*', '＊'])
+    let text = visible(text);
+    text.contains('*')
         || text.trim_start().starts_with(PSEUDONYM_PREFIX)
-        || (has_no_stars(mask) && text.len() <= LONGEST && stays(mask, text))
+        || (has_no_stars(mask) && text.len() <= LONGEST && stays(mask, &text))
 }
 
 /// Whether forms of this mask may have no stars, so that only masking tells that they are masked.
@@ -110,22 +128,8 @@ fn has_no_stars(mask: Mask) -> bool {
 
 /// Whether masking leaves the value as it is, but for spaces.
 fn stays(form: Mask, text: &str) -> bool {
-    let plain: String = normalised(text).chars().filter(|char| !char.is_whitespace()).collect();
+    let plain: String = text.chars().filter(|char| !char.is_whitespace()).collect();
     mask(form, &plain) == plain
-}
-
-/// Full-width forms (U+FF01 to U+FF5E) as ASCII, other spaces as a space.
-fn normalised(text: &str) -> Cow<'_, str> {
-    let is_special = |c| matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{3000}' | '\u{a0}');
-    if text.is_ascii() || !text.contains(is_special) {
-        return text.into();
-    }
-    let plain = |char: char| match char {
-        '\u{3000}' | '\u{a0}' => ' ',
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
-        other => other,
-    };
-    text.chars().map(plain).collect::<String>().into()
 }
 
 fn stars(mut count: usize, out: &mut String) {
@@ -177,11 +181,6 @@ fn split_first(text: &str) -> Option<(&str, &str)> {
         _ => text.graphemes(true).next()?.len(),
     };
     text.split_at_checked(first)
-}
-
-/// The characters as a reader sees them.
-fn clusters(text: &str) -> Vec<&str> {
-    text.graphemes(true).collect()
 }
 
 #[cfg(test)]

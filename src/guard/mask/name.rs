@@ -1,15 +1,23 @@
 //! Names: of persons in the scripts we know, of users, and e-mail addresses.
 
-use super::{clusters, shown, split_first, stars};
+use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use super::{shown, split_first, stars};
 use crate::policy::kind::Style;
 
-/// Chinese surnames of two characters, simplified and traditional.
-const COMPOUND_SURNAMES: &[&str] = &[
-    "欧阳", "歐陽", "司马", "司馬", "诸葛", "諸葛", "上官", "司徒", "东方", "東方", "独孤", "獨孤",
-    "南宫", "南宮", "夏侯", "皇甫", "尉迟", "尉遲", "公孙", "公孫", "慕容", "令狐", "长孙", "長孫",
-    "宇文", "轩辕", "軒轅", "端木", "百里", "东郭", "東郭", "呼延", "闻人", "聞人", "公冶", "淳于",
-    "单于", "單于", "太史", "申屠", "钟离", "鍾離", "濮阳", "濮陽", "赫连", "赫連", "澹台", "澹臺",
-    "公羊", "拓跋", "西门", "西門", "第五", "张简", "張簡", "范姜", "万俟", "萬俟",
+/// Chinese surnames of two characters, simplified and traditional, in the order of their code points.
+pub(super) const COMPOUND_SURNAMES: &[&str] = &[
+    "万俟", "上官", "东方", "东郭", "东门", "亓官", "令狐", "仲孙", "仲孫", "公冶", "公孙", "公孫",
+    "公羊", "公良", "公西", "单于", "南宫", "南宮", "南門", "南门", "叱干", "司寇", "司徒", "司空",
+    "司馬", "司马", "呼延", "哥舒", "單于", "壤駟", "壤驷", "夏侯", "太叔", "太史", "夹谷", "夾谷",
+    "宇文", "完顏", "完颜", "宗政", "宰父", "尉迟", "尉遲", "左丘", "巫馬", "巫马", "张简", "張簡",
+    "微生", "慕容", "拓拔", "拓跋", "東方", "東郭", "東門", "梁丘", "欧阳", "歐陽", "淳于", "漆雕",
+    "澹台", "澹臺", "濮阳", "濮陽", "独孤", "獨孤", "申屠", "百里", "皇甫", "穀梁", "端木", "第五",
+    "納蘭", "纳兰", "羊舌", "聞人", "范姜", "萬俟", "西門", "西门", "諸葛", "诸葛", "谷梁", "赫连",
+    "赫連", "軒轅", "轩辕", "鍾离", "鍾離", "钟离", "長孫", "长孙", "閭丘", "闻人", "闾丘", "顓孫",
+    "颛孙", "鮮于", "鲜于",
 ];
 
 /// No name of more characters or parts than this fits.
@@ -31,10 +39,11 @@ enum Script {
 /// `张**`, `欧阳**`, `김*용`, `ส*** จ***`, `B*** S***`; `**丰`, `*** S***`; `欧***`, `김**`; `KIM ***`.
 pub(super) fn person(style: Style, text: &str, out: &mut String) -> Option<()> {
     match (script(text)?, style) {
-        (Script::Han | Script::Hangul, Style::Last) => eastern(text, 0, 1, out),
-        (Script::Han | Script::Hangul, Style::Initials) => eastern(text, 1, 0, out),
-        (Script::Han, _) => chinese(text, out),
-        (Script::Hangul, _) => korean(text, out),
+        (Script::Han | Script::Hangul, Style::Last) => eastern(text, |_, _| (0, 1), out),
+        (Script::Han | Script::Hangul, Style::Initials) => eastern(text, |_, _| (1, 0), out),
+        (Script::Han, _) => eastern(text, |name, _| (surname(name), 0), out),
+        // All but the middle; of two characters the first.
+        (Script::Hangul, _) => eastern(text, |_, length| (1, usize::from(length > 2)), out),
         (Script::Latin, Style::First4) => first_four(text, out),
         (Script::Latin, _) => each_part(style, text, out, |part| part),
         (Script::Thai, _) => {
@@ -77,45 +86,58 @@ fn script_of(char: char) -> Option<Script> {
     }
 }
 
-/// The surname.
-fn chinese(text: &str, out: &mut String) -> Option<()> {
-    let is_compound = COMPOUND_SURNAMES.iter().any(|surname| {
-        let mut chars = text.chars().filter(|char| *char != ' ');
-        surname.chars().all(|char| chars.next() == Some(char)) && chars.next().is_some()
-    });
-    eastern(text, if is_compound { 2 } else { 1 }, 0, out)
+/// The length of the surname of a Chinese name.
+fn surname(name: &str) -> usize {
+    let two = name.char_indices().nth(2).and_then(|(end, _)| name.get(..end));
+    if two.is_some_and(|two| COMPOUND_SURNAMES.binary_search(&two).is_ok()) { 2 } else { 1 }
 }
 
-/// All but the middle; of two characters the first.
-fn korean(text: &str, out: &mut String) -> Option<()> {
-    let back = if clusters(&text.replace(' ', "")).len() < 3 { 0 } else { 1 };
-    eastern(text, 1, back, out)
+/// The first and the last characters of a name without spaces, stars between; how many is said by `ends`
+/// of the name and its length. Of one character none.
+fn eastern(text: &str, ends: fn(&str, usize) -> (usize, usize), out: &mut String) -> Option<()> {
+    let name: Cow<'_, str> =
+        if text.contains(' ') { text.replace(' ', "").into() } else { text.into() };
+    let ends = |length| ends(&name, length);
+    if name.chars().all(stands_alone) {
+        let chars = name.char_indices().map(|(at, char)| name.get(at..at + char.len_utf8()));
+        starred(chars.flatten(), ends, out)
+    } else {
+        starred(name.graphemes(true), ends, out)
+    }
 }
 
-/// The first and the last characters of a name without spaces, stars between; of one character none.
-fn eastern(text: &str, front: usize, back: usize, out: &mut String) -> Option<()> {
-    let joined = text.replace(' ', "");
-    let chars = clusters(&joined);
-    if chars.len() > MOST_EASTERN {
+fn starred<'a>(
+    chars: impl Iterator<Item = &'a str> + Clone,
+    ends: impl Fn(usize) -> (usize, usize),
+    out: &mut String,
+) -> Option<()> {
+    let length = chars.clone().take(MOST_EASTERN + 1).count();
+    if length > MOST_EASTERN {
         return None;
     }
-    let Some(hidden) = chars.len().checked_sub(front + back).filter(|hidden| *hidden > 0) else {
-        stars(chars.len(), out);
+    let (front, back) = ends(length);
+    let Some(hidden) = length.checked_sub(front + back).filter(|hidden| *hidden > 0) else {
+        stars(length, out);
         return Some(());
     };
-    out.extend(chars.iter().take(front).copied().map(shown));
+    out.extend(chars.clone().take(front).map(shown));
     stars(hidden, out);
-    out.extend(chars.iter().skip(front + hidden).copied().map(shown));
+    out.extend(chars.skip(front + hidden).map(shown));
     Some(())
+}
+
+/// Chinese characters and Korean syllables melt into no other, and need not be looked up.
+fn stands_alone(char: char) -> bool {
+    matches!(char, '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// The first four characters, spaces too, of seven or more.
 fn first_four(text: &str, out: &mut String) -> Option<()> {
-    let chars = clusters(text);
-    if chars.len() < 7 {
+    let chars = text.graphemes(true);
+    if chars.clone().count() < 7 {
         return None;
     }
-    out.extend(chars.iter().take(4).copied().map(shown));
+    out.extend(chars.take(4).map(shown));
     stars(3, out);
     Some(())
 }
@@ -173,7 +195,9 @@ pub(super) fn email(style: Style, text: &str, out: &mut String) -> Option<()> {
     let (mut first, mut rest) = split_first(local)?;
     let is_single = rest.is_empty();
     for _ in 0..most {
-        let Some((next, after)) = split_first(rest) else { break };
+        let Some((next, after)) = split_first(rest) else {
+            break;
+        };
         out.push_str(shown(first));
         (first, rest) = (next, after);
     }

@@ -46,7 +46,9 @@ pub(super) fn plate(text: &str, out: &mut String) -> Option<()> {
     if !(5..=9).contains(&chars.len()) || !chars.iter().copied().all(stands_on_plates) {
         return None;
     }
-    let [first, second, .., last] = chars.as_slice() else { return None };
+    let [first, second, .., last] = chars.as_slice() else {
+        return None;
+    };
     let is_chinese = PROVINCES.contains(*first) && second.is_ascii_alphabetic();
     if is_chinese {
         out.extend([*first, *second]);

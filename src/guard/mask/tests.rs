@@ -7,9 +7,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A line of `tests/vectors/masks.tsv`.
+/// A line of `tests/vectors/masks.tsv`. The locale says whose custom it shows; no mask is told it.
 struct Vector {
     mask: Mask,
+    locale: String,
+    /// As the file has it: `\u{200b}` stands for what is not seen.
+    written: String,
     input: String,
     output: String,
     note: String,
@@ -23,20 +26,36 @@ fn file(path: &str) -> String {
 fn vectors() -> Vec<Vector> {
     let read = |line: &str| {
         let cells: Vec<&str> = line.split('\t').collect();
-        let [kind, style, input, output, note] = cells[..] else { panic!("five cells: {line}") };
+        let [kind, style, locale, written, output, note] = cells[..] else {
+            panic!("six cells: {line}")
+        };
         let kind = Kind::named(kind).unwrap_or_else(|| panic!("a kind: {line}"));
         let mask = Mask::styled(kind, style).unwrap_or_else(|| panic!("a style: {line}"));
-        let [input, output, note] = [input, output, note].map(str::to_owned);
-        Vector { mask, input, output, note }
+        let [locale, written, output, note] = [locale, written, output, note].map(str::to_owned);
+        Vector { mask, locale, input: unescaped(&written), written, output, note }
     };
     file("tests/vectors/masks.tsv").lines().skip(1).map(read).collect()
 }
 
+fn unescaped(written: &str) -> String {
+    let mut parts = written.split("\\u{");
+    let mut text = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('}').unwrap();
+        text.push(char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap());
+        text.push_str(rest);
+    }
+    text
+}
+
 #[test]
 fn every_vector_comes_out_as_written() {
-    for Vector { mask: form, input, output, .. } in vectors() {
-        assert_eq!(mask(form, &input), output, "{form:?} {input}");
-    }
+    let differs = |Vector { mask: form, input, output, .. }: Vector| {
+        let masked = mask(form, &input);
+        (masked != output).then(|| format!("{form:?} {input}: {masked}, not {output}"))
+    };
+    let differences: Vec<String> = vectors().into_iter().filter_map(differs).collect();
+    assert!(differences.is_empty(), "{differences:#?}");
 }
 
 #[test]
@@ -63,10 +82,13 @@ fn every_style_of_every_kind_has_a_vector() {
 
 /// The vectors as the guide shows them.
 fn table(vectors: &[Vector]) -> String {
-    let mut table = String::from("| kind | style | value | masked | |\n|---|---|---|---|---|\n");
-    for Vector { mask, input, output, note } in vectors {
+    let mut table =
+        String::from("| kind | style | locale | value | masked | |\n|---|---|---|---|---|---|\n");
+    for Vector { mask, locale, written, output, note, .. } in vectors {
         let (kind, style) = (mask.kind().name(), mask.style().name());
-        writeln!(table, "| `{kind}` | `{style}` | `{input}` | `{output}` | {note} |").unwrap();
+        let row =
+            format!("| `{kind}` | `{style}` | {locale} | `{written}` | `{output}` | {note} |");
+        writeln!(table, "{row}").unwrap();
     }
     table
 }
@@ -128,8 +150,73 @@ fn any_mask() -> impl Strategy<Value = Mask> {
     prop::sample::select(Mask::every().collect::<Vec<_>>())
 }
 
-/// Texts of any kind; the vectors are among them.
+/// What is not seen, melts into what stands before it, or looks like something else.
+const ODD: &[&str] = &[
+    "\u{0}",
+    "\u{7}",
+    "\u{ad}",
+    "\u{300}",
+    "\u{301}",
+    "\u{34f}",
+    "\u{e33}",
+    "\u{e38}",
+    "\u{e48}",
+    "\u{11a8}",
+    "\u{1160}",
+    "\u{200b}",
+    "\u{200c}",
+    "\u{200d}",
+    "\u{200e}",
+    "\u{200f}",
+    "\u{202e}",
+    "\u{2060}",
+    "\u{2066}",
+    "\u{2800}",
+    "\u{3164}",
+    "\u{fe0f}",
+    "\u{feff}",
+    "\u{20e3}",
+    "\u{e0101}",
+    "\u{1f1e8}\u{1f1f3}",
+    "\u{1f3fd}",
+    "👩\u{200d}💻",
+    "١",
+    "๗",
+    "７",
+    "②",
+    "𝟗",
+    "ﷺ",
+    "㌀",
+    "ﬃ",
+    "㈱",
+    "\u{2028}",
+    "\u{85}",
+    "\t",
+    "–",
+    "−",
+    "＊",
+];
+
+/// A text with odd characters strewn in.
+fn oddly(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let odd =
+        prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(ODD)), 1..5);
+    (text, odd).prop_map(|(text, odd)| {
+        let mut chars: Vec<String> = text.chars().map(String::from).collect();
+        for (at, odd) in odd {
+            chars.insert(at.index(chars.len() + 1), odd.to_owned());
+        }
+        chars.concat()
+    })
+}
+
+/// Texts of any kind, a third of them with odd characters.
 fn any_value() -> impl Strategy<Value = String> {
+    prop_oneof![2 => even_value(), 1 => oddly(even_value())]
+}
+
+/// Texts of any kind; the vectors are among them.
+fn even_value() -> impl Strategy<Value = String> {
     let inputs: Vec<String> = vectors().into_iter().map(|vector| vector.input).collect();
     prop_oneof![
         any::<String>(),
@@ -185,8 +272,57 @@ proptest! {
         let masked = mask(form, &text);
         let shown = masked.chars().filter(|char| char.is_alphanumeric()).count();
         prop_assert!(shown <= most_shown(form), "{:?}: {:?} gives {:?}", form, text, masked);
-        prop_assert!(masked.len() <= LONGEST_FORM);
         prop_assert!(masked.contains('*') || has_no_stars(form));
+    }
+
+    #[test]
+    fn no_masked_form_is_longer_than_the_cap(form in any_mask(), text in any_value()) {
+        let masked = mask(form, &text);
+        let most = LONGEST_FORM.min(text.len() + MOST_ADDED);
+        prop_assert!(masked == WHOLLY_MASKED || masked.len() <= most);
+    }
+
+    #[test]
+    fn something_is_always_hidden(form in any_mask(), text in any_value()) {
+        // Of an address of the internet, what its colons stand for is written out.
+        prop_assume!(!has_no_stars(form) && form.kind() != Kind::IpAddress);
+        let masked = mask(form, &text);
+        let seen = |text: &str| text.graphemes(true).filter(|c| !c.trim().is_empty()).count();
+        let clear = seen(&masked.replace('*', ""));
+        prop_assert!(clear == 0 || clear < seen(&visible(&text)), "{:?} gives {:?}", text, masked);
+    }
+
+    #[test]
+    fn of_an_email_address_at_most_three_characters_are_shown(
+        style in prop::sample::select(vec![("domain", 0), ("first2", 2), ("first3", 3)]),
+        text in prop_oneof![any_value(), oddly("[a-zé用ส]{1,5}".prop_map(|local| local + "@a.b"))],
+    ) {
+        let masked = mask(Mask::styled(Kind::Email, style.0).unwrap(), &text);
+        let (local, _) = masked.split_once('@').unwrap_or((&masked, ""));
+        prop_assert!(local.replace('*', "").graphemes(true).count() <= style.1, "{}", masked);
+    }
+
+    #[test]
+    fn what_is_not_seen_changes_nothing(
+        form in any_mask(),
+        text in even_value(),
+        unseen in prop::sample::select(vec!['\u{ad}', '\u{200b}', '\u{202e}', '\u{2069}', '\u{feff}']),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut chars: Vec<char> = text.chars().collect();
+        chars.insert(at.index(chars.len() + 1), unseen);
+        let strewn: String = chars.into_iter().collect();
+        let masked = mask(form, &strewn);
+        prop_assert!(masked == mask(form, &visible(&text)) || masked == WHOLLY_MASKED);
+    }
+
+    #[test]
+    fn characters_that_no_kind_has_hide_all(
+        form in any_mask(),
+        text in "[a-z]{1,9}",
+        odd in prop::sample::select(vec!['\u{0}', '\u{1b}', '\u{200d}', '\u{fe0f}', '\u{3164}', '\u{e0041}']),
+    ) {
+        prop_assert_eq!(mask(form, &format!("{text}{odd}{text}")), WHOLLY_MASKED);
     }
 
     #[test]
@@ -208,7 +344,7 @@ proptest! {
     fn a_masked_form_is_known_as_one(form in any_mask(), text in any_value()) {
         let masked = mask(form, &text);
         prop_assert!(is_masked_form(form, &masked), "{:?} {}", form, masked);
-        let retyped = format!(" {} ", full_width(&masked));
+        let retyped = format!(" {}\u{200b} ", full_width(&masked));
         prop_assert!(is_masked_form(form, &retyped), "{:?} {}", form, retyped);
     }
 
@@ -292,5 +428,17 @@ fn what_masks_show_of_one_number_under_two_kinds_is_no_more_than_under_one() {
     ];
     for (kind, text) in numbers {
         assert_eq!(visible(Kind::NationalId, text), visible(kind, text), "{kind:?}");
+    }
+}
+
+#[test]
+fn compound_surnames_are_in_order() {
+    assert!(name::COMPOUND_SURNAMES.is_sorted());
+}
+
+#[test]
+fn a_pseudonym_is_known_however_it_is_dressed() {
+    for text in ["p~x", " p~x", "ｐ～x", "p\u{200b}~x", "\u{202e}p~x", "p\u{200d}~x"] {
+        assert!(is_masked_form(Mask::of(Kind::Opaque), text), "{text:?}");
     }
 }
