@@ -16,6 +16,7 @@ use super::opaque::Opaque;
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
 use super::plan::{Plan, RecordId};
 use super::program::Program;
+use super::rotation::Rotation;
 use super::rows::{InForce, RowTest, RowTests};
 use super::search::SearchPlan;
 use super::value::Value;
@@ -56,6 +57,7 @@ struct Asked {
     ticket: Option<String>,
     grant: Option<Arc<Grant>>,
     now_unix_s: i64,
+    rotation: Rotation,
 }
 
 impl Asked {
@@ -128,6 +130,7 @@ impl Program {
                 ticket: query.ticket.map(str::to_owned),
                 grant: query.grant.map(Arc::clone),
                 now_unix_s: query.now_unix_s,
+                rotation: self.model.rotation(query.purpose).clone(),
             }),
             outcome,
         }
@@ -377,6 +380,18 @@ impl Permit {
         self.asked.purpose.as_deref()
     }
 
+    /// The period whose pseudonyms the answer has, such as `2026-11`, also if it is sent for longer; empty
+    /// where they stay.
+    #[must_use]
+    pub fn pseudonym_period(&self) -> String {
+        self.asked.rotation.period(self.asked.now_unix_s)
+    }
+
+    /// When pseudonyms change, in words; `None` where the answer has none.
+    pub(super) fn rotation_words(&self) -> Option<String> {
+        self.plan.has_pseudonyms().then(|| self.asked.rotation.words())
+    }
+
     /// The grant under which it is asked.
     #[must_use]
     pub fn grant(&self) -> Option<&Grant> {
@@ -396,7 +411,10 @@ impl Permit {
             let rows = permit.rows().iter();
             rows.map(|rows| (rows.slots.clone(), rows.tests.clone())).collect::<Vec<_>>()
         };
-        self.plan == other.plan
+        let rotates_alike =
+            !self.plan.has_pseudonyms() || self.asked.rotation == other.asked.rotation;
+        rotates_alike
+            && self.plan == other.plan
             && tests(self) == tests(other)
             && self.asked.holding.names == other.asked.holding.names
             && self.route.opaque == other.route.opaque

@@ -282,10 +282,19 @@ fn stages(
         stages.push(Stage { name: "answer", finding });
     }
     if let Ok(permit) = decision {
+        stages.extend(pseudonyms(permit));
         stages.push(Stage { name: "limits", finding: limits(permit) });
     }
     stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
     stages
+}
+
+/// When the pseudonyms of the answer change, if it has any.
+fn pseudonyms(permit: &Permit) -> Option<Stage> {
+    let words = permit.rotation_words()?;
+    let period = permit.pseudonym_period();
+    let now = if period.is_empty() { period } else { format!(", now those of {period}") };
+    Some(Stage { name: "pseudonym", finding: format!("{words}{now}") })
 }
 
 /// What the gate says of a parameter of the path that this caller may not search by.

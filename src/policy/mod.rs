@@ -26,6 +26,7 @@ mod planner;
 mod program;
 mod read;
 mod reads;
+mod rotation;
 mod rows;
 mod schema;
 pub mod search;

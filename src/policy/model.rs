@@ -8,6 +8,7 @@ use super::headers::Headers;
 use super::kind::{Kind, Mask};
 use super::limits::Limits;
 use super::opaque::Opaque;
+use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
 use super::ticket::TicketForm;
@@ -175,6 +176,8 @@ pub(super) struct Purpose {
     pub(super) name: Box<str>,
     /// The form of the ticket without which it does not count as declared.
     pub(super) ticket: Option<TicketForm>,
+    /// When its pseudonyms change, if otherwise than those of other purposes.
+    pub(super) pseudonyms: Option<Rotation>,
 }
 
 /// How sensitive a field is.
@@ -547,9 +550,17 @@ pub(super) struct Model {
     pub(super) rules: Vec<Rule>,
     pub(super) limits: Vec<LimitRule>,
     pub(super) masks: Masks,
+    /// When pseudonyms change, unless the purpose says otherwise.
+    pub(super) pseudonyms: Rotation,
 }
 
 impl Model {
+    /// When pseudonyms change that are given for a purpose, or for none.
+    pub(super) fn rotation(&self, purpose: Option<&str>) -> &Rotation {
+        let declared = self.purposes.iter().find(|known| Some(&*known.name) == purpose);
+        declared.and_then(|purpose| purpose.pseudonyms.as_ref()).unwrap_or(&self.pseudonyms)
+    }
+
     /// The entities nested in `entity`, itself first. Entities are no ring, which the reader saw to.
     pub(super) fn nested(&self, entity: usize) -> Vec<usize> {
         let mut found = vec![entity];

@@ -140,6 +140,12 @@ impl Plan {
         std::iter::once(&self.root).chain(below)
     }
 
+    /// Whether any value passes as a pseudonym.
+    #[must_use]
+    pub fn has_pseudonyms(&self) -> bool {
+        self.slots().any(|slot| slot.verdict == Verdict::Pseudonym)
+    }
+
     /// The name of a field.
     #[must_use]
     pub fn field(&self, id: FieldId) -> Option<&str> {

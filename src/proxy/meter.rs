@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use super::outcome::Disclosure;
 use crate::audit::{SubjectRef, SubjectSealer};
+use crate::guard::mask::{PSEUDONYM_PREFIX, WHOLLY_MASKED};
 use crate::guard::{Hooks, Outgoing, Take};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
 use crate::policy::{Permit, Value};
-use crate::secret::{MasterKey, SecretError, Tagger};
+use crate::secret::{KeyRing, MasterKey, SecretError, Tagger};
 
 /// The keys under which subjects and pseudonyms are named.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) subjects: SubjectSealer,
     pub(super) counting: Tagger,
-    pub(super) pseudonyms: Tagger,
+    pub(super) pseudonyms: KeyRing,
     pub(super) query: Tagger,
 }
 
@@ -26,12 +27,14 @@ pub(super) struct Register {
     keys: Arc<Keys>,
     /// Outermost records that this answer may still hold, where they are limited.
     rows_left: Option<u32>,
+    /// The key of its purpose and period, once it is needed.
+    pseudonyms: Option<Tagger>,
 }
 
 impl Register {
     pub(super) fn of(permit: &Arc<Permit>, keys: &Arc<Keys>) -> Self {
         let rows_left = permit.row_limit();
-        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), rows_left }
+        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), rows_left, pseudonyms: None }
     }
 
     pub(super) fn permit(&self) -> &Arc<Permit> {
@@ -63,10 +66,22 @@ impl Register {
         Take::Release
     }
 
-    pub(super) fn pseudonym(&self, field: &str, text: &str) -> String {
-        let purpose = self.permit.purpose().unwrap_or_default();
-        let parts = [purpose.as_bytes(), field.as_bytes(), text.as_bytes()];
-        format!("p~{}", self.keys.pseudonyms.reference(&parts))
+    /// The pseudonym of a value: under a key of the purpose and the period, so that nobody joins what
+    /// was given for two purposes or in two periods.
+    pub(super) fn pseudonym(&mut self, field: &str, text: &str) -> String {
+        let Some(key) = self.pseudonym_key() else { return WHOLLY_MASKED.to_owned() };
+        format!("{PSEUDONYM_PREFIX}{}", key.reference(&[field.as_bytes(), text.as_bytes()]))
+    }
+
+    fn pseudonym_key(&mut self) -> Option<&Tagger> {
+        if self.pseudonyms.is_none() {
+            // Without a purpose is another case than any purpose.
+            let (declared, purpose) = self.permit.purpose().map_or((0, ""), |name| (1, name));
+            let period = self.permit.pseudonym_period();
+            let name = [&[declared][..], purpose.as_bytes(), period.as_bytes()];
+            self.pseudonyms = self.keys.pseudonyms.tagger(&name).ok();
+        }
+        self.pseudonyms.as_ref()
     }
 }
 
@@ -160,7 +175,7 @@ impl Keys {
         Ok(Self {
             subjects: SubjectSealer::new(master)?,
             counting: master.tagger("count-subject")?,
-            pseudonyms: master.tagger("pseudonym")?,
+            pseudonyms: master.ring("pseudonym")?,
             query: master.tagger("audit-query")?,
         })
     }

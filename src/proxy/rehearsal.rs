@@ -85,6 +85,8 @@ pub struct Rehearsed {
     pub asked: Vec<String>,
     /// What happened to the fields of the answer, by full name; `None` if no answer was judged.
     pub fields: Option<Vec<FieldFate>>,
+    /// The period whose pseudonyms the answer has, empty where they stay; `None` where it has none.
+    pub pseudonym_period: Option<String>,
     /// Records that left.
     pub records: u64,
     /// Records that a limit held back.
@@ -355,6 +357,7 @@ fn describe_fields(permit: &Permit, report: &Report, seen: &mut Rehearsed) {
         pseudonym: count.pseudonym > 0,
     });
     seen.fields = Some(fates.collect());
+    seen.pseudonym_period = permit.plan().has_pseudonyms().then(|| permit.pseudonym_period());
     seen.records = report.records_released;
     seen.held_back = report.records_held_back;
 }

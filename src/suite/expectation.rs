@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "step_up",
     "purposes",
     "held_back",
+    "pseudonyms",
     "asks",
 ];
 const STEP_UP_KEYS: &[&str] = &["assurance", "fresh", "fields"];
@@ -43,6 +44,7 @@ pub(super) struct Expectation {
     step_up: Option<ExpectedStepUp>,
     purposes: Option<BTreeSet<String>>,
     held_back: Option<u32>,
+    pseudonyms: Option<String>,
     asks: Option<Vec<String>>,
 }
 
@@ -110,6 +112,9 @@ fn part(
         "purposes" => expectation.purposes = Some(texts(reader).into_iter().collect()),
         "held_back" => {
             expectation.held_back = Some(reader.number(node, "`held_back`", 0, u32::MAX)?);
+        }
+        "pseudonyms" => {
+            expectation.pseudonyms = Some(reader.text(node, "`pseudonyms`")?.to_owned());
         }
         _ => expectation.asks = Some(texts(reader)),
     }
@@ -205,6 +210,10 @@ impl Expectation {
         if let Some(wanted) = self.held_back.filter(|wanted| u64::from(*wanted) != told.held_back) {
             found.push(Difference::new("held_back", wanted, told.held_back));
         }
+        let period = pseudonyms_told(told);
+        if let Some(wanted) = self.pseudonyms.as_ref().filter(|wanted| **wanted != period) {
+            found.push(Difference::new("pseudonyms", wanted, period));
+        }
         if let Some(wanted) = self.asks.as_ref().filter(|wanted| **wanted != told.asked) {
             found.push(Difference::new("asks", lines(wanted), lines(&told.asked)));
         }
@@ -263,6 +272,15 @@ impl ExpectedStepUp {
                 parts.collect::<Vec<_>>().join("\n")
             }
         }
+    }
+}
+
+/// The period of the pseudonyms, `never` where they stay and `none` where there are none.
+fn pseudonyms_told(told: &Rehearsed) -> &str {
+    match told.pseudonym_period.as_deref() {
+        None => "none",
+        Some("") => "never",
+        Some(period) => period,
     }
 }
 

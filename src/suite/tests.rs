@@ -88,6 +88,7 @@ fn what_is_as_expected_passes_and_what_is_not_is_named() {
     assert!(differs("{ step_up: true }").contains("some step-up / none"));
     assert!(differs("{ purposes: service }").contains("purposes: service / none"));
     assert!(differs("{ held_back: 1 }").contains("held_back: 1 / 0"));
+    assert!(differs("{ pseudonyms: never }").contains("pseudonyms: never / none"));
     assert!(differs("{ asks: [] }").contains("none / GET /customers/1"));
 }
 
@@ -195,4 +196,52 @@ fn records_that_name_records_cannot_grow_beyond_all_bounds() {
         text.push_str(&format!("    r{n}: [{names}]\n"));
     }
     assert!(faults(&text).iter().all(|(code, _)| *code == Code::TooLarge));
+}
+
+const COUNTED: &str = r#"
+grades: { 1: {} }
+purposes: { ads: { pseudonyms: { rotate: month, zone: Asia/Shanghai } }, care: {} }
+roles: { analyst: {} }
+entities: { customer: { subject: id, fields: { id: 1, region: 1 } } }
+routes:
+  customer.view: { match: "GET bank.example/customers/{id}", to: core, action: view, returns: { customer: $ } }
+  customer.list: { match: GET bank.example/customers, to: core, action: search, returns: { customer: "$[]" } }
+rules:
+  - { name: counted, allow: [view, search], to: analyst, of: customer, clear: region, pseudonym: id }
+"#;
+
+/// The pseudonym that an analyst sees of customer 1, and the period it stands for.
+fn pseudonym(purpose: &str, now: &str, is_list: bool) -> (String, String) {
+    let (request, backend) = if is_list {
+        ("GET bank.example/customers", "[{ id: 1, region: n }]")
+    } else {
+        ("GET bank.example/customers/1", "{ id: 1, region: n }")
+    };
+    let test = format!(
+        "tests: [{{ name: t, now: '{now}', caller: {{ roles: analyst{purpose} }}, request: {request},
+           backend: {backend}, expect: {{ body: {{}}, pseudonyms: unheard }} }}]"
+    );
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let sources = [source("policy.yaml", COUNTED), source("tests.yaml", &test)];
+    let report = run(&sources, &compile(&sources).unwrap(), None).unwrap();
+    let [body, period] = &report.tests[0].differences[..] else { panic!("{report:?}") };
+    let (_, id) = body.got.split_once("p~").unwrap();
+    (id.chars().take(22).collect(), period.got.clone())
+}
+
+#[test]
+fn pseudonyms_join_within_a_period_and_a_purpose_and_not_beyond() {
+    let (ads, care) = (", purpose: ads", ", purpose: care");
+    let november = pseudonym(ads, "2026-11-30T15:59:59Z", false);
+    assert_eq!(november.1, "2026-11");
+    assert_eq!(november, pseudonym(ads, "2026-11-01T00:00:00Z", true), "on another route");
+    let december = pseudonym(ads, "2026-11-30T16:00:00Z", false);
+    assert_eq!(december.1, "2026-12", "it is midnight in Shanghai");
+    assert_ne!(november.0, december.0);
+    let cared = pseudonym(care, "2026-11-30T15:59:59Z", false);
+    assert_eq!(cared.1, "never");
+    assert_eq!(cared, pseudonym(care, "2036-01-01T00:00:00Z", false));
+    let undeclared = pseudonym("", "2026-11-30T15:59:59Z", false);
+    let all = [&november.0, &december.0, &cared.0, &undeclared.0];
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
 }

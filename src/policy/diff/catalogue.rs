@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::model::Grade;
+use super::super::rotation::Rotate;
 use super::super::survey::{EntityView, FieldUse, FieldView, Survey};
 use super::{Change, Class};
 
@@ -10,6 +11,7 @@ pub(super) fn changes(old: &Survey, new: &Survey) -> Vec<Change> {
     let mut changes = purposes(old, new);
     changes.extend(roles(old, new));
     changes.extend(styles(old, new));
+    changes.extend(rotations(old, new));
     for (name, after) in &new.entities {
         match old.entities.get(name) {
             Some(before) => changes.extend(entity(name, before, after, new)),
@@ -57,6 +59,27 @@ fn styles(old: &Survey, new: &Survey) -> Vec<Change> {
         format!("values of the kind `{kind}` are masked in the style `{style}`")
     };
     changed.map(|changed| Change::of(Class::CannotTell, sentence(changed))).collect()
+}
+
+/// Whoever sees pseudonyms for longer can follow a person for longer.
+fn rotations(old: &Survey, new: &Survey) -> Vec<Change> {
+    let changed = new.rotations.iter().filter_map(|(purpose, after)| {
+        let before = old.rotations.get(purpose)?;
+        let class = match after.rotate.cmp(&before.rotate) {
+            _ if before == after => return None,
+            std::cmp::Ordering::Greater => Class::Widens,
+            std::cmp::Ordering::Less => Class::Narrows,
+            std::cmp::Ordering::Equal if after.rotate == Rotate::Never => return None,
+            std::cmp::Ordering::Equal => Class::Neutral,
+        };
+        let whose = match purpose {
+            Some(name) => format!("of the purpose `{name}`"),
+            None => "without a purpose".to_owned(),
+        };
+        let (before, after) = (before.words(), after.words());
+        Some(Change::of(class, format!("pseudonyms {whose} are {after}; they were {before}")))
+    });
+    changed.collect()
 }
 
 /// What roles come to shows in the rules and limits that are about them.

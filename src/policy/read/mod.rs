@@ -7,6 +7,7 @@ mod masks;
 mod opaque;
 mod parameters;
 mod places;
+mod pseudonyms;
 mod requirement;
 mod roles;
 mod routes;
@@ -25,13 +26,22 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 10] = [
-    "grades", "purposes", "entities", "routes", "roles", "rules", "limits", "masks",
+const SECTIONS: [&str; 11] = [
+    "grades",
+    "purposes",
+    "entities",
+    "routes",
+    "roles",
+    "rules",
+    "limits",
+    "masks",
+    "pseudonyms",
     // Read by who runs them; they decide nothing.
-    "tests", "fixtures",
+    "tests",
+    "fixtures",
 ];
 /// The keys of a purpose.
-const PURPOSE_KEYS: [&str; 1] = ["ticket"];
+const PURPOSE_KEYS: [&str; 2] = ["ticket", "pseudonyms"];
 /// The most policy files.
 const SOURCE_COUNT_LIMIT: usize = 1000;
 
@@ -58,6 +68,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     limits::read(&sections, &mut reader, &mut model);
     masks::read(&sections, &mut reader, &mut model);
     masks::settle_kinds(&mut model);
+    pseudonyms::read(&sections, &mut reader, &mut model);
     (model, reader.finish())
 }
 
@@ -175,32 +186,35 @@ fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &M
 fn read_purposes(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     let mut seen = std::collections::HashMap::new();
     for (_, node) in sections.found.iter().filter(|(name, _)| *name == "purposes") {
-        for (name, span, ticket) in purposes_of(reader, node) {
-            if !reader.check_name(span, name) {
+        for (span, purpose) in purposes_of(reader, node) {
+            if !reader.check_name(span, &purpose.name) {
                 continue;
             }
-            match seen.insert(name, span) {
-                Some(first) => reader.defined_twice(span, name, first),
-                None => model.purposes.push(Purpose { name: name.into(), ticket }),
+            match seen.insert(purpose.name.clone(), span) {
+                Some(first) => reader.defined_twice(span, &purpose.name, first),
+                None => model.purposes.push(purpose),
             }
         }
     }
 }
 
-fn purposes_of<'t>(
-    reader: &mut Reader<'_>,
-    node: &'t Node,
-) -> Vec<(&'t str, Span, Option<TicketForm>)> {
+fn purposes_of(reader: &mut Reader<'_>, node: &Node) -> Vec<(Span, Purpose)> {
     if !matches!(node.content, Content::Map(_)) {
         let items = reader.list(node, "purposes").iter();
-        let name = |node: &'t Node| Some((reader.text(node, "a purpose")?, node.span, None));
-        return items.filter_map(name).collect();
+        let purpose = |node: &Node| {
+            let name = reader.text(node, "a purpose")?.into();
+            Some((node.span, Purpose { name, ticket: None, pseudonyms: None }))
+        };
+        return items.filter_map(purpose).collect();
     }
     let mut purposes = Vec::new();
     for pair in reader.map(node, "purposes") {
         let keys = reader.keys(&pair.value, "a purpose", &PURPOSE_KEYS);
         let ticket = keys.find("ticket").and_then(|pair| ticket(reader, &pair.value));
-        purposes.push((pair.key.as_str(), pair.key_span, ticket));
+        let pseudonyms = keys.find("pseudonyms");
+        let pseudonyms = pseudonyms.and_then(|pair| pseudonyms::rotation(reader, &pair.value));
+        purposes
+            .push((pair.key_span, Purpose { name: pair.key.as_str().into(), ticket, pseudonyms }));
     }
     purposes
 }

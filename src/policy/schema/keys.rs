@@ -2,6 +2,7 @@
 
 use super::super::kind::Kind;
 use super::super::model::{Action, Format};
+use super::super::rotation::Rotate;
 use super::super::search::FilterForm;
 use super::super::sending::BodyForm;
 use super::{Form, Key, Table};
@@ -93,6 +94,11 @@ pub(super) const FILE: Table = Table {
             Form::Masks,
         ),
         key(
+            "pseudonyms",
+            "When pseudonyms change, for every purpose that does not say otherwise. Without it they stay.",
+            Form::Table(&PSEUDONYMS),
+        ),
+        key(
             "tests",
             "What the policy is meant to say, one case after another, for `menshen test`.",
             Form::List(&Form::Anything),
@@ -122,13 +128,30 @@ const GRADES: Table = Table {
 
 const PURPOSE: Table = Table {
     name: "purpose",
-    keys: &[key(
-        "ticket",
-        "The form of the ticket that it counts with: `*` any run, `?` one character, `#` one digit.",
-        Form::Pattern("^.{1,64}$", "CMP-*"),
-    )],
+    keys: &[
+        key(
+            "ticket",
+            "The form of the ticket that it counts with: `*` any run, `?` one character, `#` one digit.",
+            Form::Pattern("^.{1,64}$", "CMP-*"),
+        ),
+        key("pseudonyms", "When the pseudonyms of this purpose change.", Form::Table(&PSEUDONYMS)),
+    ],
     one_of: &[],
     may_be_empty: true,
+};
+
+const PSEUDONYMS: Table = Table {
+    name: "pseudonyms",
+    keys: &[
+        required(
+            "rotate",
+            "After what time a value gets another pseudonym; `never` lets them stay.",
+            Form::Words(periods),
+        ),
+        key("zone", "The time zone in which the time is reckoned; without it UTC.", Form::Text),
+    ],
+    one_of: &[],
+    may_be_empty: false,
 };
 
 const ENTITY: Table = Table {
@@ -422,6 +445,10 @@ const fn required(name: &'static str, doc: &'static str, form: Form) -> Key {
 
 fn required_word() -> Vec<&'static str> {
     vec!["required"]
+}
+
+fn periods() -> Vec<&'static str> {
+    Rotate::NAMES.iter().map(|(name, _)| *name).collect()
 }
 
 fn kinds() -> Vec<&'static str> {

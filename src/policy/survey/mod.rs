@@ -23,6 +23,7 @@ use super::kind::Kind;
 use super::limits::Limits;
 use super::model::{Grade, Model, Purpose, Role};
 use super::program::Program;
+use super::rotation::Rotation;
 
 /// A program, spelt out.
 #[derive(Debug)]
@@ -42,13 +43,28 @@ pub(super) struct Survey {
     limits: Vec<(Audience, Limits)>,
     /// The style in which each kind is masked.
     pub(super) styles: BTreeMap<&'static str, &'static str>,
+    /// When pseudonyms change that are given for no purpose, and for each.
+    pub(super) rotations: BTreeMap<Option<Box<str>>, Rotation>,
 }
 
 impl Survey {
     /// Spells out a program. `roles` tells what `caller.roles` holds from what it holds elsewhere.
     pub(super) fn of(program: &Program, roles: &str) -> Self {
-        let Model { grades, purposes, entities, routes: _, roles: defined, rules, limits, masks } =
-            &program.model;
+        let Model {
+            grades,
+            purposes,
+            entities,
+            routes: _,
+            roles: defined,
+            rules,
+            limits,
+            masks,
+            pseudonyms,
+        } = &program.model;
+        let rotation = |purpose: &Purpose| {
+            let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
+            (Some(purpose.name.clone()), rotation.clone())
+        };
         let audience = |to: &_| Audience::of(to, &program.model);
         Self {
             rules: rules.iter().map(|rule| RuleView::of(rule, &program.model, roles)).collect(),
@@ -66,6 +82,10 @@ impl Survey {
             styles: Kind::NAMES
                 .iter()
                 .map(|(name, kind)| (*name, masks.of(*kind).style().name()))
+                .collect(),
+            rotations: [(None, pseudonyms.clone())]
+                .into_iter()
+                .chain(purposes.iter().map(rotation))
                 .collect(),
         }
     }
@@ -140,7 +160,7 @@ pub(super) fn role_sets(program: &Program) -> BTreeMap<Box<str>, BTreeSet<Box<st
 }
 
 fn ticket(purpose: &Purpose) -> Option<(Box<str>, Box<str>)> {
-    let Purpose { name, ticket } = purpose;
+    let Purpose { name, ticket, pseudonyms: _ } = purpose;
     ticket.as_ref().map(|form| (name.clone(), form.as_str().into()))
 }
 

@@ -8,6 +8,8 @@ use super::program;
 const SHOP: &str = r#"
 grades: { 1: {}, 2: { assurance: 2 }, 3: { assurance: 3, fresh: 5m } }
 masks: { email: all }
+purposes: { care: {}, ads: { pseudonyms: { rotate: month, zone: Asia/Seoul } } }
+pseudonyms: { rotate: year }
 roles: { clerk: {}, guest: {} }
 entities:
   customer:
@@ -58,6 +60,13 @@ const WIDER: &[(&str, &str, &str)] = &[
         "{ message: $ }, unwritable: drop, answer",
         "leaves out what may not",
     ),
+    (
+        "rotate: month",
+        "rotate: quarter",
+        "of the purpose `ads` are others each quarter (Asia/Seoul)",
+    ),
+    ("ads: { pseudonyms: { rotate: month, zone: Asia/Seoul } }", "ads: {}", "each year (UTC)"),
+    ("pseudonyms: { rotate: year }\n", "", "without a purpose are the same for good"),
     (", answer: constant", "", "is answered as the backend answers"),
     ("rate: 10/min", "rate: 11/min", "loosened"),
     ("unmask: 5/h", "unmask: 6/h", "people unmasked is loosened"),
