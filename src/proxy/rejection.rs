@@ -392,6 +392,7 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         | UpstreamError::Closed(_)
         | UpstreamError::BadHead(_)
         | UpstreamError::TwoLengths
+        | UpstreamError::TransferCoding
         | UpstreamError::Switched
         | UpstreamError::Short(_)
         | UpstreamError::Reset(_)

@@ -73,6 +73,9 @@ pub enum UpstreamError {
     /// The answer gives its length in two ways, as smuggled answers do.
     #[error("the upstream's answer has both a length and a transfer encoding")]
     TwoLengths,
+    /// A coding besides `chunked`, which would have to be undone before the body is read.
+    #[error("the upstream's answer has a transfer coding besides `chunked`")]
+    TransferCoding,
     /// The upstream speaks another protocol from here on, which nobody asked for.
     #[error("the upstream switched protocols unasked")]
     Switched,

@@ -236,6 +236,13 @@ fn check_head(response: &Response<Incoming>) -> Result<(), UpstreamError> {
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         return Err(UpstreamError::TwoLengths);
     }
+    // hyper goes by the last coding and drops the others without undoing them (RFC 9112 section 6.1).
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked =
+        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !is_chunked || codings.next().is_some() {
+        return Err(UpstreamError::TransferCoding);
+    }
     Ok(())
 }
 

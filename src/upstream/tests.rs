@@ -329,11 +329,21 @@ async fn malformed_answers_are_refused_by_their_head() {
 }
 
 #[tokio::test]
-async fn an_answer_with_two_lengths_or_another_protocol_is_refused() {
+async fn an_answer_with_two_lengths_another_coding_or_protocol_is_refused() {
     let two =
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     let refused = answered(two).await;
     assert!(matches!(refused, Err(UpstreamError::TwoLengths)), "{refused:?}");
+    for coded in [
+        &b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let refused = answered(coded).await;
+        let is_refused =
+            matches!(refused, Err(UpstreamError::TransferCoding | UpstreamError::BadHead(_)));
+        assert!(is_refused, "{}: {refused:?}", coded.escape_ascii());
+    }
     let switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
     let refused = answered(switch).await;
     assert!(
