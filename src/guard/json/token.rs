@@ -369,10 +369,10 @@ impl<H: Hooks> Filter<H> {
             return self.close_after(byte, at);
         }
         frame.follows_comma = true;
-        if self.is_emitted {
-            self.output.release_undecided(at, false);
+        // White space before a comma goes with what follows it, or an element left out would leave it behind.
+        if !frame.has_output {
+            self.output.restart(at);
         }
-        self.output.restart(at);
         if frame.is_object {
             self.state = State::Member;
             return if at + 1 < input.len() { self.member(input, at + 1) } else { Ok(at + 1) };

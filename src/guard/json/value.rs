@@ -327,7 +327,7 @@ impl<H: Hooks> Filter<H> {
         };
         let is_empty = matches!(self.state, State::MemberOrEnd | State::ElementOrEnd);
         if frame.node.is_some() {
-            if is_empty || self.is_emitted {
+            if is_empty || frame.has_output {
                 self.output.release_undecided(at, false);
             }
             self.output.keep(at, at + 1);
