@@ -50,6 +50,8 @@ pub struct Filter<H> {
     /// Offset of the row's first byte.
     base: u64,
     header: Header,
+    /// How rows end: as the header does. Whether the last one was left out must not show at the end before it.
+    row_end: &'static [u8],
     captures: Vec<Option<Value>>,
     replacement: String,
     output: Vec<u8>,
@@ -102,6 +104,7 @@ impl<H: Hooks> Filter<H> {
             row: Vec::new(),
             base: 0,
             header: Header::Awaited,
+            row_end: b"\n",
             captures: Vec::new(),
             replacement: String::new(),
             output: Vec::new(),

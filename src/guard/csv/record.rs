@@ -13,6 +13,8 @@ use crate::guard::mask::{WHOLLY_MASKED, mask_into};
 use crate::policy::plan::{Node, NodeId, RecordPlan, Slot, Verdict};
 use crate::policy::value::Value;
 
+const CRLF: &[u8] = b"\r\n";
+
 impl<H: Hooks> Filter<H> {
     /// Reads the first row, and lets out of it the columns of which anything may pass.
     pub(super) fn read_header(&mut self, row: &str) -> Result<Header, Cause> {
@@ -43,6 +45,9 @@ impl<H: Hooks> Filter<H> {
                 line.cell(|out| cell.write(row, separator, out));
             }
             self.output.extend_from_slice(row_end(row, cells));
+        }
+        if row_end(row, cells) == CRLF {
+            self.row_end = CRLF;
         }
         let most = Cause::CellCount { columns: count };
         self.splitter = Splitter::new(self.separator, count, most);
@@ -113,6 +118,7 @@ impl<H: Hooks> Filter<H> {
     /// Writes a row that goes out.
     fn write(&mut self, row: &str, known: &Columns, slots: &[Slot]) -> Result<(), Cause> {
         let separator = self.separator;
+        let row_end = self.row_end;
         let Self { plan, caps, hooks, report, splitter, replacement, output, .. } = self;
         let cells = splitter.cells();
         let mut line = Line::of(output, separator, known.shown());
@@ -147,7 +153,7 @@ impl<H: Hooks> Filter<H> {
                 }
             }
         }
-        output.extend_from_slice(row_end(row, cells));
+        output.extend_from_slice(row_end);
         Ok(())
     }
 }

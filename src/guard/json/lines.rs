@@ -16,7 +16,8 @@ const BLOCK_BYTES: usize = 32;
 impl<H: Hooks> Filter<H> {
     /// A filter for one body of lines that goes to the caller.
     ///
-    /// A line ends with LF, the last one may lack it; CR before it is white space. Within a line, white
+    /// A line ends with LF, the last one may lack it; CR before it is white space. What goes out ends with LF
+    /// alone, and without the white space before it. Within a line, white
     /// space that breaks lines is a fault.
     pub fn lines(plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
         let element = element(&plan).unwrap_or(Slot::of(Verdict::Absent));
@@ -56,7 +57,12 @@ impl<H: Hooks> Filter<H> {
             return self.fault(Cause::LineEndsEarly, at);
         }
         if !is_blank && self.is_emitted {
+            // Every line ends alike: whether the last one was left out must not show at the end before it.
+            self.output.restart(at);
             self.output.release_undecided(next, false);
+            if at == next {
+                self.output.insert(b"\n");
+            }
         }
         self.output.restart_line(next);
         self.state = State::Value;
@@ -121,14 +127,23 @@ mod tests {
         let (output, report) = filter(9, body.as_bytes()).unwrap();
         let wanted = concat!(
             "{\"id\":1,\"state\":\"open\"}\n",
-            " {\"phone\":\"138****5678\",\"id\":3,\"state\":\"half\"} \r\n",
+            " {\"phone\":\"138****5678\",\"id\":3,\"state\":\"half\"}\n",
             "null\n",
-            "{\"id\":4,\"state\":\"open\"}",
+            "{\"id\":4,\"state\":\"open\"}\n",
         );
         assert_eq!(output, wanted);
         assert_eq!((report.records_released, report.records_withheld), (3, 1));
         assert_eq!((report.records_without_subject, report.fields[0].masked), (1, 1));
         assert!(!report.root_withheld);
+    }
+
+    #[test]
+    fn whether_the_last_line_was_left_out_does_not_show_at_the_one_before() {
+        let (open, shut) = ("{\"id\":1,\"state\":\"open\"}", "{\"id\":2,\"state\":\"shut\"}");
+        for end in ["", "\n", "\r\n", " \r\n\r\n", "\n ", &format!("\r\n{shut}")] {
+            let (output, _) = filter(9, format!("{open}{end}").as_bytes()).unwrap();
+            assert_eq!(output, format!("{open}\n"), "{end:?}");
+        }
     }
 
     #[test]
@@ -195,7 +210,7 @@ mod tests {
     fn white_space_beyond_its_cap_is_left_out_and_does_not_go_on_over_lines() {
         let line = "{\"id\":1,\"state\":\"open\"}";
         let body = |gap: usize| format!("{0}{line}{0}\n{0}\n{0}{line}{0}", " ".repeat(gap));
-        let kept = |gap: usize| format!("{0}{line}{0}\n{0}{line}{0}", " ".repeat(gap));
+        let kept = |gap: usize| format!("{0}{line}\n{0}{line}\n", " ".repeat(gap));
         for size in [1, 1000, 100_000] {
             let (output, _) = run(Caps::default(), 9, body(4096).as_bytes().chunks(size)).unwrap();
             assert!(output == kept(4096));
