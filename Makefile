@@ -3,7 +3,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
 
-.PHONY: demo tour test check bench setup
+.PHONY: demo tour test check bench fuzz setup
 
 demo: ## start the gate on a bundled bank and stay up
 	$(CARGO) run --release --locked -- demo
@@ -22,6 +22,11 @@ check: ## format, lints and documentation
 
 bench: ## measurements, each beside something to compare with
 	$(CARGO) bench --locked
+
+TARGET ?= json
+SECONDS ?= 60
+fuzz: ## one fuzz target, with a nightly compiler
+	bash fuzz/fuzz.sh $(TARGET) -max_total_time=$(SECONDS)
 
 setup: ## what the tests need besides Rust and a C compiler
 	sh tests/setup.sh

@@ -56,7 +56,7 @@ async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
     );
     let lines_out = concat!(
         "{\"id\":1,\"name\":\"a\",\"phone\":\"138****5678\",\"note\":\"\"}\n",
-        "{\"id\":4,\"note\":\"=1\",\"address\":{\"city\":\"c\"}}",
+        "{\"id\":4,\"note\":\"=1\",\"address\":{\"city\":\"c\"}}\n",
     );
     let table = concat!(
         "secret,id,phone,note,address.city,address.zip\r\n",
@@ -66,10 +66,13 @@ async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
         "CANARY,,CANARY,x,c,CANARY\r\n",
         "CANARY,4,,=1,c,CANARY",
     );
-    let table_out =
-        concat!("id,phone,note,address.city\r\n", "1,138****5678,\"x, y\",c\r\n", "4,,\"'=1\",c",);
+    let table_out = concat!(
+        "id,phone,note,address.city\r\n",
+        "1,138****5678,\"x, y\",c\r\n",
+        "4,,\"'=1\",c\r\n",
+    );
     let tabs = "secret\tid\tphone\tnote\taddress.city\taddress.zip\nCANARY\t1\t13812345678\tx, y\tc\tCANARY\nCANARY\t2\tCANARY\thidden\tc\tCANARY\nCANARY\t4\t\t=1\tc\tCANARY";
-    let tabs_out = "id\tphone\tnote\taddress.city\n1\t138****5678\tx, y\tc\n4\t\t'=1\tc";
+    let tabs_out = "id\tphone\tnote\taddress.city\n1\t138****5678\tx, y\tc\n4\t\t'=1\tc\n";
     let texts = as_sequence(lines);
     let texts_out = as_sequence(lines_out);
     for (media_type, body, wanted, told) in [

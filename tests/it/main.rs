@@ -21,7 +21,19 @@ mod events;
 mod fails_closed;
 mod first_policy;
 mod formats;
+mod fuzz_corpora;
+#[path = "../../fuzz/src/targets/mod.rs"]
+#[expect(unreachable_pub, reason = "it is the fuzz package's front door as well")]
+#[allow(
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::cast_possible_truncation,
+    reason = "a target ends where it meets a surprise, and looks at a few of many variants"
+)]
+mod fuzz_targets;
 mod graphql;
+mod guard_attacks;
+mod guard_matrix;
 mod harness;
 mod heads;
 mod heads_both_ways;
