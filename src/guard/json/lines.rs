@@ -27,14 +27,14 @@ impl<H: Hooks> Filter<H> {
         filter
     }
 
-    /// Judges a chunk of a body whose lines this slot judges.
-    pub(super) fn judge_lines(&mut self, chunk: &Bytes, element: Slot) -> Result<(), Fault> {
+    /// Judges a chunk of a body whose lines this slot judges, and says where it stops being text.
+    pub(super) fn judge_lines(&mut self, chunk: &Bytes, element: Slot) -> Result<usize, Fault> {
         let mut pos = 0;
         loop {
             let end = line_end(chunk, pos);
-            self.judge(chunk, pos, end)?;
-            if end == chunk.len() {
-                return Ok(());
+            let judged = self.judge(chunk, pos, end)?;
+            if judged < end || end == chunk.len() {
+                return Ok(judged);
             }
             self.end_line(element, end, end + 1)?;
             pos = end + 1;

@@ -5,6 +5,7 @@
 //! Allowed values pass byte for byte. It is not a parser: no tree is built.
 
 mod fault;
+mod kept;
 mod lines;
 mod output;
 mod quick;
@@ -15,6 +16,7 @@ pub(super) mod scan;
 mod shape;
 mod text;
 mod token;
+mod utf8;
 mod value;
 
 #[cfg(test)]
@@ -34,10 +36,13 @@ pub use report::{FieldCount, Report};
 
 use crate::policy::plan::{Plan, RecordId, Slot};
 use crate::policy::value::Value;
+use kept::Lent;
 use output::Output;
 use record::Records;
-use shape::Shapes;
+use report::{Stretch, Tally};
+use shape::Name;
 use token::{Frame, State, Token};
+use utf8::{Stop, Utf8};
 
 /// How much of a body the filter holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,12 +141,14 @@ pub struct Filter<H> {
     hooks: H,
     /// What judges each line, in a body of lines.
     line: Option<Slot>,
-    shapes: Shapes,
+    shapes: Lent,
     output: Output,
     report: Report,
+    tally: Tally,
     fault: Option<Fault>,
     /// Bytes of a character that the last chunk broke off.
     broken_char: Vec<u8>,
+    utf8: Utf8,
     /// Offset of the current chunk's first byte.
     base: u64,
     state: State,
@@ -178,11 +185,13 @@ impl<H: Hooks> Filter<H> {
             mode,
             hooks,
             line: None,
-            shapes: Shapes::of(&plan),
+            shapes: Lent::of(&plan),
             output: Output::new(caps.gap_bytes),
             report: Report::of(plan.fields.len()),
+            tally: Tally::default(),
             fault: None,
             broken_char: Vec::new(),
+            utf8: Utf8::default(),
             base: 0,
             state: State::Value,
             frames: Vec::new(),
@@ -245,6 +254,7 @@ impl<H: Hooks> Filter<H> {
     }
 
     fn settle_outcome(&mut self, outcome: Result<(), Fault>) -> Result<(), Fault> {
+        self.settle_tally();
         outcome.map_err(|fault| {
             let fault = self.earliest(fault);
             self.output.clear();
@@ -254,7 +264,26 @@ impl<H: Hooks> Filter<H> {
         })
     }
 
-    /// Splits off what is not whole characters, so that every chunk is UTF-8 by itself.
+    /// Counts members that went out.
+    fn tally(&mut self, stretch: Stretch) {
+        if !self.tally.add(stretch) {
+            self.settle_tally();
+            self.tally.clear();
+            self.tally.add(stretch);
+        }
+    }
+
+    fn settle_tally(&mut self) {
+        for (stretch, times) in self.tally.drain() {
+            let places = usize::from(stretch.from)..usize::from(stretch.to);
+            let names = self.shapes.names(stretch.node).get(places);
+            for (field, fate) in names.unwrap_or_default().iter().filter_map(Name::event) {
+                self.report.count_field(field, fate, times);
+            }
+        }
+    }
+
+    /// Splits off what is not whole characters: the state machine sees nothing but text.
     fn read(&mut self, mut chunk: Bytes) -> Result<(), Fault> {
         self.report.bytes_in += chunk.len() as u64;
         while !self.broken_char.is_empty() && !chunk.is_empty() {
@@ -271,14 +300,15 @@ impl<H: Hooks> Filter<H> {
                 Err(_) => {}
             }
         }
-        let Err(error) = simdutf8::compat::from_utf8(&chunk) else { return self.feed(chunk) };
-        let rest = chunk.split_off(error.valid_up_to());
-        self.feed(chunk)?;
-        if error.error_len().is_some() {
-            return Err(Cause::InvalidUtf8.at(self.base));
+        let text_bytes = self.feed(chunk.clone())?;
+        match self.utf8.stop() {
+            None => Ok(()),
+            Some(Stop::Invalid) => Err(Cause::InvalidUtf8.at(self.base)),
+            Some(Stop::Broken) => {
+                self.broken_char.extend_from_slice(&chunk.split_off(text_bytes));
+                Ok(())
+            }
         }
-        self.broken_char.extend_from_slice(&rest);
-        Ok(())
     }
 
     fn read_end(&mut self) -> Result<(), Fault> {
@@ -291,7 +321,7 @@ impl<H: Hooks> Filter<H> {
         self.end_number_at_root(0)?;
         if self.state == State::End {
             self.report.root_withheld = !self.is_emitted;
-            self.output.end(true);
+            self.output.end_at(0, true);
             self.output.begin(Bytes::new(), 0);
             if self.is_emitted {
                 self.output.release_undecided(0, false);
@@ -302,31 +332,40 @@ impl<H: Hooks> Filter<H> {
         Err(if is_empty { Cause::Empty } else { Cause::Truncated }.at(self.base))
     }
 
-    fn feed(&mut self, chunk: Bytes) -> Result<(), Fault> {
+    /// Judges a chunk up to where it stops being text, and says where that is.
+    fn feed(&mut self, mut chunk: Bytes) -> Result<usize, Fault> {
+        self.utf8.begin();
         if chunk.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         self.output.begin(chunk.clone(), 0);
-        match self.line {
+        let end = match self.line {
             None => self.judge(&chunk, 0, chunk.len())?,
             Some(element) => self.judge_lines(&chunk, element)?,
-        }
-        self.output.end(self.is_undecided());
-        self.check_caps(chunk.len())?;
+        };
+        chunk.truncate(end);
+        self.output.end_at(end, self.is_undecided());
+        self.check_caps(end)?;
         self.records.retain(&chunk, self.base);
-        self.base += chunk.len() as u64;
-        Ok(())
+        self.base += end as u64;
+        Ok(end)
     }
 
-    /// Judges a stretch of the chunk.
-    fn judge(&mut self, chunk: &Bytes, mut pos: usize, end: usize) -> Result<(), Fault> {
-        let input = chunk.get(..end).unwrap_or_default();
+    /// Judges a stretch of the chunk, and says where it ended: where the chunk stops being text, at the latest.
+    fn judge(&mut self, chunk: &Bytes, mut pos: usize, end: usize) -> Result<usize, Fault> {
         while pos < end {
-            pos = self.advance(input, pos)?;
+            let text_end = self.utf8.end(chunk, pos).min(end);
+            if pos == text_end {
+                break;
+            }
+            pos = self.advance(chunk.get(..text_end).unwrap_or_default(), pos)?;
             if self.records.is_complete() {
                 self.conclude_record(chunk, pos)?;
+            } else if pos < end {
+                // What is behind is not known to be text yet: for all that reads, the chunk ends here.
+                self.output.pause(pos, self.is_undecided());
             }
         }
-        Ok(())
+        Ok(pos)
     }
 }

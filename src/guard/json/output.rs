@@ -48,16 +48,23 @@ impl Output {
         (self.run_start, self.run_end, self.mark) = (pos, pos, pos);
     }
 
-    /// Ends the chunk; its undecided end is held if it may still go out.
-    pub(super) fn end(&mut self, is_undecided: bool) {
+    /// Ends the chunk at `end`, where it stops being text. What is undecided there is held if it may still
+    /// go out.
+    pub(super) fn end_at(&mut self, end: usize, is_undecided: bool) {
+        self.pause(end, is_undecided);
+        self.chunk = Bytes::new();
+        (self.run_start, self.run_end, self.mark) = (0, 0, 0);
+    }
+
+    /// Does as if the chunk ended at `end` and another one began.
+    pub(super) fn pause(&mut self, end: usize, is_undecided: bool) {
         self.flush();
         if is_undecided {
-            self.held.extend_from_slice(self.chunk.get(self.mark..).unwrap_or_default());
+            self.held.extend_from_slice(self.chunk.get(self.mark..end).unwrap_or_default());
         } else {
             self.held.clear();
         }
-        self.chunk = Bytes::new();
-        (self.run_start, self.run_end, self.mark) = (0, 0, 0);
+        (self.run_start, self.run_end, self.mark) = (end, end, end);
     }
 
     /// Lets a stretch of the chunk out.

@@ -12,7 +12,7 @@ use crate::policy::plan::{Node, NodeId, Plan, RecordId, Slot};
 use crate::policy::value::Value;
 
 use super::fault::{Cause, Fault};
-use super::report::Event;
+use super::report::{Event, Note};
 use super::rope::Rope;
 use super::token::{Frame, State};
 use super::{Filter, Hooks, Mode, Outgoing, Take};
@@ -36,8 +36,8 @@ struct OpenRecord {
     node: NodeId,
     place: Place,
     captures: Captures,
-    /// How many events and counts there were before it.
-    events: usize,
+    /// How many notes and counts there were before it.
+    notes: usize,
     takes: usize,
 }
 
@@ -59,7 +59,7 @@ struct Complete {
 pub(super) struct Records {
     open: Vec<OpenRecord>,
     complete: Option<Complete>,
-    events: Vec<Event>,
+    notes: Vec<Note>,
     takes: Vec<Outgoing>,
     /// By offset and record, the node that the conditions call for; `None` withholds.
     settled: BTreeMap<(u64, u16), Option<NodeId>>,
@@ -72,6 +72,17 @@ pub(super) struct Records {
     raw_pieces: Vec<Bytes>,
     objection: Option<Fault>,
     spare: Vec<Captures>,
+    /// Texts of earlier records, kept for their memory.
+    texts: Vec<String>,
+}
+
+/// So many texts are kept.
+const MOST_TEXTS: usize = 16;
+
+fn recycle(texts: &mut Vec<String>, value: Value) {
+    if let (Value::Text(text), true) = (value, texts.len() < MOST_TEXTS) {
+        texts.push(text);
+    }
 }
 
 impl Records {
@@ -105,8 +116,15 @@ impl Records {
 
     /// Counts something once the outermost record goes out.
     #[inline]
-    pub(super) fn note(&mut self, event: Event) {
-        self.events.push(event);
+    pub(super) fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// Whether what a condition reads was not read yet.
+    #[inline]
+    pub(super) fn is_free(&self, slot: u16) -> bool {
+        let record = self.open.last();
+        record.is_some_and(|r| r.captures.filled.get(usize::from(slot)) == Some(&false))
     }
 
     /// Remembers why a record will be refused, unless its rules turn out to be others.
@@ -126,12 +144,14 @@ impl Records {
 
     pub(super) fn open(&mut self, id: RecordId, node: NodeId, place: Place, captures: u16) {
         let mut fresh = self.spare.pop().unwrap_or_default();
-        fresh.values.clear();
+        for value in fresh.values.drain(..).flatten() {
+            recycle(&mut self.texts, value);
+        }
         fresh.values.resize(usize::from(captures), None);
         fresh.filled.clear();
         fresh.filled.resize(usize::from(captures), false);
-        let (events, takes) = (self.events.len(), self.takes.len());
-        self.open.push(OpenRecord { id, node, place, captures: fresh, events, takes });
+        let (notes, takes) = (self.notes.len(), self.takes.len());
+        self.open.push(OpenRecord { id, node, place, captures: fresh, notes, takes });
     }
 
     /// Notes what a condition reads; false if that was read before.
@@ -143,6 +163,14 @@ impl Records {
             *place = value;
         }
         !std::mem::replace(filled, true)
+    }
+
+    /// A text as conditions see it.
+    pub(super) fn text(&mut self, text: &str) -> Value {
+        let mut fresh = self.texts.pop().unwrap_or_default();
+        fresh.clear();
+        fresh.push_str(text);
+        Value::Text(fresh)
     }
 
     /// Keeps the part of a chunk that belongs to the outermost open record, if it may be read again.
@@ -158,8 +186,10 @@ impl Records {
     }
 
     fn forget_outermost(&mut self) {
-        self.events.clear();
-        self.takes.clear();
+        self.notes.clear();
+        for taken in self.takes.drain(..) {
+            recycle(&mut self.texts, taken.subject);
+        }
         if self.may_replay {
             self.settled.clear();
             self.raw.clear();
@@ -259,9 +289,9 @@ impl<H: Hooks> Filter<H> {
 
     fn withhold_record(&mut self, frame: &Frame, record: &OpenRecord, reason: Event) {
         self.take_back(record.place.start, frame.parent_had_output);
-        self.records.events.truncate(record.events);
+        self.records.notes.truncate(record.notes);
         self.records.takes.truncate(record.takes);
-        self.records.note(reason);
+        self.records.note(Note::Event(reason));
         if self.records.open.is_empty() {
             self.records.wants_replay = false;
         }
@@ -305,9 +335,14 @@ impl<H: Hooks> Filter<H> {
             return;
         }
         self.report.records_released += self.records.takes.len() as u64;
-        for event in self.records.events.drain(..) {
-            self.report.count(event);
+        let mut notes = std::mem::take(&mut self.records.notes);
+        for note in notes.drain(..) {
+            match note {
+                Note::Event(event) => self.report.count(event),
+                Note::Members(stretch) => self.tally(stretch),
+            }
         }
+        self.records.notes = notes;
     }
 
     /// Counts the outermost record, which ended last, then those inside it.
@@ -331,7 +366,7 @@ impl<H: Hooks> Filter<H> {
             self.records.raw_pieces = self.records.raw.take(u64::MAX);
         }
         self.take_back(place.body, parent_had_output);
-        self.records.events.clear();
+        self.records.notes.clear();
         self.records.takes.clear();
         self.records.objection = None;
         self.records.wants_replay = false;
@@ -342,7 +377,7 @@ impl<H: Hooks> Filter<H> {
         for piece in self.records.raw_pieces.clone() {
             self.output.begin(piece.clone(), 0);
             self.advance(&piece, 0)?;
-            self.output.end(self.is_undecided());
+            self.output.end_at(piece.len(), self.is_undecided());
             self.base += piece.len() as u64;
         }
         self.base = base;

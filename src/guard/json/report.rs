@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::policy::plan::FieldId;
+use crate::policy::plan::{FieldId, NodeId};
 
 const UNLISTED_NAMES: usize = 32;
 const UNLISTED_NAME_BYTES: usize = 48;
@@ -66,6 +66,65 @@ pub(in crate::guard) enum Event {
     WithoutSubject,
 }
 
+/// Members that the quick way took one after the other, as places among the names of their node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) node: NodeId,
+    pub(super) from: u16,
+    pub(super) to: u16,
+}
+
+/// What is counted once the outermost record goes out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Note {
+    Event(Event),
+    Members(Stretch),
+}
+
+/// How often each stretch of members went out. Records are alike, so that there are few; counting each
+/// member by itself would cost as much as reading it.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    counts: Vec<(Stretch, u64)>,
+    /// The one that probably comes next.
+    next: usize,
+}
+
+/// So many stretches are told apart before their members are counted.
+const MOST_STRETCHES: usize = 64;
+
+impl Tally {
+    /// Counts a stretch; `false` if there is no room to tell it apart.
+    #[inline]
+    pub(super) fn add(&mut self, stretch: Stretch) -> bool {
+        let is_next = self.counts.get(self.next).is_some_and(|(known, _)| *known == stretch);
+        let place = if is_next { Some(self.next) } else { self.place(stretch) };
+        let Some(place) = place else { return false };
+        match self.counts.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((stretch, 1)),
+        }
+        self.next = place + 1;
+        true
+    }
+
+    fn place(&self, stretch: Stretch) -> Option<usize> {
+        let known = self.counts.iter().position(|(known, _)| *known == stretch);
+        known.or_else(|| (self.counts.len() < MOST_STRETCHES).then_some(self.counts.len()))
+    }
+
+    /// What was counted, to be counted by members. Stretches stay known, since more of the same will come.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Stretch, u64)> {
+        let counts = self.counts.iter_mut();
+        counts.map(|(stretch, count)| (*stretch, std::mem::take(count))).filter(|(_, n)| *n > 0)
+    }
+
+    /// Forgets all stretches.
+    pub(super) fn clear(&mut self) {
+        self.counts.clear();
+    }
+}
+
 impl Report {
     pub(in crate::guard) fn of(fields: usize) -> Self {
         Self { fields: vec![FieldCount::default(); fields], ..Self::default() }
@@ -76,15 +135,18 @@ impl Report {
         match event {
             Event::Withheld => self.records_withheld += 1,
             Event::WithoutSubject => self.records_without_subject += 1,
-            Event::Field(field, fate) => {
-                let Some(count) = self.fields.get_mut(usize::from(field.0)) else { return };
-                match fate {
-                    Fate::Clear => count.clear += 1,
-                    Fate::Masked => count.masked += 1,
-                    Fate::Pseudonym => count.pseudonym += 1,
-                    Fate::Withheld => count.withheld += 1,
-                }
-            }
+            Event::Field(field, fate) => self.count_field(field, fate, 1),
+        }
+    }
+
+    /// Counts `times` values of a field.
+    pub(in crate::guard) fn count_field(&mut self, field: FieldId, fate: Fate, times: u64) {
+        let Some(count) = self.fields.get_mut(usize::from(field.0)) else { return };
+        match fate {
+            Fate::Clear => count.clear += times,
+            Fate::Masked => count.masked += times,
+            Fate::Pseudonym => count.pseudonym += times,
+            Fate::Withheld => count.withheld += times,
         }
     }
 

@@ -7,13 +7,17 @@ use bytes::{Bytes, BytesMut};
 
 /// Shorter stretches are copied; measured, copying 2 KiB costs about as much as one more piece to send.
 const SLICE_BYTES: usize = 2048;
-const BUFFER_BYTES: usize = 32 * 1024;
+/// The first buffer is as large as most small answers, each further one twice as large as the one before.
+const FIRST_BUFFER_BYTES: usize = 1024;
+const LARGEST_BUFFER_BYTES: usize = 32 * 1024;
 
 /// A queue of bytes whose end can be cut off again.
 #[derive(Debug, Default)]
 pub(super) struct Rope {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
+    /// How large the last buffer was.
+    buffer_bytes: usize,
     /// How many bytes were ever appended and not cut off again.
     length: u64,
     /// How many bytes were taken from the front.
@@ -44,7 +48,10 @@ impl Rope {
     pub(super) fn copy(&mut self, bytes: &[u8]) {
         if self.tail.capacity() - self.tail.len() < bytes.len() {
             self.seal();
-            self.tail = BytesMut::with_capacity(BUFFER_BYTES.max(bytes.len()));
+            let larger = (2 * self.buffer_bytes).clamp(FIRST_BUFFER_BYTES, LARGEST_BUFFER_BYTES);
+            self.buffer_bytes = larger;
+            // Takes the old memory again if all that was cut from it is gone by now.
+            self.tail.reserve(larger.max(bytes.len()));
         }
         self.tail.extend_from_slice(bytes);
         self.length += bytes.len() as u64;

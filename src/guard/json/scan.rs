@@ -1,11 +1,11 @@
 //! The bytes inside tokens: strings, numbers, white space (RFC 8259). Resumable at every byte.
 
+use wide::u8x16;
+
 use super::fault::Cause;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-const TWOS: u64 = 0x0202_0202_0202_0202;
-const EXCLAMATIONS: u64 = 0x2121_2121_2121_2121;
+/// So many bytes are compared at once.
+const BLOCK_BYTES: usize = 16;
 
 /// How far an escape sequence inside a string has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +75,14 @@ pub(super) fn plain_end(input: &[u8], pos: usize) -> usize {
     stretch_end::<b'\\'>(input, pos)
 }
 
-/// The first quote, control character or `OTHER` from `pos` on, eight bytes at a time.
+/// The first quote, control character or `OTHER` from `pos` on.
 #[inline]
 pub(in crate::guard) fn stretch_end<const OTHER: u8>(input: &[u8], pos: usize) -> usize {
     let mut rest = input.get(pos..).unwrap_or_default();
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let hits = special::<OTHER>(u64::from_le_bytes(*word));
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK_BYTES>() {
+        let hits = special::<OTHER>(*block);
         if hits != 0 {
-            return input.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
+            return input.len() - rest.len() + hits.trailing_zeros() as usize;
         }
         rest = behind;
     }
@@ -91,15 +91,36 @@ pub(in crate::guard) fn stretch_end<const OTHER: u8>(input: &[u8], pos: usize) -
     input.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
-/// Has the high bit set in each special byte. Bytes above the lowest hit may be wrong: borrows run upwards.
+/// The closing quote of a string without escapes whose text starts at `pos`, if there are as many bytes
+/// behind it as a block has.
 ///
-/// Flipping the second bit brings the quote (0x22) down to 0x20, beside the control characters, and the
-/// space out of their way: one comparison finds both.
+/// Where the quote is decides where everything behind it is, and the processor waits for that; whether
+/// anything forbidden stands before it is asked beside.
 #[inline]
-fn special<const OTHER: u8>(word: u64) -> u64 {
-    let quote_or_control = (word ^ TWOS).wrapping_sub(EXCLAMATIONS) & !word;
-    let other = word ^ u64::from_le_bytes([OTHER; 8]);
-    (quote_or_control | (other.wrapping_sub(ONES) & !other)) & HIGHS
+pub(super) fn plain_text_end(input: &[u8], mut pos: usize) -> Option<usize> {
+    loop {
+        let block = u8x16::new(*input.get(pos..)?.first_chunk::<BLOCK_BYTES>()?);
+        let quotes = block.simd_eq(u8x16::splat(b'"')).to_bitmask();
+        let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+        let forbidden = (control | block.simd_eq(u8x16::splat(b'\\'))).to_bitmask();
+        let before_quote = quotes.wrapping_sub(1) & !quotes;
+        if forbidden & before_quote != 0 {
+            return None;
+        }
+        if quotes != 0 {
+            return Some(pos + quotes.trailing_zeros() as usize);
+        }
+        pos += BLOCK_BYTES;
+    }
+}
+
+/// Has a bit set for each special byte of a block, the first byte's lowest.
+#[inline]
+fn special<const OTHER: u8>(block: [u8; BLOCK_BYTES]) -> u32 {
+    let block = u8x16::new(block);
+    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    let quote = block.simd_eq(u8x16::splat(b'"'));
+    (quote | control | block.simd_eq(u8x16::splat(OTHER))).to_bitmask()
 }
 
 /// The first byte from `pos` on that is not white space.
@@ -168,15 +189,93 @@ impl Number {
     }
 }
 
+/// The end of a number without exponent that starts at `pos` and ends within a block; others are for
+/// [`Number`] to judge.
+///
+/// No loop over digits: how many there are differs from value to value, and no processor guesses that.
+#[inline]
+pub(super) fn short_number_end(input: &[u8], pos: usize) -> Option<usize> {
+    let start = pos + usize::from(input.get(pos) == Some(&b'-'));
+    let block = input.get(start..)?.first_chunk::<BLOCK_BYTES>()?;
+    let digits = digits(*block);
+    let whole = digits.trailing_ones() as usize;
+    if whole == 0 || (whole > 1 && block.first() == Some(&b'0')) {
+        return None;
+    }
+    let mut length = whole;
+    if block.get(whole) == Some(&b'.') {
+        let fraction = (digits >> (whole + 1)).trailing_ones() as usize;
+        if fraction == 0 {
+            return None;
+        }
+        length += 1 + fraction;
+    }
+    let ends = block.get(length).is_some_and(|byte| !matches!(byte, b'.' | b'e' | b'E'));
+    ends.then_some(start + length)
+}
+
+/// Has a bit set for each digit of a block, the first byte's lowest.
+#[inline]
+fn digits(block: [u8; BLOCK_BYTES]) -> u32 {
+    let block = u8x16::new(block);
+    let clamped = block.max(u8x16::splat(b'0')).min(u8x16::splat(b'9'));
+    clamped.simd_eq(block).to_bitmask()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_short_number_ends_where_the_state_machine_says() {
+        let filler = ",\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        let numbers = [
+            "0",
+            "-0",
+            "7",
+            "12",
+            "-12.50",
+            "0.5",
+            "123456789012345",
+            "-123456789012.34",
+            "1e5",
+            "01",
+            "-",
+            ".5",
+            "1.",
+            "1.e5",
+            "00",
+            "1.2.3",
+            "1234567890123456",
+            "12345678901234567",
+            "1E1",
+            "-01",
+            "1-",
+            "1+2",
+            "0x1",
+            "1.5e3",
+            "",
+        ];
+        for number in numbers {
+            let text = format!("{number}{filler}");
+            let Some(end) = short_number_end(text.as_bytes(), 0) else { continue };
+            let mut state = Number::start(text.as_bytes()[0]).unwrap();
+            assert_eq!(state.scan(text.as_bytes(), 1), end, "{number}");
+            assert!(state.is_complete(), "{number}");
+        }
+        let ends = |text: &str| short_number_end(format!("{text}{filler}").as_bytes(), 0);
+        assert_eq!(ends("-12.50"), Some(6));
+        for other in ["01", "1.", "-", ".5", "1e5", "1.5E3", "1.2.3", "", "x"] {
+            assert_eq!(ends(other), None, "{other}");
+        }
+        assert_eq!(short_number_end(b"12,", 0), None, "too near to the end of the chunk");
+    }
+
+    #[test]
     fn every_special_byte_is_found_at_every_place() {
         for special in (0_u8..0x20).chain([b'"', b'\\']) {
-            for place in 0..40 {
-                let mut text = vec![b'a'; 40];
+            for place in 0..70 {
+                let mut text = vec![b'a'; 70];
                 text[place] = special;
                 assert_eq!(plain_end(&text, 0), place);
                 assert_eq!(plain_end(&text, place / 2), place);
@@ -187,9 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_text_ends_where_the_first_special_byte_is_its_quote() {
+        for special in (0_u8..0x20).chain([b'"', b'\\']) {
+            for place in 0..50 {
+                let mut text = vec![b'a'; 90];
+                text[place] = special;
+                text[place + 2] = b'"';
+                let wanted = (special == b'"').then_some(place);
+                assert_eq!(plain_text_end(&text, 0), wanted);
+                assert_eq!(plain_text_end(&text, place / 2), wanted);
+            }
+        }
+        assert_eq!(plain_text_end(&[b'a'; 90], 3), None, "it does not end");
+    }
+
+    #[test]
     fn no_other_byte_ends_a_plain_stretch() {
         for byte in (0x20_u8..=0xff).filter(|b| !matches!(b, b'"' | b'\\')) {
-            assert_eq!(plain_end(&[byte; 19], 0), 19, "{byte:#x}");
+            assert_eq!(plain_end(&[byte; 37], 0), 37, "{byte:#x}");
         }
     }
 

@@ -1,14 +1,19 @@
 //! Finds members by name. Backends write the same names in the same order again and again, so each
 //! node remembers the order it saw and mostly needs one comparison per name.
 
-use crate::policy::plan::{Node, NodeId, ObjectNode, Plan, Slot, Verdict};
+use crate::policy::kind::Mask;
+use crate::policy::plan::{FieldId, Node, NodeId, ObjectNode, Plan, Slot, Verdict};
+
+use super::report::Fate;
 
 /// Names remembered beyond those that the node declares.
 const SPARE_NAMES: usize = 32;
+/// More names of one node are not remembered.
+const MOST_NAMES: usize = 1024;
 const NAME_BYTES: usize = 64;
 
 /// What is known of each node beyond the plan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
 }
@@ -26,8 +31,11 @@ struct Shape {
 /// A name that was seen, and what it means.
 #[derive(Debug)]
 pub(super) struct Name {
-    /// The name with the quote and the colon behind it, as compact bodies hold it.
-    needle: Box<[u8]>,
+    name: Box<[u8]>,
+    /// The name between its quotes and the colon behind it, as compact bodies hold it.
+    needle: Needle,
+    /// Whether this body held it too. One that the plan does not list is told of once a body.
+    pub(super) is_met: bool,
     pub(super) rules: Rules,
 }
 
@@ -36,29 +44,125 @@ pub(super) struct Name {
 pub(super) struct Rules {
     /// What judges the value.
     pub(super) slot: Slot,
+    /// What the quick way does with a scalar.
+    pub(super) quick: Quick,
     /// The bit of a member that decides on its record; 0 for others.
     pub(super) decider: u64,
     /// Whether the plan lists the member.
     pub(super) is_listed: bool,
 }
 
+/// What the quick way does with a scalar that stands where a member's name led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// It passes; `true` if a condition reads it as well.
+    Pass(bool),
+    /// It is left out, and nobody looks at it.
+    Drop,
+    /// A string is replaced by its masked form.
+    Mask(Mask),
+    /// Left to the state machine.
+    Nothing,
+}
+
+impl Quick {
+    fn of(slot: &Slot) -> Self {
+        match (slot.verdict, slot.capture, slot.mask) {
+            (Verdict::Clear, capture, _) => Self::Pass(capture.is_some()),
+            (Verdict::Absent, None, _) => Self::Drop,
+            (Verdict::Mask, None, Some(mask)) => Self::Mask(mask),
+            (Verdict::Absent | Verdict::Mask | Verdict::Pseudonym | Verdict::Enter(_), ..) => {
+                Self::Nothing
+            }
+        }
+    }
+}
+
+impl Rules {
+    fn of(slot: Slot, decider: u64, is_listed: bool) -> Self {
+        Self { slot, quick: Quick::of(&slot), decider, is_listed }
+    }
+}
+
 impl Name {
-    fn bytes(&self) -> &[u8] {
-        self.needle.get(..self.needle.len().saturating_sub(2)).unwrap_or_default()
+    fn new(name: &[u8], rules: Rules) -> Self {
+        let needle = Needle::new(&[b"\"", name, b"\":"].concat());
+        Self { name: name.into(), needle, is_met: true, rules }
     }
 
-    /// What stands behind the colon, if `rest`, which starts behind a quote, starts with this name.
-    #[inline]
-    pub(super) fn behind<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
-        let (needle, length) = (self.needle.as_ref(), self.needle.len());
-        if let (8..=16, Some(head)) = (length, rest.get(..length)) {
-            // Two overlapping words, far faster than a call for so few bytes.
-            let same = head.first_chunk::<8>() == needle.first_chunk::<8>()
-                && head.last_chunk::<8>() == needle.last_chunk::<8>();
-            return if same { rest.get(length..) } else { None };
-        }
-        rest.strip_prefix(needle)
+    /// What is counted where the quick way took the value.
+    pub(super) fn event(&self) -> Option<(FieldId, Fate)> {
+        let fate = match self.rules.quick {
+            Quick::Pass(_) => Fate::Clear,
+            Quick::Drop => Fate::Withheld,
+            Quick::Mask(_) => Fate::Masked,
+            Quick::Nothing => return None,
+        };
+        Some((self.rules.slot.field?, fate))
     }
+
+    /// The place of the value, if this name stands at `at`, which is the quote before it. Too near to the end
+    /// of the input it is not looked for.
+    #[inline]
+    pub(super) fn value(&self, input: &[u8], at: usize) -> Option<usize> {
+        let value = self.needle.behind(input, at)?;
+        Some(if input.get(value) == Some(&b' ') { behind_space(value) } else { value })
+    }
+}
+
+/// Bytes that are looked for at one place, compared by words: far faster than a call for so few.
+#[derive(Debug)]
+struct Needle {
+    length: usize,
+    head: u128,
+    head_mask: u128,
+    /// The last bytes, of a needle that is longer than a word.
+    tail: u128,
+    bytes: Box<[u8]>,
+}
+
+const WORD_BYTES: usize = 16;
+
+impl Needle {
+    fn new(bytes: &[u8]) -> Self {
+        let (mut head, mut counts) = ([0; WORD_BYTES], [0; WORD_BYTES]);
+        for ((head, counts), byte) in head.iter_mut().zip(&mut counts).zip(bytes) {
+            (*head, *counts) = (*byte, 0xff);
+        }
+        Self {
+            length: bytes.len(),
+            head: u128::from_le_bytes(head),
+            head_mask: u128::from_le_bytes(counts),
+            tail: bytes.last_chunk().map_or(0, |tail| u128::from_le_bytes(*tail)),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// The place behind the needle, if it stands at `at`.
+    #[inline]
+    fn behind(&self, input: &[u8], at: usize) -> Option<usize> {
+        let rest = input.get(at..)?;
+        let head = u128::from_le_bytes(*rest.first_chunk()?);
+        let is_same = (head ^ self.head) & self.head_mask == 0
+            && (self.length <= WORD_BYTES || self.ends_like(rest));
+        is_same.then_some(at + self.length)
+    }
+
+    /// Compares what lies behind the first word.
+    #[inline]
+    fn ends_like(&self, rest: &[u8]) -> bool {
+        if self.length > 2 * WORD_BYTES {
+            return rest.starts_with(&self.bytes);
+        }
+        let tail = rest.get(..self.length).and_then(|rest| rest.last_chunk());
+        tail.is_some_and(|tail| u128::from_le_bytes(*tail) == self.tail)
+    }
+}
+
+/// Not inlined, so that a processor can guess whether there is a space and need not wait for it.
+#[cold]
+fn behind_space(value: usize) -> usize {
+    value + 1
 }
 
 impl Shapes {
@@ -87,6 +191,13 @@ impl Shapes {
         Self { shapes: shapes.collect() }
     }
 
+    /// Starts on another body.
+    pub(super) fn begin(&mut self) {
+        for name in self.shapes.iter_mut().flat_map(|shape| &mut shape.seen) {
+            name.is_met = name.rules.is_listed;
+        }
+    }
+
     fn shape(&self, node: NodeId) -> Option<&Shape> {
         self.shapes.get(usize::try_from(node.0).ok()?)
     }
@@ -112,24 +223,27 @@ impl Shapes {
         &mut self,
         node: NodeId,
         object: &ObjectNode,
-        cursor: &mut usize,
+        cursor: &mut u16,
         name: &[u8],
     ) -> Option<Rules> {
         let shape = self.shapes.get_mut(usize::try_from(node.0).ok()?)?;
-        let start = (*cursor).min(shape.seen.len());
+        let start = usize::from(*cursor).min(shape.seen.len());
         let (before, behind) = shape.seen.split_at_checked(start)?;
-        let known = |seen: &[Name]| seen.iter().position(|seen| seen.bytes() == name);
+        let known = |seen: &[Name]| seen.iter().position(|seen| *seen.name == *name);
         let place = known(behind).map(|at| at + start).or_else(|| known(before));
         if let Some(place) = place {
-            *cursor = place + 1;
-            return shape.seen.get(place).map(|name| name.rules);
+            *cursor = next_place(place);
+            let name = shape.seen.get_mut(place)?;
+            name.is_met = true;
+            return Some(name.rules);
         }
         let rules = shape.rules(object, name);
-        if shape.seen.len() < object.members.len() + SPARE_NAMES && is_plain(name) {
+        let most = object.members.len().saturating_add(SPARE_NAMES).min(MOST_NAMES);
+        if shape.seen.len() < most && is_plain(name) {
             if start == shape.seen.len() {
-                *cursor += 1;
+                *cursor = next_place(start);
             }
-            shape.seen.push(Name { needle: [name, b"\":"].concat().into(), rules });
+            shape.seen.push(Name::new(name, rules));
         }
         Some(rules)
     }
@@ -139,11 +253,16 @@ impl Shape {
     fn rules(&self, object: &ObjectNode, name: &[u8]) -> Rules {
         let mut members = object.members.iter().zip(0_u16..);
         let Some(((_, slot), index)) = members.find(|((n, _), _)| n.as_bytes() == name) else {
-            return Rules { slot: Slot::of(Verdict::Absent), decider: 0, is_listed: false };
+            return Rules::of(Slot::of(Verdict::Absent), 0, false);
         };
         let decider = self.deciders.iter().find(|(member, _)| *member == index);
-        Rules { slot: *slot, decider: decider.map_or(0, |(_, bit)| *bit), is_listed: true }
+        Rules::of(*slot, decider.map_or(0, |(_, bit)| *bit), true)
     }
+}
+
+/// The place behind another; there are at most [`MOST_NAMES`].
+fn next_place(place: usize) -> u16 {
+    u16::try_from(place + 1).unwrap_or_default()
 }
 
 /// Whether a name stands in a body as it is, so that its bytes can be compared without reading them.

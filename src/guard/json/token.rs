@@ -58,7 +58,7 @@ pub(super) struct Frame {
     /// The length of the output before it.
     pub(super) start: u64,
     /// Which name is expected next.
-    pub(super) cursor: usize,
+    pub(super) cursor: u16,
     /// The members seen that decide on the record.
     pub(super) deciders: u64,
 }

@@ -6,7 +6,7 @@ use crate::policy::value::Value;
 
 use super::fault::{Cause, Fault};
 use super::record::Place;
-use super::report::{Event, Fate};
+use super::report::{Event, Fate, Note};
 use super::scan::Escape;
 use super::text::{encode, unescape};
 use super::token::{Frame, State};
@@ -140,7 +140,11 @@ impl<H: Hooks> Filter<H> {
     #[inline]
     fn count_field(&mut self, field: FieldId, fate: Fate) {
         let event = Event::Field(field, fate);
-        if self.records.is_open() { self.records.note(event) } else { self.report.count(event) }
+        if self.records.is_open() {
+            self.records.note(Note::Event(event));
+        } else {
+            self.report.count(event);
+        }
     }
 
     /// Reads a piece of a string whose text is looked at; `end` says that it is the last one.

@@ -6,45 +6,39 @@ use crate::policy::kind::{Kind, Mask, Style};
 
 use super::name::{LONGEST_DOMAIN, LONGEST_LOCAL};
 
-/// Appends the masked form of a value of a common form; `None`, and nothing appended, for any other.
-#[inline]
-pub(super) fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
+/// The masked form of a value of a common form, in three pieces of ASCII; `None` for any other.
+pub(super) fn pieces(mask: Mask, text: &[u8]) -> Option<[&[u8]; 3]> {
     match (mask.kind(), mask.style()) {
-        (Kind::Phone, Style::Ends) => cn_mobile(text, out),
-        (Kind::Email, Style::First2) => email(text, out),
-        (Kind::CnResidentId, Style::Ends) => cn_resident_id(text, out),
+        (Kind::Phone, Style::Ends) => cn_mobile(text),
+        (Kind::Email, Style::First2) => email(text),
+        (Kind::CnResidentId, Style::Ends) => cn_resident_id(text),
         _others => None,
     }
 }
 
-fn cn_mobile(text: &str, out: &mut String) -> Option<()> {
-    let digits: &[u8; 11] = text.as_bytes().try_into().ok()?;
-    let [b'1', b'3'..=b'9', ..] = digits else {
-        return None;
-    };
-    if !are_digits(digits) {
-        return None;
-    }
-    let (front, back) = (text.get(..3)?, text.get(7..)?);
-    out.reserve(digits.len());
-    out.push_str(front);
-    out.push_str("****");
-    out.push_str(back);
+/// Appends the masked form of a value of a common form; `None`, and nothing appended, for any other.
+#[inline]
+pub(super) fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
+    let [front, stars, back] = pieces(mask, text.as_bytes())?.map(std::str::from_utf8);
+    let (front, stars, back) = (front.ok()?, stars.ok()?, back.ok()?);
+    out.reserve(front.len() + stars.len() + back.len());
+    out.extend([front, stars, back]);
     Some(())
 }
 
-fn cn_resident_id(text: &str, out: &mut String) -> Option<()> {
-    let number: &[u8; 18] = text.as_bytes().try_into().ok()?;
+fn cn_mobile(text: &[u8]) -> Option<[&[u8]; 3]> {
+    let digits: &[u8; 11] = text.try_into().ok()?;
+    let [b'1', b'3'..=b'9', ..] = digits else { return None };
+    are_digits(digits).then_some([text.get(..3)?, b"****", text.get(7..)?])
+}
+
+fn cn_resident_id(text: &[u8]) -> Option<[&[u8]; 3]> {
+    let number: &[u8; 18] = text.try_into().ok()?;
     let (check, body) = number.split_last()?;
     if !are_digits(body) || !matches!(check, b'0'..=b'9' | b'x' | b'X') {
         return None;
     }
-    let (front, back) = (text.get(..1)?, text.get(17..)?);
-    out.reserve(number.len());
-    out.push_str(front);
-    out.push_str("****************");
-    out.push_str(back);
-    Some(())
+    Some([text.get(..1)?, b"****************", text.get(17..)?])
 }
 
 /// Asks all bytes rather than stop at the first that is none: there rarely is one.
@@ -53,28 +47,18 @@ fn are_digits(bytes: &[u8]) -> bool {
 }
 
 /// `li***@example.com` of three characters or more before the `@`.
-fn email(text: &str, out: &mut String) -> Option<()> {
-    let at = text.bytes().take_while(|byte| is(ATOM, *byte)).count();
+fn email(text: &[u8]) -> Option<[&[u8]; 3]> {
+    let at = text.iter().take_while(|byte| is(ATOM, **byte)).count();
     let (local, domain) = text.split_at_checked(at)?;
     let fits = (3..=LONGEST_LOCAL).contains(&local.len())
         && domain.len() <= LONGEST_DOMAIN + 1
-        && is_domain(domain.as_bytes());
-    if !fits {
-        return None;
-    }
-    let front = local.get(..2)?;
-    out.reserve(domain.len() + 5);
-    out.push_str(front);
-    out.push_str("***");
-    out.push_str(domain);
-    Some(())
+        && is_domain(domain);
+    fits.then_some([local.get(..2)?, b"***", domain])
 }
 
 /// Whether this is an `@` and two labels or more with single dots between.
 fn is_domain(bytes: &[u8]) -> bool {
-    let Some((b'@', labels)) = bytes.split_first() else {
-        return false;
-    };
+    let Some((b'@', labels)) = bytes.split_first() else { return false };
     let (mut fits, mut has_dot, mut was_dot) = (true, false, true);
     for &byte in labels {
         let is_dot = byte == b'.';

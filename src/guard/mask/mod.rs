@@ -57,6 +57,15 @@ pub fn mask_into(mask: Mask, text: &str, out: &mut String) {
     }
 }
 
+/// Appends the masked form of a value of a common form, which needs no escapes in JSON; `false`, and
+/// nothing appended, for any other.
+#[inline]
+pub(in crate::guard) fn common_form_into(mask: Mask, text: &[u8], out: &mut Vec<u8>) -> bool {
+    let Some(pieces) = common::pieces(mask, text) else { return false };
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    true
+}
+
 /// The form of any value, common or not.
 fn any_form(mask: Mask, text: &str, out: &mut String) {
     let start = out.len();
