@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::entry::{Entry, EntryId};
-use super::groups::{Effect, Event};
+use super::groups::{Data, Effect, Event};
 use super::subject::SubjectRef;
 
 /// Requests without an outcome that are kept waiting for one; older ones are given as they stand.
@@ -42,6 +42,23 @@ impl Access {
             && self.entry.decision.as_ref().is_some_and(|d| d.effect == Effect::Allow)
     }
 
+    /// What is said of the data, first of all by the outcome.
+    fn data(&self) -> impl Iterator<Item = &Data> {
+        self.outcome.iter().chain([&self.entry]).filter_map(|entry| entry.data.as_ref())
+    }
+
+    /// Whether a file with this mark was given, or may have been.
+    #[must_use]
+    pub fn is_marked(&self, mark: &str) -> bool {
+        !mark.is_empty() && self.data().any(|data| data.watermark.as_str() == mark)
+    }
+
+    /// Whether bytes with this hash left.
+    #[must_use]
+    pub fn has_hash(&self, hash: &str) -> bool {
+        !hash.is_empty() && self.data().any(|data| data.sha256.as_str() == hash)
+    }
+
     fn is_complete(&self) -> bool {
         !self.is_without_outcome() && self.parts_missing <= 0
     }
@@ -56,6 +73,10 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The event of the first entry.
     pub event: Option<Event>,
+    /// The mark of a file.
+    pub watermark: Option<String>,
+    /// SHA-256 of what left of a file, in hex.
+    pub sha256: Option<String>,
 }
 
 impl Filter {
@@ -64,6 +85,8 @@ impl Filter {
         (self.subject.is_none() || access.has_wanted_subject)
             && self.actor.as_deref().is_none_or(|wanted| account == Some(wanted))
             && self.event.is_none_or(|event| access.entry.event == event)
+            && self.watermark.as_deref().is_none_or(|mark| access.is_marked(mark))
+            && self.sha256.as_deref().is_none_or(|hash| access.has_hash(hash))
     }
 }
 

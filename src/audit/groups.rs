@@ -119,6 +119,26 @@ words! {
     }
 }
 
+words! {
+    /// Whether an answer may be looked at, or is a file to be kept.
+    Mode {
+        /// To be looked at.
+        View = "view",
+        /// A file: an export, or an answer that passes unread.
+        Download = "download",
+    }
+}
+
+words! {
+    /// Whether the bytes that a file's hash is over are all of it.
+    Extent {
+        /// The whole file.
+        Complete = "complete",
+        /// Its beginning: what left before it was cut off.
+        Cut = "cut",
+    }
+}
+
 /// Who did it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -358,12 +378,33 @@ pub struct Data {
     /// Records given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
-    /// Records held back.
+    /// Records that a limit held back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_back: Option<u64>,
+    /// Records that conditions withheld, or of which nothing was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld_records: Option<u64>,
+    /// Of those, the ones that a flag or a rule that denies took away, such as people who opted out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<u64>,
     /// Bytes given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// Whether it was a look or a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The mark that a file carries, which leads from a copy of it back to this entry.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub watermark: Text,
+    /// SHA-256 of the bytes of a file that left, in hex.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub sha256: Text,
+    /// How many bytes that hash is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// Whether they are the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<Extent>,
 }
 
 /// The verdict.

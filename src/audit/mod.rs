@@ -10,6 +10,7 @@ pub mod tile;
 mod access;
 mod attributes;
 mod batch;
+mod content;
 mod disk;
 mod entry;
 mod fault;
@@ -17,6 +18,7 @@ mod folder;
 mod groups;
 mod journal;
 mod log;
+mod order;
 mod publish;
 mod queue;
 mod reader;
@@ -29,13 +31,15 @@ mod writer;
 
 pub use access::{Access, Accesses, Filter};
 pub use attributes::{Attributes, Trait};
+pub use content::ContentHash;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use groups::{
     Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Difference, Effect, Ending, Event,
-    Levels, Origin, Query, QueryUse, Request, Why,
+    Extent, Levels, Mode, Origin, Query, QueryUse, Request, Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
+pub use order::{Fit, OrderKey};
 pub use reader::{Frames, ReadError, Reader};
 pub use recover::Recovery;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};

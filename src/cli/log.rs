@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::log_trace::{TraceArgs, hash_of, run_trace};
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
     Access, Accesses, Broken, Data, Difference, Entry, Event, Fault, Filter, ReadError, Reader,
@@ -32,6 +33,10 @@ enum LogCommand {
     ///
     /// Example: menshen log show ./log --key master.key --subject customer:10017
     Show(ShowArgs),
+    /// Whose copy is this file? By its bytes, its marks, and the order of its records.
+    ///
+    /// Example: menshen log trace ./log --file found.csv --key master.key --column id
+    Trace(TraceArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +72,15 @@ struct ShowArgs {
     /// Only events of this kind.
     #[arg(long, value_parser = event)]
     event: Option<Event>,
+    /// Only the file that carries this mark, as in its name or its column.
+    #[arg(long, value_name = "MARK")]
+    watermark: Option<String>,
+    /// Only files whose bytes have this SHA-256, as `sha256sum` prints it.
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    sha256: Option<String>,
+    /// Only files whose bytes are those of this one.
+    #[arg(long, value_name = "PATH", conflicts_with = "sha256")]
+    file: Option<PathBuf>,
     /// How many, counted from the end of the log.
     #[arg(long, value_name = "N", default_value_t = 20)]
     last: u32,
@@ -82,6 +96,14 @@ enum Format {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+fn sha256(hex: &str) -> Result<String, String> {
+    let hex = hex.to_ascii_lowercase();
+    let is_hash = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash
+        .then_some(hex)
+        .ok_or_else(|| String::from("must be the 64 characters of a SHA-256 in hex"))
 }
 
 fn event(word: &str) -> Result<Event, String> {
@@ -151,6 +173,7 @@ pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Result<u8, LogCommandEr
     match args.command {
         LogCommand::Verify(args) => run_verify(&args, out),
         LogCommand::Show(args) => run_show(&args, out),
+        LogCommand::Trace(args) => run_trace(&args, out),
     }
 }
 
@@ -261,7 +284,14 @@ fn run_show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, LogCommandError>
         (Some(name), Some(sealer)) => Some(token(name, sealer)?),
         (_, _) => None,
     };
-    let filter = Filter { subject, actor: args.actor.clone(), event: args.event };
+    let sha256 = match &args.file {
+        Some(path) => Some(hash_of(path)?),
+        None => args.sha256.clone(),
+    };
+    let (actor, event) = (args.actor.clone(), args.event);
+    // Somebody may have written it down in capitals.
+    let watermark = args.watermark.as_ref().map(|mark| mark.trim().to_ascii_lowercase());
+    let filter = Filter { subject, actor, event, watermark, sha256 };
     let keep = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut accesses = Accesses::new(filter, keep);
     for read in Reader::new(&args.dir, 0) {
@@ -314,7 +344,7 @@ fn human(access: &Access, sealer: Option<&SubjectSealer>) -> String {
     line
 }
 
-fn who_and_what(entry: &Entry) -> String {
+pub(super) fn who_and_what(entry: &Entry) -> String {
     let mut line = format!("{}  {}", entry.time, entry.event);
     if let Some(actor) = &entry.actor {
         let is_unknown = actor.account.is_empty() && entry.event != Event::Shadow;
@@ -421,13 +451,29 @@ fn fields(data: &Data, given: &mut Vec<String>) {
     }
     let mut counts = Vec::new();
     let records = if data.records == Some(1) { "record" } else { "records" };
-    for (count, label) in
-        [(data.records, records), (data.held_back, "held back"), (data.bytes, "bytes")]
-    {
+    for (count, label) in [
+        (data.records, records),
+        (data.held_back, "held back"),
+        (data.withheld_records, "withheld"),
+        (data.suppressed, "of them suppressed"),
+        (data.bytes, "bytes"),
+    ] {
         counts.extend(count.map(|count| format!("{count} {label}")));
     }
     if !counts.is_empty() {
         given.push(counts.join(", "));
+    }
+    file(data, given);
+}
+
+/// What a file that was given can be known by.
+fn file(data: &Data, given: &mut Vec<String>) {
+    if !data.watermark.is_empty() {
+        given.push(format!("file marked {}", data.watermark));
+    }
+    if let Some(extent) = data.file {
+        let bytes = data.file_bytes.unwrap_or_default();
+        given.push(format!("{extent} in {bytes} bytes, sha256 {}", data.sha256));
     }
 }
 

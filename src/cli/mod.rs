@@ -11,6 +11,7 @@ mod fmt;
 mod import;
 mod key;
 mod log;
+mod log_trace;
 mod matrix;
 mod output;
 mod replay;

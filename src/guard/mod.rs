@@ -12,6 +12,7 @@ mod framing;
 pub mod json;
 pub mod mask;
 mod named;
+mod order;
 pub mod query;
 mod request;
 
@@ -29,7 +30,7 @@ pub use content_type::{ContentTypeFault, check_format, check_json, media_type};
 pub use encoding::{Coding, Codings, EncodingFault};
 pub use form::FormFault;
 pub use framing::FramingFault;
-pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
+pub use json::{Caps, Fault, Hooks, Outgoing, Report, Span, Take, Watermark};
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
 pub use request::{Judged, Sent, Terms, check_sent, judge_request};
 
@@ -39,6 +40,7 @@ use charset::Transcoder;
 use encoding::Decoder;
 use framing::Framing;
 use json::Mode;
+use order::Order;
 
 /// Why a body does not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +94,9 @@ enum Filter<H> {
 pub struct BodyGuard<H> {
     decoder: Decoder,
     filter: Filter<H>,
+    /// Where records have ranks, what brings them in order.
+    order: Order,
+    is_complete: bool,
     fault: Option<BodyFault>,
 }
 
@@ -113,7 +118,7 @@ impl<H: Hooks> BodyGuard<H> {
                 Filter::Table { text: text(), filter }
             }
         };
-        Self { decoder: Decoder::new(wire.codings, None), filter, fault: None }
+        Self::new(Decoder::new(wire.codings, None), filter)
     }
 
     /// Guards what goes to the backend: what the plan does not allow refuses the body, or is left out, by
@@ -127,7 +132,11 @@ impl<H: Hooks> BodyGuard<H> {
         hooks: H,
     ) -> Self {
         let filter = Filter::whole(plan, caps, mode, hooks);
-        Self { decoder: Decoder::new(codings, Some(body_cap)), filter, fault: None }
+        Self::new(Decoder::new(codings, Some(body_cap)), filter)
+    }
+
+    fn new(decoder: Decoder, filter: Filter<H>) -> Self {
+        Self { decoder, filter, order: Order::default(), is_complete: false, fault: None }
     }
 
     /// Reads the next bytes as they came from the network.
@@ -149,12 +158,16 @@ impl<H: Hooks> BodyGuard<H> {
         self.go_on()?;
         let decoded = self.decoder.finish().map_err(BodyFault::from);
         let outcome = decoded.and_then(|()| self.filter.finish());
+        self.is_complete = outcome.is_ok();
         self.settle(outcome)
     }
 
     /// Takes what may go on so far; nothing once there was a fault.
     pub fn take_output(&mut self) -> Vec<Bytes> {
-        if self.fault.is_some() { Vec::new() } else { self.filter.take_output() }
+        if self.fault.is_some() {
+            return Vec::new();
+        }
+        self.filter.take_output(&mut self.order, self.is_complete)
     }
 
     /// What happened so far. Bytes are those of the decoded body.
@@ -214,10 +227,16 @@ impl<H: Hooks> Filter<H> {
         }
     }
 
-    fn take_output(&mut self) -> Vec<Bytes> {
+    fn take_output(&mut self, order: &mut Order, is_complete: bool) -> Vec<Bytes> {
         match self {
-            Self::Json { framing, filter } => framing.frame(filter.take_output()),
-            Self::Table { filter, .. } => filter.take_output(),
+            Self::Json { framing, filter } => {
+                let (output, spans) = (filter.take_output(), filter.take_spans());
+                framing.frame(order.pass(output, spans, is_complete))
+            }
+            Self::Table { filter, .. } => {
+                let (output, spans) = (filter.take_output(), filter.take_spans());
+                order.pass(output, spans, is_complete)
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::denial::{Denial, Reason};
 use super::judge::{Judgement, Query, Standing, judge};
 use super::kind::{Kind, Mask};
 use super::limits::Export;
-use super::model::{Effect, Grade, Rule};
+use super::model::{Effect, Grade, Rule, Watermark};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
 use super::search::PathParameter;
@@ -281,6 +281,7 @@ fn stages(
             format!("passes unread: {}{at_most}, grade {}", opaque.accept(), opaque.grade);
         stages.push(Stage { name: "answer", finding });
     }
+    stages.extend(watermark(query.route.watermark()));
     if let Ok(permit) = decision {
         stages.extend(pseudonyms(permit));
         stages.push(Stage { name: "limits", finding: limits(permit) });
@@ -295,6 +296,14 @@ fn pseudonyms(permit: &Permit) -> Option<Stage> {
     let period = permit.pseudonym_period();
     let now = if period.is_empty() { period } else { format!(", now those of {period}") };
     Some(Stage { name: "pseudonym", finding: format!("{words}{now}") })
+}
+
+/// Where the records of an export lead back to their reader.
+fn watermark(Watermark { field, order }: &Watermark) -> Option<Stage> {
+    let in_field = field.iter().map(|field| format!("in `{field}`"));
+    let ways: Vec<String> = in_field.chain(order.then(|| "by their order".to_owned())).collect();
+    let finding = format!("records carry their reader's mark {}", ways.join(" and "));
+    (!ways.is_empty()).then_some(Stage { name: "watermark", finding })
 }
 
 /// What the gate says of a parameter of the path that this caller may not search by.

@@ -48,7 +48,7 @@ pub use inventory::FieldForms;
 pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};
 pub use limits::{Export, Limits, Rate, Window};
-pub use model::{Action, Format, Route};
+pub use model::{Action, Format, Route, Watermark};
 pub use opaque::Opaque;
 pub use openapi::{ImportOptions, Imported, import};
 pub use outcome::Treatment;

@@ -250,8 +250,29 @@ pub(super) enum BodyShape {
     Object(Vec<(Box<str>, BodyShape)>),
     Array(Box<BodyShape>),
     Entity(usize),
-    /// A scalar that is no field; true where it is a count that would betray withheld records.
-    Pass(bool),
+    /// A scalar that is no field.
+    Pass(Scalar),
+}
+
+/// What a scalar that is no field tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scalar {
+    /// Nothing of how many records there are.
+    Plain,
+    /// How many, as its name lets fear.
+    Count,
+    /// How many, as the policy says.
+    Total,
+}
+
+impl Scalar {
+    /// Whether it would betray how many records were withheld.
+    pub(super) fn counts(self) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Count | Self::Total => true,
+        }
+    }
 }
 
 /// A body that a route takes or gives.
@@ -292,6 +313,15 @@ pub(super) struct PathSearch {
     pub(super) name: Box<str>,
 }
 
+/// Where the records of an export carry the mark of its reader, beside the head and the name of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// The member or column that each record gets.
+    pub field: Option<Box<str>>,
+    /// Whether it is legible in the order of the records.
+    pub order: bool,
+}
+
 /// A published entry point.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -318,6 +348,7 @@ pub struct Route {
     pub(super) headers: Headers,
     /// How the body of a request is taken.
     pub(super) sending: Sending,
+    pub(super) watermark: Watermark,
     pub(super) reads: Option<usize>,
     /// The entities that a rule must open for the route to open.
     pub(super) main: Vec<usize>,
@@ -393,6 +424,12 @@ impl Route {
     #[must_use]
     pub fn sending(&self) -> &Sending {
         &self.sending
+    }
+
+    /// Where the records of an answer carry the mark of its reader.
+    #[must_use]
+    pub fn watermark(&self) -> &Watermark {
+        &self.watermark
     }
 
     /// Whether a request may have a body.

@@ -89,6 +89,17 @@ pub struct RecordPlan {
     pub cases: Vec<Option<NodeId>>,
     /// The case whose node stands in the tree, with which the record is read first.
     pub assumed: usize,
+    /// The bits that take a record away which rules show: its flags, and conditions of rules that deny.
+    pub taking: usize,
+}
+
+impl RecordPlan {
+    /// Whether a record of this case is withheld though rules show it: by a flag, or by a rule that denies.
+    #[must_use]
+    pub fn is_suppressed(&self, case: usize) -> bool {
+        let node = |case: usize| self.cases.get(case).copied().flatten();
+        node(case).is_none() && node(case & !self.taking).is_some()
+    }
 }
 
 /// What to do with each field of one body.

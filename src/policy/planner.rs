@@ -228,8 +228,10 @@ impl<'a> Builder<'a> {
     fn body(&mut self, shape: &BodyShape) -> Slot {
         match shape {
             BodyShape::Entity(entity) => self.entity(*entity),
-            BodyShape::Pass(count) => match self.passes {
-                Passes::Scalars { counts } if counts || !count => Slot::of(Verdict::Clear),
+            BodyShape::Pass(scalar) => match self.passes {
+                Passes::Scalars { counts } if counts || !scalar.counts() => {
+                    Slot::of(Verdict::Clear)
+                }
                 Passes::Scalars { .. } | Passes::Nothing => Slot::of(Verdict::Absent),
             },
             BodyShape::Array(inner) => {
@@ -333,6 +335,7 @@ impl<'a> Builder<'a> {
             captures: u16::try_from(rows.slots.len()).ok()?,
             cases: vec![None],
             assumed: 0,
+            taking: rows.taking(),
         });
         self.rows.push(rows.clone());
         Some(id)

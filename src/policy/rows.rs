@@ -116,6 +116,16 @@ impl RowTests {
         self.bit(test, &condition.fields)
     }
 
+    /// The bits of the tests that only take away.
+    pub(super) fn taking(&self) -> usize {
+        let takes = |test: &RowTest| match test {
+            RowTest::Deny(_) | RowTest::Flag(_) => true,
+            RowTest::Allow(_) | RowTest::Tenant(_) => false,
+        };
+        let tests = self.tests.iter().enumerate().take(ROW_TEST_LIMIT);
+        tests.map(|(bit, test)| usize::from(takes(test)) << bit).sum()
+    }
+
     /// The bit of a test, which may stand here already. Beyond the limit bits mean nothing.
     pub(super) fn bit(&mut self, test: RowTest, fields: &[u16]) -> usize {
         for field in fields {

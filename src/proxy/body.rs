@@ -134,6 +134,11 @@ impl Body for Answer {
             Content::Done => None,
         };
         self.progress.offered();
+        if let (Some(Ok(frame)), Some(outcome)) = (&next, &mut self.outcome)
+            && let Some(data) = frame.data_ref()
+        {
+            outcome.leaves(data);
+        }
         match &next {
             // Trailers are the last frame; hyper does not ask for more, nor after the last piece.
             Some(Ok(frame)) if frame.is_trailers() || self.is_end_stream() => {

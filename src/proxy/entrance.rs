@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::head::{self, Head, same_origin};
+use super::mark::Carried;
 use super::outcome::Outcome;
 use super::query;
 use super::question::Question;
@@ -150,9 +151,11 @@ impl Gate {
             tracing::error!(%error, "no id for a log entry");
             Rejection::LogUnavailable
         })?;
-        let (decision, outcome) = trail.permitted(permit, stamp);
+        let account = trail.account().unwrap_or_default();
+        let carried = Carried::of(permit, &self.keys, &trail.id.to_string(), &account);
+        let (decision, outcome) = trail.permitted(permit, &carried, stamp);
         let (log, unwritten) = (self.log.clone(), self.tasks.token());
-        trail.begin_outcome(Outcome::begin(log, outcome, trail.started, unwritten));
+        trail.begin_outcome(Outcome::begin(log, outcome, carried, trail.started, unwritten));
         trail.recording(Recorded(Box::pin(self.log.append(decision))));
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::mark::Carried;
 use super::outcome::Disclosure;
-use crate::audit::{SubjectRef, SubjectSealer};
+use crate::audit::{OrderKey, SubjectRef, SubjectSealer};
 use crate::guard::mask::{PSEUDONYM_PREFIX, WHOLLY_MASKED};
-use crate::guard::{Hooks, Outgoing, Take};
+use crate::guard::{Hooks, Outgoing, Take, Watermark};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
 use crate::policy::{Permit, Value};
@@ -18,6 +19,10 @@ pub(super) struct Keys {
     pub(super) counting: Tagger,
     pub(super) pseudonyms: KeyRing,
     pub(super) query: Tagger,
+    /// Of the marks that files carry.
+    pub(super) marks: Tagger,
+    /// Of orders that tell a mark.
+    pub(super) order: OrderKey,
 }
 
 /// What every answer to a caller is held to, whether it is counted or only rehearsed: the conditions on
@@ -25,6 +30,7 @@ pub(super) struct Keys {
 pub(super) struct Register {
     permit: Arc<Permit>,
     keys: Arc<Keys>,
+    carried: Carried,
     /// Outermost records that this answer may still hold, where they are limited.
     rows_left: Option<u32>,
     /// The key of its purpose and period, once it is needed.
@@ -32,9 +38,10 @@ pub(super) struct Register {
 }
 
 impl Register {
-    pub(super) fn of(permit: &Arc<Permit>, keys: &Arc<Keys>) -> Self {
+    pub(super) fn of(permit: &Arc<Permit>, keys: &Arc<Keys>, carried: Carried) -> Self {
         let rows_left = permit.row_limit();
-        Self { permit: Arc::clone(permit), keys: Arc::clone(keys), rows_left, pseudonyms: None }
+        let (permit, keys) = (Arc::clone(permit), Arc::clone(keys));
+        Self { permit, keys, carried, rows_left, pseudonyms: None }
     }
 
     pub(super) fn permit(&self) -> &Arc<Permit> {
@@ -83,6 +90,19 @@ impl Register {
         }
         self.pseudonyms.as_ref()
     }
+
+    /// The mark that each record carries, where the route says so.
+    pub(super) fn watermark(&self) -> Option<Watermark> {
+        let name = self.permit.route().watermark().field.clone()?;
+        Some(Watermark { name, value: self.carried.mark()?.into() })
+    }
+
+    /// Where a record belongs in an order that tells the mark, where the route says so.
+    pub(super) fn rank(&self, record: &Outgoing) -> Option<u64> {
+        let is_marked = self.permit.route().watermark().order;
+        let mark = self.carried.mark().filter(|_| is_marked)?;
+        Some(self.keys.order.rank(mark, &subject_key(&record.subject)?))
+    }
 }
 
 /// The guard's hooks for one answer.
@@ -109,6 +129,14 @@ impl Hooks for Meter {
 
     fn pseudonym(&mut self, field: &str, text: &str) -> String {
         self.register.pseudonym(field, text)
+    }
+
+    fn watermark(&self) -> Option<Watermark> {
+        self.register.watermark()
+    }
+
+    fn rank(&mut self, record: &Outgoing) -> Option<u64> {
+        self.register.rank(record)
     }
 }
 
@@ -177,6 +205,8 @@ impl Keys {
             counting: master.tagger("count-subject")?,
             pseudonyms: master.ring("pseudonym")?,
             query: master.tagger("audit-query")?,
+            marks: master.tagger("watermark")?,
+            order: OrderKey::new(master)?,
         })
     }
 }

@@ -10,6 +10,7 @@ mod entrance;
 mod form;
 mod head;
 mod ledger;
+mod mark;
 mod meter;
 mod onward;
 mod outcome;

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::Cut;
-use crate::audit::{self, Entry, Log, LogError, SubjectRef};
+use super::mark::Carried;
+use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
 
 /// The outcome of one permitted request.
 ///
@@ -15,6 +16,10 @@ use crate::audit::{self, Entry, Log, LogError, SubjectRef};
 #[derive(Debug)]
 pub(super) struct Outcome {
     disclosure: Disclosure,
+    /// What the answer is: a look or a file, and the mark of that.
+    carried: Carried,
+    /// The hash of what left of a file.
+    hash: Option<ContentHash>,
     started: Instant,
     written: bool,
     /// A drain waits until every outcome is written.
@@ -55,12 +60,25 @@ impl Outcome {
     pub(super) fn begin(
         log: Log,
         entry: Entry,
+        carried: Carried,
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
         let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new(), acted_on: None }));
         let disclosure = Disclosure { log, shared };
-        Self { disclosure, started, written: false, _unwritten: unwritten }
+        let hash = carried.is_file().then(ContentHash::default);
+        Self { disclosure, carried, hash, started, written: false, _unwritten: unwritten }
+    }
+
+    pub(super) fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
+    /// Takes note of bytes that are handed to the connection.
+    pub(super) fn leaves(&mut self, bytes: &[u8]) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
     }
 
     pub(super) fn disclosure(&self) -> Disclosure {
@@ -78,9 +96,18 @@ impl Outcome {
         }
         let total_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let acted_on = self.disclosure.shared().acted_on.take();
+        let hash = self.hash.take();
         let entry = self.disclosure.with(|entry| {
             // An entry of a change names a handful of subjects, so this one always fits.
             acted_on.map_or(Ok(()), |subject| entry.add_subject(subject)).unwrap_or_default();
+            if let Some(data) = &mut entry.data {
+                self.carried.describe(data);
+                if let Some(hash) = hash {
+                    data.file = Some(extent(ending));
+                    data.file_bytes = Some(hash.bytes());
+                    data.sha256 = hash.finish().as_str().into();
+                }
+            }
             let limited = entry.data.as_ref().is_some_and(|data| data.held_back.is_some());
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
@@ -91,6 +118,14 @@ impl Outcome {
             self.disclosure.log.append_detached(part);
         }
         self.disclosure.log.append_detached(entry);
+    }
+}
+
+/// An answer that a limit ended well is a whole file; whoever was cut off has the beginning of one.
+fn extent(ending: Ending) -> Extent {
+    match ending {
+        Ending::Complete => Extent::Complete,
+        Ending::Refused | Ending::ClientLeft | Ending::Cut(_) => Extent::Cut,
     }
 }
 

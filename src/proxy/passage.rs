@@ -289,6 +289,11 @@ impl Passage {
     }
 }
 
+/// A count, where there is something to say.
+fn some(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
+}
+
 /// What happened, by field names and numbers.
 fn described(report: &Report, plan: &Plan, bytes: u64) -> Data {
     let entity = plan.records.first().map_or("", |record| &record.entity);
@@ -296,7 +301,9 @@ fn described(report: &Report, plan: &Plan, bytes: u64) -> Data {
         entity: entity.into(),
         records: Some(report.records_released),
         bytes: Some(bytes),
-        held_back: (report.records_held_back > 0).then_some(report.records_held_back),
+        held_back: some(report.records_held_back),
+        withheld_records: some(report.records_withheld + report.records_without_subject),
+        suppressed: some(report.records_suppressed),
         ..Data::default()
     };
     for (name, count) in plan.fields.iter().zip(&report.fields) {

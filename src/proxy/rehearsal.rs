@@ -17,13 +17,14 @@ use super::answer_headers::Standpoint;
 use super::body::BodyFault;
 use super::entrance::rejection;
 use super::head;
+use super::mark::{self, Carried};
 use super::meter::{Keys, Register};
 use super::onward::{how_sent, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread};
-use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
+use crate::guard::{Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query};
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{
@@ -219,7 +220,7 @@ impl<'p> Rehearsal<'p> {
         let Some(answer) = answer else {
             return Err(Stop::Incomplete(RehearsalError::NoAnswer(asked)));
         };
-        self.release((permit, zone, &found.params), answer, seen)
+        self.release((permit, zone, &found.params), answer, now_unix_s, seen)
     }
 
     fn decide(&self, question: &Query<'_>, seen: &mut Rehearsed) -> Result<Permit, Rejection> {
@@ -255,9 +256,12 @@ impl<'p> Rehearsal<'p> {
         &self,
         (permit, zone, params): (Permit, &str, &[(String, String)]),
         answer: Response<Bytes>,
+        unix_s: i64,
         seen: &mut Rehearsed,
     ) -> Result<(), Stop> {
         let permit = Arc::new(permit);
+        let carried = Carried::rehearsed(&permit);
+        let about = (permit.route().name(), unix_s);
         let (parts, body) = answer.into_parts();
         let standpoint = Standpoint { permit: &permit, program: self.program, zone, params };
         if parts.status.is_redirection() && permit.opaque().is_none() {
@@ -270,23 +274,24 @@ impl<'p> Rehearsal<'p> {
             let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let media_type = unread::judge(opaque, parts.status, &parts.headers, bytes)?;
             seen.headers = standpoint.pass(&parts.headers).headers;
-            unread::describe(&mut seen.headers, opaque, media_type);
+            unread::describe(&mut seen.headers, &carried, about, media_type);
             (seen.status, seen.body, seen.records) = (parts.status, body, 1);
             return Ok(());
         }
-        if release::has_content(parts.status, &permit)? == Content::None {
+        let length = u64::try_from(body.len()).ok();
+        if release::has_content(parts.status, length, &permit)? == Content::None {
             let passed = standpoint.pass(&parts.headers);
             seen.bodiless(Bodiless::of(parts.status, passed));
             return Ok(());
         }
         let hooks = Rehearsing {
-            register: Register::of(&permit, &self.keys),
+            register: Register::of(&permit, &self.keys, carried.clone()),
             in_force: std::mem::take(&mut seen.in_force),
         };
         let (format, mut guard) = release::guard(&permit, &parts.headers, self.caps, hooks)?;
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
-        judged.map_err(Halt::Guard)?;
+        judged.map_err(|fault| release::missing_if_empty(Halt::Guard(fault), &permit))?;
         if release::judge_records(format, guard.report(), &permit, Vec::new)? == Content::None {
             seen.status = StatusCode::NO_CONTENT;
             return Ok(());
@@ -295,6 +300,7 @@ impl<'p> Rehearsal<'p> {
         seen.body = Bytes::from(guard.take_output().concat());
         seen.headers = standpoint.pass(&parts.headers).headers;
         release::describe(&mut seen.headers, &permit, format);
+        carried.tell(&mut seen.headers, about.0, unix_s, mark::ending(format.content_type()));
         release::tell_held_back(&mut seen.headers, guard.report().records_held_back);
         seen.step_up = permit.step_up().cloned();
         describe_fields(&permit, guard.report(), seen);
@@ -384,5 +390,13 @@ impl Hooks for Rehearsing {
 
     fn pseudonym(&mut self, field: &str, text: &str) -> String {
         self.register.pseudonym(field, text)
+    }
+
+    fn watermark(&self) -> Option<Watermark> {
+        self.register.watermark()
+    }
+
+    fn rank(&mut self, record: &Outgoing) -> Option<u64> {
+        self.register.rank(record)
     }
 }

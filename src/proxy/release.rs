@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::answer_headers::{Passed, Standpoint};
 use super::body::{Answer, Cut};
 use super::head::Head;
+use super::mark;
 use super::meter::{Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::policies::Right;
@@ -23,7 +24,10 @@ use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
-use crate::guard::{BodyGuard, Caps, Codings, EncodingFault, Hooks, Report, Wire, check_format};
+use crate::guard::json::Cause;
+use crate::guard::{
+    BodyFault, BodyGuard, Caps, Codings, EncodingFault, Hooks, Report, Wire, check_format,
+};
 use crate::limits::{Quota, Seat};
 use crate::listen::Facts;
 use crate::policy::{Format, Permit, StepUp};
@@ -51,7 +55,8 @@ impl Gate {
         let Granted { permit, question } = granted;
         let (permit, seat) = (Arc::new(permit), Arc::new(seat));
         let (parts, body) = response.into_parts();
-        let disclosure = trail.outcome().ok_or(Rejection::LogUnavailable)?.disclosure();
+        let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
+        let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());
         disclosure.with(|entry| {
             let result = entry.result.get_or_insert_default();
             result.upstream_status = Some(parts.status.as_u16());
@@ -67,7 +72,7 @@ impl Gate {
                 .await;
         }
         let body = judged(parts.status, body).await?;
-        let content = has_content(parts.status, &permit)?;
+        let content = has_content(parts.status, body.size_hint().exact(), &permit)?;
         let passed = standpoint.pass(&parts.headers);
         if content == Content::None {
             body.discard().await;
@@ -77,7 +82,7 @@ impl Gate {
         }
         disclosure.with(|entry| passed.note(entry));
         let meter = Meter {
-            register: Register::of(&permit, &self.keys),
+            register: Register::of(&permit, &self.keys, carried.clone()),
             seat: Arc::clone(&seat),
             disclosure: disclosure.clone(),
             nobodys: 0,
@@ -89,7 +94,8 @@ impl Gate {
             passage.end_at_limits();
             Read::Some
         } else {
-            passage.read(self.settings.held_bytes).await?
+            let read = passage.read(self.settings.held_bytes).await;
+            read.map_err(|halt| missing_if_empty(halt, &permit))?
         };
         let quotas = || passage.seat().quotas();
         if judge_records(format, passage.report(), &permit, quotas)? == Content::None {
@@ -105,8 +111,11 @@ impl Gate {
             self.streamed(passage, right, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;
-        response.headers_mut().extend(passed.headers);
-        describe(response.headers_mut(), &permit, format);
+        let headers = response.headers_mut();
+        headers.extend(passed.headers);
+        describe(headers, &permit, format);
+        let ending = mark::ending(format.content_type());
+        carried.tell(headers, permit.route().name(), trail.time_unix_s(), ending);
         Ok(response)
     }
 
@@ -225,18 +234,32 @@ pub(super) enum Content {
     None,
 }
 
-/// Whether an answer has a body to judge.
+/// Whether an answer of this length, if that is known, has a body to judge.
 ///
 /// # Errors
-/// [`Rejection::NotFound`] for an empty one about a record that may not be seen by everybody: whether it
-/// may be seen cannot be told without it.
-pub(super) fn has_content(status: StatusCode, permit: &Permit) -> Result<Content, Rejection> {
+/// [`Rejection::NotFound`] for an empty one about a record that may not be seen by everybody, since
+/// whether it may be seen cannot be told without it; and for one that should hold a record and does not.
+pub(super) fn has_content(
+    status: StatusCode,
+    length: Option<u64>,
+    permit: &Permit,
+) -> Result<Content, Rejection> {
     let is_empty = status == StatusCode::NO_CONTENT;
-    if is_empty && permit.route().views_one_record() && permit.row_conditions() {
+    let lacks_it = !is_empty && length == Some(0);
+    if permit.route().views_one_record() && (lacks_it || is_empty && permit.row_conditions()) {
         return Err(Rejection::NotFound);
     }
     let has_none = is_empty || !permit.route().gives_a_body();
     Ok(if has_none { Content::None } else { Content::Some })
+}
+
+/// A view of one record in which there is nothing says that there is no such record.
+pub(super) fn missing_if_empty(halt: Halt, permit: &Permit) -> Rejection {
+    let is_empty = matches!(
+        &halt,
+        Halt::Guard(BodyFault::Json(fault)) if fault.cause == Cause::Empty
+    );
+    if is_empty && permit.route().views_one_record() { Rejection::NotFound } else { halt.into() }
 }
 
 /// The test of the record that is read before it is changed.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::entrance::Recorded;
 use super::head::Head;
+use super::mark::Carried;
 use super::outcome::{Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
@@ -168,12 +169,19 @@ impl Trail {
     }
 
     /// The entry of a permit, and the one that its outcome will fill.
-    pub(super) fn permitted(&mut self, permit: &Permit, stamp: audit::Stamp) -> (Entry, Entry) {
+    pub(super) fn permitted(
+        &mut self,
+        permit: &Permit,
+        carried: &Carried,
+        stamp: audit::Stamp,
+    ) -> (Entry, Entry) {
         let mut decision = Decision::new(Effect::Allow);
         decision.rules = permit.rules().collect();
         decision.policy = permit.policy_version().into();
         self.entry.decision = Some(decision);
-        self.entry.data = Some(promised(permit));
+        let mut data = promised(permit);
+        carried.describe(&mut data);
+        self.entry.data = Some(data);
         let result = self.entry.result.get_or_insert_default();
         result.decide_us = Some(micros(self.started));
         let mut outcome = Entry::new(Event::Outcome, stamp);

@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
 use super::answer_headers::Standpoint;
 use super::body::{Answer, Cut, Fed};
+use super::mark::{self, Carried};
 use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
@@ -46,7 +47,8 @@ impl Gate {
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
         let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
         let (parts, body) = response.into_parts();
-        let disclosure = trail.outcome().ok_or(Rejection::LogUnavailable)?.disclosure();
+        let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
+        let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());
         disclosure.with(|entry| {
             let result = entry.result.get_or_insert_default();
             result.upstream_status = Some(parts.status.as_u16());
@@ -65,7 +67,8 @@ impl Gate {
             self.unread(passage, right, facts, trail).await?
         };
         response.headers_mut().extend(passed.headers);
-        describe(response.headers_mut(), opaque, media_type);
+        let about = (permit.route().name(), trail.time_unix_s());
+        describe(response.headers_mut(), &carried, about, media_type);
         Ok(response)
     }
 
@@ -139,13 +142,17 @@ pub(super) fn judge(
     }
 }
 
-/// What the head of an answer that passes unread says of it.
-pub(super) fn describe(headers: &mut HeaderMap, opaque: &Opaque, media_type: HeaderValue) {
+/// What the head of an answer that passes unread says of it. A file is never shown in the place of the
+/// application, whatever is in it.
+pub(super) fn describe(
+    headers: &mut HeaderMap,
+    carried: &Carried,
+    (route, unix_s): (&str, i64),
+    media_type: HeaderValue,
+) {
+    let ending = mark::ending(media_type.to_str().unwrap_or_default());
+    carried.tell(headers, route, unix_s, ending);
     headers.insert(CONTENT_TYPE, media_type);
-    if !opaque.is_event_stream() {
-        // Never shown in the place of the application, whatever is in it.
-        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    }
 }
 
 /// An encoded answer would say nothing by its size of how much it unpacks to.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::door::Trouble;
 use super::story::{Story, password_of};
 use crate::audit::{
-    Access, Accesses, Effect, Filter, Reader, SubjectSealer, note::Verifier, verify,
+    Access, Accesses, Effect, Extent, Filter, Mode, Reader, SubjectSealer, note::Verifier, verify,
 };
 use crate::demo::cast::CUSTOMERS;
 use crate::demo::people;
@@ -35,6 +35,13 @@ pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
             "Refusals and exports stand there too",
             "What was refused says as much as what was shown; a bulk names each person in it.",
             refusals_and_exports_stand_there,
+        )
+        .await?;
+    story
+        .step(
+            "A copy of that export leads back to whoever took it",
+            "Each file has a mark of its own, and the log has the hash of the bytes that left.",
+            a_copy_leads_back,
         )
         .await?;
     story
@@ -134,6 +141,28 @@ async fn refusals_and_exports_stand_there(story: &mut Story<'_>) -> Result<(), T
     let rest = accesses(&dir, Filter::default())?;
     let lost = rest.iter().filter(|access| access.is_without_outcome()).count();
     story.check("no access is without its outcome", lost == 0 && !rest.is_empty());
+    Ok(())
+}
+
+async fn a_copy_leads_back(story: &mut Story<'_>) -> Result<(), Trouble> {
+    let (mark, hash) = story.copy.clone().unwrap_or_default();
+    for (how, found) in [
+        ("--watermark", Filter { watermark: Some(mark.clone()), ..Filter::default() }),
+        ("--sha256", Filter { sha256: Some(hash.clone()), ..Filter::default() }),
+    ] {
+        let found = accesses(&folder(story), found)?;
+        let whose = |access: &Access| Some(access.entry.actor.as_ref()?.account.to_string());
+        let whose: Vec<String> = found.iter().filter_map(whose).collect();
+        let value = if how == "--sha256" { &hash } else { &mark };
+        let value: String = value.chars().take(17).collect();
+        story.note(&format!("menshen log show log {how} {value}"), &whose.join(", "));
+        story.check("it is dewi's, and nobody else's", whose == ["dewi"]);
+        let is_whole = |access: &Access| {
+            let data = access.outcome.as_ref()?.data.as_ref()?;
+            Some(data.file == Some(Extent::Complete) && data.mode == Some(Mode::Download))
+        };
+        story.check("all of the file", found.iter().all(|one| is_whole(one) == Some(true)));
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::door::{Answer, Trouble, text_at};
 use super::story::{Ask, Story};
+use crate::audit::ContentHash;
 use crate::demo::cast::CUSTOMERS;
 use crate::demo::people;
 
@@ -120,6 +121,12 @@ async fn an_export_streams_masked(story: &mut Story<'_>) -> Result<(), Trouble> 
     let leaks = people::customers().take(CUSTOMERS).filter(|c| text.contains(&c.phone)).count();
     story.check("no other field, and no telephone number in clear", is_clean && leaks == 0);
     story.check("the backend was asked once", story.hits() == before + 1);
+    let mark = answer.header("menshen-watermark").to_owned();
+    let is_named = answer.header("content-disposition").contains(&mark);
+    story.check("its name has a mark of its own", mark.len() == 17 && is_named);
+    let mut hash = ContentHash::default();
+    hash.update(text.as_bytes());
+    story.copy = Some((mark, hash.finish()));
     Ok(())
 }
 

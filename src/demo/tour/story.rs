@@ -20,8 +20,14 @@ const PAUSE_MS: i64 = 2_000;
 /// So much of an answer is printed.
 const SHOWN_CHARS: usize = 150;
 /// Headers that tell something, printed where they come.
-const TELLING: [&str; 5] =
-    ["www-authenticate", "menshen-step-up", "retry-after", "ratelimit", "menshen-held-back"];
+const TELLING: [&str; 6] = [
+    "www-authenticate",
+    "menshen-step-up",
+    "menshen-watermark",
+    "retry-after",
+    "ratelimit",
+    "menshen-held-back",
+];
 
 /// A request of the story.
 #[derive(Clone, Debug, Default)]
@@ -154,12 +160,14 @@ pub(in crate::demo) struct Story<'o> {
     holds: bool,
     steps: u32,
     broken: Vec<u32>,
+    /// A file that somebody took: its mark and its hash.
+    pub(in crate::demo) copy: Option<(String, String)>,
 }
 
 impl<'o> Story<'o> {
     pub(in crate::demo) fn begin(stage: Stage, door: Door, out: &'o mut dyn Write) -> Self {
-        let (cookies, lines, broken) = Default::default();
-        Self { stage, door, cookies, out, lines, holds: true, steps: 0, broken }
+        let (cookies, lines, broken, copy) = Default::default();
+        Self { stage, door, cookies, out, lines, holds: true, steps: 0, broken, copy }
     }
 
     /// Prints where the story plays.

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 pub use fault::{Cause, Fault};
 
-use crate::guard::json::{Caps, Hooks, Report};
+use crate::guard::json::{Caps, Hooks, Report, Span, Watermark};
 use crate::policy::plan::Plan;
 use crate::policy::value::Value;
 use columns::Columns;
@@ -53,6 +53,10 @@ pub struct Filter<H> {
     /// How rows end: as the header does. Whether the last one was left out must not show at the end before it.
     row_end: &'static [u8],
     captures: Vec<Option<Value>>,
+    /// The last column, which the backend did not send.
+    watermark: Option<Watermark>,
+    /// Records that have a rank, since they were last taken.
+    spans: Vec<Span>,
     replacement: String,
     output: Vec<u8>,
 }
@@ -94,7 +98,6 @@ impl<H: Hooks> Filter<H> {
         let too_many = Cause::TooManyColumns { cap: caps.columns };
         Self {
             caps,
-            hooks,
             report: Report::of(plan.fields.len()),
             fault: None,
             separator,
@@ -106,6 +109,9 @@ impl<H: Hooks> Filter<H> {
             header: Header::Awaited,
             row_end: b"\n",
             captures: Vec::new(),
+            watermark: hooks.watermark(),
+            spans: Vec::new(),
+            hooks,
             replacement: String::new(),
             output: Vec::new(),
             plan,
@@ -141,6 +147,11 @@ impl<H: Hooks> Filter<H> {
         self.report.bytes_out += self.output.len() as u64;
         let room = Vec::with_capacity(self.output.len());
         vec![Bytes::from(std::mem::replace(&mut self.output, room))]
+    }
+
+    /// Takes where the records that have a rank stand in the output, up to what was let out so far.
+    pub fn take_spans(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.spans)
     }
 
     /// What happened so far.

@@ -8,7 +8,7 @@ use super::fault::Cause;
 use super::row::{Cell, Separator, Splitter};
 use super::{Filter, Header, MARK};
 use crate::guard::json::report::{Event, Fate};
-use crate::guard::json::{Hooks, Outgoing, Take};
+use crate::guard::json::{Hooks, Outgoing, Span, Take};
 use crate::guard::mask::{WHOLLY_MASKED, mask_into};
 use crate::policy::plan::{Node, NodeId, RecordPlan, Slot, Verdict};
 use crate::policy::value::Value;
@@ -39,10 +39,14 @@ impl<H: Hooks> Filter<H> {
                 self.output.extend_from_slice(MARK);
             }
             let separator = self.separator;
-            let mut line = Line::of(&mut self.output, separator, columns.shown());
+            let shown = columns.shown() + usize::from(self.watermark.is_some());
+            let mut line = Line::of(&mut self.output, separator, shown);
             for column in columns.listed.iter().filter(|column| column.is_shown) {
                 let Some(cell) = cells.get(column.place) else { continue };
                 line.cell(|out| cell.write(row, separator, out));
+            }
+            if let Some(mark) = &self.watermark {
+                line.cell(|out| out.extend_from_slice(mark.name.as_bytes()));
             }
             self.output.extend_from_slice(row_end(row, cells));
         }
@@ -76,7 +80,8 @@ impl<H: Hooks> Filter<H> {
         let treatment = node.and_then(|node| Some((node, known.treatment(node)?)));
         let shown = treatment.filter(|(_, slots)| slots.iter().any(passes));
         let Some((node, slots)) = shown else {
-            self.report.count(Event::Withheld);
+            let is_suppressed = record.is_suppressed(case);
+            self.report.count(if is_suppressed { Event::Suppressed } else { Event::Withheld });
             return Ok(());
         };
         let Some(outgoing) = self.outgoing(node, known, record) else {
@@ -89,7 +94,17 @@ impl<H: Hooks> Filter<H> {
             return Ok(());
         }
         self.report.records_released += 1;
-        self.write(row, known, slots)
+        let rank = self.hooks.rank(&outgoing);
+        let before = self.length();
+        self.write(row, known, slots)?;
+        let end = self.length().saturating_sub(self.row_end.len() as u64);
+        self.spans.extend(rank.map(|rank| Span { start: before, end, rank }));
+        Ok(())
+    }
+
+    /// How many bytes were let out so far.
+    fn length(&self) -> u64 {
+        self.report.bytes_out + self.output.len() as u64
     }
 
     /// Notes what the conditions read. A cell has no type: it is a text, and an empty one is missing.
@@ -119,9 +134,10 @@ impl<H: Hooks> Filter<H> {
     fn write(&mut self, row: &str, known: &Columns, slots: &[Slot]) -> Result<(), Cause> {
         let separator = self.separator;
         let row_end = self.row_end;
-        let Self { plan, caps, hooks, report, splitter, replacement, output, .. } = self;
+        let Self { plan, caps, hooks, report, splitter, watermark, replacement, output, .. } = self;
         let cells = splitter.cells();
-        let mut line = Line::of(output, separator, known.shown());
+        let shown = known.shown() + usize::from(watermark.is_some());
+        let mut line = Line::of(output, separator, shown);
         for (column, slot) in known.listed.iter().zip(slots) {
             let Some(cell) = cells.get(column.place) else { continue };
             if let Some(field) = slot.field {
@@ -152,6 +168,9 @@ impl<H: Hooks> Filter<H> {
                     line.cell(|out| cell.write_instead(replacement, separator, out));
                 }
             }
+        }
+        if let Some(mark) = watermark {
+            line.cell(|out| out.extend_from_slice(mark.value.as_bytes()));
         }
         output.extend_from_slice(row_end);
         Ok(())

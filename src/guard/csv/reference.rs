@@ -184,6 +184,7 @@ fn any_plan() -> impl Strategy<Value = Arc<Plan>> {
                 captures: 2,
                 cases: vec![Some(NodeId(1)), None, Some(NodeId(2)), None],
                 assumed: 0,
+                taking: 0,
             }],
             fields: vec!["x".into()],
         })

@@ -85,6 +85,7 @@ fn customers() -> Arc<Plan> {
             captures: 2,
             cases: vec![Some(NodeId(1)), None, Some(NodeId(2)), None],
             assumed: 0,
+            taking: 0,
         }],
         fields: ["phone", "id", "note", "secret"].map(Box::from).to_vec(),
     })
@@ -187,6 +188,7 @@ fn a_row_of_one_empty_cell_does_not_become_an_empty_line() {
         captures: 0,
         cases: vec![Some(NodeId(1))],
         assumed: 0,
+        taking: 0,
     };
     let plan = Arc::new(Plan { nodes, root: enter(0), records: vec![only], fields: vec![] });
     let (output, report, _) = filter(&plan, 9, b"name\n\n\"\"\na\n").unwrap();

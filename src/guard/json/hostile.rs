@@ -40,6 +40,7 @@ fn plan() -> Arc<Plan> {
             captures: 1,
             cases: vec![Some(NodeId(1)), None, Some(NodeId(4)), None],
             assumed: 0,
+            taking: 0,
         }],
         fields: vec![],
     })

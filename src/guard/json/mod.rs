@@ -129,6 +129,42 @@ pub trait Hooks {
 
     /// The pseudonym of a field's value. Numbers and booleans come as their text.
     fn pseudonym(&mut self, field: &str, text: &str) -> String;
+
+    /// What each outermost record gets as its last member or cell. Asked once, before anything is read.
+    fn watermark(&self) -> Option<Watermark> {
+        None
+    }
+
+    /// Where an outermost record belongs among those beside it, see [`Span`]; `None` leaves it where it
+    /// is. Asked after the record was taken.
+    fn rank(&mut self, _record: &Outgoing) -> Option<u64> {
+        None
+    }
+}
+
+/// A member that the backend did not send. Its name and value need no escape in any format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The member's name, or the column's.
+    pub name: Box<str>,
+    /// What every record says there.
+    pub value: Box<str>,
+}
+
+/// Where a record that has a rank stands in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The offset of its first byte.
+    pub start: u64,
+    /// The offset behind its last byte.
+    pub end: u64,
+    /// Its rank.
+    pub rank: u64,
+}
+
+/// A watermark as it ends a record: behind another member, with the bracket.
+fn member_at_end(Watermark { name, value }: Watermark) -> Box<[u8]> {
+    format!(",\"{name}\":\"{value}\"}}").into_bytes().into()
 }
 
 /// The streaming JSON filter.
@@ -161,6 +197,10 @@ pub struct Filter<H> {
     /// Unless in [`Mode::Drop`], the name of the last member, cut to 64 characters.
     member_name: String,
     records: Records,
+    /// What stands at the end of each outermost record, with the bracket that ends it.
+    watermark: Option<Box<[u8]>>,
+    /// Records that have a rank, since they were last taken.
+    spans: Vec<Span>,
     /// The masked form or pseudonym of a value, plain and as JSON; kept for their memory.
     replacement: String,
     json: Vec<u8>,
@@ -183,7 +223,6 @@ impl<H: Hooks> Filter<H> {
         Self {
             caps,
             mode,
-            hooks,
             line: None,
             shapes: Lent::of(&plan),
             output: Output::new(caps.gap_bytes),
@@ -200,6 +239,9 @@ impl<H: Hooks> Filter<H> {
             is_emitted: false,
             member_name: String::new(),
             records: Records::of(&plan),
+            watermark: hooks.watermark().map(member_at_end),
+            spans: Vec::new(),
+            hooks,
             replacement: String::new(),
             json: Vec::new(),
             plan,
@@ -232,6 +274,11 @@ impl<H: Hooks> Filter<H> {
         let pieces = self.output.take(released);
         self.report.bytes_out += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         pieces
+    }
+
+    /// Takes where the records that have a rank stand in the output, up to what was let out so far.
+    pub fn take_spans(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.spans)
     }
 
     /// What happened so far.

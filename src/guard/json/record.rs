@@ -15,7 +15,7 @@ use super::fault::{Cause, Fault};
 use super::report::{Event, Note};
 use super::rope::Rope;
 use super::token::{Frame, State};
-use super::{Filter, Hooks, Mode, Outgoing, Take};
+use super::{Filter, Hooks, Mode, Outgoing, Span, Take};
 
 /// Where a record starts.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +61,8 @@ pub(super) struct Records {
     complete: Option<Complete>,
     notes: Vec<Note>,
     takes: Vec<Outgoing>,
-    /// By offset and record, the node that the conditions call for; `None` withholds.
-    settled: BTreeMap<(u64, u16), Option<NodeId>>,
+    /// By offset and record, the node that the conditions call for, or why they withhold it.
+    settled: BTreeMap<(u64, u16), Result<NodeId, Event>>,
     /// Whether any record of the plan can need a second pass.
     may_replay: bool,
     wants_replay: bool,
@@ -134,7 +134,7 @@ impl Records {
 
     /// The node that an earlier pass found for the record at this offset.
     pub(super) fn settled_node(&self, offset: u64, record: RecordId) -> Option<NodeId> {
-        self.settled.get(&(offset, record.0)).copied().flatten()
+        self.settled.get(&(offset, record.0)).copied()?.ok()
     }
 
     /// In a second pass, where the outermost record's output started in the first.
@@ -224,20 +224,20 @@ impl<H: Hooks> Filter<H> {
         }
         let Some(mut record) = self.records.open.pop() else { return Ok(()) };
         let reason = match self.called_for(&record) {
-            None if self.mode != Mode::Drop => {
+            Err(_) if self.mode != Mode::Drop => {
                 let entity = self.plan.record(record.id).map(|plan| plan.entity.to_string());
                 let cause = Cause::RowNotWritable { entity: entity.unwrap_or_default() };
                 self.refuse(cause.at(self.base + end as u64))?;
                 None
             }
-            None => Some(Event::Withheld),
-            Some(node) if node != record.node => {
+            Err(reason) => Some(reason),
+            Ok(node) if node != record.node => {
                 self.records.wants_replay = true;
                 None
             }
-            Some(_) if self.mode != Mode::Drop => None,
-            Some(_) if !frame.has_output => Some(Event::Withheld),
-            Some(_) => self.count_subject(&mut record),
+            Ok(_) if self.mode != Mode::Drop => None,
+            Ok(_) if !frame.has_output => Some(Event::Withheld),
+            Ok(_) => self.count_subject(&mut record),
         };
         if let Some(reason) = reason {
             self.withhold_record(frame, &record, reason);
@@ -250,9 +250,9 @@ impl<H: Hooks> Filter<H> {
         Ok(())
     }
 
-    /// The node that the record's conditions call for; `None` withholds it.
-    fn called_for(&mut self, record: &OpenRecord) -> Option<NodeId> {
-        let plan = self.plan.record(record.id)?;
+    /// The node that the record's conditions call for, or why they withhold it.
+    fn called_for(&mut self, record: &OpenRecord) -> Result<NodeId, Event> {
+        let plan = self.plan.record(record.id).ok_or(Event::Withheld)?;
         let key = (record.place.offset, record.id.0);
         if let Some(settled) = self.records.settled.get(&key) {
             return *settled;
@@ -262,6 +262,8 @@ impl<H: Hooks> Filter<H> {
             _ => self.hooks.case(record.id, &record.captures.values),
         };
         let node = plan.cases.get(case).copied().flatten();
+        let reason = if plan.is_suppressed(case) { Event::Suppressed } else { Event::Withheld };
+        let node = node.ok_or(reason);
         if self.records.may_replay {
             self.records.settled.insert(key, node);
         }
@@ -333,6 +335,17 @@ impl<H: Hooks> Filter<H> {
             self.report.limited = true;
             self.report.records_held_back += 1;
             return;
+        }
+        if let Some(outermost) = self.records.takes.last() {
+            if let Some(mark) = &self.watermark {
+                // The record ended just now, so that its last byte is the bracket that stands in the mark.
+                self.output.truncate(self.output.length().saturating_sub(1));
+                self.output.insert(mark);
+            }
+            if let Some(rank) = self.hooks.rank(outermost) {
+                let (start, end) = (record.place.body, self.output.length());
+                self.spans.push(Span { start, end, rank });
+            }
         }
         self.report.records_released += self.records.takes.len() as u64;
         let mut notes = std::mem::take(&mut self.records.notes);

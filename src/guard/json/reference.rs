@@ -302,6 +302,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 captures: place,
                 cases,
                 assumed,
+                taking: 0,
             });
         }
         let root = Slot::of(Verdict::Enter(NodeId(0)));

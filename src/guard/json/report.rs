@@ -29,6 +29,8 @@ pub struct Report {
     pub records_released: u64,
     /// Records that the conditions withheld, or of which nothing was left.
     pub records_withheld: u64,
+    /// Of those, the ones that rules show and a flag or a rule that denies took away.
+    pub records_suppressed: u64,
     /// Records withheld because the data subject's key was missing.
     pub records_without_subject: u64,
     /// Outermost records held back because a limit was reached.
@@ -63,6 +65,7 @@ pub(in crate::guard) enum Fate {
 pub(in crate::guard) enum Event {
     Field(FieldId, Fate),
     Withheld,
+    Suppressed,
     WithoutSubject,
 }
 
@@ -134,6 +137,10 @@ impl Report {
     pub(in crate::guard) fn count(&mut self, event: Event) {
         match event {
             Event::Withheld => self.records_withheld += 1,
+            Event::Suppressed => {
+                self.records_withheld += 1;
+                self.records_suppressed += 1;
+            }
             Event::WithoutSubject => self.records_without_subject += 1,
             Event::Field(field, fate) => self.count_field(field, fate, 1),
         }

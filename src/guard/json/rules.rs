@@ -447,6 +447,7 @@ pub(in crate::guard) fn customers() -> Arc<Plan> {
                 captures: 2,
                 cases: vec![Some(NodeId(1)), None, Some(NodeId(2)), None],
                 assumed: 0,
+                taking: 0,
             },
             RecordPlan {
                 entity: "order".into(),
@@ -454,6 +455,7 @@ pub(in crate::guard) fn customers() -> Arc<Plan> {
                 captures: 1,
                 cases: vec![Some(NodeId(4)), None, Some(NodeId(5)), None],
                 assumed: 0,
+                taking: 0,
             },
         ],
     )
@@ -545,6 +547,7 @@ fn a_way_to_a_deciding_member_may_not_stand_there_twice_either() {
             captures: 1,
             cases: vec![Some(NodeId(0)), None, None, None],
             assumed: 0,
+            taking: 0,
         }],
     );
     let once = r#"{"branch":{"id":"open"}}"#;
@@ -588,6 +591,7 @@ fn a_record_of_which_nothing_is_left_is_withheld() {
             captures: 0,
             cases: vec![Some(NodeId(1))],
             assumed: 0,
+            taking: 0,
         }],
     );
     let (output, report) = filter(&plan, Mode::Drop, 9, br#"[{"b":1},{"a":1},{}]"#).unwrap();
@@ -689,6 +693,7 @@ fn rules_assumed_at_first_do_not_refuse_what_the_true_ones_allow() {
             captures: 1,
             cases: vec![Some(NodeId(0)), None, Some(NodeId(1)), None],
             assumed: 0,
+            taking: 0,
         }],
     );
     let half = r#"{"note":"x","state":"half"}"#;

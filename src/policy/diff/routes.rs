@@ -121,6 +121,7 @@ impl<'a> Comparing<'a> {
         self.answers(before, after, unclear);
         self.heads(before, after, is_open);
         self.sending(before, after, unclear);
+        self.watermarks(before, after, is_open);
         for parameter in before.query.keys().filter(|name| !after.query.contains_key(*name)) {
             let sentence = format!("`{name}` no longer takes the parameter `{parameter}`");
             self.add(Class::Narrows, after, sentence);
@@ -141,6 +142,16 @@ impl<'a> Comparing<'a> {
             };
             let (old, new) = (said(before), said(now));
             let name = &after.name;
+            for (path, counts) in &now.passes {
+                let (class, how) = match (before.passes.get(path), counts) {
+                    (Some(true), false) if is_open => (Class::Widens, "passes also where"),
+                    (Some(true), false) => (Class::Neutral, "passes also where"),
+                    (Some(false), true) => (Class::Narrows, "no longer passes where"),
+                    (Some(true), true) | (Some(false), false) | (None, _) => continue,
+                };
+                let sentence = format!("{path} in {what} `{name}` {how} records are withheld");
+                self.add(class, after, sentence);
+            }
             let more: Vec<&str> = new.difference(&old).map(String::as_str).collect();
             let less: Vec<&str> = old.difference(&new).map(String::as_str).collect();
             if !more.is_empty() {
@@ -226,6 +237,35 @@ impl<'a> Comparing<'a> {
                 self.add(class, after, sentence);
             }
             (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+
+    /// Where the records of an export lead back to their reader.
+    fn watermarks(&mut self, before: &RouteView, after: &RouteView, is_open: bool) {
+        let lost = if is_open { Class::Widens } else { Class::Neutral };
+        let (was, is) = (&before.watermark, &after.watermark);
+        if was.field != is.field {
+            let (class, sentence) = match &is.field {
+                None => (
+                    lost,
+                    format!(
+                        "records of `{}` have no field with their reader's mark any more",
+                        after.name
+                    ),
+                ),
+                Some(field) => (
+                    if was.field.is_none() { Class::Narrows } else { Class::Neutral },
+                    format!("records of `{}` have their reader's mark in `{field}`", after.name),
+                ),
+            };
+            self.add(class, after, sentence);
+        }
+        if was.order != is.order {
+            let (class, how) =
+                if is.order { (Class::Narrows, "tells") } else { (lost, "no longer tells") };
+            let sentence =
+                format!("the order of the records of `{}` {how} their reader's mark", after.name);
+            self.add(class, after, sentence);
         }
     }
 

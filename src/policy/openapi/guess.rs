@@ -161,7 +161,7 @@ pub(super) fn envelope(members: &[Member]) -> Option<&Member> {
 /// `PetOwner` and `pet-owner` as `pet_owner`, and no word that means something else.
 pub(super) fn entity_name(schema: &str) -> String {
     const LENGTH: usize = 60;
-    const TAKEN: [&str; 8] = ["pass", "sealed", "ungraded", "any", "1", "2", "3", "4"];
+    const TAKEN: [&str; 9] = ["pass", "total", "sealed", "ungraded", "any", "1", "2", "3", "4"];
     let mut name = String::new();
     let mut before = ' ';
     for c in schema.chars().take(LENGTH) {

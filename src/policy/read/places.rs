@@ -1,6 +1,6 @@
 //! Where records stand in a body: `$`, `$[]`, `$.items[]`, and which scalars pass beside them.
 
-use super::super::model::{Body, BodyShape, Format, Model};
+use super::super::model::{Body, BodyShape, Format, Model, Scalar};
 use crate::document::Code;
 use crate::document::Span;
 use crate::document::{Content, Keys, Node};
@@ -40,7 +40,7 @@ enum Step {
     Element,
 }
 
-/// Reads `returns` or `accepts`: entity names with places, and `pass`.
+/// Reads `returns` or `accepts`: entity names with places, and `pass` and `total`.
 pub(super) fn body(
     reader: &mut Reader<'_>,
     model: &Model,
@@ -52,24 +52,26 @@ pub(super) fn body(
     let mut slots = None;
     let mut placed = 0;
     for pair in reader.map(node, what) {
-        let passes = pair.key == "pass" && what == "`returns`";
+        let is_answer = what == "`returns`";
+        let passes = is_answer && pair.key == "pass";
+        let is_total = is_answer && pair.key == "total";
         let leaf = names.iter().position(|name| *name == pair.key).map(BodyShape::Entity);
-        if leaf.is_none() && !passes {
+        if leaf.is_none() && !passes && !is_total {
             let mut known = names.clone();
-            known.extend((what == "`returns`").then_some("pass"));
+            known.extend(["pass", "total"].iter().filter(|_| is_answer));
             reader.unknown(pair.key_span, "entity", &cut(&pair.key), &known);
             continue;
         }
         for (text, span) in reader.words(&pair.value, what) {
             let Some(steps) = steps(reader, text, span) else { continue };
             placed += 1;
-            if passes && tells_errors(&steps) {
+            if (passes || is_total) && tells_errors(&steps) {
                 let text = cut(text);
                 let message = format!("`{text}` cannot pass: errors hold values of records");
                 reader.fault(span, Code::WrongValue, message, None);
                 continue;
             }
-            let shape = leaf.clone().unwrap_or_else(|| BodyShape::Pass(is_count(&steps)));
+            let shape = leaf.clone().unwrap_or_else(|| BodyShape::Pass(scalar(&steps, is_total)));
             if let BodyShape::Entity(entity) = shape {
                 body.many |= steps.iter().any(|step| matches!(step, Step::Element));
                 if !body.entities.contains(&entity) {
@@ -136,6 +138,14 @@ fn tells_errors(steps: &[Step]) -> bool {
         Step::Element => None,
     });
     first.is_some_and(|name| ERRORS.contains(&name))
+}
+
+fn scalar(steps: &[Step], is_total: bool) -> Scalar {
+    match (is_total, is_count(steps)) {
+        (true, _) => Scalar::Total,
+        (false, true) => Scalar::Count,
+        (false, false) => Scalar::Plain,
+    }
 }
 
 fn is_count(steps: &[Step]) -> bool {

@@ -1,6 +1,6 @@
 //! Routes: what is published, where it goes and what it carries.
 
-use super::super::model::{Action, Model, Requirement, Route};
+use super::super::model::{Action, Model, Requirement, Route, Watermark};
 use super::Sections;
 use super::headers::headers;
 use super::opaque::{check_action, opaque};
@@ -8,6 +8,7 @@ use super::parameters::{path, query};
 use super::places::{body, formats};
 use super::requirement::requirement;
 use super::sending::sending;
+use super::watermark::watermark;
 use crate::document::Code;
 use crate::document::Span;
 use crate::document::accepted;
@@ -16,7 +17,7 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "match",
     "to",
     "action",
@@ -25,6 +26,7 @@ const KEYS: [&str; 16] = [
     "accepts",
     "returns",
     "as",
+    "watermark",
     "opaque",
     "answer",
     "require",
@@ -110,6 +112,9 @@ fn route(
     let constant = constant(reader, keys, action);
     let headers = headers(reader, keys, action);
     let sending = sending(reader, keys);
+    let watermark = keys.find("watermark").map_or(Watermark::default(), |p| {
+        watermark(reader, model, p, returns.as_ref().filter(|_| action == Action::Export))
+    });
     Some(Route {
         index,
         name: pair.key.as_str().into(),
@@ -129,6 +134,7 @@ fn route(
         constant,
         headers,
         sending,
+        watermark,
         reads: None,
         main: Vec::new(),
         entities: Vec::new(),

@@ -248,6 +248,11 @@ const ROUTE: Table = Table {
             "The types that the answer may have; without it JSON.",
             Form::OneOrMany(&Form::Words(formats)),
         ),
+        key(
+            "watermark",
+            "For `export`: where its records carry the mark of whoever took them.",
+            Form::Table(&WATERMARK),
+        ),
         key("opaque", "The answer passes unread.", Form::Table(&OPAQUE)),
         key(
             "answer",
@@ -305,6 +310,20 @@ const PARAMETER: Table = Table {
     may_be_empty: false,
 };
 
+const WATERMARK: Table = Table {
+    name: "watermark",
+    keys: &[
+        required(
+            "by",
+            "`field`: each record gets a member; `order`: it is legible in the order of the records; `header`, which every file has, is enough.",
+            Form::OneOrMany(&Form::Words(|| vec!["header", "field", "order"])),
+        ),
+        key("name", "The member or column, with `field`.", Form::Text),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
 const OPAQUE: Table = Table {
     name: "opaque",
     keys: &[
@@ -329,6 +348,9 @@ const OPAQUE: Table = Table {
 /// What `pass` means, which stands among the entities of `returns`.
 pub(super) const PASS: &str =
     "Places of scalars that are no field and pass as they are, such as `$.page`.";
+/// What `total` means, beside it.
+pub(super) const TOTAL: &str =
+    "Places of scalars that tell how many records there are: they pass where none can be withheld.";
 
 const ROLE: Table = Table {
     name: "role",

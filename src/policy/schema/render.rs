@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::kind::Kind;
-use super::keys::{FIELD, GRADE, PASS};
+use super::keys::{FIELD, GRADE, PASS, TOTAL};
 use super::{Form, Key, Table};
 
 /// The names of members: no dots or brackets but `[]` behind an array, no blanks.
@@ -141,7 +141,9 @@ fn places(pass: bool) -> Value {
         "additionalProperties": one_or_many,
     });
     if pass {
-        put(&mut body, "properties", json!({ "pass": described(one_or_many, PASS) }));
+        let pass = described(one_or_many.clone(), PASS);
+        let total = described(one_or_many, TOTAL);
+        put(&mut body, "properties", json!({ "pass": pass, "total": total }));
     }
     body
 }

@@ -23,6 +23,10 @@ const PROBES: &[(&str, &str)] = &[
         "parameter",
         "routes: { r: { match: GET a.b/c, to: u, action: view, query: { q: { %: 1, means: page } } } }",
     ),
+    (
+        "watermark",
+        "routes: { r: { match: GET a.b/c, to: u, action: export, watermark: { %: 1 } } }",
+    ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("pseudonyms", "pseudonyms: { %: 1 }"),
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),

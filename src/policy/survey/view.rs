@@ -6,6 +6,7 @@ use super::super::headers::Headers;
 use super::super::kind::Kind;
 use super::super::model::{
     Action, Body, BodyShape, Entity, Field, Flag, Grade, Model, PathSearch, QueryUse, Route,
+    Watermark,
 };
 use super::super::opaque::{MediaRange, Opaque};
 use super::super::program::Program;
@@ -94,6 +95,8 @@ pub(in crate::policy) struct RouteView {
     /// How bodies are taken: their forms, and whether what may not be written is left out.
     pub(in crate::policy) sending: (BTreeSet<&'static str>, bool),
     pub(in crate::policy) headers: BTreeSet<(&'static str, Box<str>)>,
+    /// Where its records carry the mark of their reader.
+    pub(in crate::policy) watermark: Watermark,
     /// The route over which the record is read first: request, upstream and answer.
     pub(in crate::policy) reads: Option<(Box<str>, Box<str>, Option<BodyView>)>,
     /// The entity whose conditions decide whether a change happens.
@@ -179,6 +182,7 @@ impl RouteView {
             constant,
             headers,
             sending,
+            watermark,
             reads,
             main,
             entities,
@@ -204,6 +208,7 @@ impl RouteView {
             constant: *constant,
             headers: header_names(headers),
             sending: sent(sending),
+            watermark: watermark.clone(),
             query: query.iter().filter_map(|(name, usage)| parameter(name, usage, model)).collect(),
             accepts: accepts.as_ref().map(|body| BodyView::of(body, model)),
             returns: returns.as_ref().map(|body| BodyView::of(body, model)),
@@ -322,8 +327,8 @@ impl BodyView {
                 let entity = model.entities.get(*entity).map(|entity| entity.name.clone());
                 self.places.extend(entity.map(|entity| Place { path: path.into(), entity }));
             }
-            BodyShape::Pass(count) => {
-                self.passes.insert(path.into(), *count);
+            BodyShape::Pass(scalar) => {
+                self.passes.insert(path.into(), scalar.counts());
             }
             BodyShape::Array(inner) => self.add(&format!("{path}[]"), inner, model),
             BodyShape::Object(members) => {

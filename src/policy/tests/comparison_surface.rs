@@ -18,7 +18,8 @@ entities:
   message: { fields: { text: 1 } }
 routes:
   c.by: { match: "GET shop.example/by/{phone}", to: core, action: search, path: { phone: customer.phone }, returns: { customer: "$[]" } }
-  c.export: { match: GET shop.example/export, to: core, action: export, as: [json, ndjson], returns: { customer: "$[]" } }
+  c.export: { match: GET shop.example/export, to: core, action: export, as: [json, ndjson], watermark: { by: [field, order], name: copy_of }, returns: { customer: "$[]" } }
+  c.all: { match: GET shop.example/all, to: core, action: search, returns: { customer: "$.items[]", total: $.matching } }
   c.file:
     match: GET shop.example/files/{id}
     to: core
@@ -45,6 +46,17 @@ limits:
 const WIDER: &[(&str, &str, &str)] = &[
     (", path: { phone: customer.phone }", "", "anybody may name any `{phone}`"),
     ("as: [json, ndjson]", "as: [json, ndjson, csv]", "may answer as text/csv"),
+    (
+        " watermark: { by: [field, order], name: copy_of },",
+        "",
+        "have no field with their reader's mark",
+    ),
+    ("by: [field, order]", "by: field", "no longer tells their reader's mark"),
+    (
+        "total: $.matching",
+        "pass: $.matching",
+        "$.matching in the answer of `c.all` passes also where",
+    ),
     ("grade: 2, size", "grade: 1, size", "less proof"),
     ("2: { assurance: 2 }", "2: { assurance: 1 }", "less proof"),
     ("size: 2MiB", "size: 3MiB", "other answers of `c.file` pass unread"),

@@ -1,7 +1,7 @@
 //! What goes wrong with records: counts that betray them, more tests than a plan holds, searches that were
 //! not declared, people who are not counted, tenants that cannot be tested.
 
-use super::super::model::{BodyShape, Effect, Field, Grade, Route};
+use super::super::model::{BodyShape, Effect, Field, Grade, Route, Scalar};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Warnings;
 use crate::document::Code;
@@ -179,7 +179,8 @@ fn plain(name: &str) -> String {
 fn has_count(shape: &BodyShape) -> bool {
     match shape {
         BodyShape::Entity(_) => false,
-        BodyShape::Pass(count) => *count,
+        // Who calls it a total knows what it tells.
+        BodyShape::Pass(scalar) => *scalar == Scalar::Count,
         BodyShape::Array(inner) => has_count(inner),
         BodyShape::Object(members) => members.iter().any(|(_, shape)| has_count(shape)),
     }
