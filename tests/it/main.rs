@@ -32,6 +32,7 @@ mod fuzz_corpora;
     reason = "a target ends where it meets a surprise, and looks at a few of many variants"
 )]
 mod fuzz_targets;
+mod graph_requests;
 mod graphql;
 mod guard_attacks;
 mod guard_matrix;
@@ -58,6 +59,7 @@ mod taken_out;
 mod tls;
 mod tokens;
 mod unread;
+mod uploads;
 mod way;
 mod whose_records;
 mod with_curl;

@@ -13,6 +13,7 @@ mod roles;
 mod routes;
 mod rules;
 mod sending;
+mod uploads;
 mod watermark;
 
 use super::model::{Model, Purpose, Requirement};

@@ -35,6 +35,7 @@ const KEYS: [&str; 17] = [
     "headers",
     "sent-as",
     "unwritable",
+    "uploads",
 ];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -108,7 +109,8 @@ fn route(
     if let Some(pair) = unread {
         check_action(reader, pair, action);
     }
-    check_method(reader, keys, &method, action, accepts.is_some());
+    let takes_body = accepts.is_some() || keys.find("uploads").is_some();
+    check_method(reader, keys, &method, action, takes_body);
     let constant = constant(reader, keys, action);
     let headers = headers(reader, keys, action);
     let sending = sending(reader, keys);

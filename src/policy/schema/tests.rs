@@ -27,6 +27,11 @@ const PROBES: &[(&str, &str)] = &[
         "watermark",
         "routes: { r: { match: GET a.b/c, to: u, action: export, watermark: { %: 1 } } }",
     ),
+    ("uploads", "routes: { r: { match: POST a.b/c, to: u, action: create, uploads: { %: 1 } } }"),
+    (
+        "upload",
+        "routes: { r: { match: POST a.b/c, to: u, action: create, uploads: { files: { f: { %: 1 } } } } }",
+    ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("pseudonyms", "pseudonyms: { %: 1 }"),
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),

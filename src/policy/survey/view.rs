@@ -11,7 +11,7 @@ use super::super::model::{
 use super::super::opaque::{MediaRange, Opaque};
 use super::super::program::Program;
 use super::super::search::FilterForm;
-use super::super::sending::{Sending, Unwritable};
+use super::super::sending::{Sending, Unwritable, Uploads};
 use super::{Demand, Formula, Names, Zones};
 
 /// A leaf of an entity.
@@ -94,6 +94,7 @@ pub(in crate::policy) struct RouteView {
     /// What passes of heads: a word for the way, and the names.
     /// How bodies are taken: their forms, and whether what may not be written is left out.
     pub(in crate::policy) sending: (BTreeSet<&'static str>, bool),
+    pub(in crate::policy) uploads: Option<Uploads>,
     pub(in crate::policy) headers: BTreeSet<(&'static str, Box<str>)>,
     /// Where its records carry the mark of their reader.
     pub(in crate::policy) watermark: Watermark,
@@ -209,6 +210,7 @@ impl RouteView {
             headers: header_names(headers),
             sending: sent(sending),
             watermark: watermark.clone(),
+            uploads: sending.uploads.clone(),
             query: query.iter().filter_map(|(name, usage)| parameter(name, usage, model)).collect(),
             accepts: accepts.as_ref().map(|body| BodyView::of(body, model)),
             returns: returns.as_ref().map(|body| BodyView::of(body, model)),
@@ -272,7 +274,7 @@ impl OpaqueView {
 }
 
 fn sent(sending: &Sending) -> (BTreeSet<&'static str>, bool) {
-    let Sending { forms, unwritable } = sending;
+    let Sending { forms, unwritable, uploads: _ } = sending;
     (forms.iter().map(|form| form.name()).collect(), *unwritable == Unwritable::Drop)
 }
 
