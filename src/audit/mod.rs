@@ -32,8 +32,8 @@ pub use attributes::{Attributes, Trait};
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use groups::{
-    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Difference, Effect, Ending, Event,
-    Levels, Origin, Query, QueryUse, Request, Why,
+    Act, Actor, ActorKind, Alert, Answer, Auth, Class, Concern, Data, Decision, Difference, Effect,
+    Ending, Event, Levels, Origin, Query, QueryUse, Request, Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use reader::{Frames, ReadError, Reader};

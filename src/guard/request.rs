@@ -78,7 +78,7 @@ pub fn check_sent<'a>(
     }
 }
 
-/// Judges a body that is held whole.
+/// Judges a body that is held whole. `look` is shown what was noticed in it, whether it passes or not.
 ///
 /// # Errors
 /// The [`BodyFault`] that refuses it.
@@ -87,10 +87,11 @@ pub fn judge_request<H: Hooks>(
     body: Bytes,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<Judged, BodyFault> {
     match sent.form {
         BodyForm::Json => {
-            let (content, dropped) = judge_json(sent.codings, body, terms, hooks)?;
+            let (content, dropped) = judge_json(sent.codings, body, terms, hooks, look)?;
             Ok(Judged { content, content_type: "application/json", dropped })
         }
         BodyForm::Form => {
@@ -98,7 +99,7 @@ pub fn judge_request<H: Hooks>(
             if sent.codings != Codings::NONE {
                 return Err(EncodingFault::Form(sent.codings).into());
             }
-            let (pairs, dropped) = judge_pairs(form::pairs(&body)?, terms, hooks)?;
+            let (pairs, dropped) = judge_pairs(form::pairs(&body)?, terms, hooks, look)?;
             let content = Bytes::from(form::written(&pairs));
             Ok(Judged { content, content_type: FORM, dropped })
         }
@@ -110,10 +111,11 @@ fn judge_pairs<H: Hooks>(
     pairs: Pairs,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<(Pairs, Vec<String>), BodyFault> {
     let tree = form::nest(pairs)?;
     let body = Bytes::from(tree.to_string());
-    let (content, dropped) = judge_json(Codings::NONE, body, terms, hooks)?;
+    let (content, dropped) = judge_json(Codings::NONE, body, terms, hooks, look)?;
     let tree = serde_json::from_slice(&content).ok().ok_or(BodyFault::NothingLeft)?;
     Ok((form::flatten(&tree), dropped))
 }
@@ -123,6 +125,7 @@ fn judge_json<H: Hooks>(
     body: Bytes,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<(Bytes, Vec<String>), BodyFault> {
     let mode = match terms.unwritable {
         Unwritable::Refuse => Mode::Refuse,
@@ -130,8 +133,10 @@ fn judge_json<H: Hooks>(
     };
     let (plan, most) = (Arc::clone(terms.plan), terms.most_bytes);
     let mut guard = BodyGuard::request(codings, plan, terms.caps, most, mode, hooks);
-    guard.push(body).and_then(|()| guard.finish())?;
+    let judged = guard.push(body).and_then(|()| guard.finish());
     let report = guard.report();
+    look(report);
+    judged?;
     let passed = report.fields.iter().any(|count| count.clear > 0);
     let dropped = dropped(terms.plan, report);
     // Told as done, a change of nothing would be taken for one of all that was sent.

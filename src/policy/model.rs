@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::detect::Detect;
 use super::expression::Condition;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
@@ -552,6 +553,7 @@ pub(super) struct Model {
     pub(super) masks: Masks,
     /// When pseudonyms change, unless the purpose says otherwise.
     pub(super) pseudonyms: Rotation,
+    pub(super) detect: Detect,
 }
 
 impl Model {

@@ -10,17 +10,20 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use super::alerts::Source;
 use super::body::read_capped;
 use super::entrance::rejection;
 use super::head::{self, Head, HeadFault};
 use super::meter::{RowTest, Subject};
+use super::outcome::Outcome;
 use super::question::Question;
 use super::rejection::Rejection;
 use super::release::codings;
 use super::trail::Trail;
 use super::{Gate, answer_headers};
 use crate::guard::{
-    Caps, CheckedQuery, Judged, Sent, Terms, check_path, check_query, check_sent, judge_request,
+    Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
+    judge_request,
 };
 use crate::policy::{Format, Permit, Plan};
 
@@ -74,7 +77,13 @@ impl Gate {
         let sent = how_sent(permit, &parts.headers)?;
         let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
         let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
-        let judged = written(permit, plan, &sent, body, self.caps, limit)?;
+        let judged = written(permit, plan, &sent, body, (self.caps, limit), |report| {
+            let entry = trail.outcome().map(Outcome::disclosure);
+            let source = entry.map(|entry| entry.with(|entry| Source::of(entry, "request")));
+            if let Some(source) = source {
+                self.alerts.detected(report, plan, &source);
+            }
+        })?;
         if let Some(outcome) = trail.outcome() {
             outcome.disclosure().with(|entry| {
                 let request = entry.request.get_or_insert_default();
@@ -99,7 +108,7 @@ impl Gate {
         };
         let onward = reading_request(&reading, question.params())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
-        let (case, subject) = self.case_of_record(&reading, answer).await?;
+        let (case, subject) = self.case_of_record(&reading, answer, trail).await?;
         let permit = permit.settle(case).map_err(rejection)?;
         if permit.opaque().is_some() {
             let subject = match subject {
@@ -170,19 +179,21 @@ pub(super) fn how_sent(permit: &Permit, headers: &HeaderMap) -> Result<Sent, Rej
     Ok(Sent { form, codings })
 }
 
-/// The request body, decoded, if all of it may be written, or what of it may be.
+/// The request body, decoded, if all of it may be written, or what of it may be. `look` is shown what was
+/// noticed in it, whether it passes or not.
 pub(super) fn written(
     permit: &Permit,
     plan: &Arc<Plan>,
     sent: &Sent,
     body: Bytes,
-    caps: Caps,
-    limit_bytes: usize,
+    (caps, limit_bytes): (Caps, usize),
+    look: impl FnOnce(&Report),
 ) -> Result<Judged, Rejection> {
     let most_bytes = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
     let unwritable = permit.route().sending().unwritable();
     let terms = Terms { plan, unwritable, caps, most_bytes };
-    judge_request(sent, body, &terms, RowTest::of(permit)).map_err(Rejection::RequestBody)
+    let judged = judge_request(sent, body, &terms, RowTest::of(permit), look);
+    judged.map_err(Rejection::RequestBody)
 }
 
 /// The request as the backend gets it.

@@ -186,6 +186,7 @@ fn any_plan() -> impl Strategy<Value = Arc<Plan>> {
                 assumed: 0,
             }],
             fields: vec!["x".into()],
+            detections: vec![],
         })
     })
 }

@@ -42,6 +42,7 @@ fn plan() -> Arc<Plan> {
             assumed: 0,
         }],
         fields: vec![],
+        detections: vec![],
     })
 }
 

@@ -1,6 +1,7 @@
 //! The short way through objects that look like the ones before: whole members at once, each name
 //! confirmed by one comparison. Whatever is unusual is left to the state machine, which gives the same.
 
+use crate::guard::detect::may_hold;
 use crate::policy::plan::{Slot, Verdict};
 
 use super::report::{Event, Fate};
@@ -34,7 +35,9 @@ impl<H> Filter<H> {
             let value = input.len() - behind.len();
             let start = value + usize::from(behind.first() == Some(&b' '));
             let end = scalar_end(input, start, self.caps.number_bytes);
-            let (Some(end), Some(fate)) = (end, plain_fate(slot)) else {
+            let text = || end.and_then(|end| input.get(start..end)).unwrap_or_default();
+            let fate = plain_fate(slot, text, self.caps.value_bytes);
+            let (Some(end), Some(fate)) = (end, fate) else {
                 self.slot = *slot;
                 self.state = State::Value;
                 break Some(value);
@@ -77,11 +80,16 @@ impl<H> Filter<H> {
     }
 }
 
-/// What happens to a scalar here, if it passes or not as it is and nobody looks at it.
+/// What happens to a scalar here, if it passes or not as it is and nobody looks at it, or a glance tells
+/// that there is nothing to find in it.
 #[inline]
-fn plain_fate(slot: &Slot) -> Option<Fate> {
+fn plain_fate<'i>(slot: &Slot, value: impl FnOnce() -> &'i [u8], value_cap: usize) -> Option<Fate> {
     match slot.verdict {
         _ if slot.capture.is_some() => None,
+        Verdict::Clear if slot.detect.is_some() => {
+            let value = value();
+            (value.len() <= value_cap && !may_hold(value)).then_some(Fate::Clear)
+        }
         Verdict::Clear => Some(Fate::Clear),
         Verdict::Absent => Some(Fate::Withheld),
         Verdict::Mask | Verdict::Pseudonym | Verdict::Enter(_) => None,
