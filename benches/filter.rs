@@ -18,7 +18,8 @@ use menshen::guard::json::{Caps, Filter, Hooks, Mode, Outgoing, Take};
 use menshen::guard::mask::mask;
 use menshen::policy::kind::{Kind, Mask};
 use menshen::policy::plan::{
-    FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict,
+    DetectId, Detection, FieldId, Node, NodeId, ObjectNode, OnHit, Plan, RecordId, RecordPlan,
+    Slot, Sought, Verdict,
 };
 use menshen::policy::value::Value;
 
@@ -91,6 +92,10 @@ fn main() {
     println!("{:<28}{rate_of_clear:>7.2} GB/s", "CSV, all in clear");
     let passing = rate(body.len(), || drop(black_box(filter_pieces(&clear, &body, CHUNK_BYTES))));
     println!("{:<28}{passing:>7.2} GB/s", "filter, all in clear");
+    let searched = Arc::new(searched());
+    let looking =
+        rate(body.len(), || drop(black_box(filter_pieces(&searched, &body, CHUNK_BYTES))));
+    println!("{:<28}{looking:>7.2} GB/s", "all in clear, detector on");
     let ours = rate(body.len(), || drop(black_box(filter_pieces(&plan, &body, body.len()))));
     let theirs = rate(body.len(), || drop(black_box(tree(&body))));
     println!("{:<28}{theirs:>7.2} GB/s", "serde_json::Value");
@@ -188,7 +193,13 @@ fn plan() -> Plan {
         cases: vec![Some(NodeId(1))],
         assumed: 0,
     };
-    Plan { nodes, root: Slot::of(Verdict::Enter(NodeId(0))), records: vec![record], fields }
+    Plan {
+        nodes,
+        root: Slot::of(Verdict::Enter(NodeId(0))),
+        records: vec![record],
+        fields,
+        detections: vec![],
+    }
 }
 
 /// The same with every field in clear.
@@ -200,6 +211,30 @@ fn all_clear() -> Plan {
         }
         for (_, slot) in &mut object.members {
             slot.verdict = Verdict::Clear;
+        }
+    }
+    plan
+}
+
+/// The same, with everything looked for in every field; what is found is only told.
+fn searched() -> Plan {
+    const KINDS: [Kind; 8] = [
+        Kind::BankCard,
+        Kind::BankAccount,
+        Kind::CnResidentId,
+        Kind::KrResidentNumber,
+        Kind::ThNationalId,
+        Kind::IdNik,
+        Kind::Phone,
+        Kind::Email,
+    ];
+    let mut plan = all_clear();
+    let sought = |kind: &Kind| Sought { mask: Mask::of(*kind), on_hit: OnHit::Alert };
+    let sought = KINDS.iter().map(sought).collect();
+    plan.detections.push(Detection { name: "customer.any".into(), sought });
+    if let Some(Node::Object(object)) = plan.nodes.get_mut(1) {
+        for (_, slot) in &mut object.members {
+            slot.detect = Some(DetectId(0));
         }
     }
     plan

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::groups::{
-    Act, Actor, Answer, Auth, Class, Data, Decision, Difference, Event, Origin, Request, Why,
+    Act, Actor, Alert, Answer, Auth, Class, Data, Decision, Difference, Event, Origin, Request, Why,
 };
 use super::subject::SubjectRef;
 use super::text::Text;
@@ -168,6 +168,8 @@ pub struct Entry {
     pub act: Option<Act>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Alert>,
 }
 
 impl Entry {
@@ -176,12 +178,12 @@ impl Entry {
     pub fn new(event: Event, stamp: Stamp) -> Self {
         let class = match event {
             Event::Decision | Event::Outcome => Class::StaffAccess,
-            Event::Session | Event::Custody | Event::Shadow => Class::Security,
+            Event::Session | Event::Custody | Event::Shadow | Event::Alert => Class::Security,
             Event::Change => Class::Ledger,
         };
         let Stamp { id, time, node } = stamp;
         let (decided_by, continues, actor, auth, origin, request) = Default::default();
-        let (why, subjects, data, decision, result, act, difference) = Default::default();
+        let (why, subjects, data, decision, result, act, difference, alert) = Default::default();
         Self {
             id,
             time,
@@ -201,6 +203,7 @@ impl Entry {
             result,
             act,
             difference,
+            alert,
         }
     }
 

@@ -52,6 +52,24 @@ words! {
         Custody = "custody",
         /// A candidate policy would have decided otherwise.
         Shadow = "shadow",
+        /// Something that should not be was noticed: a value where none of its kind belongs, a field that
+        /// nobody declared, a record of a foreign tenant.
+        Alert = "alert",
+    }
+}
+
+words! {
+    /// What an alert is about.
+    Concern {
+        /// A value was found in a field that is not graded for its kind.
+        Detected = "value_detected",
+        /// The backend has a field that the catalogue does not know.
+        NewField = "new_field",
+        /// The backend gave a record of a tenant that the caller is not confined to, or of none that can be
+        /// read. It did not pass, but the backend should not have given it.
+        ForeignTenant = "foreign_tenant",
+        /// Alerts that were too many to be told apart.
+        Others = "others",
     }
 }
 
@@ -505,6 +523,39 @@ pub struct Difference {
     /// The decision on one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<EntryId>,
+}
+
+/// What was noticed, in names and numbers; never a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// What it is about.
+    pub concern: Concern,
+    /// The entity of a record.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub entity: Text,
+    /// The fields, by full name.
+    #[serde(default, skip_serializing_if = "FieldNames::is_empty")]
+    pub fields: FieldNames,
+    /// The kinds of what was found.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub kinds: Labels,
+    /// Whether it was in an `answer` or in a `request`.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub found_in: Text,
+    /// How many values, records or alerts since the last such entry.
+    pub count: u64,
+    /// The decision on one of the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<EntryId>,
+}
+
+impl Alert {
+    /// An alert of which only its concern and number are known.
+    #[must_use]
+    pub fn new(concern: Concern, count: u64) -> Self {
+        let (entity, fields, kinds, found_in, example) = Default::default();
+        Self { concern, entity, fields, kinds, found_in, count, example }
+    }
 }
 
 /// What was done in a `session`, `change` or `custody` entry.

@@ -35,8 +35,8 @@ pub use content::ContentHash;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use groups::{
-    Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Difference, Effect, Ending, Event,
-    Extent, Levels, Mode, Origin, Query, QueryUse, Request, Uploads, Why,
+    Act, Actor, ActorKind, Alert, Answer, Auth, Class, Concern, Data, Decision, Difference, Effect,
+    Ending, Event, Extent, Levels, Mode, Origin, Query, QueryUse, Request, Uploads, Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use order::{Fit, OrderKey};

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::log_trace::{TraceArgs, hash_of, run_trace};
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
-    Access, Accesses, Broken, Data, Difference, Entry, Event, Fault, Filter, ReadError, Reader,
-    SubjectSealer, Verified, verify,
+    Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter,
+    ReadError, Reader, SubjectSealer, Verified, verify,
 };
 use crate::secret::{MasterKey, SecretError};
 
@@ -347,7 +347,8 @@ fn human(access: &Access, sealer: Option<&SubjectSealer>) -> String {
 pub(super) fn who_and_what(entry: &Entry) -> String {
     let mut line = format!("{}  {}", entry.time, entry.event);
     if let Some(actor) = &entry.actor {
-        let is_unknown = actor.account.is_empty() && entry.event != Event::Shadow;
+        let is_gathered = matches!(entry.event, Event::Shadow | Event::Alert);
+        let is_unknown = actor.account.is_empty() && !is_gathered;
         let account = if is_unknown { "somebody unknown" } else { actor.account.as_str() };
         add(&mut line, "", account);
         let roles: Vec<_> = actor.roles.iter().collect();
@@ -416,12 +417,37 @@ fn what_was_given(access: &Access, sealer: Option<&SubjectSealer>) -> Vec<String
     if let Some(difference) = &access.entry.difference {
         differs(difference, &mut given);
     }
+    if let Some(alert) = &access.entry.alert {
+        noticed(alert, &mut given);
+    }
     if access.is_without_outcome() {
         given.push(String::from("no outcome: possibly disclosed up to its permit"));
     } else if let Some(ended) = told.result.as_ref().and_then(|result| result.ended) {
         given.push(ended.word().replace('_', " "));
     }
     given
+}
+
+/// What was noticed, how often, and where to look at one.
+fn noticed(alert: &Alert, given: &mut Vec<String>) {
+    let joined = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+    let mut what = match alert.concern {
+        Concern::Detected => format!("what looks like {}", joined(&mut alert.kinds.iter())),
+        Concern::NewField => "a field that is not in the catalogue".to_owned(),
+        Concern::ForeignTenant => {
+            format!("records of `{}` of a foreign tenant, withheld", alert.entity)
+        }
+        Concern::Others => "further alerts, too many to be told apart".to_owned(),
+    };
+    if !alert.fields.is_empty() {
+        what.push_str(&format!(" in {}", joined(&mut alert.fields.iter())));
+    }
+    if !alert.found_in.is_empty() {
+        what.push_str(&format!(" (in the {})", alert.found_in));
+    }
+    given.push(what);
+    given.push(format!("× {}", alert.count));
+    given.extend(alert.example.map(|id| format!("such as {id}")));
 }
 
 /// What a candidate policy would have decided otherwise, how often, and where to look at one.

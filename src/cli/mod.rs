@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and what they share of exit codes and output.
 
 mod account;
+mod catalog;
 mod check;
 mod columns;
 mod demo;
@@ -56,6 +57,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Make recorded decisions again on another policy: what would be different, and for whom.
     Replay(replay::Arguments),
+    /// Say what of the backends the catalogue does not know.
+    Catalog(catalog::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Manage local accounts.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Matrix(arguments) => matrix::run(&arguments, &mut out),
         Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, &mut out),
+        Command::Catalog(arguments) => catalog::run(&arguments, &mut out),
         Command::Log(arguments) => logged(log::run(arguments, &mut out)),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)

@@ -6,6 +6,7 @@
 mod charset;
 mod content_type;
 pub mod csv;
+pub mod detect;
 pub mod encoding;
 mod form;
 mod framing;

@@ -48,7 +48,13 @@ fn plan(mask: Mask, format: Format) -> Arc<Plan> {
         cases: vec![Some(NodeId(0))],
         assumed: 0,
     };
-    Arc::new(Plan { nodes, root, records: vec![record], fields: vec!["e.a".into()] })
+    Arc::new(Plan {
+        nodes,
+        root,
+        records: vec![record],
+        fields: vec!["e.a".into()],
+        ..Plan::nothing()
+    })
 }
 
 fn pass(mask: Mask, format: Format, body: &str) -> String {

@@ -127,7 +127,7 @@ fn boundary(parameters: &str) -> Result<String, ContentTypeFault> {
     Ok(value.to_owned())
 }
 
-/// Judges a body that is held whole.
+/// Judges a body that is held whole. `look` is shown what was noticed in it, whether it passes or not.
 ///
 /// # Errors
 /// The [`BodyFault`] that refuses it.
@@ -136,6 +136,7 @@ pub fn judge_request<H: Hooks>(
     body: Bytes,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<Judged, BodyFault> {
     // Nobody encodes a form, and a second reader may not know that it is one.
     if sent.form != SentForm::Json && sent.codings != Codings::NONE {
@@ -143,7 +144,7 @@ pub fn judge_request<H: Hooks>(
     }
     match &sent.form {
         SentForm::Json => {
-            let (content, dropped) = judge_json(sent.codings, body, terms, hooks)?;
+            let (content, dropped) = judge_json(sent.codings, body, terms, hooks, look)?;
             Ok(Judged {
                 content,
                 content_type: "application/json".to_owned(),
@@ -152,11 +153,11 @@ pub fn judge_request<H: Hooks>(
             })
         }
         SentForm::Form => {
-            let (pairs, dropped) = judge_pairs(form::pairs(&body)?, terms, hooks)?;
+            let (pairs, dropped) = judge_pairs(form::pairs(&body)?, terms, hooks, look)?;
             let content = Bytes::from(form::written(&pairs));
             Ok(Judged { content, content_type: FORM.to_owned(), dropped, files: Vec::new() })
         }
-        SentForm::Multipart(boundary) => judge_multipart(&body, boundary, terms, hooks),
+        SentForm::Multipart(boundary) => judge_multipart(&body, boundary, terms, hooks, look),
     }
 }
 
@@ -166,6 +167,7 @@ fn judge_multipart<H: Hooks>(
     boundary: &str,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<Judged, BodyFault> {
     let (mut texts, mut files) = (Pairs::new(), Vec::new());
     for part in multipart::parts(body, boundary)? {
@@ -184,7 +186,7 @@ fn judge_multipart<H: Hooks>(
         texts.push((part.name, text));
     }
     let (texts, dropped) =
-        if texts.is_empty() { Default::default() } else { judge_pairs(texts, terms, hooks)? };
+        if texts.is_empty() { Default::default() } else { judge_pairs(texts, terms, hooks, look)? };
     let text = |(name, text)| Part { name, file: None, content: Bytes::from(text) };
     let mut parts: Vec<Part> = texts.into_iter().map(text).collect();
     let facts = files.iter().filter_map(|part| {
@@ -228,10 +230,11 @@ fn judge_pairs<H: Hooks>(
     pairs: Pairs,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<(Pairs, Vec<String>), BodyFault> {
     let tree = form::nest(pairs)?;
     let body = Bytes::from(tree.to_string());
-    let (content, dropped) = judge_json(Codings::NONE, body, terms, hooks)?;
+    let (content, dropped) = judge_json(Codings::NONE, body, terms, hooks, look)?;
     let tree = serde_json::from_slice(&content).ok().ok_or(BodyFault::NothingLeft)?;
     Ok((form::flatten(&tree), dropped))
 }
@@ -241,6 +244,7 @@ fn judge_json<H: Hooks>(
     body: Bytes,
     terms: &Terms<'_>,
     hooks: H,
+    look: impl FnOnce(&json::Report),
 ) -> Result<(Bytes, Vec<String>), BodyFault> {
     let mode = match terms.unwritable {
         Unwritable::Refuse => Mode::Refuse,
@@ -248,8 +252,10 @@ fn judge_json<H: Hooks>(
     };
     let (plan, most) = (Arc::clone(terms.plan), terms.most_bytes);
     let mut guard = BodyGuard::request(codings, plan, terms.caps, most, mode, hooks);
-    guard.push(body).and_then(|()| guard.finish())?;
+    let judged = guard.push(body).and_then(|()| guard.finish());
     let report = guard.report();
+    look(report);
+    judged?;
     let passed = report.fields.iter().any(|count| count.clear > 0);
     let dropped = dropped(terms.plan, report);
     // Told as done, a change of nothing would be taken for one of all that was sent.

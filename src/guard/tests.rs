@@ -36,7 +36,7 @@ fn plan() -> Arc<Plan> {
     let members = vec![("a".into(), Slot::of(Verdict::Clear))];
     let node = Node::Object(ObjectNode { members, ..ObjectNode::default() });
     let root = Slot::of(Verdict::Enter(NodeId(0)));
-    Arc::new(Plan { nodes: vec![node], root, records: vec![], fields: vec![] })
+    Arc::new(Plan { nodes: vec![node], root, records: vec![], fields: vec![], detections: vec![] })
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {

@@ -453,6 +453,15 @@ impl Permit {
         bits.sum()
     }
 
+    /// Whether a record in this case, as [`Permit::case`] gave it, is of a foreign tenant, or of none that can
+    /// be read; never for a caller who is confined to none.
+    #[must_use]
+    pub fn is_foreign(&self, record: RecordId, case: usize) -> bool {
+        let Some(rows) = self.rows().get(usize::from(record.0)) else { return false };
+        let mut tests = rows.tests.iter().enumerate();
+        tests.any(|(bit, test)| matches!(test, RowTest::Tenant(_)) && case >> bit & 1 == 0)
+    }
+
     /// The rules that apply whatever a record holds.
     pub fn rules_without_condition(&self) -> impl Iterator<Item = &str> {
         let entities = &self.outcome.entities;

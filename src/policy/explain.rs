@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::decide::Permit;
 use super::denial::{Denial, Reason};
+use super::detect::Way;
 use super::judge::{Judgement, Query, Standing, judge};
 use super::kind::{Kind, Mask};
 use super::limits::Export;
@@ -150,8 +151,8 @@ impl Program {
 
     pub(super) fn field_reports(&self, permit: &Permit) -> Vec<FieldReport> {
         let mut reports = Vec::new();
-        for (index, outcome) in permit.entities() {
-            let Some(entity) = self.model.entities.get(*index) else { continue };
+        for (of, outcome) in permit.entities() {
+            let Some(entity) = self.model.entities.get(*of) else { continue };
             for (at, field) in entity.fields.iter().enumerate() {
                 let index = u16::try_from(at).unwrap_or(u16::MAX);
                 let treatment = treatment(outcome, at);
@@ -167,6 +168,9 @@ impl Program {
                         let asked = asked(permit.standing(field.grade));
                         Some(format!("a rule shows it in clear, but grade {grade} asks {asked}"))
                     }
+                    Grade::Open(_) if treatment == Treatment::Clear => {
+                        self.looked_for(permit, (*of, index), field.kind)
+                    }
                     Grade::Open(_) => None,
                 };
                 let written = outcome.write.get(outcome.best_case()).cloned().flatten();
@@ -180,6 +184,15 @@ impl Program {
             }
         }
         reports
+    }
+
+    /// What is looked for in a field that is shown in clear.
+    fn looked_for(&self, permit: &Permit, at: (usize, u16), kind: Option<Kind>) -> Option<String> {
+        let way = (Way::Answer, permit.route().index);
+        let sought = self.model.detect.sought(way, Some(at), kind, &self.model.masks);
+        let each = sought.iter().map(|s| format!("{} ({})", s.mask.kind().name(), s.on_hit.name()));
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("looked through for {}", each.join(", ")))
     }
 
     fn chosen_style(&self, kind: Option<Kind>) -> Option<&'static str> {

@@ -25,6 +25,20 @@ impl Program {
         self.model.rules.iter().map(|rule| rule.name.as_ref())
     }
 
+    /// Whether the catalogue has this place, such as `customer.address.zip`, be it a field or what holds fields.
+    #[must_use]
+    pub fn declares(&self, place: &str) -> bool {
+        let Some((name, path)) = place.split_once('.') else { return false };
+        let is_at_or_below = |declared: &str| {
+            let rest = declared.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.model.entities.iter().filter(|entity| *entity.name == *name).any(|entity| {
+            entity.fields.iter().any(|field| is_at_or_below(&field.path))
+                || entity.references.iter().any(|(path, _)| is_at_or_below(path))
+        })
+    }
+
     /// Every field of every entity, in the order of the files.
     #[must_use]
     pub fn field_forms(&self) -> Vec<FieldForms> {

@@ -6,6 +6,7 @@ mod changes;
 mod compare;
 mod decide;
 mod denial;
+mod detect;
 mod diff;
 mod explain;
 mod export;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::detect::Detect;
 use super::expression::Condition;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
@@ -589,6 +590,7 @@ pub(super) struct Model {
     pub(super) masks: Masks,
     /// When pseudonyms change, unless the purpose says otherwise.
     pub(super) pseudonyms: Rotation,
+    pub(super) detect: Detect,
 }
 
 impl Model {

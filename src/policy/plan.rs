@@ -2,10 +2,12 @@
 //!
 //! A plan is a small tree over the body's shape. Whatever it does not name is absent.
 
+use std::collections::HashMap;
+
 use super::kind::Mask;
 
 /// Index of a [`Node`] in its plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
 /// Index of a [`RecordPlan`] in its plan.
@@ -15,6 +17,10 @@ pub struct RecordId(pub u16);
 /// Index of a field's name in [`Plan::fields`]; outcomes count what happened to each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldId(pub u16);
+
+/// Index of a [`Detection`] in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DetectId(pub u16);
 
 /// What happens to one JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +48,56 @@ pub struct Slot {
     pub field: Option<FieldId>,
     /// How the field's values are masked; on the way in, refuses a masked form written back.
     pub mask: Option<Mask>,
+    /// What is looked for in a value that passes in clear, if anything is.
+    pub detect: Option<DetectId>,
 }
 
 impl Slot {
+    /// The node that it leads to.
+    #[must_use]
+    pub fn entered(&self) -> Option<NodeId> {
+        match self.verdict {
+            Verdict::Enter(node) => Some(node),
+            Verdict::Absent | Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => None,
+        }
+    }
+
     /// A slot of which only the verdict matters.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {
-        Self { verdict, capture: None, field: None, mask: None }
+        Self { verdict, capture: None, field: None, mask: None, detect: None }
     }
+}
+
+/// What is looked for in the values of one place, which is not graded for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detection {
+    /// The place: a field such as `customer.note`, or `$.next` where it is no field.
+    pub name: Box<str>,
+    /// The kinds, each once.
+    pub sought: Vec<Sought>,
+}
+
+/// One kind of value that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The kind, and how what is found is masked.
+    pub mask: Mask,
+    /// What becomes of a value in which it is found.
+    pub on_hit: OnHit,
+}
+
+/// What becomes of a value that holds what it should not. Each is counted and told, whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnHit {
+    /// It passes.
+    Alert,
+    /// What was found in it is masked.
+    Mask,
+    /// It does not pass.
+    Withhold,
+    /// The body does not pass; for what goes to the backend.
+    Refuse,
 }
 
 /// An object or an array with rules of its own.
@@ -113,6 +161,8 @@ pub struct Plan {
     pub records: Vec<RecordPlan>,
     /// Field names, such as `customer.address.city`.
     pub fields: Vec<Box<str>>,
+    /// What is looked for where.
+    pub detections: Vec<Detection>,
 }
 
 impl Plan {
@@ -124,6 +174,7 @@ impl Plan {
             root: Slot::of(Verdict::Absent),
             records: Vec::new(),
             fields: Vec::new(),
+            detections: Vec::new(),
         }
     }
 
@@ -137,6 +188,37 @@ impl Plan {
     #[must_use]
     pub fn record(&self, id: RecordId) -> Option<&RecordPlan> {
         self.records.get(usize::from(id.0))
+    }
+
+    /// Where the objects of a body stand: `customer.address` inside a record, `$.page` outside of records. A
+    /// record is named by its entity, wherever it stands.
+    #[must_use]
+    pub fn places(&self) -> HashMap<NodeId, String> {
+        let mut places = HashMap::new();
+        let cases = self.records.iter().flat_map(|record| record.cases.iter().flatten().copied());
+        let mut ahead: Vec<(NodeId, String)> = cases.map(|node| (node, String::new())).collect();
+        ahead.extend(self.root.entered().map(|node| (node, String::from("$"))));
+        while let Some((id, mut place)) = ahead.pop() {
+            if places.contains_key(&id) {
+                continue;
+            }
+            match self.node(id) {
+                Some(Node::Object(object)) => {
+                    if let Some(record) = object.record.and_then(|record| self.record(record)) {
+                        place = record.entity.to_string();
+                    }
+                    ahead.extend(object.members.iter().filter_map(|(name, slot)| {
+                        Some((slot.entered()?, format!("{place}.{name}")))
+                    }));
+                }
+                Some(Node::Array(slot)) => {
+                    ahead.extend(slot.entered().map(|node| (node, format!("{place}[]"))));
+                }
+                None => {}
+            }
+            places.insert(id, place);
+        }
+        places
     }
 
     /// Every slot, in no order.
@@ -155,6 +237,12 @@ impl Plan {
     #[must_use]
     pub fn has_pseudonyms(&self) -> bool {
         self.slots().any(|slot| slot.verdict == Verdict::Pseudonym)
+    }
+
+    /// What is looked for.
+    #[must_use]
+    pub fn detection(&self, id: DetectId) -> Option<&Detection> {
+        self.detections.get(usize::from(id.0))
     }
 
     /// The name of a field.

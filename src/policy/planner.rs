@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::detect::Way;
 use super::kind::Kind;
 use super::model::{Action, Body, BodyShape, Entity, Grade, PathSearch, QueryUse, Route, Shape};
 use super::outcome::{EntityOutcome, Treatment};
-use super::plan::{FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict};
+use super::plan::{
+    DetectId, Detection, FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot,
+    Verdict,
+};
 use super::program::Program;
 use super::rows::RowTests;
 use super::search::{Parameter, PathParameter, SearchPlan};
@@ -30,6 +34,7 @@ pub(super) fn response(
         entities.iter().any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
     let mut builder = Builder::new(program, entities);
     builder.passes = Passes::Scalars { counts: !filtered };
+    builder.searched = Some((Way::Answer, route.index));
     builder.finish(route.returns.as_ref())
 }
 
@@ -75,6 +80,7 @@ pub(super) fn write_cases(
             let known: Vec<(usize, EntityOutcome)> = known.collect();
             let mut builder = Builder::new(program, &known);
             builder.records = Records::None;
+            builder.searched = Some((Way::Request, route.index));
             Arc::new(builder.finish(route.accepts.as_ref()).0)
         })
     };
@@ -203,6 +209,10 @@ struct Builder<'a> {
     met: HashMap<usize, Slot>,
     passes: Passes,
     records: Records,
+    /// Which way the body goes and on which route, where it is looked through.
+    searched: Option<(Way, usize)>,
+    /// What is looked for in each field that was met, by entity and field.
+    sought: HashMap<(usize, u16), Option<DetectId>>,
 }
 
 impl<'a> Builder<'a> {
@@ -215,31 +225,36 @@ impl<'a> Builder<'a> {
             met: HashMap::new(),
             passes: Passes::Nothing,
             records: Records::Known,
+            searched: None,
+            sought: HashMap::new(),
         }
     }
 
     fn finish(mut self, body: Option<&Body>) -> (Plan, Vec<RowTests>) {
         if let Some(body) = body {
-            self.plan.root = self.body(&body.shape);
+            self.plan.root = self.body(&body.shape, "$");
         }
         (self.plan, self.rows)
     }
 
-    fn body(&mut self, shape: &BodyShape) -> Slot {
+    fn body(&mut self, shape: &BodyShape, place: &str) -> Slot {
         match shape {
             BodyShape::Entity(entity) => self.entity(*entity),
             BodyShape::Pass(scalar) => match self.passes {
                 Passes::Scalars { counts } if counts || !scalar.counts() => {
-                    Slot::of(Verdict::Clear)
+                    let detect = self.detection(None, None, || place.to_owned());
+                    Slot { detect, ..Slot::of(Verdict::Clear) }
                 }
                 Passes::Scalars { .. } | Passes::Nothing => Slot::of(Verdict::Absent),
             },
             BodyShape::Array(inner) => {
-                let inner = self.body(inner);
+                let inner = self.body(inner, &format!("{place}[]"));
                 self.array(inner)
             }
             BodyShape::Object(members) => {
-                let members = members.iter().map(|(name, shape)| (name.clone(), self.body(shape)));
+                let members = members.iter().map(|(name, shape)| {
+                    (name.clone(), self.body(shape, &format!("{place}.{name}")))
+                });
                 let members: Vec<(Box<str>, Slot)> = members.collect();
                 self.object(members)
             }
@@ -371,7 +386,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn field(&self, field: u16, form: &Form<'_>) -> Slot {
+    fn field(&mut self, field: u16, form: &Form<'_>) -> Slot {
         let treatment =
             form.treatments.get(usize::from(field)).copied().unwrap_or(Treatment::Absent);
         let entity = self.program.model.entities.get(form.index);
@@ -384,12 +399,46 @@ impl<'a> Builder<'a> {
             Treatment::Pseudonym => (Verdict::Pseudonym, kind.or(Some(Kind::Opaque))),
         };
         let slot = form.slots.iter().position(|slot| *slot == field);
+        let detect = match verdict {
+            Verdict::Clear => self.detection_in(form.index, field),
+            Verdict::Absent | Verdict::Mask | Verdict::Pseudonym | Verdict::Enter(_) => None,
+        };
         Slot {
             verdict,
             capture: slot.and_then(|slot| u16::try_from(slot).ok()),
             field: form.first_field.checked_add(field).map(FieldId),
             mask: kind.map(|kind| self.program.model.masks.of(kind)),
+            detect,
         }
+    }
+
+    /// What is looked for in a field; the same wherever the field stands.
+    fn detection_in(&mut self, index: usize, field: u16) -> Option<DetectId> {
+        if let Some(known) = self.sought.get(&(index, field)) {
+            return *known;
+        }
+        let entity = self.program.model.entities.get(index)?;
+        let described = entity.fields.get(usize::from(field))?;
+        let name = || format!("{}.{}", entity.name, described.path);
+        let detect = self.detection(Some((index, field)), described.kind, name);
+        self.sought.insert((index, field), detect);
+        detect
+    }
+
+    fn detection(
+        &mut self,
+        field: Option<(usize, u16)>,
+        own: Option<Kind>,
+        name: impl FnOnce() -> String,
+    ) -> Option<DetectId> {
+        let model = &self.program.model;
+        let sought = model.detect.sought(self.searched?, field, own, &model.masks);
+        if sought.is_empty() {
+            return None;
+        }
+        let id = u16::try_from(self.plan.detections.len()).ok()?;
+        self.plan.detections.push(Detection { name: name().into(), sought });
+        Some(DetectId(id))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the guard asks while it reads: which case a record is, whether it may still leave, its pseudonym.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alerts::{Alerts, Source};
 use super::mark::Carried;
 use super::outcome::Disclosure;
-use crate::audit::{OrderKey, SubjectRef, SubjectSealer};
+use crate::audit::{EntryId, OrderKey, SubjectRef, SubjectSealer};
 use crate::guard::mask::{PSEUDONYM_PREFIX, WHOLLY_MASKED};
 use crate::guard::{Hooks, Outgoing, Take, Watermark};
 use crate::limits::{self, Seat};
@@ -112,15 +114,59 @@ pub(super) struct Meter {
     pub(super) disclosure: Disclosure,
     /// Unmasked records about nobody, so far.
     pub(super) nobodys: u64,
+    /// Records of foreign tenants, so far.
+    pub(super) foreign: Foreign,
+}
+
+/// Subjects of foreign records that are named.
+const FOREIGN_NAMED: usize = 64;
+
+/// Records of a foreign tenant, or of none that can be read, which the backend gave to a caller who is
+/// confined to one. None of them passes.
+#[derive(Debug, Default)]
+pub(super) struct Foreign(BTreeMap<String, (u64, Vec<SubjectRef>)>);
+
+impl Foreign {
+    /// Notes the record if it is one.
+    fn note(
+        &mut self,
+        (permit, keys): (&Permit, &Keys),
+        record: RecordId,
+        captures: &[Option<Value>],
+        case: usize,
+    ) {
+        if !permit.is_foreign(record, case) {
+            return;
+        }
+        let Some(plan) = permit.plan().record(record) else { return };
+        let key = plan.subject.and_then(|slot| captures.get(usize::from(slot))?.as_ref());
+        let key = key.and_then(subject_key);
+        let subject = key.and_then(|key| keys.subject(&plan.entity, &key));
+        let (count, named) = self.0.entry(plan.entity.to_string()).or_default();
+        *count += 1;
+        if named.len() < FOREIGN_NAMED {
+            named.extend(subject.map(|subject| subject.reference));
+        }
+    }
+
+    /// Raises what was noted.
+    pub(super) fn raise(&self, alerts: &Alerts, source: &(Source, EntryId)) {
+        for (entity, (count, subjects)) in &self.0 {
+            alerts.foreign(entity, *count, subjects.clone(), source);
+        }
+    }
 }
 
 impl Hooks for Meter {
     fn case(&mut self, record: RecordId, captures: &[Option<Value>]) -> usize {
-        self.register.permit().case(record, captures)
+        let Register { permit, keys, .. } = &self.register;
+        let case = permit.case(record, captures);
+        self.foreign.note((permit, keys), record, captures, case);
+        case
     }
 
     fn take(&mut self, record: &Outgoing) -> Take {
-        let Self { register, seat, disclosure, nobodys } = self;
+        let Self { register, seat, disclosure, nobodys, foreign: _ } = self;
         register.take(record, |keys, about| match about {
             Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
             None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
@@ -218,16 +264,26 @@ pub(super) struct RowTest<'p> {
     case: Option<usize>,
     /// Entity and key of the data subject of a record that may be acted on; the key may be missing.
     subject: Option<(&'p str, Option<String>)>,
+    /// The entity and the key of a record of a foreign tenant.
+    foreign: Option<(&'p str, Option<String>)>,
 }
 
 impl<'p> RowTest<'p> {
     pub(super) fn of(permit: &'p Permit) -> Self {
-        Self { permit, case: None, subject: None }
+        Self { permit, case: None, subject: None, foreign: None }
     }
 
     /// The case of the one record; `None` if there was none or were several.
     pub(super) fn case(&self) -> Option<usize> {
         self.case.filter(|case| *case != usize::MAX)
+    }
+
+    /// Raises a record of a foreign tenant, if the backend gave one.
+    pub(super) fn raise(&self, keys: &Keys, alerts: &Alerts, source: &(Source, EntryId)) {
+        let Some((entity, key)) = &self.foreign else { return };
+        let subject = key.as_ref().and_then(|key| keys.subject(entity, key));
+        let subjects = subject.map(|subject| subject.reference).into_iter().collect();
+        alerts.foreign(entity, 1, subjects, source);
     }
 
     /// Whose record it is, where it may be acted on and is about somebody.
@@ -249,6 +305,12 @@ impl Hooks for RowTest<'_> {
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
         let plan = self.permit.plan().record(record);
+        if self.permit.is_foreign(record, case) {
+            self.foreign = plan.map(|plan| {
+                let key = plan.subject.and_then(|slot| captures.get(usize::from(slot))?.as_ref());
+                (&*plan.entity, key.and_then(subject_key))
+            });
+        }
         // A record that may not be acted on is told as missing, whatever it lacks.
         let open = plan.filter(|plan| plan.cases.get(case).is_some_and(Option::is_some));
         self.subject = open.and_then(|plan| {

@@ -3,9 +3,11 @@
 //! Nothing here decides what a caller may see (policy), which bytes pass (guard) or how much may
 //! leave (limits): this is the shell that brings them together in the one right order.
 
+mod alerts;
 mod answer_headers;
 mod body;
 mod constant;
+mod drift;
 mod entrance;
 mod form;
 mod head;
@@ -41,6 +43,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
+pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, UnknownField};
 pub use head::{HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
@@ -56,6 +59,7 @@ use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
+use alerts::Alerts;
 use meter::Keys;
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
@@ -118,6 +122,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where tasks that outlive a request are tracked.
     pub tasks: TaskTracker,
+    /// Fields that backends have and nobody declared.
+    pub fields: KnownFields,
     /// Caps of the guard.
     pub caps: guard::Caps,
     /// Caps of the proxy.
@@ -133,6 +139,7 @@ pub struct Gate {
     /// Held while acts on accounts go into the log, so that each goes once.
     ledger: tokio::sync::Mutex<()>,
     differences: Differences,
+    alerts: Arc<Alerts>,
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
     /// KiB that bodies with files may take while they are read, judged and scanned.
@@ -155,9 +162,15 @@ impl Gate {
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
         let (refusals, ledger, differences) = Default::default();
+        let alerts = Arc::new(Alerts::new(
+            parts.log.clone(),
+            Arc::clone(&parts.telemetry),
+            parts.fields.clone(),
+            parts.clock.clone(),
+        ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
         let uploads = Semaphore::new(uploads::ROOM_KIB);
-        Ok(Self { parts, keys, refusals, ledger, differences, beside, uploads })
+        Ok(Self { parts, keys, refusals, ledger, differences, alerts, beside, uploads })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -168,6 +181,8 @@ impl Gate {
         self.addresses.tidy();
         self.write_gathered_refusals().await;
         self.write_differences();
+        self.alerts.write_gathered();
+        self.alerts.keep_fields().await;
     }
 }
 

@@ -10,10 +10,12 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use super::alerts::Source;
 use super::body::read_capped;
 use super::entrance::rejection;
 use super::head::{self, Head, HeadFault};
 use super::meter::{RowTest, Subject};
+use super::outcome::Outcome;
 use super::question::Question;
 use super::rejection::Rejection;
 use super::release::codings;
@@ -21,7 +23,8 @@ use super::trail::Trail;
 use super::uploads::body_limit;
 use super::{Gate, answer_headers};
 use crate::guard::{
-    Caps, CheckedQuery, Judged, Sent, Terms, check_path, check_query, check_sent, judge_request,
+    Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
+    judge_request,
 };
 use crate::policy::{Format, Permit, Plan};
 
@@ -76,8 +79,14 @@ impl Gate {
         let limit = body_limit(permit, &sent.form, &self.settings);
         let room = self.room(&sent.form, limit)?;
         let body = read_capped(body, limit, self.settings.request_time).await;
-        let judged =
-            written(permit, plan, &sent, body.map_err(Rejection::Body)?, self.caps, limit)?;
+        let body = body.map_err(Rejection::Body)?;
+        let judged = written(permit, plan, &sent, body, (self.caps, limit), |report| {
+            let entry = trail.outcome().map(Outcome::disclosure);
+            let source = entry.map(|entry| entry.with(|entry| Source::of(entry, "request")));
+            if let Some(source) = source {
+                self.alerts.detected(report, plan, &source);
+            }
+        })?;
         if let Some(outcome) = trail.outcome() {
             outcome.disclosure().with(|entry| {
                 let request = entry.request.get_or_insert_default();
@@ -104,7 +113,7 @@ impl Gate {
         };
         let onward = reading_request(&reading, question.params())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
-        let (case, subject) = self.case_of_record(&reading, answer).await?;
+        let (case, subject) = self.case_of_record(&reading, answer, trail).await?;
         let permit = permit.settle(case).map_err(rejection)?;
         if permit.opaque().is_some() {
             let subject = match subject {
@@ -175,20 +184,22 @@ pub(super) fn how_sent(permit: &Permit, headers: &HeaderMap) -> Result<Sent, Rej
     Ok(Sent { form, codings })
 }
 
-/// The request body, decoded, if all of it may be written, or what of it may be.
+/// The request body, decoded, if all of it may be written, or what of it may be. `look` is shown what was
+/// noticed in it, whether it passes or not.
 pub(super) fn written(
     permit: &Permit,
     plan: &Arc<Plan>,
     sent: &Sent,
     body: Bytes,
-    caps: Caps,
-    limit_bytes: usize,
+    (caps, limit_bytes): (Caps, usize),
+    look: impl FnOnce(&Report),
 ) -> Result<Judged, Rejection> {
     let most_bytes = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
     let sending = permit.route().sending();
     let (unwritable, uploads) = (sending.unwritable(), sending.uploads());
     let terms = Terms { plan, unwritable, uploads, caps, most_bytes };
-    judge_request(sent, body, &terms, RowTest::of(permit)).map_err(Rejection::RequestBody)
+    let judged = judge_request(sent, body, &terms, RowTest::of(permit), look);
+    judged.map_err(Rejection::RequestBody)
 }
 
 /// The request as the backend gets it.

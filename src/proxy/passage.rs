@@ -9,6 +9,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use tokio::sync::mpsc;
 
+use super::alerts::{Alerts, Source};
 use super::body::{Cut, Fed};
 use super::meter::Meter;
 use super::outcome::Disclosure;
@@ -118,6 +119,7 @@ pub(super) struct Passage {
     plan: Arc<Plan>,
     seat: Arc<Seat>,
     disclosure: Disclosure,
+    alerts: Arc<Alerts>,
     /// After a limit was reached, the rest is read only to say how much was held back, up to here.
     counted_bytes: u64,
     /// Judged, not yet counted as released.
@@ -133,10 +135,21 @@ impl Passage {
         plan: Arc<Plan>,
         seat: Arc<Seat>,
         disclosure: Disclosure,
+        alerts: Arc<Alerts>,
     ) -> Self {
         let (ready, ready_bytes, released) = Default::default();
-        let (body, counted_bytes) = (Box::pin(body), COUNTED_AFTER_LIMIT_BYTES);
-        Self { guard, body, plan, seat, disclosure, counted_bytes, ready, ready_bytes, released }
+        Self {
+            guard,
+            body: Box::pin(body),
+            plan,
+            seat,
+            disclosure,
+            alerts,
+            counted_bytes: COUNTED_AFTER_LIMIT_BYTES,
+            ready,
+            ready_bytes,
+            released,
+        }
     }
 
     /// Cuts the answer off where a limit is reached: it has no end at which it could be told.
@@ -286,6 +299,17 @@ impl Passage {
     fn note(&self) {
         let data = described(self.report(), &self.plan, self.released);
         self.disclosure.with(|entry| entry.data = Some(data));
+    }
+}
+
+impl Drop for Passage {
+    /// Tells what should not have been in the answer, however it ended.
+    fn drop(&mut self) {
+        let source = Source::of_answer(&self.disclosure);
+        let report = self.guard.report();
+        self.alerts.detected(report, &self.plan, &source);
+        self.alerts.unknown_fields(report, &self.plan, &source);
+        self.guard.hooks().foreign.raise(&self.alerts, &source);
     }
 }
 

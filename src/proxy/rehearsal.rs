@@ -210,7 +210,7 @@ impl<'p> Rehearsal<'p> {
                 if body.len() > limit {
                     return Err(Rejection::Body(BodyFault::TooLarge(limit)).into());
                 }
-                Some(written(&permit, plan, &sent, body, self.caps, limit)?)
+                Some(written(&permit, plan, &sent, body, (self.caps, limit), |_report| {})?)
             }
         };
         let asked = note(&onward(&permit, &head, &query, &parts.headers, body)?, seen);
@@ -248,7 +248,8 @@ impl<'p> Rehearsal<'p> {
         let mut test = release::record_test(&reading, parts.status, &parts.headers, self.caps)?;
         release::check_read(body.len(), &self.settings)?;
         test.push(body).map_err(Halt::Guard)?;
-        let (case, _subject) = release::conclude(test, &self.keys)?;
+        test.finish().map_err(Halt::Guard)?;
+        let (case, _subject) = release::conclude(&test, &self.keys)?;
         seen.in_force.extend(reading.rules_met(RecordId(0), case).map(str::to_owned));
         Ok(permit.settle(case).map_err(|denial| denied(denial, seen))?)
     }

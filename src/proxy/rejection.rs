@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
 use super::respond;
-use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault};
+use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault, json};
 use crate::identity::{AuthError, SignInError, step_up};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
@@ -227,7 +227,7 @@ impl Rejection {
             // RFC 9110, 12.5.3: what would have been read.
             Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault)
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd")),
-            Self::RequestBody(fault) => body(StatusCode::BAD_REQUEST, fault),
+            Self::RequestBody(fault) => body(guard_status(fault), fault),
             Self::Unclean => {
                 let title = "Something was found in a file";
                 Told::new(StatusCode::UNPROCESSABLE_ENTITY, "unclean_upload", title)
@@ -366,6 +366,13 @@ fn query(fault: &QueryFault) -> Told {
 
 fn body(status: StatusCode, fault: impl ToString) -> Told {
     Told::new(status, "request_body", "The request body is refused").detail(fault)
+}
+
+/// A body that could be read, but holds what may not stand there, is told apart from one that is broken.
+fn guard_status(fault: &GuardFault) -> StatusCode {
+    let is_found =
+        matches!(fault, GuardFault::Json(json::Fault { cause: json::Cause::Detected { .. }, .. }));
+    if is_found { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST }
 }
 
 fn body_status(fault: BodyFault) -> StatusCode {

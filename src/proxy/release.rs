@@ -13,11 +13,12 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
 
+use super::alerts::Source;
 use super::answer_headers::{Passed, Standpoint};
 use super::body::{Answer, Cut};
 use super::head::Head;
 use super::mark;
-use super::meter::{Keys, Meter, Register, RowTest, Subject};
+use super::meter::{Foreign, Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::policies::Right;
 use super::question::Question;
@@ -86,10 +87,12 @@ impl Gate {
             seat: Arc::clone(&seat),
             disclosure: disclosure.clone(),
             nobodys: 0,
+            foreign: Foreign::default(),
         };
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let plan = Arc::clone(permit.plan());
-        let mut passage = Passage::new(guard, body, plan, seat, disclosure);
+        let alerts = Arc::clone(&self.alerts);
+        let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
         let read = if format.is_live() {
             passage.end_at_limits();
             Read::Some
@@ -193,6 +196,7 @@ impl Gate {
         &self,
         reading: &Permit,
         response: Response<UpstreamBody>,
+        trail: &mut Trail,
     ) -> Result<(usize, Option<Subject>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
@@ -205,7 +209,12 @@ impl Gate {
             check_read(read, &self.settings)?;
             test.push(data).map_err(Halt::Guard)?;
         }
-        conclude(test, &self.keys)
+        test.finish().map_err(Halt::Guard)?;
+        if let Some(outcome) = trail.outcome() {
+            let source = Source::of_answer(&outcome.disclosure());
+            test.hooks().raise(&self.keys, &self.alerts, &source);
+        }
+        conclude(&test, &self.keys)
     }
 }
 
@@ -285,10 +294,9 @@ pub(super) fn check_read(bytes: usize, settings: &Settings) -> Result<(), Reject
 
 /// Which case the record is that was read to its end, and whose.
 pub(super) fn conclude(
-    mut test: BodyGuard<RowTest<'_>>,
+    test: &BodyGuard<RowTest<'_>>,
     keys: &Keys,
 ) -> Result<(usize, Option<Subject>), Rejection> {
-    test.finish().map_err(Halt::Guard)?;
     let subject = test.hooks().subject(keys);
     let subject = subject.map_err(|()| Rejection::Unjudged(Unjudged::NoSubject))?;
     let case = test.hooks().case().ok_or(Rejection::NotFound)?;

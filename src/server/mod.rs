@@ -2,6 +2,7 @@
 //!
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
+mod fields;
 mod policies;
 mod reload;
 mod usage;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
@@ -132,6 +134,7 @@ impl Server {
         let store = Store::open(&config.state, &master, clock.clone())?;
         let identity =
             Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?;
+        let fields = known_fields(store.clone()).await?;
         let usage = StoredUsage::load(store).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
         let log = open_log(&config, &clock, &master)?;
@@ -151,6 +154,7 @@ impl Server {
                 telemetry,
                 clock,
                 tasks: tasks.clone(),
+                fields,
                 caps: config.caps,
                 settings: config.proxy.clone(),
             },

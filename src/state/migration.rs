@@ -7,8 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StateError;
 
 /// The steps in order; step `n` (from 1) brings a file from version `n - 1` to `n`.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_start.sql"), include_str!("migrations/0002_acts.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_acts.sql"),
+    include_str!("migrations/0003_fields.sql"),
+];
 
 /// Runs the steps that the file lacks, all in one transaction.
 ///

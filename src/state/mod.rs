@@ -9,6 +9,7 @@ mod act;
 mod connection;
 mod error;
 mod failure;
+mod field;
 mod migration;
 mod reader;
 mod session;
@@ -25,6 +26,7 @@ pub use account::{AccountRow, NewAccountRow};
 pub use act::ActRow;
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
+pub use field::FieldRow;
 pub use session::{Elevated, Elevation, NewSessionRow, SessionId, SessionRow};
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 

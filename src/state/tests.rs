@@ -126,7 +126,7 @@ async fn a_file_from_a_newer_program_is_refused() {
     let path = folder.open().path().to_owned();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let opened = Store::open(&folder.dir.path().join("state"), &key(), Clock::system());
-    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 2 }));
+    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 3 }));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ const VERSION_DIGITS: usize = 12;
 
 type Counted<const LABELS: usize> = Family<[(&'static str, &'static str); LABELS], Counter>;
 type Named = Family<[(&'static str, String); 2], Counter>;
+type Routes = Family<[(&'static str, String); 1], Counter>;
 type Versions = Family<[(&'static str, String); 2], Gauge>;
 
 /// Which policy something is about.
@@ -102,6 +103,9 @@ pub struct Telemetry {
     unrecorded: Counter,
     withdrawn: Counter,
     differences: Named,
+    detections: Counted<2>,
+    foreign_tenant: Routes,
+    new_fields: Routes,
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
     log_missed: Gauge,
@@ -121,6 +125,7 @@ impl Telemetry {
         let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
         let (log_writable, log_missed, rules) = <(_, _, _)>::default();
+        let (detections, foreign_tenant, new_fields) = <(_, _, _)>::default();
         let mut all = Self {
             reloads,
             policies,
@@ -129,6 +134,9 @@ impl Telemetry {
             unrecorded,
             withdrawn,
             differences,
+            detections,
+            foreign_tenant,
+            new_fields,
             rules,
             log_writable,
             log_missed,
@@ -158,6 +166,13 @@ impl Telemetry {
         registry.register("withdrawn", "Streams cut off by a new policy", withdrawn);
         let help = "Decisions that the candidate policy would make otherwise, by rule and kind";
         registry.register("shadow_differences", help, self.differences.clone());
+        let help =
+            "Values in which something was found that their field is not graded for, by kind";
+        registry.register("detections", help, self.detections.clone());
+        let help = "Records of a foreign tenant that a backend gave to a confined caller, by route";
+        registry.register("foreign_tenant_records", help, self.foreign_tenant.clone());
+        let help = "Fields that a backend has and the catalogue does not know, by route";
+        registry.register("new_fields", help, self.new_fields.clone());
         let help = "Whether the log takes entries";
         registry.register("log_writable", help, self.log_writable.clone());
         let help = "Entries that the log missed since the start";
@@ -205,6 +220,21 @@ impl Telemetry {
     /// Counts a stream that a new policy cut off.
     pub fn withdrawn(&self) {
         self.withdrawn.inc();
+    }
+
+    /// Counts values in which a kind was found; in an `answer` or in a `request`.
+    pub fn detected(&self, kind: &'static str, found_in: &'static str, values: u64) {
+        self.detections.get_or_create(&[("kind", kind), ("in", found_in)]).inc_by(values);
+    }
+
+    /// Counts records of a foreign tenant. The route is one of the policy.
+    pub fn foreign_tenant(&self, route: &str, records: u64) {
+        self.foreign_tenant.get_or_create(&[("route", route.to_owned())]).inc_by(records);
+    }
+
+    /// Counts a field that nobody declared, the first time that a route's answer has it.
+    pub fn new_field(&self, route: &str) {
+        self.new_fields.get_or_create(&[("route", route.to_owned())]).inc();
     }
 
     /// Counts a decision that the candidate would make otherwise, under a rule of one of the policies.

@@ -44,6 +44,7 @@ mod masked_everywhere;
 mod monitoring;
 mod no_secret_in_logs;
 mod nobody_above;
+mod noticed;
 mod policy_files;
 mod policy_tools;
 mod recorded_first;

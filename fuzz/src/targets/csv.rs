@@ -118,6 +118,7 @@ pub fn plan(number: u8) -> Arc<Plan> {
             assumed: 0,
         }],
         fields: vec!["customer.phone".into()],
+        ..Plan::nothing()
     })
 }
 

@@ -83,7 +83,13 @@ fn simple() -> Plan {
         ("list", enter(1)),
     ];
     let nodes = vec![object(None, &members), Node::Array(enter(0))];
-    Plan { nodes, root: enter(0), records: vec![], fields: vec!["customer.phone".into()] }
+    Plan {
+        nodes,
+        root: enter(0),
+        records: vec![],
+        fields: vec!["customer.phone".into()],
+        ..Plan::nothing()
+    }
 }
 
 /// Records whose condition stands in an object inside of them.
@@ -101,6 +107,7 @@ fn branches() -> Plan {
         root: enter(0),
         records: vec![record("customer", None, 1, [Some(1), None, Some(3), None])],
         fields: vec!["customer.phone".into()],
+        ..Plan::nothing()
     }
 }
 
@@ -125,6 +132,7 @@ fn customers() -> Plan {
             record("order", None, 1, [Some(4), None, Some(5), None]),
         ],
         fields: vec!["customer.phone".into()],
+        ..Plan::nothing()
     }
 }
 
@@ -175,7 +183,13 @@ fn any(number: u8) -> Plan {
         let subject = captures.checked_sub(1).filter(|_| chance.below(2) == 0);
         records.push(record("thing", subject, captures, cases));
     }
-    Plan { nodes, root: enter(0), records, fields: vec!["thing.x".into(), "thing.y".into()] }
+    Plan {
+        nodes,
+        root: enter(0),
+        records,
+        fields: vec!["thing.x".into(), "thing.y".into()],
+        ..Plan::nothing()
+    }
 }
 
 fn any_node(chance: &mut Chance, id: u32, nodes: u32) -> Node {

@@ -49,7 +49,7 @@ impl Columns {
         if !known.is_empty() {
             report.unlisted_members += unknown.len() as u64;
             for (_, name) in unknown {
-                report.note_unlisted(name.rsplit('.').next().unwrap_or(name));
+                report.note_unlisted(standing, name);
             }
         }
         let plan_of_record = plan.record(record)?;
@@ -89,7 +89,8 @@ impl Columns {
     }
 }
 
-const ABSENT: Slot = Slot { verdict: Verdict::Absent, capture: None, field: None, mask: None };
+const ABSENT: Slot =
+    Slot { verdict: Verdict::Absent, capture: None, field: None, mask: None, detect: None };
 
 /// Whether a cell judged by this slot goes out.
 pub(super) fn passes(slot: &Slot) -> bool {

@@ -57,7 +57,7 @@ pub enum Cause {
         columns: usize,
     },
     /// A cell that must be looked at is too long.
-    #[error("a cell that must be masked or compared is longer than {cap} bytes")]
+    #[error("a cell that must be masked, compared or searched is longer than {cap} bytes")]
     ValueTooLong {
         /// The longest that passes, in bytes as sent.
         cap: usize,

@@ -7,10 +7,11 @@ use super::columns::{Columns, has_duplicate, passes};
 use super::fault::Cause;
 use super::row::{Cell, Separator, Splitter};
 use super::{Filter, Header, MARK};
+use crate::guard::detect::{self, Fate as Found, examine};
 use crate::guard::json::report::{Event, Fate};
-use crate::guard::json::{Hooks, Outgoing, Span, Take};
+use crate::guard::json::{Hooks, Outgoing, Report, Span, Take};
 use crate::guard::mask::{WHOLLY_MASKED, mask_into};
-use crate::policy::plan::{Node, NodeId, RecordPlan, Slot, Verdict};
+use crate::policy::plan::{Node, NodeId, Plan, RecordPlan, Slot, Verdict};
 use crate::policy::value::Value;
 
 const CRLF: &[u8] = b"\r\n";
@@ -140,15 +141,22 @@ impl<H: Hooks> Filter<H> {
         let mut line = Line::of(output, separator, shown);
         for (column, slot) in known.listed.iter().zip(slots) {
             let Some(cell) = cells.get(column.place) else { continue };
-            if let Some(field) = slot.field {
-                report.count(Event::Field(field, fate(slot)));
-            }
+            let found = searched(plan, slot, cell, row, caps.value_bytes)?;
+            note(report, slot, found.as_ref());
             if !column.is_shown {
                 continue;
             }
             match slot.verdict {
                 Verdict::Absent | Verdict::Enter(_) => line.cell(|_| {}),
-                Verdict::Clear => line.cell(|out| cell.write(row, separator, out)),
+                Verdict::Clear => match found.map(|found| found.fate) {
+                    None | Some(Found::Passes) => {
+                        line.cell(|out| cell.write(row, separator, out));
+                    }
+                    Some(Found::Masked(masked)) => {
+                        line.cell(|out| cell.write_instead(&masked, separator, out));
+                    }
+                    Some(Found::Withheld | Found::Refused(_)) => line.cell(|_| {}),
+                },
                 // As `null` stays `null`: that there is no value is told.
                 Verdict::Mask | Verdict::Pseudonym if cell.is_empty() => {
                     line.cell(|out| cell.write(row, separator, out));
@@ -214,9 +222,37 @@ fn check_cap(cell: &Cell, row: &str, cap: usize) -> Result<(), Cause> {
     if cell.inside(row).len() > cap { Err(Cause::ValueTooLong { cap }) } else { Ok(()) }
 }
 
-fn fate(slot: &Slot) -> Fate {
+/// What was found in a cell that passes in clear and is looked through.
+fn searched(
+    plan: &Plan,
+    slot: &Slot,
+    cell: &Cell,
+    row: &str,
+    cap: usize,
+) -> Result<Option<detect::Found>, Cause> {
+    let sought = slot.detect.filter(|_| slot.verdict == Verdict::Clear);
+    let Some(detection) = sought.and_then(|id| plan.detection(id)) else { return Ok(None) };
+    check_cap(cell, row, cap)?;
+    Ok(examine(detection, &cell.text(row)))
+}
+
+/// Counts what happens to a cell, and what was found in it.
+fn note(report: &mut Report, slot: &Slot, found: Option<&detect::Found>) {
+    if let Some(field) = slot.field {
+        report.count(Event::Field(field, fate(slot, found)));
+    }
+    if let (Some(found), Some(place)) = (found, slot.detect) {
+        found.kinds.iter().for_each(|kind| report.count(Event::Detected(place, *kind)));
+    }
+}
+
+fn fate(slot: &Slot, found: Option<&detect::Found>) -> Fate {
     match slot.verdict {
-        Verdict::Clear => Fate::Clear,
+        Verdict::Clear => match found.map(|found| &found.fate) {
+            None | Some(Found::Passes) => Fate::Clear,
+            Some(Found::Masked(_)) => Fate::Masked,
+            Some(Found::Withheld | Found::Refused(_)) => Fate::Withheld,
+        },
         Verdict::Mask => Fate::Masked,
         Verdict::Pseudonym => Fate::Pseudonym,
         Verdict::Absent | Verdict::Enter(_) => Fate::Withheld,

@@ -187,6 +187,7 @@ fn any_plan() -> impl Strategy<Value = Arc<Plan>> {
                 taking: 0,
             }],
             fields: vec!["x".into()],
+            detections: vec![],
         })
     })
 }

@@ -88,6 +88,7 @@ fn customers() -> Arc<Plan> {
             taking: 0,
         }],
         fields: ["phone", "id", "note", "secret"].map(Box::from).to_vec(),
+        detections: vec![],
     })
 }
 
@@ -190,7 +191,13 @@ fn a_row_of_one_empty_cell_does_not_become_an_empty_line() {
         assumed: 0,
         taking: 0,
     };
-    let plan = Arc::new(Plan { nodes, root: enter(0), records: vec![only], fields: vec![] });
+    let plan = Arc::new(Plan {
+        nodes,
+        root: enter(0),
+        records: vec![only],
+        fields: vec![],
+        detections: vec![],
+    });
     let (output, report, _) = filter(&plan, 9, b"name\n\n\"\"\na\n").unwrap();
     assert_eq!(output, "name\n\"\"\n\"\"\na\n");
     assert_eq!(report.records_released, 3);

@@ -68,7 +68,7 @@ pub enum Cause {
         cap: usize,
     },
     /// A value that must be looked at is too long.
-    #[error("a value that must be masked or compared is longer than {cap} bytes")]
+    #[error("a value that must be masked, compared or searched is longer than {cap} bytes")]
     ValueTooLong {
         /// The longest that passes, in bytes as sent.
         cap: usize,
@@ -99,6 +99,16 @@ pub enum Cause {
     MaskedValue {
         /// The field's name, as in [`Cause::NotWritable`].
         field: String,
+    },
+    /// A value holds what its field is not graded for.
+    #[error(
+        "`{field}` holds what looks like a value of the kind `{kind}`, which does not belong there"
+    )]
+    Detected {
+        /// The field's name, as in [`Cause::NotWritable`].
+        field: String,
+        /// The name of the kind.
+        kind: &'static str,
     },
     /// The caller may not write this row.
     #[error("a record of `{entity}` may not be written by this caller")]

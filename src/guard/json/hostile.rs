@@ -43,6 +43,7 @@ fn plan() -> Arc<Plan> {
             taking: 0,
         }],
         fields: vec![],
+        detections: vec![],
     })
 }
 

@@ -13,6 +13,7 @@ mod record;
 pub(super) mod report;
 mod rope;
 pub(super) mod scan;
+mod search;
 mod shape;
 mod text;
 mod token;
@@ -270,7 +271,8 @@ impl<H: Hooks> Filter<H> {
 
     /// Takes what may go out so far: whole records, and what lies outside of records.
     pub fn take_output(&mut self) -> Vec<Bytes> {
-        let released = self.records.outermost_start().unwrap_or_else(|| self.output.length());
+        let outermost = self.records.outermost_start().or_else(|| self.searched_start());
+        let released = outermost.unwrap_or_else(|| self.output.length());
         let pieces = self.output.take(released);
         self.report.bytes_out += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         pieces

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::guard::detect::may_hold;
 use crate::guard::mask::{common_form_into, mask_into};
 use crate::policy::kind::Mask;
 use crate::policy::value::Value;
@@ -80,6 +81,10 @@ impl<H: Hooks> Filter<H> {
                     walk.pass(&mut self.output, &scalar);
                     Some(scalar.end)
                 }
+                (Quick::Glance, Some(scalar)) if is_harmless(&scalar, input, &self.caps) => {
+                    walk.pass(&mut self.output, &scalar);
+                    Some(scalar.end)
+                }
                 (Quick::Drop, Some(scalar)) => {
                     walk.is_emitted = false;
                     Some(scalar.end)
@@ -97,7 +102,10 @@ impl<H: Hooks> Filter<H> {
                     self.output.insert(&self.json);
                     Some(scalar.end)
                 }
-                (Quick::Pass(_) | Quick::Drop | Quick::Mask(_) | Quick::Nothing, _) => None,
+                (
+                    Quick::Pass(_) | Quick::Glance | Quick::Drop | Quick::Mask(_) | Quick::Nothing,
+                    _,
+                ) => None,
             };
             let Some(end) = taken else {
                 self.slot = rules.slot;
@@ -204,6 +212,12 @@ fn is_readable(rules: &Rules, scalar: &Scalar, records: &Records, caps: &Caps) -
     matches!(scalar.form, Form::Plain | Form::Number)
         && scalar.end - scalar.start <= caps.value_bytes
         && rules.slot.capture.is_some_and(|slot| records.is_free(slot))
+}
+
+/// Whether a glance tells that there is nothing in the value that is looked for.
+fn is_harmless(scalar: &Scalar, input: &[u8], caps: &Caps) -> bool {
+    let value = input.get(scalar.start..scalar.end).unwrap_or_default();
+    value.len() <= caps.value_bytes && !may_hold(value)
 }
 
 /// Whether the value can be masked here.

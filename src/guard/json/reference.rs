@@ -306,7 +306,13 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             });
         }
         let root = Slot::of(Verdict::Enter(NodeId(0)));
-        Plan { nodes, root, records, fields: vec!["thing.x".into(), "thing.y".into()] }
+        Plan {
+            nodes,
+            root,
+            records,
+            fields: vec!["thing.x".into(), "thing.y".into()],
+            detections: vec![],
+        }
     })
 }
 

@@ -1,8 +1,9 @@
 //! What happened to a body, in numbers and names; never in values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::plan::{FieldId, NodeId};
+use crate::policy::kind::Kind;
+use crate::policy::plan::{DetectId, FieldId, NodeId};
 
 const UNLISTED_NAMES: usize = 32;
 const UNLISTED_NAME_BYTES: usize = 48;
@@ -45,6 +46,11 @@ pub struct Report {
     pub unlisted_names: BTreeSet<String>,
     /// Members left out of a request.
     pub trimmed: u64,
+    /// The same with the object in which each stands. In a table the name holds the objects inside it.
+    pub unlisted_at: BTreeSet<(NodeId, String)>,
+    /// Values that went out, or would have, in which something was found: by place and kind. As many as
+    /// there are places and kinds in the plan, however often it is found.
+    pub detected: BTreeMap<(DetectId, Kind), u64>,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes released.
@@ -64,6 +70,7 @@ pub(in crate::guard) enum Fate {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::guard) enum Event {
     Field(FieldId, Fate),
+    Detected(DetectId, Kind),
     Withheld,
     Suppressed,
     WithoutSubject,
@@ -142,6 +149,7 @@ impl Report {
                 self.records_suppressed += 1;
             }
             Event::WithoutSubject => self.records_without_subject += 1,
+            Event::Detected(place, kind) => *self.detected.entry((place, kind)).or_default() += 1,
             Event::Field(field, fate) => self.count_field(field, fate, 1),
         }
     }
@@ -158,10 +166,16 @@ impl Report {
     }
 
     /// Notes the name of a member that the plan does not list.
-    pub(in crate::guard) fn note_unlisted(&mut self, name: &str) {
-        let is_full = self.unlisted_names.len() >= UNLISTED_NAMES;
-        if !is_full && is_name(name) && !self.unlisted_names.contains(name) {
-            self.unlisted_names.insert(name.to_owned());
+    pub(in crate::guard) fn note_unlisted(&mut self, node: NodeId, name: &str) {
+        if !name.split('.').all(is_name) {
+            return;
+        }
+        let last = name.rsplit('.').next().unwrap_or(name);
+        if self.unlisted_names.len() < UNLISTED_NAMES && !self.unlisted_names.contains(last) {
+            self.unlisted_names.insert(last.to_owned());
+        }
+        if self.unlisted_at.len() < UNLISTED_NAMES {
+            self.unlisted_at.insert((node, name.to_owned()));
         }
     }
 }

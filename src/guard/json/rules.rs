@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::policy::kind::{Kind, Mask};
 use crate::policy::plan::{
-    FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot, Verdict,
+    DetectId, Detection, FieldId, Node, NodeId, ObjectNode, OnHit, Plan, RecordId, RecordPlan,
+    Slot, Sought, Verdict,
 };
 use crate::policy::value::Value;
 
@@ -112,7 +113,13 @@ pub(in crate::guard) fn record(id: u16, members: &[(&str, Slot)]) -> Node {
 }
 
 fn plan(root: Slot, nodes: Vec<Node>, records: Vec<RecordPlan>) -> Arc<Plan> {
-    Arc::new(Plan { nodes, root, records, fields: vec!["customer.phone".into()] })
+    Arc::new(Plan {
+        nodes,
+        root,
+        records,
+        fields: vec!["customer.phone".into()],
+        detections: vec![],
+    })
 }
 
 fn phone(verdict: Verdict) -> Slot {
@@ -178,6 +185,104 @@ fn what_is_not_listed_vanishes_with_its_comma() {
 fn allowed_values_pass_byte_for_byte() {
     let body = r#"{"a":1.0e+5 , "a":"\u00e9\/\ud800é😀" ,"a":-0.0,"l":[1E2,true,null,123456789012345678901234567890]}"#;
     assert_eq!(out(&simple(), body), body);
+}
+
+/// Members `a` and `b`, the elements of `l` and what stands at the root, all looked through.
+fn searched(on_hit: OnHit) -> Arc<Plan> {
+    let sought = |kind| Sought { mask: Mask::of(kind), on_hit };
+    let sought = vec![sought(Kind::BankCard), sought(Kind::Email)];
+    let clear = Slot { detect: Some(DetectId(0)), ..slot(Verdict::Clear) };
+    let named = Slot { field: Some(FieldId(0)), ..clear };
+    Arc::new(Plan {
+        nodes: vec![
+            object(&[("a", named), ("b", slot(Verdict::Clear)), ("l", enter(1))]),
+            Node::Array(clear),
+        ],
+        root: enter(0),
+        records: vec![],
+        fields: vec!["customer.note".into()],
+        detections: vec![Detection { name: "customer.note".into(), sought }],
+    })
+}
+
+#[test]
+fn what_is_found_is_masked_or_left_out_with_its_name_at_any_split() {
+    let masked = searched(OnHit::Mask);
+    let withheld = searched(OnHit::Withhold);
+    let alerted = searched(OnHit::Alert);
+    let card = "4111111111111111";
+    for (body, when_masked, when_withheld) in [
+        (
+            r#"{"a":"x 4111 1111 1111 1111","b":1}"#,
+            r#"{"a":"x ************1111","b":1}"#,
+            r#"{"b":1}"#,
+        ),
+        (
+            r#"{"b":1,"a":4111111111111111,"b":2}"#,
+            r#"{"b":1,"a":"************1111","b":2}"#,
+            r#"{"b":1,"b":2}"#,
+        ),
+        (
+            r#"{ "a" : "\u0061@b.cn" , "b" : 1 }"#,
+            r#"{ "a" : "a***@b.cn" , "b" : 1 }"#,
+            r#"{ "b" : 1 }"#,
+        ),
+        (
+            r#"{"l":["x","4111111111111111",4.111111111111111e15]}"#,
+            r#"{"l":["x","************1111","************1111"]}"#,
+            r#"{"l":["x"]}"#,
+        ),
+        (
+            r#"{"l":["4111111111111111","x"]}"#,
+            r#"{"l":["************1111","x"]}"#,
+            r#"{"l":["x"]}"#,
+        ),
+        (r#"{"a":"\ud8004111111111111111"}"#, "{\"a\":\"\u{fffd}************1111\"}", "{}"),
+        (
+            r#"{"a":"4111111111111112","b":"\u0034"}"#,
+            r#"{"a":"4111111111111112","b":"\u0034"}"#,
+            r#"{"a":"4111111111111112","b":"\u0034"}"#,
+        ),
+        (
+            r#"{"a":true,"a":null,"a":"\ud800"}"#,
+            r#"{"a":true,"a":null,"a":"\ud800"}"#,
+            r#"{"a":true,"a":null,"a":"\ud800"}"#,
+        ),
+    ] {
+        assert_eq!(out(&masked, body), when_masked, "{body}");
+        assert_eq!(out(&withheld, body), when_withheld, "{body}");
+        assert_eq!(out(&alerted, body), body, "{body}");
+    }
+    let report = filter(&masked, Mode::Drop, 0, format!(r#"{{"a":"{card}","a":"x"}}"#).as_bytes())
+        .unwrap()
+        .1;
+    assert_eq!(
+        report.detected.into_iter().collect::<Vec<_>>(),
+        [((DetectId(0), Kind::BankCard), 1)]
+    );
+    assert_eq!((report.fields[0].masked, report.fields[0].clear), (1, 1));
+}
+
+#[test]
+fn a_body_with_a_value_where_none_of_its_kind_belongs_is_refused() {
+    let plan = searched(OnHit::Refuse);
+    for body in [
+        r#"{"a":"4111111111111111"}"#,
+        r#"{"a":4111111111111111}"#,
+        r#"{"a":"\u0034111-1111-1111-1111"}"#,
+    ] {
+        let wanted = Cause::Detected { field: "customer.note".to_owned(), kind: "bank-card" };
+        assert_eq!(cause(&plan, Mode::Refuse, body.as_bytes()), wanted, "{body}");
+    }
+    let harmless = r#"{"a":"4111111111111112","b":"4111111111111111"}"#;
+    assert_eq!(filter(&plan, Mode::Refuse, 0, harmless.as_bytes()).unwrap().0, harmless);
+}
+
+#[test]
+fn a_value_too_long_to_be_looked_through_refuses_the_body() {
+    let plan = searched(OnHit::Alert);
+    let long = format!(r#"{{"a":"x","a":"{}"}}"#, "x".repeat(Caps::default().value_bytes + 1));
+    assert!(matches!(cause(&plan, Mode::Drop, long.as_bytes()), Cause::ValueTooLong { .. }));
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(super) struct Rules {
 pub(super) enum Quick {
     /// It passes; `true` if a condition reads it as well.
     Pass(bool),
+    /// It passes if a glance tells that there is nothing to find in it.
+    Glance,
     /// It is left out, and nobody looks at it.
     Drop,
     /// A string is replaced by its masked form.
@@ -68,6 +70,8 @@ pub(super) enum Quick {
 impl Quick {
     fn of(slot: &Slot) -> Self {
         match (slot.verdict, slot.capture, slot.mask) {
+            (Verdict::Clear, None, _) if slot.detect.is_some() => Self::Glance,
+            (Verdict::Clear, Some(_), _) if slot.detect.is_some() => Self::Nothing,
             (Verdict::Clear, capture, _) => Self::Pass(capture.is_some()),
             (Verdict::Absent, None, _) => Self::Drop,
             (Verdict::Mask, None, Some(mask)) => Self::Mask(mask),
@@ -93,7 +97,7 @@ impl Name {
     /// What is counted where the quick way took the value.
     pub(super) fn event(&self) -> Option<(FieldId, Fate)> {
         let fate = match self.rules.quick {
-            Quick::Pass(_) => Fate::Clear,
+            Quick::Pass(_) | Quick::Glance => Fate::Clear,
             Quick::Drop => Fate::Withheld,
             Quick::Mask(_) => Fate::Masked,
             Quick::Nothing => return None,

@@ -35,6 +35,33 @@ pub(super) fn unescape(raw: &[u8]) -> Result<Cow<'_, str>, LoneSurrogate> {
     Ok(Cow::Owned(plain))
 }
 
+/// As [`unescape`], with U+FFFD in place of half a surrogate pair.
+pub(super) fn unescape_lossy(raw: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = unescape(raw) {
+        return text;
+    }
+    let text = String::from_utf8_lossy(raw);
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        plain.push_str(before);
+        // A pair is twelve bytes, half of one six, other escapes two.
+        let lengths = [12, 6, 2].into_iter().filter(|length| escape.is_char_boundary(*length));
+        let read = lengths.filter_map(|length| {
+            let (one, behind) = escape.split_at_checked(length)?;
+            let char = unescape(one.as_bytes()).ok().filter(|char| char.chars().count() == 1)?;
+            Some((char.into_owned(), behind))
+        });
+        let half = || (String::from('\u{fffd}'), escape.get(6..).unwrap_or_default());
+        let (char, behind) = read.into_iter().next().unwrap_or_else(half);
+        plain.push_str(&char);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    plain.into()
+}
+
 /// Reads `XXXX`, or `XXXX\uXXXX` where the first is half a pair.
 fn unicode(chars: &mut std::str::Chars<'_>) -> Result<char, LoneSurrogate> {
     let first = hex4(chars).ok_or(LoneSurrogate)?;

@@ -78,6 +78,9 @@ pub(super) struct Token {
     pub(super) matched: usize,
     /// Its bytes in earlier chunks, without the opening quote, if its text is looked at.
     pub(super) text: Vec<u8>,
+    /// The length of the output before what leads to it (comma, name), and whether anything beside it had
+    /// gone out by then; set where it is held until it was looked through.
+    pub(super) before: (u64, bool),
 }
 
 impl Default for Token {
@@ -91,6 +94,7 @@ impl Default for Token {
             literal: b"",
             matched: 0,
             text: Vec::new(),
+            before: (0, false),
         }
     }
 }
@@ -207,7 +211,9 @@ impl<H: Hooks> Filter<H> {
         frame.deciders |= rules.decider;
         if !rules.is_listed {
             self.report.unlisted_members += 1;
-            self.report.note_unlisted(&name);
+            if !name.contains('.') {
+                self.report.note_unlisted(node, &name);
+            }
         }
         self.slot = rules.slot;
         Ok(())

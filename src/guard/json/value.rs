@@ -19,6 +19,8 @@ pub(super) enum Act {
     Pass,
     Mask,
     Pseudonym,
+    /// It is held until it was looked through.
+    Search,
 }
 
 impl<H: Hooks> Filter<H> {
@@ -37,6 +39,7 @@ impl<H: Hooks> Filter<H> {
         }
         if self.slot.verdict == Verdict::Clear
             && self.slot.capture.is_none()
+            && self.slot.detect.is_none()
             && self.mode == Mode::Drop
         {
             let drop_comma = frame.follows_comma && !frame.has_output;
@@ -53,6 +56,7 @@ impl<H: Hooks> Filter<H> {
     fn judge_scalar(&mut self, byte: u8, at: usize) -> Result<(), Fault> {
         let is_null = byte == b'n';
         let act = match self.slot.verdict {
+            Verdict::Clear if self.is_searched(byte) => Act::Search,
             Verdict::Clear => Act::Pass,
             Verdict::Mask | Verdict::Enter(_) | Verdict::Pseudonym if is_null => Act::Pass,
             Verdict::Mask => Act::Mask,
@@ -75,19 +79,34 @@ impl<H: Hooks> Filter<H> {
         }
         self.token.act = act;
         let is_checked = self.mode != Mode::Drop && self.slot.mask.is_some() && byte == b'"';
-        self.token.is_read =
-            matches!(act, Act::Mask | Act::Pseudonym) || self.slot.capture.is_some() || is_checked;
+        self.token.is_read = matches!(act, Act::Mask | Act::Pseudonym | Act::Search)
+            || self.slot.capture.is_some()
+            || is_checked;
         self.token.text.clear();
+        if act == Act::Search {
+            // What becomes of it is counted when that is known.
+            self.token.before = (self.output.length(), self.has_output());
+        }
         if act != Act::Drop {
             self.start_output(at);
         }
-        self.count(match act {
-            Act::Drop => Fate::Withheld,
-            Act::Pass => Fate::Clear,
-            Act::Mask => Fate::Masked,
-            Act::Pseudonym => Fate::Pseudonym,
-        });
+        match act {
+            Act::Drop => self.count(Fate::Withheld),
+            Act::Pass => self.count(Fate::Clear),
+            Act::Mask => self.count(Fate::Masked),
+            Act::Pseudonym => self.count(Fate::Pseudonym),
+            Act::Search => {}
+        }
         Ok(())
+    }
+
+    /// Whether a scalar that starts with this byte is looked through: a text or a number can be.
+    fn is_searched(&self, byte: u8) -> bool {
+        self.slot.detect.is_some() && !matches!(byte, b't' | b'f' | b'n')
+    }
+
+    fn has_output(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.has_output)
     }
 
     /// Lets out what stands before a value that goes out.
@@ -106,8 +125,11 @@ impl<H: Hooks> Filter<H> {
     fn refuse_value(&mut self, at: usize) -> Result<(), Fault> {
         if self.mode == Mode::Trim && self.frames.last().is_some_and(|frame| frame.is_object) {
             self.report.trimmed += 1;
-            if self.slot.field.is_none() {
-                self.report.note_unlisted(&self.member_name);
+            let node = self.frames.last().and_then(|frame| frame.node);
+            if let (Some(node), None, false) =
+                (node, self.slot.field, self.member_name.contains('.'))
+            {
+                self.report.note_unlisted(node, &self.member_name);
             }
             return Ok(());
         }
@@ -125,13 +147,13 @@ impl<H: Hooks> Filter<H> {
     }
 
     /// How messages call the current value.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let field = self.slot.field.and_then(|field| self.plan.field(field));
         field.unwrap_or(&self.member_name).to_owned()
     }
 
     #[inline]
-    fn count(&mut self, fate: Fate) {
+    pub(super) fn count(&mut self, fate: Fate) {
         if let Some(field) = self.slot.field {
             self.count_field(field, fate);
         }
@@ -174,16 +196,17 @@ impl<H: Hooks> Filter<H> {
             let value = text.as_deref().map(Value::from);
             self.capture(value, end)?;
         }
+        let is_masked = |mask| text.as_deref().is_some_and(|text| is_masked_form(mask, text));
         match self.token.act {
             Act::Drop => {}
-            Act::Pass => {
-                let is_masked =
-                    |mask| text.as_deref().is_some_and(|text| is_masked_form(mask, text));
-                if self.mode != Mode::Drop && self.slot.mask.is_some_and(is_masked) {
-                    let fault = Cause::MaskedValue { field: self.name() };
-                    return self.refuse(fault.at(self.base + end as u64));
-                }
+            Act::Pass | Act::Search
+                if self.mode != Mode::Drop && self.slot.mask.is_some_and(is_masked) =>
+            {
+                let fault = Cause::MaskedValue { field: self.name() };
+                return self.refuse(fault.at(self.base + end as u64));
             }
+            Act::Pass => {}
+            Act::Search => return self.search_text(raw, text.as_deref(), end),
             Act::Mask | Act::Pseudonym => self.replace(text.as_deref()),
         }
         Ok(())
@@ -202,11 +225,16 @@ impl<H: Hooks> Filter<H> {
             };
             self.capture(value, end)?;
         }
-        if matches!(self.token.act, Act::Mask | Act::Pseudonym) {
-            self.replace(Some(text));
-        }
+        let outcome = match self.token.act {
+            Act::Mask | Act::Pseudonym => {
+                self.replace(Some(text));
+                Ok(())
+            }
+            Act::Search => self.search_number(text, end),
+            Act::Drop | Act::Pass => Ok(()),
+        };
         self.token.text = raw;
-        Ok(())
+        outcome
     }
 
     fn capture(&mut self, value: Option<Value>, at: usize) -> Result<(), Fault> {
@@ -230,10 +258,15 @@ impl<H: Hooks> Filter<H> {
             (Some(text), _, Some(mask)) => mask_into(mask, text, &mut replacement),
             (None, ..) | (_, _, None) => replacement.push_str(WHOLLY_MASKED),
         }
-        self.json.clear();
-        encode(&replacement, &mut self.json);
-        self.output.insert(&self.json);
+        self.insert_text(&replacement);
         self.replacement = replacement;
+    }
+
+    /// Lets a text out that does not stand in the input.
+    pub(super) fn insert_text(&mut self, text: &str) {
+        self.json.clear();
+        encode(text, &mut self.json);
+        self.output.insert(&self.json);
     }
 
     /// Opens an object or array.

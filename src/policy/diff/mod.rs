@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod cover;
+mod detect;
 mod hidden;
 mod limits;
 mod routes;
@@ -64,6 +65,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     let mut changes = catalogue::changes(&old, &new);
     changes.extend(routes::changes(&old, &new));
     changes.extend(limits::changes(&old, &new));
+    changes.extend(detect::changes(&old, &new));
     changes.sort();
     changes.dedup();
     Comparison { changes }

@@ -1,5 +1,6 @@
 //! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
 
+mod detect;
 mod entities;
 mod headers;
 mod limits;
@@ -28,7 +29,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "grades",
     "purposes",
     "entities",
@@ -38,6 +39,7 @@ const SECTIONS: [&str; 11] = [
     "limits",
     "masks",
     "pseudonyms",
+    "detect",
     // Read by who runs them; they decide nothing.
     "tests",
     "fixtures",
@@ -71,6 +73,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     masks::read(&sections, &mut reader, &mut model);
     masks::settle_kinds(&mut model);
     pseudonyms::read(&sections, &mut reader, &mut model);
+    detect::read(&sections, &mut reader, &mut model);
     (model, reader.finish())
 }
 

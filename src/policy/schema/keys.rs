@@ -1,7 +1,9 @@
 //! Every key of the language, with the words of the guide.
 
+use super::super::detect::DETECTED;
 use super::super::kind::Kind;
 use super::super::model::{Action, Format};
+use super::super::plan::OnHit;
 use super::super::rotation::Rotate;
 use super::super::search::FilterForm;
 use super::super::sending::BodyForm;
@@ -99,6 +101,11 @@ pub(super) const FILE: Table = Table {
             Form::Table(&PSEUDONYMS),
         ),
         key(
+            "detect",
+            "What is looked for in values of fields that are not graded for it, and what becomes of a hit. It only makes stricter.",
+            Form::Table(&DETECT),
+        ),
+        key(
             "tests",
             "What the policy is meant to say, one case after another, for `menshen test`.",
             Form::List(&Form::Anything),
@@ -108,6 +115,81 @@ pub(super) const FILE: Table = Table {
             "Callers, records and the time that several tests share.",
             Form::Named(&Form::Anything),
         ),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const DETECT: Table = Table {
+    name: "detect",
+    keys: &[
+        key(
+            "answers",
+            "In answers: `mask` what was found, `withhold` the value, or `alert` only.",
+            Form::Table(&HITS_IN_ANSWERS),
+        ),
+        key(
+            "requests",
+            "In request bodies: `refuse` the body, or `alert` only.",
+            Form::Table(&HITS_IN_REQUESTS),
+        ),
+        key(
+            "except",
+            "Fields in which these kinds, or `all`, are not looked for.",
+            Form::Named(&EXCEPTED),
+        ),
+        key(
+            "except-routes",
+            "Routes on which these kinds, or `all`, are not looked for.",
+            Form::Named(&EXCEPTED),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const EXCEPTED: Form =
+    Form::Either(&[Form::Words(|| vec!["all"]), Form::OneOrMany(&Form::Words(detected))]);
+
+const IN_ANSWERS: Form = Form::Words(|| OnHit::IN_ANSWERS.iter().map(|(name, _)| *name).collect());
+const IN_REQUESTS: Form =
+    Form::Words(|| OnHit::IN_REQUESTS.iter().map(|(name, _)| *name).collect());
+
+const HITS_IN_ANSWERS: Table = Table {
+    name: "hits-in-answers",
+    keys: &[
+        key("bank-card", "Payment card numbers.", IN_ANSWERS),
+        key("bank-account", "International bank account numbers (IBAN).", IN_ANSWERS),
+        key("cn-resident-id", "Chinese resident identity numbers.", IN_ANSWERS),
+        key("kr-resident-number", "Korean resident registration numbers.", IN_ANSWERS),
+        key("th-national-id", "Thai identity numbers.", IN_ANSWERS),
+        key(
+            "id-nik",
+            "Indonesian identity numbers, which many numbers of sixteen digits look like.",
+            IN_ANSWERS,
+        ),
+        key("phone", "Telephone numbers.", IN_ANSWERS),
+        key("email", "E-mail addresses.", IN_ANSWERS),
+    ],
+    one_of: &[],
+    may_be_empty: true,
+};
+
+const HITS_IN_REQUESTS: Table = Table {
+    name: "hits-in-requests",
+    keys: &[
+        key("bank-card", "Payment card numbers.", IN_REQUESTS),
+        key("bank-account", "International bank account numbers (IBAN).", IN_REQUESTS),
+        key("cn-resident-id", "Chinese resident identity numbers.", IN_REQUESTS),
+        key("kr-resident-number", "Korean resident registration numbers.", IN_REQUESTS),
+        key("th-national-id", "Thai identity numbers.", IN_REQUESTS),
+        key(
+            "id-nik",
+            "Indonesian identity numbers, which many numbers of sixteen digits look like.",
+            IN_REQUESTS,
+        ),
+        key("phone", "Telephone numbers.", IN_REQUESTS),
+        key("email", "E-mail addresses.", IN_REQUESTS),
     ],
     one_of: &[],
     may_be_empty: true,
@@ -501,6 +583,10 @@ fn periods() -> Vec<&'static str> {
 
 fn kinds() -> Vec<&'static str> {
     Kind::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
+fn detected() -> Vec<&'static str> {
+    DETECTED.iter().map(|kind| kind.name()).collect()
 }
 
 fn actions() -> Vec<&'static str> {

@@ -5,6 +5,7 @@
 //! language does not compile until somebody has said what it means here.
 
 mod demand;
+mod detect;
 mod formula;
 mod matrix;
 mod rule;
@@ -13,6 +14,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use demand::{Demand, Zones, duration};
+pub(super) use detect::DetectView;
 pub(super) use formula::Formula;
 use formula::Names;
 pub use matrix::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
@@ -45,6 +47,8 @@ pub(super) struct Survey {
     pub(super) styles: BTreeMap<&'static str, &'static str>,
     /// When pseudonyms change that are given for no purpose, and for each.
     pub(super) rotations: BTreeMap<Option<Box<str>>, Rotation>,
+    /// What is looked for in values that are not graded for it.
+    pub(super) detect: DetectView,
 }
 
 impl Survey {
@@ -60,6 +64,7 @@ impl Survey {
             limits,
             masks,
             pseudonyms,
+            detect,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
@@ -87,6 +92,7 @@ impl Survey {
                 .into_iter()
                 .chain(purposes.iter().map(rotation))
                 .collect(),
+            detect: DetectView::of(detect, program),
         }
     }
 

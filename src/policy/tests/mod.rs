@@ -4,6 +4,7 @@ mod compare;
 mod comparison;
 mod comparison_surface;
 mod decisions;
+mod detector;
 mod exports;
 mod golden;
 mod hostile;
