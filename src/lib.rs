@@ -21,6 +21,7 @@ pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;
+pub mod scan;
 pub mod secret;
 pub mod telemetry;
 // -- composition

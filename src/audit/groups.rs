@@ -255,9 +255,31 @@ pub struct Request {
     /// Members of the body that the caller may not write and that were left out.
     #[serde(skip_serializing_if = "FieldNames::is_empty")]
     pub dropped: FieldNames,
+    /// Files that the body brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<Uploads>,
     /// What was searched by.
     #[serde(skip_serializing_if = "Query::is_empty")]
     pub query: Query,
+}
+
+/// The files of a request's body.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Uploads {
+    /// How many.
+    pub files: u64,
+    /// Their bytes together.
+    pub bytes: u64,
+    /// The scanner that was asked; empty if none had to be.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub scanner: Text,
+    /// What it said: `clean`, `found`, or `none` where there is no verdict.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub verdict: Text,
+    /// What it found, in its words.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub finding: Text,
 }
 
 /// The parameters of a query, at most 32; further ones are counted.

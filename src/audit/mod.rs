@@ -33,7 +33,7 @@ pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Sta
 pub use fault::{Broken, Fault};
 pub use groups::{
     Act, Actor, ActorKind, Answer, Auth, Class, Data, Decision, Difference, Effect, Ending, Event,
-    Levels, Origin, Query, QueryUse, Request, Why,
+    Levels, Origin, Query, QueryUse, Request, Uploads, Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use reader::{Frames, ReadError, Reader};

@@ -4,12 +4,13 @@
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
 mod read;
+mod scanners;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::document::{Faults, Source};
-use crate::{guard, identity, limits, listen, proxy, telemetry, tls, upstream};
+use crate::{guard, identity, limits, listen, proxy, scan, telemetry, tls, upstream};
 
 /// A configuration without faults.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The backends.
     pub upstreams: Vec<upstream::Settings>,
+    /// Who says of uploaded files whether they are clean.
+    pub scanners: Vec<scan::Settings>,
     /// Tokens, sessions, lock-out.
     pub identity: identity::Settings,
     /// What counting may cost.

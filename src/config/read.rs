@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "metrics",
     "listeners",
     "upstreams",
+    "scanners",
     "issuers",
     "sessions",
     "sign-in",
@@ -99,6 +100,7 @@ impl File<'_> {
         let metrics = self.metrics(&keys);
         let listeners = self.listeners(&keys, root);
         let upstreams = self.upstreams(&keys, root);
+        let scanners = super::scanners::scanners(&mut self.reader, &keys);
         let identity = self.identity(&keys);
         let addresses = self.addresses(&keys);
         let (proxy, caps) = self.bodies(&keys);
@@ -118,6 +120,7 @@ impl File<'_> {
             metrics,
             listeners,
             upstreams,
+            scanners,
             identity,
             limits,
             addresses,
@@ -442,11 +445,11 @@ impl File<'_> {
     }
 }
 
-fn wide(n: u32) -> usize {
+pub(super) fn wide(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-fn host_and_port(text: &str) -> Option<(String, u16)> {
+pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port > 0)?;

@@ -134,7 +134,9 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Each parameter as `name=value` or `name="value"`.
-fn each(parameters: &str) -> impl Iterator<Item = Result<(&str, &str), ContentTypeFault>> {
+pub(super) fn each(
+    parameters: &str,
+) -> impl Iterator<Item = Result<(&str, &str), ContentTypeFault>> {
     parameters.split(';').map(str::trim).filter(|part| !part.is_empty()).map(|parameter| {
         let (name, value) = parameter.split_once('=').ok_or(ContentTypeFault::Malformed)?;
         let value = match value.strip_prefix('"') {

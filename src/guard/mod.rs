@@ -11,6 +11,7 @@ mod form;
 mod framing;
 pub mod json;
 pub mod mask;
+mod multipart;
 mod named;
 pub mod query;
 mod request;
@@ -30,8 +31,9 @@ pub use encoding::{Coding, Codings, EncodingFault};
 pub use form::FormFault;
 pub use framing::FramingFault;
 pub use json::{Caps, Fault, Hooks, Outgoing, Report, Take};
+pub use multipart::MultipartFault;
 pub use query::{CheckedQuery, QueryFault, check_path, check_query};
-pub use request::{Judged, Sent, Terms, check_sent, judge_request};
+pub use request::{File, Judged, Sent, SentForm, Terms, check_sent, judge_request};
 
 use crate::policy::Format;
 use crate::policy::plan::Plan;
@@ -61,6 +63,9 @@ pub enum BodyFault {
     /// What it holds, as a form.
     #[error(transparent)]
     Form(#[from] FormFault),
+    /// What it holds, as a form with files.
+    #[error(transparent)]
+    Multipart(#[from] MultipartFault),
     /// Of what was sent nothing may be written.
     #[error("nothing of the body may be written")]
     NothingLeft,

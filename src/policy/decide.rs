@@ -352,7 +352,9 @@ impl Permit {
     #[must_use]
     pub fn write_plan(&self) -> Option<&Arc<Plan>> {
         let State::Settled(case) = self.state else { return None };
-        self.route.accepts.as_ref()?;
+        if !self.route.takes_a_body() {
+            return None;
+        }
         self.outcome.write.get(case)?.as_ref()
     }
 

@@ -57,7 +57,7 @@ pub use program::{Program, RouteMatch, compile, version_of};
 pub use rows::TooManyConditions;
 pub use schema::schema;
 pub use search::{FilterForm, Parameter, PathParameter, SearchPlan, TooLarge};
-pub use sending::{BodyForm, Sending, Unwritable};
+pub use sending::{BodyForm, FileRule, Sending, Unwritable, Uploads};
 pub use survey::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
 pub use value::Value;
 

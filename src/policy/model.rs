@@ -398,7 +398,7 @@ impl Route {
     /// Whether a request may have a body.
     #[must_use]
     pub fn takes_a_body(&self) -> bool {
-        self.accepts.is_some()
+        self.accepts.is_some() || self.sending.uploads.is_some()
     }
 
     /// Whether an answer is about one record that somebody may see or not, and nothing without it.

@@ -30,14 +30,19 @@ pub(super) struct MediaRange {
     pub(super) subtype: Option<Box<str>>,
 }
 
+impl MediaRange {
+    /// Whether a media type is of this range.
+    pub(super) fn holds(&self, media_type: &str) -> bool {
+        let Some((kind, subtype)) = media_type.split_once('/') else { return false };
+        *self.kind == *kind && self.subtype.as_deref().is_none_or(|one| one == subtype)
+    }
+}
+
 impl Opaque {
     /// Whether a media type, in lower case and without parameters, may pass.
     #[must_use]
     pub fn accepts(&self, media_type: &str) -> bool {
-        let Some((kind, subtype)) = media_type.split_once('/') else { return false };
-        self.types.iter().any(|range| {
-            *range.kind == *kind && range.subtype.as_deref().is_none_or(|one| one == subtype)
-        })
+        self.types.iter().any(|range| range.holds(media_type))
     }
 
     /// The value of `Accept` that asks for what may pass.

@@ -29,6 +29,7 @@ mod sign_in;
 mod step;
 mod trail;
 mod unread;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ use crate::identity::Identity;
 use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::listen::{Facts, Handler};
 use crate::policy::Program;
+use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
@@ -105,6 +107,8 @@ pub struct Parts {
     pub addresses: Arc<AddressLimits>,
     /// The backends.
     pub upstreams: Arc<Upstreams>,
+    /// Who says of uploaded files whether they are clean.
+    pub scanners: Arc<Scanners>,
     /// The log.
     pub log: Log,
     /// What the operator's monitoring reads.
@@ -130,6 +134,8 @@ pub struct Gate {
     differences: Differences,
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
+    /// KiB that bodies with files may take while they are read, judged and scanned.
+    uploads: Semaphore,
 }
 
 impl std::ops::Deref for Gate {
@@ -149,7 +155,8 @@ impl Gate {
         let keys = Arc::new(Keys::derive(master)?);
         let (refusals, ledger, differences) = Default::default();
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
-        Ok(Self { parts, keys, refusals, ledger, differences, beside })
+        let uploads = Semaphore::new(uploads::ROOM_KIB);
+        Ok(Self { parts, keys, refusals, ledger, differences, beside, uploads })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.

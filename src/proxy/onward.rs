@@ -18,6 +18,7 @@ use super::question::Question;
 use super::rejection::Rejection;
 use super::release::codings;
 use super::trail::Trail;
+use super::uploads::body_limit;
 use super::{Gate, answer_headers};
 use crate::guard::{
     Caps, CheckedQuery, Judged, Sent, Terms, check_path, check_query, check_sent, judge_request,
@@ -72,15 +73,19 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Judged, Rejection> {
         let sent = how_sent(permit, &parts.headers)?;
-        let (limit, time) = (self.settings.request_limit_bytes, self.settings.request_time);
-        let body = read_capped(body, limit, time).await.map_err(Rejection::Body)?;
-        let judged = written(permit, plan, &sent, body, self.caps, limit)?;
+        let limit = body_limit(permit, &sent.form, &self.settings);
+        let room = self.room(&sent.form, limit)?;
+        let body = read_capped(body, limit, self.settings.request_time).await;
+        let judged =
+            written(permit, plan, &sent, body.map_err(Rejection::Body)?, self.caps, limit)?;
         if let Some(outcome) = trail.outcome() {
             outcome.disclosure().with(|entry| {
                 let request = entry.request.get_or_insert_default();
                 request.dropped = judged.dropped.iter().map(String::as_str).collect();
             });
         }
+        self.scan(permit, &judged, trail).await?;
+        drop(room);
         Ok(judged)
     }
 
@@ -180,8 +185,9 @@ pub(super) fn written(
     limit_bytes: usize,
 ) -> Result<Judged, Rejection> {
     let most_bytes = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
-    let unwritable = permit.route().sending().unwritable();
-    let terms = Terms { plan, unwritable, caps, most_bytes };
+    let sending = permit.route().sending();
+    let (unwritable, uploads) = (sending.unwritable(), sending.uploads());
+    let terms = Terms { plan, unwritable, uploads, caps, most_bytes };
     judge_request(sent, body, &terms, RowTest::of(permit)).map_err(Rejection::RequestBody)
 }
 
@@ -245,7 +251,8 @@ fn request(
     headers.remove(CONTENT_TYPE);
     let body = match body.filter(|body| !body.content.is_empty()) {
         Some(body) => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+            let content_type = HeaderValue::try_from(body.content_type);
+            headers.insert(CONTENT_TYPE, content_type.ok().ok_or(Rejection::NoBodyExpected)?);
             body.content
         }
         None => {

@@ -1,7 +1,8 @@
 //! A request taken through the stages without sockets, accounts, counters or the log: for tests that
 //! stand beside a policy. The stages are the gate's own functions, in the gate's order.
 //!
-//! Not rehearsed: credentials, budgets that are counted over time, and answers too large to be held.
+//! Not rehearsed: credentials, budgets that are counted over time, answers too large to be held, and scanners,
+//! which call every file clean.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +23,7 @@ use super::onward::{how_sent, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Bodiless, Content};
-use super::{constant, query, respond, unread};
+use super::{constant, query, respond, unread, uploads};
 use crate::guard::{Caps, Hooks, Outgoing, Report, Take, check_path, check_query};
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
@@ -204,7 +205,7 @@ impl<'p> Rehearsal<'p> {
             None => None,
             Some(plan) => {
                 let sent = how_sent(&permit, &parts.headers)?;
-                let limit = self.settings.request_limit_bytes;
+                let limit = uploads::body_limit(&permit, &sent.form, &self.settings);
                 if body.len() > limit {
                     return Err(Rejection::Body(BodyFault::TooLarge(limit)).into());
                 }

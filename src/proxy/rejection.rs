@@ -17,6 +17,7 @@ use crate::identity::{AuthError, SignInError, step_up};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
 use crate::policy::StepUp;
+use crate::scan::ScanError;
 use crate::upstream::UpstreamError;
 
 /// The word for what could not be recorded.
@@ -67,6 +68,12 @@ pub(super) enum Rejection {
     RequestEncoding(EncodingFault),
     /// The request body breaks the rules of JSON, or writes what may not be written.
     RequestBody(GuardFault),
+    /// A scanner found something in a file.
+    Unclean,
+    /// A scanner said nothing of a file.
+    Unscanned(ScanError),
+    /// Too many bodies with files are held already.
+    NoRoom,
     /// A sign-in form is not of the form it should have.
     Form,
     /// The request body could not be read.
@@ -221,6 +228,14 @@ impl Rejection {
             Self::RequestEncoding(fault) => body(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault)
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd")),
             Self::RequestBody(fault) => body(StatusCode::BAD_REQUEST, fault),
+            Self::Unclean => {
+                let title = "Something was found in a file";
+                Told::new(StatusCode::UNPROCESSABLE_ENTITY, "unclean_upload", title)
+            }
+            Self::Unscanned(error) => {
+                unavailable("scanner", "The files cannot be scanned").note(error)
+            }
+            Self::NoRoom => unavailable("uploads", "Too many files are sent at once"),
             Self::Body(fault) => body(body_status(*fault), fault),
             Self::LogUnavailable => unavailable(UNRECORDED, "The access cannot be recorded"),
             Self::StoreUnavailable => {

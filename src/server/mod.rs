@@ -26,6 +26,7 @@ use crate::limits::{AddressLimits, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
 use crate::proxy::{Gate, Parts, Policies};
+use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::state::{StateError, Store};
 use crate::telemetry::{self, Health, Role, Telemetry};
@@ -145,6 +146,7 @@ impl Server {
                 limits: Arc::new(limits),
                 addresses,
                 upstreams: Arc::new(upstreams),
+                scanners: Arc::new(Scanners::new(&config.scanners)),
                 log: log.clone(),
                 telemetry,
                 clock,

@@ -37,6 +37,16 @@ pub enum PolicyError {
     TooMany(PathBuf),
     /// A route's `to` names a backend that the configuration does not have.
     #[error(
+        "route `{route}` has files scanned by `{scanner}`, which is not among the `scanners` of the configuration"
+    )]
+    NoScanner {
+        /// The route.
+        route: String,
+        /// The scanner.
+        scanner: String,
+    },
+    /// A route goes nowhere.
+    #[error(
         "route `{route}` goes to `{upstream}`, which is not among the `upstreams` of the configuration"
     )]
     NoUpstream {
@@ -81,6 +91,7 @@ impl PolicyError {
             | Self::Nested(_)
             | Self::TooMany(_)
             | Self::NoUpstream { .. }
+            | Self::NoScanner { .. }
             | Self::Limits(_)
             | Self::Broken(_)
             | Self::Faults(_) => (1, self.to_string()),
@@ -104,11 +115,16 @@ pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
 pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, PolicyError> {
     let program = compile_policies(sources)?;
     for route in program.routes() {
-        if !backends.0.iter().any(|name| name == route.upstream()) {
+        if !backends.upstreams.iter().any(|name| name == route.upstream()) {
             return Err(PolicyError::NoUpstream {
                 route: route.name().to_owned(),
                 upstream: route.upstream().to_owned(),
             });
+        }
+        let scanner = route.sending().uploads().and_then(|uploads| uploads.scanner());
+        if let Some(scanner) = scanner.filter(|name| !backends.has_scanner(name)) {
+            let (route, scanner) = (route.name().to_owned(), scanner.to_owned());
+            return Err(PolicyError::NoScanner { route, scanner });
         }
     }
     check_tests(sources, &program)?;
@@ -145,13 +161,23 @@ pub(super) fn admit_candidate(
     compile(sources).map_err(PolicyError::Faults)
 }
 
-/// The names of the backends that the configuration has.
+/// The names of the backends and scanners that the configuration has.
 #[derive(Clone, Debug)]
-pub(super) struct Backends(Vec<String>);
+pub(super) struct Backends {
+    upstreams: Vec<String>,
+    scanners: Vec<String>,
+}
 
 impl Backends {
     pub(super) fn of(config: &Config) -> Self {
-        Self(config.upstreams.iter().map(|upstream| upstream.name.clone()).collect())
+        Self {
+            upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+            scanners: config.scanners.iter().map(|scanner| scanner.name.clone()).collect(),
+        }
+    }
+
+    fn has_scanner(&self, name: &str) -> bool {
+        self.scanners.iter().any(|known| known == name)
     }
 }
 

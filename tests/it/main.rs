@@ -56,6 +56,7 @@ mod taken_out;
 mod tls;
 mod tokens;
 mod unread;
+mod uploads;
 mod way;
 mod whose_records;
 mod with_curl;

@@ -165,6 +165,15 @@ impl<'a> Comparing<'a> {
         for form in was.difference(is).filter(|_| after.accepts.is_some()) {
             self.add(Class::Narrows, after, format!("`{name}` takes no body sent as {form}"));
         }
+        let (change, how) = match (&before.uploads, &after.uploads) {
+            (was, is) if was == is => (None, ""),
+            (None, _) => (Some(unclear), "takes files"),
+            (Some(_), None) => (Some(Class::Narrows), "takes no files"),
+            (Some(_), Some(_)) => (Some(unclear), "takes other files, or has others scan them"),
+        };
+        if let Some(class) = change {
+            self.add(class, after, format!("`{name}` {how}"));
+        }
         match (dropped, drops) {
             (false, true) => {
                 let sentence = format!("`{name}` leaves out what may not be written, and goes on");

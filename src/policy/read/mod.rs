@@ -13,6 +13,7 @@ mod roles;
 mod routes;
 mod rules;
 mod sending;
+mod uploads;
 
 use super::model::{Model, Purpose, Requirement};
 use super::ticket::TicketForm;

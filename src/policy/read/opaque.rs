@@ -132,7 +132,7 @@ fn grade(reader: &mut Reader<'_>, model: &Model, node: &Node) -> Option<u8> {
 }
 
 /// `20MiB` in bytes.
-fn size(reader: &mut Reader<'_>, node: &Node) -> Option<u64> {
+pub(super) fn size(reader: &mut Reader<'_>, node: &Node) -> Option<u64> {
     let text = reader.text(node, "`size`")?;
     let units = [("KiB", 1), ("MiB", 1024), ("GiB", 1024 * 1024)];
     let split = units.iter().find_map(|(unit, kib)| Some((text.strip_suffix(unit)?, *kib)));

@@ -16,7 +16,7 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "match",
     "to",
     "action",
@@ -33,6 +33,7 @@ const KEYS: [&str; 16] = [
     "headers",
     "sent-as",
     "unwritable",
+    "uploads",
 ];
 /// No `HEAD`: its answer has no record to judge, so that it would tell which records exist.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -106,7 +107,8 @@ fn route(
     if let Some(pair) = unread {
         check_action(reader, pair, action);
     }
-    check_method(reader, keys, &method, action, accepts.is_some());
+    let takes_body = accepts.is_some() || keys.find("uploads").is_some();
+    check_method(reader, keys, &method, action, takes_body);
     let constant = constant(reader, keys, action);
     let headers = headers(reader, keys, action);
     let sending = sending(reader, keys);

@@ -1,11 +1,13 @@
 //! `sent-as` and `unwritable`: how a route takes the body of a request.
 
 use super::super::sending::{BodyForm, Sending, Unwritable};
+use super::uploads::uploads;
 use crate::document::{Code, Content, Keys, Reader, cut};
 
 /// Reads how the route with these keys takes a body.
 pub(super) fn sending(reader: &mut Reader<'_>, route: &Keys<'_>) -> Sending {
     let takes_body = route.find("accepts").is_some();
+    let uploads = uploads(reader, route);
     for key in ["sent-as", "unwritable"] {
         if let Some(pair) = route.find(key).filter(|_| !takes_body) {
             let message =
@@ -13,7 +15,14 @@ pub(super) fn sending(reader: &mut Reader<'_>, route: &Keys<'_>) -> Sending {
             reader.fault(pair.key_span, Code::Contradiction, message, None);
         }
     }
-    Sending { forms: forms(reader, route, takes_body), unwritable: unwritable(reader, route) }
+    let mut forms = forms(reader, route, takes_body);
+    if uploads.is_some() {
+        if route.find("sent-as").is_none() {
+            forms.clear();
+        }
+        forms.push(BodyForm::Multipart);
+    }
+    Sending { forms, unwritable: unwritable(reader, route), uploads }
 }
 
 fn forms(reader: &mut Reader<'_>, route: &Keys<'_>, takes_body: bool) -> Vec<BodyForm> {

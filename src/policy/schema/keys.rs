@@ -238,6 +238,7 @@ const ROUTE: Table = Table {
             "What becomes of a member that the caller may not write: `refuse` the body, or `drop` the member.",
             Form::Words(|| vec!["refuse", "drop"]),
         ),
+        key("uploads", "The files that a body may bring.", Form::Table(&UPLOADS)),
         key(
             "returns",
             "Where records stand in the answer. Without it the answer is an empty 204.",
@@ -300,6 +301,31 @@ const PARAMETER: Table = Table {
         ),
         key("as", "How a `filter` is written.", Form::Words(filter_forms)),
         key("of", "What an `include` may name.", NAMES),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const UPLOADS: Table = Table {
+    name: "uploads",
+    keys: &[
+        required("files", "The parts that are files, by name.", Form::Named(&Form::Table(&UPLOAD))),
+        key(
+            "scanner",
+            "The scanner of the operator's file that must call each one clean.",
+            Form::Text,
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const UPLOAD: Table = Table {
+    name: "upload",
+    keys: &[
+        required("types", "The media types that it may have, such as `application/pdf`.", PATHS),
+        required("size", "The largest file.", Form::Pattern("^[0-9]+(KiB|MiB|GiB)$", "5MiB")),
+        key("most", "The most files of this name; without it one.", Form::Number(1, 64)),
     ],
     one_of: &[],
     may_be_empty: false,

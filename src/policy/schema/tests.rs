@@ -23,6 +23,11 @@ const PROBES: &[(&str, &str)] = &[
         "parameter",
         "routes: { r: { match: GET a.b/c, to: u, action: view, query: { q: { %: 1, means: page } } } }",
     ),
+    ("uploads", "routes: { r: { match: POST a.b/c, to: u, action: create, uploads: { %: 1 } } }"),
+    (
+        "upload",
+        "routes: { r: { match: POST a.b/c, to: u, action: create, uploads: { files: { f: { %: 1 } } } } }",
+    ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("pseudonyms", "pseudonyms: { %: 1 }"),
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),

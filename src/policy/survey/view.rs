@@ -10,7 +10,7 @@ use super::super::model::{
 use super::super::opaque::{MediaRange, Opaque};
 use super::super::program::Program;
 use super::super::search::FilterForm;
-use super::super::sending::{Sending, Unwritable};
+use super::super::sending::{Sending, Unwritable, Uploads};
 use super::{Demand, Formula, Names, Zones};
 
 /// A leaf of an entity.
@@ -93,6 +93,7 @@ pub(in crate::policy) struct RouteView {
     /// What passes of heads: a word for the way, and the names.
     /// How bodies are taken: their forms, and whether what may not be written is left out.
     pub(in crate::policy) sending: (BTreeSet<&'static str>, bool),
+    pub(in crate::policy) uploads: Option<Uploads>,
     pub(in crate::policy) headers: BTreeSet<(&'static str, Box<str>)>,
     /// The route over which the record is read first: request, upstream and answer.
     pub(in crate::policy) reads: Option<(Box<str>, Box<str>, Option<BodyView>)>,
@@ -204,6 +205,7 @@ impl RouteView {
             constant: *constant,
             headers: header_names(headers),
             sending: sent(sending),
+            uploads: sending.uploads.clone(),
             query: query.iter().filter_map(|(name, usage)| parameter(name, usage, model)).collect(),
             accepts: accepts.as_ref().map(|body| BodyView::of(body, model)),
             returns: returns.as_ref().map(|body| BodyView::of(body, model)),
@@ -267,7 +269,7 @@ impl OpaqueView {
 }
 
 fn sent(sending: &Sending) -> (BTreeSet<&'static str>, bool) {
-    let Sending { forms, unwritable } = sending;
+    let Sending { forms, unwritable, uploads: _ } = sending;
     (forms.iter().map(|form| form.name()).collect(), *unwritable == Unwritable::Drop)
 }
 

@@ -25,6 +25,7 @@ routes:
     action: view
     opaque: { types: [application/pdf], grade: 2, size: 2MiB, subject: id, of: customer }
   m.leave: { match: POST shop.example/messages, to: core, action: create, accepts: { message: $ }, answer: constant }
+  m.paper: { match: POST shop.example/papers, to: core, action: create, uploads: { files: { paper: { types: [image/png], size: 1MiB } }, scanner: av } }
   c.find:
     match: GET shop.example/find
     to: core
@@ -36,6 +37,7 @@ rules:
   - { name: seen, allow: [search, export], to: clerk, of: customer, clear: [id, phone], masked: mail }
   - { name: files, allow: view, to: clerk, route: c.file }
   - { name: left, allow: create, to: clerk, of: message, write: text }
+  - { name: papers, allow: create, to: clerk, route: m.paper }
 limits:
   - { to: clerk, rate: 10/min, unmask: 5/h, files: 2/day, export: { rows: 10/file, grant: required } }
   - { to: guest, export: none }
@@ -83,6 +85,8 @@ const WIDER: &[(&str, &str, &str)] = &[
 
 /// What cannot be told either way.
 const UNCLEAR: &[(&str, &str, &str)] = &[
+    (", scanner: av", "", "`m.paper` takes other files, or has others scan them"),
+    ("types: [image/png]", "types: [image/*]", "`m.paper` takes other files"),
     ("masks: { email: all }", "masks: {}", "the kind `email` are masked in the style"),
     ("of: customer }\n", "of: message }\n", "other answers of `c.file` pass unread"),
 ];

@@ -1,0 +1,93 @@
+//! Bodies with files: how much of them is held, and who must call them clean before the backend is asked.
+
+use tokio::sync::SemaphorePermit;
+
+use super::rejection::Rejection;
+use super::trail::Trail;
+use super::{Gate, Settings};
+use crate::audit;
+use crate::guard::{Judged, SentForm};
+use crate::policy::Permit;
+use crate::scan::{ScanError, Verdict};
+
+/// What all bodies with files together may take, in KiB.
+pub(super) const ROOM_KIB: usize = 256 * 1024;
+
+/// The most bytes of a request's body.
+pub(super) fn body_limit(permit: &Permit, form: &SentForm, settings: &Settings) -> usize {
+    let files = match form {
+        SentForm::Json | SentForm::Form => None,
+        SentForm::Multipart(_) => permit.route().sending().uploads(),
+    };
+    let files = files.map_or(0, |uploads| uploads.most_bytes());
+    settings.request_limit_bytes.saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+impl Gate {
+    /// Room for a body with files; the others are few and small.
+    pub(super) fn room(
+        &self,
+        form: &SentForm,
+        limit_bytes: usize,
+    ) -> Result<Option<SemaphorePermit<'_>>, Rejection> {
+        if !matches!(form, SentForm::Multipart(_)) {
+            return Ok(None);
+        }
+        let kib = u32::try_from(limit_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        self.uploads.try_acquire_many(kib).map(Some).map_err(|_full| Rejection::NoRoom)
+    }
+
+    /// Counts the files of a body and has them scanned where the route says so. Nothing of the body reaches
+    /// the backend before all of them are called clean.
+    pub(super) async fn scan(
+        &self,
+        permit: &Permit,
+        judged: &Judged,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        let Some(uploads) = permit.route().sending().uploads() else { return Ok(()) };
+        let bytes: usize = judged.files.iter().map(|file| file.content.len()).sum();
+        let mut entry = audit::Uploads {
+            files: judged.files.len() as u64,
+            bytes: bytes as u64,
+            scanner: uploads.scanner().unwrap_or_default().into(),
+            ..audit::Uploads::default()
+        };
+        let outcome = match uploads.scanner().filter(|_| !judged.files.is_empty()) {
+            Some(scanner) => self.ask(scanner, judged).await.map(Some),
+            None => Ok(None),
+        };
+        let result = match outcome {
+            Ok(None) => Ok(()),
+            Ok(Some(Verdict::Clean)) => {
+                entry.verdict = "clean".into();
+                Ok(())
+            }
+            Ok(Some(Verdict::Found(finding))) => {
+                (entry.verdict, entry.finding) = ("found".into(), finding.as_str().into());
+                Err(Rejection::Unclean)
+            }
+            Err(error) => {
+                entry.verdict = "none".into();
+                Err(Rejection::Unscanned(error))
+            }
+        };
+        if let Some(outcome) = trail.outcome() {
+            outcome.disclosure().with(|whole| {
+                whole.request.get_or_insert_default().uploads = Some(entry);
+            });
+        }
+        result
+    }
+
+    /// The first verdict that is not clean, else clean.
+    async fn ask(&self, scanner: &str, judged: &Judged) -> Result<Verdict, ScanError> {
+        for file in &judged.files {
+            match self.scanners.scan(scanner, &file.content, &file.media_type).await? {
+                Verdict::Clean => {}
+                found @ Verdict::Found(_) => return Ok(found),
+            }
+        }
+        Ok(Verdict::Clean)
+    }
+}
