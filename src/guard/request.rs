@@ -167,7 +167,7 @@ fn judge_multipart<H: Hooks>(
     terms: &Terms<'_>,
     hooks: H,
 ) -> Result<Judged, BodyFault> {
-    let (mut texts, mut files): (Vec<(String, String)>, Vec<Part>) = Default::default();
+    let (mut texts, mut files) = (Pairs::new(), Vec::new());
     for part in multipart::parts(body, boundary)? {
         if let Some(head) = &part.file {
             // What browsers send of a field in which nobody chose a file.
