@@ -41,9 +41,9 @@ pub(super) async fn ask(
         head = &mut reading => (false, head?),
         sent = &mut sending => (sent.is_ok(), reading.await?),
     };
-    match verdict(&head)? {
-        Verdict::Clean if !is_sent => Err(ScanError::TooEarly),
-        verdict => Ok(verdict),
+    match (verdict(&head)?, is_sent) {
+        (Verdict::Clean, false) => Err(ScanError::TooEarly),
+        (verdict @ (Verdict::Clean | Verdict::Found(_)), _) => Ok(verdict),
     }
 }
 
