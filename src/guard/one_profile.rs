@@ -67,8 +67,7 @@ fn value(json: &str) -> String {
 }
 
 fn inputs() -> Vec<(Mask, String)> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/masks.tsv");
-    let file = std::fs::read_to_string(path).unwrap();
+    let file = include_str!("../../tests/vectors/masks.tsv");
     let read = |line: &str| {
         let cells: Vec<&str> = line.split('\t').collect();
         let [kind, style, _, input, ..] = cells[..] else { panic!("six cells: {line}") };
