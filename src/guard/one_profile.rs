@@ -47,6 +47,7 @@ fn plan(mask: Mask, format: Format) -> Arc<Plan> {
         captures: 0,
         cases: vec![Some(NodeId(0))],
         assumed: 0,
+        taking: 0,
     };
     Arc::new(Plan {
         nodes,

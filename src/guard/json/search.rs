@@ -4,7 +4,7 @@
 use crate::guard::detect::{self, Fate as Found, examine, examine_number};
 
 use super::fault::{Cause, Fault};
-use super::report::{Event, Fate};
+use super::report::{Event, Fate, Note};
 use super::text::unescape_lossy;
 use super::token::State;
 use super::value::Act;
@@ -77,7 +77,11 @@ impl<H: Hooks> Filter<H> {
         let (Some(found), Some(place)) = (found, self.slot.detect) else { return };
         for kind in &found.kinds {
             let event = Event::Detected(place, *kind);
-            if self.records.is_open() { self.records.note(event) } else { self.report.count(event) }
+            if self.records.is_open() {
+                self.records.note(Note::Event(event));
+            } else {
+                self.report.count(event);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "match",
     "to",
     "action",
