@@ -116,6 +116,7 @@ pub fn plan(number: u8) -> Arc<Plan> {
             captures: 2,
             cases: vec![Some(NodeId(1)), None, Some(NodeId(2)), None],
             assumed: 0,
+            taking: 0,
         }],
         fields: vec!["customer.phone".into()],
         ..Plan::nothing()

@@ -143,7 +143,7 @@ fn record(
     cases: [Option<u32>; 4],
 ) -> RecordPlan {
     let cases = cases.into_iter().map(|node| node.map(NodeId)).collect();
-    RecordPlan { entity: entity.into(), subject, captures, cases, assumed: 0 }
+    RecordPlan { entity: entity.into(), subject, captures, cases, assumed: 0, taking: 0 }
 }
 
 /// A plan that chance writes, the same for the same number.

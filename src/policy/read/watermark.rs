@@ -63,12 +63,13 @@ fn field(reader: &mut Reader<'_>, model: &Model, pair: &Pair, body: &Body) -> Op
         reader.fault(pair.value.span, Code::WrongValue, message, Some(help));
         return None;
     }
-    let entities = body.entities.iter().filter_map(|at| model.entities.get(*at));
+    let mut entities = body.entities.iter().filter_map(|at| model.entities.get(*at));
     let has_it = |shape: &Shape| match shape {
         Shape::Object(members) => members.iter().any(|(member, _)| **member == *name),
         Shape::Field(_) | Shape::Array(_) | Shape::Entity(_) => false,
     };
-    for entity in entities.filter(|entity| has_it(&entity.shape)) {
+    let taken = entities.find(|entity| has_it(&entity.shape));
+    if let Some(entity) = taken {
         let message = format!("`{}` has a field `{name}` already", entity.name);
         reader.fault(pair.value.span, Code::BodyConflict, message, None);
         return None;
