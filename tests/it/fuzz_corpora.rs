@@ -53,3 +53,33 @@ fn every_target_has_a_program_and_every_corpus_a_target() {
 fn a_name_that_is_no_target_is_refused() {
     assert!(std::panic::catch_unwind(|| run("nothing", b"")).is_err());
 }
+
+/// The texts of all sources in a folder.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
+    for path in files(folder) {
+        if path.is_dir() {
+            all += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all += &std::fs::read_to_string(&path).unwrap();
+        }
+    }
+    all
+}
+
+/// The fuzz package compiles the pure cores from their source, so it must name what they use.
+#[test]
+fn the_fuzz_package_depends_on_what_the_pure_cores_use() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cores =
+        ["document", "guard", "policy", "route"].map(|name| sources(&root.join("src").join(name)));
+    let cores = cores.concat();
+    let manifest = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (ours, theirs) = (manifest("Cargo.toml"), manifest("fuzz/Cargo.toml"));
+    let section = ours.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    let used = names.filter(|name| cores.contains(&format!("{}::", name.replace('-', "_"))));
+    let missing: Vec<&str> =
+        used.filter(|name| !theirs.contains(&format!("\n{name} = "))).collect();
+    assert!(missing.is_empty(), "fuzz/Cargo.toml lacks {missing:?}");
+}

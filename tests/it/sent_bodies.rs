@@ -125,9 +125,7 @@ async fn what_may_not_be_written_is_left_out_where_the_route_says_so() {
     let entries = gate.entries().await;
     let dropped = |entry: &menshen::audit::Entry| {
         let request = entry.request.as_ref()?;
-        let mut names: Vec<_> = request.dropped.iter().map(str::to_owned).collect();
-        names.sort();
-        Some(names)
+        Some(request.dropped.iter().map(str::to_owned).collect::<Vec<_>>())
     };
     let dropped: Vec<Vec<String>> =
         entries.iter().filter_map(dropped).filter(|names| !names.is_empty()).collect();
