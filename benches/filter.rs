@@ -192,6 +192,7 @@ fn plan() -> Plan {
         captures: 1,
         cases: vec![Some(NodeId(1))],
         assumed: 0,
+        taking: 0,
     };
     Plan {
         nodes,
