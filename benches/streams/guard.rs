@@ -103,7 +103,14 @@ fn plan() -> Plan {
         captures: 2,
         cases: vec![Some(NodeId(1)), Some(NodeId(2))],
         assumed: 0,
+        taking: 0,
     };
     let fields = names.iter().map(|name| format!("customer.{name}").into()).collect();
-    Plan { nodes, root: Slot::of(Verdict::Enter(NodeId(0))), records: vec![record], fields }
+    Plan {
+        nodes,
+        root: Slot::of(Verdict::Enter(NodeId(0))),
+        records: vec![record],
+        fields,
+        ..Plan::nothing()
+    }
 }
