@@ -101,9 +101,13 @@ async fn an_answer_that_is_not_what_its_coding_makes_is_a_502() {
         }
         for (what, body) in cases {
             let headers = [JSON, ("content-encoding", said)];
+            // A view in which there is nothing is told as missing, like one that may not be seen.
+            let status = if body.is_empty() { 404 } else { 502 };
             gate.upstream.answers(Reply::with(200, &headers, body));
             let answer = connection.send(Ask::get("/one/1").by(&token)).await;
-            assert_clean(&format!("{said}: {what}"), answer.expect(502));
+            assert_clean(&format!("{said}: {what}"), answer.expect(status));
+            let list = connection.send(Ask::get("/list").by(&token)).await;
+            assert_clean(&format!("{said}: {what}, as a list"), list.expect(502));
         }
         gate.upstream.answers(Reply::with(200, &[JSON], packed));
         let answer = connection.send(Ask::get("/one/1").by(&token)).await;

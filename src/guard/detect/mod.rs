@@ -157,7 +157,8 @@ fn places(kind: Kind, reading: &Reading) -> Vec<Range<usize>> {
     places
 }
 
-/// The text with each place masked; where places of two kinds overlap, all that they cover is hidden.
+/// The text with each place masked; where places of two kinds overlap, all that they cover is hidden. One that
+/// is of two kinds from end to end is masked as the first of them, so that no two masks add up.
 fn masked_once(text: &str, mut places: Vec<(Range<usize>, Sought)>) -> String {
     places.sort_by_key(|(place, _)| (place.start, place.end));
     let mut masked = String::with_capacity(text.len());
