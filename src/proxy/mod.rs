@@ -143,7 +143,7 @@ pub struct Gate {
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
     /// KiB that bodies with files may take while they are read, judged and scanned.
-    uploads: Semaphore,
+    uploads: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Gate {
@@ -169,7 +169,7 @@ impl Gate {
             parts.clock.clone(),
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
-        let uploads = Semaphore::new(uploads::ROOM_KIB);
+        let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
         Ok(Self { parts, keys, refusals, ledger, differences, alerts, beside, uploads })
     }
 

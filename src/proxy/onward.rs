@@ -20,7 +20,7 @@ use super::question::Question;
 use super::rejection::Rejection;
 use super::release::codings;
 use super::trail::Trail;
-use super::uploads::body_limit;
+use super::uploads::{body_limit, held};
 use super::{Gate, answer_headers};
 use crate::guard::{
     Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
@@ -80,7 +80,7 @@ impl Gate {
         let room = self.room(&sent.form, limit)?;
         let body = read_capped(body, limit, self.settings.request_time).await;
         let body = body.map_err(Rejection::Body)?;
-        let judged = written(permit, plan, &sent, body, (self.caps, limit), |report| {
+        let mut judged = written(permit, plan, &sent, body, (self.caps, limit), |report| {
             let entry = trail.outcome().map(Outcome::disclosure);
             let source = entry.map(|entry| entry.with(|entry| Source::of(entry, "request")));
             if let Some(source) = source {
@@ -94,7 +94,7 @@ impl Gate {
             });
         }
         self.scan(permit, &judged, trail).await?;
-        drop(room);
+        judged.content = held(judged.content, room);
         Ok(judged)
     }
 

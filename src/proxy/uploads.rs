@@ -1,6 +1,9 @@
 //! Bodies with files: how much of them is held, and who must call them clean before the backend is asked.
 
-use tokio::sync::SemaphorePermit;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::rejection::Rejection;
 use super::trail::Trail;
@@ -23,18 +26,39 @@ pub(super) fn body_limit(permit: &Permit, form: &SentForm, settings: &Settings) 
     settings.request_limit_bytes.saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
 }
 
+/// Bytes that keep their room until nobody holds them any more, however long the backend takes for them.
+struct Held {
+    content: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+/// The same bytes, in the room that was taken for them.
+pub(super) fn held(content: Bytes, room: Option<OwnedSemaphorePermit>) -> Bytes {
+    match room {
+        Some(room) => Bytes::from_owner(Held { content, _room: room }),
+        None => content,
+    }
+}
+
 impl Gate {
     /// Room for a body with files; the others are few and small.
     pub(super) fn room(
         &self,
         form: &SentForm,
         limit_bytes: usize,
-    ) -> Result<Option<SemaphorePermit<'_>>, Rejection> {
+    ) -> Result<Option<OwnedSemaphorePermit>, Rejection> {
         if !matches!(form, SentForm::Multipart(_)) {
             return Ok(None);
         }
         let kib = u32::try_from(limit_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        self.uploads.try_acquire_many(kib).map(Some).map_err(|_full| Rejection::NoRoom)
+        let room = Arc::clone(&self.uploads).try_acquire_many_owned(kib);
+        room.map(Some).map_err(|_full| Rejection::NoRoom)
     }
 
     /// Counts the files of a body and has them scanned where the route says so. Nothing of the body reaches
@@ -89,5 +113,24 @@ impl Gate {
             }
         }
         Ok(Verdict::Clean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_body_keeps_its_room_until_the_last_piece_of_it_is_gone() {
+        let uploads = Arc::new(Semaphore::new(8));
+        let room = Arc::clone(&uploads).try_acquire_many_owned(6).unwrap();
+        let mut body = held(Bytes::from_static(b"a file"), Some(room));
+        let last = body.split_off(2);
+        assert_eq!((&*body, &*last), (&b"a "[..], &b"file"[..]));
+        drop(body);
+        assert_eq!(uploads.available_permits(), 2);
+        drop(last);
+        assert_eq!(uploads.available_permits(), 8);
     }
 }
