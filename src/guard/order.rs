@@ -1,5 +1,5 @@
-//! Brings records that have ranks in the order of these, a few at a time: what stands between two records
-//! stays where it is. Which record had which rank is then legible in their order alone.
+//! Brings records that have ranks in the order of these, a few of one list at a time: what stands between two
+//! records stays where it is. Which record had which rank is then legible in their order alone.
 
 use std::collections::VecDeque;
 
@@ -41,12 +41,20 @@ impl Order {
         let mut out = Vec::new();
         loop {
             self.release(&mut out);
-            let is_full = self.spans.len() >= WINDOW || self.held_bytes > WINDOW_BYTES;
+            let beside = self.beside();
+            let is_full =
+                beside == WINDOW || beside < self.spans.len() || self.held_bytes > WINDOW_BYTES;
             if self.spans.is_empty() || !(is_full || is_complete) {
                 return out;
             }
             self.reorder(&mut out);
         }
+    }
+
+    /// How many of the records that wait first stand in one list, up to a window.
+    fn beside(&self) -> usize {
+        let first = self.spans.front().map(|span| span.list);
+        self.spans.iter().take(WINDOW).take_while(|span| Some(span.list) == first).count()
     }
 
     /// Gives what stands before the first record that waits.
@@ -74,8 +82,7 @@ impl Order {
 
     /// Gives a window of records in the order of their ranks.
     fn reorder(&mut self, out: &mut Vec<Bytes>) {
-        let count = self.spans.len().min(WINDOW);
-        let window: Vec<Span> = self.spans.drain(..count).collect();
+        let window: Vec<Span> = self.spans.drain(..self.beside()).collect();
         let (mut records, mut between) = (Vec::new(), Vec::new());
         for span in &window {
             between.push(self.stretch(span.start));
@@ -107,7 +114,8 @@ impl Order {
 mod tests {
     use super::*;
 
-    /// Passes a body of one-letter records in pieces of this size; the rank of a letter is its distance to `z`.
+    /// Passes a body of one-letter records in pieces of this size; the rank of a letter is its distance to `z`, and
+    /// each `;` begins another list.
     fn pass(body: &str, size: usize) -> String {
         let mut order = Order::default();
         let mut out = Vec::new();
@@ -116,7 +124,9 @@ mod tests {
             let span = |(place, byte): (usize, &u8)| {
                 let start = (at + place) as u64;
                 let rank = u64::from(b'z'.saturating_sub(*byte));
-                byte.is_ascii_lowercase().then_some(Span { start, end: start + 1, rank })
+                let before = body.as_bytes().iter().take(at + place);
+                let list = before.filter(|byte| **byte == b';').count() as u64;
+                byte.is_ascii_lowercase().then_some(Span { start, end: start + 1, rank, list })
             };
             let spans = piece.iter().enumerate().filter_map(span).collect();
             out.extend(order.pass(vec![Bytes::copy_from_slice(piece)], spans, false));
@@ -132,6 +142,13 @@ mod tests {
             assert_eq!(pass("[a,b , c]\n", size), "[c,b , a]\n");
             assert_eq!(pass("[]", size), "[]");
             assert_eq!(pass("", size), "");
+        }
+    }
+
+    #[test]
+    fn records_of_two_lists_do_not_change_places() {
+        for size in [1, 2, 3, 100] {
+            assert_eq!(pass("[a,b;c,d,e;f]", size), "[b,a;e,d,c;f]");
         }
     }
 
@@ -154,7 +171,7 @@ mod tests {
         for n in 0..40_u64 {
             let size = 100 * 1024;
             let from = start + n * size;
-            let span = Span { start: from, end: from + size, rank: 40 - n };
+            let span = Span { start: from, end: from + size, rank: 40 - n, list: 0 };
             order.pass(vec![Bytes::from(vec![b'y'; 100 * 1024])], vec![span], false);
             assert!(order.held_bytes <= WINDOW_BYTES, "{}", order.held_bytes);
         }

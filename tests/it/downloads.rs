@@ -308,6 +308,35 @@ async fn the_order_of_the_records_leads_back_to_whoever_took_them() {
 }
 
 #[tokio::test]
+async fn an_order_moves_no_record_into_another_list_or_under_another_name() {
+    let returns = "returns: { customer: \"$[]\" }";
+    let places = "returns: { customer: [\"$.new[]\", \"$.old[]\", $.first, $.last] }";
+    let marked = format!("{places}\n    watermark: {{ by: order }}");
+    let mut gate = Setup::policy(&OPEN_BANK.replace(returns, &marked)).start().await;
+    let list = |from: u32| (from..from + 20).map(|id| json!({ "id": format!("C{id}") }));
+    let body = json!({
+        "first": { "id": "C1" },
+        "last": { "id": "C2" },
+        "new": list(100).collect::<Vec<_>>(),
+        "old": list(200).collect::<Vec<_>>(),
+    });
+    let mut has_moved = false;
+    for _ in 0..4 {
+        gate.upstream.answers(Reply::json(body.to_string()));
+        let answer = gate.ask(Ask::get("/all").by(&gate.teller())).await;
+        let mut shown = answer.expect(200).json();
+        has_moved |= shown != body;
+        for list in ["new", "old"] {
+            let list = shown[list].as_array_mut().unwrap();
+            list.sort_by_key(|one| one["id"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(shown, body);
+    }
+    assert!(has_moved, "the lists are in an order");
+    gate.entries().await;
+}
+
+#[tokio::test]
 async fn records_in_an_order_are_counted_and_held_back_as_without() {
     let limits = "limits:\n  - { to: teller, export: { rows: 20/file } }\n";
     let returns = "returns: { customer: \"$[]\" }";

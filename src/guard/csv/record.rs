@@ -99,7 +99,7 @@ impl<H: Hooks> Filter<H> {
         let before = self.length();
         self.write(row, known, slots)?;
         let end = self.length().saturating_sub(self.row_end.len() as u64);
-        self.spans.extend(rank.map(|rank| Span { start: before, end, rank }));
+        self.spans.extend(rank.map(|rank| Span { start: before, end, rank, list: 0 }));
         Ok(())
     }
 

@@ -137,7 +137,7 @@ pub trait Hooks {
     }
 
     /// Where an outermost record belongs among those beside it, see [`Span`]; `None` leaves it where it
-    /// is. Asked after the record was taken.
+    /// is. Asked after the record was taken, if it stands in a list.
     fn rank(&mut self, _record: &Outgoing) -> Option<u64> {
         None
     }
@@ -161,6 +161,8 @@ pub struct Span {
     pub end: u64,
     /// Its rank.
     pub rank: u64,
+    /// The list that it stands in: records of two lists never change places.
+    pub list: u64,
 }
 
 /// A watermark as it ends a record: behind another member, with the bracket.

@@ -203,6 +203,12 @@ fn place_in_chunk(offset: u64, base: u64) -> usize {
     usize::try_from(offset.saturating_sub(base)).unwrap_or(usize::MAX)
 }
 
+/// The list in which a record stands, by where it begins in the output: the array around it, or the body of
+/// lines. A member of an object stands in none: under another name it would be another record.
+fn list(around: Option<&Frame>) -> Option<u64> {
+    around.map_or(Some(0), |frame| (!frame.is_object).then_some(frame.start))
+}
+
 /// The subject's key, if somebody could count it.
 fn subject(captures: &mut Captures, slot: u16) -> Option<Value> {
     let value = captures.values.get_mut(usize::from(slot))?.take()?;
@@ -342,9 +348,12 @@ impl<H: Hooks> Filter<H> {
                 self.output.truncate(self.output.length().saturating_sub(1));
                 self.output.insert(mark);
             }
-            if let Some(rank) = self.hooks.rank(outermost) {
+            let list = list(self.frames.last());
+            if let Some((list, rank)) =
+                list.and_then(|list| Some((list, self.hooks.rank(outermost)?)))
+            {
                 let (start, end) = (record.place.body, self.output.length());
-                self.spans.push(Span { start, end, rank });
+                self.spans.push(Span { start, end, rank, list });
             }
         }
         self.report.records_released += self.records.takes.len() as u64;
