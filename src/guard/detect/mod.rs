@@ -88,6 +88,13 @@ fn has_other_digits(raw: &[u8]) -> bool {
     raw.windows(3).any(is_digit)
 }
 
+/// The same of a JSON number. One with an exponent may have more digits than are written.
+#[must_use]
+#[inline]
+pub fn number_may_hold(raw: &[u8]) -> bool {
+    may_hold(raw) || raw.iter().any(|byte| matches!(byte, b'e' | b'E'))
+}
+
 /// Looks through a text, unescaped; `None` if nothing was found.
 #[must_use]
 pub fn examine(detection: &Detection, text: &str) -> Option<Found> {
@@ -102,7 +109,7 @@ pub fn examine(detection: &Detection, text: &str) -> Option<Found> {
 /// Thirteen digits that are a time in milliseconds since 1970, 2001 to 2033, are taken for that.
 #[must_use]
 pub fn examine_number(detection: &Detection, number: &str) -> Option<Found> {
-    if !may_hold(number.as_bytes()) {
+    if !number_may_hold(number.as_bytes()) {
         return None;
     }
     let whole = reading::whole_number(number)?;

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::guard::mask::is_invisible;
+
 /// A number of more digits is none that is looked for.
 const LONGEST_NUMBER: usize = 40;
 
@@ -252,11 +254,6 @@ fn groups(chars: &[(char, Range<usize>)]) -> Vec<Group> {
         }
     }
     groups
-}
-
-/// Characters that a reader does not see (soft hyphen, joiners, marks of direction, byte order mark).
-fn is_invisible(char: char) -> bool {
-    matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// A digit of another script or width, a dash or a space as the plain one; others as they are.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::guard::detect::may_hold;
+use crate::guard::detect::{may_hold, number_may_hold};
 use crate::guard::mask::{common_form_into, mask_into};
 use crate::policy::kind::Mask;
 use crate::policy::value::Value;
@@ -109,7 +109,7 @@ impl<H: Hooks> Filter<H> {
             };
             let Some(end) = taken else {
                 self.slot = rules.slot;
-                break (Some(value), State::Value);
+                break (Some(behind_colon(input, value)), State::Value);
             };
             walk.cursor += 1;
             walk.mark = Some(end);
@@ -200,6 +200,12 @@ impl Walk {
     }
 }
 
+/// The place behind the colon before a value: the state machine counts white space from its first byte on.
+fn behind_colon(input: &[u8], value: usize) -> usize {
+    let before = value.saturating_sub(1);
+    if input.get(before) == Some(&b':') { value } else { before }
+}
+
 impl Scalar {
     /// The text of a string without escapes.
     fn text<'a>(&self, input: &'a [u8]) -> &'a [u8] {
@@ -217,6 +223,7 @@ fn is_readable(rules: &Rules, scalar: &Scalar, records: &Records, caps: &Caps) -
 /// Whether a glance tells that there is nothing in the value that is looked for.
 fn is_harmless(scalar: &Scalar, input: &[u8], caps: &Caps) -> bool {
     let value = input.get(scalar.start..scalar.end).unwrap_or_default();
+    let may_hold = if scalar.form == Form::Number { number_may_hold } else { may_hold };
     value.len() <= caps.value_bytes && !may_hold(value)
 }
 

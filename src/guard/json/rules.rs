@@ -511,6 +511,25 @@ fn long_white_space_is_left_out() {
 }
 
 #[test]
+fn white_space_is_counted_alike_in_members_that_come_as_expected() {
+    let plan = simple();
+    let place = |at: usize, gap: usize| {
+        let mut gaps = [""; 5].map(str::to_owned);
+        gaps[at] = " ".repeat(gap);
+        let [name, colon, value, behind, comma] = gaps;
+        let one = |number: usize| format!("{name}\"a\"{colon}:{value}{number}{behind}");
+        format!("{{{},{comma}{},{comma}\"l\":{value}[1]}}", one(1), one(2))
+    };
+    for at in 0..5 {
+        // The first time teaches the order of the names.
+        for _ in 0..2 {
+            assert_eq!(out(&plan, &place(at, 4096)), place(at, 4096), "{at}");
+            assert_eq!(out(&plan, &place(at, 4097)), place(at, 0), "{at}");
+        }
+    }
+}
+
+#[test]
 fn a_root_that_does_not_pass_gives_nothing() {
     let nothing = Arc::new(Plan::nothing());
     for body in ["{\"a\":1}", "[1,2]", "1", "\"x\"", "null"] {

@@ -4,9 +4,9 @@
 use simdutf8::{basic, compat};
 
 /// So much is looked at together. Little in tests, so that the edges of windows fall everywhere.
-const WINDOW_BYTES: usize = if cfg!(test) { 64 } else { 8192 };
+const WINDOW_BYTES: usize = if cfg!(any(test, fuzzing)) { 64 } else { 8192 };
 /// So far ahead of the filter it is looked at, so that few records end outside of what was.
-const AHEAD_BYTES: usize = if cfg!(test) { 32 } else { 2048 };
+const AHEAD_BYTES: usize = if cfg!(any(test, fuzzing)) { 32 } else { 2048 };
 
 /// How far the current chunk is known to be UTF-8.
 #[derive(Debug, Default)]

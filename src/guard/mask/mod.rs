@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::policy::kind::{Kind, Mask, Style};
+pub(in crate::guard) use normal::is_invisible;
 use normal::{normalised, visible};
 
 /// What stands for a value of which nothing is shown.

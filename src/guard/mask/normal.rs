@@ -58,6 +58,12 @@ fn plain(char: char) -> char {
     }
 }
 
+/// Whether nobody sees the character.
+pub(in crate::guard) fn is_invisible(char: char) -> bool {
+    // Most are none, and are told apart by one comparison.
+    char > '~' && (is_unseen(char) || is_odd(char))
+}
+
 /// Marks of direction and of width that copying from a screen leaves behind.
 fn is_unseen(char: char) -> bool {
     matches!(
