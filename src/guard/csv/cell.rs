@@ -2,44 +2,61 @@
 
 use std::borrow::Cow;
 
-use super::row::{Cell, Form, Separator};
+use super::row::Separator;
 
 /// What makes a spreadsheet take a cell for text.
 const TEXT_MARK: u8 = b'\'';
 
-impl Cell {
+/// A cell as sent, quotes included. Between tabs none starts with a quote.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'r> {
+    pub(super) raw: &'r str,
+}
+
+impl<'r> Cell<'r> {
+    pub(super) fn is_quoted(self) -> bool {
+        self.raw.as_bytes().first() == Some(&b'"')
+    }
+
     /// What stands in the cell, without its quotes; quotes inside still stand there twice.
-    pub(super) fn inside<'r>(&self, row: &'r str) -> &'r str {
-        let quote = usize::from(self.form != Form::Plain);
-        row.get(self.start + quote..self.end.saturating_sub(quote)).unwrap_or_default()
+    #[inline]
+    pub(super) fn inside(self) -> &'r str {
+        let quoted = self.raw.strip_prefix('"');
+        quoted.map_or(self.raw, |rest| rest.strip_suffix('"').unwrap_or(rest))
     }
 
     /// The text that the cell stands for.
-    pub(super) fn text<'r>(&self, row: &'r str) -> Cow<'r, str> {
-        let inside = self.inside(row);
-        match self.form {
-            Form::Plain | Form::Quoted => Cow::Borrowed(inside),
-            Form::Escaped => Cow::Owned(inside.replace("\"\"", "\"")),
+    pub(super) fn text(self) -> Cow<'r, str> {
+        let inside = self.inside();
+        if self.is_quoted() && inside.contains('"') {
+            Cow::Owned(inside.replace("\"\"", "\""))
+        } else {
+            Cow::Borrowed(inside)
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        let quotes = if self.form == Form::Plain { 0 } else { 2 };
-        self.end - self.start == quotes
+    pub(super) fn is_empty(self) -> bool {
+        self.inside().is_empty()
     }
 
-    /// Writes the cell as it came, unless a spreadsheet would take it for a formula.
-    pub(super) fn write(&self, row: &str, separator: Separator, out: &mut Vec<u8>) {
-        let inside = self.inside(row);
-        if is_formula(inside) {
-            write_marked(inside, separator, out);
-        } else {
-            out.extend_from_slice(row.get(self.start..self.end).unwrap_or_default().as_bytes());
+    /// Whether a spreadsheet could take the cell for a formula.
+    pub(super) fn is_formula(self) -> bool {
+        is_formula(self.inside())
+    }
+
+    /// Writes the cell so that it is taken for text.
+    pub(super) fn write_marked(self, separator: Separator, out: &mut Vec<u8>) {
+        match separator {
+            Separator::Comma => write_quoted(self.inside(), out),
+            Separator::Tab => {
+                out.push(TEXT_MARK);
+                out.extend_from_slice(self.inside().as_bytes());
+            }
         }
     }
 
     /// Writes a text in place of the cell's own, quoted if that was quoted or if it must be.
-    pub(super) fn write_instead(&self, text: &str, separator: Separator, out: &mut Vec<u8>) {
+    pub(super) fn write_instead(self, text: &str, separator: Separator, out: &mut Vec<u8>) {
         if separator == Separator::Tab {
             // Neither can come from a cell that has none; a quote in front some readers take for one that quotes.
             let text = text.replace(['\t', '\r', '\n'], " ");
@@ -49,22 +66,11 @@ impl Cell {
             out.extend_from_slice(text.as_bytes());
             return;
         }
-        let is_plain = self.form == Form::Plain && !text.contains([',', '"', '\r', '\n']);
+        let is_plain = !self.is_quoted() && !text.contains([',', '"', '\r', '\n']);
         if is_plain && !is_formula(text) {
             out.extend_from_slice(text.as_bytes());
         } else {
             write_quoted(&text.replace('"', "\"\""), out);
-        }
-    }
-}
-
-/// Writes what looks like a formula so that it is taken for text.
-fn write_marked(inside: &str, separator: Separator, out: &mut Vec<u8>) {
-    match separator {
-        Separator::Comma => write_quoted(inside, out),
-        Separator::Tab => {
-            out.push(TEXT_MARK);
-            out.extend_from_slice(inside.as_bytes());
         }
     }
 }
@@ -77,6 +83,27 @@ fn write_quoted(inside: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(inside.as_bytes());
     out.push(b'"');
+}
+
+/// For each byte, whether a formula may start with it.
+static FORMULA_STARTS: [bool; 256] = formula_starts();
+
+const fn formula_starts() -> [bool; 256] {
+    let mut starts = [false; 256];
+    let mut rest: &mut [bool] = &mut starts;
+    let mut byte: u8 = 0;
+    while let Some((may_start, others)) = rest.split_first_mut() {
+        *may_start = matches!(byte, b'=' | b'@' | b'\t' | b'\r' | b'\n' | b'+' | b'-' | 0xef);
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    starts
+}
+
+/// Whether a formula may start with this byte.
+#[inline]
+pub(super) fn may_be_formula(first: u8) -> bool {
+    FORMULA_STARTS.get(usize::from(first)).is_some_and(|starts| *starts)
 }
 
 /// Whether a spreadsheet could take this for a formula: it starts as one may, and is no plain number.
@@ -92,36 +119,35 @@ fn is_formula(inside: &str) -> bool {
 
 /// `-12`, `+12.50`, `-1e5`.
 fn is_number(text: &str) -> bool {
-    let unsigned = |text: &str| text.strip_prefix(['+', '-']).unwrap_or(text).to_owned();
+    let unsigned = |text| str::strip_prefix(text, ['+', '-']).unwrap_or(text);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = unsigned(text);
-    let (number, power) = plain.split_once(['e', 'E']).unwrap_or((&plain, "0"));
+    let (number, power) = plain.split_once(['e', 'E']).unwrap_or((plain, "0"));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    digits(whole) && digits(fraction) && digits(&unsigned(power))
+    digits(whole) && digits(fraction) && digits(unsigned(power))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cell(raw: &str) -> Cell {
-        let form = match raw.strip_prefix('"') {
-            None => Form::Plain,
-            Some(inside) if inside.contains("\"\"") => Form::Escaped,
-            Some(_) => Form::Quoted,
-        };
-        Cell { start: 0, end: raw.len(), form }
+    fn passed(cell: Cell<'_>, separator: Separator, out: &mut Vec<u8>) {
+        if cell.is_formula() {
+            cell.write_marked(separator, out);
+        } else {
+            out.extend_from_slice(cell.raw.as_bytes());
+        }
     }
 
     fn written(raw: &str) -> String {
         let mut out = Vec::new();
-        cell(raw).write(raw, Separator::Comma, &mut out);
+        passed(Cell { raw }, Separator::Comma, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn instead(raw: &str, text: &str) -> String {
         let mut out = Vec::new();
-        cell(raw).write_instead(text, Separator::Comma, &mut out);
+        Cell { raw }.write_instead(text, Separator::Comma, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -190,10 +216,9 @@ mod tests {
     fn between_tabs_a_text_is_marked_and_never_quoted() {
         let tabs = |raw: &str, text: Option<&str>| {
             let mut out = Vec::new();
-            let cell = Cell { start: 0, end: raw.len(), form: Form::Plain };
             match text {
-                None => cell.write(raw, Separator::Tab, &mut out),
-                Some(text) => cell.write_instead(text, Separator::Tab, &mut out),
+                None => passed(Cell { raw }, Separator::Tab, &mut out),
+                Some(text) => Cell { raw }.write_instead(text, Separator::Tab, &mut out),
             }
             String::from_utf8(out).unwrap()
         };

@@ -6,16 +6,32 @@ use std::collections::{HashMap, HashSet};
 use crate::guard::json::Report;
 use crate::policy::plan::{Node, NodeId, ObjectNode, Plan, RecordId, Slot, Verdict};
 
+use super::treatment::{Treatment, passes};
+
 /// The columns of a body, without those that the plan does not list.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) record: RecordId,
+    pub(super) subject: Subject,
     /// The cells that are looked at, in the order in which they stand.
     pub(super) listed: Vec<Listed>,
     /// Cells that conditions read, with the capture slot each fills.
     pub(super) captures: Vec<(usize, u16)>,
-    /// For each node that a record can have, what happens to each listed column.
-    treatments: Vec<(NodeId, Vec<Slot>)>,
+    /// What happens to a record, for each node that it can have.
+    treatments: Vec<Treatment>,
+    /// For each outcome of the conditions, the place of its treatment.
+    cases: Vec<Option<usize>>,
+}
+
+/// Where the data subject's key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The record has none.
+    None,
+    /// The record has one, of which there is no column.
+    Missing,
+    /// In the cell at this place.
+    At(usize),
 }
 
 /// A column that the plan lists.
@@ -56,31 +72,58 @@ impl Columns {
         let mut nodes: Vec<NodeId> = plan_of_record.cases.iter().flatten().copied().collect();
         nodes.sort_by_key(|node| node.0);
         nodes.dedup();
-        let treatments: Vec<(NodeId, Vec<Slot>)> = nodes
-            .into_iter()
-            .map(|node| {
-                let slots = slots(plan, node);
-                let slot = |name: &str| slots.get(name).copied().unwrap_or(ABSENT);
-                (node, known.iter().map(|(_, name)| slot(name)).collect())
-            })
-            .collect();
-        let is_shown = |index: usize| {
-            let mut slots = treatments.iter().filter_map(|(_, slots)| slots.get(index));
-            slots.any(passes)
+        let slots_of = |node: &NodeId| {
+            let slots = slots(plan, *node);
+            let slot = |name: &str| slots.get(name).copied().unwrap_or(ABSENT);
+            known.iter().map(|(_, name)| slot(name)).collect::<Vec<Slot>>()
         };
-        let listed = known.iter().enumerate();
-        let listed =
-            listed.map(|(index, (place, _))| Listed { place: *place, is_shown: is_shown(index) });
-        let captures = known
+        let by_node: Vec<Vec<Slot>> = nodes.iter().map(slots_of).collect();
+        let is_shown =
+            |index: usize| by_node.iter().filter_map(|slots| slots.get(index)).any(passes);
+        let listed: Vec<Listed> = known
             .iter()
-            .filter_map(|(place, name)| Some((*place, assumed.get(name.as_str())?.capture?)));
-        Some(Self { record, listed: listed.collect(), captures: captures.collect(), treatments })
+            .enumerate()
+            .map(|(index, (place, _))| Listed { place: *place, is_shown: is_shown(index) })
+            .collect();
+        let treatments = nodes.iter().zip(by_node).map(|(node, slots)| {
+            let columns: Vec<(Listed, Slot)> = listed.iter().copied().zip(slots).collect();
+            Treatment::of(plan, *node, &columns)
+        });
+        let cases = plan_of_record.cases.iter();
+        let cases = cases.map(|case| nodes.iter().position(|node| Some(*node) == *case));
+        let captures: Vec<(usize, u16)> = known
+            .iter()
+            .filter_map(|(place, name)| Some((*place, assumed.get(name.as_str())?.capture?)))
+            .collect();
+        let place = |wanted| captures.iter().rev().find(|(_, slot)| *slot == wanted);
+        let subject = plan_of_record.subject.map_or(Subject::None, |wanted| {
+            place(wanted).map_or(Subject::Missing, |(place, _)| Subject::At(*place))
+        });
+        Some(Self {
+            record,
+            subject,
+            captures,
+            treatments: treatments.collect(),
+            cases: cases.collect(),
+            listed,
+        })
     }
 
-    /// What happens to each listed column in a record with this node.
-    pub(super) fn treatment(&self, node: NodeId) -> Option<&[Slot]> {
-        let (_, slots) = self.treatments.iter().find(|(other, _)| *other == node)?;
-        Some(slots)
+    /// How many outcomes the conditions can have.
+    pub(super) fn cases(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// What happens to a record whose conditions had this outcome; `None` if it is withheld.
+    #[inline]
+    pub(super) fn treatment(&mut self, case: usize) -> Option<&mut Treatment> {
+        let place = self.cases.get(case).copied().flatten()?;
+        self.treatments.get_mut(place).filter(|treatment| treatment.passes)
+    }
+
+    /// Counts what happened to the cells of the rows that were written.
+    pub(super) fn settle(&mut self, report: &mut Report) {
+        self.treatments.iter_mut().for_each(|treatment| treatment.settle(report));
     }
 
     /// How many columns pass for any record.
@@ -91,14 +134,6 @@ impl Columns {
 
 const ABSENT: Slot =
     Slot { verdict: Verdict::Absent, capture: None, field: None, mask: None, detect: None };
-
-/// Whether a cell judged by this slot goes out.
-pub(super) fn passes(slot: &Slot) -> bool {
-    match slot.verdict {
-        Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => true,
-        Verdict::Absent | Verdict::Enter(_) => false,
-    }
-}
 
 /// Whether two columns have one name.
 pub(super) fn has_duplicate(names: &[String]) -> bool {

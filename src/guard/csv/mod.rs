@@ -3,12 +3,21 @@
 //! Bytes in, bytes out, at any split. A row is held until it is judged; cells in clear pass byte for
 //! byte, columns of which nothing may pass leave no trace. Text is UTF-8.
 
+mod block;
 mod cell;
 mod columns;
 mod fault;
+mod index;
+mod line;
+mod quick;
 mod record;
 mod row;
+mod split;
+mod treatment;
+mod write;
 
+#[cfg(test)]
+mod edges;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -21,27 +30,32 @@ use bytes::Bytes;
 
 pub use fault::{Cause, Fault};
 
-use crate::guard::json::{Caps, Hooks, Report, Span, Watermark};
+use crate::guard::json::{Caps, Hooks, Report, Span};
 use crate::policy::plan::Plan;
-use crate::policy::value::Value;
 use columns::Columns;
-use row::{Separator, Splitter};
+use index::Index;
+use line::Line;
+use record::Judge;
+use row::{Row, Separator};
+use split::Splitter;
 
 /// A byte order mark in UTF-8. One may stand before the header and passes with it: spreadsheets tell by
 /// it that the text is UTF-8, and it can be taken for nothing else there.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// No larger row is held, whatever its cap: places in a row have 32 bits.
+const LARGEST_ROW_BYTES: usize = u32::MAX as usize;
+
 /// The streaming filter for tables, for what goes to the caller.
 ///
 /// After a fault it stays refused, and what was not yet taken is gone.
 pub struct Filter<H> {
-    plan: Arc<Plan>,
-    caps: Caps,
-    hooks: H,
-    report: Report,
+    judge: Judge<H>,
     fault: Option<Fault>,
-    separator: Separator,
+    /// The largest row that is held.
+    row_cap: usize,
     splitter: Splitter,
+    index: Index,
     /// How much of the body's first bytes are a byte order mark; `None` once that is settled.
     mark: Option<usize>,
     has_mark: bool,
@@ -49,27 +63,18 @@ pub struct Filter<H> {
     row: Vec<u8>,
     /// Offset of the row's first byte.
     base: u64,
-    header: Header,
-    /// How rows end: as the header does. Whether the last one was left out must not show at the end before it.
-    row_end: &'static [u8],
-    captures: Vec<Option<Value>>,
-    /// The last column, which the backend did not send.
-    watermark: Option<Watermark>,
-    /// Records that have a rank, since they were last taken.
-    spans: Vec<Span>,
-    replacement: String,
+    /// `None` until it was read.
+    header: Option<Header>,
     output: Vec<u8>,
 }
 
-/// The first row.
+/// What the first row says.
 #[derive(Debug)]
-enum Header {
-    Awaited,
-    /// It was read; without columns where the plan lets no records pass.
-    Read {
-        cells: usize,
-        columns: Option<Columns>,
-    },
+struct Header {
+    /// How many cells each row has.
+    cells: usize,
+    /// `None` where the plan lets no records pass.
+    columns: Option<Columns>,
 }
 
 impl<H> fmt::Debug for Filter<H> {
@@ -97,24 +102,17 @@ impl<H: Hooks> Filter<H> {
     fn separated(separator: Separator, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
         let too_many = Cause::TooManyColumns { cap: caps.columns };
         Self {
-            caps,
-            report: Report::of(plan.fields.len()),
+            judge: Judge::new(separator, plan, caps, hooks),
             fault: None,
-            separator,
+            row_cap: caps.record_bytes.min(LARGEST_ROW_BYTES),
             splitter: Splitter::new(separator, caps.columns, too_many),
+            index: Index::default(),
             mark: Some(0),
             has_mark: false,
             row: Vec::new(),
             base: 0,
-            header: Header::Awaited,
-            row_end: b"\n",
-            captures: Vec::new(),
-            watermark: hooks.watermark(),
-            spans: Vec::new(),
-            hooks,
-            replacement: String::new(),
+            header: None,
             output: Vec::new(),
-            plan,
         }
     }
 
@@ -124,7 +122,7 @@ impl<H: Hooks> Filter<H> {
     /// The fault, if the body does not pass; the same one again on every later call.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         self.go_on()?;
-        self.report.bytes_in += chunk.len() as u64;
+        self.judge.report.bytes_in += chunk.len() as u64;
         let outcome = self.read(chunk);
         self.settle(outcome)
     }
@@ -144,29 +142,30 @@ impl<H: Hooks> Filter<H> {
         if self.output.is_empty() {
             return Vec::new();
         }
-        self.report.bytes_out += self.output.len() as u64;
-        let room = Vec::with_capacity(self.output.len());
+        self.judge.report.bytes_out += self.output.len() as u64;
+        // The next piece is probably about as large; to let it grow would cost as much as to copy it.
+        let room = Vec::with_capacity(self.output.len() + self.output.len() / 8);
         vec![Bytes::from(std::mem::replace(&mut self.output, room))]
     }
 
     /// Takes where the records that have a rank stand in the output, up to what was let out so far.
     pub fn take_spans(&mut self) -> Vec<Span> {
-        std::mem::take(&mut self.spans)
+        std::mem::take(&mut self.judge.spans)
     }
 
     /// What happened so far.
     pub fn report(&self) -> &Report {
-        &self.report
+        &self.judge.report
     }
 
     /// The owner's hooks.
     pub fn hooks(&self) -> &H {
-        &self.hooks
+        &self.judge.hooks
     }
 
     /// The owner's hooks, to change their state between two calls.
     pub fn hooks_mut(&mut self) -> &mut H {
-        &mut self.hooks
+        &mut self.judge.hooks
     }
 
     fn go_on(&self) -> Result<(), Fault> {
@@ -174,10 +173,13 @@ impl<H: Hooks> Filter<H> {
     }
 
     fn settle(&mut self, outcome: Result<(), Fault>) -> Result<(), Fault> {
+        if let Some(Header { columns: Some(columns), .. }) = &mut self.header {
+            columns.settle(&mut self.judge.report);
+        }
         if let Err(fault) = &outcome {
             self.output = Vec::new();
             self.row = Vec::new();
-            self.captures = Vec::new();
+            self.judge.forget();
             self.fault = Some(fault.clone());
         }
         outcome
@@ -186,6 +188,7 @@ impl<H: Hooks> Filter<H> {
     fn read(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         let mut rest = self.skip_mark(chunk)?;
         while !rest.is_empty() {
+            rest = self.quick_rows(rest)?;
             rest = self.read_row(rest)?;
         }
         Ok(())
@@ -219,7 +222,7 @@ impl<H: Hooks> Filter<H> {
     /// Reads to the end of a row; gives what stands behind it.
     fn read_row<'c>(&mut self, input: &'c [u8]) -> Result<&'c [u8], Fault> {
         let held = self.row.len();
-        let cap = self.caps.record_bytes;
+        let cap = self.row_cap;
         let within = input.get(..input.len().min(cap.saturating_sub(held))).unwrap_or_default();
         let end = self.splitter.read(within, held);
         let end = end.map_err(|(cause, at)| cause.at(self.base + (held + at) as u64))?;
@@ -255,9 +258,9 @@ impl<H: Hooks> Filter<H> {
             self.base = end;
         }
         match &self.header {
-            Header::Awaited => Err(Cause::NoHeader.at(self.base)),
-            Header::Read { columns, .. } => {
-                self.report.root_withheld = columns.is_none();
+            None => Err(Cause::NoHeader.at(self.base)),
+            Some(Header { columns, .. }) => {
+                self.judge.report.root_withheld = columns.is_none();
                 Ok(())
             }
         }
@@ -265,17 +268,24 @@ impl<H: Hooks> Filter<H> {
 
     /// Judges a row that was split.
     fn judge(&mut self, row: &[u8]) -> Result<(), Fault> {
-        let row = match simdutf8::compat::from_utf8(row) {
-            Ok(row) => row,
-            Err(error) => {
-                return Err(Cause::InvalidUtf8.at(self.base + error.valid_up_to() as u64));
+        let text = simdutf8::compat::from_utf8(row)
+            .map_err(|error| Cause::InvalidUtf8.at(self.base + error.valid_up_to() as u64))?;
+        let Self { judge, header, splitter, output, .. } = self;
+        let row = Row { text, start: 0, end: text.len(), ends: splitter.ends() };
+        let outcome = match header {
+            None => judge.read_header(&row, self.has_mark, output).map(|read| {
+                let excess = Cause::CellCount { columns: read.cells };
+                *splitter = Splitter::new(judge.separator, read.cells, excess);
+                *header = Some(read);
+            }),
+            Some(Header { cells, .. }) if row.count() != *cells => {
+                Err(Cause::CellCount { columns: *cells })
             }
-        };
-        let outcome = match std::mem::replace(&mut self.header, Header::Awaited) {
-            Header::Awaited => self.read_header(row).map(|header| self.header = header),
-            Header::Read { cells, columns } => {
-                let outcome = self.judge_record(row, cells, columns.as_ref());
-                self.header = Header::Read { cells, columns };
+            Some(Header { columns: None, .. }) => Ok(()),
+            Some(Header { columns: Some(columns), .. }) => {
+                let mut line = Line::of(text, output);
+                let outcome = judge.judge(&row, columns, &mut line);
+                line.flush();
                 outcome
             }
         };

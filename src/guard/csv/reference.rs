@@ -262,7 +262,7 @@ proptest! {
         seed: u64,
         ends_open: bool,
         room in prop_oneof![3 => Just(usize::MAX), 1 => 0..4_usize],
-        size in 1..40_usize,
+        size in 1..400_usize,
         damages in prop::collection::vec((0..8_u8, any::<prop::sample::Index>(), any::<u8>()), 0..3),
     ) {
         let text = dressed(&rows, seed, ends_open);

@@ -1,15 +1,6 @@
-//! Splits a row into cells (RFC 4180, or tabs between them), wherever the input breaks off. What cells mean is not its matter.
+//! A row that was split into cells. What cells mean is not its matter.
 
-use super::fault::Cause;
-use crate::guard::json::scan::stretch_end;
-
-/// Where a cell lies in its row, quotes included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) form: Form,
-}
+use super::cell::{Cell, may_be_formula};
 
 /// What stands between cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,155 +21,77 @@ impl Separator {
     }
 }
 
-/// How a cell is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Plain,
-    Quoted,
-    /// Quoted, with quotes inside, each of which stands there twice.
-    Escaped,
+/// A row, which may lie among others.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'t> {
+    /// What the row lies in; places are counted from its beginning.
+    pub(super) text: &'t str,
+    /// Where the row starts.
+    pub(super) start: usize,
+    /// The place behind its end of line.
+    pub(super) end: usize,
+    /// Where each cell ends: the place of a separator, and at last of the end of line. The next cell starts behind it.
+    pub(super) ends: &'t [u32],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Before a cell.
-    Start,
-    /// Inside a cell without quotes.
-    Plain,
-    /// Inside quotes.
-    Quoted,
-    /// Behind a quote inside quotes: the closing one, or the first of two.
-    Quote,
-    /// Behind CR.
-    Return,
-}
-
-/// Splits one row after another.
-#[derive(Debug)]
-pub(super) struct Splitter {
-    state: State,
-    start: usize,
-    form: Form,
-    cells: Vec<Cell>,
-    most: usize,
-    /// What more cells than `most` mean.
-    excess: Cause,
-    separator: Separator,
-}
-
-impl Splitter {
-    /// A splitter that refuses rows of more than `most` cells.
-    pub(super) fn new(separator: Separator, most: usize, excess: Cause) -> Self {
-        let (start, cells) = Default::default();
-        Self { state: State::Start, start, form: Form::Plain, cells, most, excess, separator }
+impl<'t> Row<'t> {
+    /// How many cells it has.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
     }
 
-    /// Reads on in a row of which `before` bytes were read. Gives the length of what belongs to it once
-    /// its end is reached; `None` if the input ends before it.
+    /// Where the cell at this place among the others starts.
+    #[inline]
+    pub(super) fn cell_start(&self, place: usize) -> usize {
+        let before = place.checked_sub(1).and_then(|before| self.ends.get(before));
+        before.map_or(self.start, |end| *end as usize + 1)
+    }
+
+    /// Where the cell at this place among the others ends.
+    #[inline]
+    pub(super) fn cell_end(&self, place: usize) -> usize {
+        self.ends.get(place).map_or(self.end, |end| *end as usize)
+    }
+
+    /// The cell at this place among the others; an empty one where there is none.
+    #[inline]
+    pub(super) fn cell(&self, place: usize) -> Cell<'t> {
+        let raw = self.text.get(self.cell_start(place)..self.cell_end(place));
+        Cell { raw: raw.unwrap_or_default() }
+    }
+
+    /// All cells.
+    pub(super) fn cells(&self) -> impl Iterator<Item = Cell<'t>> + '_ {
+        (0..self.count()).map(|place| self.cell(place))
+    }
+
+    /// Where the last cell ends.
+    #[inline]
+    pub(super) fn line_end_start(&self) -> usize {
+        self.cell_end(self.count().saturating_sub(1))
+    }
+
+    /// How the row ends: LF, CR LF, or with the body.
+    #[inline]
+    pub(super) fn line_end(&self) -> &'t [u8] {
+        self.text.as_bytes().get(self.line_end_start()..self.end).unwrap_or_default()
+    }
+
+    /// Whether the first characters tell that none of the cells `from..to` is a formula.
     ///
-    /// On an error, the place of the offending byte in the input is given with it.
-    pub(super) fn read(
-        &mut self,
-        input: &[u8],
-        before: usize,
-    ) -> Result<Option<usize>, (Cause, usize)> {
-        let mut at = 0;
-        loop {
-            if matches!(self.state, State::Plain | State::Quoted) {
-                at = stretch_end::<b','>(input, at);
-            }
-            let Some(&byte) = input.get(at) else { return Ok(None) };
-            if self.separator == Separator::Tab
-                && let Some(state) = self.between_tabs(byte, at, before)?
-            {
-                self.state = state;
-                at += 1;
-                continue;
-            }
-            self.state = match (self.state, byte) {
-                (State::Return, b'\n') => return Ok(Some(at + 1)),
-                (State::Return, _) => return Err((Cause::BareReturn, at)),
-                (State::Start, b'"') => {
-                    self.form = Form::Quoted;
-                    State::Quoted
-                }
-                (State::Quoted, b'"') => State::Quote,
-                (State::Quote, b'"') => {
-                    self.form = Form::Escaped;
-                    State::Quoted
-                }
-                (State::Plain, b'"') => return Err((Cause::BareQuote, at)),
-                (State::Quoted, b'\t' | b'\r' | b'\n' | 0x20..) => State::Quoted,
-                (State::Quoted, _) => return Err((Cause::ControlCharacter, at)),
-                (State::Start | State::Plain | State::Quote, b',') => {
-                    self.end_cell(before + at).map_err(|cause| (cause, at))?;
-                    self.start = before + at + 1;
-                    State::Start
-                }
-                (State::Start | State::Plain | State::Quote, b'\r' | b'\n') => {
-                    self.end_cell(before + at).map_err(|cause| (cause, at))?;
-                    if byte == b'\n' {
-                        return Ok(Some(at + 1));
-                    }
-                    State::Return
-                }
-                (State::Quote, _) => return Err((Cause::BehindQuote, at)),
-                (State::Start | State::Plain, b'\t' | 0x20..) => State::Plain,
-                (State::Start | State::Plain, _) => return Err((Cause::ControlCharacter, at)),
-            };
-            at += 1;
+    /// It asks all of them rather than stop at the first that could be one: there rarely is one.
+    #[inline(never)]
+    pub(super) fn are_plainly_no_formulas(&self, from: usize, to: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        let mut start = self.cell_start(from);
+        let mut may_be = false;
+        for end in self.ends.get(from..to).unwrap_or_default() {
+            let end = *end as usize;
+            let quote = usize::from(byte(start) == b'"');
+            may_be |= may_be_formula(byte(start + quote)) & (start < end);
+            start = end + 1;
         }
-    }
-
-    /// The state behind a byte that means something else between tabs than it does between commas.
-    fn between_tabs(
-        &mut self,
-        byte: u8,
-        at: usize,
-        before: usize,
-    ) -> Result<Option<State>, (Cause, usize)> {
-        match (self.state, byte) {
-            (State::Start, b'"') => Err((Cause::BareQuote, at)),
-            (State::Plain, b'"' | b',') | (State::Start, b',') => Ok(Some(State::Plain)),
-            (State::Start | State::Plain, b'\t') => {
-                self.end_cell(before + at).map_err(|cause| (cause, at))?;
-                self.start = before + at + 1;
-                Ok(Some(State::Start))
-            }
-            (State::Start | State::Plain | State::Quoted | State::Quote | State::Return, _) => {
-                Ok(None)
-            }
-        }
-    }
-
-    /// Ends a row of this length where the body ends.
-    pub(super) fn end(&mut self, length: usize) -> Result<(), Cause> {
-        match self.state {
-            State::Start | State::Plain | State::Quote => self.end_cell(length),
-            State::Quoted => Err(Cause::Truncated),
-            State::Return => Err(Cause::BareReturn),
-        }
-    }
-
-    fn end_cell(&mut self, end: usize) -> Result<(), Cause> {
-        if self.cells.len() >= self.most {
-            return Err(self.excess.clone());
-        }
-        self.cells.push(Cell { start: self.start, end, form: self.form });
-        self.form = Form::Plain;
-        Ok(())
-    }
-
-    /// The cells of the row so far.
-    pub(super) fn cells(&self) -> &[Cell] {
-        &self.cells
-    }
-
-    /// Begins the next row.
-    pub(super) fn restart(&mut self) {
-        self.state = State::Start;
-        self.start = 0;
-        self.form = Form::Plain;
-        self.cells.clear();
+        !may_be
     }
 }

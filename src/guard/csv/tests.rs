@@ -10,7 +10,7 @@ use crate::policy::value::Value;
 
 use super::{Cause, Fault, Filter};
 
-type Outcome = Result<(String, Report, Vec<Outgoing>), Fault>;
+pub(super) type Outcome = Result<(String, Report, Vec<Outgoing>), Fault>;
 
 /// Filters a body given in pieces.
 pub(super) fn run<'a>(
@@ -33,7 +33,7 @@ pub(super) fn run<'a>(
 }
 
 /// Filters a body whole and in pieces; all must agree.
-fn filter(plan: &Arc<Plan>, room: usize, body: &[u8]) -> Outcome {
+pub(super) fn filter(plan: &Arc<Plan>, room: usize, body: &[u8]) -> Outcome {
     let whole = run(plan, Caps::default(), room, [body]);
     for size in [1, 2, 7] {
         assert_eq!(run(plan, Caps::default(), room, body.chunks(size)), whole, "in {size}s");
@@ -41,11 +41,11 @@ fn filter(plan: &Arc<Plan>, room: usize, body: &[u8]) -> Outcome {
     whole
 }
 
-fn out(body: &str) -> String {
+pub(super) fn out(body: &str) -> String {
     filter(&customers(), usize::MAX, body.as_bytes()).unwrap().0
 }
 
-fn fault(body: impl AsRef<[u8]>) -> Fault {
+pub(super) fn fault(body: impl AsRef<[u8]>) -> Fault {
     filter(&customers(), usize::MAX, body.as_ref()).unwrap_err()
 }
 
@@ -54,7 +54,7 @@ fn phone(verdict: Verdict) -> Slot {
 }
 
 /// An array of customers: captured `state` and `id`; shut ones are withheld, half ones show less.
-fn customers() -> Arc<Plan> {
+pub(super) fn customers() -> Arc<Plan> {
     let clear = slot(Verdict::Clear);
     let members = |phone_verdict, note| {
         [
