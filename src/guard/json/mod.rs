@@ -4,13 +4,16 @@
 //! twice but for records whose conditions call for other rules than assumed, and never recurses.
 //! Allowed values pass byte for byte. It is not a parser: no tree is built.
 
+mod ahead;
 mod fault;
+mod index;
 mod kept;
 mod lines;
 mod output;
 mod quick;
 mod record;
 pub(super) mod report;
+mod reused;
 mod rope;
 pub(super) mod scan;
 mod search;
@@ -19,6 +22,7 @@ mod text;
 mod token;
 mod utf8;
 mod value;
+mod walk;
 
 #[cfg(test)]
 mod hostile;
@@ -37,13 +41,14 @@ pub use report::{FieldCount, Report};
 
 use crate::policy::plan::{Plan, RecordId, Slot};
 use crate::policy::value::Value;
+use ahead::Ahead;
 use kept::Lent;
 use output::Output;
 use record::Records;
 use report::{Stretch, Tally};
 use shape::Name;
 use token::{Frame, State, Token};
-use utf8::{Stop, Utf8};
+use utf8::Stop;
 
 /// How much of a body the filter holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +192,7 @@ pub struct Filter<H> {
     fault: Option<Fault>,
     /// Bytes of a character that the last chunk broke off.
     broken_char: Vec<u8>,
-    utf8: Utf8,
+    ahead: Ahead,
     /// Offset of the current chunk's first byte.
     base: u64,
     state: State,
@@ -233,7 +238,7 @@ impl<H: Hooks> Filter<H> {
             tally: Tally::default(),
             fault: None,
             broken_char: Vec::new(),
-            utf8: Utf8::default(),
+            ahead: Ahead::default(),
             base: 0,
             state: State::Value,
             frames: Vec::new(),
@@ -257,7 +262,9 @@ impl<H: Hooks> Filter<H> {
     /// The fault, if the body does not pass; the same one again on every later call.
     pub fn push(&mut self, chunk: Bytes) -> Result<(), Fault> {
         self.go_on()?;
+        self.ahead = Ahead::lent();
         let outcome = self.read(chunk);
+        self.ahead.give_back();
         self.settle_outcome(outcome)
     }
 
@@ -352,7 +359,7 @@ impl<H: Hooks> Filter<H> {
             }
         }
         let text_bytes = self.feed(chunk.clone())?;
-        match self.utf8.stop() {
+        match self.ahead.stop() {
             None => Ok(()),
             Some(Stop::Invalid) => Err(Cause::InvalidUtf8.at(self.base)),
             Some(Stop::Broken) => {
@@ -385,7 +392,7 @@ impl<H: Hooks> Filter<H> {
 
     /// Judges a chunk up to where it stops being text, and says where that is.
     fn feed(&mut self, mut chunk: Bytes) -> Result<usize, Fault> {
-        self.utf8.begin();
+        self.ahead.begin();
         if chunk.is_empty() {
             return Ok(0);
         }
@@ -405,17 +412,25 @@ impl<H: Hooks> Filter<H> {
     /// Judges a stretch of the chunk, and says where it ended: where the chunk stops being text, at the latest.
     fn judge(&mut self, chunk: &Bytes, mut pos: usize, end: usize) -> Result<usize, Fault> {
         while pos < end {
-            let text_end = self.utf8.end(chunk, pos).min(end);
-            if pos == text_end {
+            let before = pos;
+            pos = self.advance_known(chunk, pos, end)?;
+            if pos == before {
                 break;
             }
-            pos = self.advance(chunk.get(..text_end).unwrap_or_default(), pos)?;
             if self.records.is_complete() {
                 self.conclude_record(chunk, pos)?;
-            } else if pos < end {
-                // What is behind is not known to be text yet: for all that reads, the chunk ends here.
-                self.output.pause(pos, self.is_undecided());
             }
+        }
+        Ok(pos)
+    }
+
+    /// Reads from `pos` on, to the end of what is known of the chunk or of an outermost record.
+    fn advance_known(&mut self, chunk: &Bytes, pos: usize, end: usize) -> Result<usize, Fault> {
+        let known = self.ahead.end(chunk, pos).min(end);
+        let pos = self.advance(chunk.get(..known).unwrap_or_default(), pos)?;
+        if pos < end && !self.records.is_complete() {
+            // What is behind is not known to be text yet: for all that reads, the chunk ends here.
+            self.output.pause(pos, self.is_undecided());
         }
         Ok(pos)
     }

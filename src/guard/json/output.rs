@@ -3,7 +3,7 @@
 //! The bytes between two values (comma, name, colon, white space) are undecided until the next value
 //! is judged: they lie in the chunk from `mark` on, and in `held` if they began in an earlier chunk.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::rope::Rope;
 use super::scan::gap_end;
@@ -91,6 +91,13 @@ impl Output {
     pub(super) fn insert(&mut self, bytes: &[u8]) {
         self.flush();
         self.rope.copy(bytes);
+    }
+
+    /// Where bytes are let out that do not stand in the input, with room for so many.
+    #[inline]
+    pub(super) fn insertion(&mut self, bytes: usize) -> &mut BytesMut {
+        self.flush();
+        self.rope.end(bytes)
     }
 
     /// Lets the undecided bytes up to `to` out, but for the comma they start with if `drop_comma`.

@@ -13,6 +13,7 @@ use crate::policy::value::Value;
 
 use super::fault::{Cause, Fault};
 use super::report::{Event, Note};
+use super::reused::Reused;
 use super::rope::Rope;
 use super::token::{Frame, State};
 use super::{Filter, Hooks, Mode, Outgoing, Span, Take};
@@ -32,19 +33,20 @@ pub(super) struct Place {
 
 #[derive(Debug)]
 struct OpenRecord {
+    head: Head,
+    /// What conditions read. What is not filled is of an earlier record.
+    values: Vec<Option<Value>>,
+    filled: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
     id: RecordId,
     node: NodeId,
     place: Place,
-    captures: Captures,
     /// How many notes and counts there were before it.
     notes: usize,
     takes: usize,
-}
-
-#[derive(Debug, Default)]
-struct Captures {
-    values: Vec<Option<Value>>,
-    filled: Vec<bool>,
 }
 
 /// An outermost record that was read to its end.
@@ -57,10 +59,10 @@ struct Complete {
 /// The records of a body: those that are open, and what waits for their verdict.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    open: Vec<OpenRecord>,
+    open: Reused<OpenRecord>,
     complete: Option<Complete>,
     notes: Vec<Note>,
-    takes: Vec<Outgoing>,
+    takes: Reused<Outgoing>,
     /// By offset and record, the node that the conditions call for, or why they withhold it.
     settled: BTreeMap<(u64, u16), Result<NodeId, Event>>,
     /// Whether any record of the plan can need a second pass.
@@ -71,18 +73,6 @@ pub(super) struct Records {
     raw: Rope,
     raw_pieces: Vec<Bytes>,
     objection: Option<Fault>,
-    spare: Vec<Captures>,
-    /// Texts of earlier records, kept for their memory.
-    texts: Vec<String>,
-}
-
-/// So many texts are kept.
-const MOST_TEXTS: usize = 16;
-
-fn recycle(texts: &mut Vec<String>, value: Value) {
-    if let (Value::Text(text), true) = (value, texts.len() < MOST_TEXTS) {
-        texts.push(text);
-    }
 }
 
 impl Records {
@@ -96,7 +86,7 @@ impl Records {
 
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.as_slice().is_empty()
     }
 
     #[inline]
@@ -106,12 +96,12 @@ impl Records {
 
     /// The length of the output before the outermost open record.
     pub(super) fn outermost_start(&self) -> Option<u64> {
-        self.open.first().map(|record| record.place.start)
+        self.open.as_slice().first().map(|record| record.head.place.start)
     }
 
     /// The offset of the outermost open record in the body.
     pub(super) fn outermost_offset(&self) -> Option<u64> {
-        self.open.first().map(|record| record.place.offset)
+        self.open.as_slice().first().map(|record| record.head.place.offset)
     }
 
     /// Counts something once the outermost record goes out.
@@ -123,8 +113,8 @@ impl Records {
     /// Whether what a condition reads was not read yet.
     #[inline]
     pub(super) fn is_free(&self, slot: u16) -> bool {
-        let record = self.open.last();
-        record.is_some_and(|r| r.captures.filled.get(usize::from(slot)) == Some(&false))
+        let record = self.open.as_slice().last();
+        record.is_some_and(|record| record.filled.get(usize::from(slot)) == Some(&false))
     }
 
     /// Remembers why a record will be refused, unless its rules turn out to be others.
@@ -143,34 +133,41 @@ impl Records {
     }
 
     pub(super) fn open(&mut self, id: RecordId, node: NodeId, place: Place, captures: u16) {
-        let mut fresh = self.spare.pop().unwrap_or_default();
-        for value in fresh.values.drain(..).flatten() {
-            recycle(&mut self.texts, value);
-        }
-        fresh.values.resize(usize::from(captures), None);
-        fresh.filled.clear();
-        fresh.filled.resize(usize::from(captures), false);
-        let (notes, takes) = (self.notes.len(), self.takes.len());
-        self.open.push(OpenRecord { id, node, place, captures: fresh, notes, takes });
+        let (notes, takes) = (self.notes.len(), self.takes.as_slice().len());
+        let head = Head { id, node, place, notes, takes };
+        let new = || OpenRecord { head, values: Vec::new(), filled: Vec::new() };
+        let Some(record) = self.open.push(new) else { return };
+        record.head = head;
+        record.values.resize(usize::from(captures), None);
+        record.filled.clear();
+        record.filled.resize(usize::from(captures), false);
     }
 
     /// Notes what a condition reads; false if that was read before.
     pub(super) fn capture(&mut self, slot: u16, value: Option<Value>) -> bool {
         let Some(record) = self.open.last_mut() else { return true };
         let slot = usize::from(slot);
-        let Some(filled) = record.captures.filled.get_mut(slot) else { return true };
-        if let Some(place) = record.captures.values.get_mut(slot) {
+        let Some(filled) = record.filled.get_mut(slot) else { return true };
+        if let Some(place) = record.values.get_mut(slot) {
             *place = value;
         }
         !std::mem::replace(filled, true)
     }
 
-    /// A text as conditions see it.
-    pub(super) fn text(&mut self, text: &str) -> Value {
-        let mut fresh = self.texts.pop().unwrap_or_default();
-        fresh.clear();
-        fresh.push_str(text);
-        Value::Text(fresh)
+    /// Notes a text that a condition reads; false if something was read there before.
+    pub(super) fn capture_text(&mut self, slot: u16, text: &str) -> bool {
+        let Some(record) = self.open.last_mut() else { return true };
+        let slot = usize::from(slot);
+        let Some(filled) = record.filled.get_mut(slot) else { return true };
+        match record.values.get_mut(slot) {
+            Some(Some(Value::Text(known))) => {
+                known.clear();
+                known.push_str(text);
+            }
+            Some(place) => *place = Some(text.into()),
+            None => {}
+        }
+        !std::mem::replace(filled, true)
     }
 
     /// Keeps the part of a chunk that belongs to the outermost open record, if it may be read again.
@@ -187,9 +184,7 @@ impl Records {
 
     fn forget_outermost(&mut self) {
         self.notes.clear();
-        for taken in self.takes.drain(..) {
-            recycle(&mut self.texts, taken.subject);
-        }
+        self.takes.truncate(0);
         if self.may_replay {
             self.settled.clear();
             self.raw.clear();
@@ -209,15 +204,21 @@ fn list(around: Option<&Frame>) -> Option<u64> {
     around.map_or(Some(0), |frame| (!frame.is_object).then_some(frame.start))
 }
 
-/// The subject's key, if somebody could count it.
-fn subject(captures: &mut Captures, slot: u16) -> Option<Value> {
-    let value = captures.values.get_mut(usize::from(slot))?.take()?;
-    let is_key = match &value {
+/// Whether somebody could count this as a subject.
+fn is_key(value: &Value) -> bool {
+    match value {
         Value::Text(text) => !text.is_empty(),
         Value::Integer(_) => true,
         Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => false,
-    };
-    is_key.then_some(value)
+    }
+}
+
+/// Copies a value, into the memory of the one before where that can be.
+fn assign(place: &mut Value, value: &Value) {
+    match (place, value) {
+        (Value::Text(place), Value::Text(text)) => place.clone_from(text),
+        (place, value) => *place = value.clone(),
+    }
 }
 
 impl<H: Hooks> Filter<H> {
@@ -228,44 +229,54 @@ impl<H: Hooks> Filter<H> {
         if self.base + end as u64 > limit {
             return Err(Cause::RecordTooLarge { cap: self.caps.record_bytes }.at(limit));
         }
-        let Some(mut record) = self.records.open.pop() else { return Ok(()) };
-        let reason = match self.called_for(&record) {
+        let depth = self.records.open.as_slice().len().saturating_sub(1);
+        let Some(record) = self.records.open.last_mut() else { return Ok(()) };
+        for (value, _) in
+            record.values.iter_mut().zip(&record.filled).filter(|(_, filled)| !**filled)
+        {
+            *value = None;
+        }
+        let head = record.head;
+        let reason = match self.called_for(&head) {
             Err(_) if self.mode != Mode::Drop => {
-                let entity = self.plan.record(record.id).map(|plan| plan.entity.to_string());
+                let entity = self.plan.record(head.id).map(|plan| plan.entity.to_string());
                 let cause = Cause::RowNotWritable { entity: entity.unwrap_or_default() };
                 self.refuse(cause.at(self.base + end as u64))?;
                 None
             }
             Err(reason) => Some(reason),
-            Ok(node) if node != record.node => {
+            Ok(node) if node != head.node => {
                 self.records.wants_replay = true;
                 None
             }
             Ok(_) if self.mode != Mode::Drop => None,
             Ok(_) if !frame.has_output => Some(Event::Withheld),
-            Ok(_) => self.count_subject(&mut record),
+            Ok(_) => self.count_subject(&head, depth == 0),
         };
+        self.records.open.truncate(depth);
         if let Some(reason) = reason {
-            self.withhold_record(frame, &record, reason);
+            self.withhold_record(frame, &head, reason, depth == 0);
         }
-        if self.records.open.is_empty() {
+        if depth == 0 {
             let parent_had_output = frame.parent_had_output;
-            self.records.complete = Some(Complete { place: record.place, parent_had_output });
+            self.records.complete = Some(Complete { place: head.place, parent_had_output });
         }
-        self.records.spare.push(record.captures);
         Ok(())
     }
 
-    /// The node that the record's conditions call for, or why they withhold it.
-    fn called_for(&mut self, record: &OpenRecord) -> Result<NodeId, Event> {
-        let plan = self.plan.record(record.id).ok_or(Event::Withheld)?;
-        let key = (record.place.offset, record.id.0);
-        if let Some(settled) = self.records.settled.get(&key) {
+    /// The node that the conditions of the innermost record call for, or why they withhold it.
+    fn called_for(&mut self, head: &Head) -> Result<NodeId, Event> {
+        let plan = self.plan.record(head.id).ok_or(Event::Withheld)?;
+        let key = (head.place.offset, head.id.0);
+        if self.records.may_replay
+            && let Some(settled) = self.records.settled.get(&key)
+        {
             return *settled;
         }
+        let record = self.records.open.as_slice().last().ok_or(Event::Withheld)?;
         let case = match plan.cases.len() {
             0 | 1 => 0,
-            _ => self.hooks.case(record.id, &record.captures.values),
+            _ => self.hooks.case(head.id, &record.values),
         };
         let node = plan.cases.get(case).copied().flatten();
         let reason = if plan.is_suppressed(case) { Event::Suppressed } else { Event::Withheld };
@@ -276,31 +287,37 @@ impl<H: Hooks> Filter<H> {
         node
     }
 
-    /// Queues the record to be counted, or says why it cannot be.
-    fn count_subject(&mut self, record: &mut OpenRecord) -> Option<Event> {
-        let subject = match self.plan.record(record.id)?.subject {
-            None => Value::Null,
-            Some(slot) => match subject(&mut record.captures, slot) {
-                Some(subject) => subject,
-                None => return Some(Event::WithoutSubject),
-            },
+    /// Queues the innermost record to be counted, or says why it cannot be.
+    fn count_subject(&mut self, head: &Head, is_outermost: bool) -> Option<Event> {
+        let record = self.records.open.as_slice().last()?;
+        let subject = match self.plan.record(head.id)?.subject {
+            None => &Value::Null,
+            Some(slot) => {
+                let value = record.values.get(usize::from(slot));
+                let Some(subject) = value.and_then(Option::as_ref).filter(|value| is_key(value))
+                else {
+                    return Some(Event::WithoutSubject);
+                };
+                subject
+            }
         };
-        let node = self.plan.node(record.node);
-        self.records.takes.push(Outgoing {
-            record: record.id,
-            subject,
-            is_outermost: self.records.open.is_empty(),
-            unmasks: matches!(node, Some(Node::Object(object)) if object.unmasks),
-        });
+        let node = self.plan.node(head.node);
+        let unmasks = matches!(node, Some(Node::Object(object)) if object.unmasks);
+        let new = || Outgoing { record: head.id, subject: Value::Null, is_outermost, unmasks };
+        let taken = self.records.takes.push(new)?;
+        taken.record = head.id;
+        taken.is_outermost = is_outermost;
+        taken.unmasks = unmasks;
+        assign(&mut taken.subject, subject);
         None
     }
 
-    fn withhold_record(&mut self, frame: &Frame, record: &OpenRecord, reason: Event) {
+    fn withhold_record(&mut self, frame: &Frame, record: &Head, reason: Event, is_outermost: bool) {
         self.take_back(record.place.start, frame.parent_had_output);
         self.records.notes.truncate(record.notes);
         self.records.takes.truncate(record.takes);
         self.records.note(Note::Event(reason));
-        if self.records.open.is_empty() {
+        if is_outermost {
             self.records.wants_replay = false;
         }
     }
@@ -336,13 +353,13 @@ impl<H: Hooks> Filter<H> {
     }
 
     fn release_record(&mut self, record: Complete) {
-        if !self.records.takes.is_empty() && !self.may_go_out() {
+        if !self.records.takes.as_slice().is_empty() && !self.may_go_out() {
             self.take_back(record.place.start, record.parent_had_output);
             self.report.limited = true;
             self.report.records_held_back += 1;
             return;
         }
-        if let Some(outermost) = self.records.takes.last() {
+        if let Some(outermost) = self.records.takes.as_slice().last() {
             if let Some(mark) = &self.watermark {
                 // The record ended just now, so that its last byte is the bracket that stands in the mark.
                 self.output.truncate(self.output.length().saturating_sub(1));
@@ -356,7 +373,7 @@ impl<H: Hooks> Filter<H> {
                 self.spans.push(Span { start, end, rank, list });
             }
         }
-        self.report.records_released += self.records.takes.len() as u64;
+        self.report.records_released += self.records.takes.as_slice().len() as u64;
         let mut notes = std::mem::take(&mut self.records.notes);
         for note in notes.drain(..) {
             match note {
@@ -372,7 +389,9 @@ impl<H: Hooks> Filter<H> {
         if self.report.limited {
             return false;
         }
-        let Some((outermost, inside)) = self.records.takes.split_last() else { return true };
+        let Some((outermost, inside)) = self.records.takes.as_slice().split_last() else {
+            return true;
+        };
         std::iter::once(outermost)
             .chain(inside)
             .all(|record| self.hooks.take(record) == Take::Release)
@@ -389,21 +408,34 @@ impl<H: Hooks> Filter<H> {
         }
         self.take_back(place.body, parent_had_output);
         self.records.notes.clear();
-        self.records.takes.clear();
+        self.records.takes.truncate(0);
         self.records.objection = None;
         self.records.wants_replay = false;
         self.records.replay_start = Some(place.start);
         self.state = State::Value;
         self.slot = place.slot;
         let base = std::mem::replace(&mut self.base, place.offset);
+        let ahead = std::mem::take(&mut self.ahead);
         for piece in self.records.raw_pieces.clone() {
-            self.output.begin(piece.clone(), 0);
-            self.advance(&piece, 0)?;
-            self.output.end_at(piece.len(), self.is_undecided());
-            self.base += piece.len() as u64;
+            self.reread(&piece)?;
         }
+        self.ahead = ahead;
         self.base = base;
         self.output.begin(chunk.clone(), pos);
+        Ok(())
+    }
+
+    /// Reads a piece of a record once more.
+    fn reread(&mut self, piece: &Bytes) -> Result<(), Fault> {
+        self.ahead.begin();
+        self.output.begin(piece.clone(), 0);
+        let (mut pos, mut before) = (0, usize::MAX);
+        while pos != before && pos < piece.len() && !self.records.is_complete() {
+            before = pos;
+            pos = self.advance_known(piece, pos, piece.len())?;
+        }
+        self.output.end_at(piece.len(), self.is_undecided());
+        self.base += piece.len() as u64;
         Ok(())
     }
 

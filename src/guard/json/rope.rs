@@ -18,8 +18,8 @@ pub(super) struct Rope {
     tail: BytesMut,
     /// How large the last buffer was.
     buffer_bytes: usize,
-    /// How many bytes were ever appended and not cut off again.
-    length: u64,
+    /// How many bytes were appended and not cut off again, without those in `tail`.
+    sealed: u64,
     /// How many bytes were taken from the front.
     taken: u64,
 }
@@ -28,7 +28,7 @@ impl Rope {
     /// How many bytes were appended since the beginning and not cut off.
     #[inline]
     pub(super) fn length(&self) -> u64 {
-        self.length
+        self.sealed + self.tail.len() as u64
     }
 
     /// Appends a stretch of `chunk`.
@@ -40,53 +40,61 @@ impl Rope {
         }
         self.seal();
         self.pieces.push_back(chunk.slice(from..to));
-        self.length += stretch.len() as u64;
+        self.sealed += stretch.len() as u64;
     }
 
     /// Appends a copy of `bytes`.
     #[inline]
     pub(super) fn copy(&mut self, bytes: &[u8]) {
-        if self.tail.capacity() - self.tail.len() < bytes.len() {
-            self.seal();
-            let larger = (2 * self.buffer_bytes).clamp(FIRST_BUFFER_BYTES, LARGEST_BUFFER_BYTES);
-            self.buffer_bytes = larger;
-            // Takes the old memory again if all that was cut from it is gone by now.
-            self.tail.reserve(larger.max(bytes.len()));
+        self.end(bytes.len()).extend_from_slice(bytes);
+    }
+
+    /// The end, with room for `bytes` more, to append to.
+    #[inline]
+    pub(super) fn end(&mut self, bytes: usize) -> &mut BytesMut {
+        if self.tail.capacity() - self.tail.len() < bytes {
+            self.make_room(bytes);
         }
-        self.tail.extend_from_slice(bytes);
-        self.length += bytes.len() as u64;
+        &mut self.tail
+    }
+
+    #[cold]
+    fn make_room(&mut self, length: usize) {
+        self.seal();
+        let larger = (2 * self.buffer_bytes).clamp(FIRST_BUFFER_BYTES, LARGEST_BUFFER_BYTES);
+        self.buffer_bytes = larger;
+        // Takes the old memory again if all that was cut from it is gone by now.
+        self.tail.reserve(larger.max(length));
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
+            self.sealed += self.tail.len() as u64;
             self.pieces.push_back(self.tail.split().freeze());
         }
     }
 
     /// Cuts off everything behind the first `length` bytes. What was taken cannot be cut off.
     pub(super) fn truncate(&mut self, length: u64) {
-        let mut excess = self.length.saturating_sub(length.max(self.taken));
-        self.length -= excess;
+        let mut excess = self.length().saturating_sub(length.max(self.taken));
+        let kept = (self.tail.len() as u64).saturating_sub(excess);
+        excess -= self.tail.len() as u64 - kept;
+        self.tail.truncate(size(kept));
         while excess > 0 {
-            if self.tail.is_empty() {
-                let Some(mut last) = self.pieces.pop_back() else { return };
-                let kept = (last.len() as u64).saturating_sub(excess);
-                excess = excess.saturating_sub(last.len() as u64);
-                last.truncate(size(kept));
-                if !last.is_empty() {
-                    self.pieces.push_back(last);
-                }
-            } else {
-                let kept = (self.tail.len() as u64).saturating_sub(excess);
-                excess = excess.saturating_sub(self.tail.len() as u64);
-                self.tail.truncate(size(kept));
+            let Some(mut last) = self.pieces.pop_back() else { return };
+            let kept = (last.len() as u64).saturating_sub(excess);
+            excess -= last.len() as u64 - kept;
+            self.sealed -= last.len() as u64 - kept;
+            last.truncate(size(kept));
+            if !last.is_empty() {
+                self.pieces.push_back(last);
             }
         }
     }
 
     /// Takes what lies before the offset `upto`, counted from the beginning.
     pub(super) fn take(&mut self, upto: u64) -> Vec<Bytes> {
-        let mut room = upto.min(self.length).saturating_sub(self.taken);
+        let mut room = upto.min(self.length()).saturating_sub(self.taken);
         self.taken += room;
         let mut taken = Vec::with_capacity(self.pieces.len() + 1);
         while room > 0 {
@@ -98,7 +106,9 @@ impl Rope {
             taken.push(piece);
         }
         if room > 0 {
-            taken.push(self.tail.split_to(size(room).min(self.tail.len())).freeze());
+            let piece = self.tail.split_to(size(room).min(self.tail.len()));
+            self.sealed += piece.len() as u64;
+            taken.push(piece.freeze());
         }
         taken
     }

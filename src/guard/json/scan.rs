@@ -91,29 +91,6 @@ pub(in crate::guard) fn stretch_end<const OTHER: u8>(input: &[u8], pos: usize) -
     input.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
-/// The closing quote of a string without escapes whose text starts at `pos`, if there are as many bytes
-/// behind it as a block has.
-///
-/// Where the quote is decides where everything behind it is, and the processor waits for that; whether
-/// anything forbidden stands before it is asked beside.
-#[inline]
-pub(super) fn plain_text_end(input: &[u8], mut pos: usize) -> Option<usize> {
-    loop {
-        let block = u8x16::new(*input.get(pos..)?.first_chunk::<BLOCK_BYTES>()?);
-        let quotes = block.simd_eq(u8x16::splat(b'"')).to_bitmask();
-        let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
-        let forbidden = (control | block.simd_eq(u8x16::splat(b'\\'))).to_bitmask();
-        let before_quote = quotes.wrapping_sub(1) & !quotes;
-        if forbidden & before_quote != 0 {
-            return None;
-        }
-        if quotes != 0 {
-            return Some(pos + quotes.trailing_zeros() as usize);
-        }
-        pos += BLOCK_BYTES;
-    }
-}
-
 /// Has a bit set for each special byte of a block, the first byte's lowest.
 #[inline]
 fn special<const OTHER: u8>(block: [u8; BLOCK_BYTES]) -> u32 {
@@ -283,21 +260,6 @@ mod tests {
                 assert_eq!(stretch_end::<b','>(&text, place / 2), place);
             }
         }
-    }
-
-    #[test]
-    fn a_plain_text_ends_where_the_first_special_byte_is_its_quote() {
-        for special in (0_u8..0x20).chain([b'"', b'\\']) {
-            for place in 0..50 {
-                let mut text = vec![b'a'; 90];
-                text[place] = special;
-                text[place + 2] = b'"';
-                let wanted = (special == b'"').then_some(place);
-                assert_eq!(plain_text_end(&text, 0), wanted);
-                assert_eq!(plain_text_end(&text, place / 2), wanted);
-            }
-        }
-        assert_eq!(plain_text_end(&[b'a'; 90], 3), None, "it does not end");
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub(super) struct Name {
     needle: Needle,
     /// Whether this body held it too. One that the plan does not list is told of once a body.
     pub(super) is_met: bool,
+    /// Whether a scalar is more than passed or left out unseen.
+    pub(super) is_looked_at: bool,
+    /// Whether a scalar passes.
+    pub(super) is_passed: bool,
     pub(super) rules: Rules,
 }
 
@@ -55,12 +59,16 @@ pub(super) struct Rules {
 /// What the quick way does with a scalar that stands where a member's name led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
-    /// It passes; `true` if a condition reads it as well.
-    Pass(bool),
-    /// It passes if a glance tells that there is nothing to find in it.
-    Glance,
+    /// It passes.
+    Pass,
     /// It is left out, and nobody looks at it.
     Drop,
+    /// It is left out, and its name is counted.
+    Unlisted,
+    /// It passes, and a condition reads it as well, in this slot.
+    Read(u16),
+    /// It passes if a glance tells that there is nothing to find in it.
+    Glance,
     /// A string is replaced by its masked form.
     Mask(Mask),
     /// Left to the state machine.
@@ -68,11 +76,13 @@ pub(super) enum Quick {
 }
 
 impl Quick {
-    fn of(slot: &Slot) -> Self {
+    fn of(slot: &Slot, is_listed: bool) -> Self {
         match (slot.verdict, slot.capture, slot.mask) {
             (Verdict::Clear, None, _) if slot.detect.is_some() => Self::Glance,
             (Verdict::Clear, Some(_), _) if slot.detect.is_some() => Self::Nothing,
-            (Verdict::Clear, capture, _) => Self::Pass(capture.is_some()),
+            (Verdict::Clear, Some(capture), _) => Self::Read(capture),
+            (Verdict::Clear, None, _) => Self::Pass,
+            (Verdict::Absent, None, _) if !is_listed => Self::Unlisted,
             (Verdict::Absent, None, _) => Self::Drop,
             (Verdict::Mask, None, Some(mask)) => Self::Mask(mask),
             (Verdict::Absent | Verdict::Mask | Verdict::Pseudonym | Verdict::Enter(_), ..) => {
@@ -84,21 +94,23 @@ impl Quick {
 
 impl Rules {
     fn of(slot: Slot, decider: u64, is_listed: bool) -> Self {
-        Self { slot, quick: Quick::of(&slot), decider, is_listed }
+        Self { slot, quick: Quick::of(&slot, is_listed), decider, is_listed }
     }
 }
 
 impl Name {
     fn new(name: &[u8], rules: Rules) -> Self {
         let needle = Needle::new(&[b"\"", name, b"\":"].concat());
-        Self { name: name.into(), needle, is_met: true, rules }
+        let is_passed = rules.quick == Quick::Pass;
+        let is_looked_at = !is_passed && rules.quick != Quick::Drop;
+        Self { name: name.into(), needle, is_met: true, is_looked_at, is_passed, rules }
     }
 
     /// What is counted where the quick way took the value.
     pub(super) fn event(&self) -> Option<(FieldId, Fate)> {
         let fate = match self.rules.quick {
-            Quick::Pass(_) | Quick::Glance => Fate::Clear,
-            Quick::Drop => Fate::Withheld,
+            Quick::Pass | Quick::Read(_) | Quick::Glance => Fate::Clear,
+            Quick::Drop | Quick::Unlisted => Fate::Withheld,
             Quick::Mask(_) => Fate::Masked,
             Quick::Nothing => return None,
         };

@@ -217,13 +217,7 @@ impl<H: Hooks> Filter<H> {
         let raw = std::mem::take(&mut self.token.text);
         let text = std::str::from_utf8(&raw).unwrap_or_default();
         if self.slot.capture.is_some() {
-            let value = match text {
-                "null" => Some(Value::Null),
-                "true" => Some(Value::Bool(true)),
-                "false" => Some(Value::Bool(false)),
-                number => Value::from_json_number(number),
-            };
-            self.capture(value, end)?;
+            self.capture(bare(text), end)?;
         }
         let outcome = match self.token.act {
             Act::Mask | Act::Pseudonym => {
@@ -377,5 +371,15 @@ impl<H: Hooks> Filter<H> {
         }
         self.end_value(at + 1);
         Ok(at + 1)
+    }
+}
+
+/// The value of a number or literal.
+pub(super) fn bare(text: &str) -> Option<Value> {
+    match text {
+        "null" => Some(Value::Null),
+        "true" => Some(Value::Bool(true)),
+        "false" => Some(Value::Bool(false)),
+        number => Value::from_json_number(number),
     }
 }

@@ -6,12 +6,21 @@ use crate::policy::kind::{Kind, Mask, Style};
 
 use super::name::{LONGEST_DOMAIN, LONGEST_LOCAL};
 
-/// The masked form of a value of a common form, in three pieces of ASCII; `None` for any other.
-pub(super) fn pieces(mask: Mask, text: &[u8]) -> Option<[&[u8]; 3]> {
+/// Hands over the masked form of a value of a common form, in two pieces of ASCII; `None` for any other.
+///
+/// The pieces are put together to a fixed length each, since copying many short ones would cost more than masking.
+#[inline]
+pub(super) fn with_form<T>(
+    mask: Mask,
+    text: &[u8],
+    hand_over: impl FnOnce(&[u8], &[u8]) -> T,
+) -> Option<T> {
     match (mask.kind(), mask.style()) {
-        (Kind::Phone, Style::Ends) => cn_mobile(text),
-        (Kind::Email, Style::First2) => email(text),
-        (Kind::CnResidentId, Style::Ends) => cn_resident_id(text),
+        (Kind::Phone, Style::Ends) => Some(hand_over(&cn_mobile(text)?, b"")),
+        (Kind::CnResidentId, Style::Ends) => Some(hand_over(&cn_resident_id(text)?, b"")),
+        (Kind::Email, Style::First2) => {
+            email(text).map(|(front, domain)| hand_over(&front, domain))
+        }
         _others => None,
     }
 }
@@ -19,26 +28,33 @@ pub(super) fn pieces(mask: Mask, text: &[u8]) -> Option<[&[u8]; 3]> {
 /// Appends the masked form of a value of a common form; `None`, and nothing appended, for any other.
 #[inline]
 pub(super) fn form(mask: Mask, text: &str, out: &mut String) -> Option<()> {
-    let [front, stars, back] = pieces(mask, text.as_bytes())?.map(std::str::from_utf8);
-    let (front, stars, back) = (front.ok()?, stars.ok()?, back.ok()?);
-    out.reserve(front.len() + stars.len() + back.len());
-    out.extend([front, stars, back]);
-    Some(())
+    with_form(mask, text.as_bytes(), |front, back| {
+        let (front, back) = (std::str::from_utf8(front).ok()?, std::str::from_utf8(back).ok()?);
+        out.extend([front, back]);
+        Some(())
+    })?
 }
 
-fn cn_mobile(text: &[u8]) -> Option<[&[u8]; 3]> {
-    let digits: &[u8; 11] = text.try_into().ok()?;
-    let [b'1', b'3'..=b'9', ..] = digits else { return None };
-    are_digits(digits).then_some([text.get(..3)?, b"****", text.get(7..)?])
+fn cn_mobile(text: &[u8]) -> Option<[u8; 11]> {
+    let mut form: [u8; 11] = text.try_into().ok()?;
+    let [b'1', b'3'..=b'9', ..] = form else { return None };
+    if !are_digits(&form) {
+        return None;
+    }
+    let [_, _, _, stars @ .., _, _, _, _] = &mut form;
+    *stars = [b'*'; 4];
+    Some(form)
 }
 
-fn cn_resident_id(text: &[u8]) -> Option<[&[u8]; 3]> {
-    let number: &[u8; 18] = text.try_into().ok()?;
-    let (check, body) = number.split_last()?;
+fn cn_resident_id(text: &[u8]) -> Option<[u8; 18]> {
+    let mut form: [u8; 18] = text.try_into().ok()?;
+    let [body @ .., check] = &form;
     if !are_digits(body) || !matches!(check, b'0'..=b'9' | b'x' | b'X') {
         return None;
     }
-    Some([text.get(..1)?, b"****************", text.get(17..)?])
+    let [_, stars @ .., _] = &mut form;
+    *stars = [b'*'; 16];
+    Some(form)
 }
 
 /// Asks all bytes rather than stop at the first that is none: there rarely is one.
@@ -46,14 +62,15 @@ fn are_digits(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |are, byte| are & byte.is_ascii_digit())
 }
 
-/// `li***@example.com` of three characters or more before the `@`.
-fn email(text: &[u8]) -> Option<[&[u8]; 3]> {
+/// `li***` and `@example.com`, of three characters or more before the `@`.
+fn email(text: &[u8]) -> Option<([u8; 5], &[u8])> {
     let at = text.iter().take_while(|byte| is(ATOM, **byte)).count();
     let (local, domain) = text.split_at_checked(at)?;
     let fits = (3..=LONGEST_LOCAL).contains(&local.len())
         && domain.len() <= LONGEST_DOMAIN + 1
         && is_domain(domain);
-    fits.then_some([local.get(..2)?, b"***", domain])
+    let [first, second, ..] = local else { return None };
+    fits.then_some(([*first, *second, b'*', b'*', b'*'], domain))
 }
 
 /// Whether this is an `@` and two labels or more with single dots between.

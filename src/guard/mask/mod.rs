@@ -14,6 +14,7 @@ mod quantity;
 
 use std::borrow::Cow;
 
+use bytes::BufMut;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::policy::kind::{Kind, Mask, Style};
@@ -58,13 +59,15 @@ pub fn mask_into(mask: Mask, text: &str, out: &mut String) {
     }
 }
 
-/// Appends the masked form of a value of a common form, which needs no escapes in JSON; `false`, and
+/// Appends the masked form of a value of a common form, which needs no escapes in any format; `false`, and
 /// nothing appended, for any other.
 #[inline]
-pub(in crate::guard) fn common_form_into(mask: Mask, text: &[u8], out: &mut Vec<u8>) -> bool {
-    let Some(pieces) = common::pieces(mask, text) else { return false };
-    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-    true
+pub(in crate::guard) fn common_form_into(mask: Mask, text: &[u8], out: &mut impl BufMut) -> bool {
+    let put = |front: &[u8], back: &[u8]| {
+        out.put_slice(front);
+        out.put_slice(back);
+    };
+    common::with_form(mask, text, put).is_some()
 }
 
 /// The form of any value, common or not.
