@@ -182,6 +182,10 @@ fn plan() -> Plan {
         members.push(((*name).into(), slot));
         fields.push(format!("customer.{name}").into());
     }
+    for name in DROPPED {
+        members.push(((*name).into(), field(fields.len(), Verdict::Absent)));
+        fields.push(format!("customer.{name}").into());
+    }
     let nodes = vec![
         Node::Array(Slot::of(Verdict::Enter(NodeId(1)))),
         Node::Object(ObjectNode { members, record: Some(RecordId(0)), unmasks: false }),
@@ -207,9 +211,6 @@ fn plan() -> Plan {
 fn all_clear() -> Plan {
     let mut plan = plan();
     if let Some(Node::Object(object)) = plan.nodes.get_mut(1) {
-        for name in DROPPED {
-            object.members.push(((*name).into(), Slot::of(Verdict::Clear)));
-        }
         for (_, slot) in &mut object.members {
             slot.verdict = Verdict::Clear;
         }
