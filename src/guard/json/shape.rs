@@ -11,6 +11,8 @@ const SPARE_NAMES: usize = 32;
 /// More names of one node are not remembered.
 const MOST_NAMES: usize = 1024;
 const NAME_BYTES: usize = 64;
+/// An order in which each name was missed more often than this is forgotten before the next body.
+const MOST_MISSES: usize = 4;
 
 /// What is known of each node beyond the plan.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub(super) struct Shapes {
 struct Shape {
     /// Names in the order in which they were first seen.
     seen: Vec<Name>,
+    /// How often a name did not come where it was expected.
+    misses: usize,
     /// For members that decide on their record, the bit that tells that they were seen.
     deciders: Vec<(u16, u64)>,
     is_silent: bool,
@@ -200,6 +204,7 @@ impl Shapes {
         let known = plan.nodes.iter().zip(speaks.iter().zip(&lacks));
         let shapes = known.map(|(node, (speaks, lacks))| Shape {
             seen: Vec::new(),
+            misses: 0,
             deciders: deciders(plan, node, &decides),
             is_silent: !speaks,
             is_whole: !lacks,
@@ -207,10 +212,17 @@ impl Shapes {
         Self { shapes: shapes.collect() }
     }
 
-    /// Starts on another body.
+    /// Starts on another body. An order that was not met is learned anew: else one odd body would slow down all
+    /// that come after it.
     pub(super) fn begin(&mut self) {
-        for name in self.shapes.iter_mut().flat_map(|shape| &mut shape.seen) {
-            name.is_met = name.rules.is_listed;
+        for shape in &mut self.shapes {
+            if shape.misses > MOST_MISSES.saturating_mul(shape.seen.len()) {
+                shape.seen.clear();
+            }
+            shape.misses = 0;
+            for name in &mut shape.seen {
+                name.is_met = name.rules.is_listed;
+            }
         }
     }
 
@@ -247,6 +259,7 @@ impl Shapes {
         let (before, behind) = shape.seen.split_at_checked(start)?;
         let known = |seen: &[Name]| seen.iter().position(|seen| *seen.name == *name);
         let place = known(behind).map(|at| at + start).or_else(|| known(before));
+        shape.misses = shape.misses.saturating_add(usize::from(place != Some(start)));
         if let Some(place) = place {
             *cursor = next_place(place);
             let name = shape.seen.get_mut(place)?;
@@ -327,4 +340,45 @@ fn deciders(plan: &Plan, node: &Node, decides: &[bool]) -> Vec<(u16, u64)> {
         .zip(0_u32..)
         .filter_map(|((index, _), bit)| Some((u16::try_from(index).ok()?, 1_u64 << bit.min(63))))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads records whose members come in this order.
+    fn read(shapes: &mut Shapes, plan: &Plan, records: usize, names: &str) {
+        let Some(Node::Object(object)) = plan.node(NodeId(0)) else { panic!("an object") };
+        for _ in 0..records {
+            let mut cursor = 0;
+            for name in names.split_inclusive(|_: char| true) {
+                shapes.find(NodeId(0), object, &mut cursor, name.as_bytes());
+            }
+        }
+    }
+
+    fn order(shapes: &Shapes) -> String {
+        let names = shapes.names(NodeId(0)).iter();
+        names.map(|name| std::str::from_utf8(&name.name).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_order_that_was_not_met_is_learned_anew_with_the_next_body() {
+        let members = ["a", "b", "c", "d"].map(|name| (name.into(), Slot::of(Verdict::Clear)));
+        let object = ObjectNode { members: members.into(), ..ObjectNode::default() };
+        let plan = Plan { nodes: vec![Node::Object(object)], ..Plan::nothing() };
+        let mut shapes = Shapes::of(&plan);
+        read(&mut shapes, &plan, 1, "dcbazyxw");
+        shapes.begin();
+        assert_eq!(order(&shapes), "dcbazyxw", "one body taught it");
+        read(&mut shapes, &plan, 5, "ab");
+        shapes.begin();
+        assert_eq!(order(&shapes), "dcbazyxw", "a few that are otherwise do not matter");
+        read(&mut shapes, &plan, 50, "abcd");
+        shapes.begin();
+        assert_eq!(order(&shapes), "");
+        read(&mut shapes, &plan, 50, "abcd");
+        shapes.begin();
+        assert_eq!(order(&shapes), "abcd");
+    }
 }
