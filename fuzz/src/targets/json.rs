@@ -10,7 +10,7 @@ use menshen::policy::plan::{Node, NodeId, ObjectNode, Plan, Slot, Verdict};
 
 use super::encoding::{WAYS, codings, encode};
 use super::input::{Input, small_caps};
-use super::naive::{Naive, writes};
+use super::naive::{Naive, trim, writes};
 use super::plans::{Desk, NAMES, plan};
 use super::tree::{Print, Tree, may_hold_surrogate, read};
 
@@ -80,6 +80,35 @@ pub fn request(data: &[u8]) {
             assert_eq!(shown(&output), shown(input.body), "it passes whole");
         }
         Err(fault) => assert!(!may || is_cap(&fault), "{}: {fault}", shown(input.body)),
+    }
+}
+
+/// Any bytes as a body on its way to the backend, where members that may not be written are left out.
+pub fn trimmed(data: &[u8]) {
+    let Some(input) = Input::of(data) else { return };
+    let plan = plan(input.plan);
+    let run = |mode| {
+        agree(&input, input.body, |pieces| {
+            drive(Filter::new(plan.clone(), Caps::default(), mode, desk(0)), pieces)
+        })
+    };
+    let whole = run(Mode::Trim);
+    if let Ok(refusing) = run(Mode::Refuse) {
+        assert_eq!(whole, Ok(refusing), "what may be written loses nothing");
+    }
+    if may_hold_surrogate(input.body) {
+        return;
+    }
+    let wanted = read(input.body, 5).and_then(|body| trim(&plan, &body).ok());
+    match whole {
+        Ok((output, ..)) => {
+            let got = read(&output, output.len().max(1));
+            assert!(got.is_some(), "{} gives {}", shown(input.body), shown(&output));
+            assert_eq!(got, wanted, "{} gives {}", shown(input.body), shown(&output));
+        }
+        Err(fault) => {
+            assert!(wanted.is_none() || is_cap(&fault), "{}: {fault}", shown(input.body));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod encoding;
 mod framed;
 mod input;
 mod json;
+mod looked_through;
 mod naive;
 mod plans;
 mod policy;
@@ -26,6 +27,9 @@ pub const TARGETS: &[Target] = &[
     ("json_tree", json::tree),
     ("ndjson", json::lines),
     ("request", json::request),
+    ("trimmed", json::trimmed),
+    ("detect", looked_through::detect),
+    ("mask", looked_through::masked),
     ("sequence", framed::sequence),
     ("events", framed::events),
     ("csv", csv::filter),

@@ -230,6 +230,82 @@ fn may_write_members(
     Ok(may)
 }
 
+/// Why a body that is to be trimmed is refused as a whole.
+#[derive(Debug, PartialEq)]
+pub enum Refused {
+    /// A value that is left out where it is a member.
+    Value,
+    /// Anything else.
+    Body,
+}
+
+impl From<Twice> for Refused {
+    fn from(_: Twice) -> Self {
+        Self::Body
+    }
+}
+
+/// A body without the members that may not be written.
+pub fn trim(plan: &Plan, body: &Tree) -> Result<Tree, Refused> {
+    trimmed(plan, &plan.root, body)
+}
+
+fn trimmed(plan: &Plan, slot: &Slot, value: &Tree) -> Result<Tree, Refused> {
+    let Verdict::Enter(id) = slot.verdict else {
+        if slot.verdict != Verdict::Clear || value.is_container() {
+            return Err(Refused::Value);
+        }
+        let is_masked = |text: &str| slot.mask.is_some_and(|mask| is_masked_form(mask, text));
+        let is_held = matches!(value, Tree::Text(text) if is_masked(text));
+        return if is_held { Err(Refused::Body) } else { Ok(value.clone()) };
+    };
+    match (plan.node(id), value) {
+        (_, Tree::Null) if !reaches(plan, id, &hides) => Ok(Tree::Null),
+        (Some(Node::Array(element)), Tree::List(items)) => {
+            let items = items
+                .iter()
+                .map(|item| trimmed(plan, element, item).map_err(|_whole| Refused::Body));
+            Ok(Tree::List(items.collect::<Result<_, _>>()?))
+        }
+        (Some(Node::Object(object)), Tree::Members(members)) => match object.record {
+            None => trimmed_members(plan, object, members),
+            Some(id) => {
+                let record = plan.record(id).expect("a record of the plan");
+                let mut captures = vec![None; usize::from(record.captures)];
+                capture(plan, object, members, &mut captures)?;
+                let first = trimmed_members(plan, object, members);
+                let mut desk = Desk::default();
+                let case = if record.cases.len() == 1 { 0 } else { desk.case(id, &captures) };
+                match record.cases[case].and_then(|node| plan.node(node)) {
+                    Some(Node::Object(other)) if !std::ptr::eq(other, object) => {
+                        trimmed_members(plan, other, members)
+                    }
+                    Some(Node::Object(_)) => first,
+                    Some(Node::Array(_)) | None => Err(Refused::Body),
+                }
+            }
+        },
+        _ => Err(Refused::Value),
+    }
+}
+
+fn trimmed_members(
+    plan: &Plan,
+    object: &ObjectNode,
+    members: &[(String, Tree)],
+) -> Result<Tree, Refused> {
+    let mut kept = Vec::new();
+    for (name, value) in members {
+        let Some(slot) = lookup(object, name) else { continue };
+        match trimmed(plan, slot, value) {
+            Ok(value) => kept.push((name.clone(), value)),
+            Err(Refused::Value) => {}
+            Err(Refused::Body) => return Err(Refused::Body),
+        }
+    }
+    Ok(Tree::Members(kept))
+}
+
 fn lookup<'p>(object: &'p ObjectNode, name: &str) -> Option<&'p Slot> {
     object.members.iter().find(|(listed, _)| **listed == *name).map(|(_, slot)| slot)
 }
