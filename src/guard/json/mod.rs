@@ -25,6 +25,8 @@ mod value;
 mod walk;
 
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod reference;
