@@ -14,9 +14,9 @@ mod guard;
 
 /// What one stream may take in the guard, in KiB: mostly buffers for what goes out, and the part of a
 /// record that it holds.
-const GUARD_KIB: f64 = 24.0;
+const GUARD_KIB: f64 = 20.0;
 /// What one stream may take in the gate, connections with TLS on both sides and all.
-const GATE_KIB: f64 = 96.0;
+const GATE_KIB: f64 = 80.0;
 
 fn main() {
     let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
