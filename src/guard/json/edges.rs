@@ -109,6 +109,11 @@ fn what_no_text_of_json_may_hold_is_found_at_every_place() {
     }
 }
 
+/// What stands before and behind one letter of a name.
+fn around(name: &str, at: usize) -> (&str, &str) {
+    (name.split_at(at).0, name.split_at(at + 1).1)
+}
+
 #[test]
 fn a_name_with_any_letter_escaped_is_the_one_it_spells_behind_one_that_taught_the_order() {
     let plan = plan();
@@ -118,7 +123,7 @@ fn a_name_with_any_letter_escaped_is_the_one_it_spells_behind_one_that_taught_th
     let wanted = value(&format!("[{ROW},{ROW},{ROW}]"));
     for name in ["state", "open", "phone", "hash"] {
         for (at, letter) in name.char_indices() {
-            let (before, behind) = (&name[..at], &name[at + 1..]);
+            let (before, behind) = around(name, at);
             let code = u32::from(letter);
             for escaped in [format!("\\u{code:04x}"), format!("\\u{code:04X}")] {
                 let sent = format!("\"{before}{escaped}{behind}\":");
@@ -141,12 +146,12 @@ fn a_name_that_differs_in_one_letter_is_another_however_long_it_is() {
             root: enter(0),
             ..Plan::nothing()
         });
-        let mut others = vec![format!("{name}n"), name[1..].to_owned(), format!("{name}\\\"")];
+        let mut others =
+            vec![format!("{name}n"), around(&name, 0).1.to_owned(), format!("{name}\\\"")];
         for at in [0, length / 2, length - 1] {
-            others.extend(
-                ["m", "N", "\\u006d", "ñ"]
-                    .map(|other| format!("{}{other}{}", &name[..at], &name[at + 1..])),
-            );
+            let (before, behind) = around(&name, at);
+            others
+                .extend(["m", "N", "\\u006d", "ñ"].map(|other| format!("{before}{other}{behind}")));
         }
         for other in others {
             let object =
@@ -163,7 +168,7 @@ fn a_number_is_read_alike_at_every_distance_from_the_end_of_a_block() {
     let plan = plan();
     let digits = "1234567890123456789012345678901234567890";
     for length in 1..=digits.len() {
-        let whole = &digits[..length];
+        let whole = digits.split_at(length).0;
         let good =
             [format!("-{whole}"), format!("{whole}.{whole}"), format!("0.{whole}e-{length}")];
         let bad =
