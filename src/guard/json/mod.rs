@@ -5,6 +5,7 @@
 //! Allowed values pass byte for byte. It is not a parser: no tree is built.
 
 mod ahead;
+mod elements;
 mod fault;
 mod index;
 mod kept;

@@ -379,6 +379,7 @@ impl<H: Hooks> Filter<H> {
             match note {
                 Note::Event(event) => self.report.count(event),
                 Note::Members(stretch) => self.tally(stretch),
+                Note::Values(field, fate, times) => self.report.count_field(field, fate, times),
             }
         }
         self.records.notes = notes;

@@ -89,6 +89,8 @@ pub(super) struct Stretch {
 pub(super) enum Note {
     Event(Event),
     Members(Stretch),
+    /// So many values of a field.
+    Values(FieldId, Fate, u64),
 }
 
 /// How often each stretch of members went out. Records are alike, so that there are few; counting each

@@ -103,9 +103,27 @@ fn special<const OTHER: u8>(block: [u8; BLOCK_BYTES]) -> u32 {
 /// The first byte from `pos` on that is not white space.
 #[inline]
 pub(super) fn gap_end(input: &[u8], pos: usize) -> usize {
-    let rest = input.get(pos..).unwrap_or_default();
+    let mut rest = input.get(pos..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK_BYTES>() {
+        let other = !spaces(*block) & ALL;
+        if other != 0 {
+            return input.len() - rest.len() + other.trailing_zeros() as usize;
+        }
+        rest = behind;
+    }
     let gap = rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
-    pos + gap.unwrap_or(rest.len())
+    input.len() - rest.len() + gap.unwrap_or(rest.len())
+}
+
+/// A bit for each byte of a block.
+const ALL: u32 = (1 << BLOCK_BYTES) - 1;
+
+/// Has a bit set for each byte of a block that is white space, the first byte's lowest.
+#[inline]
+fn spaces(block: [u8; BLOCK_BYTES]) -> u32 {
+    let block = u8x16::new(block);
+    let is = |byte| block.simd_eq(u8x16::splat(byte));
+    (is(b' ') | is(b'\n') | is(b'\r') | is(b'\t')).to_bitmask()
 }
 
 /// How far a number has come.
@@ -258,6 +276,18 @@ mod tests {
                 assert_eq!(plain_end(&text, place / 2), place);
                 text[place] = if special == b'\\' { b',' } else { special };
                 assert_eq!(stretch_end::<b','>(&text, place / 2), place);
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_ends_at_every_other_byte_and_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..40 {
+                let mut text = b" \n\r\t".repeat(10);
+                text[place] = byte;
+                let is_space = matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+                assert_eq!(gap_end(&text, place / 2), if is_space { 40 } else { place });
             }
         }
     }

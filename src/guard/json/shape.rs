@@ -80,7 +80,7 @@ pub(super) enum Quick {
 }
 
 impl Quick {
-    fn of(slot: &Slot, is_listed: bool) -> Self {
+    pub(super) fn of(slot: &Slot, is_listed: bool) -> Self {
         match (slot.verdict, slot.capture, slot.mask) {
             (Verdict::Clear, None, _) if slot.detect.is_some() => Self::Glance,
             (Verdict::Clear, Some(_), _) if slot.detect.is_some() => Self::Nothing,

@@ -55,6 +55,8 @@ pub(super) struct Frame {
     pub(super) parent_had_output: bool,
     /// Nothing inside can pass: it is read for the conditions only, and leaves no trace.
     pub(super) is_silent: bool,
+    /// An array whose scalars simply pass.
+    pub(super) is_quick: bool,
     /// The length of the output before it.
     pub(super) start: u64,
     /// Which name is expected next.
@@ -236,6 +238,11 @@ impl<H: Hooks> Filter<H> {
     fn value(&mut self, input: &[u8], pos: usize) -> Result<usize, Fault> {
         let at = self.gap(input, pos);
         let Some(&byte) = input.get(at) else { return Ok(at) };
+        if self.frames.last().is_some_and(|frame| frame.is_quick)
+            && let Some(end) = self.quick_elements(input, at)
+        {
+            return Ok(end);
+        }
         match byte {
             b'"' => {
                 self.start_scalar(State::Text, byte, at)?;

@@ -8,6 +8,7 @@ use super::fault::{Cause, Fault};
 use super::record::Place;
 use super::report::{Event, Fate, Note};
 use super::scan::Escape;
+use super::shape::Quick;
 use super::text::{encode, unescape};
 use super::token::{Frame, State};
 use super::{Filter, Hooks, Mode};
@@ -110,7 +111,7 @@ impl<H: Hooks> Filter<H> {
     }
 
     /// Lets out what stands before a value that goes out.
-    fn start_output(&mut self, at: usize) {
+    pub(super) fn start_output(&mut self, at: usize) {
         let drop_comma = self.frames.last_mut().is_some_and(|frame| {
             let drop_comma = frame.follows_comma && !frame.has_output;
             frame.has_output = true;
@@ -166,6 +167,15 @@ impl<H: Hooks> Filter<H> {
             self.records.note(Note::Event(event));
         } else {
             self.report.count(event);
+        }
+    }
+
+    /// Counts `times` values of a field.
+    pub(super) fn count_values(&mut self, field: FieldId, fate: Fate, times: u64) {
+        if self.records.is_open() {
+            self.records.note(Note::Values(field, fate, times));
+        } else {
+            self.report.count_field(field, fate, times);
         }
     }
 
@@ -279,6 +289,7 @@ impl<H: Hooks> Filter<H> {
             is_record: false,
             parent_had_output: false,
             is_silent: false,
+            is_quick: false,
             start: 0,
             cursor: 0,
             deciders: 0,
@@ -318,6 +329,8 @@ impl<H: Hooks> Filter<H> {
         frame.element = element;
         frame.parent_had_output = self.frames.last().is_some_and(|parent| parent.has_output);
         frame.is_silent = self.shapes.is_silent(node);
+        frame.is_quick =
+            !frame.is_object && self.mode == Mode::Drop && Quick::of(&element, true) == Quick::Pass;
         frame.start = self.records.take_replay_start().unwrap_or_else(|| self.output.length());
         self.start_output(at);
         if let Some(record) = self.entered_record() {

@@ -200,35 +200,19 @@ pub(super) fn extend(run: &mut Range<usize>, output: &mut Output, mark: usize, e
 const PLAIN_PLACES: usize = 4;
 const NAME_PLACES: usize = 2;
 
-/// The end of a scalar of the commonest kinds that starts at `value`, and how many special bytes its member has:
-/// a string without escapes or a short number.
-#[inline(always)]
-fn common_end(input: &[u8], value: usize, places: &[u32], caps: &Caps) -> Option<(usize, usize)> {
-    if input.get(value) != Some(&b'"') {
-        let end = short_number_end(input, value)?;
-        return (end - value <= caps.number_bytes).then_some((end, NAME_PLACES));
-    }
-    let [_, _, start, close, ..] = places else { return None };
-    let close = *close as usize;
-    // The first special byte behind the quote that opens the string: if it is a quote, it closes it.
-    let is_plain = *start as usize == value && input.get(close) == Some(&b'"');
-    is_plain.then_some((close + 1, PLAIN_PLACES))
-}
-
 /// The end and the form of the valid scalar that starts at `start`, if it lies in the input. They come in
 /// registers: what goes through memory in pieces of other widths is waited for.
 #[inline(never)]
 fn scalar(input: &[u8], start: usize, places: &[u32], caps: &Caps) -> Option<(usize, Form)> {
-    match common_end(input, start, places, caps) {
-        Some((end, PLAIN_PLACES)) => Some((end, Form::Plain)),
-        Some((end, _)) => Some((end, Form::Bare)),
-        None => match (input.get(start)?, places) {
-            (b'"', [_, _, at, inside @ ..]) if *at as usize == start => {
-                escaped_end(input, inside).map(|end| (end, Form::Escaped))
-            }
-            (b'"', _) => None,
-            _ => other_scalar(input, start, caps).map(|end| (end, Form::Bare)),
-        },
+    if input.get(start) != Some(&b'"') {
+        return bare_end(input, start, caps).map(|end| (end, Form::Bare));
+    }
+    let [_, _, place, inside @ ..] = places else { return None };
+    let close = *inside.first()? as usize;
+    match input.get(close)? {
+        _ if *place as usize != start => None,
+        b'"' => Some((close + 1, Form::Plain)),
+        _ => escaped_end(input, inside).map(|end| (end, Form::Escaped)),
     }
 }
 
@@ -266,8 +250,16 @@ fn places_behind(places: &[u32], form: Form, end: usize) -> &[u32] {
     places.unwrap_or_default()
 }
 
+/// The end of the valid number or literal that starts at `start`, if it lies in the input.
+#[inline]
+pub(super) fn bare_end(input: &[u8], start: usize, caps: &Caps) -> Option<usize> {
+    let end = short_number_end(input, start).or_else(|| other_bare_end(input, start))?;
+    (end - start <= caps.number_bytes).then_some(end)
+}
+
 /// The end of a literal, or of a number of any length.
-fn other_scalar(input: &[u8], start: usize, caps: &Caps) -> Option<usize> {
+#[inline(never)]
+fn other_bare_end(input: &[u8], start: usize) -> Option<usize> {
     let rest = input.get(start..)?;
     let literal = |literal: &[u8]| rest.starts_with(literal).then_some(start + literal.len());
     match *rest.first()? {
@@ -277,9 +269,7 @@ fn other_scalar(input: &[u8], start: usize, caps: &Caps) -> Option<usize> {
         first => {
             let mut number = Number::start(first)?;
             let end = number.scan(input, start + 1);
-            let fits =
-                end < input.len() && number.is_complete() && end - start <= caps.number_bytes;
-            fits.then_some(end)
+            (end < input.len() && number.is_complete()).then_some(end)
         }
     }
 }
