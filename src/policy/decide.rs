@@ -21,6 +21,9 @@ use super::rows::{InForce, RowTest, RowTests};
 use super::search::SearchPlan;
 use super::value::Value;
 
+/// More rounds of step-ups than three levels and their ages can need.
+const MOST_FACTORS: usize = 8;
+
 /// Leave to do one thing, once. It cannot be copied, and only [`Program::decide`] makes one.
 #[derive(Debug)]
 pub struct Permit {
@@ -87,6 +90,37 @@ impl Program {
     /// # Errors
     /// [`Denial`], with every reason.
     pub fn decide(&self, query: &Query<'_>) -> Result<Permit, Denial> {
+        self.decide_as_is(query).map_err(|denial| match &denial.kind {
+            DenialKind::StepUp(step_up) => self.if_shown(step_up.clone(), denial, query),
+            DenialKind::NotPublished
+            | DenialKind::Forbidden
+            | DenialKind::Withheld
+            | DenialKind::Purpose { .. }
+            | DenialKind::Grant => denial,
+        })
+    }
+
+    /// Asks for a factor only if showing it leads through: it is asked for once and in full, and never
+    /// where something else is missing as well.
+    fn if_shown(&self, mut step_up: StepUp, mut denial: Denial, query: &Query<'_>) -> Denial {
+        // Each round asks for more than the one before, and there is not that much to ask for.
+        for _ in 0..MOST_FACTORS {
+            let principal = Arc::new(query.principal.having_shown(&step_up, query.now_unix_s));
+            let Err(then) = self.decide_as_is(&Query { principal: &principal, ..*query }) else {
+                return Denial { kind: DenialKind::StepUp(step_up), ..denial };
+            };
+            let new = then.reasons.into_iter().filter(|reason| !denial.reasons.contains(reason));
+            let new: Vec<Reason> = new.collect();
+            denial.reasons.extend(new);
+            let DenialKind::StepUp(more) = then.kind else {
+                return Denial { kind: then.kind, ..denial };
+            };
+            step_up.join(more);
+        }
+        Denial { kind: DenialKind::Forbidden, ..denial }
+    }
+
+    fn decide_as_is(&self, query: &Query<'_>) -> Result<Permit, Denial> {
         self.check_published(query)?;
         self.check_purpose(query)?;
         let judgement = judge(self, query);
@@ -211,6 +245,7 @@ impl Program {
                 Standing::Not(obstacles) => obstacles,
             };
             let wants_purpose = obstacles.contains(&Obstacle::Purpose);
+            let wants_grant = obstacles.contains(&Obstacle::Grant);
             let mut step_up = None;
             let mut hopeless = false;
             for obstacle in obstacles {
@@ -226,8 +261,9 @@ impl Program {
             }
             match (hopeless, wants_purpose, step_up) {
                 (false, true, _) => purposes.extend(rule.purposes.iter().map(|p| p.to_string())),
-                (false, false, Some(step_up)) => step_ups.push(step_up),
-                (false, false, None) => needs_grant = true,
+                // A factor is asked for only where it is all that is missing.
+                (false, false, Some(step_up)) if !wants_grant => step_ups.push(step_up),
+                (false, false, _) => needs_grant = true,
                 (true, ..) => {}
             }
         }
@@ -263,8 +299,9 @@ fn check_met(requirement: &Requirement, query: &Query<'_>) -> Result<(), Denial>
     reasons.extend(step_up.clone().map(Reason::RouteStepUp));
     let kind = match step_up {
         _ if zone || device => DenialKind::Forbidden,
-        Some(step_up) => DenialKind::StepUp(step_up),
-        None => DenialKind::Grant,
+        // A factor is asked for only where it is all that is missing.
+        Some(step_up) if !grant => DenialKind::StepUp(step_up),
+        Some(_) | None => DenialKind::Grant,
     };
     Err(Denial::new(kind, reasons))
 }

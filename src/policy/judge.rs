@@ -46,6 +46,14 @@ impl Principal {
     pub(super) fn tenant(&self) -> Option<&Value> {
         self.attributes.get("tenant")
     }
+
+    /// The same caller, had the factor that is asked for been shown at that moment.
+    pub(super) fn having_shown(&self, step_up: &StepUp, now_unix_s: i64) -> Self {
+        let mut raised = self.clone();
+        raised.assurance = raised.assurance.max(step_up.assurance);
+        raised.factors.push(Factor { level: step_up.assurance, at_unix_s: now_unix_s });
+        raised
+    }
 }
 
 /// Leave that somebody gave for a time, with what it is confined to.

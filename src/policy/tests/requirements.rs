@@ -62,14 +62,19 @@ fn a_grade_that_asks_for_a_device_or_a_grant_falls_back_without() {
 }
 
 #[test]
-fn a_rule_that_asks_for_a_grant_names_the_grant_once_nothing_else_is_missing() {
+fn a_rule_that_asks_for_a_grant_and_a_factor_names_the_grant_and_offers_no_factor() {
     let vault = program(VAULT);
     let denied = |assurance| {
         let principal = Principal { assurance, ..caller(&["boss"]) };
         ask(&vault, principal, "GET /people/1", None).unwrap_err()
     };
+    assert_eq!(denied(2).kind, DenialKind::Grant);
+    let denied_with_grant = |assurance| {
+        let principal = Principal { assurance, ..caller(&["boss"]) };
+        ask_with(&vault, principal, "GET /people/1", under(grant(&[1]))).unwrap_err()
+    };
     let step_up = StepUp { assurance: 3, max_age_s: None, fields: vec![] };
-    assert_eq!(denied(2).kind, DenialKind::StepUp(step_up));
+    assert_eq!(denied_with_grant(2).kind, DenialKind::StepUp(step_up));
     let denial = denied(3);
     assert_eq!(denial.kind, DenialKind::Grant);
     assert_eq!(denial.reasons, [Reason::NeedsGrant { rule: Some("granted".to_owned()) }]);
@@ -82,6 +87,49 @@ fn a_rule_that_asks_for_a_grant_names_the_grant_once_nothing_else_is_missing() {
     assert_eq!(filter(&permit, &person()), Some(json!({ "id": 1 })));
     assert_eq!(filter(&ask(grant(&[2])), &person()), None);
     assert_eq!(filter(&ask(Grant::default()), &person()), None);
+}
+
+/// Routes that ask for more than one thing, and rules that do.
+const TILL: &str = "
+grades: { 1: {}, 4: { assurance: 3 } }
+purposes: [audit]
+roles: { clerk: {}, boss: {}, guest: {} }
+entities: { bill: { subject: id, fields: { id: 1 } } }
+routes:
+  bill.view: { match: 'GET bank.example/bills/{id}', to: core, action: view, require: { assurance: 2, grant: required }, returns: { bill: $ } }
+  bill.list: { match: GET bank.example/bills, to: core, action: search, require: { assurance: 2, fresh: 15m }, returns: { bill: '$[]' } }
+rules:
+  - { name: all, allow: [view, search], to: clerk, of: bill, clear: id, when: caller.assurance >= 2 }
+  - { name: far, allow: search, to: boss, of: bill, clear: id, require: { assurance: 2, grant: required } }
+  - { name: near, allow: search, to: boss, of: bill, clear: id, require: { assurance: 3, fresh: 5m } }
+";
+
+#[test]
+fn no_factor_is_asked_for_where_it_alone_does_not_lead_through() {
+    let till = program(TILL);
+    let weak = |role: &str| Principal { assurance: 1, factors: vec![], ..caller(&[role]) };
+    let kind = |role, request, asked| ask_with(&till, weak(role), request, asked).unwrap_err().kind;
+    let step_up =
+        |assurance, max_age_s| DenialKind::StepUp(StepUp { assurance, max_age_s, fields: vec![] });
+    assert_eq!(kind("clerk", "GET /bills/1", Asked::default()), DenialKind::Grant);
+    assert_eq!(kind("clerk", "GET /bills/1", under(grant(&[]))), step_up(2, None));
+    // No rule is about a guest, whatever a guest shows.
+    assert_eq!(kind("guest", "GET /bills", Asked::default()), DenialKind::Forbidden);
+    // A condition on the assurance is met by what is shown.
+    assert_eq!(kind("clerk", "GET /bills", Asked::default()), step_up(2, Some(900)));
+}
+
+#[test]
+fn all_that_is_asked_for_is_asked_for_at_once() {
+    let till = program(TILL);
+    let weak = Principal { assurance: 1, factors: vec![], ..caller(&["boss"]) };
+    let denial = ask(&till, weak, "GET /bills", None).unwrap_err();
+    let step_up = StepUp { assurance: 3, max_age_s: Some(300), fields: vec![] };
+    assert_eq!(denial.kind, DenialKind::StepUp(step_up.clone()));
+    let asks = |reason: &Reason| matches!(reason, Reason::StepUp { rule, .. } if rule == "near");
+    assert!(denial.reasons.iter().any(asks), "{denial:?}");
+    let strong = caller(&["boss"]).having_shown(&step_up, super::NOW);
+    assert!(ask(&till, strong, "GET /bills", None).is_ok());
 }
 
 #[test]
