@@ -42,6 +42,8 @@ enum Command {
     Disable(Named),
     /// Switch an account on again.
     Enable(Named),
+    /// Let an account sign in again at once that too many wrong passwords or codes have locked.
+    Unlock(Named),
 }
 
 /// Where the accounts are.
@@ -202,6 +204,7 @@ pub(super) fn run(
         Command::Totp(named) => runtime.block_on(enrol(&named, out)),
         Command::Disable(named) => runtime.block_on(switch(&named, true, out)),
         Command::Enable(named) => runtime.block_on(switch(&named, false, out)),
+        Command::Unlock(named) => runtime.block_on(unlock(&named, out)),
     }
 }
 
@@ -276,6 +279,12 @@ async fn switch(
     open_existing(&named.place)?.set_disabled(&named.name, is_disabled).await?;
     let now = if is_disabled { "off; its sessions have ended" } else { "on" };
     writeln!(out, "account `{}` is switched {now}", named.name)?;
+    Ok(())
+}
+
+async fn unlock(named: &Named, out: &mut dyn Write) -> Result<(), AccountCommandError> {
+    open_existing(&named.place)?.unlock(&named.name).await?;
+    writeln!(out, "account `{}` may sign in again at once", named.name)?;
     Ok(())
 }
 

@@ -289,7 +289,14 @@ impl File<'_> {
             self.number(&keys, "per-account", (1, 100), |n| settings.session.per_account = n);
         }
         if let Some(pair) = keys.find("sign-in") {
-            let known = ["failures", "failures-per-address", "within", "locked-for"];
+            let known = [
+                "failures",
+                "failures-per-address",
+                "within",
+                "locked-for",
+                "longest-lock",
+                "known-network",
+            ];
             let keys = self.reader.keys(&pair.value, "`sign-in`", &known);
             self.number(&keys, "failures", (3, 100), |n| settings.lockout.per_name = n);
             self.number(&keys, "failures-per-address", (3, 100_000), |n| {
@@ -297,6 +304,8 @@ impl File<'_> {
             });
             self.seconds(&keys, "within", |s| settings.lockout.window_s = s);
             self.seconds(&keys, "locked-for", |s| settings.lockout.lock_s = s);
+            self.seconds(&keys, "longest-lock", |s| settings.lockout.longest_lock_s = s);
+            self.seconds(&keys, "known-network", |s| settings.lockout.known_network_s = s);
         }
         settings
     }

@@ -168,6 +168,14 @@ impl Identity {
         Ok(self.store.set_disabled(name, is_disabled).await?)
     }
 
+    /// Lets an account sign in again at once that too many failures have locked.
+    ///
+    /// # Errors
+    /// [`AccountError::State`], also if there is no such account.
+    pub async fn unlock(&self, name: &str) -> Result<(), AccountError> {
+        Ok(self.store.unlock(name, self.failure_name(name)).await?)
+    }
+
     /// What was done to accounts and is not in the log yet, oldest first; a batch at a time.
     ///
     /// # Errors

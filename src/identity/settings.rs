@@ -64,13 +64,25 @@ pub struct LockoutSettings {
     pub per_address: u32,
     /// The window in seconds; 15 minutes by default.
     pub window_s: u32,
-    /// How long a name stays locked, in seconds; 30 minutes by default.
+    /// How long a name stays locked the first time, in seconds; 30 minutes by default. Twice as long each further
+    /// time in a row.
     pub lock_s: u32,
+    /// The longest lock in seconds; a day by default.
+    pub longest_lock_s: u32,
+    /// How long a network stays known after somebody signed in from it, in seconds; 30 days by default.
+    pub known_network_s: u32,
 }
 
 impl Default for LockoutSettings {
     fn default() -> Self {
-        Self { per_name: 10, per_address: 50, window_s: 15 * 60, lock_s: 30 * 60 }
+        Self {
+            per_name: 10,
+            per_address: 50,
+            window_s: 15 * 60,
+            lock_s: 30 * 60,
+            longest_lock_s: 24 * 3600,
+            known_network_s: 30 * 24 * 3600,
+        }
     }
 }
 

@@ -206,15 +206,22 @@ impl Identity {
             per_address: lockout.per_address,
             window_s: i64::from(lockout.window_s),
             lock_s: i64::from(lockout.lock_s),
+            longest_lock_s: i64::from(lockout.longest_lock_s),
+            known_s: i64::from(lockout.known_network_s),
         };
         let attempt = Attempt {
-            name: self.failure_tagger.tag(&[b"name", name.as_bytes()]),
+            name: self.failure_name(name),
             address: self.failure_tagger.tag(&[b"address", &network(address)]),
         };
         match self.store.charge_attempt(attempt, rules).await? {
             Charge::Admitted(charged) => Ok(charged),
             Charge::Locked { retry_after_s } => Err(SignInError::TryLater { retry_after_s }),
         }
+    }
+
+    /// The name of an account, as failures are counted by it.
+    pub(super) fn failure_name(&self, name: &str) -> [u8; 32] {
+        self.failure_tagger.tag(&[b"name", name.as_bytes()])
     }
 
     async fn begin_session(

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_acts.sql"),
     include_str!("migrations/0003_fields.sql"),
+    include_str!("migrations/0004_networks.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

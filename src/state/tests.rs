@@ -121,12 +121,30 @@ async fn another_master_key_does_not_open_the_folder() {
 }
 
 #[tokio::test]
+async fn the_locks_of_an_older_file_hold_for_strangers() {
+    let folder = Folder::new();
+    let path = folder.open().path().to_owned();
+    let older = Connection::open(&path).unwrap();
+    older.execute_batch("DROP TABLE lockouts; DROP TABLE networks; DROP TABLE failures;").unwrap();
+    for table in ["failures (attempt INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL, address BLOB NOT NULL,
+        at_s INTEGER NOT NULL)", "lockouts (name BLOB PRIMARY KEY, until_s INTEGER NOT NULL)"] {
+        older.execute_batch(&format!("CREATE TABLE {table} STRICT")).unwrap();
+    }
+    older.execute_batch("CREATE INDEX failures_by_name ON failures (name, at_s)").unwrap();
+    older.execute("INSERT INTO lockouts VALUES (?1, ?2)", ([1_u8; 32], i64::MAX)).unwrap();
+    older.execute_batch(include_str!("migrations/0004_networks.sql")).unwrap();
+    let sql = "SELECT length(bucket), times FROM lockouts WHERE until_s = ?1";
+    let kept = older.query_row(sql, [i64::MAX], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(kept, Ok((0_i64, 1_i64)));
+}
+
+#[tokio::test]
 async fn a_file_from_a_newer_program_is_refused() {
     let folder = Folder::new();
     let path = folder.open().path().to_owned();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let opened = Store::open(&folder.dir.path().join("state"), &key(), Clock::system());
-    assert_eq!(opened.err(), Some(StateError::Newer { found: 99, newest: 3 }));
+    assert!(matches!(opened, Err(StateError::Newer { found: 99, .. })), "{opened:?}");
 }
 
 #[tokio::test]

@@ -49,8 +49,12 @@ fn wrong(house: &House, enrolment: &Enrolment) -> String {
 
 /// Wrong passwords for `name` until one is told to wait; gives how many were judged.
 async fn guess_until_locked(identity: &Identity, name: &str) -> (usize, u64) {
+    guess_from(identity, name, HERE).await
+}
+
+async fn guess_from(identity: &Identity, name: &str, address: IpAddr) -> (usize, u64) {
     for judged in 0..100 {
-        match enter(identity, name, "wrong wrong wrong").await {
+        match identity.sign_in(name, secret("wrong wrong wrong"), address).await {
             Err(SignInError::Refused) => {}
             Err(SignInError::TryLater { retry_after_s }) => return (judged, retry_after_s),
             other => panic!("{other:?}"),
@@ -150,6 +154,85 @@ async fn a_right_password_forgives_and_old_failures_fade() {
     }
     house.advance_s(15 * 60);
     assert_eq!(guess_until_locked(&identity, "wang").await.0, 10);
+}
+
+/// Somewhere nobody signed in from.
+fn elsewhere(place: u8) -> IpAddr {
+    IpAddr::from([203, 0, 113, place])
+}
+
+#[tokio::test]
+async fn strangers_who_guess_lock_each_other_out_and_not_the_office() {
+    let house = House::new();
+    let identity = house.open();
+    add(&identity, "wang").await;
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok());
+    for name in ["wang", "nobody"] {
+        for place in 1..=9 {
+            let tried = identity.sign_in(name, secret("wrong wrong wrong"), elsewhere(place)).await;
+            assert_eq!(tried.map(drop), Err(SignInError::Refused));
+        }
+        assert_eq!(guess_from(&identity, name, elsewhere(10)).await, (1, 1800), "{name}");
+    }
+    let right = identity.sign_in("wang", secret(PASSWORD), elsewhere(11)).await;
+    assert_eq!(right.map(drop), Err(SignInError::TryLater { retry_after_s: 1800 }));
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok(), "the office goes on");
+    assert_eq!(guess_until_locked(&identity, "wang").await, (10, 1800), "but may not guess");
+    assert_eq!(guess_until_locked(&identity, "nobody").await, (10, 1800), "whoever it is about");
+}
+
+#[tokio::test]
+async fn the_owner_of_a_name_gives_strangers_no_new_guesses() {
+    let house = House::new();
+    let identity = house.open();
+    add(&identity, "wang").await;
+    for place in 1..=9 {
+        let tried = identity.sign_in("wang", secret("wrong wrong wrong"), elsewhere(place)).await;
+        assert!(tried.is_err());
+    }
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok(), "the tenth is right");
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok());
+    assert_eq!(guess_from(&identity, "wang", elsewhere(10)).await, (1, 1800));
+}
+
+#[tokio::test]
+async fn each_lock_in_a_row_is_twice_as_long_up_to_a_day() {
+    let house = House::new();
+    let identity = house.open();
+    for hours in [1, 2, 4, 8, 16, 32, 48, 48] {
+        let (judged, retry_after_s) = guess_until_locked(&identity, "nobody").await;
+        assert_eq!((judged, retry_after_s), (10, hours * 1800));
+        house.advance_s(i64::try_from(retry_after_s).unwrap());
+    }
+    house.advance_s(24 * 3600);
+    assert_eq!(guess_until_locked(&identity, "nobody").await, (10, 1800), "a day without one");
+}
+
+#[tokio::test]
+async fn a_network_is_forgotten_if_nobody_signs_in_from_it() {
+    let house = House::new();
+    let identity = house.open();
+    add(&identity, "wang").await;
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok());
+    house.advance_s(30 * 24 * 3600);
+    guess_from(&identity, "wang", elsewhere(1)).await;
+    let right = enter(&identity, "wang", PASSWORD).await;
+    assert_eq!(right.map(drop), Err(SignInError::TryLater { retry_after_s: 1800 }));
+}
+
+#[tokio::test]
+async fn an_operator_lets_a_locked_account_in_again_and_the_act_is_noted() {
+    let house = House::new();
+    let identity = house.open();
+    add(&identity, "wang").await;
+    guess_until_locked(&identity, "wang").await;
+    identity.unlock("wang").await.unwrap();
+    assert!(enter(&identity, "wang", PASSWORD).await.is_ok());
+    assert_eq!(guess_until_locked(&identity, "wang").await, (10, 1800));
+    let acts = identity.pending_acts().await.unwrap();
+    assert!(acts.iter().any(|act| act.name == "account_unlocked" && act.account == "wang"));
+    let unknown = identity.unlock("nobody").await.unwrap_err();
+    assert!(unknown.to_string().contains("nobody"), "{unknown}");
 }
 
 #[tokio::test]
