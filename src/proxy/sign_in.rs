@@ -16,10 +16,11 @@ use super::body::{Answer, read_capped};
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
 use super::pages::{self, Page};
+use super::refusals::Who;
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::trail::Trail;
-use crate::identity::{self, Credentials, NewSession, SignInError};
+use crate::identity::{self, CredentialRef, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
 
@@ -89,6 +90,13 @@ impl Gate {
         let password = Secret::new(form.field("password").to_owned());
         let step = self.begin_step("sign_in", account, trail)?;
         let tried = self.identity.sign_in(account, password, facts.peer.ip()).await;
+        if let Err(error @ (SignInError::Busy | SignInError::TryLater { .. })) = &tried
+            && self.gather_refusal(Who::Unknown(facts.peer.ip()), "sign_in")
+        {
+            // Nothing was judged, and a flood of these may not fill the log: they are counted.
+            step.unneeded();
+            return answered(Err(error.clone()), head, form, pages::password, facts);
+        }
         let named = match &tried {
             Ok(session) => session.account.clone(),
             // The account is named only if there is one.
@@ -173,6 +181,11 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let caller = self.authenticate(head, parts, facts, trail).await?;
+        let mut step = self.begin_step("session_shown", "", trail)?;
+        if let CredentialRef::Session { reference } = &caller.credential {
+            step.about_session(reference);
+        }
+        step.succeeded(&caller.account).await?;
         if head.wants_page {
             let html = pages::signed_in(&blank(head), &caller.account, caller.assurance);
             return Ok(page(html, StatusCode::OK, facts));

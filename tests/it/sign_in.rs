@@ -309,6 +309,7 @@ async fn every_step_is_in_the_log_and_a_mistyped_name_is_not() {
     connection.send(code("000000", &session)).await.expect(401);
     let session =
         session_of(connection.send(code(&gate.code(&secret), &session)).await.expect(200));
+    connection.send(Ask::get("/.menshen/session").cookie(&session)).await.expect(200);
     connection.send(Ask::post("/.menshen/logout", "{}").cookie(&session)).await.expect(204);
     let entries = gate.entries().await;
     let steps: Vec<_> = entries
@@ -328,12 +329,30 @@ async fn every_step_is_in_the_log_and_a_mistyped_name_is_not() {
         ("sign_in", true),
         ("one_time_code", false),
         ("one_time_code", true),
+        ("session_shown", true),
         ("sign_out", true),
     ];
     assert_eq!(rest, expected);
     for (place, step) in steps.iter().enumerate().skip(1) {
         assert_eq!(step.1, "wang", "step {place} names whose it is: {steps:?}");
     }
+}
+
+#[tokio::test]
+async fn sign_ins_that_nobody_judged_are_counted_and_cannot_fill_the_log() {
+    let mut gate = started().await;
+    let mut connection = gate.h1().await;
+    for _ in 0..10 {
+        connection.send(login("wang", "wrong words")).await.expect(401);
+    }
+    for _ in 0..200 {
+        connection.send(login("wang", "wrong words")).await.expect(429);
+    }
+    let entries = gate.entries().await;
+    let acts = entries.iter().filter_map(|entry| entry.act.as_ref());
+    let sign_ins = acts.filter(|act| act.name.as_str() == "sign_in").count();
+    assert!((10..=30).contains(&sign_ins), "{sign_ins}");
+    assert!(entries.len() < 80, "{}", entries.len());
 }
 
 #[tokio::test]
