@@ -9,6 +9,7 @@ mod claims;
 mod credentials;
 mod key_ring;
 mod keys;
+pub mod passkey;
 mod password;
 mod session;
 mod settings;

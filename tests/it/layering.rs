@@ -136,6 +136,18 @@ fn pure_modules_touch_no_file_socket_or_runtime() {
 }
 
 #[test]
+fn the_verifier_of_passkeys_touches_no_clock_store_or_runtime() {
+    let verifier = |path: &Path| path.to_str().unwrap().contains("identity/passkey/");
+    let files: Vec<_> = sources().into_iter().filter(|(path, _)| verifier(path)).collect();
+    assert!(files.len() > 4, "it is where it was");
+    for (path, text) in files {
+        for word in IMPURE.iter().chain(&["crate::"]) {
+            assert!(!code(&text).any(|line| line.contains(word)), "{}: `{word}`", path.display());
+        }
+    }
+}
+
+#[test]
 fn only_the_proxy_forwards_and_only_the_policy_makes_permits() {
     for (path, text) in sources() {
         let module = module_of(&path).unwrap_or_default();

@@ -12,6 +12,7 @@ mod input;
 mod json;
 mod looked_through;
 mod naive;
+mod passkey;
 mod plans;
 mod policy;
 mod query;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     ("content_type", content_type::content_type),
     ("policy", policy::policy),
     ("condition", policy::condition),
+    ("passkey", passkey::passkey),
 ];
 
 /// Runs a target by its name.
