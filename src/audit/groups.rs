@@ -68,6 +68,8 @@ words! {
         /// The backend gave a record of a tenant that the caller is not confined to, or of none that can be
         /// read. It did not pass, but the backend should not have given it.
         ForeignTenant = "foreign_tenant",
+        /// A passkey's counter went back, so there may be a copy of it. It was refused.
+        ClonedPasskey = "cloned_passkey",
         /// Alerts that were too many to be told apart.
         Others = "others",
     }

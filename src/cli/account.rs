@@ -1,6 +1,8 @@
 //! `menshen account`: local accounts from the command line, beside a running gate or before its
 //! first start. Passwords come from a file or standard input, never from an argument.
 
+mod passkey;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,12 @@ enum Command {
     Passwd(Passwd),
     /// Give an account a new secret for one-time codes; its sessions end.
     Totp(Named),
+    /// List an account's passkeys.
+    Passkeys(Named),
+    /// Print a ticket that lets an account register one passkey within a day, without a second factor.
+    PasskeyTicket(Named),
+    /// Remove a passkey; the account's sessions end.
+    PasskeyRemove(passkey::Remove),
     /// Switch an account off; its sessions end at once.
     Disable(Named),
     /// Switch an account on again.
@@ -180,6 +188,7 @@ impl From<AccountError> for AccountCommandError {
             | AccountError::Hash
             | AccountError::Enrolment
             | AccountError::Damaged(_)
+            | AccountError::Passkey { .. }
             | AccountError::Secret(_)
             | AccountError::State(_) => Self::Account(error),
         }
@@ -202,6 +211,9 @@ pub(super) fn run(
         Command::List(list) => runtime.block_on(list_accounts(&list, out)),
         Command::Passwd(passwd) => runtime.block_on(change_password(passwd, input, out)),
         Command::Totp(named) => runtime.block_on(enrol(&named, out)),
+        Command::Passkeys(named) => runtime.block_on(passkey::list(&named, out)),
+        Command::PasskeyTicket(named) => runtime.block_on(passkey::ticket(&named, out)),
+        Command::PasskeyRemove(remove) => runtime.block_on(passkey::remove(&remove, out)),
         Command::Disable(named) => runtime.block_on(switch(&named, true, out)),
         Command::Enable(named) => runtime.block_on(switch(&named, false, out)),
         Command::Unlock(named) => runtime.block_on(unlock(&named, out)),

@@ -437,6 +437,9 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::ForeignTenant => {
             format!("records of `{}` of a foreign tenant, withheld", alert.entity)
         }
+        Concern::ClonedPasskey => {
+            "a passkey whose counter went back: there may be a copy, it was refused".to_owned()
+        }
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {

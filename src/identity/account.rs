@@ -88,6 +88,16 @@ pub enum AccountError {
     /// What is stored of the account does not read.
     #[error("account `{0}` is damaged in the state; restore it from a backup")]
     Damaged(String),
+    /// The account has no such passkey.
+    #[error(
+        "account `{account}` has no passkey `{id}`; `menshen account passkeys {account}` shows those it has"
+    )]
+    Passkey {
+        /// The account.
+        account: String,
+        /// The credential id.
+        id: String,
+    },
     /// The key library refused.
     #[error(transparent)]
     Secret(#[from] SecretError),

@@ -116,6 +116,8 @@ pub enum FactorMethod {
     Password,
     /// A one-time code.
     Totp,
+    /// A passkey.
+    Passkey,
     /// Whatever the issuer of a bearer token asked for.
     Token,
 }

@@ -5,6 +5,7 @@
 mod account;
 mod bearer;
 mod caller;
+mod ceremony;
 mod claims;
 mod credentials;
 mod key_ring;
@@ -20,6 +21,10 @@ mod totp;
 
 pub use account::{Account, AccountError, NewAccount};
 pub use caller::{Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind};
+pub use ceremony::{
+    CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, RequestOptions,
+    ShownPasskey, Site,
+};
 pub use claims::TokenFault;
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use keys::{KeyFault, KeyFileError};
@@ -46,6 +51,7 @@ pub struct Identity {
     session_tagger: Tagger,
     failure_tagger: Tagger,
     log_tagger: Tagger,
+    passkey_tagger: Tagger,
 }
 
 /// Why identity could not start.
@@ -131,6 +137,7 @@ impl Identity {
             session_tagger: master.tagger("session-id")?,
             failure_tagger: master.tagger("sign-in-failure")?,
             log_tagger,
+            passkey_tagger: master.tagger("passkey")?,
             settings,
             store,
             clock,

@@ -11,10 +11,10 @@ use super::caller::{Factor, FactorMethod};
 use super::password::HashError;
 use super::session::new_cookie;
 use super::totp::matching_step;
-use super::{AuthError, Identity};
+use super::{AuthError, Identity, PasskeyFault};
 use crate::secret::{Secret, SecretError};
 use crate::state::{
-    AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow,
+    AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow, Proof,
     Settled, StateError,
 };
 
@@ -56,6 +56,26 @@ pub enum SignInError {
     /// The session that the code was for has ended.
     #[error("the session has ended; sign in again")]
     SessionEnded,
+    /// The account has no passkey on this host.
+    #[error("the account has no passkey on this host")]
+    NoPasskey,
+    /// A passkey can be registered only by who has just proved more.
+    #[error(
+        "present a factor of level {level} again, at most 5 minutes before, or ask an operator for a ticket"
+    )]
+    Unproved {
+        /// The level that is asked for.
+        level: u8,
+    },
+    /// The passkey was not accepted.
+    #[error(transparent)]
+    Passkey(PasskeyFault),
+    /// There may be two of the passkey: its counter went back.
+    #[error("the sign-in was refused")]
+    Cloned {
+        /// Whose it is.
+        account: String,
+    },
     /// The account has no one-time code enrolled.
     #[error("the account has no one-time code enrolled")]
     NoSecondFactor,
@@ -72,6 +92,21 @@ impl From<HashError> for SignInError {
         match error {
             HashError::Busy => Self::Busy,
             HashError::Failed => Self::Unchecked,
+        }
+    }
+}
+
+impl From<AuthError> for SignInError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::State(error) => Self::State(error),
+            AuthError::SessionEnded
+            | AuthError::Missing
+            | AuthError::TwoCredentials
+            | AuthError::Scheme
+            | AuthError::Malformed
+            | AuthError::TokenTooLong
+            | AuthError::Token(_) => Self::SessionEnded,
         }
     }
 }
@@ -138,16 +173,7 @@ impl Identity {
         code: &Secret<String>,
         address: IpAddr,
     ) -> Result<NewSession, SignInError> {
-        let session = self.live_session(cookie).await.map_err(|error| match error {
-            AuthError::State(error) => SignInError::State(error),
-            AuthError::SessionEnded
-            | AuthError::Missing
-            | AuthError::TwoCredentials
-            | AuthError::Scheme
-            | AuthError::Malformed
-            | AuthError::TokenTooLong
-            | AuthError::Token(_) => SignInError::SessionEnded,
-        })?;
+        let session = self.live_session(cookie).await?;
         let secret = self.totp_secret(&session.row)?.ok_or(SignInError::NoSecondFactor)?;
         let charged = self.charge(&session.row.name, address).await?;
         let now = self.clock.unix_s();
@@ -161,7 +187,7 @@ impl Identity {
             new: self.session_id(&new_cookie),
             account: session.row.name.clone(),
             factors: json(&factors)?,
-            totp_step: step,
+            proof: Proof::Totp(step),
         };
         match self.store.elevate_session(elevation, Settled::All(charged)).await? {
             Elevated::Done => Ok(self.new_session(
@@ -252,7 +278,7 @@ impl Identity {
         }
     }
 
-    fn new_session(
+    pub(super) fn new_session(
         &self,
         account: String,
         cookie_value: Secret<String>,
@@ -286,6 +312,6 @@ fn network(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn json(factors: &[Factor]) -> Result<String, StateError> {
+pub(super) fn json(factors: &[Factor]) -> Result<String, StateError> {
     serde_json::to_string(factors).map_err(|_never| StateError::Value("a session's factors"))
 }

@@ -190,6 +190,15 @@ impl Alerts {
         self.raise(Raised { key, count, subjects, example: *example });
     }
 
+    /// Raises a passkey of which there may be two.
+    pub(super) fn cloned_passkey(&self, account: &str, example: EntryId) {
+        tracing::warn!(account, "a passkey's counter went back: there may be a copy of it");
+        let source = Source { account: account.into(), ..Source::default() };
+        let concern = Concern::ClonedPasskey;
+        let key = Key { concern, source, place: Box::default(), kind: None };
+        self.raise(Raised { key, count: 1, subjects: Vec::new(), example });
+    }
+
     /// Writes the first of its kind, and gathers the others.
     fn raise(&self, mut raised: Raised) {
         raised.subjects.truncate(SUBJECTS);
@@ -224,7 +233,9 @@ impl Alerts {
             let mut alert = Alert::new(concern, count);
             match concern {
                 Concern::Detected | Concern::NewField => alert.fields.push(&place),
-                Concern::ForeignTenant | Concern::Others => alert.entity = (&*place).into(),
+                Concern::ForeignTenant | Concern::ClonedPasskey | Concern::Others => {
+                    alert.entity = (&*place).into();
+                }
             }
             if let Some(kind) = kind {
                 alert.kinds.push(kind.name());

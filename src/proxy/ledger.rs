@@ -31,7 +31,8 @@ impl Gate {
         let mut entry = entry.map_err(|_no_randomness| Rejection::LogUnavailable)?;
         entry.actor = Some(Actor {
             account: act.done_by.as_str().into(),
-            kind: Some(ActorKind::Admin),
+            // Whoever changes their own account does it as nobody else's.
+            kind: (act.done_by != act.account).then_some(ActorKind::Admin),
             ..Actor::default()
         });
         entry.act = Some(Act {

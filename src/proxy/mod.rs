@@ -18,6 +18,7 @@ mod onward;
 mod outcome;
 mod pages;
 mod passage;
+mod passkey;
 mod pipeline;
 mod policies;
 mod query;

@@ -315,9 +315,13 @@ fn credential(error: &AuthError) -> Told {
 fn sign_in_failed(error: &SignInError) -> Told {
     let told = |status| Told::new(status, "sign_in", "The sign-in was not accepted");
     match error {
-        SignInError::Refused | SignInError::SessionEnded | SignInError::NoSecondFactor => {
-            told(StatusCode::UNAUTHORIZED).detail(error)
-        }
+        SignInError::Refused
+        | SignInError::SessionEnded
+        | SignInError::NoSecondFactor
+        | SignInError::NoPasskey
+        | SignInError::Cloned { .. }
+        | SignInError::Passkey(_) => told(StatusCode::UNAUTHORIZED).detail(error),
+        SignInError::Unproved { .. } => told(StatusCode::FORBIDDEN).detail(error),
         SignInError::TryLater { retry_after_s } => {
             told(StatusCode::TOO_MANY_REQUESTS).detail(error).header(RETRY_AFTER, *retry_after_s)
         }

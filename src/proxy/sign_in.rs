@@ -16,6 +16,7 @@ use super::body::{Answer, read_capped};
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
 use super::pages::{self, Page};
+use super::passkey;
 use super::refusals::Who;
 use super::rejection::Rejection;
 use super::respond::plain;
@@ -29,7 +30,7 @@ pub(super) const PREFIX: &str = "/.menshen/";
 
 const BODY_LIMIT_BYTES: usize = 4096;
 const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 impl Gate {
     /// Answers the gate's own paths.
@@ -60,6 +61,9 @@ impl Gate {
             }
             (&Method::GET, "/.menshen/session") => {
                 self.show_session(head, parts, facts, trail).await
+            }
+            (_, path) if path.starts_with(passkey::PREFIX) => {
+                self.passkey(head, parts, body, facts, trail).await
             }
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;
@@ -244,7 +248,7 @@ fn answered(
     }
 }
 
-fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
+pub(super) fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
     match Credentials::from_headers(headers) {
         Ok(Credentials::Session(cookie)) => Ok(cookie),
         Ok(Credentials::Bearer(_)) => Err(Rejection::SignIn(None)),
@@ -266,7 +270,7 @@ fn page(html: String, status: StatusCode, facts: &Facts) -> Response<Answer> {
     response
 }
 
-fn told(session: &NewSession, facts: &Facts) -> Response<Answer> {
+pub(super) fn told(session: &NewSession, facts: &Facts) -> Response<Answer> {
     let said = serde_json::json!({
         "account": session.account,
         "assurance": session.assurance,

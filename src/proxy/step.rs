@@ -62,6 +62,14 @@ impl Step {
         }
     }
 
+    pub(super) async fn failed(
+        self,
+        account: &str,
+        failure: &SignInError,
+    ) -> Result<(), Rejection> {
+        self.record(account, Some(failure)).await
+    }
+
     pub(super) async fn succeeded(self, account: &str) -> Result<(), Rejection> {
         self.record(account, None).await
     }
@@ -106,6 +114,10 @@ fn cause(failure: &SignInError) -> &'static str {
         SignInError::Busy => "busy",
         SignInError::SessionEnded => "session_ended",
         SignInError::NoSecondFactor => "no_second_factor",
+        SignInError::NoPasskey => "no_passkey",
+        SignInError::Unproved { .. } => "unproved",
+        SignInError::Passkey(fault) => fault.word(),
+        SignInError::Cloned { .. } => "passkey_cloned",
         SignInError::Unchecked | SignInError::State(_) => "unchecked",
     }
 }

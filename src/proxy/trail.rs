@@ -298,6 +298,7 @@ fn factor_word(method: FactorMethod) -> &'static str {
     match method {
         FactorMethod::Password => "password",
         FactorMethod::Totp => "totp",
+        FactorMethod::Passkey => "passkey",
         FactorMethod::Token => "token",
     }
 }

@@ -82,6 +82,8 @@ pub enum Settled {
     One(Charged),
     /// All failures of the name from its network, which is known from now on.
     All(Charged),
+    /// Nothing was charged: what was shown cannot be guessed.
+    Nothing,
 }
 
 impl Store {
@@ -220,7 +222,7 @@ fn failures_of(connection: &Connection, bucket: &Bucket) -> Result<i64, StateErr
 /// Among strangers it takes back no more than that: else the owner of a name, signing in from a new place, would
 /// give whoever guesses there new guesses.
 pub(super) fn settle(connection: &Connection, settled: &Settled) -> Result<(), StateError> {
-    let (Settled::One(charged) | Settled::All(charged)) = settled;
+    let (Settled::One(charged) | Settled::All(charged)) = settled else { return Ok(()) };
     let bucket = &charged.bucket;
     let forgives = matches!(settled, Settled::All(_)) && !bucket.network.is_empty();
     connection
@@ -235,7 +237,7 @@ pub(super) fn settle(connection: &Connection, settled: &Settled) -> Result<(), S
         unlock_again(connection, charged)?;
     }
     match settled {
-        Settled::One(_) => Ok(()),
+        Settled::One(_) | Settled::Nothing => Ok(()),
         Settled::All(_) => note_network(connection, charged),
     }
 }

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_acts.sql"),
     include_str!("migrations/0003_fields.sql"),
     include_str!("migrations/0004_networks.sql"),
+    include_str!("migrations/0005_passkeys.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

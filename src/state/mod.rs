@@ -6,11 +6,13 @@
 
 mod account;
 mod act;
+mod challenge;
 mod connection;
 mod error;
 mod failure;
 mod field;
 mod migration;
+mod passkey;
 mod reader;
 mod session;
 mod usage;
@@ -24,10 +26,12 @@ use rusqlite::Connection;
 
 pub use account::{AccountRow, NewAccountRow};
 pub use act::ActRow;
+pub use challenge::{ChallengeId, ChallengeRow};
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
 pub use field::FieldRow;
-pub use session::{Elevated, Elevation, NewSessionRow, SessionId, SessionRow};
+pub use passkey::{PasskeyAdded, PasskeyRow, PasskeyUse};
+pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 
 use crate::clock::Clock;

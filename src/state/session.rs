@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::account::{self, AccountRow};
 use super::failure::{Settled, settle};
+use super::passkey::{PasskeyUse, count_use};
 use super::{StateError, Store};
 
 /// Keyed hash of a cookie value.
@@ -46,8 +47,17 @@ pub struct Elevation {
     pub account: String,
     /// JSON list of all factors presented so far.
     pub factors: String,
-    /// The RFC 6238 step of the code, which is hereby used up.
-    pub totp_step: i64,
+    /// What proves the factor, which is hereby used up.
+    pub proof: Proof,
+}
+
+/// What proves a factor, and must prove it once only.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// The RFC 6238 step of a one-time code.
+    Totp(i64),
+    /// A signature of a passkey.
+    Passkey(PasskeyUse),
 }
 
 /// How an elevation ended.
@@ -55,7 +65,7 @@ pub struct Elevation {
 pub enum Elevated {
     /// The new id stands.
     Done,
-    /// The code's step, or a later one, was used before.
+    /// The code's step, or a later one, was used before; or the passkey has signed again meanwhile.
     Replayed,
     /// The session ended meanwhile.
     Ended,
@@ -110,7 +120,7 @@ impl Store {
         });
     }
 
-    /// Uses up the code's step and gives the session its new id and factors, both or neither.
+    /// Uses up the proof and gives the session its new id and factors, both or neither.
     ///
     /// # Errors
     /// Any [`StateError`] of a write; nothing has changed then.
@@ -121,7 +131,11 @@ impl Store {
     ) -> Result<Elevated, StateError> {
         let now = self.clock.unix_s();
         self.write(move |connection| {
-            if use_up_step(connection, &elevation)? == 0 {
+            let is_new = match &elevation.proof {
+                Proof::Totp(step) => use_up_step(connection, &elevation.account, *step)? > 0,
+                Proof::Passkey(used) => count_use(connection, used, now)?,
+            };
+            if !is_new {
                 return Ok(Elevated::Replayed);
             }
             let changed = connection
@@ -130,7 +144,7 @@ impl Store {
                 )?
                 .execute(params![elevation.old, elevation.new, elevation.factors, now])?;
             if changed == 0 {
-                // The step stays used up: somebody has seen the code.
+                // The proof stays used up: somebody has seen it.
                 return Ok(Elevated::Ended);
             }
             settle(connection, &settled)?;
@@ -153,7 +167,11 @@ impl Store {
     }
 }
 
-fn begin(connection: &Connection, session: &NewSessionRow, now: i64) -> Result<(), StateError> {
+pub(super) fn begin(
+    connection: &Connection,
+    session: &NewSessionRow,
+    now: i64,
+) -> Result<(), StateError> {
     let begun = connection
         .prepare_cached(
             "INSERT INTO sessions (id, account, factors, last_seen_s, expires_s)
@@ -163,7 +181,7 @@ fn begin(connection: &Connection, session: &NewSessionRow, now: i64) -> Result<(
     if begun == 0 { Err(StateError::Unknown(session.account.clone())) } else { Ok(()) }
 }
 
-fn end_surplus(
+pub(super) fn end_surplus(
     connection: &Connection,
     account: &str,
     most: u32,
@@ -180,13 +198,13 @@ fn end_surplus(
 }
 
 /// One statement, so that of two requests with the same code only one finds the step unused.
-fn use_up_step(connection: &Connection, elevation: &Elevation) -> Result<usize, StateError> {
+fn use_up_step(connection: &Connection, account: &str, step: i64) -> Result<usize, StateError> {
     Ok(connection
         .prepare_cached(
             "UPDATE accounts SET totp_last_step = ?2
              WHERE name = ?1 AND disabled = 0 AND totp_last_step < ?2",
         )?
-        .execute(params![elevation.account, elevation.totp_step])?)
+        .execute(params![account, step])?)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {

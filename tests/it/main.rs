@@ -45,6 +45,7 @@ mod monitoring;
 mod no_secret_in_logs;
 mod nobody_above;
 mod noticed;
+mod passkeys;
 mod policy_files;
 mod policy_tools;
 mod recorded_first;

@@ -1,0 +1,195 @@
+//! Signing in with a passkey, and raising a session by one.
+
+use super::{PasskeyFault, RAISE, RequestOptions, SIGN_IN, ShownPasskey, Site, ids_on};
+use crate::identity::caller::{Factor, FactorMethod};
+use crate::identity::passkey::{
+    Asserted, Assertion, Ceremony, Expected, Fault, Known, assert, challenge_of,
+};
+use crate::identity::session::{LiveSession, new_cookie};
+use crate::identity::sign_in::json;
+use crate::identity::{Identity, NewSession, SignInError};
+use crate::secret::Secret;
+use crate::state::{
+    Elevated, Elevation, NewSessionRow, PasskeyRow, PasskeyUse, Proof, Settled, StateError,
+};
+
+/// A signature that was found right, and whose.
+struct Proved {
+    row: PasskeyRow,
+    asserted: Asserted,
+}
+
+impl Proved {
+    /// A PIN that was set later was set by whoever had the key, so it proves no more than the key.
+    fn level(&self) -> u8 {
+        if self.row.verifies && self.asserted.is_user_verified { 3 } else { 2 }
+    }
+
+    fn into_use(self) -> PasskeyUse {
+        PasskeyUse {
+            id: self.row.id,
+            account: self.row.account,
+            count_before: self.row.sign_count,
+            sign_count: self.asserted.sign_count,
+            is_backed_up: self.asserted.is_backed_up,
+        }
+    }
+}
+
+impl Identity {
+    /// Begins a sign-in by passkey. No name is asked for, so nobody learns which there are.
+    ///
+    /// # Errors
+    /// [`SignInError::State`].
+    pub async fn begin_passkey_sign_in(&self) -> Result<RequestOptions, SignInError> {
+        let challenge = self.ask(SIGN_IN, None, None, None).await?;
+        Ok(RequestOptions { challenge, allow: Vec::new(), must_verify: true })
+    }
+
+    /// Signs in with a passkey alone, which must know its person; assurance 3. Failures of passwords do not
+    /// stand in its way: a signature cannot be guessed.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in_by_passkey(
+        &self,
+        shown: &ShownPasskey,
+        site: &Site,
+    ) -> Result<NewSession, SignInError> {
+        let proved = self.prove(shown, site, SIGN_IN, None).await?;
+        if proved.level() < 3 {
+            return Err(PasskeyFault::Unverified.into());
+        }
+        let account = self.store.account(&proved.row.account).await?;
+        let account = account.filter(|account| !account.is_disabled);
+        let account = account.ok_or(SignInError::Refused)?;
+        let now = self.clock.unix_s();
+        let factors =
+            vec![Factor { level: 3, at_unix_s: Some(now), method: FactorMethod::Passkey }];
+        let cookie = new_cookie()?;
+        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
+        let row = NewSessionRow {
+            id: self.session_id(&cookie),
+            account: account.name.clone(),
+            factors: json(&factors)?,
+            expires_s,
+        };
+        let most = self.settings.session.per_account.max(1);
+        match self.store.begin_passkey_session(row, most, proved.into_use()).await {
+            Ok(Elevated::Done) => {
+                Ok(self.new_session(account.name, cookie, factors, expires_s, false))
+            }
+            Ok(Elevated::Replayed | Elevated::Ended) | Err(StateError::Unknown(_)) => {
+                Err(SignInError::Refused)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Begins to raise a session by one of its account's passkeys.
+    ///
+    /// # Errors
+    /// [`SignInError::NoPasskey`] if it has none on this host.
+    pub async fn begin_raise(
+        &self,
+        cookie: &Secret<String>,
+        site: &Site,
+    ) -> Result<RequestOptions, SignInError> {
+        let session = self.live_session(cookie).await?;
+        let allow = ids_on(&self.store.passkeys(&session.row.name).await?, &site.host);
+        if allow.is_empty() {
+            return Err(SignInError::NoPasskey);
+        }
+        let account = Some(session.row.name);
+        let challenge = self.ask(RAISE, account, Some(session.id), None).await?;
+        Ok(RequestOptions { challenge, allow, must_verify: false })
+    }
+
+    /// Raises a session to assurance 3, or to 2 by a passkey that merely was there, and gives it a new
+    /// cookie; the old one dies.
+    ///
+    /// # Errors
+    /// [`SignInError`]; the session stays as it was.
+    pub async fn raise_by_passkey(
+        &self,
+        cookie: &Secret<String>,
+        shown: &ShownPasskey,
+        site: &Site,
+    ) -> Result<NewSession, SignInError> {
+        let session = self.live_session(cookie).await?;
+        let proved = self.prove(shown, site, RAISE, Some(&session)).await?;
+        let level = proved.level();
+        let mut factors = session.factors;
+        factors.retain(|f| f.method != FactorMethod::Passkey || f.level > level);
+        let at_unix_s = Some(self.clock.unix_s());
+        factors.push(Factor { level, at_unix_s, method: FactorMethod::Passkey });
+        let can_present_code = session.row.totp_secret.is_some()
+            && !factors.iter().any(|factor| factor.method == FactorMethod::Totp);
+        let new_cookie = new_cookie()?;
+        let elevation = Elevation {
+            old: session.id,
+            new: self.session_id(&new_cookie),
+            account: session.row.name.clone(),
+            factors: json(&factors)?,
+            proof: Proof::Passkey(proved.into_use()),
+        };
+        match self.store.elevate_session(elevation, Settled::Nothing).await? {
+            Elevated::Done => Ok(self.new_session(
+                session.row.name,
+                new_cookie,
+                factors,
+                session.expires_s,
+                can_present_code && level < 3,
+            )),
+            Elevated::Replayed => Err(SignInError::Refused),
+            Elevated::Ended => Err(SignInError::SessionEnded),
+        }
+    }
+
+    /// Takes the challenge, then finds whose the passkey is, then verifies what it signed.
+    async fn prove(
+        &self,
+        shown: &ShownPasskey,
+        site: &Site,
+        kind: &str,
+        session: Option<&LiveSession>,
+    ) -> Result<Proved, SignInError> {
+        let challenge = challenge_of(&shown.client_data, Ceremony::Assertion)?;
+        self.answered(&challenge, kind, session.map(|session| session.id)).await?;
+        let row = self.store.passkey(shown.id.clone()).await?.ok_or(PasskeyFault::Unknown)?;
+        if row.tag != self.passkey_tag(&row) {
+            tracing::error!(
+                account = row.account,
+                "a passkey was altered in the state; it is refused"
+            );
+            return Err(PasskeyFault::Damaged.into());
+        }
+        let handle = self.user_handle(&row.account);
+        let is_theirs = match (session, &shown.user_handle) {
+            (Some(session), None) => row.account == session.row.name,
+            (Some(session), Some(said)) => row.account == session.row.name && *said == handle,
+            // It says who signs in, so it must say so.
+            (None, Some(said)) => *said == handle,
+            (None, None) => false,
+        };
+        if !is_theirs || row.host != site.host {
+            return Err(PasskeyFault::Unknown.into());
+        }
+        let expected = Expected { challenge: &challenge, origin: &site.origin, rp_id: &site.host };
+        let known = Known {
+            key: &row.public_key,
+            sign_count: row.sign_count,
+            is_backup_eligible: row.is_backup_eligible,
+        };
+        let assertion = Assertion {
+            client_data: &shown.client_data,
+            authenticator_data: &shown.authenticator_data,
+            signature: &shown.signature,
+        };
+        match assert(&assertion, &known, &expected) {
+            Ok(asserted) => Ok(Proved { row, asserted }),
+            Err(Fault::Cloned) => Err(SignInError::Cloned { account: row.account }),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
