@@ -282,11 +282,15 @@ impl File<'_> {
             settings.issuers = items.iter().filter_map(|item| self.issuer(item)).collect();
         }
         if let Some(pair) = keys.find("sessions") {
-            let keys =
-                self.reader.keys(&pair.value, "`sessions`", &["idle", "longest", "per-account"]);
+            let known = ["idle", "longest", "per-account", "parked-kib", "parked-for"];
+            let keys = self.reader.keys(&pair.value, "`sessions`", &known);
             self.seconds(&keys, "idle", |s| settings.session.idle_s = s);
             self.seconds(&keys, "longest", |s| settings.session.absolute_s = s);
             self.number(&keys, "per-account", (1, 100), |n| settings.session.per_account = n);
+            self.number(&keys, "parked-kib", (0, 1024), |n| {
+                settings.session.parked_bytes = wide(n) * 1024;
+            });
+            self.seconds(&keys, "parked-for", |s| settings.session.parked_s = s);
         }
         if let Some(pair) = keys.find("sign-in") {
             let known = [

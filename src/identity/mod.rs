@@ -10,6 +10,7 @@ mod claims;
 mod credentials;
 mod key_ring;
 mod keys;
+mod parked;
 pub mod passkey;
 mod password;
 mod session;
@@ -28,6 +29,7 @@ pub use ceremony::{
 pub use claims::TokenFault;
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use keys::{KeyFault, KeyFileError};
+pub use parked::Parker;
 pub use password::{PasswordFault, check_new_password};
 pub use session::SignedOut;
 pub use settings::{IssuerSettings, LockoutSettings, SessionSettings, Settings};
@@ -48,6 +50,7 @@ pub struct Identity {
     bearer: bearer::Bearer,
     hasher: password::Hasher,
     sealer: Sealer,
+    parked_sealer: Sealer,
     session_tagger: Tagger,
     failure_tagger: Tagger,
     log_tagger: Tagger,
@@ -134,6 +137,7 @@ impl Identity {
                 settings.hashes_waiting,
             )?,
             sealer: master.sealer("totp-secret")?,
+            parked_sealer: master.sealer("parked-request")?,
             session_tagger: master.tagger("session-id")?,
             failure_tagger: master.tagger("sign-in-failure")?,
             log_tagger,

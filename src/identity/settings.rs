@@ -47,11 +47,22 @@ pub struct SessionSettings {
     pub absolute_s: u32,
     /// Sessions an account may have at once, the oldest ends; 3 by default.
     pub per_account: u32,
+    /// The largest request, in bytes, that is kept while a browser's user shows a factor; 256 KiB by
+    /// default. With 0 none is kept.
+    pub parked_bytes: usize,
+    /// For how many seconds it is kept; 10 minutes by default.
+    pub parked_s: u32,
 }
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self { idle_s: 30 * 60, absolute_s: 12 * 3600, per_account: 3 }
+        Self {
+            idle_s: 30 * 60,
+            absolute_s: 12 * 3600,
+            per_account: 3,
+            parked_bytes: 256 * 1024,
+            parked_s: 600,
+        }
     }
 }
 

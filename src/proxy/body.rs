@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
 use http::request::Parts as RequestHead;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use super::outcome::{Ending, Outcome};
+use super::sent::Sent;
 use crate::listen::{OpenRequest, Progress};
 
 /// An answer is handed out in pieces of at most this size: hyper asks for the next one only when the
@@ -223,7 +223,7 @@ where
 
 /// Reads what is left of the small body of a refused request. Some clients take an answer that comes
 /// while they still send for a broken connection; whoever waits to be asked for the body is not asked.
-pub(super) async fn take_leave(head: &RequestHead, body: &mut Incoming) {
+pub(super) async fn take_leave(head: &RequestHead, body: &mut Sent) {
     const BYTES: usize = 64 * 1024;
     const TIME: Duration = Duration::from_millis(250);
     if body.is_end_stream() || head.headers.contains_key(EXPECT) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::request::Parts as RequestHead;
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::Gate;
 use super::head::{self, Head, same_origin};
@@ -13,7 +12,8 @@ use super::mark::Carried;
 use super::outcome::Outcome;
 use super::query;
 use super::question::Question;
-use super::rejection::Rejection;
+use super::rejection::{FactorAsked, Rejection};
+use super::sent::Sent;
 use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
 use crate::identity::{AuthError, Caller, Credentials};
@@ -50,7 +50,7 @@ impl Gate {
     pub(super) fn read_head(
         &self,
         parts: &RequestHead,
-        body: &Incoming,
+        body: &Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Head, Rejection> {
@@ -169,6 +169,6 @@ pub(super) fn rejection(denial: Denial) -> Rejection {
         DenialKind::Purpose { accepted, ticket: None } => Rejection::Purpose(accepted),
         DenialKind::Purpose { ticket: Some(form), .. } => Rejection::Ticket(form),
         DenialKind::Grant => Rejection::Grant,
-        DenialKind::StepUp(step_up) => Rejection::StepUp(step_up),
+        DenialKind::StepUp(step_up) => Rejection::StepUp(FactorAsked::of(step_up)),
     }
 }

@@ -23,7 +23,7 @@ pub(super) const REASON: HeaderName = HeaderName::from_static("menshen-reason");
 
 /// Headers of the client that the backend may see; identity, routing and hop-by-hop headers are not
 /// on the list, so nobody outside can set them.
-const FORWARDED: [HeaderName; 4] = [
+pub(super) const FORWARDED: [HeaderName; 4] = [
     http::header::ACCEPT_LANGUAGE,
     CONTENT_TYPE,
     USER_AGENT,

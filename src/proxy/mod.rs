@@ -11,12 +11,14 @@ mod drift;
 mod entrance;
 mod form;
 mod head;
+mod kept;
 mod ledger;
 mod mark;
 mod meter;
 mod onward;
 mod outcome;
 mod pages;
+mod park;
 mod passage;
 mod passkey;
 mod pipeline;
@@ -28,6 +30,7 @@ mod rehearsal;
 mod rejection;
 mod release;
 mod respond;
+mod sent;
 mod shadow;
 mod sign_in;
 mod step;
@@ -64,6 +67,7 @@ use alerts::Alerts;
 use meter::Keys;
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
+use sent::Sent;
 use shadow::Differences;
 use trail::Trail;
 
@@ -180,6 +184,9 @@ impl Gate {
             tracing::warn!(%error, "counters could not be tidied");
         }
         self.addresses.tidy();
+        if let Err(error) = self.identity.forget_parked().await {
+            tracing::warn!(%error, "kept requests could not be forgotten");
+        }
         self.write_gathered_refusals().await;
         self.write_differences();
         self.alerts.write_gathered();
@@ -199,7 +206,8 @@ impl Handler for Gate {
         let mut trail = Trail::begin(stamp, &facts, request.headers());
         let form = respond::Form::of(&request);
         // The stages are boxed: their state is large, and most connections idle most of the time.
-        let (parts, mut body) = request.into_parts();
+        let (parts, body) = request.into_parts();
+        let mut body = Sent::Live(body);
         let response = match Box::pin(self.pass(&parts, &mut body, &facts, &mut trail)).await {
             Ok(response) => response,
             Err(rejection) => {

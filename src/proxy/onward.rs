@@ -8,7 +8,6 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, 
 use http::request::Parts as RequestHead;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use super::alerts::Source;
 use super::body::read_capped;
@@ -21,7 +20,7 @@ use super::rejection::Rejection;
 use super::release::codings;
 use super::trail::Trail;
 use super::uploads::{body_limit, held};
-use super::{Gate, answer_headers};
+use super::{Gate, answer_headers, sent};
 use crate::guard::{
     Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
     judge_request,
@@ -56,7 +55,7 @@ impl Gate {
         head: &Head,
         query: &CheckedQuery,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut sent::Sent,
         trail: &mut Trail,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
         let body = match write_plan(permit, head)? {
@@ -72,7 +71,7 @@ impl Gate {
         permit: &Permit,
         plan: &Arc<Plan>,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut sent::Sent,
         trail: &mut Trail,
     ) -> Result<Judged, Rejection> {
         let sent = how_sent(permit, &parts.headers)?;

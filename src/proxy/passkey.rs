@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -85,7 +84,7 @@ impl Gate {
         &self,
         head: &Head,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut super::sent::Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
@@ -229,7 +228,11 @@ impl Gate {
         refused(step, account, error).await
     }
 
-    async fn sent(&self, parts: &RequestHead, body: &mut Incoming) -> Result<Sent, Rejection> {
+    async fn sent(
+        &self,
+        parts: &RequestHead,
+        body: &mut super::sent::Sent,
+    ) -> Result<Sent, Rejection> {
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {

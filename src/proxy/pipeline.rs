@@ -4,14 +4,16 @@
 
 use http::Response;
 use http::request::Parts as RequestHead;
-use hyper::body::Incoming;
 
-use super::Gate;
 use super::body::Answer;
+use super::head::Head;
+use super::park::{Asking, is_confirmation};
 use super::question::Question;
 use super::rejection::Rejection;
 use super::release::Granted;
+use super::sent::Sent;
 use super::trail::Trail;
+use super::{Gate, sign_in};
 use crate::listen::Facts;
 
 impl Gate {
@@ -19,18 +21,42 @@ impl Gate {
     pub(super) async fn pass(
         &self,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let head = self.read_head(parts, body, facts, trail)?;
-        if head.path.as_str().starts_with(super::sign_in::PREFIX) {
+        if is_confirmation(&head) {
+            // What was kept goes the whole way anew, from its head on.
+            let mut kept = self.take_kept(&head, parts, body, facts, trail).await?;
+            let head = self.read_head(&kept.head, &kept.body, facts, trail)?;
+            return self.go_through(head, &kept.head, &mut kept.body, facts, trail).await;
+        }
+        if head.path.as_str().starts_with(sign_in::PREFIX) {
             return self.sign_in(&head, parts, body, facts, trail).await;
         }
+        self.go_through(head, parts, body, facts, trail).await
+    }
+
+    /// From the route on.
+    async fn go_through(
+        &self,
+        head: Head,
+        parts: &RequestHead,
+        body: &mut Sent,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Response<Answer>, Rejection> {
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
-        let permit = self.decide(&question, trail)?;
+        let permit = match self.decide(&question, trail) {
+            Ok(permit) => permit,
+            Err(denied) => {
+                let asking = Asking { head: &head, parts, caller: &caller, question: &question };
+                return Err(self.lead_back(denied, asking, body, facts, trail).await);
+            }
+        };
         let query = self.guard_query(&permit, &head, trail)?;
         let seat = self.admit(&caller, &permit)?;
         self.record(&permit, trail)?;

@@ -66,6 +66,12 @@ impl Refusals {
         }
     }
 
+    /// How often an account was refused over a route in the current minute.
+    fn lately(&self, who: Who, route: &str) -> u64 {
+        let minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        minute.known.get(&(who, route.to_owned())).map_or(0, |gathered| gathered.count)
+    }
+
     fn take(&self) -> impl Iterator<Item = (Key, Gathered)> {
         let minute = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         minute.unknown.into_iter().chain(minute.known)
@@ -111,6 +117,11 @@ impl Gathered {
 impl Gate {
     pub(super) fn gather_refusal(&self, who: Who, route: &str) -> bool {
         self.refusals.gather(who, route, self.clock.unix_ms())
+    }
+
+    /// How often an account was refused over a route in the current minute.
+    pub(super) fn refused_lately(&self, who: Who, route: &str) -> u64 {
+        self.refusals.lately(who, route)
     }
 
     /// Writes one entry for each caller and route that was refused too often for single entries.

@@ -12,8 +12,9 @@ use http::{Response, StatusCode};
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
 use super::respond;
+use super::sign_in::page;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault, json};
-use crate::identity::{AuthError, SignInError, step_up};
+use crate::identity::{AuthError, SignInError, step_up as challenge};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
 use crate::policy::StepUp;
@@ -41,7 +42,13 @@ pub(super) enum Rejection {
     /// A password or code was not accepted.
     SignInFailed(SignInError),
     /// A fresher or stronger factor is needed.
-    StepUp(StepUp),
+    StepUp(Box<FactorAsked>),
+    /// The same, of a browser whose request is kept meanwhile; it goes on there.
+    StepUpKept(String),
+    /// The same, of a browser whose request is not kept; the page says why.
+    StepUpPage(Box<FactorAsked>, String),
+    /// No request of that name is kept for this session here; the page says so.
+    NothingKept(String),
     /// The policy says no; its reasons are in the log.
     Forbidden,
     /// Another site's page sent it.
@@ -90,6 +97,60 @@ pub(super) enum Rejection {
     Unjudged(Unjudged),
 }
 
+/// A factor that would lead through, and how this caller shows it.
+#[derive(Debug)]
+pub(super) struct FactorAsked {
+    pub(super) step_up: StepUp,
+    pub(super) way: Way,
+}
+
+/// How a caller shows a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In another token.
+    Token,
+    /// As a one-time code, for its session.
+    Code,
+    /// Not at all: nothing that would do is enrolled for its account.
+    Enrol,
+}
+
+impl FactorAsked {
+    /// Asks for it in a token, as long as nobody knows better.
+    pub(super) fn of(step_up: StepUp) -> Box<Self> {
+        Box::new(Self { step_up, way: Way::Token })
+    }
+
+    /// What a program does about it.
+    fn steps(&self) -> serde_json::Value {
+        let mut steps = serde_json::Map::new();
+        let mut say = |name: &str, value: serde_json::Value| steps.insert(name.to_owned(), value);
+        say("acr_values", self.step_up.assurance.to_string().into());
+        if let Some(age) = self.step_up.max_age_s {
+            say("max_age", age.into());
+        }
+        let then = match self.way {
+            Way::Token => "repeat this request with a token that has it",
+            Way::Code => {
+                say("post", "/.menshen/code".into());
+                say("content_type", "application/json".into());
+                say("fields", vec!["code"].into());
+                "repeat this request with the session cookie that the answer to the code sets"
+            }
+            Way::Enrol => "have such a factor enrolled for the account, then sign in again",
+        };
+        say("then", then.into());
+        serde_json::Value::Object(steps)
+    }
+}
+
+/// What to prove, in words.
+impl std::fmt::Display for FactorAsked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&asked(&self.step_up))
+    }
+}
+
 /// Why an answer of the backend cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unjudged {
@@ -122,6 +183,10 @@ pub(super) struct Told {
     /// What the caller can do about it. What the backend said and how it failed is not told.
     pub(super) detail: Option<String>,
     headers: HeaderMap,
+    /// How to show a factor, for programs.
+    step_up: Option<serde_json::Value>,
+    /// What a browser is shown instead of the problem document.
+    page: Option<String>,
     /// What the operator should know and the caller should not.
     pub(super) note: Option<String>,
 }
@@ -132,11 +197,17 @@ impl Told {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        Self { status, cause, title, detail: None, headers, note: None }
+        let (detail, step_up, page, note) = Default::default();
+        Self { status, cause, title, detail, headers, step_up, page, note }
     }
 
     fn detail(mut self, detail: impl ToString) -> Self {
         self.detail = Some(detail.to_string());
+        self
+    }
+
+    fn page(mut self, html: &str) -> Self {
+        self.page = Some(html.to_owned());
         self
     }
 
@@ -156,8 +227,13 @@ impl Told {
     }
 
     /// The answer that tells it.
-    pub(super) fn into_response(self, facts: &Facts, request_id: &str) -> Response<Answer> {
+    pub(super) fn into_response(mut self, facts: &Facts, request_id: &str) -> Response<Answer> {
         let status = self.status;
+        if let Some(html) = self.page.take() {
+            let mut response = page(html, status, facts);
+            response.headers_mut().extend(self.headers);
+            return response;
+        }
         let (headers, content) = self.into_problem(request_id);
         let mut response = respond::plain(status, PROBLEM, content, facts);
         response.headers_mut().extend(headers);
@@ -174,6 +250,9 @@ impl Told {
         });
         if let (Some(detail), Some(object)) = (self.detail, problem.as_object_mut()) {
             object.insert("detail".to_owned(), detail.into());
+        }
+        if let (Some(steps), Some(object)) = (self.step_up, problem.as_object_mut()) {
+            object.insert("step_up".to_owned(), steps);
         }
         (self.headers, Bytes::from(format!("{problem}\n")))
     }
@@ -193,7 +272,10 @@ impl Rejection {
                     .header(RETRY_AFTER, refused.wait.as_secs().max(1))
             }
             Self::SignInFailed(error) => sign_in_failed(error),
-            Self::StepUp(step_up) => stronger(step_up),
+            Self::StepUp(asked) => stronger(asked),
+            Self::StepUpKept(to) => kept(to),
+            Self::StepUpPage(asked, html) => stronger(asked).page(html),
+            Self::NothingKept(html) => nothing_kept(html),
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::ForeignSite => {
                 let title = "The request comes from another site";
@@ -288,7 +370,7 @@ fn sign_in(next: Option<&str>) -> Told {
     match page {
         Some(page) => Told::new(StatusCode::SEE_OTHER, CAUSE, TITLE).header(LOCATION, page),
         None => Told::new(StatusCode::UNAUTHORIZED, CAUSE, TITLE)
-            .header(WWW_AUTHENTICATE, step_up::missing()),
+            .header(WWW_AUTHENTICATE, challenge::missing()),
     }
 }
 
@@ -296,7 +378,7 @@ fn credential(error: &AuthError) -> Told {
     const CAUSE: &str = "credential";
     const TITLE: &str = "The credential is not accepted";
     let refused = Told::new(StatusCode::UNAUTHORIZED, CAUSE, TITLE)
-        .header(WWW_AUTHENTICATE, step_up::invalid());
+        .header(WWW_AUTHENTICATE, challenge::invalid());
     match error {
         AuthError::State(error) => {
             Told::new(StatusCode::SERVICE_UNAVAILABLE, CAUSE, TITLE).note(error)
@@ -331,13 +413,31 @@ fn sign_in_failed(error: &SignInError) -> Told {
     }
 }
 
-fn stronger(step_up: &StepUp) -> Told {
+const STEP_UP: &str = "step_up";
+const STRONGER: &str = "A stronger or fresher factor is needed";
+
+/// Where a browser shows the factor that its request waits for.
+fn kept(to: &str) -> Told {
+    match HeaderValue::try_from(to) {
+        Ok(to) => Told::new(StatusCode::SEE_OTHER, STEP_UP, STRONGER).header(LOCATION, to),
+        Err(_never_for_our_paths) => Told::new(StatusCode::UNAUTHORIZED, STEP_UP, STRONGER),
+    }
+}
+
+fn nothing_kept(html: &str) -> Told {
+    Told::new(StatusCode::NOT_FOUND, "nothing_kept", "No such request is kept").page(html)
+}
+
+fn stronger(asked: &FactorAsked) -> Told {
+    let step_up = &asked.step_up;
     let level = step_up.assurance.to_string();
     let max_age = step_up.max_age_s.map(u64::from);
-    let value = step_up::insufficient(&[&level], max_age, &asked(step_up));
-    Told::new(StatusCode::UNAUTHORIZED, "step_up", "A stronger or fresher factor is needed")
-        .detail(asked(step_up))
-        .header(WWW_AUTHENTICATE, value)
+    let value = challenge::insufficient(&[&level], max_age, &asked.to_string());
+    let mut told = Told::new(StatusCode::UNAUTHORIZED, STEP_UP, STRONGER)
+        .detail(asked)
+        .header(WWW_AUTHENTICATE, value);
+    told.step_up = Some(asked.steps());
+    told
 }
 
 fn limit(quotas: &[Quota], retry_after: HeaderValue) -> Told {

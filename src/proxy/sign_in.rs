@@ -9,17 +9,18 @@ use http::header::{
 };
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::{Answer, read_capped};
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
 use super::pages::{self, Page};
+use super::park;
 use super::passkey;
 use super::refusals::Who;
 use super::rejection::Rejection;
 use super::respond::plain;
+use super::sent::Sent;
 use super::trail::Trail;
 use crate::identity::{self, CredentialRef, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
@@ -38,7 +39,7 @@ impl Gate {
         &self,
         head: &Head,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
@@ -65,6 +66,7 @@ impl Gate {
             (_, path) if path.starts_with(passkey::PREFIX) => {
                 self.passkey(head, parts, body, facts, trail).await
             }
+            (&Method::GET, park::PATH) => self.show_kept(head, parts, facts, trail).await,
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;
                 self.present_password(head, &form, facts, trail).await
@@ -201,11 +203,11 @@ impl Gate {
     }
 
     /// Reads the form or JSON of a step, refusing what another site's page could have sent.
-    async fn form(
+    pub(super) async fn form(
         &self,
         head: &Head,
         parts: &RequestHead,
-        body: &mut Incoming,
+        body: &mut Sent,
     ) -> Result<Form, Rejection> {
         if !same_origin(&parts.headers, &head.host) {
             return Err(Rejection::ForeignSite);
@@ -262,7 +264,7 @@ fn blank(head: &Head) -> Page<'_> {
     Page { host: &head.host, problem: None, next }
 }
 
-fn page(html: String, status: StatusCode, facts: &Facts) -> Response<Answer> {
+pub(super) fn page(html: String, status: StatusCode, facts: &Facts) -> Response<Answer> {
     let mut response = plain(status, HTML, Bytes::from(html), facts);
     response
         .headers_mut()

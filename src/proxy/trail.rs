@@ -13,7 +13,7 @@ use super::outcome::{Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
-    self, Actor, ActorKind, Attributes, Auth, Data, Decision, Effect, Entry, EntryId, Event,
+    self, Act, Actor, ActorKind, Attributes, Auth, Data, Decision, Effect, Entry, EntryId, Event,
     Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
@@ -33,6 +33,8 @@ pub(super) struct Trail {
     outcome: Option<Outcome>,
     account: Option<String>,
     action: &'static str,
+    /// The request was kept before, until its caller had shown a factor.
+    is_resumed: bool,
 }
 
 impl Trail {
@@ -50,7 +52,29 @@ impl Trail {
             ..Origin::default()
         });
         let (recording, outcome, account, action) = (None, None, None, "none");
-        Self { started: Instant::now(), id, entry, recording, outcome, account, action }
+        let (started, is_resumed) = (Instant::now(), false);
+        Self { started, id, entry, recording, outcome, account, action, is_resumed }
+    }
+
+    /// Notes that the request is kept until its caller has shown a factor, under this keyed hash.
+    pub(super) fn kept(&mut self, reference: &str) {
+        self.entry.act =
+            Some(Act { name: "request_kept".into(), object: reference.into(), ..Act::default() });
+    }
+
+    /// Notes that it is the request that was kept under this keyed hash.
+    pub(super) fn resumed(&mut self, reference: &str) {
+        self.is_resumed = true;
+        self.entry.act = Some(Act {
+            name: "request_resumed".into(),
+            object: reference.into(),
+            ..Act::default()
+        });
+    }
+
+    /// Whether it was kept before.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 
     pub(super) fn head(&mut self, head: &Head) {

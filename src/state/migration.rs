@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_fields.sql"),
     include_str!("migrations/0004_networks.sql"),
     include_str!("migrations/0005_passkeys.sql"),
+    include_str!("migrations/0006_parked.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -1,4 +1,5 @@
-//! What must survive a restart: accounts, sessions, sign-in failures and what was counted.
+//! What must survive a restart: accounts, sessions, sign-in failures, requests that wait for a factor,
+//! and what was counted.
 //!
 //! One SQLite file in one folder. SQL stays inside this folder: the other parts call typed methods
 //! that resolve when the write is durable. One process serves; others (`menshen account`) may write
@@ -12,6 +13,7 @@ mod error;
 mod failure;
 mod field;
 mod migration;
+mod parked;
 mod passkey;
 mod reader;
 mod session;
@@ -30,6 +32,7 @@ pub use challenge::{ChallengeId, ChallengeRow};
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
 pub use field::FieldRow;
+pub use parked::ParkedRow;
 pub use passkey::{PasskeyAdded, PasskeyRow, PasskeyUse};
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};

@@ -148,6 +148,93 @@ async fn a_file_from_a_newer_program_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_older_program_keeps_its_sessions_and_can_park_requests() {
+    let folder = Folder::new();
+    let dir = folder.dir.path().join("state");
+    std::fs::create_dir(&dir).unwrap();
+    let old = Connection::open(dir.join("menshen.db")).unwrap();
+    for step in [
+        include_str!("migrations/0001_start.sql"),
+        include_str!("migrations/0002_acts.sql"),
+        include_str!("migrations/0003_fields.sql"),
+    ] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(
+        "INSERT INTO accounts VALUES ('wang', 'W', 'staff', '[]', '{}', 'hash', NULL, 0, 0, 0, 0);
+         PRAGMA user_version = 3;",
+    )
+    .unwrap();
+    let begin = "INSERT INTO sessions VALUES (NULL, ?1, 'wang', '[]', 1800000000, 1800009000)";
+    old.execute(begin, [[1; 32]]).unwrap();
+    drop(old);
+    let store = folder.open();
+    assert_eq!(store.session([1; 32]).await.unwrap().unwrap().account.name, "wang");
+    assert!(store.park(parked(1, 1), 10).await.unwrap());
+    assert_eq!(store.take_parked([1; 32], [1; 32]).await.unwrap(), Some(vec![1]));
+}
+
+fn parked(id: u8, session: u8) -> ParkedRow {
+    let until_s = 1_800_000_600;
+    ParkedRow { id: [id; 32], session: [session; 32], sealed: vec![id], until_s }
+}
+
+/// A store with one account that has these sessions.
+async fn with_sessions(folder: &Folder, sessions: std::ops::Range<u8>) -> Store {
+    let store = folder.open();
+    store.insert_account(account("wang")).await.unwrap();
+    store
+        .write(move |connection| {
+            for id in sessions {
+                let begin =
+                    "INSERT INTO sessions VALUES (NULL, ?1, 'wang', '[]', 1800000000, 1800009000)";
+                connection.execute(begin, [[id; 32]])?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    store
+}
+
+#[tokio::test]
+async fn of_all_who_take_a_parked_request_one_has_it() {
+    let folder = Folder::new();
+    let store = with_sessions(&folder, 1..2).await;
+    assert!(store.park(parked(1, 1), 10).await.unwrap());
+    assert_eq!(store.take_parked([1; 32], [2; 32]).await.unwrap(), None, "not theirs");
+    let take = || store.take_parked([1; 32], [1; 32]);
+    let (first, second) = tokio::join!(take(), take());
+    let mut both = [first.unwrap(), second.unwrap()];
+    both.sort();
+    assert_eq!(both, [None, Some(vec![1])]);
+}
+
+#[tokio::test]
+async fn parked_requests_are_bounded_and_end_with_their_time_and_session() {
+    let folder = Folder::new();
+    let store = with_sessions(&folder, 1..6).await;
+    assert!(!store.park(parked(9, 9), 3).await.unwrap(), "nobody has that session");
+    for n in 1..4 {
+        assert!(store.park(parked(n, n), 3).await.unwrap());
+    }
+    assert!(!store.park(parked(4, 4), 3).await.unwrap(), "there is no room");
+    assert!(store.park(parked(8, 3), 3).await.unwrap(), "the newest of a session replaces it");
+    assert_eq!(store.parked([3; 32], [3; 32]).await.unwrap(), None);
+    assert_eq!(store.parked([8; 32], [3; 32]).await.unwrap(), Some(vec![8]));
+    store.end_session([1; 32]).await.unwrap();
+    assert_eq!(store.parked([1; 32], [1; 32]).await.unwrap(), None, "it ended with its session");
+    folder.clock.advance_ms(600_000);
+    assert_eq!(store.parked([2; 32], [2; 32]).await.unwrap(), None);
+    assert_eq!(store.take_parked([2; 32], [2; 32]).await.unwrap(), None);
+    store.forget_parked().await.unwrap();
+    let left = "SELECT count(*) FROM parked";
+    let left: i64 =
+        Connection::open(store.path()).unwrap().query_row(left, [], |r| r.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let folder = Folder::new();
     let dir = folder.dir.path().join("state");

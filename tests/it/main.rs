@@ -56,6 +56,7 @@ mod shadow;
 mod sign_in;
 mod single_views;
 mod step_up;
+mod step_up_browser;
 mod suite;
 mod taken_out;
 mod tls;

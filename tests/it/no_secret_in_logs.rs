@@ -52,13 +52,22 @@ async fn sign_in_in_every_way(gate: &Gate, process: &Process) -> Vec<String> {
     let first = session_of(connection.send(login("wang", PASSWORD)).await.expect(200));
     let code = |code: &str| Ask::post("/.menshen/code", &json!({ "code": code }).to_string());
     connection.send(code(CANARY).cookie(&first)).await.expect(401);
+    let browse = |ask: Ask, session: &str| {
+        ask.cookie(session).header("accept", "text/html").header("sec-fetch-site", "same-origin")
+    };
+    let form = Ask::new("POST", "/one").form("name=CANARY&phone=13587654321");
+    let kept = connection.send(browse(form, &first)).await;
+    let to = kept.expect(303).header("location").unwrap().to_owned();
+    let (path, name) = to.split_once('?').unwrap();
     let answer = connection.send(code(&gate.code(&secret)).cookie(&first)).await;
     let second = session_of(answer.expect(200));
+    connection.send(browse(Ask::get(&to), &second)).await.expect(200);
+    connection.send(browse(Ask::new("POST", path).form(name), &second)).await;
     connection.send(Ask::get("/one/1").cookie(&first)).await.expect(401);
     connection.send(Ask::get("/.menshen/session").cookie(&second)).await.expect(200);
     connection.send(Ask::get("/.menshen/login?next=/CANARY")).await.expect(200);
     connection.send(Ask::post("/.menshen/logout", "{}").cookie(&second)).await.expect(204);
-    vec![first, second]
+    vec![first, second, name.trim_start_matches("r=").to_owned()]
 }
 
 /// Requests that carry a canary in every place there is, and whatever they are answered.
@@ -121,7 +130,9 @@ fn replies() -> Vec<Reply> {
 
 #[tokio::test]
 async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
-    let setup = Setup::policy(OPEN_BANK).yaml("bodies: { held-kib: 4 }");
+    let create = "    action: create\n    require: { assurance: 2 }\n    sent-as: [json, form]\n";
+    let policy = OPEN_BANK.replace("    action: create\n", create);
+    let setup = Setup::policy(&policy).yaml("bodies: { held-kib: 4 }");
     let setup = setup.yaml("connections: { new-per-minute: 10000 }");
     let gate = setup.prepare(Clock::system()).await;
     gate.add_account("wang", PASSWORD, "teller").await;

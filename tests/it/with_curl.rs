@@ -82,6 +82,38 @@ async fn a_person_signs_in_sees_a_customer_masked_changes_a_phone_and_leaves() {
 }
 
 #[tokio::test]
+async fn a_person_follows_a_step_up_by_reading_nothing_but_the_answers() {
+    let gate = Gate::demo().await;
+    gate.upstream.answers(Reply::json("[]"));
+    gate.add_account("chen", "a quiet lantern", "supervisor").await;
+    let secret = gate.enrol("chen").await;
+    let jar = gate.path("cookies.txt").display().to_string();
+    let keep = ["--cookie", &jar, "--cookie-jar", &jar];
+    let login = [
+        "--header",
+        "content-type: application/json",
+        "--data",
+        r#"{"account":"chen","password":"a quiet lantern"}"#,
+        "https://bank.example/.menshen/login",
+    ];
+    curl(&gate, &[&keep[..], &login].concat()).await;
+    let export =
+        ["--header", "menshen-purpose: complaint", "https://bank.example/api/customers/export"];
+    let (_, said) = curl(&gate, &[&keep[..], &export].concat()).await;
+    let steps = serde_json::from_str::<serde_json::Value>(&said).unwrap()["step_up"].clone();
+    assert_eq!((&steps["acr_values"], &steps["max_age"]), (&"2".into(), &900.into()), "{said}");
+    assert!(steps["then"].as_str().unwrap().starts_with("repeat this request"), "{said}");
+    let field = steps["fields"][0].as_str().unwrap();
+    let data = format!(r#"{{"{field}":"{}"}}"#, gate.code(&secret));
+    let content_type = format!("content-type: {}", steps["content_type"].as_str().unwrap());
+    let url = format!("https://bank.example{}", steps["post"].as_str().unwrap());
+    let post = ["--header", &content_type, "--data", &data, &url];
+    curl(&gate, &[&keep[..], &post].concat()).await;
+    let (code, said) = curl(&gate, &[&keep[..], &export].concat()).await;
+    assert_eq!((code, said.as_str()), (0, "[]"));
+}
+
+#[tokio::test]
 async fn curl_notices_that_a_stream_was_cut() {
     let setup = crate::harness::Setup::policy(crate::harness::OPEN_BANK);
     let gate = setup.yaml("bodies: { held-kib: 4 }").start().await;

@@ -19,6 +19,11 @@ pub(super) struct Page<'a> {
     pub(super) next: &'a str,
 }
 
+const CODE_FORM: &str = "<form method=\"post\" action=\"/.menshen/code\">\
+     <label for=\"code\">One-time code</label>\
+     <input id=\"code\" name=\"code\" inputmode=\"numeric\" pattern=\"[0-9]{6}\" maxlength=\"6\" \
+     autocomplete=\"one-time-code\" required autofocus>";
+
 /// The page that asks for account and password.
 pub(super) fn password(page: &Page<'_>) -> String {
     let form = "<form method=\"post\" action=\"/.menshen/login\">\
@@ -37,12 +42,59 @@ pub(super) fn password(page: &Page<'_>) -> String {
 
 /// The page that asks for the one-time code.
 pub(super) fn code(page: &Page<'_>) -> String {
-    let form = "<form method=\"post\" action=\"/.menshen/code\">\
-         <label for=\"code\">One-time code</label>\
-         <input id=\"code\" name=\"code\" inputmode=\"numeric\" pattern=\"[0-9]{6}\" maxlength=\"6\" \
-         autocomplete=\"one-time-code\" required autofocus>";
     let lead = "Enter the six digits that your authenticator app shows for this account.";
-    render(page, "One-time code", lead, form, "Continue")
+    render(page, "One-time code", lead, CODE_FORM, "Continue")
+}
+
+/// What to do where no factor that would do is enrolled.
+pub(super) const ENROL: &str = "No factor of your account that this page can take would do. Ask whoever runs this gate to \
+     enrol an authenticator app or a key for it, then sign in again.";
+
+/// The page that asks for the code that a kept request waits for.
+pub(super) fn code_first(page: &Page<'_>) -> String {
+    let lead = "Your request needs a fresh one-time code. It is kept meanwhile; enter the six digits that your \
+         authenticator app shows for this account.";
+    render(page, "One more step", lead, CODE_FORM, "Continue")
+}
+
+/// The page that shows a kept request, by method, path and size, and sends it.
+pub(super) fn send_now(
+    page: &Page<'_>,
+    name: &str,
+    (method, path, bytes): (&str, &str, usize),
+) -> String {
+    let lead = format!(
+        "Your request was kept: <span class=\"host\">{} {}</span>, {bytes} bytes. It is sent once.",
+        escaped(method),
+        escaped(path)
+    );
+    let form = format!(
+        "<form method=\"post\" action=\"/.menshen/step-up\">\
+         <input type=\"hidden\" name=\"r\" value=\"{}\">",
+        escaped(name)
+    );
+    render_html(page, "Send your request", &lead, &form, "Send it now")
+}
+
+/// The page that says why a request that needs a factor is not kept.
+pub(super) fn step_up_refused(host: &str, asked: &str, why: &str, has_code: bool) -> String {
+    let page = Page { host, problem: Some(why), next: "" };
+    let lead = format!("For this request {asked}.");
+    let (form, button) = if has_code {
+        ("<form method=\"get\" action=\"/.menshen/code\">", "Show the factor")
+    } else {
+        ("<form method=\"get\" action=\"/.menshen/session\">", "To your session")
+    };
+    render(&page, "One more step is needed", &lead, form, button)
+}
+
+/// The page for a kept request that is not, or no longer, there.
+pub(super) fn nothing_kept(host: &str) -> String {
+    let page = Page { host, problem: None, next: "" };
+    let lead =
+        "No request of yours is kept here: it was sent already, or too long ago. Start again.";
+    let form = "<form method=\"get\" action=\"/.menshen/session\">";
+    render(&page, "Nothing is kept", lead, form, "To your session")
 }
 
 /// The page after signing in, with the way out.

@@ -1,0 +1,243 @@
+//! A step-up that leads a browser back: its request is kept sealed, the factor taken, and the request
+//! sent once when its user says so, through the whole gate. Programs repeat their requests themselves.
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::request::Parts as RequestHead;
+use http::{Method, Response, StatusCode};
+
+use super::Gate;
+use super::body::{Answer, BodyFault, read_capped};
+use super::head::{Head, same_origin};
+use super::kept::{Again, Kept};
+use super::pages::{self, Page};
+use super::question::Question;
+use super::refusals::Who;
+use super::rejection::{FactorAsked, Rejection, Way};
+use super::sent::Sent;
+use super::sign_in::{page, session_cookie};
+use super::trail::Trail;
+use crate::identity::{Caller, Credentials, Parker};
+use crate::listen::Facts;
+use crate::secret::Secret;
+
+/// Where a browser shows the factor and confirms its request.
+pub(super) const PATH: &str = "/.menshen/step-up";
+/// What a kept request may have beside its body.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Requests of an account over one route that are kept in a minute: each is a write to the disk.
+const KEPT_A_MINUTE: u64 = 20;
+
+/// Whose request it is, by what it says of itself.
+pub(super) struct Asking<'a> {
+    pub(super) head: &'a Head,
+    pub(super) parts: &'a RequestHead,
+    pub(super) caller: &'a Caller,
+    pub(super) question: &'a Question,
+}
+
+/// Whether a browser says that it shall send what was kept.
+pub(super) fn is_confirmation(head: &Head) -> bool {
+    head.method == Method::POST && head.path.as_str() == PATH
+}
+
+impl Gate {
+    /// What is told of a denial. Where a factor would cure it, the caller learns how to show it; the request of a
+    /// browser is kept meanwhile. A request that was kept before is not kept again.
+    pub(super) async fn lead_back(
+        &self,
+        denied: Rejection,
+        asking: Asking<'_>,
+        body: &mut Sent,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Rejection {
+        let Rejection::StepUp(mut asked) = denied else { return denied };
+        let Ok(Credentials::Session(cookie)) = Credentials::from_headers(&asking.parts.headers)
+        else {
+            return Rejection::StepUp(asked);
+        };
+        asked.way = match self.identity.can_reach(&cookie, asked.step_up.assurance).await {
+            Ok(true) => Way::Code,
+            Ok(false) => Way::Enrol,
+            Err(error) => return Rejection::Credential(error),
+        };
+        if !is_navigation(asking.head, asking.parts) {
+            return Rejection::StepUp(asked);
+        }
+        let why = match (&asked.way, trail.is_resumed()) {
+            (_, true) => {
+                "The request was sent and asks for a factor again. It is not kept: start again."
+            }
+            (Way::Enrol | Way::Token, _) => pages::ENROL,
+            (Way::Code, false) => {
+                match self.keep(&asked, &asking, &cookie, body, facts, trail).await {
+                    Ok(kept) => return kept,
+                    Err(why) => why,
+                }
+            }
+        };
+        let has_code = matches!(asked.way, Way::Code);
+        let html = pages::step_up_refused(&asking.head.host, &asked.to_string(), why, has_code);
+        Rejection::StepUpPage(asked, html)
+    }
+
+    /// Keeps the request; else says why not.
+    async fn keep(
+        &self,
+        asked: &FactorAsked,
+        asking: &Asking<'_>,
+        cookie: &Secret<String>,
+        body: &mut Sent,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Rejection, &'static str> {
+        let most = self.identity.parks_bytes();
+        let who = Who::Known(asking.caller.account.clone());
+        if self.refused_lately(who, trail.route_name()) >= KEPT_A_MINUTE {
+            return Err(
+                "Too many requests were kept in this minute. Show the factor, then start again.",
+            );
+        }
+        let too_large =
+            "Your request is too large to be kept. Show the factor, then send it again.";
+        if most == 0 {
+            return Err("Requests are not kept here. Show the factor, then send yours again.");
+        }
+        let body = match read_capped(body, most, self.settings.request_time).await {
+            Ok(body) => body,
+            Err(BodyFault::TooLarge(_)) => return Err(too_large),
+            Err(fault @ (BodyFault::TooSlow | BodyFault::Broken)) => {
+                return Ok(Rejection::Body(fault));
+            }
+        };
+        let further = asking.question.route().headers().send();
+        let headers = &asking.parts.headers;
+        let kept = Kept::of(asking.head, headers, further, &asked.step_up, body);
+        let sealable = kept.and_then(|kept| kept.to_bytes());
+        let sealable = sealable.filter(|bytes| bytes.len() <= most.saturating_add(HEAD_BYTES));
+        let parker = parker(cookie, asking.caller, asking.head, facts);
+        let kept = self.identity.park(parker, &sealable.ok_or(too_large)?).await;
+        match kept {
+            Ok(Some(name)) => {
+                trail.kept(&self.identity.parked_reference(&name));
+                Ok(Rejection::StepUpKept(format!("{PATH}?r={name}")))
+            }
+            Ok(None) => {
+                Err("Too many requests are kept already. Show the factor, then start again.")
+            }
+            Err(error) => {
+                tracing::error!(%error, "a request could not be kept until a factor is shown");
+                Ok(Rejection::StoreUnavailable)
+            }
+        }
+    }
+
+    /// Asks for the factor, and once it was shown, whether the request shall be sent.
+    pub(super) async fn show_kept(
+        &self,
+        head: &Head,
+        parts: &RequestHead,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Response<Answer>, Rejection> {
+        let caller = self.authenticate(head, parts, facts, trail).await?;
+        let cookie = session_cookie(&parts.headers)?;
+        let name = head.query.as_deref().and_then(|query| query.strip_prefix("r="));
+        let name = name.filter(|name| is_name(name)).ok_or_else(|| nothing(head))?;
+        let kept = self.identity.parked(parker(&cookie, &caller, head, facts), name).await;
+        let kept = kept.map_err(|_unread| Rejection::StoreUnavailable)?.and_then(Kept::from_bytes);
+        let kept = kept.ok_or_else(|| nothing(head))?;
+        let mut step = self.begin_step("kept_request_shown", "", trail)?;
+        step.about_session(&self.identity.session_reference(&cookie));
+        step.succeeded(&caller.account).await?;
+        let here = format!("{PATH}?r={name}");
+        let shown = Page { host: &head.host, problem: None, next: &here };
+        let html = if is_shown(&caller, &kept, trail.time_unix_s()) {
+            let (waiting, bytes) = (&kept.waiting, kept.body_bytes());
+            pages::send_now(&shown, name, (&waiting.method, &waiting.path, bytes))
+        } else {
+            pages::code_first(&shown)
+        };
+        Ok(page(html, StatusCode::OK, facts))
+    }
+
+    /// Takes the request that its user confirms; it is gone from then on, whatever comes of it.
+    pub(super) async fn take_kept(
+        &self,
+        head: &Head,
+        parts: &RequestHead,
+        body: &mut Sent,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Again, Rejection> {
+        if !self.policies.live().publishes_on(&head.host) {
+            return Err(Rejection::NotFound);
+        }
+        let form = self.form(head, parts, body).await?;
+        let caller = self.authenticate(head, parts, facts, trail).await?;
+        let cookie = session_cookie(&parts.headers)?;
+        let name = form.field("r");
+        if !is_name(name) {
+            return Err(nothing(head));
+        }
+        let kept = self.identity.take_parked(parker(&cookie, &caller, head, facts), name).await;
+        let kept = kept.map_err(|_unwritten| Rejection::StoreUnavailable)?;
+        let kept = kept.and_then(Kept::from_bytes).ok_or_else(|| nothing(head))?;
+        trail.resumed(&self.identity.parked_reference(name));
+        kept.request(&head.host, parts).ok_or_else(|| nothing(head))
+    }
+}
+
+fn parker<'a>(
+    cookie: &'a Secret<String>,
+    caller: &'a Caller,
+    head: &'a Head,
+    facts: &'a Facts,
+) -> Parker<'a> {
+    Parker { cookie, account: &caller.account, host: &head.host, zone: &facts.zone }
+}
+
+fn nothing(head: &Head) -> Rejection {
+    Rejection::NothingKept(pages::nothing_kept(&head.host))
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// Whether the caller has shown what was asked for.
+fn is_shown(caller: &Caller, kept: &Kept, now_unix_s: i64) -> bool {
+    let level = kept.waiting.assurance;
+    let is_fresh = |most: u32| {
+        let at = caller.factor_time(level.max(1));
+        at.is_some_and(|at| now_unix_s.saturating_sub(at) <= i64::from(most))
+    };
+    caller.assurance >= level && kept.waiting.max_age_s.is_none_or(is_fresh)
+}
+
+/// Whether somebody went there in a browser, from this site: not a script, which repeats the request
+/// itself, not what a browser fetches in advance, nor a page of another site.
+fn is_navigation(head: &Head, parts: &RequestHead) -> bool {
+    let headers = &parts.headers;
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let accepts_pages = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let accepts_pages = accepts_pages.flat_map(|line| line.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+    });
+    let navigates = text("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
+        && text("sec-fetch-dest").is_none_or(|dest| dest == "document")
+        && text("sec-purpose").is_none();
+    let is_kind = match head.method {
+        Method::GET => true,
+        Method::POST => !head.has_body || is_form(headers.get(CONTENT_TYPE)),
+        _ => false,
+    };
+    accepts_pages && navigates && is_kind && same_origin(headers, &head.host)
+}
+
+fn is_form(content_type: Option<&HeaderValue>) -> bool {
+    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+        .contains(&essence.as_str())
+}
