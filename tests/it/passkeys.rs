@@ -304,6 +304,7 @@ async fn a_copied_passkey_is_refused_and_an_alert() {
     }
     passkey.sign_count = 1;
     enter(&gate, &mut passkey).await.expect(401);
+    passkey.sign_count = 1;
     raise(&gate, &mut passkey, &session).await.expect(401);
     let entries = gate.entries().await;
     let cloned = ("passkey_sign_in".into(), "wang".into(), "passkey_cloned".into());
