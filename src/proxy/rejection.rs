@@ -281,25 +281,14 @@ impl Rejection {
                 let title = "The request comes from another site";
                 Told::new(StatusCode::FORBIDDEN, "foreign_site", title)
             }
-            Self::Purpose(accepted) => {
-                let detail = if accepted.is_empty() {
-                    "send no `Menshen-Purpose`: the policy knows no purposes".to_owned()
-                } else {
-                    format!("send `Menshen-Purpose` with one of: {}", accepted.join(", "))
-                };
-                let title = "A purpose must be declared";
-                Told::new(StatusCode::FORBIDDEN, "purpose", title).detail(detail)
-            }
+            Self::Purpose(accepted) => purpose(accepted),
             Self::Ticket(form) => {
                 Told::new(StatusCode::FORBIDDEN, "ticket", "The purpose needs a ticket")
                     .detail(format!("send `Menshen-Ticket` with one such as `{form}`"))
             }
             Self::Grant => Told::new(StatusCode::FORBIDDEN, "grant", "A grant is needed"),
             Self::Limit(refused) => limit(&refused.quotas, refused.retry_after()).detail(refused),
-            Self::UsedUp(quotas) => {
-                let wait = quotas.iter().filter(|q| q.remaining == 0).map(|q| q.reset_s).max();
-                limit(quotas, wait.unwrap_or(60).max(1).into())
-            }
+            Self::UsedUp(quotas) => used_up(quotas),
             Self::Query(fault) => query(fault),
             Self::NoBodyExpected => body(StatusCode::BAD_REQUEST, "this route takes no body"),
             Self::Form => {
@@ -422,6 +411,20 @@ fn kept(to: &str) -> Told {
         Ok(to) => Told::new(StatusCode::SEE_OTHER, STEP_UP, STRONGER).header(LOCATION, to),
         Err(_never_for_our_paths) => Told::new(StatusCode::UNAUTHORIZED, STEP_UP, STRONGER),
     }
+}
+
+fn purpose(accepted: &[String]) -> Told {
+    let detail = if accepted.is_empty() {
+        "send no `Menshen-Purpose`: the policy knows no purposes".to_owned()
+    } else {
+        format!("send `Menshen-Purpose` with one of: {}", accepted.join(", "))
+    };
+    Told::new(StatusCode::FORBIDDEN, "purpose", "A purpose must be declared").detail(detail)
+}
+
+fn used_up(quotas: &[Quota]) -> Told {
+    let wait = quotas.iter().filter(|quota| quota.remaining == 0).map(|quota| quota.reset_s).max();
+    limit(quotas, wait.unwrap_or(60).max(1).into())
 }
 
 fn nothing_kept(html: &str) -> Told {

@@ -17,6 +17,8 @@ use super::{StateError, Store};
 const MOST_ROWS: i64 = 200_000;
 /// The most networks kept; beyond it those that were not seen for longest are forgotten.
 const MOST_NETWORKS: i64 = 50_000;
+/// The most locks kept, with those that ended lately; beyond it those that end first are forgotten.
+const MOST_LOCKS: i64 = if cfg!(test) { 20 } else { 100_000 };
 
 /// How many failures are too many.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +210,12 @@ fn lock(
             "INSERT OR REPLACE INTO lockouts (name, bucket, until_s, times) VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute(params![bucket.name, bucket.network, until, times.saturating_add(1)])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM lockouts WHERE until_s <
+             (SELECT until_s FROM lockouts ORDER BY until_s DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([MOST_LOCKS])?;
     Ok(())
 }
 

@@ -121,6 +121,26 @@ async fn another_master_key_does_not_open_the_folder() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_many_names_leaves_no_more_locks_than_are_kept() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let (lock_s, longest_lock_s) = (1800, 24 * 3600);
+    let (per_name, per_address) = (1, 1000);
+    let rules =
+        FailureRules { per_name, per_address, window_s: 900, lock_s, longest_lock_s, known_s: 60 };
+    for n in 0..60_u8 {
+        let attempt = Attempt { name: [n; 32], address: [n; 32] };
+        assert!(matches!(store.charge_attempt(attempt, rules).await, Ok(Charge::Admitted(_))));
+        folder.clock.advance_ms(1000);
+    }
+    let last = Attempt { name: [59; 32], address: [0; 32] };
+    assert!(matches!(store.charge_attempt(last, rules).await, Ok(Charge::Locked { .. })));
+    let file = Connection::open(store.path()).unwrap();
+    let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM lockouts"), 21);
+}
+
+#[tokio::test]
 async fn the_locks_of_an_older_file_hold_for_strangers() {
     let folder = Folder::new();
     let path = folder.open().path().to_owned();

@@ -19,5 +19,6 @@ CREATE TABLE lockouts (
     times   INTEGER NOT NULL,                   -- how often in a row
     PRIMARY KEY (name, bucket)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX lockouts_by_end ON lockouts (until_s);
 INSERT INTO lockouts SELECT name, x'', until_s, 1 FROM lockouts_of_names;
 DROP TABLE lockouts_of_names;
