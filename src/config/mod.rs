@@ -3,8 +3,10 @@
 //! The file is read whole and every fault in it reported at once, with its place and what is
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
+mod callers;
 mod read;
 mod scanners;
+mod upstreams;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

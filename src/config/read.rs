@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Config, Listener};
 use crate::document::{Code, Content, Faults, Keys, Node, Pair, Reader, Source, Span, cut, parse};
-use crate::{guard, identity, limits, listen, proxy, telemetry, tls, upstream};
+use crate::{guard, limits, listen, proxy, telemetry, tls};
 
 const TOP: &[&str] = &[
     "node",
@@ -39,32 +39,6 @@ const LISTENER: &[&str] = &[
     "stall-timeout",
     "streams",
 ];
-const UPSTREAM: &[&str] = &[
-    "address",
-    "server-name",
-    "ca",
-    "plain",
-    "connections",
-    "waiting",
-    "wait-timeout",
-    "connect-timeout",
-    "head-timeout",
-    "body-timeout",
-    "keep-alive",
-];
-const ISSUER: &[&str] = &[
-    "name",
-    "issuer",
-    "audience",
-    "keys",
-    "kind",
-    "roles",
-    "attributes",
-    "assurance",
-    "auth-time",
-    "leeway",
-];
-
 /// Reads the one source; paths in it are relative to `base`.
 pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> {
     let root = match parse(sources, 0) {
@@ -80,8 +54,9 @@ pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> 
     }
 }
 
-struct File<'s> {
-    reader: Reader<'s>,
+/// The file while it is read; each block of it has a module beside this one.
+pub(super) struct File<'s> {
+    pub(super) reader: Reader<'s>,
     base: &'s Path,
 }
 
@@ -209,157 +184,6 @@ impl File<'_> {
         }
     }
 
-    fn upstreams(&mut self, keys: &Keys<'_>, root: &Node) -> Vec<upstream::Settings> {
-        let Some(pair) = keys.find("upstreams") else {
-            let example = "{ core: { address: \"10.0.0.5:8443\", server-name: …, ca: … } }";
-            self.reader.missing(root.span, "the configuration", "upstreams", example);
-            return Vec::new();
-        };
-        let pairs = self.reader.map(&pair.value, "`upstreams`");
-        pairs.into_iter().filter_map(|pair| self.upstream(pair)).collect()
-    }
-
-    fn upstream(&mut self, pair: &Pair) -> Option<upstream::Settings> {
-        let keys = self.reader.keys(&pair.value, "an upstream", UPSTREAM);
-        let what = ("an upstream", pair.key_span);
-        let address = self.text(&keys, what, "address", "core.internal:8443");
-        let place = address.and_then(|text| {
-            host_and_port(&text).or_else(|| {
-                let span = keys.find("address").map_or(pair.key_span, |pair| pair.value.span);
-                let message = format!("`address` must be a host and a port, got `{}`", cut(&text));
-                let help = "write `core.internal:8443` or `10.0.0.5:8443`".to_owned();
-                self.reader.fault(span, Code::WrongValue, message, Some(help));
-                None
-            })
-        });
-        let transport = self.transport(&keys, what, place.as_ref().map(|(host, _)| host.as_str()));
-        let (host, port) = place?;
-        let mut upstream = upstream::Settings::new(&pair.key, &host, port, transport?);
-        self.number(&keys, "connections", (1, 10_000), |n| upstream.connections = wide(n));
-        self.number(&keys, "waiting", (0, 100_000), |n| upstream.waiting = wide(n));
-        self.time(&keys, "wait-timeout", |time| upstream.timeouts.wait = time);
-        self.time(&keys, "connect-timeout", |time| upstream.timeouts.connect = time);
-        self.time(&keys, "head-timeout", |time| upstream.timeouts.head = time);
-        self.time(&keys, "body-timeout", |time| upstream.timeouts.body_idle = time);
-        self.time(&keys, "keep-alive", |time| upstream.timeouts.keep_alive = time);
-        Some(upstream)
-    }
-
-    /// TLS with a pinned CA, or expressly `plain: loopback` or `plain: anywhere`.
-    fn transport(
-        &mut self,
-        keys: &Keys<'_>,
-        what: (&str, Span),
-        host: Option<&str>,
-    ) -> Option<upstream::Transport> {
-        let Some(pair) = keys.find("plain") else {
-            let ca = self.path(keys, what, "ca", "upstream-ca.pem");
-            let server_name = match keys.find("server-name") {
-                Some(_) => self.text(keys, what, "server-name", "core.internal"),
-                None => host.map(str::to_owned),
-            };
-            let tls = upstream::TlsSettings { ca: ca?, server_name: server_name?, identity: None };
-            return Some(upstream::Transport::Tls(tls));
-        };
-        let beyond_loopback = match self.reader.text(&pair.value, "`plain`")? {
-            "loopback" => false,
-            "anywhere" => true,
-            other => {
-                let message =
-                    format!("`plain` must be `loopback` or `anywhere`, got `{}`", cut(other));
-                let help = "leave it out for TLS, which needs `ca`".to_owned();
-                self.reader.fault(pair.value.span, Code::WrongValue, message, Some(help));
-                return None;
-            }
-        };
-        Some(upstream::Transport::Plain { beyond_loopback })
-    }
-
-    fn identity(&mut self, keys: &Keys<'_>) -> identity::Settings {
-        let mut settings = identity::Settings::default();
-        if let Some(pair) = keys.find("issuers") {
-            let items = self.reader.list(&pair.value, "`issuers`");
-            settings.issuers = items.iter().filter_map(|item| self.issuer(item)).collect();
-        }
-        if let Some(pair) = keys.find("sessions") {
-            let known = ["idle", "longest", "per-account", "parked-kib", "parked-for"];
-            let keys = self.reader.keys(&pair.value, "`sessions`", &known);
-            self.seconds(&keys, "idle", |s| settings.session.idle_s = s);
-            self.seconds(&keys, "longest", |s| settings.session.absolute_s = s);
-            self.number(&keys, "per-account", (1, 100), |n| settings.session.per_account = n);
-            self.number(&keys, "parked-kib", (0, 1024), |n| {
-                settings.session.parked_bytes = wide(n) * 1024;
-            });
-            self.seconds(&keys, "parked-for", |s| settings.session.parked_s = s);
-        }
-        if let Some(pair) = keys.find("sign-in") {
-            let known = [
-                "failures",
-                "failures-per-address",
-                "within",
-                "locked-for",
-                "longest-lock",
-                "known-network",
-            ];
-            let keys = self.reader.keys(&pair.value, "`sign-in`", &known);
-            self.number(&keys, "failures", (3, 100), |n| settings.lockout.per_name = n);
-            self.number(&keys, "failures-per-address", (3, 100_000), |n| {
-                settings.lockout.per_address = n;
-            });
-            self.seconds(&keys, "within", |s| settings.lockout.window_s = s);
-            self.seconds(&keys, "locked-for", |s| settings.lockout.lock_s = s);
-            self.seconds(&keys, "longest-lock", |s| settings.lockout.longest_lock_s = s);
-            self.seconds(&keys, "known-network", |s| settings.lockout.known_network_s = s);
-        }
-        settings
-    }
-
-    fn issuer(&mut self, node: &Node) -> Option<identity::IssuerSettings> {
-        let keys = self.reader.keys(node, "an issuer", ISSUER);
-        let what = ("an issuer", node.span);
-        let name = self.text(&keys, what, "name", "staff");
-        let issuer = self.text(&keys, what, "issuer", "https://login.example");
-        let audience = self.text(&keys, what, "audience", "menshen");
-        let jwks = self.path(&keys, what, "keys", "jwks.json");
-        let mut settings = identity::IssuerSettings::new(&name?, &issuer?, &audience?, jwks?);
-        if let Some(pair) = keys.find("roles") {
-            let words = self.reader.words(&pair.value, "`roles`");
-            settings.roles_claim = words.into_iter().map(|(word, _)| word.to_owned()).collect();
-        }
-        if let Some(pair) = keys.find("kind") {
-            let text = self.reader.text(&pair.value, "`kind`")?;
-            match text.parse() {
-                Ok(kind) => settings.kind = kind,
-                Err(error) => {
-                    let error: identity::UnknownKind = error;
-                    self.reader.fault(pair.value.span, Code::WrongValue, error.to_string(), None);
-                }
-            }
-        }
-        if let Some(pair) = keys.find("attributes") {
-            for pair in self.reader.map(&pair.value, "`attributes`") {
-                if let Some(attribute) = self.reader.text(&pair.value, "an attribute") {
-                    settings.attributes.insert(pair.key.clone(), attribute.to_owned());
-                }
-            }
-        }
-        if let Some(pair) = keys.find("assurance") {
-            for pair in self.reader.map(&pair.value, "`assurance`") {
-                let level = self.reader.number(&pair.value, "an assurance level", 1, 3);
-                if let Some(level) = level.and_then(|n| u8::try_from(n).ok()) {
-                    settings.assurance.insert(pair.key.clone(), level);
-                }
-            }
-        }
-        if keys.find("auth-time").is_some()
-            && let Some(claim) = self.text(&keys, what, "auth-time", "auth_time")
-        {
-            settings.auth_time_claim = claim;
-        }
-        self.seconds(&keys, "leeway", |s| settings.leeway_s = s.min(300));
-        Some(settings)
-    }
-
     fn addresses(&mut self, keys: &Keys<'_>) -> limits::AddressSettings {
         let mut settings = limits::AddressSettings::default();
         if let Some(pair) = keys.find("connections") {
@@ -393,7 +217,7 @@ impl File<'_> {
         (settings, caps)
     }
 
-    fn text(
+    pub(super) fn text(
         &mut self,
         keys: &Keys<'_>,
         what: (&str, Span),
@@ -413,7 +237,7 @@ impl File<'_> {
         Some(text.to_owned())
     }
 
-    fn path(
+    pub(super) fn path(
         &mut self,
         keys: &Keys<'_>,
         what: (&str, Span),
@@ -423,7 +247,7 @@ impl File<'_> {
         self.text(keys, what, key, example).map(|text| self.base.join(text))
     }
 
-    fn flag(&mut self, keys: &Keys<'_>, key: &str, default: bool) -> bool {
+    pub(super) fn flag(&mut self, keys: &Keys<'_>, key: &str, default: bool) -> bool {
         let Some(pair) = keys.find(key) else { return default };
         match self.reader.text(&pair.value, &format!("`{key}`")) {
             Some("true") => true,
@@ -437,7 +261,13 @@ impl File<'_> {
         }
     }
 
-    fn number(&mut self, keys: &Keys<'_>, key: &str, range: (u32, u32), set: impl FnOnce(u32)) {
+    pub(super) fn number(
+        &mut self,
+        keys: &Keys<'_>,
+        key: &str,
+        range: (u32, u32),
+        set: impl FnOnce(u32),
+    ) {
         if let Some(pair) = keys.find(key)
             && let Some(n) = self.reader.number(&pair.value, &format!("`{key}`"), range.0, range.1)
         {
@@ -445,7 +275,7 @@ impl File<'_> {
         }
     }
 
-    fn seconds(&mut self, keys: &Keys<'_>, key: &str, set: impl FnOnce(u32)) {
+    pub(super) fn seconds(&mut self, keys: &Keys<'_>, key: &str, set: impl FnOnce(u32)) {
         if let Some(pair) = keys.find(key)
             && let Some(seconds) = self.reader.duration(&pair.value, &format!("`{key}`"))
         {
@@ -453,7 +283,7 @@ impl File<'_> {
         }
     }
 
-    fn time(&mut self, keys: &Keys<'_>, key: &str, set: impl FnOnce(Duration)) {
+    pub(super) fn time(&mut self, keys: &Keys<'_>, key: &str, set: impl FnOnce(Duration)) {
         self.seconds(keys, key, |s| set(Duration::from_secs(u64::from(s))));
     }
 }

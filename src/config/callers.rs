@@ -1,0 +1,111 @@
+//! `issuers`, `sessions` and `sign-in`: who is believed, and for how long.
+
+use super::read::{File, wide};
+use crate::document::{Code, Keys, Node};
+use crate::identity;
+
+const ISSUER: &[&str] = &[
+    "name",
+    "issuer",
+    "audience",
+    "keys",
+    "kind",
+    "roles",
+    "attributes",
+    "assurance",
+    "auth-time",
+    "leeway",
+];
+
+impl File<'_> {
+    pub(super) fn identity(&mut self, keys: &Keys<'_>) -> identity::Settings {
+        let mut settings = identity::Settings::default();
+        if let Some(pair) = keys.find("issuers") {
+            let items = self.reader.list(&pair.value, "`issuers`");
+            settings.issuers = items.iter().filter_map(|item| self.issuer(item)).collect();
+        }
+        self.sessions(keys, &mut settings.session);
+        self.sign_in(keys, &mut settings.lockout);
+        settings
+    }
+
+    fn sessions(&mut self, keys: &Keys<'_>, session: &mut identity::SessionSettings) {
+        let Some(pair) = keys.find("sessions") else { return };
+        let known = ["idle", "longest", "per-account", "parked-kib", "parked-for"];
+        let keys = self.reader.keys(&pair.value, "`sessions`", &known);
+        self.seconds(&keys, "idle", |s| session.idle_s = s);
+        self.seconds(&keys, "longest", |s| session.absolute_s = s);
+        self.number(&keys, "per-account", (1, 100), |n| session.per_account = n);
+        self.number(&keys, "parked-kib", (0, 1024), |n| {
+            session.parked_bytes = wide(n) * 1024;
+        });
+        self.seconds(&keys, "parked-for", |s| session.parked_s = s);
+    }
+
+    fn sign_in(&mut self, keys: &Keys<'_>, lockout: &mut identity::LockoutSettings) {
+        let Some(pair) = keys.find("sign-in") else { return };
+        let known = [
+            "failures",
+            "failures-per-address",
+            "within",
+            "locked-for",
+            "longest-lock",
+            "known-network",
+        ];
+        let keys = self.reader.keys(&pair.value, "`sign-in`", &known);
+        self.number(&keys, "failures", (3, 100), |n| lockout.per_name = n);
+        self.number(&keys, "failures-per-address", (3, 100_000), |n| {
+            lockout.per_address = n;
+        });
+        self.seconds(&keys, "within", |s| lockout.window_s = s);
+        self.seconds(&keys, "locked-for", |s| lockout.lock_s = s);
+        self.seconds(&keys, "longest-lock", |s| lockout.longest_lock_s = s);
+        self.seconds(&keys, "known-network", |s| lockout.known_network_s = s);
+    }
+
+    fn issuer(&mut self, node: &Node) -> Option<identity::IssuerSettings> {
+        let keys = self.reader.keys(node, "an issuer", ISSUER);
+        let what = ("an issuer", node.span);
+        let name = self.text(&keys, what, "name", "staff");
+        let issuer = self.text(&keys, what, "issuer", "https://login.example");
+        let audience = self.text(&keys, what, "audience", "menshen");
+        let jwks = self.path(&keys, what, "keys", "jwks.json");
+        let mut settings = identity::IssuerSettings::new(&name?, &issuer?, &audience?, jwks?);
+        if let Some(pair) = keys.find("roles") {
+            let words = self.reader.words(&pair.value, "`roles`");
+            settings.roles_claim = words.into_iter().map(|(word, _)| word.to_owned()).collect();
+        }
+        if let Some(pair) = keys.find("kind") {
+            let text = self.reader.text(&pair.value, "`kind`")?;
+            match text.parse() {
+                Ok(kind) => settings.kind = kind,
+                Err(error) => {
+                    let error: identity::UnknownKind = error;
+                    self.reader.fault(pair.value.span, Code::WrongValue, error.to_string(), None);
+                }
+            }
+        }
+        if let Some(pair) = keys.find("attributes") {
+            for pair in self.reader.map(&pair.value, "`attributes`") {
+                if let Some(attribute) = self.reader.text(&pair.value, "an attribute") {
+                    settings.attributes.insert(pair.key.clone(), attribute.to_owned());
+                }
+            }
+        }
+        if let Some(pair) = keys.find("assurance") {
+            for pair in self.reader.map(&pair.value, "`assurance`") {
+                let level = self.reader.number(&pair.value, "an assurance level", 1, 3);
+                if let Some(level) = level.and_then(|n| u8::try_from(n).ok()) {
+                    settings.assurance.insert(pair.key.clone(), level);
+                }
+            }
+        }
+        if keys.find("auth-time").is_some()
+            && let Some(claim) = self.text(&keys, what, "auth-time", "auth_time")
+        {
+            settings.auth_time_claim = claim;
+        }
+        self.seconds(&keys, "leeway", |s| settings.leeway_s = s.min(300));
+        Some(settings)
+    }
+}
