@@ -5,6 +5,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderValue};
 
 use super::AuthError;
+use super::place::{Cookie, Place};
 use crate::secret::Secret;
 
 /// The name of the session cookie. The prefix makes browsers insist on `Secure`, `Path=/` and no domain.
@@ -15,27 +16,28 @@ pub const CLEAR_COOKIE: &str =
 /// The longest bearer token.
 pub(super) const TOKEN_LIMIT: usize = 8 * 1024;
 /// The length of a cookie value: 256 bits in base64url.
-const COOKIE_LENGTH: usize = 43;
+pub(super) const COOKIE_LENGTH: usize = 43;
 
 /// What a request showed; not verified yet.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A bearer token.
     Bearer(Secret<String>),
-    /// The value of the session cookie.
-    Session(Secret<String>),
+    /// The session cookie.
+    Session(Cookie),
 }
 
 impl Credentials {
     /// Takes the credential out of the headers: one `Authorization: Bearer`, or one session cookie.
+    /// `place` is where the request came in.
     ///
     /// # Errors
     /// [`AuthError::Missing`] if there is none, else what is wrong with their number or form.
-    pub fn from_headers(headers: &HeaderMap) -> Result<Self, AuthError> {
+    pub fn from_headers(headers: &HeaderMap, place: &Place) -> Result<Self, AuthError> {
         match (bearer(headers)?, session(headers)?) {
             (Some(_), Some(_)) => Err(AuthError::TwoCredentials),
             (Some(token), None) => Ok(Self::Bearer(token)),
-            (None, Some(cookie)) => Ok(Self::Session(cookie)),
+            (None, Some(value)) => Ok(Self::Session(Cookie::shown(value, place.clone()))),
             (None, None) => Err(AuthError::Missing),
         }
     }
@@ -107,8 +109,12 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
     }
 
+    fn place() -> Place {
+        Place { host: "bank.example".into(), zone: "business".into() }
+    }
+
     fn fault(pairs: &[(http::HeaderName, &str)]) -> AuthError {
-        Credentials::from_headers(&headers(pairs)).unwrap_err()
+        Credentials::from_headers(&headers(pairs), &place()).unwrap_err()
     }
 
     fn cookie(letter: char) -> String {
@@ -118,7 +124,8 @@ mod tests {
     #[test]
     fn a_bearer_token_is_taken_whatever_the_case_of_its_scheme() {
         for value in ["Bearer a.b.c", "bearer a.b.c"] {
-            let found = Credentials::from_headers(&headers(&[(AUTHORIZATION, value)])).unwrap();
+            let found = Credentials::from_headers(&headers(&[(AUTHORIZATION, value)]), &place());
+            let found = found.unwrap();
             assert!(matches!(found, Credentials::Bearer(token) if token.expose() == "a.b.c"));
         }
     }
@@ -131,7 +138,7 @@ mod tests {
             vec![(COOKIE, "a=b".into()), (COOKIE, ours.clone())],
         ] {
             let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.clone(), v.as_str())).collect();
-            let found = Credentials::from_headers(&headers(&pairs)).unwrap();
+            let found = Credentials::from_headers(&headers(&pairs), &place()).unwrap();
             assert!(matches!(found, Credentials::Session(_)));
         }
     }

@@ -1,8 +1,8 @@
 //! Requests of browsers that wait for a factor. What is kept is sealed, and opens only for the account,
 //! host and zone that it came from.
 
-use super::{AuthError, Identity};
-use crate::secret::{Secret, random_token};
+use super::{AuthError, Cookie, Identity, Place};
+use crate::secret::random_token;
 use crate::state::{ParkedRow, StateError};
 
 /// How many requests may wait in all; one more is not kept.
@@ -11,14 +11,10 @@ const MOST_PARKED: u32 = 1000;
 /// Whose request it is, and where it came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Parker<'a> {
-    /// The session cookie.
-    pub cookie: &'a Secret<String>,
+    /// The session cookie, and where it was shown.
+    pub cookie: &'a Cookie,
     /// The account of that session.
     pub account: &'a str,
-    /// The host that was asked.
-    pub host: &'a str,
-    /// The zone of the listener.
-    pub zone: &'a str,
 }
 
 impl Identity {
@@ -92,11 +88,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`AuthError`] if the session is no more.
-    pub async fn can_reach(
-        &self,
-        cookie: &Secret<String>,
-        assurance: u8,
-    ) -> Result<bool, AuthError> {
+    pub async fn can_reach(&self, cookie: &Cookie, assurance: u8) -> Result<bool, AuthError> {
         let session = self.live_session(cookie).await?;
         Ok(assurance <= 2 && session.row.totp_secret.is_some())
     }
@@ -107,13 +99,14 @@ impl Identity {
     }
 
     fn parked_id(&self, parker: Parker<'_>, name: &str) -> [u8; 32] {
-        let Parker { host, zone, .. } = parker;
+        let Place { host, zone, .. } = parker.cookie.place();
         let parts = [b"parked".as_slice(), name.as_bytes(), host.as_bytes(), zone.as_bytes()];
         self.session_tagger.tag(&parts)
     }
 }
 
 /// What a sealed request is bound to. None of the parts can hold a line's end.
-fn label(Parker { account, host, zone, .. }: Parker<'_>, name: &str) -> String {
+fn label(Parker { account, cookie }: Parker<'_>, name: &str) -> String {
+    let Place { host, zone, .. } = cookie.place();
     format!("parked\n{name}\n{account}\n{host}\n{zone}")
 }

@@ -5,8 +5,7 @@
 
 use super::account::Account;
 use super::caller::{Caller, CredentialRef, Factor};
-use super::{AuthError, Identity};
-use crate::secret::Secret;
+use super::{AuthError, Cookie, Identity};
 use crate::state::{AccountRow, SessionId, SessionRow, StateError};
 
 /// A use is noted at most once in so many seconds: reading must not write each time.
@@ -34,15 +33,12 @@ impl Identity {
     ///
     /// # Errors
     /// Any [`StateError`]; the session then goes on and the caller must be told so.
-    pub async fn sign_out(&self, cookie: &Secret<String>) -> Result<Option<SignedOut>, StateError> {
+    pub async fn sign_out(&self, cookie: &Cookie) -> Result<Option<SignedOut>, StateError> {
         let account = self.store.end_session(self.session_id(cookie)).await?;
         Ok(account.map(|account| SignedOut { account, reference: self.session_reference(cookie) }))
     }
 
-    pub(super) async fn session_caller(
-        &self,
-        cookie: &Secret<String>,
-    ) -> Result<Caller, AuthError> {
+    pub(super) async fn session_caller(&self, cookie: &Cookie) -> Result<Caller, AuthError> {
         let session = self.live_session(cookie).await?;
         let damaged = |_| AuthError::State(StateError::Value("an account"));
         let account = Account::try_from(session.row).map_err(damaged)?;
@@ -59,10 +55,7 @@ impl Identity {
     }
 
     /// The session of that cookie if it has not ended in any way.
-    pub(super) async fn live_session(
-        &self,
-        cookie: &Secret<String>,
-    ) -> Result<LiveSession, AuthError> {
+    pub(super) async fn live_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
         let id = self.session_id(cookie);
         let row = self.store.session(id).await?.ok_or(AuthError::SessionEnded)?;
         let now = self.clock.unix_s();
@@ -84,19 +77,15 @@ impl Identity {
             && !row.account.is_disabled
     }
 
-    /// Under what a session is stored: a copy of the state gives no cookie that works.
-    pub(super) fn session_id(&self, cookie: &Secret<String>) -> SessionId {
-        self.session_tagger.tag(&[cookie.expose().as_bytes()])
+    /// Under what a session is stored: a copy of the state gives no cookie that works, and a cookie none
+    /// where it was not given.
+    pub(super) fn session_id(&self, cookie: &Cookie) -> SessionId {
+        self.session_tagger.tag(&cookie.parts())
     }
 
     /// Under what the log names a session; not the stored id, so that neither leads to the other.
     #[must_use]
-    pub fn session_reference(&self, cookie: &Secret<String>) -> String {
-        self.log_tagger.reference(&[b"session", cookie.expose().as_bytes()])
+    pub fn session_reference(&self, cookie: &Cookie) -> String {
+        self.log_tagger.reference(&[b"session", cookie.value().expose().as_bytes()])
     }
-}
-
-/// A new cookie value: 256 random bits.
-pub(super) fn new_cookie() -> Result<Secret<String>, StateError> {
-    Ok(crate::secret::random_token::<32>()?)
 }

@@ -9,9 +9,8 @@ use std::net::IpAddr;
 use super::account::is_account_name;
 use super::caller::{Factor, FactorMethod};
 use super::password::HashError;
-use super::session::new_cookie;
 use super::totp::matching_step;
-use super::{AuthError, Identity, PasskeyFault};
+use super::{AuthError, Cookie, Identity, PasskeyFault, Place};
 use crate::secret::{Secret, SecretError};
 use crate::state::{
     AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow, Proof,
@@ -138,7 +137,7 @@ impl fmt::Display for AccountRef {
 impl Identity {
     /// Signs in with a name and a password; assurance 1.
     ///
-    /// `address` is where the attempt comes from. The name may be typed in capitals. Cancel safety: an
+    /// `address` is where the attempt comes from, `place` where the session will be good. The name may be typed in capitals. Cancel safety: an
     /// attempt dropped midway counts as failed, and may have begun a session nobody has the cookie of.
     ///
     /// # Errors
@@ -148,6 +147,7 @@ impl Identity {
         typed: &str,
         password: Secret<String>,
         address: IpAddr,
+        place: &Place,
     ) -> Result<NewSession, SignInError> {
         let name = fold(typed);
         // A seat first: the rate of charges is then bounded by that of hashing.
@@ -157,7 +157,7 @@ impl Identity {
         let stored = account.as_ref().map(|account| account.password_hash.clone());
         let is_right = self.hasher.verify(seat, password, stored).await?;
         match account.filter(|_| is_right) {
-            Some(account) => self.begin_session(account, charged).await,
+            Some(account) => self.begin_session(account, charged, place).await,
             None => Err(SignInError::Refused),
         }
     }
@@ -169,7 +169,7 @@ impl Identity {
     /// [`SignInError`]; the session stays as it was. A wrong code counts like a wrong password.
     pub async fn present_code(
         &self,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         code: &Secret<String>,
         address: IpAddr,
     ) -> Result<NewSession, SignInError> {
@@ -181,7 +181,7 @@ impl Identity {
         let mut factors = session.factors;
         factors.retain(|factor| factor.method != FactorMethod::Totp);
         factors.push(Factor { level: 2, at_unix_s: Some(now), method: FactorMethod::Totp });
-        let new_cookie = new_cookie()?;
+        let new_cookie = Cookie::random(cookie.place())?;
         let elevation = Elevation {
             old: session.id,
             new: self.session_id(&new_cookie),
@@ -254,12 +254,13 @@ impl Identity {
         &self,
         account: AccountRow,
         charged: Charged,
+        place: &Place,
     ) -> Result<NewSession, SignInError> {
         let now = self.clock.unix_s();
         let second_factor = account.totp_secret.is_some();
         let factors =
             vec![Factor { level: 1, at_unix_s: Some(now), method: FactorMethod::Password }];
-        let cookie = new_cookie()?;
+        let cookie = Cookie::random(place)?;
         let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
         let row = NewSessionRow {
             id: self.session_id(&cookie),
@@ -281,7 +282,7 @@ impl Identity {
     pub(super) fn new_session(
         &self,
         account: String,
-        cookie_value: Secret<String>,
+        cookie: Cookie,
         factors: Vec<Factor>,
         expires_s: i64,
         second_factor: bool,
@@ -289,8 +290,8 @@ impl Identity {
         let left = expires_s.saturating_sub(self.clock.unix_s());
         NewSession {
             account,
-            reference: self.session_reference(&cookie_value),
-            cookie_value,
+            reference: self.session_reference(&cookie),
+            cookie_value: cookie.value().clone(),
             max_age_s: u32::try_from(left).unwrap_or(0),
             assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(0),
             factors,

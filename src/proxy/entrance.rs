@@ -16,7 +16,7 @@ use super::rejection::{FactorAsked, Rejection};
 use super::sent::Sent;
 use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
-use crate::identity::{AuthError, Caller, Credentials};
+use crate::identity::{AuthError, Caller, Credentials, Place};
 use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
@@ -84,7 +84,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Caller, Rejection> {
-        let credentials = Credentials::from_headers(&parts.headers);
+        let credentials = Credentials::from_headers(&parts.headers, &place(head, facts));
         // A cookie goes along with whatever page makes the browser send a request; a token does not.
         if matches!(credentials, Ok(Credentials::Session(_)))
             && !head.method.is_safe()
@@ -159,6 +159,11 @@ impl Gate {
         trail.recording(Recorded(Box::pin(self.log.append(decision))));
         Ok(())
     }
+}
+
+/// Where a request came in, as sessions are bound to it.
+pub(super) fn place(head: &Head, facts: &Facts) -> Place {
+    Place { host: head.host.as_str().into(), zone: facts.zone.clone() }
 }
 
 /// What the caller is told of a denial; the reasons stay in the log, since they describe the policy.

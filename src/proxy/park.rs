@@ -7,6 +7,7 @@ use http::{Method, Response, StatusCode};
 
 use super::Gate;
 use super::body::{Answer, BodyFault, read_capped};
+use super::entrance::place;
 use super::head::{Head, same_origin};
 use super::kept::{Again, Kept};
 use super::pages::{self, Page};
@@ -16,9 +17,8 @@ use super::rejection::{FactorAsked, Rejection, Way};
 use super::sent::Sent;
 use super::sign_in::{page, session_cookie};
 use super::trail::Trail;
-use crate::identity::{Caller, Credentials, Parker};
+use crate::identity::{Caller, Cookie, Credentials, Parker};
 use crate::listen::Facts;
-use crate::secret::Secret;
 
 /// Where a browser shows the factor and confirms its request.
 pub(super) const PATH: &str = "/.menshen/step-up";
@@ -52,7 +52,9 @@ impl Gate {
         trail: &mut Trail,
     ) -> Rejection {
         let Rejection::StepUp(mut asked) = denied else { return denied };
-        let Ok(Credentials::Session(cookie)) = Credentials::from_headers(&asking.parts.headers)
+        let here = place(asking.head, facts);
+        let Ok(Credentials::Session(cookie)) =
+            Credentials::from_headers(&asking.parts.headers, &here)
         else {
             return Rejection::StepUp(asked);
         };
@@ -69,12 +71,10 @@ impl Gate {
                 "The request was sent and asks for a factor again. It is not kept: start again."
             }
             (Way::Enrol | Way::Token, _) => pages::ENROL,
-            (Way::Code, false) => {
-                match self.keep(&asked, &asking, &cookie, body, facts, trail).await {
-                    Ok(kept) => return kept,
-                    Err(why) => why,
-                }
-            }
+            (Way::Code, false) => match self.keep(&asked, &asking, &cookie, body, trail).await {
+                Ok(kept) => return kept,
+                Err(why) => why,
+            },
         };
         let has_code = matches!(asked.way, Way::Code);
         let html = pages::step_up_refused(&asking.head.host, &asked.to_string(), why, has_code);
@@ -86,9 +86,8 @@ impl Gate {
         &self,
         asked: &FactorAsked,
         asking: &Asking<'_>,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         body: &mut Sent,
-        facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Rejection, &'static str> {
         let most = self.identity.parks_bytes();
@@ -115,7 +114,7 @@ impl Gate {
         let kept = Kept::of(asking.head, headers, further, &asked.step_up, body);
         let sealable = kept.and_then(|kept| kept.to_bytes());
         let sealable = sealable.filter(|bytes| bytes.len() <= most.saturating_add(HEAD_BYTES));
-        let parker = parker(cookie, asking.caller, asking.head, facts);
+        let parker = parker(cookie, asking.caller);
         let kept = self.identity.park(parker, &sealable.ok_or(too_large)?).await;
         match kept {
             Ok(Some(name)) => {
@@ -141,10 +140,10 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let caller = self.authenticate(head, parts, facts, trail).await?;
-        let cookie = session_cookie(&parts.headers)?;
+        let cookie = session_cookie(head, parts, facts)?;
         let name = head.query.as_deref().and_then(|query| query.strip_prefix("r="));
         let name = name.filter(|name| is_name(name)).ok_or_else(|| nothing(head))?;
-        let kept = self.identity.parked(parker(&cookie, &caller, head, facts), name).await;
+        let kept = self.identity.parked(parker(&cookie, &caller), name).await;
         let kept = kept.map_err(|_unread| Rejection::StoreUnavailable)?.and_then(Kept::from_bytes);
         let kept = kept.ok_or_else(|| nothing(head))?;
         let mut step = self.begin_step("kept_request_shown", "", trail)?;
@@ -175,12 +174,12 @@ impl Gate {
         }
         let form = self.form(head, parts, body).await?;
         let caller = self.authenticate(head, parts, facts, trail).await?;
-        let cookie = session_cookie(&parts.headers)?;
+        let cookie = session_cookie(head, parts, facts)?;
         let name = form.field("r");
         if !is_name(name) {
             return Err(nothing(head));
         }
-        let kept = self.identity.take_parked(parker(&cookie, &caller, head, facts), name).await;
+        let kept = self.identity.take_parked(parker(&cookie, &caller), name).await;
         let kept = kept.map_err(|_unwritten| Rejection::StoreUnavailable)?;
         let kept = kept.and_then(Kept::from_bytes).ok_or_else(|| nothing(head))?;
         trail.resumed(&self.identity.parked_reference(name));
@@ -188,13 +187,8 @@ impl Gate {
     }
 }
 
-fn parker<'a>(
-    cookie: &'a Secret<String>,
-    caller: &'a Caller,
-    head: &'a Head,
-    facts: &'a Facts,
-) -> Parker<'a> {
-    Parker { cookie, account: &caller.account, host: &head.host, zone: &facts.zone }
+fn parker<'a>(cookie: &'a Cookie, caller: &'a Caller) -> Parker<'a> {
+    Parker { cookie, account: &caller.account }
 }
 
 fn nothing(head: &Head) -> Rejection {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Gate;
 use super::body::{Answer, read_capped};
+use super::entrance::place;
 use super::head::{Head, same_origin};
 use super::rejection::Rejection;
 use super::respond::plain;
@@ -21,7 +22,7 @@ use super::step::Step;
 use super::trail::Trail;
 use crate::identity::passkey::Algorithm;
 use crate::identity::{
-    CHALLENGE_S, CreationOptions, Credentials, NewPasskey, RequestOptions, ShownPasskey,
+    CHALLENGE_S, Cookie, CreationOptions, Credentials, NewPasskey, RequestOptions, ShownPasskey,
     SignInError, Site,
 };
 use crate::listen::Facts;
@@ -73,6 +74,7 @@ struct Said {
 /// One request about passkeys.
 struct Asked<'a> {
     site: Site,
+    head: &'a Head,
     parts: &'a RequestHead,
     facts: &'a Facts,
     trail: &'a mut Trail,
@@ -101,7 +103,7 @@ impl Gate {
         self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
         let sent = self.sent(parts, body).await?;
         self.record_acts().await?;
-        let mut asked = Asked { site: site(head, parts), parts, facts, trail };
+        let mut asked = Asked { site: site(head, parts), head, parts, facts, trail };
         match step {
             "options" => self.passkey_options(&mut asked, sent).await,
             "register" => self.register_passkey(&mut asked, sent).await,
@@ -173,7 +175,8 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let shown = shown_passkey(sent).ok_or(Rejection::Form)?;
         let step = self.begin_step("passkey_sign_in", "", asked.trail)?;
-        match self.identity.sign_in_by_passkey(&shown, &asked.site).await {
+        let here = place(asked.head, asked.facts);
+        match self.identity.sign_in_by_passkey(&shown, &asked.site, &here).await {
             Ok(session) => {
                 step.ended(&session.account, Ok(&session)).await?;
                 Ok(told(&session, asked.facts))
@@ -204,8 +207,8 @@ impl Gate {
         &self,
         asked: &mut Asked<'_>,
         name: &str,
-    ) -> Result<(Secret<String>, String, Step), Rejection> {
-        let cookie = session_cookie(&asked.parts.headers)?;
+    ) -> Result<(Cookie, String, Step), Rejection> {
+        let cookie = session_cookie(asked.head, asked.parts, asked.facts)?;
         let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let owner = owner.map_err(Rejection::Credential)?;
         let mut step = self.begin_step(name, "", asked.trail)?;

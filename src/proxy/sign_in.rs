@@ -12,6 +12,7 @@ use http::{Method, Response, StatusCode};
 
 use super::Gate;
 use super::body::{Answer, read_capped};
+use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
 use super::pages::{self, Page};
@@ -22,7 +23,7 @@ use super::rejection::Rejection;
 use super::respond::plain;
 use super::sent::Sent;
 use super::trail::Trail;
-use crate::identity::{self, CredentialRef, Credentials, NewSession, SignInError};
+use crate::identity::{self, Cookie, CredentialRef, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
 
@@ -95,7 +96,8 @@ impl Gate {
         let account = form.field("account");
         let password = Secret::new(form.field("password").to_owned());
         let step = self.begin_step("sign_in", account, trail)?;
-        let tried = self.identity.sign_in(account, password, facts.peer.ip()).await;
+        let tried =
+            self.identity.sign_in(account, password, facts.peer.ip(), &place(head, facts)).await;
         if let Err(error @ (SignInError::Busy | SignInError::TryLater { .. })) = &tried
             && self.gather_refusal(Who::Unknown(facts.peer.ip()), "sign_in")
         {
@@ -123,7 +125,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let cookie = session_cookie(&parts.headers)?;
+        let cookie = session_cookie(head, parts, facts)?;
         // Whose session it is was proved by the password; a wrong code does not make it unknown.
         let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
         let code = Secret::new(form.field("code").to_owned());
@@ -157,7 +159,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let cookie = session_cookie(&parts.headers)?;
+        let cookie = session_cookie(head, parts, facts)?;
         match self.identity.sign_out(&cookie).await {
             Ok(Some(session)) => {
                 let mut step = self.begin_step("sign_out", "", trail)?;
@@ -250,8 +252,12 @@ fn answered(
     }
 }
 
-pub(super) fn session_cookie(headers: &HeaderMap) -> Result<Secret<String>, Rejection> {
-    match Credentials::from_headers(headers) {
+pub(super) fn session_cookie(
+    head: &Head,
+    parts: &RequestHead,
+    facts: &Facts,
+) -> Result<Cookie, Rejection> {
+    match Credentials::from_headers(&parts.headers, &place(head, facts)) {
         Ok(Credentials::Session(cookie)) => Ok(cookie),
         Ok(Credentials::Bearer(_)) => Err(Rejection::SignIn(None)),
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),

@@ -59,6 +59,7 @@ mod step_up;
 mod step_up_browser;
 mod suite;
 mod taken_out;
+mod threat_tables;
 mod tls;
 mod tokens;
 mod unread;

@@ -381,3 +381,27 @@ async fn strange_forms_are_refused() {
     connection.send(Ask::get("/.menshen/nothing")).await.expect(404);
     connection.send(Ask::get("/.menshen/session")).await.expect(401);
 }
+
+#[tokio::test]
+async fn a_session_is_good_on_the_host_and_in_the_zone_that_gave_it_and_nowhere_else() {
+    let both = OPEN_BANK.replace(
+        "roles: { teller",
+        "  other.view:\n    match: GET other.example/one/{id}\n    to: core\n    action: view\n    \
+         returns: { customer: $ }\nroles: { teller",
+    );
+    let gate = Setup::policy(&both).start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":1}"#));
+    gate.add_account("wang", PASSWORD, "teller").await;
+    let session = gate.sign_in("wang", PASSWORD).await;
+    assert_eq!(view(&mut gate.h1().await, &session).await, 200);
+    let mut elsewhere = gate.public_client().h1().await;
+    assert_eq!(view(&mut elsewhere, &session).await, 401, "another zone");
+    let mut client = gate.client();
+    client.host = "other.example".to_owned();
+    assert_eq!(view(&mut client.h2().await, &session).await, 401, "another host");
+    let out = Ask::post("/.menshen/logout", "{}").cookie(&session);
+    elsewhere.send(out).await.expect(204);
+    assert_eq!(view(&mut gate.h1().await, &session).await, 200, "nobody else can end it");
+    let answer = elsewhere.send(login("wang", PASSWORD)).await;
+    assert_eq!(view(&mut elsewhere, &session_of(answer.expect(200))).await, 200);
+}

@@ -201,8 +201,9 @@ async fn nobody_but_its_session_on_its_host_and_in_its_zone_sends_it() {
     let elsewhere = Client { host: "other.example".to_owned(), ..gate.client() };
     for client in [elsewhere, gate.public_client()] {
         let mut there = client.h2().await;
-        not_kept(&there.send(confirm(&to, &session)).await, 404);
-        not_kept(&there.send(browse(Ask::get(&to), &session)).await, 404);
+        not_kept(&there.send(confirm(&to, &session)).await, 401);
+        let sent = there.send(browse(Ask::get(&to), &session)).await;
+        assert!(sent.expect(303).header("location").unwrap().starts_with("/.menshen/login"));
     }
     for name in ["", "r=", "r=x", "r=..%2f..%2f", &format!("r={}", "x".repeat(22)), "x=1"] {
         let ask = browse(Ask::new("POST", STEP_UP).form(name), &session);

@@ -5,10 +5,9 @@ use crate::identity::caller::{Factor, FactorMethod};
 use crate::identity::passkey::{
     Asserted, Assertion, Ceremony, Expected, Fault, Known, assert, challenge_of,
 };
-use crate::identity::session::{LiveSession, new_cookie};
+use crate::identity::session::LiveSession;
 use crate::identity::sign_in::json;
-use crate::identity::{Identity, NewSession, SignInError};
-use crate::secret::Secret;
+use crate::identity::{Cookie, Identity, NewSession, Place, SignInError};
 use crate::state::{
     Elevated, Elevation, NewSessionRow, PasskeyRow, PasskeyUse, Proof, Settled, StateError,
 };
@@ -55,6 +54,7 @@ impl Identity {
         &self,
         shown: &ShownPasskey,
         site: &Site,
+        place: &Place,
     ) -> Result<NewSession, SignInError> {
         let proved = self.prove(shown, site, SIGN_IN, None).await?;
         if proved.level() < 3 {
@@ -66,7 +66,7 @@ impl Identity {
         let now = self.clock.unix_s();
         let factors =
             vec![Factor { level: 3, at_unix_s: Some(now), method: FactorMethod::Passkey }];
-        let cookie = new_cookie()?;
+        let cookie = Cookie::random(place)?;
         let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
         let row = NewSessionRow {
             id: self.session_id(&cookie),
@@ -92,7 +92,7 @@ impl Identity {
     /// [`SignInError::NoPasskey`] if it has none on this host.
     pub async fn begin_raise(
         &self,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         site: &Site,
     ) -> Result<RequestOptions, SignInError> {
         let session = self.live_session(cookie).await?;
@@ -112,7 +112,7 @@ impl Identity {
     /// [`SignInError`]; the session stays as it was.
     pub async fn raise_by_passkey(
         &self,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         shown: &ShownPasskey,
         site: &Site,
     ) -> Result<NewSession, SignInError> {
@@ -125,7 +125,7 @@ impl Identity {
         factors.push(Factor { level, at_unix_s, method: FactorMethod::Passkey });
         let can_present_code = session.row.totp_secret.is_some()
             && !factors.iter().any(|factor| factor.method == FactorMethod::Totp);
-        let new_cookie = new_cookie()?;
+        let new_cookie = Cookie::random(cookie.place())?;
         let elevation = Elevation {
             old: session.id,
             new: self.session_id(&new_cookie),

@@ -6,7 +6,7 @@ use super::{
 use crate::identity::claims::is_name;
 use crate::identity::passkey::{Ceremony, Expected, Fault, Registered, challenge_of, register};
 use crate::identity::session::LiveSession;
-use crate::identity::{Identity, SignInError};
+use crate::identity::{Cookie, Identity, SignInError};
 use crate::secret::Secret;
 use crate::state::{ChallengeId, PasskeyAdded, PasskeyRow};
 
@@ -22,7 +22,7 @@ impl Identity {
     /// [`SignInError::Unproved`] if the session must prove more first.
     pub async fn begin_registration(
         &self,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         ticket: Option<&Secret<String>>,
         site: &Site,
     ) -> Result<CreationOptions, SignInError> {
@@ -52,7 +52,7 @@ impl Identity {
     /// [`SignInError`]; nothing was registered then.
     pub async fn finish_registration(
         &self,
-        cookie: &Secret<String>,
+        cookie: &Cookie,
         new: NewPasskey,
         site: &Site,
     ) -> Result<PasskeyInfo, SignInError> {

@@ -41,6 +41,10 @@ impl House {
     }
 }
 
+fn here() -> Place {
+    Place { host: "bank.example".into(), zone: "business".into() }
+}
+
 fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }

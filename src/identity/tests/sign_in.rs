@@ -18,11 +18,15 @@ async fn add(identity: &Identity, name: &str) {
 }
 
 async fn enter(identity: &Identity, name: &str, password: &str) -> Result<NewSession, SignInError> {
-    identity.sign_in(name, secret(password), HERE).await
+    identity.sign_in(name, secret(password), HERE, &here()).await
 }
 
 async fn ask(identity: &Identity, session: &NewSession) -> Result<Caller, AuthError> {
-    identity.authenticate(Credentials::Session(session.cookie_value.clone())).await
+    identity.authenticate(Credentials::Session(cookie(session))).await
+}
+
+fn cookie(session: &NewSession) -> Cookie {
+    Cookie::shown(session.cookie_value.clone(), here())
 }
 
 async fn code(
@@ -30,7 +34,7 @@ async fn code(
     session: &NewSession,
     code: &str,
 ) -> Result<NewSession, SignInError> {
-    identity.present_code(&session.cookie_value, &secret(code), HERE).await
+    identity.present_code(&cookie(session), &secret(code), HERE).await
 }
 
 /// The code of that enrolment now.
@@ -54,7 +58,7 @@ async fn guess_until_locked(identity: &Identity, name: &str) -> (usize, u64) {
 
 async fn guess_from(identity: &Identity, name: &str, address: IpAddr) -> (usize, u64) {
     for judged in 0..100 {
-        match identity.sign_in(name, secret("wrong wrong wrong"), address).await {
+        match identity.sign_in(name, secret("wrong wrong wrong"), address, &here()).await {
             Err(SignInError::Refused) => {}
             Err(SignInError::TryLater { retry_after_s }) => return (judged, retry_after_s),
             other => panic!("{other:?}"),
@@ -169,12 +173,14 @@ async fn strangers_who_guess_lock_each_other_out_and_not_the_office() {
     assert!(enter(&identity, "wang", PASSWORD).await.is_ok());
     for name in ["wang", "nobody"] {
         for place in 1..=9 {
-            let tried = identity.sign_in(name, secret("wrong wrong wrong"), elsewhere(place)).await;
+            let tried = identity
+                .sign_in(name, secret("wrong wrong wrong"), elsewhere(place), &here())
+                .await;
             assert_eq!(tried.map(drop), Err(SignInError::Refused));
         }
         assert_eq!(guess_from(&identity, name, elsewhere(10)).await, (1, 1800), "{name}");
     }
-    let right = identity.sign_in("wang", secret(PASSWORD), elsewhere(11)).await;
+    let right = identity.sign_in("wang", secret(PASSWORD), elsewhere(11), &here()).await;
     assert_eq!(right.map(drop), Err(SignInError::TryLater { retry_after_s: 1800 }));
     assert!(enter(&identity, "wang", PASSWORD).await.is_ok(), "the office goes on");
     assert_eq!(guess_until_locked(&identity, "wang").await, (10, 1800), "but may not guess");
@@ -187,7 +193,8 @@ async fn the_owner_of_a_name_gives_strangers_no_new_guesses() {
     let identity = house.open();
     add(&identity, "wang").await;
     for place in 1..=9 {
-        let tried = identity.sign_in("wang", secret("wrong wrong wrong"), elsewhere(place)).await;
+        let tried =
+            identity.sign_in("wang", secret("wrong wrong wrong"), elsewhere(place), &here()).await;
         assert!(tried.is_err());
     }
     assert!(enter(&identity, "wang", PASSWORD).await.is_ok(), "the tenth is right");
@@ -258,7 +265,7 @@ async fn an_address_runs_out_of_guesses_over_many_names() {
     add(&identity, "wang").await;
     let from = |address: IpAddr, name: String| {
         let identity = &identity;
-        async move { identity.sign_in(&name, secret(PASSWORD), address).await.map(drop) }
+        async move { identity.sign_in(&name, secret(PASSWORD), address, &here()).await.map(drop) }
     };
     let net = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
     for n in 0..5 {
@@ -378,7 +385,7 @@ async fn a_code_needs_a_live_session_and_an_enrolment() {
     let session = enter(&identity, "wang", PASSWORD).await.unwrap();
     let tried = code(&identity, &session, "123456").await.map(drop);
     assert_eq!(tried, Err(SignInError::NoSecondFactor));
-    identity.sign_out(&session.cookie_value).await.unwrap();
+    identity.sign_out(&cookie(&session)).await.unwrap();
     let tried = code(&identity, &session, "123456").await.map(drop);
     assert_eq!(tried, Err(SignInError::SessionEnded));
 }
@@ -437,10 +444,10 @@ async fn signing_out_ends_the_session_at_once_and_for_good() {
     let identity = house.open();
     add(&identity, "wang").await;
     let session = enter(&identity, "wang", PASSWORD).await.unwrap();
-    let out = identity.sign_out(&session.cookie_value).await.unwrap().unwrap();
+    let out = identity.sign_out(&cookie(&session)).await.unwrap().unwrap();
     assert_eq!((out.account.as_str(), &out.reference), ("wang", &session.reference));
     assert_eq!(ask(&identity, &session).await, Err(AuthError::SessionEnded));
-    assert_eq!(identity.sign_out(&session.cookie_value).await, Ok(None));
+    assert_eq!(identity.sign_out(&cookie(&session)).await, Ok(None));
     assert_eq!(ask(&house.open(), &session).await, Err(AuthError::SessionEnded));
 }
 

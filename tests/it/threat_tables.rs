@@ -1,0 +1,41 @@
+//! The tables of threats name their tests; a test that was renamed or removed must not stay in them.
+
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_row_of_the_table_of_threats_to_identity_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/guide/identity-threats.md")).unwrap();
+    let sources = sources(vec![root.join("src"), root.join("tests/it")]);
+    let mut rows = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [threat, done, tests] = cells[..] else { panic!("three cells: {row}") };
+        assert!(!threat.is_empty() && !done.is_empty(), "{row}");
+        let names = tests.split('`').skip(1).step_by(2);
+        let names: Vec<_> = names.filter(|name| !name.ends_with(".rs")).collect();
+        assert!(!names.is_empty(), "a row without a test: {row}");
+        for name in names {
+            let made = format!("fn {name}(");
+            assert!(sources.iter().any(|text| text.contains(&made)), "no test `{name}`: {row}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 0, "the page is where it was");
+}
+
+/// The text of every Rust file below these folders.
+fn sources(mut folders: Vec<PathBuf>) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                texts.push(std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    texts
+}
