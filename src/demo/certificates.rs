@@ -7,11 +7,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
@@ -66,6 +69,14 @@ impl Authority {
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// The SHA-256 of its public key in base64: by that Chromium can be told to trust what it issued
+    /// (`--ignore-certificate-errors-spki-list`), with a profile of its own and nowhere else.
+    #[must_use]
+    pub fn key_hash(&self) -> String {
+        let key = self.issuer.key().subject_public_key_info();
+        STANDARD.encode(digest(&SHA256, &key))
     }
 
     /// A server certificate for `names`, which are host names or IP addresses.

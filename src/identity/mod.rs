@@ -20,6 +20,7 @@ mod sign_in;
 pub mod step_up;
 mod token_cache;
 mod totp;
+mod ways;
 
 pub use account::{Account, AccountError, NewAccount};
 pub use caller::{Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind};
@@ -37,6 +38,7 @@ pub use session::SignedOut;
 pub use settings::{IssuerSettings, LockoutSettings, SessionSettings, Settings};
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use totp::{Enrolment, next_code_at, totp_code_at};
+pub use ways::{Factors, Ways};
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, Tagger};

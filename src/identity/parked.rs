@@ -1,7 +1,7 @@
 //! Requests of browsers that wait for a factor. What is kept is sealed, and opens only for the account,
 //! host and zone that it came from.
 
-use super::{AuthError, Cookie, Identity, Place};
+use super::{Cookie, Identity, Place};
 use crate::secret::random_token;
 use crate::state::{ParkedRow, StateError};
 
@@ -82,15 +82,6 @@ impl Identity {
     #[must_use]
     pub fn parked_reference(&self, name: &str) -> String {
         self.log_tagger.reference(&[b"parked", name.as_bytes()])
-    }
-
-    /// Whether whoever holds this session has a factor enrolled that reaches that assurance.
-    ///
-    /// # Errors
-    /// [`AuthError`] if the session is no more.
-    pub async fn can_reach(&self, cookie: &Cookie, assurance: u8) -> Result<bool, AuthError> {
-        let session = self.live_session(cookie).await?;
-        Ok(assurance <= 2 && session.row.totp_secret.is_some())
     }
 
     fn unsealed(&self, parker: Parker<'_>, name: &str, sealed: Option<Vec<u8>>) -> Option<Vec<u8>> {

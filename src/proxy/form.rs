@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use super::pages::local_path;
+
 /// What a sign-in request brings.
 pub(super) struct Form {
     pub(super) fields: Vec<(String, Zeroizing<String>)>,
@@ -18,13 +20,7 @@ impl Form {
 
     /// Where to go afterwards: only a path on this host.
     pub(super) fn next(&self) -> &str {
-        let next = self.field("next");
-        let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
-        if is_local && next.chars().all(|c| c.is_ascii_graphic()) {
-            next
-        } else {
-            "/.menshen/session"
-        }
+        local_path(self.field("next")).unwrap_or("/.menshen/session")
     }
 }
 

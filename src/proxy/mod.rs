@@ -31,6 +31,7 @@ mod rejection;
 mod release;
 mod respond;
 mod sent;
+mod session;
 mod shadow;
 mod sign_in;
 mod step;

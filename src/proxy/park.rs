@@ -10,7 +10,7 @@ use super::body::{Answer, BodyFault, read_capped};
 use super::entrance::place;
 use super::head::{Head, same_origin};
 use super::kept::{Again, Kept};
-use super::pages::{self, Page};
+use super::pages::{self, Page, Words};
 use super::question::Question;
 use super::refusals::Who;
 use super::rejection::{FactorAsked, Rejection, Way};
@@ -58,26 +58,29 @@ impl Gate {
         else {
             return Rejection::StepUp(asked);
         };
-        asked.way = match self.identity.can_reach(&cookie, asked.step_up.assurance).await {
-            Ok(true) => Way::Code,
-            Ok(false) => Way::Enrol,
+        let (level, host) = (asked.step_up.assurance, &asking.head.host);
+        asked.way = match self.identity.ways_to(&cookie, level).await {
+            Ok(ways) if ways.any() => Way::Session(ways),
+            Ok(_none) => Way::Enrol,
             Err(error) => return Rejection::Credential(error),
         };
         if !is_navigation(asking.head, asking.parts) {
             return Rejection::StepUp(asked);
         }
+        let words = Words::of(&asking.parts.headers);
         let why = match (&asked.way, trail.is_resumed()) {
-            (_, true) => {
-                "The request was sent and asks for a factor again. It is not kept: start again."
+            (_, true) => words.asked_again,
+            (Way::Enrol | Way::Token, _) => words.no_factor,
+            (Way::Session(_), false) => {
+                match self.keep(&asked, &asking, &cookie, body, trail).await {
+                    Ok(kept) => return kept,
+                    Err(why) => why,
+                }
             }
-            (Way::Enrol | Way::Token, _) => pages::ENROL,
-            (Way::Code, false) => match self.keep(&asked, &asking, &cookie, body, trail).await {
-                Ok(kept) => return kept,
-                Err(why) => why,
-            },
         };
-        let has_code = matches!(asked.way, Way::Code);
-        let html = pages::step_up_refused(&asking.head.host, &asked.to_string(), why, has_code);
+        let has_factor = matches!(asked.way, Way::Session(_));
+        let page = Page::new(host, words);
+        let html = pages::refused(&page, level, asked.step_up.max_age_s, why, has_factor);
         Rejection::StepUpPage(asked, html)
     }
 
@@ -90,21 +93,18 @@ impl Gate {
         body: &mut Sent,
         trail: &mut Trail,
     ) -> Result<Rejection, &'static str> {
+        let words = Words::of(&asking.parts.headers);
         let most = self.identity.parks_bytes();
         let who = Who::Known(asking.caller.account.clone());
         if self.refused_lately(who, trail.route_name()) >= KEPT_A_MINUTE {
-            return Err(
-                "Too many requests were kept in this minute. Show the factor, then start again.",
-            );
+            return Err(words.kept_too_many);
         }
-        let too_large =
-            "Your request is too large to be kept. Show the factor, then send it again.";
         if most == 0 {
-            return Err("Requests are not kept here. Show the factor, then send yours again.");
+            return Err(words.kept_nowhere);
         }
         let body = match read_capped(body, most, self.settings.request_time).await {
             Ok(body) => body,
-            Err(BodyFault::TooLarge(_)) => return Err(too_large),
+            Err(BodyFault::TooLarge(_)) => return Err(words.kept_too_large),
             Err(fault @ (BodyFault::TooSlow | BodyFault::Broken)) => {
                 return Ok(Rejection::Body(fault));
             }
@@ -115,15 +115,13 @@ impl Gate {
         let sealable = kept.and_then(|kept| kept.to_bytes());
         let sealable = sealable.filter(|bytes| bytes.len() <= most.saturating_add(HEAD_BYTES));
         let parker = parker(cookie, asking.caller);
-        let kept = self.identity.park(parker, &sealable.ok_or(too_large)?).await;
+        let kept = self.identity.park(parker, &sealable.ok_or(words.kept_too_large)?).await;
         match kept {
             Ok(Some(name)) => {
                 trail.kept(&self.identity.parked_reference(&name));
                 Ok(Rejection::StepUpKept(format!("{PATH}?r={name}")))
             }
-            Ok(None) => {
-                Err("Too many requests are kept already. Show the factor, then start again.")
-            }
+            Ok(None) => Err(words.kept_no_room),
             Err(error) => {
                 tracing::error!(%error, "a request could not be kept until a factor is shown");
                 Ok(Rejection::StoreUnavailable)
@@ -142,20 +140,22 @@ impl Gate {
         let caller = self.authenticate(head, parts, facts, trail).await?;
         let cookie = session_cookie(head, parts, facts)?;
         let name = head.query.as_deref().and_then(|query| query.strip_prefix("r="));
-        let name = name.filter(|name| is_name(name)).ok_or_else(|| nothing(head))?;
+        let name = name.filter(|name| is_name(name)).ok_or_else(|| nothing(head, parts))?;
         let kept = self.identity.parked(parker(&cookie, &caller), name).await;
         let kept = kept.map_err(|_unread| Rejection::StoreUnavailable)?.and_then(Kept::from_bytes);
-        let kept = kept.ok_or_else(|| nothing(head))?;
+        let kept = kept.ok_or_else(|| nothing(head, parts))?;
         let mut step = self.begin_step("kept_request_shown", "", trail)?;
         step.about_session(&self.identity.session_reference(&cookie));
         step.succeeded(&caller.account).await?;
         let here = format!("{PATH}?r={name}");
-        let shown = Page { host: &head.host, problem: None, next: &here };
+        let shown = Page { next: &here, ..Page::new(&head.host, Words::of(&parts.headers)) };
         let html = if is_shown(&caller, &kept, trail.time_unix_s()) {
             let (waiting, bytes) = (&kept.waiting, kept.body_bytes());
             pages::send_now(&shown, name, (&waiting.method, &waiting.path, bytes))
         } else {
-            pages::code_first(&shown)
+            let level = kept.waiting.assurance;
+            let ways = self.identity.ways_to(&cookie, level).await;
+            pages::factor_first(&shown, ways.map_err(Rejection::Credential)?, level)
         };
         Ok(page(html, StatusCode::OK, facts))
     }
@@ -177,13 +177,13 @@ impl Gate {
         let cookie = session_cookie(head, parts, facts)?;
         let name = form.field("r");
         if !is_name(name) {
-            return Err(nothing(head));
+            return Err(nothing(head, parts));
         }
         let kept = self.identity.take_parked(parker(&cookie, &caller), name).await;
         let kept = kept.map_err(|_unwritten| Rejection::StoreUnavailable)?;
-        let kept = kept.and_then(Kept::from_bytes).ok_or_else(|| nothing(head))?;
+        let kept = kept.and_then(Kept::from_bytes).ok_or_else(|| nothing(head, parts))?;
         trail.resumed(&self.identity.parked_reference(name));
-        kept.request(&head.host, parts).ok_or_else(|| nothing(head))
+        kept.request(&head.host, parts).ok_or_else(|| nothing(head, parts))
     }
 }
 
@@ -191,8 +191,9 @@ fn parker<'a>(cookie: &'a Cookie, caller: &'a Caller) -> Parker<'a> {
     Parker { cookie, account: &caller.account }
 }
 
-fn nothing(head: &Head) -> Rejection {
-    Rejection::NothingKept(pages::nothing_kept(&head.host))
+fn nothing(head: &Head, parts: &RequestHead) -> Rejection {
+    let page = Page::new(&head.host, Words::of(&parts.headers));
+    Rejection::NothingKept(pages::nothing_kept(&page))
 }
 
 fn is_name(text: &str) -> bool {

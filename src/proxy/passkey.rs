@@ -40,6 +40,9 @@ struct Sent {
     /// What options are for: `register`, `sign-in` or `raise`.
     #[serde(default, rename = "for")]
     purpose: String,
+    /// Whether the passkey must know its person; a sign-in asks for that by itself.
+    #[serde(default)]
+    verify: bool,
     #[serde(default)]
     ticket: Option<String>,
     #[serde(default)]
@@ -126,7 +129,7 @@ impl Gate {
             }
             "raise" => {
                 let (cookie, account, step) = self.owned(asked, "passkey_raise_asked").await?;
-                let options = self.identity.begin_raise(&cookie, site).await;
+                let options = self.identity.begin_raise(&cookie, site, sent.verify).await;
                 (account, step, options.map(|options| request(&options, site)))
             }
             "register" => {

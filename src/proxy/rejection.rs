@@ -11,10 +11,11 @@ use http::{Response, StatusCode};
 
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
+use super::pages::Html;
 use super::respond;
 use super::sign_in::page;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault, json};
-use crate::identity::{AuthError, SignInError, step_up as challenge};
+use crate::identity::{AuthError, SignInError, Ways, step_up as challenge};
 use crate::limits::{AddressRefused, Quota, Refused};
 use crate::listen::Facts;
 use crate::policy::StepUp;
@@ -46,9 +47,9 @@ pub(super) enum Rejection {
     /// The same, of a browser whose request is kept meanwhile; it goes on there.
     StepUpKept(String),
     /// The same, of a browser whose request is not kept; the page says why.
-    StepUpPage(Box<FactorAsked>, String),
+    StepUpPage(Box<FactorAsked>, Html),
     /// No request of that name is kept for this session here; the page says so.
-    NothingKept(String),
+    NothingKept(Html),
     /// The policy says no; its reasons are in the log.
     Forbidden,
     /// Another site's page sent it.
@@ -109,8 +110,8 @@ pub(super) struct FactorAsked {
 pub(super) enum Way {
     /// In another token.
     Token,
-    /// As a one-time code, for its session.
-    Code,
+    /// For its session, in these ways.
+    Session(Ways),
     /// Not at all: nothing that would do is enrolled for its account.
     Enrol,
 }
@@ -131,16 +132,38 @@ impl FactorAsked {
         }
         let then = match self.way {
             Way::Token => "repeat this request with a token that has it",
-            Way::Code => {
-                say("post", "/.menshen/code".into());
-                say("content_type", "application/json".into());
-                say("fields", vec!["code"].into());
-                "repeat this request with the session cookie that the answer to the code sets"
+            Way::Session(ways) => {
+                if ways.code {
+                    say("post", "/.menshen/code".into());
+                    say("content_type", "application/json".into());
+                    say("fields", vec!["code"].into());
+                }
+                if ways.passkey {
+                    say("passkey", self.passkey());
+                }
+                "repeat this request with the session cookie that the answer to the factor sets"
             }
             Way::Enrol => "have such a factor enrolled for the account, then sign in again",
         };
         say("then", then.into());
         serde_json::Value::Object(steps)
+    }
+}
+
+/// How a page shows a passkey: what to post for the options of `navigator.credentials.get`, and where to
+/// post what it gives.
+impl FactorAsked {
+    fn passkey(&self) -> serde_json::Value {
+        let mut options = serde_json::json!({ "for": "raise" });
+        if let (true, Some(options)) = (self.step_up.assurance > 2, options.as_object_mut()) {
+            options.insert("verify".to_owned(), true.into());
+        }
+        serde_json::json!({
+            "options": { "post": "/.menshen/passkey/options", "body": options },
+            "post": "/.menshen/passkey/raise",
+            "content_type": "application/json",
+            "fields": ["credential"],
+        })
     }
 }
 
@@ -186,7 +209,7 @@ pub(super) struct Told {
     /// How to show a factor, for programs.
     step_up: Option<serde_json::Value>,
     /// What a browser is shown instead of the problem document.
-    page: Option<String>,
+    page: Option<Html>,
     /// What the operator should know and the caller should not.
     pub(super) note: Option<String>,
 }
@@ -206,8 +229,8 @@ impl Told {
         self
     }
 
-    fn page(mut self, html: &str) -> Self {
-        self.page = Some(html.to_owned());
+    fn page(mut self, html: &Html) -> Self {
+        self.page = Some(html.clone());
         self
     }
 
@@ -427,7 +450,7 @@ fn used_up(quotas: &[Quota]) -> Told {
     limit(quotas, wait.unwrap_or(60).max(1).into())
 }
 
-fn nothing_kept(html: &str) -> Told {
+fn nothing_kept(html: &Html) -> Told {
     Told::new(StatusCode::NOT_FOUND, "nothing_kept", "No such request is kept").page(html)
 }
 

@@ -15,7 +15,7 @@ use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
-use super::pages::{self, Page};
+use super::pages::{self, Html, Page, Words};
 use super::park;
 use super::passkey;
 use super::refusals::Who;
@@ -23,7 +23,7 @@ use super::rejection::Rejection;
 use super::respond::plain;
 use super::sent::Sent;
 use super::trail::Trail;
-use crate::identity::{self, Cookie, CredentialRef, Credentials, NewSession, SignInError};
+use crate::identity::{self, Cookie, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
 
@@ -55,11 +55,17 @@ impl Gate {
                 Bytes::from_static(pages::STYLE.as_bytes()),
                 facts,
             )),
+            (&Method::GET, "/.menshen/passkey.js") => Ok(plain(
+                StatusCode::OK,
+                "text/javascript; charset=utf-8",
+                Bytes::from_static(pages::SCRIPT.as_bytes()),
+                facts,
+            )),
             (&Method::GET, "/.menshen/login") => {
-                Ok(page(pages::password(&blank(head)), StatusCode::OK, facts))
+                Ok(page(pages::password(&blank(head, parts)), StatusCode::OK, facts))
             }
             (&Method::GET, "/.menshen/code") => {
-                Ok(page(pages::code(&blank(head)), StatusCode::OK, facts))
+                Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
             }
             (&Method::GET, "/.menshen/session") => {
                 self.show_session(head, parts, facts, trail).await
@@ -70,7 +76,7 @@ impl Gate {
             (&Method::GET, park::PATH) => self.show_kept(head, parts, facts, trail).await,
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;
-                self.present_password(head, &form, facts, trail).await
+                self.present_password(head, parts, &form, facts, trail).await
             }
             (&Method::POST, "/.menshen/code") => {
                 let form = self.form(head, parts, body).await?;
@@ -87,6 +93,7 @@ impl Gate {
     async fn present_password(
         &self,
         head: &Head,
+        parts: &RequestHead,
         form: &Form,
         facts: &Facts,
         trail: &mut Trail,
@@ -103,7 +110,7 @@ impl Gate {
         {
             // Nothing was judged, and a flood of these may not fill the log: they are counted.
             step.unneeded();
-            return answered(Err(error.clone()), head, form, pages::password, facts);
+            return answered(Err(error.clone()), (head, parts), form, pages::password, facts);
         }
         let named = match &tried {
             Ok(session) => session.account.clone(),
@@ -114,7 +121,7 @@ impl Gate {
             },
         };
         step.ended(&named, tried.as_ref()).await?;
-        answered(tried, head, form, pages::password, facts)
+        answered(tried, (head, parts), form, pages::password, facts)
     }
 
     async fn present_code(
@@ -138,7 +145,7 @@ impl Gate {
         }
         let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
         step.ended(account, tried.as_ref()).await?;
-        answered(tried, head, form, pages::code, facts)
+        answered(tried, (head, parts), form, pages::code, facts)
     }
 
     /// What is told of a cookie without a session. Anybody can invent one, so it has no entry of its
@@ -149,59 +156,6 @@ impl Gate {
             Ok(()) if form.from_page => Rejection::SignIn(Some(form.next().to_owned())),
             Ok(()) => Rejection::SignInFailed(SignInError::SessionEnded),
         }
-    }
-
-    async fn sign_out(
-        &self,
-        head: &Head,
-        parts: &RequestHead,
-        form: &Form,
-        facts: &Facts,
-        trail: &mut Trail,
-    ) -> Result<Response<Answer>, Rejection> {
-        let cookie = session_cookie(head, parts, facts)?;
-        match self.identity.sign_out(&cookie).await {
-            Ok(Some(session)) => {
-                let mut step = self.begin_step("sign_out", "", trail)?;
-                step.about_session(&session.reference);
-                step.succeeded(&session.account).await?;
-            }
-            // Nothing ended, so nothing is recorded; but whoever tries many cookies is slowed down.
-            Ok(None) => self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?,
-            Err(_unwritten) => return Err(Rejection::StoreUnavailable),
-        }
-        let mut response = if form.from_page {
-            page(pages::signed_out(&blank(head)), StatusCode::OK, facts)
-        } else {
-            plain(StatusCode::NO_CONTENT, JSON, Bytes::new(), facts)
-        };
-        let headers = response.headers_mut();
-        headers.insert(SET_COOKIE, HeaderValue::from_static(identity::CLEAR_COOKIE));
-        headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\", \"storage\""));
-        Ok(response)
-    }
-
-    async fn show_session(
-        &self,
-        head: &Head,
-        parts: &RequestHead,
-        facts: &Facts,
-        trail: &mut Trail,
-    ) -> Result<Response<Answer>, Rejection> {
-        let caller = self.authenticate(head, parts, facts, trail).await?;
-        let mut step = self.begin_step("session_shown", "", trail)?;
-        if let CredentialRef::Session { reference } = &caller.credential {
-            step.about_session(reference);
-        }
-        step.succeeded(&caller.account).await?;
-        if head.wants_page {
-            let html = pages::signed_in(&blank(head), &caller.account, caller.assurance);
-            return Ok(page(html, StatusCode::OK, facts));
-        }
-        let said = serde_json::json!({
-            "account": caller.account, "roles": caller.roles, "assurance": caller.assurance,
-        });
-        Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), facts))
     }
 
     /// Reads the form or JSON of a step, refusing what another site's page could have sent.
@@ -232,9 +186,9 @@ impl Gate {
 /// Tells how a step went: a page goes on or is shown again, a program gets JSON.
 fn answered(
     tried: Result<NewSession, SignInError>,
-    head: &Head,
+    (head, parts): (&Head, &RequestHead),
     form: &Form,
-    again: fn(&Page<'_>) -> String,
+    again: fn(&Page<'_>) -> Html,
     facts: &Facts,
 ) -> Result<Response<Answer>, Rejection> {
     match tried {
@@ -245,7 +199,7 @@ fn answered(
         Ok(session) => Ok(go_on(session, form.next(), "", facts)),
         Err(error) if form.from_page => {
             let problem = error.to_string();
-            let shown = Page { host: &head.host, problem: Some(&problem), next: form.next() };
+            let shown = Page { problem: Some(&problem), next: form.next(), ..blank(head, parts) };
             Ok(page(again(&shown), StatusCode::UNAUTHORIZED, facts))
         }
         Err(error) => Err(Rejection::SignInFailed(error)),
@@ -265,16 +219,17 @@ pub(super) fn session_cookie(
     }
 }
 
-fn blank(head: &Head) -> Page<'_> {
+/// A page in the browser's language that leads on to where the query says.
+pub(super) fn blank<'a>(head: &'a Head, parts: &RequestHead) -> Page<'a> {
     let next = head.query.as_deref().and_then(|q| q.strip_prefix("next=")).unwrap_or_default();
-    Page { host: &head.host, problem: None, next }
+    let next = pages::local_path(next).unwrap_or_default();
+    Page { next, ..Page::new(&head.host, Words::of(&parts.headers)) }
 }
 
-pub(super) fn page(html: String, status: StatusCode, facts: &Facts) -> Response<Answer> {
-    let mut response = plain(status, HTML, Bytes::from(html), facts);
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(pages::CONTENT_SECURITY_POLICY));
+pub(super) fn page(html: Html, status: StatusCode, facts: &Facts) -> Response<Answer> {
+    let policy = HeaderValue::from_static(html.content_security_policy());
+    let mut response = plain(status, HTML, Bytes::from(html.text), facts);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     response
 }
 

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod bounded;
+mod browser;
 mod closed_by_default;
 mod codings;
 mod constant;

@@ -181,6 +181,37 @@ async fn a_found_session_or_a_weaker_factor_begets_no_passkey() {
 }
 
 #[tokio::test]
+async fn a_step_up_names_the_passkey_that_leads_through_and_no_weaker_one() {
+    let needs_a_key = "    action: delete\n    require: { assurance: 3 }\n";
+    let policy = OPEN_BANK.replace("    action: delete\n", needs_a_key);
+    let gate = Setup::policy(&policy).start().await;
+    gate.upstream.answers(Reply::json("{}"));
+    gate.add_account("wang", PASSWORD, "teller").await;
+    gate.add_account("li", PASSWORD, "teller").await;
+    let delete = |session: &str| {
+        let ask = Ask::new("DELETE", "/one/1").header("sec-fetch-site", "same-origin");
+        ask.cookie(session)
+    };
+    let (_, weak) = owned(&gate, "li", USER_PRESENT).await;
+    let told = gate.ask(delete(&weak)).await.expect(401).json();
+    assert_eq!(told["step_up"]["passkey"], json!(null));
+    assert!(told["step_up"]["then"].as_str().unwrap().contains("enrolled"), "{told}");
+    let (mut passkey, session) = owned(&gate, "wang", KNOWS).await;
+    let told = gate.ask(delete(&session)).await.expect(401).json();
+    let (step, code) = (&told["step_up"]["passkey"], &told["step_up"]["post"]);
+    assert_eq!(code, &json!(null), "no code would do");
+    let path = step["options"]["post"].as_str().unwrap();
+    let ask = Ask::post(path, &step["options"]["body"].to_string()).header("origin", ORIGIN);
+    let options = gate.ask(ask.cookie(&session)).await.expect(200).json()["publicKey"].clone();
+    assert_eq!(options["userVerification"], "required");
+    let shown = passkey.sign(challenge(&options), ORIGIN);
+    let credential = json!({ "credential": passkey.shown_json(&shown) }).to_string();
+    let ask = Ask::post(step["post"].as_str().unwrap(), &credential).header("origin", ORIGIN);
+    let raised = session_of(gate.ask(ask.cookie(&session)).await.expect(200));
+    gate.ask(delete(&raised)).await.expect(204);
+}
+
+#[tokio::test]
 async fn an_operators_ticket_lets_one_account_make_one_passkey() {
     let mut gate = started().await;
     gate.add_account("li", PASSWORD, "teller").await;

@@ -86,7 +86,8 @@ impl Identity {
         }
     }
 
-    /// Begins to raise a session by one of its account's passkeys.
+    /// Begins to raise a session by one of its account's passkeys, which must know its person if
+    /// nothing less would do.
     ///
     /// # Errors
     /// [`SignInError::NoPasskey`] if it has none on this host.
@@ -94,6 +95,7 @@ impl Identity {
         &self,
         cookie: &Cookie,
         site: &Site,
+        must_verify: bool,
     ) -> Result<RequestOptions, SignInError> {
         let session = self.live_session(cookie).await?;
         let allow = ids_on(&self.store.passkeys(&session.row.name).await?, &site.host);
@@ -102,7 +104,7 @@ impl Identity {
         }
         let account = Some(session.row.name);
         let challenge = self.ask(RAISE, account, Some(session.id), None).await?;
-        Ok(RequestOptions { challenge, allow, must_verify: false })
+        Ok(RequestOptions { challenge, allow, must_verify })
     }
 
     /// Raises a session to assurance 3, or to 2 by a passkey that merely was there, and gives it a new

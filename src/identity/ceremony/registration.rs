@@ -85,15 +85,22 @@ impl Identity {
         session: &LiveSession,
         standing: &[PasskeyRow],
     ) -> Result<(), SignInError> {
+        self.unproved(session, standing)
+            .map_or(Ok(()), |level| Err(SignInError::Unproved { level }))
+    }
+
+    /// The level that the session must show anew for that; none if it just has.
+    pub(in crate::identity) fn unproved(
+        &self,
+        session: &LiveSession,
+        standing: &[PasskeyRow],
+    ) -> Option<u8> {
         let level = if standing.iter().any(|passkey| passkey.verifies) { 3 } else { 2 };
         let last = session.factors.iter().filter(|factor| factor.level >= level);
         let last = last.filter_map(|factor| factor.at_unix_s).max();
         let now = self.clock.unix_s();
-        if last.is_some_and(|at| now.saturating_sub(at) <= FRESH_S) {
-            Ok(())
-        } else {
-            Err(SignInError::Unproved { level })
-        }
+        let is_fresh = last.is_some_and(|at| now.saturating_sub(at) <= FRESH_S);
+        (!is_fresh).then_some(level)
     }
 
     async fn good_ticket(

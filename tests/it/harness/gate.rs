@@ -82,8 +82,9 @@ impl Setup {
         let yaml = self.menshen_yaml(upstream.address());
         std::fs::write(folder.path().join("menshen.yaml"), yaml).unwrap();
         let ca_pem = authority.certificate_pem().to_owned();
+        let ca_key_hash = authority.key_hash();
         let (tweaks, server) = (self.tweaks, None);
-        Gate { folder, clock, signer, upstream, ca_pem, tweaks, server }
+        Gate { folder, clock, signer, upstream, ca_pem, ca_key_hash, tweaks, server }
     }
 
     fn write_policy(&self, folder: &Path) {
@@ -124,6 +125,8 @@ pub(crate) struct Gate {
     pub(crate) signer: Signer,
     pub(crate) upstream: Upstream,
     pub(crate) ca_pem: String,
+    /// What a browser must know to trust the gate.
+    pub(crate) ca_key_hash: String,
     tweaks: Vec<Tweak>,
     server: Option<Server>,
 }

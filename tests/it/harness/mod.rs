@@ -3,6 +3,7 @@
 
 #[allow(dead_code, reason = "the tests of the verifier use the rest of it")]
 pub(crate) mod authenticator;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod process;

@@ -1,0 +1,86 @@
+use super::words::EN;
+use super::*;
+use crate::identity::{PasskeyInfo, Ways};
+
+fn page<'a>() -> Page<'a> {
+    Page { next: "/", ..Page::new("bank.example", &EN) }
+}
+
+fn key(name: &str) -> PasskeyInfo {
+    PasskeyInfo {
+        id: "AAAA".into(),
+        name: name.into(),
+        host: "bank.example".into(),
+        verifies: true,
+        is_backed_up: false,
+        created_s: 0,
+        used_s: None,
+    }
+}
+
+fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
+    let keys = [key(typed)];
+    let both = Ways { code: true, passkey: true };
+    let standing =
+        Standing { account: typed, assurance: 2, passkeys: &keys, unproved: None, ways: both };
+    let unproved = Standing { unproved: Some(3), ..standing };
+    vec![
+        password(page),
+        code(page),
+        signed_out(page),
+        session(page, &standing),
+        session(page, &unproved),
+        factor_first(page, both, 3),
+        factor_first(page, Ways::default(), 3),
+        send_now(page, typed, ("POST", typed, 5)),
+        refused(page, 2, Some(900), typed, true),
+        refused(page, 3, None, typed, false),
+        nothing_kept(page),
+    ]
+}
+
+#[test]
+fn what_a_caller_typed_cannot_become_markup() {
+    let evil = "\"><img src=x><script>alert(1)</script>'";
+    let page = Page { problem: Some(evil), done: Some(evil), next: evil, ..page() };
+    for html in all(&page, evil) {
+        let loaded = html.text.replace("<script src=\"/.menshen/passkey.js\"></script>", "");
+        assert!(!loaded.contains("<script") && !loaded.contains("<img"), "{loaded}");
+    }
+}
+
+#[test]
+fn every_page_names_its_host_and_its_language_and_holds_nothing_inline() {
+    for html in all(&page(), "li") {
+        assert!(html.text.contains("bank.example") && html.text.contains("<html lang=\"en\">"));
+        assert!(!html.text.contains("style=") && !html.text.contains("<style"), "{}", html.text);
+        let policy = html.content_security_policy();
+        assert!(!policy.contains("unsafe") && policy.starts_with("default-src 'none'"));
+        assert_eq!(policy.contains("script-src 'self'"), html.text.contains("<script"));
+        assert_eq!(html.text.contains("<script"), html.text.contains("data-passkey="));
+    }
+}
+
+#[test]
+fn where_a_page_leads_on_is_a_path_of_this_host() {
+    for path in ["/", "/a?b=c&d=%2f", "/.menshen/session"] {
+        assert_eq!(local_path(path), Some(path));
+    }
+    for path in [
+        "",
+        "a",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/a b",
+        "javascript:1",
+    ] {
+        assert_eq!(local_path(path), None, "{path}");
+    }
+}
+
+#[test]
+fn what_is_filled_in_is_not_filled_in_again() {
+    let text = filled("a {x} & {y} {z", &[("x", "{y}"), ("y", "<b>")]);
+    assert_eq!(text, "a {y} &#38; <b> {z");
+}

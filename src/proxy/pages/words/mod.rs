@@ -1,0 +1,83 @@
+//! What the pages say, a language a file. A text that a language lacks does not compile.
+//!
+//! Texts are plain: what stands in braces is filled in, everything is escaped.
+
+mod en;
+
+use http::HeaderMap;
+
+pub(in crate::proxy) use en::EN;
+
+/// All texts of the pages in one language.
+#[derive(Debug)]
+pub(in crate::proxy) struct Words {
+    /// The BCP 47 tag for `lang`.
+    pub(in crate::proxy) lang: &'static str,
+    pub(super) host_note: &'static str,
+    pub(super) go_on: &'static str,
+    pub(super) to_session: &'static str,
+
+    pub(super) sign_in: &'static str,
+    pub(super) sign_in_lead: &'static str,
+    pub(super) account: &'static str,
+    pub(super) password: &'static str,
+    pub(super) code_title: &'static str,
+    pub(super) code_lead: &'static str,
+    pub(super) code: &'static str,
+    pub(super) signed_out: &'static str,
+    pub(super) signed_out_lead: &'static str,
+    pub(super) sign_in_again: &'static str,
+
+    pub(super) passkey_sign_in: &'static str,
+    pub(super) passkey_use: &'static str,
+    pub(super) passkey_instead: &'static str,
+    pub(super) passkey_unable: &'static str,
+    pub(super) passkey_cancelled: &'static str,
+    pub(super) passkey_refused: &'static str,
+    pub(super) no_script: &'static str,
+
+    pub(super) step_title: &'static str,
+    pub(super) step_lead: &'static str,
+    pub(super) step_code: &'static str,
+    pub(super) step_needed: &'static str,
+    pub(super) step_asks: &'static str,
+    pub(super) step_asks_fresh: &'static str,
+    pub(super) a_password: &'static str,
+    pub(super) a_code: &'static str,
+    pub(super) a_key: &'static str,
+    pub(super) show_factor: &'static str,
+    pub(in crate::proxy) no_factor: &'static str,
+    pub(in crate::proxy) asked_again: &'static str,
+    pub(in crate::proxy) kept_too_many: &'static str,
+    pub(in crate::proxy) kept_too_large: &'static str,
+    pub(in crate::proxy) kept_nowhere: &'static str,
+    pub(in crate::proxy) kept_no_room: &'static str,
+    pub(super) send_title: &'static str,
+    pub(super) send_lead: &'static str,
+    pub(super) send_now: &'static str,
+    pub(super) nothing_title: &'static str,
+    pub(super) nothing_lead: &'static str,
+
+    pub(super) session_title: &'static str,
+    pub(super) session_lead: &'static str,
+    pub(super) sign_out: &'static str,
+    pub(super) raise_title: &'static str,
+    pub(super) raise_code: &'static str,
+    pub(super) passkeys: &'static str,
+    pub(super) passkey_item: &'static str,
+    pub(super) passkey_none: &'static str,
+    pub(super) passkey_lead: &'static str,
+    pub(super) passkey_name: &'static str,
+    pub(super) passkey_default: &'static str,
+    pub(super) passkey_register: &'static str,
+    pub(in crate::proxy) passkey_registered: &'static str,
+    pub(super) ticket: &'static str,
+    pub(super) unproved: &'static str,
+}
+
+impl Words {
+    /// The language that the browser asks for.
+    pub(in crate::proxy) fn of(_headers: &HeaderMap) -> &'static Self {
+        &EN
+    }
+}

@@ -1,0 +1,255 @@
+//! The pages in a real Chromium: all three levels of assurance, what each of them shows, a request that is led
+//! through the highest, and whether the pages can be used by everybody.
+
+use menshen::secret::Secret;
+use serde_json::{Value, json};
+
+use crate::harness::browser::Browser;
+use crate::harness::{Gate, OPEN_BANK, Reply, Setup};
+
+const PASSWORD: &str = "a quiet lantern";
+
+/// A bank whose telephone numbers need a code and whose notes need a key, and where adding a customer needs a
+/// fresh key.
+fn policy() -> String {
+    let grades = "grades: { 1: {}, 2: { assurance: 2 }, 3: { assurance: 3 }, sealed: {} }";
+    let create =
+        "    action: create\n    require: { assurance: 3, fresh: 5m }\n    sent-as: [json, form]\n";
+    OPEN_BANK
+        .replace("grades: { 1: {}, 2: {}, sealed: {} }", grades)
+        .replace("      note: 1\n", "      note: { grade: 3, kind: opaque }\n")
+        .replace("clear: [id, name, note,", "clear: [id, name, note, phone,")
+        .replace("masked: [phone, ", "masked: [")
+        .replace("    action: create\n", create)
+}
+
+/// A person at a browser before a gate, with a password and an authenticator app.
+struct Desk {
+    gate: Gate,
+    browser: Browser,
+    site: String,
+    secret: Secret<Vec<u8>>,
+}
+
+impl Desk {
+    async fn set() -> Self {
+        let setup = Setup::policy(&policy()).tweak(|config| config.addresses.attempts.burst = 1000);
+        let gate = setup.start().await;
+        let one = r#"{"id":1,"name":"li","phone":"13812345678","note":"rings at night"}"#;
+        gate.upstream.answers(Reply::json(one));
+        gate.add_account("wang", PASSWORD, "teller").await;
+        let secret = gate.enrol("wang").await;
+        let mut browser = Browser::start(&gate.ca_key_hash).await;
+        browser.authenticator(true).await;
+        let site = format!("https://bank.example:{}", gate.server().addresses()[0].port());
+        Self { gate, browser, site, secret }
+    }
+
+    async fn goto(&mut self, path: &str) {
+        let url = format!("{}{path}", self.site);
+        self.browser.goto(&url).await;
+    }
+
+    async fn show_password(&mut self) {
+        self.goto("/.menshen/login").await;
+        self.browser.fill("#account", "wang").await;
+        self.browser.fill("#password", PASSWORD).await;
+        self.browser.click("form button").await;
+        self.browser.until("location.pathname == '/.menshen/code'").await;
+    }
+
+    /// Types the next code where the page asks for one.
+    async fn show_code(&mut self) {
+        self.gate.advance_s(30);
+        let code = self.gate.code(&self.secret);
+        self.browser.fill("#code", &code).await;
+        self.browser.click("form button").await;
+        self.browser.until("!document.querySelector('#code')").await;
+    }
+
+    /// From nobody to a passkey in the authenticator.
+    async fn register(&mut self) {
+        self.show_password().await;
+        self.show_code().await;
+        self.browser.sees("assurance level 2").await;
+        self.browser.fill("#passkey-name", "blue key").await;
+        self.browser.click("#passkey-register").await;
+        self.browser.sees("The passkey was registered.").await;
+    }
+
+    async fn forget_cookies(&mut self) {
+        self.browser.call("Network.clearBrowserCookies", json!({})).await;
+    }
+
+    async fn enter(&mut self) {
+        self.goto("/.menshen/login").await;
+        self.browser.click("#passkey-sign-in").await;
+    }
+
+    /// What the gate lets the browser see of a customer.
+    async fn looks_at(&mut self) -> Value {
+        self.goto("/one/1").await;
+        serde_json::from_str(&self.browser.text().await).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_code_and_passkey_each_show_more() {
+    let mut desk = Desk::set().await;
+    desk.show_password().await;
+    assert_eq!(desk.looks_at().await, json!({ "id": 1, "name": "li" }));
+    desk.goto("/.menshen/session").await;
+    desk.browser.click("a[href='/.menshen/code']").await;
+    desk.show_code().await;
+    assert_eq!(desk.looks_at().await, json!({ "id": 1, "name": "li", "phone": "13812345678" }));
+    desk.goto("/.menshen/session").await;
+    desk.browser.click("#passkey-register").await;
+    desk.browser.sees("My passkey: gives level 3").await;
+    desk.browser.click("#passkey-raise").await;
+    desk.browser.sees("assurance level 3").await;
+    assert_eq!(
+        desk.looks_at().await,
+        json!({ "id": 1, "name": "li", "phone": "13812345678", "note": "rings at night" })
+    );
+    assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_signs_in_alone_and_a_copy_of_it_does_not() {
+    let mut desk = Desk::set().await;
+    desk.register().await;
+    desk.browser.sees("blue key: gives level 3").await;
+    let copies = desk.browser.passkeys().await;
+    assert_eq!(copies.len(), 1);
+    desk.forget_cookies().await;
+    desk.enter().await;
+    desk.browser.sees("signed in as wang at assurance level 3").await;
+    desk.browser.click("form[action='/.menshen/logout'] button").await;
+    desk.browser.sees("Your session on this host has ended.").await;
+    desk.browser.restore(&copies).await;
+    desk.enter().await;
+    desk.browser.sees("The passkey was not accepted.").await;
+    assert_eq!(desk.browser.js("location.pathname").await, "/.menshen/login");
+    desk.browser.restore(&[]).await;
+    desk.enter().await;
+    desk.browser.sees("No passkey was shown.").await;
+    let entries = desk.gate.entries().await;
+    assert!(entries.iter().any(|entry| entry.alert.is_some()), "the copy is an alert");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_that_did_not_check_its_person_gives_no_level_3() {
+    let mut desk = Desk::set().await;
+    desk.register().await;
+    desk.browser.verify_person(false).await;
+    desk.goto("/.menshen/session").await;
+    desk.browser.click("#passkey-raise").await;
+    desk.browser.sees("No passkey was shown.").await;
+    desk.forget_cookies().await;
+    desk.enter().await;
+    desk.browser.sees("No passkey was shown.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_that_never_checks_anybody_gives_level_2_beside_a_password() {
+    let mut desk = Desk::set().await;
+    desk.browser.authenticator(false).await;
+    desk.register().await;
+    desk.browser.sees("blue key: gives level 2").await;
+    desk.forget_cookies().await;
+    desk.show_password().await;
+    desk.browser.click("#passkey-raise").await;
+    desk.browser.sees("assurance level 2").await;
+    assert_eq!(desk.looks_at().await.get("note"), None);
+    desk.enter().await;
+    desk.browser.sees("No passkey was shown.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_survives_the_passkey_that_it_needs_and_is_sent_once() {
+    let mut desk = Desk::set().await;
+    desk.register().await;
+    desk.goto("/.menshen/session").await;
+    let form =
+        "const form = document.createElement('form'); form.method = 'post'; form.action = '/one';
+        const field = document.createElement('input'); field.name = 'name'; field.value = 'li wei';
+        form.append(field); document.body.append(form); form.submit()";
+    desk.browser.js(form).await;
+    desk.browser.until("location.pathname == '/.menshen/step-up'").await;
+    desk.browser.sees("One more step").await;
+    assert_eq!(
+        desk.browser.js("!!document.querySelector('#code')").await,
+        false,
+        "no code would do"
+    );
+    assert_eq!(desk.gate.upstream.hits(), 0);
+    desk.browser.click("#passkey-raise").await;
+    desk.browser.sees("POST /one").await;
+    desk.browser.click("form button").await;
+    desk.browser.sees("\"name\":\"li\"").await;
+    let asked = desk.gate.upstream.asked().pop().unwrap();
+    assert_eq!((asked.method.as_str(), asked.body.as_slice()), ("POST", &b"name=li%20wei"[..]));
+    assert_eq!(desk.gate.upstream.hits(), 1);
+    assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
+    let axe =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe)
+        .unwrap_or_else(|error| panic!("axe ({error}): run `sh tests/setup.sh`"));
+    let mut desk = Desk::set().await;
+    desk.goto("/.menshen/login").await;
+    desk.is_clean(&axe, "Sign in").await;
+    desk.browser.fill("#account", "wang").await;
+    desk.browser.fill("#password", "not it at all").await;
+    desk.browser.click("form button").await;
+    desk.browser.sees("the sign-in was refused").await;
+    desk.is_clean(&axe, "Sign in").await;
+    desk.show_password().await;
+    desk.is_clean(&axe, "One-time code").await;
+    desk.show_code().await;
+    desk.is_clean(&axe, "Signed in").await;
+    desk.goto("/.menshen/step-up").await;
+    desk.is_clean(&axe, "Nothing is kept").await;
+    desk.goto("/.menshen/session").await;
+    desk.browser.click("form[action='/.menshen/logout'] button").await;
+    desk.browser.sees("Your session on this host has ended.").await;
+    desk.is_clean(&axe, "Signed out").await;
+    assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+impl Desk {
+    /// Axe finds nothing on the page with this heading, in light and in dark.
+    async fn is_clean(&mut self, axe: &str, title: &str) {
+        let is_there = format!(
+            "document.readyState == 'complete' && document.querySelector('h1')?.innerText == '{title}'"
+        );
+        self.browser.until(&is_there).await;
+        for scheme in ["light", "dark"] {
+            let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+            self.browser.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
+            self.browser.js(&format!("{axe}; 0")).await;
+            let run = "axe.run(document).then((ran) => ran.violations.map((one) =>
+                one.id + ': ' + one.nodes.map((node) => node.html + ' ' + node.failureSummary).join()))";
+            let found = self.browser.js(run).await;
+            assert_eq!(found, json!([]), "{title}, {scheme}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_but_passkeys_works_without_a_script() {
+    let mut desk = Desk::set().await;
+    let off = json!({ "value": true });
+    desk.browser.call("Emulation.setScriptExecutionDisabled", off).await;
+    desk.goto("/.menshen/login").await;
+    assert!(desk.browser.text().await.contains("Passkeys need JavaScript."));
+    assert!(!desk.browser.text().await.contains("Sign in with a passkey"));
+    desk.show_password().await;
+    desk.show_code().await;
+    desk.browser.sees("assurance level 2").await;
+    desk.browser.click("form[action='/.menshen/logout'] button").await;
+    desk.browser.sees("Your session on this host has ended.").await;
+}
