@@ -52,6 +52,10 @@ enum Command {
     Enable(Named),
     /// Let an account sign in again at once that too many wrong passwords or codes have locked.
     Unlock(Named),
+    /// Revoke tokens of an issuer's account: those issued up to now, or one.
+    ///
+    /// Example: menshen account revoke corp:wang --state … --key …
+    Revoke(Revoke),
 }
 
 /// Where the accounts are.
@@ -125,6 +129,17 @@ struct Named {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+struct Revoke {
+    /// The account, as the log names it: `corp:wang`.
+    name: String,
+    /// Only the token with this id (`jti`).
+    #[arg(long, value_name = "JTI")]
+    token_id: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AccountCommandError {
@@ -180,6 +195,7 @@ impl From<AccountError> for AccountCommandError {
         match error {
             AccountError::State(StateError::Unknown(name)) => Self::Unknown(name),
             AccountError::Name(_)
+            | AccountError::NoToken(_)
             | AccountError::DisplayName
             | AccountError::Role(_)
             | AccountError::Attribute(_)
@@ -217,6 +233,7 @@ pub(super) fn run(
         Command::Disable(named) => runtime.block_on(switch(&named, true, out)),
         Command::Enable(named) => runtime.block_on(switch(&named, false, out)),
         Command::Unlock(named) => runtime.block_on(unlock(&named, out)),
+        Command::Revoke(revoke) => runtime.block_on(revoke_tokens(&revoke, out)),
     }
 }
 
@@ -297,6 +314,17 @@ async fn switch(
 async fn unlock(named: &Named, out: &mut dyn Write) -> Result<(), AccountCommandError> {
     open_existing(&named.place)?.unlock(&named.name).await?;
     writeln!(out, "account `{}` may sign in again at once", named.name)?;
+    Ok(())
+}
+
+async fn revoke_tokens(revoke: &Revoke, out: &mut dyn Write) -> Result<(), AccountCommandError> {
+    let identity = open_existing(&revoke.place)?;
+    identity.revoke_tokens(&revoke.name, revoke.token_id.as_deref()).await?;
+    let which = match &revoke.token_id {
+        None => "its tokens issued up to now are",
+        Some(_) => "that token is",
+    };
+    writeln!(out, "account `{}`: {which} refused from the next second on", revoke.name)?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `issuers`, `sessions` and `sign-in`: who is believed, and for how long.
 
+use std::collections::BTreeMap;
+
 use super::read::{File, wide};
 use crate::document::{Code, Keys, Node};
 use crate::identity;
@@ -13,6 +15,8 @@ const ISSUER: &[&str] = &[
     "roles",
     "attributes",
     "assurance",
+    "amr-assurance",
+    "methods",
     "auth-time",
     "leeway",
 ];
@@ -92,14 +96,9 @@ impl File<'_> {
                 }
             }
         }
-        if let Some(pair) = keys.find("assurance") {
-            for pair in self.reader.map(&pair.value, "`assurance`") {
-                let level = self.reader.number(&pair.value, "an assurance level", 1, 3);
-                if let Some(level) = level.and_then(|n| u8::try_from(n).ok()) {
-                    settings.assurance.insert(pair.key.clone(), level);
-                }
-            }
-        }
+        settings.assurance = self.levels(&keys, "assurance");
+        settings.methods_assurance = self.levels(&keys, "amr-assurance");
+        settings.methods = self.methods(&keys);
         if keys.find("auth-time").is_some()
             && let Some(claim) = self.text(&keys, what, "auth-time", "auth_time")
         {
@@ -107,5 +106,35 @@ impl File<'_> {
         }
         self.seconds(&keys, "leeway", |s| settings.leeway_s = s.min(300));
         Some(settings)
+    }
+
+    /// A map from what a token says to an assurance level.
+    fn levels(&mut self, keys: &Keys<'_>, key: &str) -> BTreeMap<String, u8> {
+        let Some(pair) = keys.find(key) else { return BTreeMap::new() };
+        let mut levels = BTreeMap::new();
+        for pair in self.reader.map(&pair.value, &format!("`{key}`")) {
+            let level = self.reader.number(&pair.value, "an assurance level", 1, 3);
+            if let Some(level) = level.and_then(|n| u8::try_from(n).ok()) {
+                levels.insert(pair.key.clone(), level);
+            }
+        }
+        levels
+    }
+
+    /// What the values of `amr` and `acr` are called in the log.
+    fn methods(&mut self, keys: &Keys<'_>) -> BTreeMap<String, identity::FactorMethod> {
+        let Some(pair) = keys.find("methods") else { return BTreeMap::new() };
+        let mut methods = BTreeMap::new();
+        for pair in self.reader.map(&pair.value, "`methods`") {
+            let Some(word) = self.reader.text(&pair.value, "a method") else { continue };
+            match word.parse() {
+                Ok(method) => drop(methods.insert(pair.key.clone(), method)),
+                Err(error) => {
+                    let error: identity::UnknownMethod = error;
+                    self.reader.fault(pair.value.span, Code::WrongValue, error.to_string(), None);
+                }
+            }
+        }
+        methods
     }
 }

@@ -60,6 +60,11 @@ pub enum AccountError {
         "account name `{0}`: must be 1 to 64 of a-z, 0-9, `.`, `_`, `-`, `@`, beginning with a letter or digit"
     )]
     Name(String),
+    /// Tokens are revoked of accounts of issuers only, and by an id that can stand in a token.
+    #[error(
+        "`{0}`: must be the account of an issuer, such as `corp:wang`, and a token id of 1 to 255 characters"
+    )]
+    NoToken(String),
     /// The display name is empty, long or has control characters.
     #[error("the display name must have 1 to 255 visible characters")]
     DisplayName,

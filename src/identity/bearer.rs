@@ -8,17 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Validation;
-use jsonwebtoken::errors::ErrorKind;
 
 use super::AuthError;
 use super::caller::{Caller, CredentialRef};
-use super::claims::{Claims, Judged, TokenFault};
+use super::claims::{Judged, TokenFault};
 use super::credentials::TOKEN_LIMIT;
+use super::jws::Jws;
 use super::key_ring::KeyRing;
-use super::keys::{Key, KeyFileError};
+use super::keys::KeyFileError;
+use super::revocation::Revocations;
 use super::settings::IssuerSettings;
 use super::token_cache::TokenCache;
 use crate::clock::Clock;
@@ -27,11 +25,15 @@ use crate::secret::{Secret, Tagger};
 /// How long a request waits for a look at a key file; it then goes on with the old keys.
 const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The `typ` of access tokens; absent counts as the first.
+const TYPES: &[&str] = &["jwt", "at+jwt"];
+
 /// Verifies bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
     issuers: Vec<Arc<Issuer>>,
     cache: Arc<TokenCache>,
+    revocations: Revocations,
     clock: Clock,
     tagger: Tagger,
 }
@@ -47,6 +49,7 @@ impl Bearer {
     pub(super) fn load(
         issuers: Vec<IssuerSettings>,
         cache: usize,
+        revocations: Revocations,
         clock: Clock,
         tagger: Tagger,
     ) -> Result<Self, KeyFileError> {
@@ -56,25 +59,31 @@ impl Bearer {
             loaded.push(Arc::new(Issuer { settings, ring }));
         }
         let cache = Arc::new(TokenCache::new(cache));
-        Ok(Self { issuers: loaded, cache, clock, tagger })
+        Ok(Self { issuers: loaded, cache, revocations, clock, tagger })
     }
 
     /// Verifies a token.
-    pub(super) async fn authenticate(&self, token: &Secret<String>) -> Result<Caller, AuthError> {
+    pub(super) async fn authenticate(
+        &self,
+        token: &Secret<String>,
+    ) -> Result<Arc<Caller>, AuthError> {
         if token.expose().len() > TOKEN_LIMIT {
             return Err(AuthError::TokenTooLong);
         }
         let now = self.clock.unix_s();
         self.look_for_new_keys(now).await;
+        if self.revocations.look(now).await? {
+            self.cache.clear();
+        }
         let hash = sha256(token.expose());
         let miss = match self.cache.find(&hash, now) {
-            Ok(caller) => return Ok(Caller::clone(&caller)),
+            Ok(caller) => return Ok(caller),
             Err(miss) => miss,
         };
         let judged = self.verify(token.expose(), now)?;
         let caller = Arc::new(self.name_credential(token, judged.caller, judged.jti.as_deref()));
         self.cache.insert(miss, hash, &caller, judged.until_s, now);
-        Ok(Arc::unwrap_or_clone(caller))
+        Ok(caller)
     }
 
     /// Reads all key files that changed, now. Blocks.
@@ -115,21 +124,19 @@ impl Bearer {
     }
 
     fn verify(&self, token: &str, now: i64) -> Result<Judged, TokenFault> {
-        let (header, payload) = peek(token)?;
-        check_header(&header)?;
-        let issuer = payload.text("iss")?.ok_or(TokenFault::Issuer)?;
-        let issuer = self
-            .issuers
-            .iter()
-            .find(|known| known.settings.issuer == issuer)
-            .ok_or(TokenFault::Issuer)?;
-        let keys = issuer.ring.keys();
-        let key = keys.find(header.text("kid")?).ok_or(TokenFault::Key)?;
-        // Compared as text, since the crate has no word for `none` and others.
-        if header.text("alg")? != Some(key.algorithm.name()) {
-            return Err(TokenFault::Algorithm);
-        }
-        verify_signature(token, key, &issuer.settings)?.judge(&issuer.settings, now)
+        let jws = Jws::read(token)?;
+        jws.check_type(TYPES)?;
+        let name = jws.payload.text("iss")?.ok_or(TokenFault::Issuer)?;
+        let issuer = self.issuers.iter().find(|known| known.settings.issuer == name);
+        let issuer = issuer.ok_or(TokenFault::Issuer)?;
+        let judged = jws.verify(&issuer.ring.keys())?.judge(&issuer.settings, now)?;
+        self.revocations.check(&judged, &issuer.settings.name, issuer.settings.leeway_s)?;
+        Ok(judged)
+    }
+
+    /// What is revoked.
+    pub(super) fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     fn name_credential(&self, token: &Secret<String>, caller: Caller, jti: Option<&str>) -> Caller {
@@ -142,63 +149,6 @@ impl Bearer {
         let credential = CredentialRef::Bearer { issuer, token: reference, jti };
         Caller { credential, ..caller }
     }
-}
-
-/// The header and the claims, neither of them trusted yet.
-fn peek(token: &str) -> Result<(Claims, Claims), TokenFault> {
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenFault::Malformed);
-    };
-    let read = |part: &str| {
-        let json = URL_SAFE_NO_PAD.decode(part).ok()?;
-        serde_json::from_slice(&json).ok()
-    };
-    read(header).zip(read(payload)).ok_or(TokenFault::Malformed)
-}
-
-/// Refuses what the crate lets pass: `crit`, and a `typ` of some other kind of token.
-fn check_header(header: &Claims) -> Result<(), TokenFault> {
-    if header.has("crit") {
-        return Err(TokenFault::Critical);
-    }
-    let kind = header.text("typ")?.unwrap_or("JWT").to_ascii_lowercase();
-    let kind = kind.strip_prefix("application/").unwrap_or(&kind);
-    if kind == "jwt" || kind == "at+jwt" { Ok(()) } else { Err(TokenFault::Type) }
-}
-
-/// Gives the claims under a good signature. Times are judged by our own clock afterwards.
-fn verify_signature(
-    token: &str,
-    key: &Key,
-    settings: &IssuerSettings,
-) -> Result<Claims, TokenFault> {
-    let mut rules = Validation::new(key.algorithm.into());
-    rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    rules.set_issuer(&[&settings.issuer]);
-    rules.set_audience(&[&settings.audience]);
-    rules.validate_exp = false;
-    rules.validate_nbf = false;
-    let verified = jsonwebtoken::decode::<Claims>(token, &key.public, &rules);
-    verified.map(|data| data.claims).map_err(|error| fault(error.kind()))
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the crate's list is open, and all is refused")]
-fn fault(kind: &ErrorKind) -> TokenFault {
-    match kind {
-        ErrorKind::InvalidSignature => TokenFault::Signature,
-        ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => TokenFault::Algorithm,
-        ErrorKind::InvalidIssuer => TokenFault::Issuer,
-        ErrorKind::InvalidAudience => TokenFault::Audience,
-        ErrorKind::MissingRequiredClaim(name) => TokenFault::Claim(claim_name(name)),
-        _ => TokenFault::Malformed,
-    }
-}
-
-fn claim_name(name: &str) -> &'static str {
-    ["exp", "iss", "aud", "sub"].into_iter().find(|known| *known == name).unwrap_or("of the token")
 }
 
 fn sha256(text: &str) -> [u8; 32] {

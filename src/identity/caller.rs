@@ -110,7 +110,7 @@ pub struct Factor {
 
 /// What a factor was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum FactorMethod {
     /// A password.
     Password,
@@ -118,8 +118,29 @@ pub enum FactorMethod {
     Totp,
     /// A passkey.
     Passkey,
+    /// A key in hardware, of which the issuer of a bearer token tells.
+    HardwareKey,
     /// Whatever the issuer of a bearer token asked for.
     Token,
+}
+
+/// The word is not one of the methods that an issuer can tell of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("method `{0}`: must be one of password, totp, passkey, hardware_key")]
+pub struct UnknownMethod(pub String);
+
+impl std::str::FromStr for FactorMethod {
+    type Err = UnknownMethod;
+
+    fn from_str(word: &str) -> Result<Self, UnknownMethod> {
+        match word {
+            "password" => Ok(Self::Password),
+            "totp" => Ok(Self::Totp),
+            "passkey" => Ok(Self::Passkey),
+            "hardware_key" => Ok(Self::HardwareKey),
+            _ => Err(UnknownMethod(word.to_owned())),
+        }
+    }
 }
 
 /// A credential as the log may name it: keyed hashes, from which nothing can be replayed.

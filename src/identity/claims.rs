@@ -4,12 +4,13 @@
 //! check left out.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::caller::{Attribute, Caller, CredentialRef, Factor, FactorMethod};
+use super::caller::{Attribute, Caller, CredentialRef, Factor};
+use super::json;
+use super::methods;
 use super::settings::IssuerSettings;
 
 /// A JSON object in which each name stands once (RFC 7519 section 4 lets us refuse the others).
@@ -30,6 +31,9 @@ pub enum TokenFault {
     /// Its header demands an extension (`crit`); none is understood.
     #[error("the token has a `crit` header; none is accepted")]
     Critical,
+    /// Its header brings a key of its own (`jwk`, `x5c`) or says where one is (`jku`, `x5u`).
+    #[error("the token's header must not have `jku`, `jwk`, `x5u` or `x5c`")]
+    OwnKey,
     /// Its `typ` is neither absent nor `JWT` nor `at+jwt`.
     #[error("the token's `typ` must be absent, `JWT` or `at+jwt`")]
     Type,
@@ -57,6 +61,9 @@ pub enum TokenFault {
     /// It is bound to a key (`cnf`) whose possession is not checked here.
     #[error("the token is bound to a key, which is not supported")]
     Bound,
+    /// It was revoked, or all tokens of its account up to its time were.
+    #[error("the token was revoked")]
+    Revoked,
     /// A claim is missing or has the wrong type.
     #[error("the token's claim `{0}` is missing or has the wrong type")]
     Claim(&'static str),
@@ -71,6 +78,8 @@ pub(super) struct Judged {
     pub(super) until_s: i64,
     /// The token's id.
     pub(super) jti: Option<String>,
+    /// When it was issued, if it says so.
+    pub(super) issued_s: Option<i64>,
 }
 
 impl Claims {
@@ -102,14 +111,15 @@ impl Claims {
         let until_s = self.judge_times(issuer, now)?;
         let subject = self.text("sub")?.filter(|s| is_name(s)).ok_or(TokenFault::Claim("sub"))?;
         let jti = self.text("jti")?.map(str::to_owned);
-        let factor = self.factor(issuer, now)?;
+        let issued_s = self.time("iat")?;
+        let factors = self.factors(issuer, now)?;
         let caller = Caller {
             account: format!("{}:{subject}", issuer.name),
             kind: issuer.kind,
             roles: self.roles(&issuer.roles_claim)?,
             attributes: self.attributes(&issuer.attributes)?,
-            assurance: factor.level,
-            factors: vec![factor],
+            assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(1),
+            factors,
             credential: CredentialRef::Bearer {
                 issuer: issuer.name.clone(),
                 token: String::new(),
@@ -117,7 +127,7 @@ impl Claims {
             },
             purpose: None,
         };
-        Ok(Judged { caller, until_s, jti })
+        Ok(Judged { caller, until_s, jti, issued_s })
     }
 
     /// Gives when the token ends.
@@ -157,9 +167,8 @@ impl Claims {
         }
     }
 
-    fn factor(&self, issuer: &IssuerSettings, now: i64) -> Result<Factor, TokenFault> {
-        let acr = self.text("acr")?;
-        let level = acr.and_then(|acr| issuer.assurance.get(acr)).copied().unwrap_or(1);
+    /// What the issuer says was presented, how strong it is and when.
+    fn factors(&self, issuer: &IssuerSettings, now: i64) -> Result<Vec<Factor>, TokenFault> {
         let at_unix_s = match self.0.get(&issuer.auth_time_claim) {
             None => None,
             Some(value) => Some(value.as_i64().ok_or(TokenFault::Claim("auth_time"))?),
@@ -167,7 +176,15 @@ impl Claims {
         if at_unix_s.is_some_and(|at| at > now.saturating_add(i64::from(issuer.leeway_s))) {
             return Err(TokenFault::NotYet);
         }
-        Ok(Factor { level, at_unix_s, method: FactorMethod::Token })
+        Ok(methods::factors(issuer, self.text("acr")?, &self.texts("amr")?, at_unix_s))
+    }
+
+    /// The list of texts under `name`; empty if there is no such name.
+    pub(super) fn texts(&self, name: &'static str) -> Result<Vec<&str>, TokenFault> {
+        let Some(value) = self.0.get(name) else { return Ok(Vec::new()) };
+        let list = value.as_array().filter(|list| list.len() <= LIST_LIMIT);
+        let list = list.ok_or(TokenFault::Claim(name))?;
+        list.iter().map(|text| text.as_str().ok_or(TokenFault::Claim(name))).collect()
     }
 
     fn roles(&self, path: &[String]) -> Result<Vec<String>, TokenFault> {
@@ -226,24 +243,6 @@ pub(super) fn is_small(attribute: &Attribute) -> bool {
 
 impl<'de> Deserialize<'de> for Claims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOfEach;
-        impl<'de> Visitor<'de> for OneOfEach {
-            type Value = Claims;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object without duplicate names")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-                let mut claims = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if claims.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a name stands twice"));
-                    }
-                }
-                Ok(Claims(claims))
-            }
-        }
-        deserializer.deserialize_map(OneOfEach)
+        json::object(deserializer).map(Self)
     }
 }

@@ -4,10 +4,10 @@
 //! issuer's end must not lock everybody out.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use super::due::Due;
 use super::keys::{KeyFileError, KeySet};
 
 /// Seconds between two looks at the file.
@@ -17,7 +17,7 @@ const INTERVAL_S: i64 = 5;
 #[derive(Debug)]
 pub(super) struct KeyRing {
     current: RwLock<(Stamp, Arc<KeySet>)>,
-    next_look_s: AtomicI64,
+    due: Due,
 }
 
 /// Tells one state of a file from another without reading it.
@@ -40,7 +40,7 @@ impl KeyRing {
     /// Reads the file for the first time. Blocks.
     pub(super) fn load(path: &Path) -> Result<Self, KeyFileError> {
         let read = read(path)?;
-        Ok(Self { current: RwLock::new(read), next_look_s: AtomicI64::new(i64::MIN) })
+        Ok(Self { current: RwLock::new(read), due: Due::every(INTERVAL_S) })
     }
 
     /// The keys as they are now.
@@ -50,14 +50,7 @@ impl KeyRing {
 
     /// Whether it is time to look at the file; only one of many askers is told so.
     pub(super) fn is_due(&self, now_s: i64) -> bool {
-        let next = self.next_look_s.load(Ordering::Relaxed);
-        let later = now_s.saturating_add(INTERVAL_S);
-        // A look planned far ahead was planned by a clock that was set back since.
-        (now_s >= next || next > later)
-            && self
-                .next_look_s
-                .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+        self.due.is_now(now_s)
     }
 
     /// Reads the file if it looks different, and says whether the keys were replaced. Blocks.
@@ -76,23 +69,4 @@ impl KeyRing {
 fn read(path: &Path) -> Result<(Stamp, Arc<KeySet>), KeyFileError> {
     let stamp = Stamp::of(path).unwrap_or(Stamp { modified: None, length: 0, inode: 0 });
     Ok((stamp, Arc::new(KeySet::read(path)?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_was_set_back_does_not_keep_old_keys_in_use() {
-        let stamp = Stamp { modified: None, length: 0, inode: 0 };
-        let ring = KeyRing {
-            current: RwLock::new((stamp, Arc::new(KeySet::default()))),
-            next_look_s: AtomicI64::new(i64::MIN),
-        };
-        assert!(ring.is_due(1_000_000));
-        assert!(!ring.is_due(1_000_000) && !ring.is_due(1_000_004));
-        assert!(ring.is_due(1_000_005));
-        assert!(ring.is_due(1_000), "the clock ran ahead when the next look was planned");
-        assert!(!ring.is_due(1_004));
-    }
 }

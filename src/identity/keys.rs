@@ -54,7 +54,7 @@ pub enum KeyFault {
     Nameless(String),
     /// Its type and algorithm are not among those accepted.
     #[error(
-        "key `{0}`: must be RSA for RS256 or PS256, EC P-256 for ES256, EC P-384 for ES384, or OKP Ed25519 for EdDSA"
+        "key `{0}`: must be RSA for RS256 or PS256 (or 384, 512), EC P-256 for ES256, EC P-384 for ES384, or OKP Ed25519 for EdDSA"
     )]
     Unsupported(String),
     /// Its numbers have the wrong length.
@@ -66,7 +66,11 @@ pub enum KeyFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Rs256,
+    Rs384,
+    Rs512,
     Ps256,
+    Ps384,
+    Ps512,
     Es256,
     Es384,
     EdDsa,
@@ -77,7 +81,11 @@ impl Algorithm {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
             Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
@@ -89,7 +97,11 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
     fn from(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Rs256 => Self::RS256,
+            Algorithm::Rs384 => Self::RS384,
+            Algorithm::Rs512 => Self::RS512,
             Algorithm::Ps256 => Self::PS256,
+            Algorithm::Ps384 => Self::PS384,
+            Algorithm::Ps512 => Self::PS512,
             Algorithm::Es256 => Self::ES256,
             Algorithm::Es384 => Self::ES384,
             Algorithm::EdDsa => Self::EdDSA,
@@ -104,9 +116,18 @@ pub(super) struct KeySet(Vec<Key>);
 /// One key and the only algorithm it may be used with.
 #[derive(Debug)]
 pub(super) struct Key {
-    id: Option<String>,
+    pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,
-    pub(super) public: DecodingKey,
+    public: DecodingKey,
+}
+
+impl Key {
+    /// Whether the holder of this key made the signature, in base64url, of the message.
+    pub(super) fn has_signed(&self, message: &[u8], signature: &str) -> bool {
+        let verified =
+            jsonwebtoken::crypto::verify(signature, message, &self.public, self.algorithm.into());
+        verified.unwrap_or(false)
+    }
 }
 
 impl KeySet {
@@ -117,7 +138,7 @@ impl KeySet {
         Self::parse(&text).map_err(error)
     }
 
-    fn parse(text: &[u8]) -> Result<Self, KeyFault> {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, KeyFault> {
         let file: RawSet = serde_json::from_slice(text).map_err(KeyFault::Json)?;
         if file.keys.len() > KEY_LIMIT {
             return Err(KeyFault::TooLarge);
@@ -214,7 +235,11 @@ impl RawKey {
     fn algorithm(&self) -> Option<Algorithm> {
         match (self.kty.as_str(), self.crv.as_deref(), self.alg.as_deref()) {
             ("RSA", None, None | Some("RS256")) => Some(Algorithm::Rs256),
+            ("RSA", None, Some("RS384")) => Some(Algorithm::Rs384),
+            ("RSA", None, Some("RS512")) => Some(Algorithm::Rs512),
             ("RSA", None, Some("PS256")) => Some(Algorithm::Ps256),
+            ("RSA", None, Some("PS384")) => Some(Algorithm::Ps384),
+            ("RSA", None, Some("PS512")) => Some(Algorithm::Ps512),
             ("EC", Some("P-256"), None | Some("ES256")) => Some(Algorithm::Es256),
             ("EC", Some("P-384"), None | Some("ES384")) => Some(Algorithm::Es384),
             ("OKP", Some("Ed25519"), None | Some("EdDSA")) => Some(Algorithm::EdDsa),
@@ -230,7 +255,12 @@ impl RawKey {
             (fits(x) && fits(y)).then(|| DecodingKey::from_ec_components(x, y).ok()).flatten()
         };
         match algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 => {
+            Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512
+            | Algorithm::Ps256
+            | Algorithm::Ps384
+            | Algorithm::Ps512 => {
                 let (n, e) = (bytes(self.n.as_deref()?)?, bytes(self.e.as_deref()?)?);
                 let is_sound = (2048..=8192).contains(&bits(&n)) && (2..=33).contains(&bits(&e));
                 is_sound.then(|| DecodingKey::from_rsa_raw_components(&n, &e))
@@ -304,7 +334,7 @@ mod tests {
 
     #[test]
     fn unsupported_algorithms_are_refused() {
-        assert!(fault(&rsa(256, r#","alg":"RS512""#)).contains("RS256 or PS256"));
+        assert!(fault(&rsa(256, r#","alg":"RS1""#)).contains("RS256 or PS256"));
         assert!(fault(&rsa(256, r#","alg":"HS256""#)).contains("RS256 or PS256"));
         assert!(fault(r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#).contains("P-256"));
         assert!(fault(&format!(r#"{{{ED},"alg":"ES256"}}"#)).contains("EdDSA"));

@@ -8,12 +8,17 @@ mod caller;
 mod ceremony;
 mod claims;
 mod credentials;
+mod due;
+mod json;
+mod jws;
 mod key_ring;
 mod keys;
+mod methods;
 mod parked;
 pub mod passkey;
 mod password;
 mod place;
+mod revocation;
 mod session;
 mod settings;
 mod sign_in;
@@ -23,7 +28,9 @@ mod totp;
 mod ways;
 
 pub use account::{Account, AccountError, NewAccount};
-pub use caller::{Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind};
+pub use caller::{
+    Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
+};
 pub use ceremony::{
     CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, RequestOptions,
     ShownPasskey, Site,
@@ -39,6 +46,8 @@ pub use settings::{IssuerSettings, LockoutSettings, SessionSettings, Settings};
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
+
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
@@ -130,6 +139,7 @@ impl Identity {
         let bearer = bearer::Bearer::load(
             settings.issuers.clone(),
             settings.token_cache,
+            revocation::Revocations::new(store.clone(), master.tagger("token-revocation")?),
             clock.clone(),
             log_tagger.clone(),
         )?;
@@ -156,10 +166,10 @@ impl Identity {
     ///
     /// # Errors
     /// [`AuthError`]; only [`AuthError::State`] is the gate's own fault.
-    pub async fn authenticate(&self, credentials: Credentials) -> Result<Caller, AuthError> {
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Arc<Caller>, AuthError> {
         match credentials {
             Credentials::Bearer(token) => self.bearer.authenticate(&token).await,
-            Credentials::Session(cookie) => self.session_caller(&cookie).await,
+            Credentials::Session(cookie) => self.session_caller(&cookie).await.map(Arc::new),
         }
     }
 
@@ -183,8 +193,8 @@ fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
         if !is_word || is_taken {
             return Err(IdentityError::Issuer(issuer.name.clone()));
         }
-        if let Some((acr, _)) = issuer.assurance.iter().find(|(_, level)| !(1..=3).contains(*level))
-        {
+        let mut levels = issuer.assurance.iter().chain(&issuer.methods_assurance);
+        if let Some((acr, _)) = levels.find(|(_, level)| !(1..=3).contains(*level)) {
             return Err(IdentityError::Assurance { issuer: issuer.name.clone(), acr: acr.clone() });
         }
     }

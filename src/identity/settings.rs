@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::caller::CallerKind;
+use super::caller::{CallerKind, FactorMethod};
 
 /// All settings of identity.
 #[derive(Clone, Debug)]
@@ -119,6 +119,11 @@ pub struct IssuerSettings {
     pub attributes: BTreeMap<String, String>,
     /// Which `acr` means which assurance (1 to 3); any other value, or none, means 1.
     pub assurance: BTreeMap<String, u8>,
+    /// Which value of `amr` means which assurance (1 to 3); none by default. The highest counts, that of
+    /// `acr` among them.
+    pub methods_assurance: BTreeMap<String, u8>,
+    /// Which values of `amr` and `acr` mean which method in the log, besides those of RFC 8176.
+    pub methods: BTreeMap<String, FactorMethod>,
     /// The claim with the time of authentication, for the age of the factor. A token without it has
     /// a factor of unknown age, which meets no freshness requirement.
     pub auth_time_claim: String,
@@ -138,6 +143,8 @@ impl IssuerSettings {
             roles_claim: vec!["roles".into()],
             attributes: BTreeMap::new(),
             assurance: BTreeMap::new(),
+            methods_assurance: BTreeMap::new(),
+            methods: BTreeMap::new(),
             auth_time_claim: "auth_time".into(),
         }
     }

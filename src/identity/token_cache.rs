@@ -3,7 +3,7 @@
 //! Bounded, honours the end of each token, and is emptied when keys change.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::caller::Caller;
 
@@ -14,7 +14,7 @@ pub(super) type TokenHash = [u8; 32];
 #[derive(Debug)]
 pub(super) struct TokenCache {
     limit: usize,
-    inner: Mutex<Inner>,
+    inner: RwLock<Inner>,
 }
 
 #[derive(Debug, Default)]
@@ -45,12 +45,12 @@ pub(super) struct Miss(u64);
 impl TokenCache {
     /// An empty cache for at most `limit` tokens.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, inner: Mutex::default() }
+        Self { limit, inner: RwLock::default() }
     }
 
     /// The caller of a token that was verified and has not ended at `now_s`.
     pub(super) fn find(&self, token: &TokenHash, now_s: i64) -> Result<Arc<Caller>, Miss> {
-        let inner = self.lock();
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         match inner.entries.get(token) {
             Some(verified) if verified.holds(now_s) => Ok(Arc::clone(&verified.caller)),
             Some(_) | None => Err(Miss(inner.generation)),
@@ -94,8 +94,8 @@ impl TokenCache {
         inner.entries.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

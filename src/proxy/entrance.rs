@@ -83,7 +83,7 @@ impl Gate {
         parts: &RequestHead,
         facts: &Facts,
         trail: &mut Trail,
-    ) -> Result<Caller, Rejection> {
+    ) -> Result<Arc<Caller>, Rejection> {
         let credentials = Credentials::from_headers(&parts.headers, &place(head, facts));
         // A cookie goes along with whatever page makes the browser send a request; a token does not.
         if matches!(credentials, Ok(Credentials::Session(_)))

@@ -216,7 +216,7 @@ impl Gate {
         let owner = owner.map_err(Rejection::Credential)?;
         let mut step = self.begin_step(name, "", asked.trail)?;
         step.about_session(&self.identity.session_reference(&cookie));
-        Ok((cookie, owner.account, step))
+        Ok((cookie, owner.account.clone(), step))
     }
 
     /// Records a passkey that was not accepted; one of which there are two is an alert as well.

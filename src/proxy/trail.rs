@@ -323,6 +323,7 @@ fn factor_word(method: FactorMethod) -> &'static str {
         FactorMethod::Password => "password",
         FactorMethod::Totp => "totp",
         FactorMethod::Passkey => "passkey",
+        FactorMethod::HardwareKey => "hardware_key",
         FactorMethod::Token => "token",
     }
 }

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_networks.sql"),
     include_str!("migrations/0005_passkeys.sql"),
     include_str!("migrations/0006_parked.sql"),
+    include_str!("migrations/0007_revocations.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -16,6 +16,7 @@ mod migration;
 mod parked;
 mod passkey;
 mod reader;
+mod revocation;
 mod session;
 mod usage;
 mod writer;
@@ -34,6 +35,7 @@ pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
 pub use field::FieldRow;
 pub use parked::ParkedRow;
 pub use passkey::{PasskeyAdded, PasskeyRow, PasskeyUse};
+pub use revocation::{RevocationRow, RevocationTag};
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 

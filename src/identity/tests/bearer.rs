@@ -53,6 +53,9 @@ impl Signer {
                 .unwrap(),
         };
         jwk["kid"] = json!(self.kid);
+        if jwk["kty"] == "RSA" {
+            jwk["alg"] = json!(self.algorithm);
+        }
         jwk
     }
 
@@ -116,7 +119,7 @@ impl Gate {
         Self { house, identity }
     }
 
-    async fn show(&self, token: &str) -> Result<Caller, AuthError> {
+    async fn show(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
         self.identity.authenticate(Credentials::Bearer(secret(token))).await
     }
 
@@ -165,8 +168,11 @@ async fn claims_become_attributes_assurance_and_the_age_of_the_factor() {
     assert_eq!(caller.attributes, [("branch".into(), Attribute::Text("sh01".into()))].into());
     assert_eq!((caller.assurance, caller.factor_time(2)), (2, Some(NOW_S - 60)));
     assert_eq!(caller.roles, ["partner"]);
-    let CredentialRef::Bearer { issuer, token, jti } = caller.credential else { panic!() };
-    assert_eq!((issuer.as_str(), token.len(), jti.map(|jti| jti.len())), ("corp", 22, Some(22)));
+    let CredentialRef::Bearer { issuer, token, jti } = &caller.credential else { panic!() };
+    assert_eq!(
+        (issuer.as_str(), token.len(), jti.as_ref().map(String::len)),
+        ("corp", 22, Some(22))
+    );
 }
 
 #[tokio::test]
@@ -238,6 +244,7 @@ async fn the_algorithm_is_that_of_the_key_and_not_of_the_header() {
     let rs = &signers[0];
     let pss = sign(&rs.header().to_string(), &claims().to_string(), &rs.key, Algorithm::PS256);
     assert_eq!(gate.fault(&pss).await, TokenFault::Signature);
+    // The same key with a longer hash, which its issuer did not name.
     let longer = json!({ "alg": "RS512", "kid": "rs" }).to_string();
     let longer = sign(&longer, &claims().to_string(), &rs.key, Algorithm::RS512);
     assert_eq!(gate.fault(&longer).await, TokenFault::Algorithm);
@@ -247,12 +254,27 @@ async fn the_algorithm_is_that_of_the_key_and_not_of_the_header() {
 async fn a_token_brings_no_key_of_its_own() {
     let (ours, theirs) = (Signer::new("a", Algorithm::EdDSA), Signer::new("b", Algorithm::EdDSA));
     let gate = Gate::new(&[&ours]);
-    let mut header = json!({ "alg": "EdDSA", "jwk": theirs.jwk(), "jku": "https://evil.example" });
-    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Signature);
-    header["kid"] = json!("b");
-    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Key);
-    header["kid"] = json!(["a"]);
-    assert_eq!(gate.fault(&theirs.sign(&header, &claims())).await, TokenFault::Claim("kid"));
+    for (name, value) in [
+        ("jwk", theirs.jwk()),
+        ("jwk", ours.jwk()),
+        ("jwk", json!(null)),
+        ("jku", json!("https://evil.example")),
+        ("x5u", json!("https://evil.example")),
+        ("x5c", json!(["AAAA"])),
+    ] {
+        let mut header = json!({ "alg": "EdDSA", "kid": "a" });
+        header[name] = value;
+        // Whoever signed it: the header alone is reason enough.
+        for signer in [&ours, &theirs] {
+            assert_eq!(gate.fault(&signer.sign(&header, &claims())).await, TokenFault::OwnKey);
+        }
+    }
+    let header = |kid: Value| json!({ "alg": "EdDSA", "kid": kid, "x5t": "AAAA" });
+    assert!(gate.show(&ours.sign(&header(json!("a")), &claims())).await.is_ok());
+    let theirs = async |kid: Value| gate.fault(&theirs.sign(&header(kid), &claims())).await;
+    assert_eq!(theirs(json!("a")).await, TokenFault::Signature);
+    assert_eq!(theirs(json!("b")).await, TokenFault::Key);
+    assert_eq!(theirs(json!(["a"])).await, TokenFault::Claim("kid"));
 }
 
 #[tokio::test]
@@ -267,9 +289,15 @@ async fn a_token_without_kid_is_refused_where_there_are_several_keys() {
 async fn crit_and_foreign_types_are_refused() {
     let signer = Signer::new("a", Algorithm::EdDSA);
     let gate = Gate::new(&[&signer]);
-    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!(null)] {
+    for (name, value) in [
+        ("crit", json!(["exp"])),
+        ("crit", json!(["b64"])),
+        ("crit", json!([])),
+        ("crit", json!(null)),
+        ("b64", json!(false)),
+    ] {
         let mut header = signer.header();
-        header["crit"] = crit;
+        header[name] = value;
         assert_eq!(gate.fault(&signer.sign(&header, &claims())).await, TokenFault::Critical);
     }
     for (typ, accepted) in [
@@ -350,6 +378,94 @@ async fn a_name_that_stands_twice_is_refused_in_header_and_claims() {
     assert_eq!(gate.fault(&signer.sign_text(&header, &twice)).await, TokenFault::Malformed);
     let header = header.replacen('{', r#"{"alg":"none","#, 1);
     assert_eq!(gate.fault(&signer.sign_text(&header, &claims)).await, TokenFault::Malformed);
+    let inside =
+        claims.replacen('{', r#"{"realm_access":{"roles":["teller"],"roles":["admin"]},"#, 1);
+    let header = signer.header().to_string();
+    assert_eq!(gate.fault(&signer.sign_text(&header, &inside)).await, TokenFault::Malformed);
+}
+
+#[tokio::test]
+async fn claims_that_are_nested_too_deep_are_refused() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let nested = |lists: usize| {
+        let inside = format!("{{\"deep\":{}{},", "[".repeat(lists), "]".repeat(lists));
+        signer.sign_text(
+            &signer.header().to_string(),
+            &claims().to_string().replacen('{', &inside, 1),
+        )
+    };
+    assert!(gate.show(&nested(7)).await.is_ok());
+    for lists in [8, 120, 2_000] {
+        assert_eq!(gate.fault(&nested(lists)).await, TokenFault::Malformed, "{lists}");
+    }
+}
+
+#[tokio::test]
+async fn longer_hashes_are_accepted_where_the_key_names_them() {
+    for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS384, Algorithm::PS512] {
+        let signer = Signer::new("a", algorithm);
+        let gate = Gate::new(&[&signer]);
+        assert!(gate.show(&signer.sign(&signer.header(), &claims())).await.is_ok());
+        let other = sign(
+            &signer.header().to_string(),
+            &claims().to_string(),
+            &signer.key,
+            Algorithm::RS256,
+        );
+        assert_eq!(gate.fault(&other).await, TokenFault::Signature, "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hardware_key_of_which_the_issuer_tells_is_named_as_a_factor() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::with(&[&signer], |issuer| {
+        issuer.methods_assurance = [("hwk".into(), 3)].into();
+    });
+    let token = signer.sign(&signer.header(), &changed("amr", json!(["pwd", "hwk"])));
+    let caller = gate.show(&token).await.unwrap();
+    let told: Vec<_> = caller.factors.iter().map(|factor| (factor.level, factor.method)).collect();
+    assert_eq!(told, [(3, FactorMethod::HardwareKey), (1, FactorMethod::Password)]);
+    assert_eq!(caller.assurance, 3);
+    for amr in [json!("hwk"), json!([7]), json!({})] {
+        let token = signer.sign(&signer.header(), &changed("amr", amr));
+        assert_eq!(gate.fault(&token).await, TokenFault::Claim("amr"));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_within_a_second_though_it_was_cached() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let other = gate.house.open();
+    let token = |id: &str| signer.sign(&signer.header(), &changed("jti", json!(id)));
+    let (one, two) = (token("x1"), token("x2"));
+    assert!(gate.show(&one).await.is_ok() && gate.show(&two).await.is_ok());
+    other.revoke_tokens("corp:u17", Some("x1")).await.unwrap();
+    gate.house.advance_s(1);
+    assert_eq!(gate.fault(&one).await, TokenFault::Revoked);
+    assert!(gate.show(&two).await.is_ok(), "only the one with that id");
+    other.revoke_tokens("corp:u17", None).await.unwrap();
+    gate.house.advance_s(1);
+    assert_eq!(gate.fault(&two).await, TokenFault::Revoked);
+    let after =
+        |seconds: i64| signer.sign(&signer.header(), &changed("iat", json!(NOW_S + seconds)));
+    assert_eq!(gate.fault(&after(31)).await, TokenFault::Revoked, "within the leeway");
+    assert!(gate.show(&after(32)).await.is_ok(), "issued afterwards");
+    assert_eq!(
+        gate.fault(&signer.sign(&signer.header(), &without("iat"))).await,
+        TokenFault::Revoked
+    );
+    let mut theirs = changed("sub", json!("u18"));
+    theirs["jti"] = json!("t3");
+    assert!(gate.show(&signer.sign(&signer.header(), &theirs)).await.is_ok(), "of somebody else");
+    // A gate that starts afterwards knows of it from its first token on.
+    assert!(gate.house.open().authenticate(Credentials::Bearer(secret(&one))).await.is_err());
+    assert!(other.revoke_tokens("wang", None).await.is_err());
+    let acts = other.pending_acts().await.unwrap();
+    let names: Vec<_> = acts.iter().map(|act| act.name.as_str()).collect();
+    assert_eq!(names, ["token_revoked", "tokens_revoked"]);
 }
 
 #[tokio::test]
@@ -455,7 +571,7 @@ async fn an_issuer_vouches_only_for_its_own_keys() {
     let claims = changed("iss", json!("https://one.example"));
     let show = async |signer: &Signer| {
         let token = secret(&signer.sign(&signer.header(), &claims));
-        identity.authenticate(Credentials::Bearer(token)).await.map(|caller| caller.account)
+        identity.authenticate(Credentials::Bearer(token)).await.map(|caller| caller.account.clone())
     };
     assert_eq!(show(&ours).await, Ok("one:u17".into()));
     assert_eq!(show(&theirs).await, Err(AuthError::Token(TokenFault::Signature)));

@@ -2,6 +2,7 @@
 
 mod bearer;
 mod sign_in;
+mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

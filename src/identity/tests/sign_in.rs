@@ -22,7 +22,7 @@ async fn enter(identity: &Identity, name: &str, password: &str) -> Result<NewSes
 }
 
 async fn ask(identity: &Identity, session: &NewSession) -> Result<Caller, AuthError> {
-    identity.authenticate(Credentials::Session(cookie(session))).await
+    identity.authenticate(Credentials::Session(cookie(session))).await.map(Arc::unwrap_or_clone)
 }
 
 fn cookie(session: &NewSession) -> Cookie {
