@@ -7,7 +7,9 @@ mod callers;
 mod read;
 mod scanners;
 mod upstreams;
+mod vouching;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +39,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The backends.
     pub upstreams: Vec<upstream::Settings>,
+    /// What backends are told about callers, by the name of the upstream.
+    pub vouching: HashMap<String, proxy::Vouching>,
+    /// Who tells them, and how long by one key.
+    pub assertions: identity::AssertionSettings,
     /// Who says of uploaded files whether they are clean.
     pub scanners: Vec<scan::Settings>,
     /// Tokens, sessions, lock-out.

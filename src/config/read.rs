@@ -20,6 +20,7 @@ const TOP: &[&str] = &[
     "listeners",
     "upstreams",
     "scanners",
+    "assertions",
     "issuers",
     "sessions",
     "sign-in",
@@ -75,6 +76,7 @@ impl File<'_> {
         let metrics = self.metrics(&keys);
         let listeners = self.listeners(&keys, root);
         let upstreams = self.upstreams(&keys, root);
+        let assertions = self.assertions(&keys);
         let scanners = super::scanners::scanners(&mut self.reader, &keys);
         let identity = self.identity(&keys);
         let addresses = self.addresses(&keys);
@@ -94,7 +96,9 @@ impl File<'_> {
             shadow,
             metrics,
             listeners,
-            upstreams,
+            upstreams: upstreams.settings,
+            vouching: upstreams.vouching,
+            assertions,
             scanners,
             identity,
             limits,

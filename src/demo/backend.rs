@@ -1,12 +1,14 @@
 //! The bank's backend behind the gate: an HTTP/1.1 server on loopback with customers in memory.
 //!
-//! It authenticates nobody and returns every field it has: what leaves is the gate's decision.
+//! It returns every field it has: what leaves is the gate's decision. In the demo it answers the gate alone.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::doorman::Doorman;
 use super::shelf::Shelf;
 use super::store::Store;
 use super::{DemoError, desk};
@@ -58,12 +61,13 @@ impl Backend {
         tracker: &TaskTracker,
         tls: Option<Arc<ServerConfig>>,
     ) -> Result<Self, DemoError> {
-        Self::open(Desk::Bank(Arc::new(Store::of(customers)?)), tracker, tls).await
+        Self::open(Desk::Bank(Arc::new(Store::of(customers)?)), None, tracker, tls).await
     }
 
-    /// Starts a backend with this desk.
+    /// Starts a backend with this desk, and with a doorman if it is not to answer just anybody.
     pub(super) async fn open(
         desk: Desk,
+        doorman: Option<Doorman>,
         tracker: &TaskTracker,
         tls: Option<Arc<ServerConfig>>,
     ) -> Result<Self, DemoError> {
@@ -74,6 +78,7 @@ impl Backend {
         let stop = CancellationToken::new();
         let server = Server {
             desk,
+            doorman: doorman.map(Arc::new),
             hits: Arc::clone(&hits),
             tls: tls.map(TlsAcceptor::from),
             stop: stop.clone(),
@@ -99,6 +104,7 @@ impl Backend {
 #[derive(Clone)]
 struct Server {
     desk: Desk,
+    doorman: Option<Arc<Doorman>>,
     hits: Arc<AtomicU64>,
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
@@ -158,11 +164,14 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (desk, hits) = (self.desk, self.hits);
-        let service = service_fn(move |request| {
+        let (desk, doorman, hits) = (self.desk, self.doorman, self.hits);
+        let service = service_fn(move |request: Request<Incoming>| {
             hits.fetch_add(1, Ordering::SeqCst);
-            let desk = desk.clone();
+            let (desk, doorman) = (desk.clone(), doorman.clone());
             async move {
+                if let Some(Err(refusal)) = doorman.map(|door| door.let_in(request.headers())) {
+                    return Ok(*refusal);
+                }
                 match desk {
                     Desk::Bank(store) => desk::answer(store, request).await,
                     Desk::Shelf(shelf) => shelf.answer(request).await,

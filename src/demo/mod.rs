@@ -13,6 +13,7 @@ pub mod certificates;
 mod client;
 pub mod codes;
 mod desk;
+mod doorman;
 mod export;
 mod folder;
 pub mod guide;

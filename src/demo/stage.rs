@@ -12,6 +12,7 @@ use super::DemoError;
 use super::backend::{Backend, Desk};
 use super::certificates::{Authority, write_private, write_public};
 use super::codes;
+use super::doorman::{self, Doorman};
 use super::folder::Folder;
 use super::script::{Part, Script};
 use super::tokens::{self, TokenSigner};
@@ -23,7 +24,7 @@ use crate::server::Server;
 use crate::state::Store;
 
 /// The name in the backend's certificate.
-const BACKEND_NAME: &str = "core.internal";
+pub(super) const BACKEND_NAME: &str = "core.internal";
 const TOKEN_SECONDS: i64 = 12 * 3600;
 
 /// How to set up a demo.
@@ -72,11 +73,12 @@ impl Stage {
         let tasks = TaskTracker::new();
         let Script { host, policies, people, zones, desk } = script;
         let ca_pem = write_gate_certificate(path, &host, &clock)?;
-        let backend = start_backend(path, desk, &clock, &tasks).await?;
-        write_policies(path, &policies)?;
-        let signer = write_tokens(path, &clock)?;
         let master = MasterKey::generate()?;
         master.write_new(&path.join("master.key"))?;
+        let doorman = Doorman::of(&master, &clock)?;
+        let backend = start_backend(path, desk, doorman, &clock, &tasks).await?;
+        write_policies(path, &policies)?;
+        let signer = write_tokens(path, &clock)?;
         let enrolments = open_accounts(path, &people, &master, &clock).await?;
         codes::write(path, &enrolments)?;
         let configuration = configuration(options.listen, &zones, &backend);
@@ -213,13 +215,14 @@ fn write_gate_certificate(folder: &Path, host: &str, clock: &Clock) -> Result<St
 async fn start_backend(
     folder: &Path,
     desk: Desk,
+    doorman: Doorman,
     clock: &Clock,
     tasks: &TaskTracker,
 ) -> Result<Backend, DemoError> {
     let authority = Authority::new("menshen demo backend CA", clock)?;
     write_public(&folder.join("backend-ca.pem"), authority.certificate_pem())?;
     let tls = authority.issue(&[BACKEND_NAME])?.server_config()?;
-    Backend::open(desk, tasks, Some(tls)).await
+    Backend::open(desk, Some(doorman), tasks, Some(tls)).await
 }
 
 fn write_policies(folder: &Path, policies: &[(&str, &str)]) -> Result<(), DemoError> {
@@ -274,7 +277,11 @@ key: master.key
 policies: policies
 listeners:
 {listeners}upstreams:
-  core: {{ address: "{backend}", server-name: {BACKEND_NAME}, ca: backend-ca.pem }}
+  core:
+    address: "{backend}"
+    server-name: {BACKEND_NAME}
+    ca: backend-ca.pem
+    assertion: {{ audience: {DOORMAN} }}
 issuers:
   - name: partners
     issuer: {issuer}
@@ -286,6 +293,7 @@ drain: 5s
         backend = backend.address(),
         issuer = tokens::ISSUER,
         audience = tokens::AUDIENCE,
+        DOORMAN = doorman::AUDIENCE,
     )
 }
 

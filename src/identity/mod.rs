@@ -3,6 +3,7 @@
 //! Knows nothing of policy: what a caller may do is decided elsewhere.
 
 mod account;
+mod assertion;
 mod bearer;
 mod caller;
 mod ceremony;
@@ -28,6 +29,7 @@ mod totp;
 mod ways;
 
 pub use account::{Account, AccountError, NewAccount};
+pub use assertion::{ASSERTION_LIFE_S, Asserted, AssertionSettings, Assertions};
 pub use caller::{
     Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
 };

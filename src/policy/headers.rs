@@ -75,7 +75,21 @@ impl Headers {
 /// Whether a request header may be named for a backend. What carries identity, routing, a connection's
 /// business, a condition or another method cannot: a backend would believe it.
 pub(super) fn may_be_sent(name: &str) -> bool {
+    let name = &*as_backends_read(name);
     !NEVER_SENT.contains(&name) && !NEVER_SENT_PREFIXES.iter().any(|p| name.starts_with(p))
+}
+
+/// Whether a backend could take one header name for the other: many turn whatever is no letter or digit into
+/// the same character (CGI, RFC 3875 section 4.1.18), so that `x_user` is `x-user` to them.
+#[must_use]
+pub fn same_to_a_backend(one: &str, other: &str) -> bool {
+    as_backends_read(one) == as_backends_read(other)
+}
+
+fn as_backends_read(name: &str) -> String {
+    let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    // HTTP/2's own names begin with a colon, which is no character of a header's name.
+    name.chars().map(|c| if c == ':' { c } else { fold(c) }).collect()
 }
 
 /// The gate's own cookies begin so.
@@ -239,6 +253,12 @@ mod tests {
             "te",
             "content-length",
             "menshen-purpose",
+            "x_forwarded_user",
+            "x.forwarded.user",
+            "X_Forwarded-User",
+            "remote_user",
+            "x~user~id",
+            "menshen_assertion",
         ] {
             assert!(!may_be_sent(name), "{name}");
         }

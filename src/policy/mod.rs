@@ -44,7 +44,7 @@ pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
-pub use headers::{HeaderRule, Headers};
+pub use headers::{HeaderRule, Headers, same_to_a_backend};
 pub use inventory::FieldForms;
 pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};

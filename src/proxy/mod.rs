@@ -38,6 +38,7 @@ mod step;
 mod trail;
 mod unread;
 mod uploads;
+mod vouch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, Unkn
 pub use head::{HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
+pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};
 
 use crate::audit::Log;
 use crate::clock::Clock;
@@ -118,6 +120,8 @@ pub struct Parts {
     pub addresses: Arc<AddressLimits>,
     /// The backends.
     pub upstreams: Arc<Upstreams>,
+    /// Who tells the backends who asks.
+    pub voucher: Voucher,
     /// Who says of uploaded files whether they are clean.
     pub scanners: Arc<Scanners>,
     /// The log.

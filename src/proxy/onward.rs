@@ -110,7 +110,8 @@ impl Gate {
             let subject = self.subject_of_path(&permit, question)?;
             return Ok((permit, subject));
         };
-        let onward = reading_request(&reading, question.params())?;
+        let mut onward = reading_request(&reading, question.params())?;
+        self.vouch(&reading, question, trail, "-read", onward.headers_mut())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer, trail).await?;
         let permit = permit.settle(case).map_err(rejection)?;

@@ -64,7 +64,8 @@ impl Gate {
             trail.durable().await?;
         }
         let (permit, subject) = self.read_first(permit, &question, trail).await?;
-        let onward = self.guard_request(&permit, &head, &query, parts, body, trail).await?;
+        let mut onward = self.guard_request(&permit, &head, &query, parts, body, trail).await?;
+        self.vouch(&permit, &question, trail, "", onward.headers_mut())?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }

@@ -66,6 +66,8 @@ pub(super) enum Rejection {
     UsedUp(Vec<Quota>),
     /// A limit of the policy cannot be counted.
     Uncountable,
+    /// Nobody could vouch for the caller before the backend.
+    Unvouched,
     /// A query parameter is not declared, not allowed or not readable.
     Query(QueryFault),
     /// A body where the route takes none.
@@ -336,6 +338,7 @@ impl Rejection {
                 unavailable("store_unavailable", "The access cannot be counted")
             }
             Self::Uncountable => unavailable("uncountable_limit", "The access cannot be counted"),
+            Self::Unvouched => unavailable("unvouched", "The backend cannot be told who asks"),
             Self::Upstream(error) => {
                 Told::new(upstream_status(error), "upstream", "The backend did not answer")
                     .note(error)

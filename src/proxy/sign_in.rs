@@ -61,6 +61,7 @@ impl Gate {
                 Bytes::from_static(pages::SCRIPT.as_bytes()),
                 facts,
             )),
+            (&Method::GET, "/.menshen/jwks.json") => self.show_keys(facts),
             (&Method::GET, "/.menshen/login") => {
                 Ok(page(pages::password(&blank(head, parts)), StatusCode::OK, facts))
             }
@@ -88,6 +89,15 @@ impl Gate {
             }
             _ => Err(Rejection::NotFound),
         }
+    }
+
+    /// The public keys by which backends know that an assertion is the gate's; no secret and nobody's data.
+    fn show_keys(&self, facts: &Facts) -> Result<Response<Answer>, Rejection> {
+        let keys = self.voucher.assertions.published().map_err(|error| {
+            tracing::error!(%error, "the keys of assertions cannot be shown");
+            Rejection::Unvouched
+        })?;
+        Ok(plain(StatusCode::OK, "application/jwk-set+json", Bytes::from(keys), facts))
     }
 
     async fn present_password(

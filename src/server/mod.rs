@@ -23,11 +23,11 @@ pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 use crate::audit::{self, Act, Event, Log, LogError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{Assertions, Identity, IdentityError};
 use crate::limits::{AddressLimits, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
-use crate::proxy::{Gate, Parts, Policies};
+use crate::proxy::{Gate, Parts, Policies, Voucher};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::state::{StateError, Store};
@@ -134,6 +134,7 @@ impl Server {
         let store = Store::open(&config.state, &master, clock.clone())?;
         let identity =
             Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?;
+        let voucher = voucher(&config, &master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         let usage = StoredUsage::load(store).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
@@ -149,6 +150,7 @@ impl Server {
                 limits: Arc::new(limits),
                 addresses,
                 upstreams: Arc::new(upstreams),
+                voucher,
                 scanners: Arc::new(Scanners::new(&config.scanners)),
                 log: log.clone(),
                 telemetry,
@@ -334,6 +336,12 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     }
     MasterKey::read(&config.key)?;
     Ok(program)
+}
+
+/// Who tells the backends who asks.
+fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher, SecretError> {
+    let assertions = Assertions::new(config.assertions.clone(), master, clock)?;
+    Ok(Voucher { assertions, upstreams: config.vouching.clone() })
 }
 
 fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Log, LogError> {

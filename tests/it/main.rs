@@ -7,6 +7,7 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod assertion;
 mod attacks;
 mod bounded;
 mod browser;
@@ -40,6 +41,7 @@ mod guard_matrix;
 mod harness;
 mod heads;
 mod heads_both_ways;
+mod identity_attacks;
 mod layering;
 mod masked_everywhere;
 mod monitoring;

@@ -2,11 +2,14 @@
 
 use std::io;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::door::{Trouble, text_at};
+use super::door::{Door, Protocol, Trouble, text_at};
 use super::story::{Ask, Story};
+use crate::demo::stage::BACKEND_NAME;
 use crate::demo::tokens::{TokenSigner, claims, without_signature};
 
 pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
@@ -29,6 +32,13 @@ pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
             "A token and a cookie on one request are refused",
             "Two credentials are a confusion, or an attack.",
             two_credentials_are_refused,
+        )
+        .await?;
+    story
+        .step(
+            "Whoever reaches the backend past the gate is told nothing",
+            "Each request of the gate says who asks, signed for a minute; the backend checks it with public keys.",
+            past_the_gate_nothing_is_told,
         )
         .await
 }
@@ -97,5 +107,28 @@ async fn two_credentials_are_refused(story: &mut Story<'_>) -> Result<(), Troubl
     let ask = Ask::get(ORDERS).by("li.na").purpose("service");
     let answer = story.ask(ask.bearer(token, "with a good token besides")).await?;
     story.check("401", answer.status == StatusCode::UNAUTHORIZED);
+    Ok(())
+}
+
+async fn past_the_gate_nothing_is_told(story: &mut Story<'_>) -> Result<(), Trouble> {
+    const CUSTOMER: &str = "/api/customers/1001";
+    let authority = std::fs::read_to_string(story.stage.path().join("backend-ca.pem"))?;
+    let door = Door::new(&authority, BACKEND_NAME, story.stage.tasks())?;
+    let address = story.stage.backend().address();
+    let own = story.stage.signer().sign(&claims(story.stage.clock().unix_s(), 300));
+    for (header, value, remark) in [
+        ("accept", "*/*", "without a word about who asks"),
+        ("x-user", "li.na", "calling oneself Li Na"),
+        ("menshen-assertion", own.as_str(), "with a token that the gate would take"),
+    ] {
+        let request = Request::get(CUSTOMER).header(header, value).body(Full::new(Bytes::new()))?;
+        let answer = door.send(address, Protocol::Http1, request).await?;
+        let asked = format!("GET {CUSTOMER}  (at the backend itself, {remark})");
+        story.note(&asked, &format!("{} {}", answer.status.as_u16(), answer.text()));
+        story.check("401", answer.status == StatusCode::UNAUTHORIZED);
+    }
+    let keys = story.ask(Ask::get("/.menshen/jwks.json")).await?;
+    let count = keys.json().pointer("/keys").and_then(Value::as_array).map_or(0, Vec::len);
+    story.check("the gate publishes the keys to check it by", count == 3);
     Ok(())
 }

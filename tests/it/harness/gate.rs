@@ -27,6 +27,7 @@ type Tweak = Box<dyn Fn(&mut Config) + Send + Sync>;
 pub(crate) struct Setup {
     policy: Option<String>,
     is_plain: bool,
+    core: String,
     yaml: String,
     tweaks: Vec<Tweak>,
 }
@@ -45,6 +46,12 @@ impl Setup {
     /// The backend speaks plain HTTP.
     pub(crate) fn plain(mut self) -> Self {
         self.is_plain = true;
+        self
+    }
+
+    /// More keys of the upstream, as they stand within its braces.
+    pub(crate) fn core(mut self, keys: &str) -> Self {
+        self.core = format!(", {keys}");
         self
     }
 
@@ -106,10 +113,11 @@ impl Setup {
             "server-name: core.internal, ca: ca.pem"
         };
         let listener = "address: \"127.0.0.1:0\", certificate: gate.pem, key: gate.key";
+        let core = &self.core;
         format!(
             "node: gate-1\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n\
              listeners:\n  - {{ zone: business, {listener} }}\n  - {{ zone: public, {listener} }}\n\
-             upstreams:\n  core: {{ address: \"{upstream}\", {transport} }}\n\
+             upstreams:\n  core: {{ address: \"{upstream}\", {transport}{core} }}\n\
              issuers:\n  - name: corp\n    issuer: \"{ISSUER}\"\n    audience: menshen\n    \
              keys: jwks.json\n    attributes: {{ branch: branch, tenant: tenant }}\n    assurance: {{ \"2\": 2, \"3\": 3 }}\n\
              {}",
