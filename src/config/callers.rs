@@ -19,6 +19,7 @@ const ISSUER: &[&str] = &[
     "methods",
     "auth-time",
     "leeway",
+    "bound",
 ];
 
 impl File<'_> {
@@ -28,6 +29,7 @@ impl File<'_> {
             let items = self.reader.list(&pair.value, "`issuers`");
             settings.issuers = items.iter().filter_map(|item| self.issuer(item)).collect();
         }
+        settings.machines = self.machines(keys);
         self.sessions(keys, &mut settings.session);
         self.sign_in(keys, &mut settings.lockout);
         settings
@@ -105,6 +107,7 @@ impl File<'_> {
             settings.auth_time_claim = claim;
         }
         self.seconds(&keys, "leeway", |s| settings.leeway_s = s.min(300));
+        settings.is_bound = self.flag(&keys, "bound", false);
         Some(settings)
     }
 

@@ -4,6 +4,7 @@
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
 mod callers;
+mod clients;
 mod read;
 mod scanners;
 mod upstreams;

@@ -22,6 +22,7 @@ const TOP: &[&str] = &[
     "scanners",
     "assertions",
     "issuers",
+    "machines",
     "sessions",
     "sign-in",
     "connections",
@@ -35,6 +36,7 @@ const LISTENER: &[&str] = &[
     "zone",
     "certificate",
     "key",
+    "clients",
     "handshake-timeout",
     "head-timeout",
     "stall-timeout",
@@ -149,7 +151,9 @@ impl File<'_> {
         self.time(&keys, "stall-timeout", |time| socket.stall_timeout = time);
         address?;
         zone?;
-        Some(Listener { socket, tls: tls::ServerSettings { certificate: certificate?, key: key? } })
+        let clients = self.clients(&keys)?;
+        let tls = tls::ServerSettings { certificate: certificate?, key: key?, clients };
+        Some(Listener { socket, tls })
     }
 
     /// Plain HTTP, so on loopback unless the operator says expressly `plain: anywhere`.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Binding;
+
 /// An authenticated caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// The account: a local name, or `issuer:subject`. What budgets count by and the log names.
     pub account: String,
@@ -21,6 +23,8 @@ pub struct Caller {
     pub factors: Vec<Factor>,
     /// What the caller showed, in a form fit for the log.
     pub credential: CredentialRef,
+    /// The keys that must be shown beside the credential.
+    pub binding: Binding,
     /// What the data are asked for; authentication leaves it empty, the request declares it.
     pub purpose: Option<String>,
 }
@@ -35,9 +39,10 @@ impl Caller {
 }
 
 /// What a caller is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CallerKind {
     /// Works here.
+    #[default]
     Staff,
     /// Sells through us.
     Merchant,
@@ -122,6 +127,8 @@ pub enum FactorMethod {
     HardwareKey,
     /// Whatever the issuer of a bearer token asked for.
     Token,
+    /// The key of a client certificate.
+    Certificate,
 }
 
 /// The word is not one of the methods that an issuer can tell of.
@@ -160,4 +167,16 @@ pub enum CredentialRef {
         /// Keyed hash of the cookie value.
         reference: String,
     },
+    /// A client certificate alone.
+    ClientCertificate {
+        /// Keyed hash of the certificate.
+        reference: String,
+    },
+}
+
+impl Default for CredentialRef {
+    /// A session without a name, until somebody knows better.
+    fn default() -> Self {
+        Self::Session { reference: String::new() }
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::binding::Binding;
 use super::caller::{Attribute, Caller, CredentialRef, Factor};
 use super::json;
 use super::methods;
@@ -58,12 +59,18 @@ pub enum TokenFault {
     /// `nbf`, `iat` or the time of authentication lies ahead.
     #[error("the token is not valid yet")]
     NotYet,
-    /// It is bound to a key (`cnf`) whose possession is not checked here.
-    #[error("the token is bound to a key, which is not supported")]
+    /// It is bound to a key (`cnf`) in a way that is not known here.
+    #[error("the token is bound to a key in a way that is not supported")]
     Bound,
     /// It was revoked, or all tokens of its account up to its time were.
     #[error("the token was revoked")]
     Revoked,
+    /// It is bound to a key that was not shown with it.
+    #[error("the token is bound to a key that was not shown with it")]
+    Unproved,
+    /// It is bound to no key, and its issuer's have to be.
+    #[error("the token is bound to no key")]
+    Unbound,
     /// A claim is missing or has the wrong type.
     #[error("the token's claim `{0}` is missing or has the wrong type")]
     Claim(&'static str),
@@ -105,8 +112,9 @@ impl Claims {
         if !self.audiences()?.contains(&issuer.audience.as_str()) {
             return Err(TokenFault::Audience);
         }
-        if self.has("cnf") {
-            return Err(TokenFault::Bound);
+        let binding = Binding::read(self.0.get("cnf"))?;
+        if issuer.is_bound && !binding.is_bound() {
+            return Err(TokenFault::Unbound);
         }
         let until_s = self.judge_times(issuer, now)?;
         let subject = self.text("sub")?.filter(|s| is_name(s)).ok_or(TokenFault::Claim("sub"))?;
@@ -125,6 +133,7 @@ impl Claims {
                 token: String::new(),
                 jti: None,
             },
+            binding,
             purpose: None,
         };
         Ok(Judged { caller, until_s, jti, issued_s })

@@ -25,10 +25,13 @@ pub enum Credentials {
     Bearer(Secret<String>),
     /// The session cookie.
     Session(Cookie),
+    /// Nothing but the client certificate of the connection.
+    Certificate,
 }
 
 impl Credentials {
-    /// Takes the credential out of the headers: one `Authorization: Bearer`, or one session cookie.
+    /// Takes the credential out of the headers: one `Authorization: Bearer`, or one session cookie. Beside
+    /// either, a client certificate is not one more but what it may be bound to.
     /// `place` is where the request came in.
     ///
     /// # Errors
@@ -38,6 +41,7 @@ impl Credentials {
             (Some(_), Some(_)) => Err(AuthError::TwoCredentials),
             (Some(token), None) => Ok(Self::Bearer(token)),
             (None, Some(value)) => Ok(Self::Session(Cookie::shown(value, place.clone()))),
+            (None, None) if place.certificate.is_some() => Ok(Self::Certificate),
             (None, None) => Err(AuthError::Missing),
         }
     }
@@ -110,7 +114,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        Place { host: "bank.example".into(), zone: "business".into() }
+        Place { host: "bank.example".into(), zone: "business".into(), certificate: None }
     }
 
     fn fault(pairs: &[(http::HeaderName, &str)]) -> AuthError {

@@ -5,15 +5,18 @@
 mod account;
 mod assertion;
 mod bearer;
+mod binding;
 mod caller;
 mod ceremony;
 mod claims;
+mod client_cert;
 mod credentials;
 mod due;
 mod json;
 mod jws;
 mod key_ring;
 mod keys;
+mod machine;
 mod methods;
 mod parked;
 pub mod passkey;
@@ -30,6 +33,7 @@ mod ways;
 
 pub use account::{Account, AccountError, NewAccount};
 pub use assertion::{ASSERTION_LIFE_S, Asserted, AssertionSettings, Assertions};
+pub use binding::Binding;
 pub use caller::{
     Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
 };
@@ -38,13 +42,14 @@ pub use ceremony::{
     ShownPasskey, Site,
 };
 pub use claims::TokenFault;
+pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use keys::{KeyFault, KeyFileError};
 pub use parked::Parker;
 pub use password::{PasswordFault, check_new_password};
 pub use place::{Cookie, Place};
 pub use session::SignedOut;
-pub use settings::{IssuerSettings, LockoutSettings, SessionSettings, Settings};
+pub use settings::{IssuerSettings, LockoutSettings, MachineSettings, SessionSettings, Settings};
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
@@ -77,7 +82,7 @@ pub struct Identity {
 pub enum IdentityError {
     /// Two issuers share a name or an `iss`, or a name has other letters.
     #[error(
-        "issuer `{0}`: its name must be of a-z, 0-9 and `-`, and both name and `iss` must be unique"
+        "issuer `{0}`: its name must be of a-z, 0-9 and `-`, not `machine`, and both name and `iss` must be unique"
     )]
     Issuer(String),
     /// An assurance outside 1 to 3.
@@ -88,6 +93,9 @@ pub enum IdentityError {
         /// The `acr` that is mapped so.
         acr: String,
     },
+    /// Two machines share a name, or a name has other letters.
+    #[error("machine `{0}`: its name must be of a-z, 0-9 and `-`, and unique")]
+    Machine(String),
     /// A key file is refused.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -117,6 +125,9 @@ pub enum AuthError {
     /// The token is not good.
     #[error(transparent)]
     Token(#[from] TokenFault),
+    /// The client certificate is not good.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
     /// The session never was, has ended, or its account is switched off.
     #[error("the session has ended")]
     SessionEnded,
@@ -137,6 +148,7 @@ impl Identity {
         clock: Clock,
     ) -> Result<Self, IdentityError> {
         check_issuers(&settings.issuers)?;
+        check_machines(&settings.machines)?;
         let log_tagger = master.tagger("log-reference")?;
         let bearer = bearer::Bearer::load(
             settings.issuers.clone(),
@@ -164,14 +176,27 @@ impl Identity {
         })
     }
 
-    /// Turns the credential of a request into the caller.
+    /// Turns the credential of a request into the caller; `place` is where it came in.
     ///
     /// # Errors
     /// [`AuthError`]; only [`AuthError::State`] is the gate's own fault.
-    pub async fn authenticate(&self, credentials: Credentials) -> Result<Arc<Caller>, AuthError> {
+    pub async fn authenticate(
+        &self,
+        credentials: Credentials,
+        place: &Place,
+    ) -> Result<Arc<Caller>, AuthError> {
+        if let Some(certificate) = &place.certificate {
+            certificate.check(self.clock.unix_s())?;
+        }
         match credentials {
-            Credentials::Bearer(token) => self.bearer.authenticate(&token).await,
+            Credentials::Bearer(token) => {
+                let caller = self.bearer.authenticate(&token).await?;
+                // A verified token may be remembered; who shows it is looked at each time.
+                caller.binding.check(place)?;
+                Ok(caller)
+            }
             Credentials::Session(cookie) => self.session_caller(&cookie).await.map(Arc::new),
+            Credentials::Certificate => self.machine_caller(place).map(Arc::new),
         }
     }
 
@@ -186,8 +211,7 @@ impl Identity {
 
 fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
     for (place, issuer) in (1_usize..).zip(issuers) {
-        let is_letter = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        let is_word = (1..=32).contains(&issuer.name.len()) && issuer.name.bytes().all(is_letter);
+        let is_word = is_word(&issuer.name) && issuer.name != machine::PREFIX;
         let is_taken = issuers
             .iter()
             .skip(place)
@@ -201,6 +225,21 @@ fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
         }
     }
     Ok(())
+}
+
+fn check_machines(machines: &[MachineSettings]) -> Result<(), IdentityError> {
+    for (place, machine) in (1_usize..).zip(machines) {
+        let is_taken = machines.iter().skip(place).any(|other| other.name == machine.name);
+        if !is_word(&machine.name) || is_taken {
+            return Err(IdentityError::Machine(machine.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn is_word(name: &str) -> bool {
+    let is_letter = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=32).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
 #[cfg(test)]

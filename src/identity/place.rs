@@ -3,17 +3,20 @@
 
 use std::sync::Arc;
 
+use super::Certificate;
 use super::credentials::COOKIE_LENGTH;
 use crate::secret::{Secret, random_token};
 use crate::state::StateError;
 
-/// The host that was asked and the zone of the listener.
+/// The host that was asked, the zone of the listener, and what TLS knows of the client.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// In lower case, without port.
     pub host: Arc<str>,
     /// Such as `business`.
     pub zone: Arc<str>,
+    /// The certificate that the client showed for this connection.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// A session cookie and where it was shown. It names a session only together with that place.
@@ -49,8 +52,9 @@ impl Cookie {
     }
 
     /// What a session is named by.
-    pub(super) fn parts(&self) -> [&[u8]; 3] {
-        let Place { host, zone } = &self.place;
-        [self.value.expose().as_bytes(), host.as_bytes(), zone.as_bytes()]
+    pub(super) fn parts(&self) -> [&[u8]; 4] {
+        let Place { host, zone, certificate } = &self.place;
+        let key: &[u8] = certificate.as_ref().map_or(&[], |certificate| certificate.key());
+        [self.value.expose().as_bytes(), host.as_bytes(), zone.as_bytes(), key]
     }
 }

@@ -3,9 +3,11 @@
 //! Every look-up reads the account as it is now, so that a role taken away, an account switched
 //! off or a session ended counts from the next request on.
 
+use std::sync::Arc;
+
 use super::account::Account;
 use super::caller::{Caller, CredentialRef, Factor};
-use super::{AuthError, Cookie, Identity};
+use super::{AuthError, Cookie, Credentials, Identity};
 use crate::state::{AccountRow, SessionId, SessionRow, StateError};
 
 /// A use is noted at most once in so many seconds: reading must not write each time.
@@ -38,6 +40,14 @@ impl Identity {
         Ok(account.map(|account| SignedOut { account, reference: self.session_reference(cookie) }))
     }
 
+    /// Whose session it is.
+    ///
+    /// # Errors
+    /// [`AuthError`] if it has ended.
+    pub async fn owner(&self, cookie: &Cookie) -> Result<Arc<Caller>, AuthError> {
+        self.authenticate(Credentials::Session(cookie.clone()), cookie.place()).await
+    }
+
     pub(super) async fn session_caller(&self, cookie: &Cookie) -> Result<Caller, AuthError> {
         let session = self.live_session(cookie).await?;
         let damaged = |_| AuthError::State(StateError::Value("an account"));
@@ -50,7 +60,7 @@ impl Identity {
             assurance: session.factors.iter().map(|factor| factor.level).max().unwrap_or(0),
             factors: session.factors,
             credential: CredentialRef::Session { reference: self.session_reference(cookie) },
-            purpose: None,
+            ..Caller::default()
         })
     }
 

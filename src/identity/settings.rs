@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::caller::{CallerKind, FactorMethod};
+use super::caller::{Attribute, CallerKind, FactorMethod};
+use super::client_cert::SubjectName;
 
 /// All settings of identity.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Whose bearer tokens are accepted; none by default.
     pub issuers: Vec<IssuerSettings>,
+    /// Programs that are known by their client certificates; none by default.
+    pub machines: Vec<MachineSettings>,
     /// How long sessions live.
     pub session: SessionSettings,
     /// When failed sign-ins lead to a wait.
@@ -28,6 +31,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             issuers: Vec::new(),
+            machines: Vec::new(),
             session: SessionSettings::default(),
             lockout: LockoutSettings::default(),
             hashes_at_once: 2,
@@ -127,6 +131,9 @@ pub struct IssuerSettings {
     /// The claim with the time of authentication, for the age of the factor. A token without it has
     /// a factor of unknown age, which meets no freshness requirement.
     pub auth_time_claim: String,
+    /// Whether its tokens must be bound to a key (`cnf`); `false` by default, and bound ones are held to
+    /// their key either way.
+    pub is_bound: bool,
 }
 
 impl IssuerSettings {
@@ -146,6 +153,24 @@ impl IssuerSettings {
             methods_assurance: BTreeMap::new(),
             methods: BTreeMap::new(),
             auth_time_claim: "auth_time".into(),
+            is_bound: false,
         }
     }
+}
+
+/// A program that is known by a name in its client certificate. Its account is `machine:NAME`.
+#[derive(Clone, Debug)]
+pub struct MachineSettings {
+    /// A short word for it.
+    pub name: String,
+    /// The name that its certificate must have.
+    pub name_in_certificate: SubjectName,
+    /// The zones in which it is known: whoever signs for another zone cannot make it there.
+    pub zones: Vec<String>,
+    /// What it is; machine by default.
+    pub kind: CallerKind,
+    /// Role names.
+    pub roles: Vec<String>,
+    /// What conditions may ask.
+    pub attributes: BTreeMap<String, Attribute>,
 }

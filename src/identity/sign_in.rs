@@ -105,7 +105,8 @@ impl From<AuthError> for SignInError {
             | AuthError::Scheme
             | AuthError::Malformed
             | AuthError::TokenTooLong
-            | AuthError::Token(_) => Self::SessionEnded,
+            | AuthError::Token(_)
+            | AuthError::Certificate(_) => Self::SessionEnded,
         }
     }
 }

@@ -101,20 +101,10 @@ impl TokenCache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::caller::{CallerKind, CredentialRef};
     use super::*;
 
     fn caller() -> Arc<Caller> {
-        Arc::new(Caller {
-            account: "a".into(),
-            kind: CallerKind::Staff,
-            roles: Vec::new(),
-            attributes: std::collections::BTreeMap::new(),
-            assurance: 1,
-            factors: Vec::new(),
-            credential: CredentialRef::Session { reference: String::new() },
-            purpose: None,
-        })
+        Arc::new(Caller { account: "a".into(), ..Caller::default() })
     }
 
     fn put(cache: &TokenCache, token: TokenHash, until_s: i64) {

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
+use super::shown::ClientCertificate;
 use super::watch::{Stalled, Watch};
 use super::{Facts, Handler, Serving, Settings};
 
@@ -39,23 +40,33 @@ pub(super) async fn serve<H: Handler>(
             _ => "TLSv1.2",
         },
         header_lines: serving.settings.header_lines,
+        client: session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|leaf| ClientCertificate { der: leaf.as_ref().into() }),
         progress: watch.request(),
     };
     let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());
     let handler = Arc::clone(&serving.handler);
     let requests = watch.clone();
+    let current = Arc::clone(&serving.current);
+    let shows_client = facts.client.is_some();
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
-        let facts = Facts { progress: requests.request(), ..facts.clone() };
+        let mut facts = Facts { progress: requests.request(), ..facts.clone() };
+        if current.replaced.is_cancelled() {
+            // Whoever signed for it may not be believed any more.
+            facts.client = None;
+        }
         async move { Ok::<_, Infallible>(answer(&*handler, request, facts).await) }
     });
     let io = TokioIo::new(stream);
     if speaks_h2 {
         let connection = http2_builder(&serving).serve_connection(io, service);
-        drive(connection, &serving, &watch, |c| c.graceful_shutdown()).await;
+        drive(connection, &serving, &watch, shows_client, |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
-        drive(connection, &serving, &watch, |c| c.graceful_shutdown()).await;
+        drive(connection, &serving, &watch, shows_client, |c| c.graceful_shutdown()).await;
     }
 }
 
@@ -74,6 +85,7 @@ async fn drive<C, H>(
     connection: C,
     serving: &Serving<H>,
     watch: &Watch,
+    shows_client: bool,
     farewell: impl Fn(std::pin::Pin<&mut C>),
 ) where
     C: Future<Output = hyper::Result<()>>,
@@ -92,6 +104,7 @@ async fn drive<C, H>(
             }
             () = serving.stop.cut.cancelled() => return,
             () = serving.stop.finish.cancelled(), if !ending => {}
+            () = serving.current.replaced.cancelled(), if shows_client && !ending => {}
             stalled = watch.stalled(stall_timeout, idle_timeout) => match stalled {
                 Stalled::Idle if !ending => {}
                 Stalled::Unused | Stalled::Idle | Stalled::InRequest => return,

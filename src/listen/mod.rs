@@ -4,6 +4,7 @@
 //! a cap. What a request means is none of its business.
 
 mod connection;
+mod shown;
 mod watch;
 
 use std::future::Future;
@@ -14,11 +15,12 @@ use std::time::Duration;
 use crate::limits::AddressLimits;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use shown::Current;
+pub use shown::{ClientCertificate, Shown};
 pub use watch::{OpenRequest, Progress};
 
 /// How long to wait when the system gives no connection.
@@ -78,6 +80,8 @@ pub struct Facts {
     /// How many header lines a request may have. HTTP/1.1 is held to it while the head is read,
     /// HTTP/2 only to the bytes of all lines together.
     pub header_lines: usize,
+    /// The certificate that the client showed, if it was asked for one and has not been since.
+    pub client: Option<ClientCertificate>,
     /// Told how the request gets on.
     pub progress: Progress,
 }
@@ -111,7 +115,7 @@ pub struct Shutdown {
 pub struct Listener {
     socket: TcpListener,
     settings: Settings,
-    tls: Arc<ServerConfig>,
+    shown: Arc<Shown>,
 }
 
 impl Listener {
@@ -119,9 +123,9 @@ impl Listener {
     ///
     /// # Errors
     /// What the system said, for example that the address is in use.
-    pub async fn bind(settings: Settings, tls: Arc<ServerConfig>) -> std::io::Result<Self> {
+    pub async fn bind(settings: Settings, shown: Arc<Shown>) -> std::io::Result<Self> {
         let socket = TcpListener::bind(settings.address).await?;
-        Ok(Self { socket, settings, tls })
+        Ok(Self { socket, settings, shown })
     }
 
     /// The address that was bound, with the real port where 0 was asked for.
@@ -171,7 +175,7 @@ impl Listener {
             };
             let serving = Serving {
                 settings: Arc::clone(&settings),
-                tls: Arc::clone(&self.tls),
+                current: self.shown.current(),
                 handler: Arc::clone(&handler),
                 tasks: tasks.clone(),
                 stop: stop.clone(),
@@ -187,7 +191,7 @@ impl Listener {
 /// What one connection needs of its listener.
 struct Serving<H> {
     settings: Arc<Settings>,
-    tls: Arc<ServerConfig>,
+    current: Arc<Current>,
     handler: Arc<H>,
     tasks: TaskTracker,
     stop: Shutdown,
@@ -198,7 +202,7 @@ impl<H: Handler> Serving<H> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.tls));
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
         let handshake =
             tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream));
         let shaken = tokio::select! {

@@ -16,9 +16,9 @@ use super::rejection::{FactorAsked, Rejection};
 use super::sent::Sent;
 use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
-use crate::identity::{AuthError, Caller, Credentials, Place};
+use crate::identity::{AuthError, Caller, Certificate, Credentials, Place};
 use crate::limits::Seat;
-use crate::listen::Facts;
+use crate::listen::{ClientCertificate, Facts};
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
 
 /// A published entry point, the values of its path's parameters, and the program that publishes it: the
@@ -84,16 +84,18 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Arc<Caller>, Rejection> {
-        let credentials = Credentials::from_headers(&parts.headers, &place(head, facts));
-        // A cookie goes along with whatever page makes the browser send a request; a token does not.
-        if matches!(credentials, Ok(Credentials::Session(_)))
+        let place = place(head, facts)?;
+        let credentials = Credentials::from_headers(&parts.headers, &place);
+        // A cookie or certificate goes along with whatever page makes the browser send a request; a token
+        // does not.
+        if matches!(credentials, Ok(Credentials::Session(_) | Credentials::Certificate))
             && !head.method.is_safe()
             && !same_origin(&parts.headers, &head.host)
         {
             return Err(Rejection::ForeignSite);
         }
         let caller = match credentials {
-            Ok(credentials) => self.identity.authenticate(credentials).await,
+            Ok(credentials) => self.identity.authenticate(credentials, &place).await,
             Err(error) => Err(error),
         };
         let caller = match caller {
@@ -162,8 +164,11 @@ impl Gate {
 }
 
 /// Where a request came in, as sessions are bound to it.
-pub(super) fn place(head: &Head, facts: &Facts) -> Place {
-    Place { host: head.host.as_str().into(), zone: facts.zone.clone() }
+pub(super) fn place(head: &Head, facts: &Facts) -> Result<Place, Rejection> {
+    let read = |shown: &ClientCertificate| Certificate::read(&shown.der).map(Arc::new);
+    let certificate = facts.client.as_ref().map(read).transpose();
+    let certificate = certificate.map_err(|fault| Rejection::Credential(fault.into()))?;
+    Ok(Place { host: head.host.as_str().into(), zone: facts.zone.clone(), certificate })
 }
 
 /// What the caller is told of a denial; the reasons stay in the log, since they describe the policy.

@@ -263,6 +263,7 @@ mod tests {
             zone: "business".into(),
             server_name: server_name.map(Into::into),
             tls_version: "TLSv1.3",
+            client: None,
             header_lines: 100,
             progress: crate::listen::Progress::new(),
         }

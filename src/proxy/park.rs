@@ -52,7 +52,10 @@ impl Gate {
         trail: &mut Trail,
     ) -> Rejection {
         let Rejection::StepUp(mut asked) = denied else { return denied };
-        let here = place(asking.head, facts);
+        let here = match place(asking.head, facts) {
+            Ok(here) => here,
+            Err(refused) => return refused,
+        };
         let Ok(Credentials::Session(cookie)) =
             Credentials::from_headers(&asking.parts.headers, &here)
         else {

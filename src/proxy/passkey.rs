@@ -22,8 +22,8 @@ use super::step::Step;
 use super::trail::Trail;
 use crate::identity::passkey::Algorithm;
 use crate::identity::{
-    CHALLENGE_S, Cookie, CreationOptions, Credentials, NewPasskey, RequestOptions, ShownPasskey,
-    SignInError, Site,
+    CHALLENGE_S, Cookie, CreationOptions, NewPasskey, RequestOptions, ShownPasskey, SignInError,
+    Site,
 };
 use crate::listen::Facts;
 use crate::secret::Secret;
@@ -178,7 +178,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let shown = shown_passkey(sent).ok_or(Rejection::Form)?;
         let step = self.begin_step("passkey_sign_in", "", asked.trail)?;
-        let here = place(asked.head, asked.facts);
+        let here = place(asked.head, asked.facts)?;
         match self.identity.sign_in_by_passkey(&shown, &asked.site, &here).await {
             Ok(session) => {
                 step.ended(&session.account, Ok(&session)).await?;
@@ -212,7 +212,7 @@ impl Gate {
         name: &str,
     ) -> Result<(Cookie, String, Step), Rejection> {
         let cookie = session_cookie(asked.head, asked.parts, asked.facts)?;
-        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
+        let owner = self.identity.owner(&cookie).await;
         let owner = owner.map_err(Rejection::Credential)?;
         let mut step = self.begin_step(name, "", asked.trail)?;
         step.about_session(&self.identity.session_reference(&cookie));

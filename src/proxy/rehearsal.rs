@@ -316,6 +316,7 @@ fn facts(caller: &Principal, zone: &str) -> Facts {
         zone: zone.into(),
         server_name: None,
         tls_version: "TLSv1.3",
+        client: None,
         header_lines: HEADER_LINES,
         progress: Progress::new(),
     }

@@ -405,6 +405,7 @@ fn credential(error: &AuthError) -> Told {
         | AuthError::Malformed
         | AuthError::TokenTooLong
         | AuthError::Token(_)
+        | AuthError::Certificate(_)
         | AuthError::SessionEnded => refused.detail("show a valid token, or sign in again"),
     }
 }

@@ -114,7 +114,7 @@ impl Gate {
         let password = Secret::new(form.field("password").to_owned());
         let step = self.begin_step("sign_in", account, trail)?;
         let tried =
-            self.identity.sign_in(account, password, facts.peer.ip(), &place(head, facts)).await;
+            self.identity.sign_in(account, password, facts.peer.ip(), &place(head, facts)?).await;
         if let Err(error @ (SignInError::Busy | SignInError::TryLater { .. })) = &tried
             && self.gather_refusal(Who::Unknown(facts.peer.ip()), "sign_in")
         {
@@ -144,7 +144,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let cookie = session_cookie(head, parts, facts)?;
         // Whose session it is was proved by the password; a wrong code does not make it unknown.
-        let owner = self.identity.authenticate(Credentials::Session(cookie.clone())).await;
+        let owner = self.identity.owner(&cookie).await;
         let code = Secret::new(form.field("code").to_owned());
         let mut step = self.begin_step("one_time_code", "", trail)?;
         step.about_session(&self.identity.session_reference(&cookie));
@@ -221,9 +221,9 @@ pub(super) fn session_cookie(
     parts: &RequestHead,
     facts: &Facts,
 ) -> Result<Cookie, Rejection> {
-    match Credentials::from_headers(&parts.headers, &place(head, facts)) {
+    match Credentials::from_headers(&parts.headers, &place(head, facts)?) {
         Ok(Credentials::Session(cookie)) => Ok(cookie),
-        Ok(Credentials::Bearer(_)) => Err(Rejection::SignIn(None)),
+        Ok(Credentials::Bearer(_) | Credentials::Certificate) => Err(Rejection::SignIn(None)),
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),
         Err(error) => Err(Rejection::Credential(error)),
     }

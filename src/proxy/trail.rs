@@ -17,7 +17,7 @@ use crate::audit::{
     Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
-use crate::listen::Facts;
+use crate::listen::{ClientCertificate, Facts};
 use crate::policy::plan::Verdict;
 use crate::policy::{Denial, Permit, Principal, Program, Route, Value};
 
@@ -43,11 +43,13 @@ impl Trail {
         let id = stamp.id;
         let mut entry = Entry::new(Event::Decision, stamp);
         let user_agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let certificate = facts.client.as_ref().map(ClientCertificate::hex).unwrap_or_default();
         entry.origin = Some(Origin {
             address: Some(facts.peer.ip()),
             port: Some(facts.peer.port()),
             zone: facts.zone.as_ref().into(),
             tls: facts.tls_version.into(),
+            client_certificate: certificate.as_str().into(),
             user_agent: user_agent.into(),
             ..Origin::default()
         });
@@ -134,6 +136,7 @@ impl Trail {
                 auth.credential = "session".into();
                 auth.session = reference.as_str().into();
             }
+            CredentialRef::ClientCertificate { .. } => auth.credential = "client_cert".into(),
         }
         self.entry.auth = Some(auth);
     }
@@ -325,6 +328,7 @@ fn factor_word(method: FactorMethod) -> &'static str {
         FactorMethod::Passkey => "passkey",
         FactorMethod::HardwareKey => "hardware_key",
         FactorMethod::Token => "token",
+        FactorMethod::Certificate => "certificate",
     }
 }
 

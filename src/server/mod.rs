@@ -2,6 +2,7 @@
 //!
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
+mod certificates;
 mod fields;
 mod policies;
 mod reload;
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use certificates::{Certificates, Followed};
 use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
@@ -129,7 +131,7 @@ impl Server {
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let mut certificates = Vec::new();
         for listener in &config.listeners {
-            certificates.push(tls::server_config(&listener.tls)?);
+            certificates.push(Followed::begin(listener.socket.address, listener.tls.clone())?);
         }
         let store = Store::open(&config.state, &master, clock.clone())?;
         let identity =
@@ -163,7 +165,7 @@ impl Server {
             &master,
         )?);
         gate.tidy_ledger().await;
-        let bound = Bound::bind(&config, certificates).await?;
+        let bound = Bound::bind(&config, &certificates).await?;
         let mut server = Self {
             addresses: bound.addresses(),
             metrics: bound.metrics_address(),
@@ -176,6 +178,7 @@ impl Server {
             monitoring: Monitoring::default(),
         };
         server.keep_policies(&config, &backends);
+        server.keep_certificates(certificates);
         server.serve(bound);
         Ok(server)
     }
@@ -198,7 +201,7 @@ impl Server {
         self.gate.policies.live().version().to_owned()
     }
 
-    /// Has the policy folders read again, soon. What comes of it is told as an event and in the log.
+    /// Has the policy folders and the listeners' certificates read again, soon. What comes of it is told as an event and in the log.
     pub fn reload(&self) {
         self.reload.iter().for_each(|asked| asked.notify_one());
     }
@@ -258,6 +261,14 @@ impl Server {
         }
     }
 
+    /// Follows the certificates of the listeners.
+    fn keep_certificates(&mut self, listeners: Vec<Followed>) {
+        let asked = Arc::new(Notify::new());
+        self.reload.push(Arc::clone(&asked));
+        let certificates = Certificates { listeners, log: self.log.clone(), asked };
+        self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
+    }
+
     /// Serves what was bound.
     fn serve(&self, bound: Bound) {
         for (address, listener) in bound.listeners {
@@ -293,15 +304,13 @@ struct Bound {
 }
 
 impl Bound {
-    async fn bind(
-        config: &Config,
-        certificates: Vec<Arc<rustls::ServerConfig>>,
-    ) -> Result<Self, StartError> {
+    async fn bind(config: &Config, certificates: &[Followed]) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
-        for (settings, tls) in config.listeners.iter().zip(certificates) {
+        for (settings, followed) in config.listeners.iter().zip(certificates) {
             let address = settings.socket.address;
             let refused = |source| StartError::Listen { address, source };
-            let listener = Listener::bind(settings.socket.clone(), tls).await.map_err(refused)?;
+            let listener = Listener::bind(settings.socket.clone(), followed.shown());
+            let listener = listener.await.map_err(refused)?;
             listeners.push((listener.address().map_err(refused)?, listener));
         }
         let mut metrics = None;

@@ -3,14 +3,17 @@
 //! The provider is always named explicitly, so that no other crate can bring a second one.
 
 pub mod client;
+mod clients;
 mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::server::VerifierBuilderError;
 
-pub use server::{ServerSettings, server_config};
+pub use clients::{Ask, ClientSettings};
+pub use server::{ServerSettings, print, server_config, server_config_and_print};
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,17 @@ pub enum TlsError {
         path: PathBuf,
         /// What rustls said.
         source: rustls::Error,
+    },
+    /// The file holds no list of revoked certificates.
+    #[error("`{path}`: no list found; a PEM file with `BEGIN X509 CRL` is expected", path = .0.display())]
+    NoList(PathBuf),
+    /// Client certificates cannot be judged by these files.
+    #[error("`{path}`: {source}", path = path.display())]
+    Clients {
+        /// The file of the lists, or of the authorities.
+        path: PathBuf,
+        /// What rustls said.
+        source: VerifierBuilderError,
     },
 }
 

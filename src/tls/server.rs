@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rustls::ServerConfig;
+use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::clients::{ClientSettings, verifier};
 use super::{TlsError, provider};
 
 /// A listener's certificate chain and key, as PEM files.
@@ -17,6 +20,8 @@ pub struct ServerSettings {
     pub certificate: PathBuf,
     /// The leaf's private key (PKCS#8, SEC1 or PKCS#1).
     pub key: PathBuf,
+    /// Whose client certificates are believed; `None` asks for none.
+    pub clients: Option<ClientSettings>,
 }
 
 /// Reads the files and builds the configuration: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1, no early data.
@@ -27,12 +32,20 @@ pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, Tls
     let chain = certificates(&settings.certificate)?;
     let key = private_key(&settings.key)?;
     let unusable = |source| TlsError::Unusable { path: settings.certificate.clone(), source };
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
         .map_err(unusable)?;
+    let builder = match &settings.clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => builder.with_client_cert_verifier(verifier(clients)?),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+    if settings.clients.is_some() {
+        // A resumed connection would show a certificate that nobody looks at again: not at its end, not at
+        // the lists, not at the authorities.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Every suite offered is a strong one; that the server chooses is what auditors look for.
     config.ignore_client_order = true;
@@ -41,7 +54,49 @@ pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, Tls
     Ok(Arc::new(config))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// [`server_config`], and the [`print`] of what it was made of.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn server_config_and_print(
+    settings: &ServerSettings,
+) -> Result<(Arc<ServerConfig>, [u8; 32]), TlsError> {
+    let mut before = print(settings)?;
+    let mut config = server_config(settings)?;
+    // Files that change while they are read belong to two sets; the next look finds those that go on.
+    for _ in 0..3 {
+        let after = print(settings)?;
+        if after == before {
+            break;
+        }
+        before = after;
+        config = server_config(settings)?;
+    }
+    Ok((config, before))
+}
+
+/// SHA-256 over the files, by which a change of any is seen.
+///
+/// # Errors
+/// [`TlsError::File`].
+pub fn print(settings: &ServerSettings) -> Result<[u8; 32], TlsError> {
+    let mut context = Context::new(&SHA256);
+    let clients = settings.clients.iter();
+    let of_clients =
+        clients.flat_map(|clients| [Some(&clients.ca), clients.crl.as_ref()]).flatten();
+    for path in [&settings.certificate, &settings.key].into_iter().chain(of_clients) {
+        let bytes = read(path)?;
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(&bytes);
+    }
+    let mut print = [0; 32];
+    for (to, from) in print.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    Ok(print)
+}
+
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.unwrap_or_default();
@@ -56,7 +111,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&pem).ok().ok_or_else(|| TlsError::NoKey(path.to_owned()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
@@ -71,8 +126,11 @@ mod tests {
             .self_signed(&key)
             .unwrap();
         let shown = if other_key { rcgen::KeyPair::generate().unwrap() } else { key };
-        let settings =
-            ServerSettings { certificate: dir.join("chain.pem"), key: dir.join("key.pem") };
+        let settings = ServerSettings {
+            certificate: dir.join("chain.pem"),
+            key: dir.join("key.pem"),
+            clients: None,
+        };
         std::fs::write(&settings.certificate, certificate.pem()).unwrap();
         std::fs::write(&settings.key, shown.serialize_pem()).unwrap();
         settings

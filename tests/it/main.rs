@@ -11,6 +11,7 @@ mod assertion;
 mod attacks;
 mod bounded;
 mod browser;
+mod client_certificates;
 mod closed_by_default;
 mod codings;
 mod constant;

@@ -120,7 +120,7 @@ impl Gate {
     }
 
     async fn show(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
-        self.identity.authenticate(Credentials::Bearer(secret(token))).await
+        self.identity.authenticate(Credentials::Bearer(secret(token)), &here()).await
     }
 
     async fn fault(&self, token: &str) -> TokenFault {
@@ -352,7 +352,7 @@ async fn claims_that_are_missing_or_of_another_type_are_refused() {
         (changed("roles", json!([1])), TokenFault::Claim("roles")),
         (changed("branch", json!({})), TokenFault::Claim("of an attribute")),
         (changed("branch", json!(1.5)), TokenFault::Claim("of an attribute")),
-        (changed("cnf", json!({ "jkt": "x" })), TokenFault::Bound),
+        (changed("cnf", json!({ "jwk": {} })), TokenFault::Bound),
     ];
     for (claims, fault) in wrong {
         let found = gate.fault(&signer.sign(&signer.header(), &claims)).await;
@@ -461,7 +461,8 @@ async fn a_revoked_token_is_refused_within_a_second_though_it_was_cached() {
     theirs["jti"] = json!("t3");
     assert!(gate.show(&signer.sign(&signer.header(), &theirs)).await.is_ok(), "of somebody else");
     // A gate that starts afterwards knows of it from its first token on.
-    assert!(gate.house.open().authenticate(Credentials::Bearer(secret(&one))).await.is_err());
+    let again = gate.house.open();
+    assert!(again.authenticate(Credentials::Bearer(secret(&one)), &here()).await.is_err());
     assert!(other.revoke_tokens("wang", None).await.is_err());
     let acts = other.pending_acts().await.unwrap();
     let names: Vec<_> = acts.iter().map(|act| act.name.as_str()).collect();
@@ -571,7 +572,8 @@ async fn an_issuer_vouches_only_for_its_own_keys() {
     let claims = changed("iss", json!("https://one.example"));
     let show = async |signer: &Signer| {
         let token = secret(&signer.sign(&signer.header(), &claims));
-        identity.authenticate(Credentials::Bearer(token)).await.map(|caller| caller.account.clone())
+        let shown = identity.authenticate(Credentials::Bearer(token), &here()).await;
+        shown.map(|caller| caller.account.clone())
     };
     assert_eq!(show(&ours).await, Ok("one:u17".into()));
     assert_eq!(show(&theirs).await, Err(AuthError::Token(TokenFault::Signature)));

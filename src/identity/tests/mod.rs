@@ -43,7 +43,7 @@ impl House {
 }
 
 fn here() -> Place {
-    Place { host: "bank.example".into(), zone: "business".into() }
+    Place { host: "bank.example".into(), zone: "business".into(), certificate: None }
 }
 
 fn secret(text: &str) -> Secret<String> {

@@ -22,7 +22,8 @@ async fn enter(identity: &Identity, name: &str, password: &str) -> Result<NewSes
 }
 
 async fn ask(identity: &Identity, session: &NewSession) -> Result<Caller, AuthError> {
-    identity.authenticate(Credentials::Session(cookie(session))).await.map(Arc::unwrap_or_clone)
+    let shown = identity.authenticate(Credentials::Session(cookie(session)), &here()).await;
+    shown.map(Arc::unwrap_or_clone)
 }
 
 fn cookie(session: &NewSession) -> Cookie {

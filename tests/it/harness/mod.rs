@@ -5,6 +5,7 @@
 pub(crate) mod authenticator;
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod clients;
 pub(crate) mod gate;
 pub(crate) mod process;
 pub(crate) mod tokens;
