@@ -7,7 +7,7 @@ use super::Identity;
 use super::caller::{Attribute, CallerKind};
 use super::claims::{is_name, is_small};
 use super::password::{HashError, PasswordFault, check_new_password};
-use super::totp::{Enrolment, SECRET_LENGTH};
+use super::totp::{Enrolment, new_secret};
 use crate::secret::{Secret, SecretError};
 use crate::state::{AccountRow, NewAccountRow, StateError};
 
@@ -166,11 +166,9 @@ impl Identity {
     /// # Errors
     /// [`AccountError`]; an old secret stands then.
     pub async fn enrol_totp(&self, name: &str) -> Result<Enrolment, AccountError> {
-        let mut secret = vec![0; SECRET_LENGTH];
-        aws_lc_rs::rand::fill(&mut secret).map_err(SecretError::from)?;
-        let secret = Secret::new(secret);
+        let secret = new_secret()?;
         let enrolment = Enrolment::new(&secret, &self.settings.totp_issuer, name)?;
-        let sealed = self.sealer.seal(&totp_label(name), secret.expose())?;
+        let sealed = self.seal_totp(name, &secret)?;
         self.store.set_totp(name, sealed).await?;
         Ok(enrolment)
     }
@@ -205,6 +203,15 @@ impl Identity {
     /// [`AccountError::State`]; it would then be recorded once more.
     pub async fn act_recorded(&self, act: &AccountAct) -> Result<(), AccountError> {
         Ok(self.store.act_recorded(act.seq).await?)
+    }
+
+    /// A secret of one-time codes as it is stored.
+    pub(super) fn seal_totp(
+        &self,
+        name: &str,
+        secret: &Secret<Vec<u8>>,
+    ) -> Result<Vec<u8>, SecretError> {
+        self.sealer.seal(&totp_label(name), secret.expose())
     }
 
     /// The secret of the account's one-time codes, if it has one.

@@ -18,6 +18,7 @@ mod key_ring;
 mod keys;
 mod machine;
 mod methods;
+mod overview;
 mod parked;
 pub mod passkey;
 mod password;
@@ -38,13 +39,14 @@ pub use caller::{
     Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
 };
 pub use ceremony::{
-    CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, RequestOptions,
-    ShownPasskey, Site,
+    CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, PendingCodes,
+    RequestOptions, ShownPasskey, Site,
 };
 pub use claims::TokenFault;
 pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use keys::{KeyFault, KeyFileError};
+pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
 pub use password::{PasswordFault, check_new_password};
 pub use place::{Cookie, Place};

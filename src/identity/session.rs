@@ -28,6 +28,7 @@ pub(super) struct LiveSession {
     pub(super) row: AccountRow,
     pub(super) factors: Vec<Factor>,
     pub(super) expires_s: i64,
+    pub(super) before: Option<(i64, String)>,
 }
 
 impl Identity {
@@ -77,7 +78,13 @@ impl Identity {
         if now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
             self.store.touch_session(id);
         }
-        Ok(LiveSession { id, row: row.account, factors, expires_s: row.expires_s })
+        Ok(LiveSession {
+            id,
+            row: row.account,
+            factors,
+            expires_s: row.expires_s,
+            before: row.before,
+        })
     }
 
     fn is_live(&self, row: &SessionRow, now: i64) -> bool {

@@ -55,6 +55,9 @@ pub enum SignInError {
     /// The session that the code was for has ended.
     #[error("the session has ended; sign in again")]
     SessionEnded,
+    /// The enrolment of codes that was begun is no more.
+    #[error("the enrolment has ended; begin it again")]
+    EnrolmentEnded,
     /// The account has no passkey on this host.
     #[error("the account has no passkey on this host")]
     NoPasskey,
@@ -158,7 +161,7 @@ impl Identity {
         let stored = account.as_ref().map(|account| account.password_hash.clone());
         let is_right = self.hasher.verify(seat, password, stored).await?;
         match account.filter(|_| is_right) {
-            Some(account) => self.begin_session(account, charged, place).await,
+            Some(account) => self.begin_session(account, charged, place, address).await,
             None => Err(SignInError::Refused),
         }
     }
@@ -256,6 +259,7 @@ impl Identity {
         account: AccountRow,
         charged: Charged,
         place: &Place,
+        address: IpAddr,
     ) -> Result<NewSession, SignInError> {
         let now = self.clock.unix_s();
         let second_factor = account.totp_secret.is_some();
@@ -268,6 +272,8 @@ impl Identity {
             account: account.name.clone(),
             factors: json(&factors)?,
             expires_s,
+            host: place.host.to_string(),
+            from: address.to_canonical().to_string(),
         };
         // Whoever knows the password but not the code must not get new guesses by signing in again.
         let settled = if second_factor { Settled::One(charged) } else { Settled::All(charged) };

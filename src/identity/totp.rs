@@ -2,15 +2,15 @@
 //!
 //! Pure: which step a code belongs to. That a step is accepted once is the state's part.
 
-use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use qrcode::{Color, QrCode};
 use totp_rs::{Builder, Totp};
 
 use super::AccountError;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretError};
 
 /// The length of a new secret: 160 bits, as RFC 4226 recommends.
-pub(super) const SECRET_LENGTH: usize = 20;
+const SECRET_LENGTH: usize = 20;
 const STEP_S: i64 = 30;
 
 /// What a person needs to put their account into an authenticator app. Shown once.
@@ -20,6 +20,10 @@ pub struct Enrolment {
     pub uri: Secret<String>,
     /// The same as a QR code in half blocks, for a dark terminal.
     pub qr_terminal: Secret<String>,
+    /// The same for a page: an SVG element, dark on light with its quiet zone.
+    pub qr_svg: Secret<String>,
+    /// The secret in base32, to be typed.
+    pub key: Secret<String>,
     /// The secret itself, for a demonstration or a test that plays the app.
     pub secret: Secret<Vec<u8>>,
 }
@@ -44,8 +48,40 @@ impl Enrolment {
             .dark_color(Dense1x2::Light)
             .light_color(Dense1x2::Dark)
             .build();
-        Ok(Self { uri, qr_terminal: Secret::new(drawn), secret: secret.clone() })
+        let key = uri.expose().split(['?', '&']).find_map(|part| part.strip_prefix("secret="));
+        Ok(Self {
+            qr_terminal: Secret::new(drawn),
+            qr_svg: Secret::new(svg(&code)),
+            key: Secret::new(key.unwrap_or_default().to_owned()),
+            uri,
+            secret: secret.clone(),
+        })
     }
+}
+
+/// A new secret.
+pub(super) fn new_secret() -> Result<Secret<Vec<u8>>, SecretError> {
+    let mut secret = vec![0; SECRET_LENGTH];
+    aws_lc_rs::rand::fill(&mut secret)?;
+    Ok(Secret::new(secret))
+}
+
+/// The code as one path, a square a module; no style, which a page's policy would not allow.
+fn svg(code: &QrCode) -> String {
+    const QUIET: usize = 4;
+    let width = code.width();
+    let side = width.saturating_add(2 * QUIET);
+    let mut path = String::new();
+    for (at, color) in code.to_colors().into_iter().enumerate() {
+        if color == Color::Dark {
+            let (x, y) = (at % width.max(1) + QUIET, at / width.max(1) + QUIET);
+            path.push_str(&format!("M{x} {y}h1v1h-1z"));
+        }
+    }
+    format!(
+        "<svg class=\"qr\" role=\"img\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
+         <rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path fill=\"#000\" d=\"{path}\"/></svg>"
+    )
 }
 
 /// The code that an app with this secret shows at that time; `None` if the secret is too short.

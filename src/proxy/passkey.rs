@@ -179,7 +179,8 @@ impl Gate {
         let shown = shown_passkey(sent).ok_or(Rejection::Form)?;
         let step = self.begin_step("passkey_sign_in", "", asked.trail)?;
         let here = place(asked.head, asked.facts)?;
-        match self.identity.sign_in_by_passkey(&shown, &asked.site, &here).await {
+        let from = asked.facts.peer.ip();
+        match self.identity.sign_in_by_passkey(&shown, &asked.site, &here, from).await {
             Ok(session) => {
                 step.ended(&session.account, Ok(&session)).await?;
                 Ok(told(&session, asked.facts))

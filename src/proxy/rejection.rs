@@ -416,6 +416,7 @@ fn sign_in_failed(error: &SignInError) -> Told {
         SignInError::Refused
         | SignInError::SessionEnded
         | SignInError::NoSecondFactor
+        | SignInError::EnrolmentEnded
         | SignInError::NoPasskey
         | SignInError::Cloned { .. }
         | SignInError::Passkey(_) => told(StatusCode::UNAUTHORIZED).detail(error),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{HeaderValue, SET_COOKIE};
 use http::request::Parts as RequestHead;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
 use super::Gate;
 use super::body::Answer;
@@ -12,90 +12,146 @@ use super::head::Head;
 use super::pages::{self, Html, Page, Standing};
 use super::rejection::Rejection;
 use super::respond::plain;
+use super::sent::Sent;
 use super::sign_in::{JSON, blank, page, session_cookie};
+use super::step::Step;
 use super::trail::Trail;
-use crate::identity::{self, Caller, CredentialRef, Factors};
+use super::{devices, enrol};
+use crate::identity::{self, Caller, Cookie, CredentialRef, Factors};
 use crate::listen::Facts;
 
+/// What there is for whoever has a session.
+pub(super) const PATHS: [&str; 4] = [HOME, "/.menshen/logout", devices::PATH, enrol::PATH];
+const HOME: &str = "/.menshen/session";
+
+/// A request about one's own account.
+pub(super) struct Own<'a> {
+    pub(super) head: &'a Head,
+    pub(super) parts: &'a RequestHead,
+    pub(super) facts: &'a Facts,
+    pub(super) trail: &'a mut Trail,
+}
+
+impl<'a> Own<'a> {
+    pub(super) fn cookie(&self) -> Result<Cookie, Rejection> {
+        session_cookie(self.head, self.parts, self.facts)
+    }
+
+    pub(super) fn page(&self) -> Page<'a> {
+        blank(self.head, self.parts)
+    }
+
+    /// What the address before it says was done.
+    pub(super) fn is_done(&self, what: &str) -> bool {
+        self.head.query.as_deref().and_then(|query| query.strip_prefix("done=")) == Some(what)
+    }
+}
+
 impl Gate {
-    pub(super) async fn sign_out(
+    /// Answers [`PATHS`].
+    pub(super) async fn own_account(
         &self,
-        head: &Head,
-        parts: &RequestHead,
-        form: &Form,
-        facts: &Facts,
-        trail: &mut Trail,
+        mut own: Own<'_>,
+        body: &mut Sent,
     ) -> Result<Response<Answer>, Rejection> {
-        let cookie = session_cookie(head, parts, facts)?;
+        let is_post = own.head.method == Method::POST;
+        let form = if is_post { Some(self.form(own.head, own.parts, body).await?) } else { None };
+        match (&own.head.method, own.head.path.as_str(), form) {
+            (&Method::GET, HOME, _) => self.show_session(&mut own).await,
+            (&Method::GET, devices::PATH, _) => self.show_devices(&mut own).await,
+            (&Method::GET, enrol::PATH, _) => self.show_enrolment(&mut own).await,
+            (_, "/.menshen/logout", Some(form)) => self.sign_out(&mut own, &form).await,
+            (_, devices::PATH, Some(form)) => self.change_devices(&mut own, &form).await,
+            (_, enrol::PATH, Some(form)) => self.enrol_codes(&mut own, &form).await,
+            _ => Err(Rejection::NotFound),
+        }
+    }
+
+    /// Whoever has the session, its cookie, and the record of a step that is taken in it.
+    pub(super) async fn in_session(
+        &self,
+        own: &mut Own<'_>,
+        name: &str,
+    ) -> Result<(Cookie, String, Step), Rejection> {
+        let caller = self.authenticate(own.head, own.parts, own.facts, own.trail).await?;
+        let cookie = own.cookie()?;
+        let mut step = self.begin_step(name, "", own.trail)?;
+        step.about_session(&self.identity.session_reference(&cookie));
+        Ok((cookie, caller.account.clone(), step))
+    }
+
+    async fn sign_out(
+        &self,
+        own: &mut Own<'_>,
+        form: &Form,
+    ) -> Result<Response<Answer>, Rejection> {
+        let cookie = own.cookie()?;
         match self.identity.sign_out(&cookie).await {
             Ok(Some(session)) => {
-                let mut step = self.begin_step("sign_out", "", trail)?;
+                let mut step = self.begin_step("sign_out", "", own.trail)?;
                 step.about_session(&session.reference);
                 step.succeeded(&session.account).await?;
             }
             // Nothing ended, so nothing is recorded; but whoever tries many cookies is slowed down.
-            Ok(None) => self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?,
+            Ok(None) => self.addresses.attempt(own.facts.peer.ip()).map_err(Rejection::Address)?,
             Err(_unwritten) => return Err(Rejection::StoreUnavailable),
         }
-        let mut response = if form.from_page {
-            page(pages::signed_out(&blank(head, parts)), StatusCode::OK, facts)
-        } else {
-            plain(StatusCode::NO_CONTENT, JSON, Bytes::new(), facts)
-        };
-        let headers = response.headers_mut();
-        headers.insert(SET_COOKIE, HeaderValue::from_static(identity::CLEAR_COOKIE));
-        headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\", \"storage\""));
-        Ok(response)
+        Ok(signed_out(own, form, None))
     }
 
-    pub(super) async fn show_session(
-        &self,
-        head: &Head,
-        parts: &RequestHead,
-        facts: &Facts,
-        trail: &mut Trail,
-    ) -> Result<Response<Answer>, Rejection> {
-        let caller = self.authenticate(head, parts, facts, trail).await?;
-        let mut step = self.begin_step("session_shown", "", trail)?;
+    async fn show_session(&self, own: &mut Own<'_>) -> Result<Response<Answer>, Rejection> {
+        let caller = self.authenticate(own.head, own.parts, own.facts, own.trail).await?;
+        let mut step = self.begin_step("session_shown", "", own.trail)?;
         if let CredentialRef::Session { reference } = &caller.credential {
             step.about_session(reference);
         }
         step.succeeded(&caller.account).await?;
-        if head.wants_page {
-            let html = self.session_page(head, parts, facts, &caller).await?;
-            return Ok(page(html, StatusCode::OK, facts));
+        if own.head.wants_page {
+            let html = self.session_page(own, &caller).await?;
+            return Ok(page(html, StatusCode::OK, own.facts));
         }
         let said = serde_json::json!({
             "account": caller.account, "roles": caller.roles, "assurance": caller.assurance,
         });
-        Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), facts))
+        Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), own.facts))
     }
 
-    async fn session_page(
-        &self,
-        head: &Head,
-        parts: &RequestHead,
-        facts: &Facts,
-        caller: &Caller,
-    ) -> Result<Html, Rejection> {
-        // Whoever shows a token has no factors here.
-        let factors = match session_cookie(head, parts, facts) {
-            Ok(cookie) => self.identity.factors(&cookie).await,
-            Err(_token) => Ok(Factors::default()),
+    async fn session_page(&self, own: &mut Own<'_>, caller: &Caller) -> Result<Html, Rejection> {
+        // Whoever shows a token has no session to tell of.
+        let (factors, overview) = match own.cookie() {
+            Ok(cookie) => {
+                let factors = self.identity.factors(&cookie).await;
+                let overview = self.identity.overview(&cookie).await;
+                (
+                    factors.map_err(Rejection::Credential)?,
+                    Some(overview.map_err(Rejection::Credential)?),
+                )
+            }
+            Err(_token) => (Factors::default(), None),
         };
-        let factors = factors.map_err(Rejection::Credential)?;
-        let blank = blank(head, parts);
-        let done = match head.query.as_deref() {
-            Some("done=passkey") => Some(blank.words.passkey_registered),
-            Some(_) | None => None,
-        };
+        let blank = own.page();
+        let done = own.is_done("passkey").then_some(blank.words.passkey_registered);
         let standing = Standing {
             account: &caller.account,
             assurance: caller.assurance,
             passkeys: &factors.passkeys,
             unproved: factors.unproved,
             ways: factors.ways,
+            overview: overview.as_ref(),
         };
         Ok(pages::session(&Page { done, ..blank }, &standing))
     }
+}
+
+/// What is told when the session is no more; the browser forgets what it had of it.
+pub(super) fn signed_out(own: &Own<'_>, form: &Form, done: Option<&str>) -> Response<Answer> {
+    let mut response = if form.from_page {
+        page(pages::signed_out(&Page { done, ..own.page() }), StatusCode::OK, own.facts)
+    } else {
+        plain(StatusCode::NO_CONTENT, JSON, Bytes::new(), own.facts)
+    };
+    let headers = response.headers_mut();
+    headers.insert(SET_COOKIE, HeaderValue::from_static(identity::CLEAR_COOKIE));
+    headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\", \"storage\""));
+    response
 }

@@ -22,6 +22,7 @@ use super::refusals::Who;
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::sent::Sent;
+use super::session::{self, Own};
 use super::trail::Trail;
 use crate::identity::{self, Cookie, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
@@ -68,8 +69,8 @@ impl Gate {
             (&Method::GET, "/.menshen/code") => {
                 Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
             }
-            (&Method::GET, "/.menshen/session") => {
-                self.show_session(head, parts, facts, trail).await
+            (_, path) if session::PATHS.contains(&path) => {
+                self.own_account(Own { head, parts, facts, trail }, body).await
             }
             (_, path) if path.starts_with(passkey::PREFIX) => {
                 self.passkey(head, parts, body, facts, trail).await
@@ -82,10 +83,6 @@ impl Gate {
             (&Method::POST, "/.menshen/code") => {
                 let form = self.form(head, parts, body).await?;
                 self.present_code(head, parts, &form, facts, trail).await
-            }
-            (&Method::POST, "/.menshen/logout") => {
-                let form = self.form(head, parts, body).await?;
-                self.sign_out(head, parts, &form, facts, trail).await
             }
             _ => Err(Rejection::NotFound),
         }
@@ -208,8 +205,9 @@ fn answered(
         }
         Ok(session) => Ok(go_on(session, form.next(), "", facts)),
         Err(error) if form.from_page => {
-            let problem = error.to_string();
-            let shown = Page { problem: Some(&problem), next: form.next(), ..blank(head, parts) };
+            let blank = blank(head, parts);
+            let problem = blank.words.problem(&error);
+            let shown = Page { problem: Some(&problem), next: form.next(), ..blank };
             Ok(page(again(&shown), StatusCode::UNAUTHORIZED, facts))
         }
         Err(error) => Err(Rejection::SignInFailed(error)),

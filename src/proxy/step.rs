@@ -47,6 +47,13 @@ impl Step {
         }
     }
 
+    /// Notes how many it was about.
+    pub(super) fn counted(&mut self, count: usize) {
+        if let Some(entry) = &mut self.entry {
+            entry.act.get_or_insert_default().count = u64::try_from(count).ok();
+        }
+    }
+
     /// Records how a sign-in or a code was judged, before it is told.
     pub(super) async fn ended(
         mut self,
@@ -114,6 +121,7 @@ fn cause(failure: &SignInError) -> &'static str {
         SignInError::Busy => "busy",
         SignInError::SessionEnded => "session_ended",
         SignInError::NoSecondFactor => "no_second_factor",
+        SignInError::EnrolmentEnded => "enrolment_ended",
         SignInError::NoPasskey => "no_passkey",
         SignInError::Unproved { .. } => "unproved",
         SignInError::Passkey(fault) => fault.word(),

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::challenge::{ChallengeId, use_up_ticket};
 use super::{StateError, Store, act};
 use crate::secret::Secret;
 
@@ -24,6 +25,8 @@ pub struct AccountRow {
     pub totp_secret: Option<Vec<u8>>,
     /// Whether the account is switched off.
     pub is_disabled: bool,
+    /// When the password was set, Unix seconds.
+    pub password_set_s: i64,
 }
 
 /// What a new account starts with.
@@ -43,8 +46,7 @@ pub struct NewAccountRow {
     pub password_hash: Secret<String>,
 }
 
-pub(super) const COLUMNS: &str =
-    "name, display_name, kind, roles, attributes, password_hash, totp_secret, disabled";
+pub(super) const COLUMNS: &str = "name, display_name, kind, roles, attributes, password_hash, totp_secret, disabled, password_set_s";
 
 impl Store {
     /// Adds an account.
@@ -57,8 +59,8 @@ impl Store {
             let added = connection
                 .prepare_cached(
                     "INSERT INTO accounts (name, display_name, kind, roles, attributes,
-                        password_hash, created_s, changed_s)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT (name) DO NOTHING",
+                        password_hash, created_s, changed_s, password_set_s)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7) ON CONFLICT (name) DO NOTHING",
                 )?
                 .execute(params![
                     account.name,
@@ -108,7 +110,7 @@ impl Store {
         self.change(
             name,
             "password_replaced",
-            "password_hash",
+            "password_set_s = ?3, password_hash",
             move |connection, sql, name, now| {
                 connection.execute(sql, params![name, hash.expose(), now])
             },
@@ -124,6 +126,38 @@ impl Store {
         let column = "totp_last_step = 0, totp_secret";
         self.change(name, "codes_enrolled", column, move |connection, sql, name, now| {
             connection.execute(sql, params![name, sealed, now])
+        })
+        .await
+    }
+
+    /// Gives the account the secret that its holder has just shown a code of, which is hereby used, and ends its
+    /// sessions; `false` if the ticket that allowed it is gone.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] if the account is gone or was disabled meanwhile; nothing has changed then.
+    pub async fn enrol_own_codes(
+        &self,
+        name: &str,
+        sealed: Vec<u8>,
+        step: i64,
+        ticket: Option<ChallengeId>,
+    ) -> Result<bool, StateError> {
+        let (name, now) = (name.to_owned(), self.clock.unix_s());
+        let doer = act::Doer { name: name.as_str().into(), at_ms: self.clock.unix_ms() };
+        self.write(move |connection| {
+            if let Some(ticket) = ticket
+                && !use_up_ticket(connection, &ticket, &name, now)?
+            {
+                return Ok(false);
+            }
+            let sql = "UPDATE accounts SET totp_secret = ?2, totp_last_step = ?3, changed_s = ?4
+                       WHERE name = ?1 AND disabled = 0";
+            if connection.execute(sql, params![name, sealed, step, now])? == 0 {
+                return Err(StateError::Unknown(name));
+            }
+            connection.execute("DELETE FROM sessions WHERE account = ?1", [&name])?;
+            act::note(connection, "codes_enrolled", &name, &doer)?;
+            Ok(true)
         })
         .await
     }
@@ -181,5 +215,6 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         password_hash: Secret::new(row.get("password_hash")?),
         totp_secret: row.get("totp_secret")?,
         is_disabled: row.get("disabled")?,
+        password_set_s: row.get("password_set_s")?,
     })
 }

@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_passkeys.sql"),
     include_str!("migrations/0006_parked.sql"),
     include_str!("migrations/0007_revocations.sql"),
+    include_str!("migrations/0008_sign_ins.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -144,7 +144,25 @@ impl Store {
     /// # Errors
     /// [`StateError::Unknown`] if the account has no such passkey.
     pub async fn remove_passkey(&self, account: &str, id: Vec<u8>) -> Result<(), StateError> {
-        let (account, doer) = (account.to_owned(), self.doer());
+        self.remove_passkey_as(self.doer(), account, id).await
+    }
+
+    /// The same, as its holder does it.
+    ///
+    /// # Errors
+    /// As [`Store::remove_passkey`].
+    pub async fn remove_own_passkey(&self, account: &str, id: Vec<u8>) -> Result<(), StateError> {
+        let doer = act::Doer { name: account.into(), at_ms: self.clock.unix_ms() };
+        self.remove_passkey_as(doer, account, id).await
+    }
+
+    async fn remove_passkey_as(
+        &self,
+        doer: act::Doer,
+        account: &str,
+        id: Vec<u8>,
+    ) -> Result<(), StateError> {
+        let account = account.to_owned();
         self.write(move |connection| {
             let removed = connection.execute(
                 "DELETE FROM passkeys WHERE id = ?1 AND account = ?2",

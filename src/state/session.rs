@@ -21,6 +21,10 @@ pub struct NewSessionRow {
     pub factors: String,
     /// When it ends whatever happens, Unix seconds.
     pub expires_s: i64,
+    /// The host that gives it.
+    pub host: String,
+    /// The address that signs in.
+    pub from: String,
 }
 
 /// A session and the account it belongs to, as both are now.
@@ -34,6 +38,8 @@ pub struct SessionRow {
     pub last_seen_s: i64,
     /// When it ends whatever happens, Unix seconds.
     pub expires_s: i64,
+    /// When and from where its account had signed in before.
+    pub before: Option<(i64, String)>,
 }
 
 /// A session that gains a factor and with it a new id.
@@ -98,7 +104,7 @@ impl Store {
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StateError> {
         self.read(move |connection| {
             let sql = format!(
-                "SELECT factors, last_seen_s, expires_s, {} FROM sessions
+                "SELECT factors, last_seen_s, expires_s, before_s, before_from, {} FROM sessions
                  JOIN accounts ON name = account WHERE id = ?1",
                 account::COLUMNS
             );
@@ -174,11 +180,29 @@ pub(super) fn begin(
 ) -> Result<(), StateError> {
     let begun = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, account, factors, last_seen_s, expires_s)
-             SELECT ?1, name, ?3, ?4, ?5 FROM accounts WHERE name = ?2 AND disabled = 0",
+            "INSERT INTO sessions (id, account, factors, last_seen_s, expires_s, host, began_s,
+                 began_from, before_s, before_from)
+             SELECT ?1, name, ?3, ?4, ?5, ?6, ?4, ?7, signed_in_s, signed_in_from
+             FROM accounts WHERE name = ?2 AND disabled = 0",
         )?
-        .execute(params![session.id, session.account, session.factors, now, session.expires_s])?;
-    if begun == 0 { Err(StateError::Unknown(session.account.clone())) } else { Ok(()) }
+        .execute(params![
+            session.id,
+            session.account,
+            session.factors,
+            now,
+            session.expires_s,
+            session.host,
+            session.from
+        ])?;
+    if begun == 0 {
+        return Err(StateError::Unknown(session.account.clone()));
+    }
+    connection
+        .prepare_cached(
+            "UPDATE accounts SET signed_in_s = ?2, signed_in_from = ?3 WHERE name = ?1",
+        )?
+        .execute(params![session.account, now, session.from])?;
+    Ok(())
 }
 
 pub(super) fn end_surplus(
@@ -213,5 +237,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         factors: row.get("factors")?,
         last_seen_s: row.get("last_seen_s")?,
         expires_s: row.get("expires_s")?,
+        before: row
+            .get::<_, Option<i64>>("before_s")?
+            .zip(row.get::<_, Option<String>>("before_from")?),
     })
 }

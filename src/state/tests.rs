@@ -206,8 +206,8 @@ async fn with_sessions(folder: &Folder, sessions: std::ops::Range<u8>) -> Store 
     store
         .write(move |connection| {
             for id in sessions {
-                let begin =
-                    "INSERT INTO sessions VALUES (NULL, ?1, 'wang', '[]', 1800000000, 1800009000)";
+                let begin = "INSERT INTO sessions (id, account, factors, last_seen_s, expires_s)
+                     VALUES (?1, 'wang', '[]', 1800000000, 1800009000)";
                 connection.execute(begin, [[id; 32]])?;
             }
             Ok(())

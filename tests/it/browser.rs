@@ -205,12 +205,28 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
     desk.browser.fill("#account", "wang").await;
     desk.browser.fill("#password", "not it at all").await;
     desk.browser.click("form button").await;
-    desk.browser.sees("the sign-in was refused").await;
+    desk.browser.sees("The sign-in was refused.").await;
     desk.is_clean(&axe, "Sign in").await;
     desk.show_password().await;
     desk.is_clean(&axe, "One-time code").await;
     desk.show_code().await;
     desk.is_clean(&axe, "Signed in").await;
+    desk.browser.click("#passkey-register").await;
+    desk.browser.sees("The passkey was registered.").await;
+    desk.is_clean(&axe, "Signed in").await;
+    for (path, title) in [("devices", "Sessions and devices"), ("enrol", "One-time codes")] {
+        desk.goto(&format!("/.menshen/{path}")).await;
+        desk.is_clean(&axe, title).await;
+    }
+    desk.goto("/.menshen/session").await;
+    desk.browser.click("#passkey-raise").await;
+    desk.browser.sees("assurance level 3").await;
+    desk.goto("/.menshen/devices").await;
+    desk.is_clean(&axe, "Sessions and devices").await;
+    desk.goto("/.menshen/enrol").await;
+    desk.browser.click("form button").await;
+    desk.browser.until("!!document.querySelector('svg.qr')").await;
+    desk.is_clean(&axe, "One-time codes").await;
     desk.goto("/.menshen/step-up").await;
     desk.is_clean(&axe, "Nothing is kept").await;
     desk.goto("/.menshen/session").await;

@@ -49,6 +49,7 @@ mod monitoring;
 mod no_secret_in_logs;
 mod nobody_above;
 mod noticed;
+mod own_account;
 mod passkeys;
 mod policy_files;
 mod policy_tools;

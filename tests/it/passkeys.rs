@@ -212,6 +212,32 @@ async fn a_step_up_names_the_passkey_that_leads_through_and_no_weaker_one() {
 }
 
 #[tokio::test]
+async fn people_remove_a_passkey_after_showing_their_strongest_factor_and_not_before() {
+    let mut gate = started().await;
+    let (mut passkey, session) = owned(&gate, "wang", KNOWS).await;
+    gate.add_account("li", PASSWORD, "teller").await;
+    let id = crate::harness::authenticator::text(&passkey.id);
+    let remove = |session: &str| {
+        let ask = Ask::new("POST", "/.menshen/devices").form(&format!("remove={id}"));
+        ask.cookie(session).header("sec-fetch-site", "same-origin")
+    };
+    let answer = gate.ask(remove(&session)).await;
+    assert!(answer.expect(403).text().contains("level 3"), "a code is not enough");
+    let foreign = with_code(&gate, "li").await;
+    gate.ask(remove(&foreign)).await.expect(401);
+    let raised = session_of(raise(&gate, &mut passkey, &session).await.expect(200));
+    let out = gate.ask(remove(&raised)).await;
+    assert!(out.expect(200).text().contains("The passkey was removed"), "{}", out.text());
+    assert_eq!(view(&gate, &raised).await, 401, "its sessions have ended");
+    enter(&gate, &mut passkey).await.expect(401);
+    let entries = gate.entries().await;
+    let removed = entries
+        .iter()
+        .find(|entry| entry.act.as_ref().is_some_and(|act| act.name.as_str() == "passkey_removed"));
+    assert_eq!(removed.unwrap().actor.as_ref().unwrap().account.as_str(), "wang");
+}
+
+#[tokio::test]
 async fn an_operators_ticket_lets_one_account_make_one_passkey() {
     let mut gate = started().await;
     gate.add_account("li", PASSWORD, "teller").await;

@@ -1,5 +1,7 @@
 //! Signing in with a passkey, and raising a session by one.
 
+use std::net::IpAddr;
+
 use super::{PasskeyFault, RAISE, RequestOptions, SIGN_IN, ShownPasskey, Site, ids_on};
 use crate::identity::caller::{Factor, FactorMethod};
 use crate::identity::passkey::{
@@ -55,6 +57,7 @@ impl Identity {
         shown: &ShownPasskey,
         site: &Site,
         place: &Place,
+        address: IpAddr,
     ) -> Result<NewSession, SignInError> {
         let proved = self.prove(shown, site, SIGN_IN, None).await?;
         if proved.level() < 3 {
@@ -73,6 +76,8 @@ impl Identity {
             account: account.name.clone(),
             factors: json(&factors)?,
             expires_s,
+            host: place.host.to_string(),
+            from: address.to_canonical().to_string(),
         };
         let most = self.settings.session.per_account.max(1);
         match self.store.begin_passkey_session(row, most, proved.into_use()).await {

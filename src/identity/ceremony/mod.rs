@@ -5,8 +5,11 @@
 //! is taken from the store before its answer is judged, so each is answered once.
 
 mod assertion;
+mod codes;
 mod office;
 mod registration;
+
+pub use codes::PendingCodes;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

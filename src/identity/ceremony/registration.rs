@@ -27,14 +27,7 @@ impl Identity {
         site: &Site,
     ) -> Result<CreationOptions, SignInError> {
         let session = self.live_session(cookie).await?;
-        let standing = self.store.passkeys(&session.row.name).await?;
-        let ticket = match ticket {
-            Some(ticket) => Some(self.good_ticket(ticket, &session.row.name).await?),
-            None => {
-                self.check_fresh(&session, &standing)?;
-                None
-            }
-        };
+        let (ticket, standing) = self.leave_to_add(&session, ticket).await?;
         let account = Some(session.row.name.clone());
         let challenge = self.ask(REGISTER, account, Some(session.id), ticket).await?;
         Ok(CreationOptions {
@@ -76,6 +69,24 @@ impl Identity {
             PasskeyAdded::TicketGone => Err(PasskeyFault::Ticket.into()),
             PasskeyAdded::AccountGone => Err(SignInError::SessionEnded),
         }
+    }
+
+    /// The ticket that lets the session add a factor, or none where it has proved enough itself; and the
+    /// account's passkeys.
+    pub(super) async fn leave_to_add(
+        &self,
+        session: &LiveSession,
+        ticket: Option<&Secret<String>>,
+    ) -> Result<(Option<ChallengeId>, Vec<PasskeyRow>), SignInError> {
+        let standing = self.store.passkeys(&session.row.name).await?;
+        let ticket = match ticket {
+            Some(ticket) => Some(self.good_ticket(ticket, &session.row.name).await?),
+            None => {
+                self.check_fresh(session, &standing)?;
+                None
+            }
+        };
+        Ok((ticket, standing))
     }
 
     /// Whoever has found a session open, or knows a password, must not be able to add a key of their own;

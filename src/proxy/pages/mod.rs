@@ -2,6 +2,8 @@
 //!
 //! Whatever is filled in is escaped here. Nothing is loaded from elsewhere and nothing stands inline.
 
+mod devices;
+mod enrol;
 mod passkey;
 mod session;
 mod sign_in;
@@ -10,6 +12,10 @@ mod words;
 
 use std::fmt::Write as _;
 
+use crate::identity::Ways;
+
+pub(super) use devices::devices;
+pub(super) use enrol::{codes, scan};
 pub(super) use session::{Standing, session};
 pub(super) use sign_in::{code, password, signed_out};
 pub(super) use step_up::{factor_first, nothing_kept, refused, send_now};
@@ -96,6 +102,37 @@ fn render(page: &Page<'_>, title: &str, parts: &[String]) -> Html {
 
 fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", escaped(text))
+}
+
+fn heading(text: &str) -> String {
+    format!("<h2>{}</h2>", escaped(text))
+}
+
+/// A moment to the minute, in UTC.
+fn time(unix_s: i64) -> String {
+    let moment = jiff::Timestamp::from_second(unix_s);
+    moment
+        .map_or_else(|_unknown| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// How a session shows more: what leads back to the page's `next` afterwards.
+fn raise(page: &Page<'_>, ways: Ways) -> Vec<String> {
+    let words = page.words;
+    let mut parts = Vec::new();
+    if ways.code {
+        let next =
+            if page.next.is_empty() { String::new() } else { format!("?next={}", page.next) };
+        let link = format!(
+            "<a href=\"/.menshen/code{}\">{}</a>",
+            escaped(&next),
+            escaped(words.raise_code)
+        );
+        parts.push(format!("<p>{link}</p>"));
+    }
+    if ways.passkey {
+        parts.push(passkey::part(page, passkey::Part::Raise { level: 0 }));
+    }
+    parts
 }
 
 /// A form with its fields, where to go afterwards, and its button.

@@ -1,8 +1,8 @@
 //! The page of a session: who is signed in, how more is shown, and the passkeys of this host.
 
 use super::passkey::{self, Part};
-use super::{Html, Page, escaped, filled, form, marked, paragraph, render};
-use crate::identity::{PasskeyInfo, Ways};
+use super::{Html, Page, escaped, filled, form, heading, marked, paragraph, raise, render, time};
+use crate::identity::{Overview, PasskeyInfo, SignedIn, Ways};
 
 /// What the page tells of a session.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub(in crate::proxy) struct Standing<'a> {
     pub(in crate::proxy) unproved: Option<u8>,
     /// What the session could be raised by.
     pub(in crate::proxy) ways: Ways,
+    /// Nothing for whoever shows a token.
+    pub(in crate::proxy) overview: Option<&'a Overview>,
 }
 
 /// The page after signing in, with the way out.
@@ -27,24 +29,35 @@ pub(in crate::proxy) fn session(page: &Page<'_>, standing: &Standing<'_>) -> Htm
         format!("<p>{lead}</p>"),
         form(page, ("post", "/.menshen/logout"), "", words.sign_out),
     ];
-    parts.extend(raise(page, standing.ways));
+    parts.extend(standing.overview.map(|overview| facts(page, overview)));
+    if standing.ways.any() {
+        parts.push(heading(words.raise_title));
+        parts.extend(raise(page, standing.ways));
+    }
     parts.extend(passkeys(page, standing));
     render(page, words.session_title, &parts)
 }
 
-fn raise(page: &Page<'_>, ways: Ways) -> Vec<String> {
+/// The sign-in before this one and the age of the password; whoever finds something strange there can look further.
+fn facts(page: &Page<'_>, overview: &Overview) -> String {
     let words = page.words;
-    if ways == Ways::default() {
-        return Vec::new();
-    }
-    let mut parts = vec![heading(words.raise_title)];
-    if ways.code {
-        parts.push(format!("<p><a href=\"/.menshen/code\">{}</a></p>", escaped(words.raise_code)));
-    }
-    if ways.passkey {
-        parts.push(passkey::part(page, Part::Raise { level: 0 }));
-    }
-    parts
+    let at = |signed_in: &SignedIn| {
+        let (at, from) = (time(signed_in.at_s), marked(&signed_in.from));
+        filled(words.time_from, &[("time", &at), ("address", &from)])
+    };
+    let before = overview.before.as_ref().map_or_else(|| escaped(words.not_yet), at);
+    let age = match overview.password_days {
+        0 => escaped(words.today),
+        days => filled(words.days_ago, &[("days", &days.to_string())]),
+    };
+    format!(
+        "<dl><dt>{}</dt><dd id=\"before\">{before}</dd><dt>{}</dt><dd id=\"password-age\">{age}</dd></dl>\
+         <p><a href=\"/.menshen/devices\">{}</a></p><p><a href=\"/.menshen/enrol\">{}</a></p>",
+        escaped(words.last_sign_in),
+        escaped(words.password_set),
+        escaped(words.devices),
+        escaped(words.codes),
+    )
 }
 
 fn passkeys(page: &Page<'_>, standing: &Standing<'_>) -> Vec<String> {
@@ -67,8 +80,4 @@ fn passkeys(page: &Page<'_>, standing: &Standing<'_>) -> Vec<String> {
     }
     parts.push(passkey::part(page, Part::Register));
     parts
-}
-
-fn heading(text: &str) -> String {
-    format!("<h2>{}</h2>", escaped(text))
 }

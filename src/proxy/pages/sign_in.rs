@@ -34,13 +34,16 @@ pub(in crate::proxy) fn code(page: &Page<'_>) -> Html {
 }
 
 pub(super) fn code_form(page: &Page<'_>) -> String {
-    let field = format!(
+    form(page, ("post", "/.menshen/code"), &code_field(page), page.words.go_on)
+}
+
+pub(super) fn code_field(page: &Page<'_>) -> String {
+    format!(
         "<label for=\"code\">{}</label>\
          <input id=\"code\" name=\"code\" inputmode=\"numeric\" pattern=\"[0-9]{{6}}\" maxlength=\"6\" \
          autocomplete=\"one-time-code\" required autofocus>",
         escaped(page.words.code)
-    );
-    form(page, ("post", "/.menshen/code"), &field, page.words.go_on)
+    )
 }
 
 /// The page after signing out.

@@ -1,6 +1,6 @@
 use super::words::EN;
 use super::*;
-use crate::identity::{PasskeyInfo, Ways};
+use crate::identity::{Overview, PasskeyInfo, SessionInfo, SignedIn, Ways};
 
 fn page<'a>() -> Page<'a> {
     Page { next: "/", ..Page::new("bank.example", &EN) }
@@ -18,11 +18,38 @@ fn key(name: &str) -> PasskeyInfo {
     }
 }
 
+fn overview(typed: &str) -> Overview {
+    let began = SignedIn { at_s: 0, from: typed.into() };
+    let session = SessionInfo {
+        number: 1,
+        is_this: true,
+        host: typed.into(),
+        assurance: 2,
+        began: began.clone(),
+        last_seen_s: 0,
+    };
+    Overview {
+        account: typed.into(),
+        before: Some(began),
+        password_days: 91,
+        sessions: vec![session],
+        passkeys: vec![key(typed)],
+        unproved: None,
+    }
+}
+
 fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
     let keys = [key(typed)];
     let both = Ways { code: true, passkey: true };
-    let standing =
-        Standing { account: typed, assurance: 2, passkeys: &keys, unproved: None, ways: both };
+    let overview = overview(typed);
+    let standing = Standing {
+        account: typed,
+        assurance: 2,
+        passkeys: &keys,
+        unproved: None,
+        ways: both,
+        overview: Some(&overview),
+    };
     let unproved = Standing { unproved: Some(3), ..standing };
     vec![
         password(page),
@@ -30,6 +57,10 @@ fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
         signed_out(page),
         session(page, &standing),
         session(page, &unproved),
+        devices(page, &overview),
+        devices(page, &Overview { unproved: Some(3), ..overview.clone() }),
+        codes(page, Some(2), both),
+        codes(page, None, both),
         factor_first(page, both, 3),
         factor_first(page, Ways::default(), 3),
         send_now(page, typed, ("POST", typed, 5)),

@@ -6,6 +6,8 @@ mod en;
 
 use http::HeaderMap;
 
+use crate::identity::{PasskeyFault, SignInError};
+
 pub(in crate::proxy) use en::EN;
 
 /// All texts of the pages in one language.
@@ -73,11 +75,68 @@ pub(in crate::proxy) struct Words {
     pub(in crate::proxy) passkey_registered: &'static str,
     pub(super) ticket: &'static str,
     pub(super) unproved: &'static str,
+
+    pub(super) last_sign_in: &'static str,
+    pub(super) time_from: &'static str,
+    pub(super) not_yet: &'static str,
+    pub(super) password_set: &'static str,
+    pub(super) days_ago: &'static str,
+    pub(super) today: &'static str,
+    pub(super) devices: &'static str,
+    pub(super) devices_lead: &'static str,
+    pub(super) sessions: &'static str,
+    pub(super) session_item: &'static str,
+    pub(super) this_session: &'static str,
+    pub(super) end_session: &'static str,
+    pub(super) everywhere: &'static str,
+    pub(in crate::proxy) ended: &'static str,
+    pub(in crate::proxy) ended_all: &'static str,
+    pub(super) passkey_detail: &'static str,
+    pub(super) remove: &'static str,
+    pub(in crate::proxy) removed: &'static str,
+    pub(super) remove_unproved: &'static str,
+    pub(super) codes: &'static str,
+    pub(super) codes_lead: &'static str,
+    pub(super) codes_begin: &'static str,
+    pub(super) codes_unproved: &'static str,
+    pub(super) codes_scan: &'static str,
+    pub(super) qr_label: &'static str,
+    pub(in crate::proxy) codes_done: &'static str,
+    pub(super) refused: &'static str,
+    pub(in crate::proxy) code_refused: &'static str,
+    pub(super) try_later: &'static str,
+    pub(super) busy: &'static str,
+    pub(super) session_ended: &'static str,
+    pub(super) no_code: &'static str,
+    pub(super) enrolment_ended: &'static str,
+    pub(super) ticket_refused: &'static str,
+    pub(super) unchecked: &'static str,
 }
 
 impl Words {
     /// The language that the browser asks for.
     pub(in crate::proxy) fn of(_headers: &HeaderMap) -> &'static Self {
         &EN
+    }
+
+    /// Why a step was not accepted. Nobody learns more than from the error's own text.
+    pub(in crate::proxy) fn problem(&self, error: &SignInError) -> String {
+        match error {
+            SignInError::Refused | SignInError::Cloned { .. } => self.refused.to_owned(),
+            SignInError::TryLater { retry_after_s } => {
+                self.try_later.replace("{seconds}", &retry_after_s.to_string())
+            }
+            SignInError::Busy => self.busy.to_owned(),
+            SignInError::SessionEnded => self.session_ended.to_owned(),
+            SignInError::NoSecondFactor => self.no_code.to_owned(),
+            SignInError::NoPasskey => self.passkey_none.to_owned(),
+            SignInError::Unproved { level } => {
+                self.codes_unproved.replace("{level}", &level.to_string())
+            }
+            SignInError::EnrolmentEnded => self.enrolment_ended.to_owned(),
+            SignInError::Passkey(PasskeyFault::Ticket) => self.ticket_refused.to_owned(),
+            SignInError::Passkey(_) => self.passkey_refused.to_owned(),
+            SignInError::Unchecked | SignInError::State(_) => self.unchecked.to_owned(),
+        }
     }
 }
