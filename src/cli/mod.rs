@@ -10,6 +10,7 @@ mod explain;
 mod explain_entry;
 mod fmt;
 mod import;
+mod jwks;
 mod key;
 mod log;
 mod log_trace;
@@ -63,6 +64,8 @@ enum Command {
     Log(log::LogArgs),
     /// Manage local accounts.
     Account(account::AccountArgs),
+    /// Look at the keys of an issuer, and verify a token with them.
+    Jwks(jwks::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }
+        Command::Jwks(arguments) => jwks::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

@@ -1,9 +1,10 @@
 //! `issuers`, `sessions` and `sign-in`: who is believed, and for how long.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::read::{File, wide};
-use crate::document::{Code, Keys, Node};
+use crate::document::{Code, Keys, Node, Span, cut};
 use crate::identity;
 
 const ISSUER: &[&str] = &[
@@ -11,6 +12,9 @@ const ISSUER: &[&str] = &[
     "issuer",
     "audience",
     "keys",
+    "ca",
+    "refresh",
+    "keep",
     "kind",
     "roles",
     "attributes",
@@ -75,8 +79,10 @@ impl File<'_> {
         let name = self.text(&keys, what, "name", "staff");
         let issuer = self.text(&keys, what, "issuer", "https://login.example");
         let audience = self.text(&keys, what, "audience", "menshen");
-        let jwks = self.path(&keys, what, "keys", "jwks.json");
-        let mut settings = identity::IssuerSettings::new(&name?, &issuer?, &audience?, jwks?);
+        let source = self.key_source(&keys, what);
+        let nowhere = PathBuf::new();
+        let mut settings = identity::IssuerSettings::new(&name?, &issuer?, &audience?, nowhere);
+        settings.keys = source?;
         if let Some(pair) = keys.find("roles") {
             let words = self.reader.words(&pair.value, "`roles`");
             settings.roles_claim = words.into_iter().map(|(word, _)| word.to_owned()).collect();
@@ -109,6 +115,32 @@ impl File<'_> {
         self.seconds(&keys, "leeway", |s| settings.leeway_s = s.min(300));
         settings.is_bound = self.flag(&keys, "bound", false);
         Some(settings)
+    }
+
+    /// A file, or an address with the certificates that vouch for it.
+    fn key_source(&mut self, keys: &Keys<'_>, what: (&str, Span)) -> Option<identity::KeySource> {
+        let text = self.text(keys, what, "keys", "jwks.json")?;
+        if !text.contains("://") {
+            for key in ["ca", "refresh", "keep"] {
+                if let Some(pair) = keys.find(key) {
+                    let message = format!("`{key}` is for keys at an address; `keys` is a file");
+                    self.reader.fault(pair.value.span, Code::WrongValue, message, None);
+                }
+            }
+            return Some(identity::KeySource::File(self.base.join(text)));
+        }
+        if !text.starts_with("https://") {
+            let message =
+                format!("`keys` must be a file or begin with `https://`, got `{}`", cut(&text));
+            let span = keys.find("keys").map_or(what.1, |pair| pair.value.span);
+            self.reader.fault(span, Code::WrongValue, message, None);
+            return None;
+        }
+        let ca = self.path(keys, what, "ca", "login-ca.pem")?;
+        let (mut refresh_s, mut keep_s) = (300, 24 * 3600);
+        self.seconds(keys, "refresh", |s| refresh_s = s.max(30));
+        self.seconds(keys, "keep", |s| keep_s = s);
+        Some(identity::KeySource::Url { url: text, ca, refresh_s, keep_s: keep_s.max(refresh_s) })
     }
 
     /// A map from what a token says to an assurance level.

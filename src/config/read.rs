@@ -60,7 +60,7 @@ pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> 
 /// The file while it is read; each block of it has a module beside this one.
 pub(super) struct File<'s> {
     pub(super) reader: Reader<'s>,
-    base: &'s Path,
+    pub(super) base: &'s Path,
 }
 
 impl File<'_> {

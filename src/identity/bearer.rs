@@ -3,9 +3,7 @@
 //! Nothing in the token chooses how it is verified: the issuer is one of those pinned, the key is
 //! one of its file, the algorithm is that of the key.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -13,17 +11,15 @@ use super::AuthError;
 use super::caller::{Caller, CredentialRef};
 use super::claims::{Judged, TokenFault};
 use super::credentials::TOKEN_LIMIT;
+use super::fetch::{Fetch, NoFetch};
 use super::jws::Jws;
-use super::key_ring::KeyRing;
-use super::keys::KeyFileError;
+use super::key_source::Keys;
+use super::keys::{KeyFileError, KeySet};
 use super::revocation::Revocations;
 use super::settings::IssuerSettings;
 use super::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::secret::{Secret, Tagger};
-
-/// How long a request waits for a look at a key file; it then goes on with the old keys.
-const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The `typ` of access tokens; absent counts as the first.
 const TYPES: &[&str] = &["jwt", "at+jwt"];
@@ -31,7 +27,8 @@ const TYPES: &[&str] = &["jwt", "at+jwt"];
 /// Verifies bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
-    issuers: Vec<Arc<Issuer>>,
+    issuers: Vec<Issuer>,
+    fetch: Arc<dyn Fetch>,
     cache: Arc<TokenCache>,
     revocations: Revocations,
     clock: Clock,
@@ -41,7 +38,26 @@ pub(super) struct Bearer {
 #[derive(Debug)]
 struct Issuer {
     settings: IssuerSettings,
-    ring: KeyRing,
+    keys: Keys,
+}
+
+impl Issuer {
+    /// The keys, looked for anew if none of them is the one that the token names.
+    async fn keys_for(
+        &self,
+        jws: &Jws<'_>,
+        fetch: &Arc<dyn Fetch>,
+    ) -> Result<(Arc<KeySet>, i64), AuthError> {
+        let kid = jws.header.text("kid")?;
+        let held = self.keys.now();
+        if let Some((keys, good_s)) = held
+            && keys.find(kid).is_some()
+        {
+            return Ok((keys, good_s));
+        }
+        self.keys.learn(fetch).await;
+        self.keys.now().ok_or(AuthError::KeysUnavailable)
+    }
 }
 
 impl Bearer {
@@ -53,13 +69,14 @@ impl Bearer {
         clock: Clock,
         tagger: Tagger,
     ) -> Result<Self, KeyFileError> {
+        let cache = Arc::new(TokenCache::new(cache));
         let mut loaded = Vec::with_capacity(issuers.len());
         for settings in issuers {
-            let ring = KeyRing::load(&settings.jwks_file)?;
-            loaded.push(Arc::new(Issuer { settings, ring }));
+            let keys = Keys::load(&settings, &clock, &cache)?;
+            loaded.push(Issuer { settings, keys });
         }
-        let cache = Arc::new(TokenCache::new(cache));
-        Ok(Self { issuers: loaded, cache, revocations, clock, tagger })
+        let fetch = Arc::new(NoFetch);
+        Ok(Self { issuers: loaded, fetch, cache, revocations, clock, tagger })
     }
 
     /// Verifies a token.
@@ -71,7 +88,7 @@ impl Bearer {
             return Err(AuthError::TokenTooLong);
         }
         let now = self.clock.unix_s();
-        self.look_for_new_keys(now).await;
+        self.keep_keys(now).await;
         if self.revocations.look(now).await? {
             self.cache.clear();
         }
@@ -80,7 +97,7 @@ impl Bearer {
             Ok(caller) => return Ok(caller),
             Err(miss) => miss,
         };
-        let judged = self.verify(token.expose(), now)?;
+        let judged = self.verify(token.expose(), now).await?;
         let caller = Arc::new(self.name_credential(token, judged.caller, judged.jti.as_deref()));
         self.cache.insert(miss, hash, &caller, judged.until_s, now);
         Ok(caller)
@@ -88,48 +105,31 @@ impl Bearer {
 
     /// Reads all key files that changed, now. Blocks.
     pub(super) fn reload_keys(&self) -> Result<(), KeyFileError> {
+        self.issuers.iter().try_for_each(|issuer| issuer.keys.reload())
+    }
+
+    /// Fetches published keys by this from now on.
+    pub(super) fn fetch_by(&mut self, fetch: Arc<dyn Fetch>) {
+        self.fetch = fetch;
+    }
+
+    /// Looks for new keys where it is time.
+    pub(super) async fn keep_keys(&self, now: i64) {
         for issuer in &self.issuers {
-            if issuer.ring.refresh(&issuer.settings.jwks_file)? {
-                self.cache.clear();
-            }
-        }
-        Ok(())
-    }
-
-    async fn look_for_new_keys(&self, now: i64) {
-        for issuer in self.issuers.iter().filter(|issuer| issuer.ring.is_due(now)) {
-            let path: PathBuf = issuer.settings.jwks_file.clone();
-            let (shared, cache) = (Arc::clone(issuer), Arc::clone(&self.cache));
-            // The cache is emptied there, whether or not somebody still waits.
-            let look = tokio::task::spawn_blocking(move || {
-                let changed = shared.ring.refresh(&path)?;
-                if changed {
-                    cache.clear();
-                }
-                Ok::<_, KeyFileError>(changed)
-            });
-            let Ok(look) = tokio::time::timeout(LOOK_PATIENCE, look).await else {
-                tracing::error!("the key file could not be read in time; the old keys stay in use");
-                continue;
-            };
-            match look {
-                Ok(Ok(true)) => {
-                    tracing::info!(issuer = issuer.settings.name, "the issuer's keys were read");
-                }
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the issuer's old keys stay in use"),
-                Err(error) => tracing::error!(%error, "the key file could not be looked at"),
-            }
+            issuer.keys.keep(&self.fetch, now).await;
         }
     }
 
-    fn verify(&self, token: &str, now: i64) -> Result<Judged, TokenFault> {
+    async fn verify(&self, token: &str, now: i64) -> Result<Judged, AuthError> {
         let jws = Jws::read(token)?;
         jws.check_type(TYPES)?;
         let name = jws.payload.text("iss")?.ok_or(TokenFault::Issuer)?;
         let issuer = self.issuers.iter().find(|known| known.settings.issuer == name);
         let issuer = issuer.ok_or(TokenFault::Issuer)?;
-        let judged = jws.verify(&issuer.ring.keys())?.judge(&issuer.settings, now)?;
+        let (keys, good_s) = issuer.keys_for(&jws, &self.fetch).await?;
+        let mut judged = jws.verify(&keys)?.judge(&issuer.settings, now)?;
+        // No longer than its key can be believed.
+        judged.until_s = judged.until_s.min(now.saturating_add(good_s));
         self.revocations.check(&judged, &issuer.settings.name, issuer.settings.leeway_s)?;
         Ok(judged)
     }

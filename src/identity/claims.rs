@@ -99,6 +99,11 @@ impl Claims {
         }
     }
 
+    /// All of it as JSON, for an operator to read.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(&self.0).unwrap_or_default()
+    }
+
     /// Whether the name stands there, with whatever value.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 
+use super::jwks::JwksKey;
+
 /// The largest key file.
 const FILE_LIMIT: u64 = 256 * 1024;
 /// The most keys in a file.
@@ -60,6 +62,23 @@ pub enum KeyFault {
     /// Its numbers have the wrong length.
     #[error("key `{0}`: must be RSA of 2048 to 8192 bits, or a full point of its curve")]
     Size(String),
+}
+
+impl KeyFault {
+    /// Whether the key is merely one that we cannot use.
+    fn is_of_no_use(&self) -> bool {
+        match self {
+            Self::Unsupported(_) | Self::Size(_) => true,
+            Self::Unreadable(_)
+            | Self::TooLarge
+            | Self::Json(_)
+            | Self::Empty
+            | Self::Symmetric(_)
+            | Self::Private(_)
+            | Self::Duplicate(_)
+            | Self::Nameless(_) => false,
+        }
+    }
 }
 
 /// The algorithms accepted: asymmetric, each with one hash.
@@ -119,6 +138,8 @@ pub(super) struct Key {
     pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,
     public: DecodingKey,
+    /// To tell it from another of the same `kid`.
+    print: String,
 }
 
 impl Key {
@@ -138,15 +159,28 @@ impl KeySet {
         Self::parse(&text).map_err(error)
     }
 
+    /// A file that an operator put in place: one doubtful key is a slip that should be seen.
     pub(super) fn parse(text: &[u8]) -> Result<Self, KeyFault> {
-        let file: RawSet = serde_json::from_slice(text).map_err(KeyFault::Json)?;
-        if file.keys.len() > KEY_LIMIT {
-            return Err(KeyFault::TooLarge);
-        }
+        Self::assemble(text, |_| false)
+    }
+
+    /// What an issuer publishes: keys that are not understood are passed over (RFC 7517 section 5), so that an
+    /// issuer may add one of a new kind. A secret in it is still reason to refuse all of it.
+    pub(super) fn parse_published(text: &[u8]) -> Result<Self, KeyFault> {
+        Self::assemble(text, KeyFault::is_of_no_use)
+    }
+
+    fn assemble(text: &[u8], is_passed_over: impl Fn(&KeyFault) -> bool) -> Result<Self, KeyFault> {
+        let file = RawSet::read(text)?;
         let mut keys: Vec<Key> = Vec::new();
         for (place, raw) in (1_usize..).zip(&file.keys) {
-            let shown = raw.kid.clone().unwrap_or_else(|| place.to_string());
-            let Some(key) = raw.check(&shown)? else { continue };
+            let shown = raw.shown(place);
+            let key = match raw.check(&shown) {
+                Ok(Some(key)) => key,
+                Ok(None) => continue,
+                Err(fault) if is_passed_over(&fault) => continue,
+                Err(fault) => return Err(fault),
+            };
             if key.id.is_some() && keys.iter().any(|other| other.id == key.id) {
                 return Err(KeyFault::Duplicate(shown));
             }
@@ -158,6 +192,27 @@ impl KeySet {
             return Err(KeyFault::Nameless(place));
         }
         if keys.is_empty() { Err(KeyFault::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// What each key of a set is used for.
+    pub(super) fn report(text: &[u8]) -> Result<Vec<JwksKey>, KeyFault> {
+        let file = RawSet::read(text)?;
+        let report = |(place, raw): (usize, &RawKey)| {
+            let shown = raw.shown(place);
+            let algorithm = match raw.check(&shown) {
+                Ok(Some(key)) => Ok(key.algorithm.name()),
+                Ok(None) => Err("it is not for signatures".to_owned()),
+                Err(fault) => Err(fault.to_string()),
+            };
+            JwksKey { shown, algorithm }
+        };
+        Ok((1_usize..).zip(&file.keys).map(report).collect())
+    }
+
+    /// Whether both were made of the same keys.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|(ours, theirs)| ours.print == theirs.print)
     }
 
     /// The key of that `kid`; without one only if there is no choice.
@@ -187,6 +242,16 @@ struct RawSet {
     keys: Vec<RawKey>,
 }
 
+impl RawSet {
+    fn read(text: &[u8]) -> Result<Self, KeyFault> {
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
+            return Err(KeyFault::TooLarge);
+        }
+        let set: Self = serde_json::from_slice(text).map_err(KeyFault::Json)?;
+        if set.keys.len() > KEY_LIMIT { Err(KeyFault::TooLarge) } else { Ok(set) }
+    }
+}
+
 #[derive(Deserialize)]
 struct RawKey {
     kty: String,
@@ -212,6 +277,18 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D:
 }
 
 impl RawKey {
+    /// By what the operator knows it.
+    fn shown(&self, place: usize) -> String {
+        self.kid.clone().unwrap_or_else(|| place.to_string())
+    }
+
+    /// What makes it this key and no other.
+    fn print(&self, algorithm: Algorithm) -> String {
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        let numbers = [&self.kid, &self.n, &self.e, &self.x, &self.y].map(part);
+        format!("{} {}", algorithm.name(), numbers.join(" "))
+    }
+
     /// The key, `None` if it is meant for encryption, or what is wrong with it.
     fn check(&self, shown: &str) -> Result<Option<Key>, KeyFault> {
         if self.kty == "oct" || self.k {
@@ -228,7 +305,7 @@ impl RawKey {
         }
         let algorithm = self.algorithm().ok_or_else(|| KeyFault::Unsupported(shown.to_owned()))?;
         let public = self.public(algorithm).ok_or_else(|| KeyFault::Size(shown.to_owned()))?;
-        Ok(Some(Key { id: self.kid.clone(), algorithm, public }))
+        Ok(Some(Key { id: self.kid.clone(), algorithm, public, print: self.print(algorithm) }))
     }
 
     /// The one algorithm of this key: from its curve, or for RSA from its `alg` (RS256 if silent).

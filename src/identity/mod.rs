@@ -12,9 +12,12 @@ mod claims;
 mod client_cert;
 mod credentials;
 mod due;
+mod fetch;
 mod json;
+mod jwks;
 mod jws;
 mod key_ring;
+mod key_source;
 mod keys;
 mod machine;
 mod methods;
@@ -23,6 +26,7 @@ mod parked;
 pub mod passkey;
 mod password;
 mod place;
+mod published;
 mod revocation;
 mod session;
 mod settings;
@@ -45,13 +49,17 @@ pub use ceremony::{
 pub use claims::TokenFault;
 pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
+pub use fetch::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
+pub use jwks::{JwksKey, JwksOrigin, VerifiedToken, VerifyError, check_jwks, verify_token};
 pub use keys::{KeyFault, KeyFileError};
 pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
 pub use password::{PasswordFault, check_new_password};
 pub use place::{Cookie, Place};
 pub use session::SignedOut;
-pub use settings::{IssuerSettings, LockoutSettings, MachineSettings, SessionSettings, Settings};
+pub use settings::{
+    IssuerSettings, KeySource, LockoutSettings, MachineSettings, SessionSettings, Settings,
+};
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
@@ -98,6 +106,14 @@ pub enum IdentityError {
     /// Two machines share a name, or a name has other letters.
     #[error("machine `{0}`: its name must be of a-z, 0-9 and `-`, and unique")]
     Machine(String),
+    /// Keys that are published by other means than https.
+    #[error(
+        "issuer `{issuer}`: keys must be in a file or at an address that begins with `https://`"
+    )]
+    KeyAddress {
+        /// The issuer's name.
+        issuer: String,
+    },
     /// A key file is refused.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -130,6 +146,9 @@ pub enum AuthError {
     /// The client certificate is not good.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+    /// The keys of the token's issuer could not be fetched, so nobody knows whether it is good.
+    #[error("the keys of the token's issuer are not known at the moment")]
+    KeysUnavailable,
     /// The session never was, has ended, or its account is switched off.
     #[error("the session has ended")]
     SessionEnded,
@@ -178,6 +197,18 @@ impl Identity {
         })
     }
 
+    /// Fetches what issuers publish by this from now on; without it nothing is fetched.
+    #[must_use]
+    pub fn fetching(mut self, fetch: Arc<dyn Fetch>) -> Self {
+        self.bearer.fetch_by(fetch);
+        self
+    }
+
+    /// Looks for new keys of the issuers where it is time; at the start that is everywhere.
+    pub async fn keep_keys(&self) {
+        self.bearer.keep_keys(self.clock.unix_s()).await;
+    }
+
     /// Turns the credential of a request into the caller; `place` is where it came in.
     ///
     /// # Errors
@@ -220,6 +251,11 @@ fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
             .any(|other| other.name == issuer.name || other.issuer == issuer.issuer);
         if !is_word || is_taken {
             return Err(IdentityError::Issuer(issuer.name.clone()));
+        }
+        if let KeySource::Url { url, .. } = &issuer.keys
+            && !url.starts_with("https://")
+        {
+            return Err(IdentityError::KeyAddress { issuer: issuer.name.clone() });
         }
         let mut levels = issuer.assurance.iter().chain(&issuer.methods_assurance);
         if let Some((acr, _)) = levels.find(|(_, level)| !(1..=3).contains(*level)) {

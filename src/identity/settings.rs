@@ -101,6 +101,24 @@ impl Default for LockoutSettings {
     }
 }
 
+/// Where the public keys of an issuer are (RFC 7517 JWK Set).
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In a file, read again when it changes.
+    File(PathBuf),
+    /// At an address, fetched again from time to time and when a token names a key that is not known.
+    Url {
+        /// The address, https only.
+        url: String,
+        /// The certificates that vouch for its server.
+        ca: PathBuf,
+        /// Seconds after which they are fetched again; 5 minutes by default.
+        refresh_s: u32,
+        /// Seconds for which they are good while nothing better can be fetched; a day by default.
+        keep_s: u32,
+    },
+}
+
 /// One pinned issuer of bearer tokens and how its claims read.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
@@ -111,8 +129,8 @@ pub struct IssuerSettings {
     pub issuer: String,
     /// What must stand in `aud`.
     pub audience: String,
-    /// The file with its public keys (RFC 7517 JWK Set); read again when it changes.
-    pub jwks_file: PathBuf,
+    /// Where its public keys are.
+    pub keys: KeySource,
     /// Seconds by which the issuer's clock may differ; 30 by default.
     pub leeway_s: u32,
     /// What its callers are; staff by default.
@@ -144,7 +162,7 @@ impl IssuerSettings {
             name: name.into(),
             issuer: issuer.into(),
             audience: audience.into(),
-            jwks_file,
+            keys: KeySource::File(jwks_file),
             leeway_s: 30,
             kind: CallerKind::Staff,
             roles_claim: vec!["roles".into()],

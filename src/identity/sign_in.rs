@@ -108,6 +108,7 @@ impl From<AuthError> for SignInError {
             | AuthError::Scheme
             | AuthError::Malformed
             | AuthError::TokenTooLong
+            | AuthError::KeysUnavailable
             | AuthError::Token(_)
             | AuthError::Certificate(_) => Self::SessionEnded,
         }

@@ -398,6 +398,10 @@ fn credential(error: &AuthError) -> Told {
         AuthError::State(error) => {
             Told::new(StatusCode::SERVICE_UNAVAILABLE, CAUSE, TITLE).note(error)
         }
+        AuthError::KeysUnavailable => Told::new(StatusCode::SERVICE_UNAVAILABLE, CAUSE, TITLE)
+            .detail(error)
+            .header(RETRY_AFTER, 30)
+            .note(error),
         AuthError::TwoCredentials => refused.detail(error),
         // Which part of a token is wrong helps whoever forges one.
         AuthError::Missing

@@ -3,6 +3,7 @@
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
 mod certificates;
+mod fetch;
 mod fields;
 mod policies;
 mod reload;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use certificates::{Certificates, Followed};
+pub use fetch::HttpsFetch;
 use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
@@ -25,7 +27,7 @@ pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 use crate::audit::{self, Act, Event, Log, LogError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::{Assertions, Identity, IdentityError};
+use crate::identity::{Assertions, FetchError, Identity, IdentityError, KeySource};
 use crate::limits::{AddressLimits, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
@@ -61,6 +63,9 @@ pub enum StartError {
     /// Token issuers.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The certificates that vouch for an issuer.
+    #[error("issuer: {0}")]
+    Issuer(#[from] FetchError),
     /// The state folder.
     #[error("state: {0}")]
     State(#[from] StateError),
@@ -89,7 +94,8 @@ impl StartError {
             | Self::Policy(_)
             | Self::Tls(_)
             | Self::Upstream(_)
-            | Self::Identity(_) => true,
+            | Self::Identity(_)
+            | Self::Issuer(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
@@ -134,8 +140,12 @@ impl Server {
             certificates.push(Followed::begin(listener.socket.address, listener.tls.clone())?);
         }
         let store = Store::open(&config.state, &master, clock.clone())?;
+        check_issuers(&config)?;
         let identity =
-            Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?;
+            Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?
+                .fetching(Arc::new(HttpsFetch));
+        // Those that do not answer now are asked again when their tokens come.
+        identity.keep_keys().await;
         let voucher = voucher(&config, &master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         let usage = StoredUsage::load(store).await?;
@@ -343,6 +353,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     for listener in &config.listeners {
         tls::server_config(&listener.tls)?;
     }
+    check_issuers(config)?;
     MasterKey::read(&config.key)?;
     Ok(program)
 }
@@ -351,6 +362,16 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
 fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher, SecretError> {
     let assertions = Assertions::new(config.assertions.clone(), master, clock)?;
     Ok(Voucher { assertions, upstreams: config.vouching.clone() })
+}
+
+/// Reads the certificates that vouch for issuers.
+fn check_issuers(config: &Config) -> Result<(), FetchError> {
+    for issuer in &config.identity.issuers {
+        if let KeySource::Url { ca, .. } = &issuer.keys {
+            fetch::check_ca(ca)?;
+        }
+    }
+    Ok(())
 }
 
 fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Log, LogError> {

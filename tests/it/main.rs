@@ -43,6 +43,7 @@ mod harness;
 mod heads;
 mod heads_both_ways;
 mod identity_attacks;
+mod issuer_keys;
 mod layering;
 mod masked_everywhere;
 mod monitoring;
