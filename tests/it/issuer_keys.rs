@@ -162,7 +162,7 @@ async fn whatever_an_issuer_publishes_the_last_good_keys_stay_and_not_for_ever()
     let endless = Reply::open((0..40).map(|_| vec![b' '; 16 * 1024]));
     let replies = [
         ("a redirect", Reply::with(302, &location, "")),
-        ("a fault", Reply::with(500, &[], &jwks(&[("a", &signer)]))),
+        ("a fault", Reply::with(500, &[], jwks(&[("a", &signer)]))),
         ("no JSON", Reply::json("<html>")),
         ("nothing", Reply::json("")),
         ("no keys", Reply::json(r#"{"keys":[]}"#)),
@@ -232,9 +232,9 @@ async fn an_issuer_that_is_slow_keeps_nobody_waiting_for_long() {
     let (mut one, mut two) = (gate.h1().await, gate.h1().await);
     let honest = token("a", &signer, NOW_S, 0);
     // The keys are old: they are fetched beside the request, which goes on with those that it has.
-    let began = std::time::Instant::now();
-    assert_eq!(status(&mut one, &honest).await, 200);
-    assert!(began.elapsed() < std::time::Duration::from_secs(4));
+    let at_once = std::time::Duration::from_secs(4);
+    let answered = tokio::time::timeout(at_once, status(&mut one, &honest)).await;
+    assert_eq!(answered.ok(), Some(200));
     let invented = token("b", &signer, NOW_S, 0);
     assert_eq!(status(&mut two, &invented).await, 401, "after the deadline of the fetch");
 }
