@@ -60,7 +60,7 @@ enum Command {
 
 /// Where the accounts are.
 #[derive(Debug, Args)]
-struct Place {
+pub(super) struct Place {
     /// The state folder.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
@@ -394,7 +394,7 @@ fn operator() -> String {
 }
 
 /// As [`open`], but a mistyped folder is told rather than made.
-fn open_existing(place: &Place) -> Result<Identity, AccountCommandError> {
+pub(super) fn open_existing(place: &Place) -> Result<Identity, AccountCommandError> {
     if !Store::exists(&place.state) {
         return Err(AccountCommandError::NoState(place.state.display().to_string()));
     }

@@ -5,6 +5,7 @@ mod catalog;
 mod check;
 mod columns;
 mod demo;
+mod device;
 mod diff;
 mod explain;
 mod explain_entry;
@@ -66,6 +67,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Look at the keys of an issuer, and verify a token with them.
     Jwks(jwks::Arguments),
+    /// Manage the devices of accounts.
+    Device(device::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }
         Command::Jwks(arguments) => jwks::run(&arguments, &mut out),
+        Command::Device(arguments) => device::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

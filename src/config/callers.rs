@@ -34,6 +34,7 @@ impl File<'_> {
             settings.issuers = items.iter().filter_map(|item| self.issuer(item)).collect();
         }
         settings.machines = self.machines(keys);
+        self.devices(keys, &mut settings);
         self.sessions(keys, &mut settings.session);
         self.sign_in(keys, &mut settings.lockout);
         settings

@@ -2,7 +2,7 @@
 
 use super::read::File;
 use crate::document::{Code, Keys, Node, cut};
-use crate::identity::{Attribute, CallerKind, MachineSettings, SubjectName, UnknownName};
+use crate::identity::{Attribute, CallerKind, MachineSettings, Settings, SubjectName, UnknownName};
 use crate::tls::{Ask, ClientSettings};
 
 const MACHINE: &[&str] = &["name", "certificate", "zones", "kind", "roles", "attributes"];
@@ -85,6 +85,14 @@ impl File<'_> {
             }
         }
         Some(machine)
+    }
+
+    pub(super) fn devices(&mut self, keys: &Keys<'_>, settings: &mut Settings) {
+        let Some(pair) = keys.find("devices") else { return };
+        let keys = self.reader.keys(&pair.value, "`devices`", &["unknown-assurance"]);
+        self.number(&keys, "unknown-assurance", (1, 3), |n| {
+            settings.unknown_device_assurance = u8::try_from(n).unwrap_or(1);
+        });
     }
 
     fn kind(&mut self, node: &Node) -> Option<CallerKind> {

@@ -23,6 +23,7 @@ const TOP: &[&str] = &[
     "assertions",
     "issuers",
     "machines",
+    "devices",
     "sessions",
     "sign-in",
     "connections",

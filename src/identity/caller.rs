@@ -23,6 +23,10 @@ pub struct Caller {
     pub factors: Vec<Factor>,
     /// What the caller showed, in a form fit for the log.
     pub credential: CredentialRef,
+    /// The device with whose key the caller came: one that was enrolled for this account.
+    pub device: Option<String>,
+    /// The most that any factor can count for, because the caller has devices and came without.
+    pub most_assurance: Option<u8>,
     /// The keys that must be shown beside the credential.
     pub binding: Binding,
     /// What the data are asked for; authentication leaves it empty, the request declares it.

@@ -139,7 +139,7 @@ impl Claims {
                 jti: None,
             },
             binding,
-            purpose: None,
+            ..Caller::default()
         };
         Ok(Judged { caller, until_s, jti, issued_s })
     }

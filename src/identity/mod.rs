@@ -11,6 +11,7 @@ mod ceremony;
 mod claims;
 mod client_cert;
 mod credentials;
+mod device;
 mod due;
 mod fetch;
 mod json;
@@ -49,6 +50,7 @@ pub use ceremony::{
 pub use claims::TokenFault;
 pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
+pub use device::{DeviceError, DeviceInfo};
 pub use fetch::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
 pub use jwks::{JwksKey, JwksOrigin, VerifiedToken, VerifyError, check_jwks, verify_token};
 pub use keys::{KeyFault, KeyFileError};
@@ -85,6 +87,8 @@ pub struct Identity {
     failure_tagger: Tagger,
     log_tagger: Tagger,
     passkey_tagger: Tagger,
+    device_tagger: Tagger,
+    devices: device::Devices,
 }
 
 /// Why identity could not start.
@@ -191,6 +195,8 @@ impl Identity {
             failure_tagger: master.tagger("sign-in-failure")?,
             log_tagger,
             passkey_tagger: master.tagger("passkey")?,
+            device_tagger: master.tagger("device")?,
+            devices: device::Devices::new(),
             settings,
             store,
             clock,
@@ -221,16 +227,17 @@ impl Identity {
         if let Some(certificate) = &place.certificate {
             certificate.check(self.clock.unix_s())?;
         }
-        match credentials {
+        let caller = match credentials {
             Credentials::Bearer(token) => {
                 let caller = self.bearer.authenticate(&token).await?;
                 // A verified token may be remembered; who shows it is looked at each time.
                 caller.binding.check(place)?;
-                Ok(caller)
+                caller
             }
-            Credentials::Session(cookie) => self.session_caller(&cookie).await.map(Arc::new),
-            Credentials::Certificate => self.machine_caller(place).map(Arc::new),
-        }
+            Credentials::Session(cookie) => Arc::new(self.session_caller(&cookie).await?),
+            Credentials::Certificate => Arc::new(self.machine_caller(place)?),
+        };
+        self.on_device(caller, place).await
     }
 
     /// Reads the key files that changed, now rather than within seconds. Blocks.

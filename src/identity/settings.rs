@@ -13,6 +13,8 @@ pub struct Settings {
     pub issuers: Vec<IssuerSettings>,
     /// Programs that are known by their client certificates; none by default.
     pub machines: Vec<MachineSettings>,
+    /// The highest assurance of whoever has devices and comes without one of them; 1 by default.
+    pub unknown_device_assurance: u8,
     /// How long sessions live.
     pub session: SessionSettings,
     /// When failed sign-ins lead to a wait.
@@ -32,6 +34,7 @@ impl Default for Settings {
         Self {
             issuers: Vec::new(),
             machines: Vec::new(),
+            unknown_device_assurance: 1,
             session: SessionSettings::default(),
             lockout: LockoutSettings::default(),
             hashes_at_once: 2,

@@ -37,7 +37,7 @@ impl Gate {
         });
         entry.act = Some(Act {
             name: act.name.as_str().into(),
-            object: format!("account {}", act.account).as_str().into(),
+            object: object(act).as_str().into(),
             succeeded: Some(true),
             at: Some(Moment(act.at_ms)),
             ..Act::default()
@@ -48,6 +48,11 @@ impl Gate {
         })?;
         self.identity.act_recorded(act).await.map_err(unreadable)
     }
+}
+
+fn object(act: &AccountAct) -> String {
+    let of = if act.thing.is_empty() { "" } else { " of " };
+    format!("{}{of}account {}", act.thing, act.account)
 }
 
 fn unreadable(error: crate::identity::AccountError) -> Rejection {

@@ -52,6 +52,10 @@ impl Gate {
         trail: &mut Trail,
     ) -> Rejection {
         let Rejection::StepUp(mut asked) = denied else { return denied };
+        if asking.caller.most_assurance.is_some_and(|most| most < asked.step_up.assurance) {
+            // No factor counts for so much from here.
+            return Rejection::UnknownDevice;
+        }
         let here = match place(asking.head, facts) {
             Ok(here) => here,
             Err(refused) => return refused,

@@ -34,8 +34,7 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
             })
             .collect(),
         address: Some(address),
-        // Nothing here proves a device key yet, so that whatever asks for one stays closed.
-        device: None,
+        device: caller.device.clone(),
     }
 }
 

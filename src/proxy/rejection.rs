@@ -50,6 +50,8 @@ pub(super) enum Rejection {
     StepUpPage(Box<FactorAsked>, Html),
     /// No request of that name is kept for this session here; the page says so.
     NothingKept(Html),
+    /// A stronger factor is needed, and none counts for as much without a device of the caller's.
+    UnknownDevice,
     /// The policy says no; its reasons are in the log.
     Forbidden,
     /// Another site's page sent it.
@@ -301,6 +303,10 @@ impl Rejection {
             Self::StepUpKept(to) => kept(to),
             Self::StepUpPage(asked, html) => stronger(asked).page(html),
             Self::NothingKept(html) => nothing_kept(html),
+            Self::UnknownDevice => {
+                let title = "A device that is enrolled for you is needed";
+                Told::new(StatusCode::FORBIDDEN, "unknown_device", title)
+            }
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::ForeignSite => {
                 let title = "The request comes from another site";

@@ -120,6 +120,7 @@ impl Trail {
             assurance: caller.assurance,
             factors: caller.factors.iter().map(|factor| factor_word(factor.method)).collect(),
             age_s: newest.and_then(|at| u64::try_from(now_unix_s.saturating_sub(at)).ok()),
+            device: caller.device.as_deref().unwrap_or_default().into(),
             ..Auth::default()
         };
         for factor in &caller.factors {

@@ -36,6 +36,7 @@ impl Question {
             roles: actor.roles.iter().map(str::to_owned).collect(),
             assurance: recorded.auth.assurance,
             address: recorded.origin.address,
+            device: recorded.auth.device.some().map(str::to_owned),
             ..Principal::default()
         };
         let factor = |(level, age_s): &(u8, i64)| Factor {

@@ -22,8 +22,8 @@ pub(super) struct Recorded<'a> {
     pub(super) time: Text<'a>,
     #[serde(borrow, default)]
     pub(super) actor: Actor<'a>,
-    #[serde(default)]
-    pub(super) auth: Auth,
+    #[serde(borrow, default)]
+    pub(super) auth: Auth<'a>,
     #[serde(borrow, default)]
     pub(super) origin: Origin<'a>,
     #[serde(borrow, default)]
@@ -52,9 +52,11 @@ pub(super) struct Actor<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Auth {
+pub(super) struct Auth<'a> {
     pub(super) assurance: u8,
     pub(super) levels: Vec<(u8, i64)>,
+    #[serde(borrow)]
+    pub(super) device: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

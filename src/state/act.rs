@@ -19,6 +19,8 @@ pub struct ActRow {
     pub name: String,
     /// To whose account.
     pub account: String,
+    /// To what of it, such as `device laptop-7`; empty for the account itself.
+    pub thing: String,
     /// Who did it.
     pub done_by: String,
 }
@@ -30,7 +32,8 @@ impl Store {
     /// Any [`StateError`] of a read.
     pub async fn pending_acts(&self) -> Result<Vec<ActRow>, StateError> {
         self.read(|connection| {
-            let sql = "SELECT seq, at_ms, name, account, done_by FROM acts ORDER BY seq LIMIT ?1";
+            let sql =
+                "SELECT seq, at_ms, name, account, thing, done_by FROM acts ORDER BY seq LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([BATCH], |row| {
                 Ok(ActRow {
@@ -38,7 +41,8 @@ impl Store {
                     at_ms: row.get(1)?,
                     name: row.get(2)?,
                     account: row.get(3)?,
-                    done_by: row.get(4)?,
+                    thing: row.get(4)?,
+                    done_by: row.get(5)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -66,9 +70,22 @@ pub(super) fn note(
     account: &str,
     doer: &Doer,
 ) -> Result<(), StateError> {
+    note_of(connection, name, account, "", doer)
+}
+
+/// Notes an act on something of an account.
+pub(super) fn note_of(
+    connection: &Connection,
+    name: &str,
+    account: &str,
+    thing: &str,
+    doer: &Doer,
+) -> Result<(), StateError> {
     connection
-        .prepare_cached("INSERT INTO acts (at_ms, name, account, done_by) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![doer.at_ms, name, account, doer.name.as_ref()])?;
+        .prepare_cached(
+            "INSERT INTO acts (at_ms, name, account, thing, done_by) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![doer.at_ms, name, account, thing, doer.name.as_ref()])?;
     Ok(())
 }
 

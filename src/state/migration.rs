@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_parked.sql"),
     include_str!("migrations/0007_revocations.sql"),
     include_str!("migrations/0008_sign_ins.sql"),
+    include_str!("migrations/0009_devices.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -18,7 +18,12 @@ const MACHINES: &str = "machines:\n  - { name: reports, certificate: \
 const PASSWORD: &str = "a quiet lantern";
 
 /// A gate that asks for certificates of this authority in the zone `business`, and of another one in `public`.
-async fn asking(ask: AskFor, business: &Authority, public: &Authority, list: Option<&str>) -> Gate {
+pub(crate) async fn asking(
+    ask: AskFor,
+    business: &Authority,
+    public: &Authority,
+    list: Option<&str>,
+) -> Gate {
     let has_list = list.is_some();
     let setup = Setup::policy(OPEN_BANK).yaml(MACHINES).tweak(move |config| {
         config.addresses.attempts.burst = 1000;
@@ -42,17 +47,17 @@ async fn asking(ask: AskFor, business: &Authority, public: &Authority, list: Opt
     gate
 }
 
-async fn optional() -> (Gate, Authority) {
+pub(crate) async fn optional() -> (Gate, Authority) {
     let authority = Authority::new("clients");
     let gate = asking(AskFor::Optional, &authority, &Authority::new("others"), None).await;
     (gate, authority)
 }
 
-fn showing(gate: &Gate, shown: &Shown) -> Client {
+pub(crate) fn showing(gate: &Gate, shown: &Shown) -> Client {
     gate.client().showing(&gate.ca_pem, shown)
 }
 
-async fn status(connection: &mut Connection, ask: Ask) -> u16 {
+pub(crate) async fn status(connection: &mut Connection, ask: Ask) -> u16 {
     connection.send(ask).await.status.as_u16()
 }
 

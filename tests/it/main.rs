@@ -18,6 +18,7 @@ mod constant;
 mod counted_in_people;
 mod cut_streams;
 mod demo;
+mod devices;
 mod downloads;
 mod drain;
 mod errors_deny;

@@ -1,0 +1,206 @@
+//! Devices: keys of client certificates that an operator enrolled for a person or a program.
+//!
+//! Whoever comes with such a key has a bound device. Whoever has devices and comes without one of them is
+//! worth less: their assurance is capped, whatever factors they show. Revocations count at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::account::is_account_name;
+use super::claims::is_name;
+use super::due::Due;
+use super::{AuthError, Caller, Certificate, CertificateFault, Identity, Place};
+use crate::state::{DeviceRow, StateError};
+
+/// A use is noted at most once in so many seconds.
+const TOUCH_AFTER_S: i64 = 300;
+/// Seconds between two looks whether anybody has a device at all.
+const LOOK_EVERY_S: i64 = 1;
+
+/// A device, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// What the operator calls it; what policy and log know as the device.
+    pub name: String,
+    /// Whose it is.
+    pub account: String,
+    /// SHA-256 of its key.
+    pub key: [u8; 32],
+    /// When it was enrolled, Unix seconds.
+    pub created_s: i64,
+    /// When it was last used, Unix seconds; coarse.
+    pub used_s: Option<i64>,
+    /// When it was revoked, Unix seconds.
+    pub revoked_s: Option<i64>,
+}
+
+/// Why a device could not be enrolled, listed or revoked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// The name has other letters.
+    #[error(
+        "device name `{0}`: must be 1 to 64 of a-z, 0-9, `.`, `_`, `-`, `@`, beginning with a letter or digit"
+    )]
+    Name(String),
+    /// The account is neither a local one nor `issuer:subject`.
+    #[error("account `{0}`: must be a local account's name or `issuer:subject`")]
+    Account(String),
+    /// There is no such local account.
+    #[error("account `{0}` does not exist; `menshen account list` shows those that do")]
+    NoAccount(String),
+    /// The certificate does not read, or has ended.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
+    /// The name or the key is taken, perhaps by a device that was revoked.
+    #[error("the name or the key is that of device `{0}`; neither is enrolled twice")]
+    Taken(String),
+    /// There is no such device.
+    #[error("device `{0}` does not exist or is revoked; `menshen device list` shows those that do")]
+    Unknown(String),
+    /// The state could not be read or written.
+    #[error(transparent)]
+    State(StateError),
+}
+
+/// Whether there are devices at all: where there are none, nobody is looked up.
+#[derive(Debug)]
+pub(super) struct Devices {
+    due: Due,
+    has_some: AtomicBool,
+}
+
+impl Devices {
+    pub(super) fn new() -> Self {
+        Self { due: Due::every(LOOK_EVERY_S), has_some: AtomicBool::new(true) }
+    }
+}
+
+impl Identity {
+    /// Enrols the key of a certificate in DER for an account.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; nothing was enrolled then.
+    pub async fn add_device(
+        &self,
+        name: &str,
+        account: &str,
+        certificate: &[u8],
+    ) -> Result<DeviceInfo, DeviceError> {
+        if !is_account_name(name) {
+            return Err(DeviceError::Name(name.to_owned()));
+        }
+        let is_account = is_account_name(account) || (account.contains(':') && is_name(account));
+        if !is_account {
+            return Err(DeviceError::Account(account.to_owned()));
+        }
+        let now = self.clock.unix_s();
+        let certificate = Certificate::read(certificate)?;
+        certificate.check(now)?;
+        let mut row = DeviceRow {
+            name: name.to_owned(),
+            account: account.to_owned(),
+            key: *certificate.key(),
+            tag: [0; 32],
+            created_s: now,
+            used_s: None,
+            revoked_s: None,
+        };
+        row.tag = self.device_tag(&row);
+        match self.store.insert_device(row.clone()).await {
+            Ok(()) => Ok(row.into()),
+            Err(StateError::Unknown(account)) => Err(DeviceError::NoAccount(account)),
+            Err(StateError::Exists(name)) => Err(DeviceError::Taken(name)),
+            Err(error) => Err(DeviceError::State(error)),
+        }
+    }
+
+    /// All devices by name, revoked ones among them.
+    ///
+    /// # Errors
+    /// [`DeviceError::State`].
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, DeviceError> {
+        let rows = self.store.devices().await.map_err(DeviceError::State)?;
+        Ok(rows.into_iter().map(DeviceInfo::from).collect())
+    }
+
+    /// Revokes a device for ever and ends its account's sessions; gives the account.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unknown`] or [`DeviceError::State`].
+    pub async fn revoke_device(&self, name: &str) -> Result<String, DeviceError> {
+        match self.store.revoke_device(name).await {
+            Ok(account) => Ok(account),
+            Err(StateError::Unknown(name)) => Err(DeviceError::Unknown(name)),
+            Err(error) => Err(DeviceError::State(error)),
+        }
+    }
+
+    /// The caller with the device that it uses, or worth less without one.
+    pub(super) async fn on_device(
+        &self,
+        caller: Arc<Caller>,
+        place: &Place,
+    ) -> Result<Arc<Caller>, AuthError> {
+        let key = place.certificate.as_ref().map(|certificate| *certificate.key());
+        if key.is_none() && !self.anybody_has_devices().await? {
+            return Ok(caller);
+        }
+        let standing = self.store.device_standing(&caller.account, key).await?;
+        match standing.shown {
+            Some(row) if row.tag == self.device_tag(&row) => {
+                let now = self.clock.unix_s();
+                if row.used_s.is_none_or(|used| now.saturating_sub(used) >= TOUCH_AFTER_S) {
+                    self.store.touch_device(row.name.clone());
+                }
+                let mut caller = Arc::unwrap_or_clone(caller);
+                caller.device = Some(row.name);
+                Ok(Arc::new(caller))
+            }
+            Some(row) => {
+                tracing::error!(device = row.name, "a device was altered in the state; it is none");
+                Ok(Arc::new(self.without_device(Arc::unwrap_or_clone(caller))))
+            }
+            None if standing.has_some => {
+                Ok(Arc::new(self.without_device(Arc::unwrap_or_clone(caller))))
+            }
+            None => Ok(caller),
+        }
+    }
+
+    /// Whoever has devices and comes without: no factor counts for more than the cap.
+    fn without_device(&self, mut caller: Caller) -> Caller {
+        let most = self.settings.unknown_device_assurance;
+        caller.assurance = caller.assurance.min(most);
+        for factor in &mut caller.factors {
+            factor.level = factor.level.min(most);
+        }
+        caller.most_assurance = Some(most);
+        caller
+    }
+
+    async fn anybody_has_devices(&self) -> Result<bool, StateError> {
+        if self.devices.due.is_now(self.clock.unix_s()) {
+            match self.store.has_devices().await {
+                Ok(has_some) => self.devices.has_some.store(has_some, Ordering::Relaxed),
+                Err(error) => {
+                    self.devices.due.again();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(self.devices.has_some.load(Ordering::Relaxed))
+    }
+
+    /// Whoever can write the file but has not the master key cannot enrol a key of theirs in it.
+    fn device_tag(&self, row: &DeviceRow) -> [u8; 32] {
+        let DeviceRow { name, account, key, .. } = row;
+        self.device_tagger.tag(&[b"row", name.as_bytes(), account.as_bytes(), key])
+    }
+}
+
+impl From<DeviceRow> for DeviceInfo {
+    fn from(row: DeviceRow) -> Self {
+        let DeviceRow { name, account, key, tag: _, created_s, used_s, revoked_s } = row;
+        Self { name, account, key, created_s, used_s, revoked_s }
+    }
+}

@@ -1,0 +1,179 @@
+//! Rows of devices: the keys that were enrolled for somebody. A revoked one stays, so that neither its name
+//! nor its key is enrolled again.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{StateError, Store, act};
+
+/// The most devices kept, revoked ones among them.
+const MOST_ROWS: i64 = 100_000;
+
+/// A device as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// What the operator calls it.
+    pub name: String,
+    /// Whose it is.
+    pub account: String,
+    /// SHA-256 of the key in its certificate.
+    pub key: [u8; 32],
+    /// Keyed hash of all above.
+    pub tag: [u8; 32],
+    /// When it was enrolled, Unix seconds.
+    pub created_s: i64,
+    /// When it was last used, Unix seconds; coarse.
+    pub used_s: Option<i64>,
+    /// When it was revoked, Unix seconds.
+    pub revoked_s: Option<i64>,
+}
+
+/// What is known of an account's devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceStanding {
+    /// The one that was asked for, if it is theirs and not revoked.
+    pub shown: Option<DeviceRow>,
+    /// Whether the account has any that is not revoked.
+    pub has_some: bool,
+}
+
+const COLUMNS: &str = "name, account, key, tag, created_s, used_s, revoked_s";
+
+impl Store {
+    /// Enrols a device and notes the act. A local account must exist.
+    ///
+    /// # Errors
+    /// [`StateError::Exists`] with its name if the name or the key is enrolled already or was once,
+    /// [`StateError::Unknown`] with the account's.
+    pub async fn insert_device(&self, row: DeviceRow) -> Result<(), StateError> {
+        let doer = self.doer();
+        self.write(move |connection| {
+            let is_known: bool = connection.query_row(
+                "SELECT instr(?1, ':') > 0 OR EXISTS (SELECT 1 FROM accounts WHERE name = ?1)",
+                [&row.account],
+                |found| found.get(0),
+            )?;
+            if !is_known {
+                return Err(StateError::Unknown(row.account));
+            }
+            let count: i64 =
+                connection.query_row("SELECT count(*) FROM devices", [], |found| found.get(0))?;
+            if count >= MOST_ROWS {
+                return Err(StateError::Full);
+            }
+            let taken: Option<String> = connection
+                .query_row(
+                    "SELECT name FROM devices WHERE name = ?1 OR key = ?2",
+                    params![row.name, row.key],
+                    |found| found.get(0),
+                )
+                .optional()?;
+            if let Some(taken) = taken {
+                return Err(StateError::Exists(taken));
+            }
+            connection.execute(
+                &format!("INSERT INTO devices ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL)"),
+                params![row.name, row.account, row.key, row.tag, row.created_s],
+            )?;
+            let thing = format!("device {}", row.name);
+            act::note_of(connection, "device_added", &row.account, &thing, &doer)
+        })
+        .await
+    }
+
+    /// All devices by name.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn devices(&self) -> Result<Vec<DeviceRow>, StateError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM devices ORDER BY name");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([], from_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Whether anybody has a device that is not revoked.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn has_devices(&self) -> Result<bool, StateError> {
+        self.read(|connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM devices WHERE revoked_s IS NULL)";
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// What is known of an account's devices, and of the one with this key.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn device_standing(
+        &self,
+        account: &str,
+        key: Option<[u8; 32]>,
+    ) -> Result<DeviceStanding, StateError> {
+        let account = account.to_owned();
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM devices WHERE key = ?1 AND account = ?2 AND revoked_s IS NULL"
+            );
+            let mut look = connection.prepare_cached(&sql)?;
+            let shown = look.query_row(params![key, account], from_row).optional()?;
+            let sql = "SELECT EXISTS
+                       (SELECT 1 FROM devices WHERE account = ?1 AND revoked_s IS NULL)";
+            let has_some = connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?;
+            Ok(DeviceStanding { shown, has_some })
+        })
+        .await
+    }
+
+    /// Notes that the device is in use, some time soon.
+    pub fn touch_device(&self, name: String) {
+        let now = self.clock.unix_s();
+        self.writer.write_sometime(move |connection| {
+            connection
+                .prepare_cached("UPDATE devices SET used_s = ?2 WHERE name = ?1")?
+                .execute(params![name, now])?;
+            Ok(())
+        });
+    }
+
+    /// Revokes a device for ever, ends its account's sessions and notes the act. Gives the account.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] if there is no such device, or it is revoked already.
+    pub async fn revoke_device(&self, name: &str) -> Result<String, StateError> {
+        let (name, doer, now) = (name.to_owned(), self.doer(), self.clock.unix_s());
+        self.write(move |connection| {
+            let account: Option<String> = connection
+                .query_row(
+                    "UPDATE devices SET revoked_s = ?2 WHERE name = ?1 AND revoked_s IS NULL
+                     RETURNING account",
+                    params![name, now],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let account = account.ok_or_else(|| StateError::Unknown(name.clone()))?;
+            connection.execute("DELETE FROM sessions WHERE account = ?1", [&account])?;
+            let thing = format!("device {name}");
+            act::note_of(connection, "device_revoked", &account, &thing, &doer)?;
+            Ok(account)
+        })
+        .await
+    }
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
+    Ok(DeviceRow {
+        name: row.get("name")?,
+        account: row.get("account")?,
+        key: row.get("key")?,
+        tag: row.get("tag")?,
+        created_s: row.get("created_s")?,
+        used_s: row.get("used_s")?,
+        revoked_s: row.get("revoked_s")?,
+    })
+}
