@@ -421,6 +421,7 @@ mod tests {
             roles: (0..900).map(|n| format!("{n}{bad}")).collect(),
             tenant: text(),
             on_behalf_of: text(),
+            person: text(),
             attributes: large_attributes(),
         });
         entry.auth = Some(Auth {

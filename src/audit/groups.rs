@@ -166,6 +166,9 @@ pub struct Actor {
     /// The account; empty for a caller nobody could identify.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub account: Text,
+    /// Whose account it is, where several are one person's and counted together.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub person: Text,
     /// What kind of caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ActorKind>,
@@ -569,6 +572,9 @@ pub struct Act {
     /// What it was done to: an account, a file, a setting.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub object: Text,
+    /// To what it was changed, where that is no secret: `roles auditor, teller`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub detail: Text,
     /// When it was done, where that was before the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Moment>,

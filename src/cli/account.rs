@@ -2,6 +2,7 @@
 //! first start. Passwords come from a file or standard input, never from an argument.
 
 mod passkey;
+mod people;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use zeroize::Zeroize as _;
 use crate::clock::Clock;
 use crate::identity::{
     Account, AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Settings,
+    Standing,
 };
 use crate::secret::{MasterKey, Secret, SecretError};
 use crate::state::{StateError, Store};
@@ -46,10 +48,24 @@ enum Command {
     PasskeyTicket(Named),
     /// Remove a passkey; the account's sessions end.
     PasskeyRemove(passkey::Remove),
-    /// Switch an account off; its sessions end at once.
+    /// Switch an account off; its sessions end at once. An account of an issuer is `issuer:subject`.
     Disable(Named),
-    /// Switch an account on again.
+    /// Suspend an account, local or of an issuer, until it is enabled again.
+    Suspend(Named),
+    /// Let an account go for good: it never signs in again, and nobody else under its name.
+    Leave(Named),
+    /// Make an account welcome again that is switched off or suspended.
     Enable(Named),
+    /// Replace the roles of a local account; they count from its next request on.
+    Roles(people::Roles),
+    /// Say whose an account is: all accounts of a person share budgets and rates.
+    ///
+    /// Example: menshen account link corp:wang e1042 --state … --key …
+    Link(people::Link),
+    /// Take that back; what the person has used counts for the account as well.
+    Unlink(Named),
+    /// List accounts that are linked to a person or not welcome, those of issuers included.
+    People(people::Listed),
     /// Let an account sign in again at once that too many wrong passwords or codes have locked.
     Unlock(Named),
     /// Revoke tokens of an issuer's account: those issued up to now, or one.
@@ -196,6 +212,8 @@ impl From<AccountError> for AccountCommandError {
             AccountError::State(StateError::Unknown(name)) => Self::Unknown(name),
             AccountError::Name(_)
             | AccountError::NoToken(_)
+            | AccountError::NotAnAccount(_)
+            | AccountError::Person(_)
             | AccountError::DisplayName
             | AccountError::Role(_)
             | AccountError::Attribute(_)
@@ -230,8 +248,16 @@ pub(super) fn run(
         Command::Passkeys(named) => runtime.block_on(passkey::list(&named, out)),
         Command::PasskeyTicket(named) => runtime.block_on(passkey::ticket(&named, out)),
         Command::PasskeyRemove(remove) => runtime.block_on(passkey::remove(&remove, out)),
-        Command::Disable(named) => runtime.block_on(switch(&named, true, out)),
-        Command::Enable(named) => runtime.block_on(switch(&named, false, out)),
+        Command::Disable(named) => runtime.block_on(people::stand(&named, Standing::Disabled, out)),
+        Command::Suspend(named) => {
+            runtime.block_on(people::stand(&named, Standing::Suspended, out))
+        }
+        Command::Leave(named) => runtime.block_on(people::stand(&named, Standing::Left, out)),
+        Command::Enable(named) => runtime.block_on(people::stand(&named, Standing::Active, out)),
+        Command::Roles(roles) => runtime.block_on(people::roles(roles, out)),
+        Command::Link(link) => runtime.block_on(people::link(&link, out)),
+        Command::Unlink(named) => runtime.block_on(people::unlink(&named, out)),
+        Command::People(listed) => runtime.block_on(people::list(&listed, out)),
         Command::Unlock(named) => runtime.block_on(unlock(&named, out)),
         Command::Revoke(revoke) => runtime.block_on(revoke_tokens(&revoke, out)),
     }
@@ -298,17 +324,6 @@ async fn enrol(named: &Named, out: &mut dyn Write) -> Result<(), AccountCommandE
         EnrolmentError::Account(error) => error.into(),
         EnrolmentError::Output(error) => error.into(),
     })
-}
-
-async fn switch(
-    named: &Named,
-    is_disabled: bool,
-    out: &mut dyn Write,
-) -> Result<(), AccountCommandError> {
-    open_existing(&named.place)?.set_disabled(&named.name, is_disabled).await?;
-    let now = if is_disabled { "off; its sessions have ended" } else { "on" };
-    writeln!(out, "account `{}` is switched {now}", named.name)?;
-    Ok(())
 }
 
 async fn unlock(named: &Named, out: &mut dyn Write) -> Result<(), AccountCommandError> {

@@ -65,6 +65,14 @@ pub enum AccountError {
         "`{0}`: must be the account of an issuer, such as `corp:wang`, and a token id of 1 to 255 characters"
     )]
     NoToken(String),
+    /// It names no account: neither a local name nor `issuer:subject`.
+    #[error("`{0}` is no account: write a local name, or `issuer:subject` as the log has it")]
+    NotAnAccount(String),
+    /// A person's name has other letters.
+    #[error(
+        "person `{0}`: must be 1 to 64 of a-z, 0-9, `.`, `_`, `-`, `@`, beginning with a letter or digit"
+    )]
+    Person(String),
     /// The display name is empty, long or has control characters.
     #[error("the display name must have 1 to 255 visible characters")]
     DisplayName,
@@ -171,14 +179,6 @@ impl Identity {
         let sealed = self.seal_totp(name, &secret)?;
         self.store.set_totp(name, sealed).await?;
         Ok(enrolment)
-    }
-
-    /// Switches the account off, which ends its sessions at once, or on again.
-    ///
-    /// # Errors
-    /// [`AccountError::State`], also if there is no such account.
-    pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AccountError> {
-        Ok(self.store.set_disabled(name, is_disabled).await?)
     }
 
     /// Lets an account sign in again at once that too many failures have locked.

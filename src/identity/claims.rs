@@ -71,6 +71,9 @@ pub enum TokenFault {
     /// It is bound to no key, and its issuer's have to be.
     #[error("the token is bound to no key")]
     Unbound,
+    /// Its account is suspended, switched off, or has left.
+    #[error("the account is not welcome: it is suspended, switched off, or has left")]
+    Unwelcome,
     /// A claim is missing or has the wrong type.
     #[error("the token's claim `{0}` is missing or has the wrong type")]
     Claim(&'static str),

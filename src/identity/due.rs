@@ -27,6 +27,17 @@ impl Due {
                 .is_ok()
     }
 
+    /// Whether it is time; all askers are told so until somebody says that they looked.
+    pub(super) fn is_due(&self, now_s: i64) -> bool {
+        let next = self.next_s.load(Ordering::Acquire);
+        now_s >= next || next > now_s.saturating_add(self.interval_s)
+    }
+
+    /// Somebody looked.
+    pub(super) fn looked(&self, now_s: i64) {
+        self.next_s.store(now_s.saturating_add(self.interval_s), Ordering::Release);
+    }
+
     /// Has the next asker look again: this look failed.
     pub(super) fn again(&self) {
         self.next_s.store(i64::MIN, Ordering::Relaxed);

@@ -26,9 +26,11 @@ mod overview;
 mod parked;
 pub mod passkey;
 mod password;
+mod person;
 mod place;
 mod published;
 mod revocation;
+mod roster;
 mod session;
 mod settings;
 mod sign_in;
@@ -58,6 +60,7 @@ pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
 pub use password::{PasswordFault, check_new_password};
 pub use place::{Cookie, Place};
+pub use roster::{Joined, Standing, counted_as};
 pub use session::SignedOut;
 pub use settings::{
     IssuerSettings, KeySource, LockoutSettings, MachineSettings, SessionSettings, Settings,
@@ -70,7 +73,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
-pub use crate::state::ActRow as AccountAct;
+pub use crate::state::{ActRow as AccountAct, RosterRow};
 use crate::state::{StateError, Store};
 
 /// Authenticates callers and signs people in. Share it in an `Arc`.
@@ -80,6 +83,7 @@ pub struct Identity {
     store: Store,
     clock: Clock,
     bearer: bearer::Bearer,
+    roster: roster::Roster,
     hasher: password::Hasher,
     sealer: Sealer,
     parked_sealer: Sealer,
@@ -184,6 +188,7 @@ impl Identity {
         )?;
         Ok(Self {
             bearer,
+            roster: roster::Roster::new(store.clone()),
             hasher: password::Hasher::new(
                 master,
                 settings.hashes_at_once,
@@ -224,6 +229,7 @@ impl Identity {
         credentials: Credentials,
         place: &Place,
     ) -> Result<Arc<Caller>, AuthError> {
+        self.look_at_roster().await?;
         if let Some(certificate) = &place.certificate {
             certificate.check(self.clock.unix_s())?;
         }
@@ -237,6 +243,7 @@ impl Identity {
             Credentials::Session(cookie) => Arc::new(self.session_caller(&cookie).await?),
             Credentials::Certificate => Arc::new(self.machine_caller(place)?),
         };
+        self.check_standing(&caller.account)?;
         self.on_device(caller, place).await
     }
 

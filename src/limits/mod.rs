@@ -29,7 +29,7 @@ pub use self::allowance::{
 pub use self::quota::{Counter, Quota, RateLimitFields, Refused};
 pub use self::seat::{LimitError, Persist, Seat, Take};
 pub use self::store::{
-    AmountRow, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageStore,
+    AmountRow, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageFuture, UsageStore,
 };
 
 use self::budget::Ledger;
@@ -128,6 +128,21 @@ impl Limits {
         self.check_requests(&known, allowance)?;
         self.check_budgets(&known, allowance, now)?;
         Ok(Seat::new(known, Arc::clone(allowance), self.means.clone(), rate, place))
+    }
+
+    /// Counts for `into` as well what `from` has used, as the store remembers it: they are one person's. Requests of
+    /// `from` that are under way go on under its own name.
+    ///
+    /// # Errors
+    /// [`LimitError`]; then neither may be admitted, since nobody knows what they have used.
+    pub async fn join(&self, from: &str, into: &str) -> Result<(), LimitError> {
+        let deadline = self.settings.store_deadline;
+        let used = tokio::time::timeout(deadline, self.means.store.of(from)).await;
+        let mut usage = used.ok().ok_or(LimitError::Slow(deadline))??;
+        let into: Arc<str> = into.into();
+        usage.amounts.iter_mut().for_each(|row| row.person = Arc::clone(&into));
+        usage.seen.iter_mut().for_each(|row| row.person = Arc::clone(&into));
+        self.restore(&usage)
     }
 
     /// Forgets what has left its window, in memory and in the store; call it once a minute.

@@ -10,6 +10,9 @@ use super::allowance::Budget;
 /// A store's answer, on its way.
 pub type StoreFuture<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+/// What a store remembers of somebody, on its way.
+pub type UsageFuture<'a> = Pin<Box<dyn Future<Output = Result<Usage, StoreError>> + Send + 'a>>;
+
 /// The store could not read or write. The cause is for the operator, not for the caller.
 #[derive(Debug, thiserror::Error)]
 #[error("the store of what was released failed: {0}")]
@@ -74,6 +77,12 @@ pub trait UsageStore: Send + Sync {
     /// [`StoreError`] if anything cannot be read, down to a single row.
     fn load(&self) -> Result<Usage, StoreError>;
 
+    /// Everything remembered of one person.
+    ///
+    /// # Errors
+    /// [`StoreError`] if anything cannot be read, down to a single row.
+    fn of<'a>(&'a self, person: &'a str) -> UsageFuture<'a>;
+
     /// Makes changes durable, all or none.
     ///
     /// The future must either finish the write when dropped or undo it; a repeated write after an
@@ -134,6 +143,15 @@ pub(crate) mod memory {
                 bucket: *bucket,
             });
             Ok(Usage { amounts: amounts.collect(), seen: seen.collect() })
+        }
+
+        fn of<'a>(&'a self, person: &'a str) -> UsageFuture<'a> {
+            Box::pin(async move {
+                let mut usage = self.load()?;
+                usage.amounts.retain(|row| *row.person == *person);
+                usage.seen.retain(|row| *row.person == *person);
+                Ok(usage)
+            })
         }
 
         fn add(&self, changes: Vec<UsageChange>) -> StoreFuture<'_> {

@@ -113,8 +113,24 @@ impl Gate {
                 return Err(Rejection::Credential(error));
             }
         };
-        trail.caller(&caller);
+        trail.caller(&caller, self.identity.person(&caller.account));
         Ok(caller)
+    }
+
+    /// Has accounts counted together that were found to be one person's, before anybody is admitted.
+    async fn count_together(&self) -> Result<(), Rejection> {
+        if self.identity.next_joined().is_none() {
+            return Ok(());
+        }
+        let _only_one = self.joining.lock().await;
+        while let Some(joined) = self.identity.next_joined() {
+            self.limits.join(&joined.from, &joined.into).await.map_err(|error| {
+                tracing::error!(%error, "accounts of one person cannot be counted together");
+                Rejection::StoreUnavailable
+            })?;
+            self.identity.joined_is_counted();
+        }
+        Ok(())
     }
 
     pub(super) fn decide(
@@ -134,13 +150,16 @@ impl Gate {
         })
     }
 
-    pub(super) fn admit(&self, caller: &Caller, permit: &Permit) -> Result<Seat, Rejection> {
+    pub(super) async fn admit(&self, caller: &Caller, permit: &Permit) -> Result<Seat, Rejection> {
         let allowance = query::allowance(permit.limits()).map_err(|error| {
             tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
             Rejection::Uncountable
         })?;
         let refused = |refused| Rejection::Limit(Box::new(refused));
-        let seat = self.limits.admit(&caller.account, &Arc::new(allowance)).map_err(refused)?;
+        let counted_as = self.identity.counted_as(&caller.account);
+        // Asked after the name: whoever gets the name of a person finds that it waits to be counted.
+        self.count_together().await?;
+        let seat = self.limits.admit(&counted_as, &Arc::new(allowance)).map_err(refused)?;
         if permit.is_file() {
             seat.take_file().map_err(refused)?;
         }

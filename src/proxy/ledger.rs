@@ -38,6 +38,7 @@ impl Gate {
         entry.act = Some(Act {
             name: act.name.as_str().into(),
             object: object(act).as_str().into(),
+            detail: act.detail.as_str().into(),
             succeeded: Some(true),
             at: Some(Moment(act.at_ms)),
             ..Act::default()

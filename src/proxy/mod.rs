@@ -150,6 +150,8 @@ pub struct Gate {
     refusals: Refusals,
     /// Held while acts on accounts go into the log, so that each goes once.
     ledger: tokio::sync::Mutex<()>,
+    /// Held while accounts are counted together that are one person's.
+    joining: tokio::sync::Mutex<()>,
     differences: Differences,
     alerts: Arc<Alerts>,
     /// Places for requests that were answered constantly and are still with a backend.
@@ -173,7 +175,7 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        let (refusals, ledger, differences) = Default::default();
+        let (refusals, ledger, joining, differences) = Default::default();
         let alerts = Arc::new(Alerts::new(
             parts.log.clone(),
             Arc::clone(&parts.telemetry),
@@ -182,7 +184,7 @@ impl Gate {
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
         let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
-        Ok(Self { parts, keys, refusals, ledger, differences, alerts, beside, uploads })
+        Ok(Self { parts, keys, refusals, ledger, joining, differences, alerts, beside, uploads })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -232,6 +234,10 @@ impl Gate {
     pub async fn tidy_ledger(&self) {
         if self.record_acts().await.is_err() {
             tracing::warn!("nobody can sign in until changes to accounts are recorded");
+        }
+        // Who is no longer welcome may have a stream open and ask for nothing more.
+        if let Err(error) = self.identity.look_at_roster().await {
+            tracing::warn!(%error, "the roster could not be read; nobody is let in until it can");
         }
     }
 

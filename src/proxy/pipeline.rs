@@ -58,7 +58,7 @@ impl Gate {
             }
         };
         let query = self.guard_query(&permit, &head, trail)?;
-        let seat = self.admit(&caller, &permit)?;
+        let seat = self.admit(&caller, &permit).await?;
         self.record(&permit, trail)?;
         if !permit.action().only_reads() {
             trail.durable().await?;

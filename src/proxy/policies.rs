@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::question::Question;
+use crate::identity::Identity;
 use crate::policy::{Permit, Program};
 
 /// The policies. A request keeps the program that it began with.
@@ -53,6 +54,8 @@ impl Policies {
 pub(super) struct Right {
     policies: Arc<Policies>,
     changes: watch::Receiver<()>,
+    identity: Arc<Identity>,
+    roster: watch::Receiver<()>,
     question: Question,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
@@ -61,13 +64,18 @@ pub(super) struct Right {
 
 impl Right {
     /// The right that the permit gave, as the answer to this question.
-    pub(super) fn new(policies: Arc<Policies>, question: Question, permit: Arc<Permit>) -> Self {
-        let changes = policies.changes.subscribe();
+    pub(super) fn new(
+        policies: Arc<Policies>,
+        identity: Arc<Identity>,
+        question: Question,
+        permit: Arc<Permit>,
+    ) -> Self {
+        let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());
         let stands_under = Arc::clone(question.program());
-        Self { policies, changes, question, permit, stands_under }
+        Self { policies, changes, identity, roster, question, permit, stands_under }
     }
 
-    /// Ends when the caller's right has ended: under a policy that came meanwhile the same question is
+    /// Ends when the caller's right has ended: the account is not welcome any more, or under a policy that came meanwhile the same question is
     /// denied, or another plan answers it. Whether that plan is wider is not asked: a body has one plan.
     ///
     /// Cancel safe. Costs a comparison of two pointers where nothing changed.
@@ -80,8 +88,15 @@ impl Right {
                 }
                 self.stands_under = live;
             }
-            if self.changes.changed().await.is_err() {
-                // No more policies will come.
+            if !self.identity.is_welcome(&self.question.principal().account) {
+                return;
+            }
+            let changed = tokio::select! {
+                changed = self.changes.changed() => changed,
+                changed = self.roster.changed() => changed,
+            };
+            if changed.is_err() {
+                // Nothing more will come.
                 std::future::pending::<()>().await;
             }
         }

@@ -110,7 +110,12 @@ impl Gate {
         let mut response = if read == Read::All {
             self.whole(passage, facts, trail).await?
         } else {
-            let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
+            let right = Right::new(
+                Arc::clone(&self.policies),
+                Arc::clone(&self.identity),
+                question,
+                Arc::clone(&permit),
+            );
             self.streamed(passage, right, head, facts, trail).await?
         };
         *response.status_mut() = parts.status;

@@ -2,6 +2,8 @@
 //!
 //! Every early end passes here, so that a denial is recorded before it is told.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use tokio::time::Instant;
@@ -106,13 +108,14 @@ impl Trail {
         self.entry.request.get_or_insert_default().query.push(parameter, field, value_hash);
     }
 
-    pub(super) fn caller(&mut self, caller: &Caller) {
+    pub(super) fn caller(&mut self, caller: &Caller, person: Option<Arc<str>>) {
         let now_unix_s = self.time_unix_s();
         self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
             account: caller.account.as_str().into(),
             kind: Some(actor_kind(caller.kind)),
             roles: caller.roles.iter().map(String::as_str).collect(),
+            person: person.as_deref().unwrap_or_default().into(),
             ..Actor::default()
         });
         let newest = caller.factors.iter().filter_map(|factor| factor.at_unix_s).max();

@@ -45,7 +45,12 @@ impl Gate {
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
-        let right = Right::new(Arc::clone(&self.policies), question, Arc::clone(&permit));
+        let right = Right::new(
+            Arc::clone(&self.policies),
+            Arc::clone(&self.identity),
+            question,
+            Arc::clone(&permit),
+        );
         let (parts, body) = response.into_parts();
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
         let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());

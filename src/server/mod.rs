@@ -148,7 +148,8 @@ impl Server {
         identity.keep_keys().await;
         let voucher = voucher(&config, &master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
-        let usage = StoredUsage::load(store).await?;
+        identity.load_roster().await?;
+        let usage = StoredUsage::load(store, |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
         let log = open_log(&config, &clock, &master)?;
         let addresses = Arc::new(AddressLimits::new(&config.addresses, &clock));

@@ -1,9 +1,10 @@
 //! Lets the limits keep what they count in the state's store.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::{
-    AmountRow, NotABudget, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageStore,
+    AmountRow, NotABudget, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageFuture,
+    UsageStore,
 };
 use crate::state::{self, StateError, Store};
 
@@ -15,9 +16,15 @@ pub(super) struct StoredUsage {
 }
 
 impl StoredUsage {
-    pub(super) async fn load(store: Store) -> Result<Self, StateError> {
-        let at_start = Mutex::new(Some(store.load_usage(i64::MIN).await?));
-        Ok(Self { store, at_start })
+    /// Reads what was used; `counted_as` says under what an account is counted.
+    pub(super) async fn load(
+        store: Store,
+        counted_as: impl Fn(&str) -> Arc<str>,
+    ) -> Result<Self, StateError> {
+        let mut usage = store.load_usage(i64::MIN).await?;
+        usage.amounts.iter_mut().for_each(|row| row.person = counted_as(&row.person).to_string());
+        usage.seen.iter_mut().for_each(|row| row.person = counted_as(&row.person).to_string());
+        Ok(Self { store, at_start: Mutex::new(Some(usage)) })
     }
 }
 
@@ -25,19 +32,14 @@ impl UsageStore for StoredUsage {
     fn load(&self) -> Result<Usage, StoreError> {
         let taken = self.at_start.lock().unwrap_or_else(PoisonError::into_inner).take();
         let rows = taken.ok_or_else(|| StoreError("the counters were read already".into()))?;
-        let unknown = |error: NotABudget| StoreError(Box::new(error));
-        let mut usage = Usage::default();
-        for row in rows.amounts {
-            let budget = row.budget.parse().map_err(unknown)?;
-            let (person, bucket, amount) = (row.person.into(), row.bucket, row.amount);
-            usage.amounts.push(AmountRow { person, budget, bucket, amount });
-        }
-        for row in rows.seen {
-            let budget = row.budget.parse().map_err(unknown)?;
-            let (person, subject, bucket) = (row.person.into(), row.subject, row.bucket);
-            usage.seen.push(SeenRow { person, budget, subject, bucket });
-        }
-        Ok(usage)
+        from_store(rows)
+    }
+
+    fn of<'a>(&'a self, person: &'a str) -> UsageFuture<'a> {
+        Box::pin(async move {
+            let rows = self.store.usage_of(person).await;
+            from_store(rows.map_err(|error| StoreError(Box::new(error)))?)
+        })
     }
 
     fn add(&self, changes: Vec<UsageChange>) -> StoreFuture<'_> {
@@ -46,6 +48,22 @@ impl UsageStore for StoredUsage {
             self.store.add_usage(changes).await.map_err(|error| StoreError(Box::new(error)))
         })
     }
+}
+
+fn from_store(rows: state::Usage) -> Result<Usage, StoreError> {
+    let unknown = |error: NotABudget| StoreError(Box::new(error));
+    let mut usage = Usage::default();
+    for row in rows.amounts {
+        let budget = row.budget.parse().map_err(unknown)?;
+        let (person, bucket, amount) = (row.person.into(), row.bucket, row.amount);
+        usage.amounts.push(AmountRow { person, budget, bucket, amount });
+    }
+    for row in rows.seen {
+        let budget = row.budget.parse().map_err(unknown)?;
+        let (person, subject, bucket) = (row.person.into(), row.subject, row.bucket);
+        usage.seen.push(SeenRow { person, budget, subject, bucket });
+    }
+    Ok(usage)
 }
 
 fn to_store(change: UsageChange) -> state::UsageChange {

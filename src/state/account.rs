@@ -162,18 +162,6 @@ impl Store {
         .await
     }
 
-    /// Switches the account off, which ends its sessions, or on again.
-    ///
-    /// # Errors
-    /// [`StateError::Unknown`] if there is no such account.
-    pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), StateError> {
-        let act = if is_disabled { "account_disabled" } else { "account_enabled" };
-        self.change(name, act, "disabled", move |connection, sql, name, now| {
-            connection.execute(sql, params![name, is_disabled, now])
-        })
-        .await
-    }
-
     /// Sets one column (`?2`) of one account and ends its sessions: they began under the old value.
     async fn change<F>(
         &self,

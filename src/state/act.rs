@@ -23,6 +23,8 @@ pub struct ActRow {
     pub thing: String,
     /// Who did it.
     pub done_by: String,
+    /// To what it was changed, where that is no secret; else empty.
+    pub detail: String,
 }
 
 impl Store {
@@ -32,8 +34,8 @@ impl Store {
     /// Any [`StateError`] of a read.
     pub async fn pending_acts(&self) -> Result<Vec<ActRow>, StateError> {
         self.read(|connection| {
-            let sql =
-                "SELECT seq, at_ms, name, account, thing, done_by FROM acts ORDER BY seq LIMIT ?1";
+            let sql = "SELECT seq, at_ms, name, account, thing, done_by, detail FROM acts
+                       ORDER BY seq LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([BATCH], |row| {
                 Ok(ActRow {
@@ -43,6 +45,7 @@ impl Store {
                     account: row.get(3)?,
                     thing: row.get(4)?,
                     done_by: row.get(5)?,
+                    detail: row.get(6)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -70,7 +73,7 @@ pub(super) fn note(
     account: &str,
     doer: &Doer,
 ) -> Result<(), StateError> {
-    note_of(connection, name, account, "", doer)
+    insert(connection, name, account, ["", ""], doer)
 }
 
 /// Notes an act on something of an account.
@@ -81,11 +84,31 @@ pub(super) fn note_of(
     thing: &str,
     doer: &Doer,
 ) -> Result<(), StateError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO acts (at_ms, name, account, thing, done_by) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![doer.at_ms, name, account, thing, doer.name.as_ref()])?;
+    insert(connection, name, account, [thing, ""], doer)
+}
+
+/// Notes an act with what the account was changed to.
+pub(super) fn note_with(
+    connection: &Connection,
+    name: &str,
+    account: &str,
+    detail: &str,
+    doer: &Doer,
+) -> Result<(), StateError> {
+    insert(connection, name, account, ["", detail], doer)
+}
+
+fn insert(
+    connection: &Connection,
+    name: &str,
+    account: &str,
+    [thing, detail]: [&str; 2],
+    doer: &Doer,
+) -> Result<(), StateError> {
+    let sql = "INSERT INTO acts (at_ms, name, account, thing, done_by, detail)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![doer.at_ms, name, account, thing, doer.name.as_ref(), detail];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

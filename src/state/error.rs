@@ -50,6 +50,9 @@ pub enum StateError {
     /// The threads of the store have ended.
     #[error("the state is closed")]
     Closed,
+    /// Whoever has left does not come back under the same name.
+    #[error("`{0}` has left for good; make a new account under another name")]
+    Left(String),
     /// A row with that key exists already.
     #[error("`{0}` exists already")]
     Exists(String),

@@ -19,6 +19,7 @@ mod parked;
 mod passkey;
 mod reader;
 mod revocation;
+mod roster;
 mod session;
 mod usage;
 mod writer;
@@ -40,6 +41,7 @@ pub use own_sessions::OwnSessionRow;
 pub use parked::ParkedRow;
 pub use passkey::{PasskeyAdded, PasskeyRow, PasskeyUse};
 pub use revocation::{RevocationRow, RevocationTag};
+pub use roster::RosterRow;
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 

@@ -49,8 +49,8 @@ async fn an_act_is_noted_with_the_change_itself_or_not_at_all() {
     let store = folder.open().acting_as("operator uid 7");
     store.insert_account(account("wang")).await.unwrap();
     assert!(store.insert_account(account("wang")).await.is_err());
-    assert!(store.set_disabled("nobody", true).await.is_err());
-    store.set_disabled("wang", true).await.unwrap();
+    assert!(store.set_standing("nobody", "disabled", "account_disabled").await.is_err());
+    store.set_standing("wang", "disabled", "account_disabled").await.unwrap();
     drop(store);
     let store = folder.open();
     let acts = store.pending_acts().await.unwrap();

@@ -1,6 +1,6 @@
 //! What each person has used of each budget. What a budget or a bucket means is `limits`' business.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::{StateError, Store};
 
@@ -62,10 +62,21 @@ impl Store {
     /// Any [`StateError`] of a read; counting must then not start from nothing.
     pub async fn load_usage(&self, since_bucket: i64) -> Result<Usage, StateError> {
         self.read(move |connection| {
-            Ok(Usage {
-                amounts: amounts(connection, since_bucket)?,
-                seen: seen(connection, since_bucket)?,
-            })
+            let which = ("bucket >= ?1", &since_bucket as &dyn ToSql);
+            Ok(Usage { amounts: amounts(connection, which)?, seen: seen(connection, which)? })
+        })
+        .await
+    }
+
+    /// All use of one person.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn usage_of(&self, person: &str) -> Result<Usage, StateError> {
+        let person = person.to_owned();
+        self.read(move |connection| {
+            let which = ("person = ?1", &person as &dyn ToSql);
+            Ok(Usage { amounts: amounts(connection, which)?, seen: seen(connection, which)? })
         })
         .await
     }
@@ -82,6 +93,25 @@ impl Store {
         self.write(move |connection| changes.iter().try_for_each(|one| record(connection, one)))
             .await
     }
+}
+
+/// Counts for one what another has used, as well.
+pub(super) fn copy_usage(connection: &Connection, from: &str, to: &str) -> Result<(), StateError> {
+    connection.execute(
+        "INSERT INTO usage (person, budget, bucket, amount)
+         SELECT ?2, budget, bucket, amount FROM usage WHERE person = ?1
+         ON CONFLICT (person, budget, bucket) DO UPDATE SET amount =
+         iif(amount > 9223372036854775807 - excluded.amount, 9223372036854775807,
+             amount + excluded.amount)",
+        [from, to],
+    )?;
+    connection.execute(
+        "INSERT INTO seen (person, budget, bucket, subject)
+         SELECT ?2, budget, bucket, subject FROM seen WHERE person = ?1
+         ON CONFLICT (person, budget, subject) DO UPDATE SET bucket = max(bucket, excluded.bucket)",
+        [from, to],
+    )?;
+    Ok(())
 }
 
 fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateError> {
@@ -118,10 +148,13 @@ fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateErro
     Ok(())
 }
 
-fn amounts(connection: &Connection, since: i64) -> Result<Vec<UsageRow>, StateError> {
-    let mut statement = connection
-        .prepare_cached("SELECT person, budget, bucket, amount FROM usage WHERE bucket >= ?1")?;
-    let rows = statement.query_map([since], |row| {
+/// Which rows: a condition and its one value.
+type Which<'a> = (&'static str, &'a dyn ToSql);
+
+fn amounts(connection: &Connection, which: Which<'_>) -> Result<Vec<UsageRow>, StateError> {
+    let sql = format!("SELECT person, budget, bucket, amount FROM usage WHERE {}", which.0);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([which.1], |row| {
         let amount: i64 = row.get(3)?;
         Ok(UsageRow {
             person: row.get(0)?,
@@ -133,10 +166,10 @@ fn amounts(connection: &Connection, since: i64) -> Result<Vec<UsageRow>, StateEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn seen(connection: &Connection, since: i64) -> Result<Vec<SeenRow>, StateError> {
-    let mut statement = connection
-        .prepare_cached("SELECT person, budget, bucket, subject FROM seen WHERE bucket >= ?1")?;
-    let rows = statement.query_map([since], |row| {
+fn seen(connection: &Connection, which: Which<'_>) -> Result<Vec<SeenRow>, StateError> {
+    let sql = format!("SELECT person, budget, bucket, subject FROM seen WHERE {}", which.0);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([which.1], |row| {
         let subject: i64 = row.get(3)?;
         Ok(SeenRow {
             person: row.get(0)?,

@@ -53,6 +53,7 @@ mod nobody_above;
 mod noticed;
 mod own_account;
 mod passkeys;
+mod people;
 mod policy_files;
 mod policy_tools;
 mod recorded_first;

@@ -1,6 +1,7 @@
 //! Passkeys from their making to their removal, with an authenticator in software; and the ways to abuse them.
 
 use menshen::audit::{Concern, Entry};
+use menshen::identity::Standing;
 use serde_json::{Value, json};
 
 use crate::harness::authenticator::{Made, Passkey, Shown, USER_PRESENT, USER_VERIFIED};
@@ -453,9 +454,9 @@ async fn a_port_that_the_browser_names_belongs_to_the_origin() {
 async fn a_removed_passkey_and_a_disabled_account_open_nothing() {
     let mut gate = started().await;
     let (mut passkey, session) = owned(&gate, "wang", KNOWS).await;
-    gate.identity().set_disabled("wang", true).await.unwrap();
+    gate.identity().set_standing("wang", Standing::Disabled).await.unwrap();
     enter(&gate, &mut passkey).await.expect(401);
-    gate.identity().set_disabled("wang", false).await.unwrap();
+    gate.identity().set_standing("wang", Standing::Active).await.unwrap();
     let alone = session_of(enter(&gate, &mut passkey).await.expect(200));
     let id = gate.identity().passkeys("wang").await.unwrap()[0].id.clone();
     assert!(gate.identity().remove_passkey("li", &id).await.is_err());

@@ -1,5 +1,6 @@
 //! Signing in and out, as a program and as a browser, and the ways to abuse it.
 
+use menshen::identity::Standing;
 use serde_json::json;
 
 use crate::harness::gate::session_of;
@@ -188,7 +189,7 @@ async fn signing_in_leads_to_no_other_site() {
 async fn unknown_known_and_disabled_names_are_refused_and_locked_alike() {
     let gate = started().await;
     gate.add_account("li", PASSWORD, "teller").await;
-    gate.identity().set_disabled("li", true).await.unwrap();
+    gate.identity().set_standing("li", Standing::Disabled).await.unwrap();
     let mut connection = gate.h1().await;
     let mut traces = Vec::new();
     for (name, password) in [("wang", "wrong words"), ("nobody", "wrong words"), ("li", PASSWORD)] {
@@ -286,7 +287,7 @@ async fn a_session_ends_by_idleness_age_password_and_switch() {
     assert_eq!(view(&mut connection, &session).await, 401);
     let session = gate.sign_in("wang", "another quiet lantern").await;
     assert_eq!(view(&mut connection, &session).await, 200);
-    gate.identity().set_disabled("wang", true).await.unwrap();
+    gate.identity().set_standing("wang", Standing::Disabled).await.unwrap();
     assert_eq!(view(&mut connection, &session).await, 401);
 }
 

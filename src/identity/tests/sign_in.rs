@@ -90,7 +90,7 @@ async fn a_wrong_password_an_unknown_and_a_disabled_account_look_alike() {
     let identity = house.open();
     add(&identity, "wang").await;
     add(&identity, "gone").await;
-    identity.set_disabled("gone", true).await.unwrap();
+    identity.set_standing("gone", Standing::Disabled).await.unwrap();
     let long = "x".repeat(100_000);
     for (name, password) in [
         ("wang", "wrong wrong wrong"),
@@ -403,7 +403,7 @@ async fn a_session_ends_when_idle_and_use_keeps_it_alive() {
     house.advance_s(20 * 60);
     assert!(ask(&identity, &used).await.is_ok());
     // Any durable write comes after the note of that use, which nobody waits for.
-    identity.set_disabled("nobody", false).await.unwrap_err();
+    identity.set_standing("nobody", Standing::Active).await.unwrap_err();
     house.advance_s(10 * 60);
     assert!(ask(&identity, &used).await.is_ok());
     assert_eq!(ask(&identity, &idle).await, Err(AuthError::SessionEnded));
@@ -418,7 +418,7 @@ async fn a_session_ends_after_12_hours_however_busy() {
     for _ in 0..(12 * 6 - 1) {
         house.advance_s(600);
         assert!(ask(&identity, &session).await.is_ok());
-        identity.set_disabled("nobody", false).await.unwrap_err();
+        identity.set_standing("nobody", Standing::Active).await.unwrap_err();
     }
     house.advance_s(600);
     assert_eq!(ask(&identity, &session).await, Err(AuthError::SessionEnded));
@@ -473,9 +473,9 @@ async fn disabling_a_password_change_and_a_new_enrolment_end_all_sessions() {
     let identity = house.open();
     add(&identity, "wang").await;
     let session = enter(&identity, "wang", PASSWORD).await.unwrap();
-    identity.set_disabled("wang", true).await.unwrap();
+    identity.set_standing("wang", Standing::Disabled).await.unwrap();
     assert_eq!(ask(&identity, &session).await, Err(AuthError::SessionEnded));
-    identity.set_disabled("wang", false).await.unwrap();
+    identity.set_standing("wang", Standing::Active).await.unwrap();
     assert_eq!(ask(&identity, &session).await, Err(AuthError::SessionEnded));
     let session = enter(&identity, "wang", PASSWORD).await.unwrap();
     identity.enrol_totp("wang").await.unwrap();
@@ -494,7 +494,7 @@ async fn another_process_can_end_a_session_at_once() {
     add(&serving, "wang").await;
     let session = enter(&serving, "wang", PASSWORD).await.unwrap();
     assert!(ask(&serving, &session).await.is_ok());
-    operator.set_disabled("wang", true).await.unwrap();
+    operator.set_standing("wang", Standing::Disabled).await.unwrap();
     assert_eq!(ask(&serving, &session).await, Err(AuthError::SessionEnded));
 }
 

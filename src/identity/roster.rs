@@ -1,0 +1,196 @@
+//! Whose an account is, and whether it is welcome: for local accounts and for those of issuers alike.
+//!
+//! Two accounts of one person are counted as one. The gate keeps the roster in memory and reads what is new about
+//! once a second, since `menshen account` writes beside it. While it cannot be read nobody is let in.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use super::due::Due;
+use crate::state::{RosterRow, StateError, Store};
+
+/// Seconds between two looks for changes.
+const INTERVAL_S: i64 = 1;
+
+/// Whether an account is welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Active,
+    /// It was switched off.
+    Disabled,
+    /// Its holder may not work for a time.
+    Suspended,
+    /// Its holder has left and will not come back under this name.
+    Left,
+}
+
+impl Standing {
+    pub(super) const ALL: [Self; 4] = [Self::Active, Self::Disabled, Self::Suspended, Self::Left];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Suspended => "suspended",
+            Self::Left => "left",
+        }
+    }
+
+    /// The word of the log for giving an account this standing.
+    pub(super) fn act(self) -> &'static str {
+        match self {
+            Self::Active => "account_enabled",
+            Self::Disabled => "account_disabled",
+            Self::Suspended => "account_suspended",
+            Self::Left => "account_left",
+        }
+    }
+
+    /// What a row says; a word that nobody knows is no welcome.
+    fn of(word: &str) -> Self {
+        Self::ALL.into_iter().find(|standing| standing.as_str() == word).unwrap_or(Self::Disabled)
+    }
+}
+
+/// Accounts that are counted together from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The account, under whose name the store has what it has used.
+    pub from: String,
+    /// Under what it is counted now.
+    pub into: String,
+}
+
+/// What is known here.
+#[derive(Debug)]
+pub(super) struct Roster {
+    store: Store,
+    due: Due,
+    looking: tokio::sync::Mutex<()>,
+    newest: AtomicI64,
+    known: RwLock<HashMap<String, Known>>,
+    joined: Mutex<VecDeque<Joined>>,
+    has_joined: AtomicBool,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    standing: Standing,
+    /// The person, and under what the person is counted.
+    person: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// Under what a person is counted; no account has a slash before its colon, so none is counted so.
+pub fn counted_as(person: &str) -> String {
+    format!("person/{person}")
+}
+
+impl Roster {
+    pub(super) fn new(store: Store) -> Self {
+        Self {
+            store,
+            due: Due::every(INTERVAL_S),
+            looking: tokio::sync::Mutex::new(()),
+            newest: AtomicI64::new(0),
+            known: RwLock::default(),
+            joined: Mutex::default(),
+            has_joined: AtomicBool::new(false),
+            changes: watch::Sender::new(()),
+        }
+    }
+
+    /// Reads all of it before anybody is counted; what is linked already then has joined nothing.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub(super) async fn load(&self) -> Result<(), StateError> {
+        self.read().await?;
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.has_joined.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads what is new if it is time. Whoever comes meanwhile waits, so that nobody is counted by what was.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read; the next asker tries again.
+    pub(super) async fn look(&self, now: i64) -> Result<(), StateError> {
+        if !self.due.is_due(now) {
+            return Ok(());
+        }
+        let _only_one = self.looking.lock().await;
+        if self.due.is_due(now) {
+            self.read().await?;
+            self.due.looked(now);
+        }
+        Ok(())
+    }
+
+    async fn read(&self) -> Result<(), StateError> {
+        let rows = self.store.roster_after(self.newest.load(Ordering::Acquire)).await?;
+        let Some(newest) = rows.last().map(|row| row.change) else { return Ok(()) };
+        // Who joined is known no later than that they did: whoever sees the link sees the flag.
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            self.take_over(&mut known, row);
+        }
+        drop(known);
+        self.newest.fetch_max(newest, Ordering::AcqRel);
+        self.changes.send_replace(());
+        Ok(())
+    }
+
+    fn take_over(&self, known: &mut HashMap<String, Known>, row: RosterRow) {
+        let counts = |person: &Option<(Arc<str>, Arc<str>)>| {
+            person.as_ref().map_or_else(|| row.account.clone(), |(_, counted)| counted.to_string())
+        };
+        let person = row.person.as_deref().map(|name| (name.into(), counted_as(name).into()));
+        let before = counts(&known.get(&row.account).and_then(|known| known.person.clone()));
+        let into = counts(&person);
+        if before != into {
+            // What was used under the person before was copied to the account when that changed.
+            let from = row.account.clone();
+            let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+            joined.push_back(Joined { from, into });
+            self.has_joined.store(true, Ordering::Release);
+        }
+        let standing = Standing::of(&row.standing);
+        known.insert(row.account, Known { standing, person });
+    }
+
+    /// How an account stands; one that nobody said anything of is welcome.
+    pub(super) fn standing(&self, account: &str) -> Standing {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(account).map_or(Standing::Active, |known| known.standing)
+    }
+
+    /// Whose an account is, and under what that person is counted.
+    pub(super) fn person(&self, account: &str) -> Option<(Arc<str>, Arc<str>)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(account)?.person.clone()
+    }
+
+    pub(super) fn next_joined(&self) -> Option<Joined> {
+        if !self.has_joined.load(Ordering::Acquire) {
+            return None;
+        }
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
+    }
+
+    pub(super) fn joined_is_counted(&self) {
+        let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        joined.pop_front();
+        self.has_joined.store(!joined.is_empty(), Ordering::Release);
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+}
