@@ -35,6 +35,7 @@ struct Curl {
 pub fn print(stage: &Stage, program_folder: &str, out: &mut dyn Write) -> Result<(), DemoError> {
     places(stage, out).and_then(|()| cast(stage, out)).map_err(DemoError::Print)?;
     codes_now(stage, out)?;
+    browser(stage, out).map_err(DemoError::Print)?;
     let paste = format!(
         "First, in another terminal:\n\n  cd '{}'\n  export PATH=\"{program_folder}:$PATH\"\n\n",
         stage.path().display()
@@ -91,6 +92,39 @@ fn codes_now(stage: &Stage, out: &mut dyn Write) -> Result<(), DemoError> {
         line.push_str(&format!("  {} {}", person.name, code.digits));
     }
     writeln!(out, "Codes for the next {seconds_left} s:\n\n{line}\n").map_err(DemoError::Print)
+}
+
+/// How a person sees all three levels of assurance with their own eyes.
+fn browser(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
+    let Some(address) = stage.address() else { return Ok(()) };
+    let site = format!("https://{HOST}:{}", address.port());
+    write!(
+        out,
+        "In a browser: password, one-time code and passkey, each of which shows more
+
+  cd '{folder}'
+  chromium --user-data-dir=browser --host-resolver-rules='MAP {HOST} {ip}' \\
+     --ignore-certificate-errors-spki-list={hash} \\
+     '{site}/.menshen/login'
+
+  Sign in as zhao.lei, password plum-rain-in-june. Then, each time for the purpose `risk`, look at
+     {site}/api/customers/{FIRST_ID}
+  1. With the password:      the name in clear; phone, birth date and identity number masked
+  2. With a one-time code:   at {site}/.menshen/session, link \"Show a one-time code\",
+                             `menshen demo code zhao.lei`; then phone and birth date are in clear
+  3. With a passkey:         on the same page register one, then \"Use a passkey\"; then the identity
+                             number is in clear as well, for five minutes
+
+  Where the machine has no fingerprint reader or key: DevTools (F12), WebAuthn, enable a virtual
+  authenticator with resident keys and user verification. The profile in ./browser trusts this demo's
+  authority, no other does. For another browser, add `{ip} {HOST}` to the hosts file and
+  import ca.pem.
+
+",
+        folder = stage.path().display(),
+        ip = address.ip(),
+        hash = stage.ca_key_hash(),
+    )
 }
 
 fn one(number: u32, control: &Control, out: &mut dyn Write) -> io::Result<()> {

@@ -20,6 +20,7 @@ pub mod guide;
 mod names;
 mod numbers;
 pub mod orders;
+mod passkey;
 pub mod people;
 mod random;
 mod script;

@@ -47,6 +47,7 @@ pub struct Stage {
     enrolments: BTreeMap<String, Enrolment>,
     signer: TokenSigner,
     ca_pem: String,
+    ca_key_hash: String,
     // Last, so that the folder goes when nothing works in it any more.
     folder: Folder,
 }
@@ -72,7 +73,7 @@ impl Stage {
         let path = folder.path();
         let tasks = TaskTracker::new();
         let Script { host, policies, people, zones, desk } = script;
-        let ca_pem = write_gate_certificate(path, &host, &clock)?;
+        let (ca_pem, ca_key_hash) = write_gate_certificate(path, &host, &clock)?;
         let master = MasterKey::generate()?;
         master.write_new(&path.join("master.key"))?;
         let doorman = Doorman::of(&master, &clock)?;
@@ -94,6 +95,7 @@ impl Stage {
             enrolments,
             signer,
             ca_pem,
+            ca_key_hash,
             folder,
         };
         stage.start().await?;
@@ -198,17 +200,27 @@ impl Stage {
         &self.ca_pem
     }
 
+    /// By what Chromium is told to trust the demo's authority.
+    #[must_use]
+    pub fn ca_key_hash(&self) -> &str {
+        &self.ca_key_hash
+    }
+
     pub(super) fn enrolment(&self, account: &str) -> Option<&Enrolment> {
         self.enrolments.get(account)
     }
 }
 
-/// Gives the certificate of the authority that clients are to trust.
-fn write_gate_certificate(folder: &Path, host: &str, clock: &Clock) -> Result<String, DemoError> {
+/// Gives the certificate of the authority that clients are to trust, and the hash of its key.
+fn write_gate_certificate(
+    folder: &Path,
+    host: &str,
+    clock: &Clock,
+) -> Result<(String, String), DemoError> {
     let authority = Authority::new("menshen demo CA", clock)?;
     authority.issue(&[host])?.write(folder, "gate")?;
     write_public(&folder.join("ca.pem"), authority.certificate_pem())?;
-    Ok(authority.certificate_pem().to_owned())
+    Ok((authority.certificate_pem().to_owned(), authority.key_hash()))
 }
 
 /// The backend has an authority of its own: the gate trusts that one and no other.

@@ -33,9 +33,30 @@ pub(super) struct Waiting {
     pub(super) path: String,
     query: Option<String>,
     headers: Vec<(String, String)>,
-    /// What was asked for when it was kept.
+    #[serde(flatten)]
+    pub(super) asked: Asked,
+}
+
+/// What a kept request waits for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// The level of a factor; 0 for none.
     pub(super) assurance: u8,
+    /// How old that may be.
     pub(super) max_age_s: Option<u32>,
+    /// A purpose, one of these; empty if none is asked for.
+    pub(super) purposes: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn factor(step_up: &StepUp) -> Self {
+        let StepUp { assurance, max_age_s, .. } = *step_up;
+        Self { assurance, max_age_s, purposes: Vec::new() }
+    }
+
+    pub(super) fn purpose(accepted: &[String]) -> Self {
+        Self { purposes: accepted.to_vec(), ..Self::default() }
+    }
 }
 
 impl Kept {
@@ -45,7 +66,7 @@ impl Kept {
         head: &Head,
         headers: &HeaderMap,
         further: impl Iterator<Item = &'a str>,
-        step_up: &StepUp,
+        asked: Asked,
         body: Bytes,
     ) -> Option<Self> {
         let further = further.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
@@ -64,8 +85,7 @@ impl Kept {
             path: head.path.as_str().to_owned(),
             query: head.query.clone(),
             headers: kept,
-            assurance: step_up.assurance,
-            max_age_s: step_up.max_age_s,
+            asked,
         };
         Some(Self { waiting, body })
     }
@@ -93,8 +113,13 @@ impl Kept {
         self.body.len()
     }
 
-    /// The request once more, as whoever confirmed it sends it.
-    pub(super) fn request(self, host: &str, confirmation: &RequestHead) -> Option<Again> {
+    /// The request once more, as whoever confirmed it sends it, for that purpose if one was asked for.
+    pub(super) fn request(
+        self,
+        host: &str,
+        confirmation: &RequestHead,
+        purpose: Option<&str>,
+    ) -> Option<Again> {
         let Waiting { method, path, query, headers, .. } = self.waiting;
         let target = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
         let mut request = Request::builder()
@@ -102,7 +127,11 @@ impl Kept {
             .uri(target)
             .version(Version::HTTP_11)
             .header(HOST, host);
-        for (name, value) in headers {
+        if let Some(purpose) = purpose {
+            request = request.header(PURPOSE, purpose);
+        }
+        let is_open = |(name, _): &(String, String)| purpose.is_none() || PURPOSE != name.as_str();
+        for (name, value) in headers.into_iter().filter(is_open) {
             request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
         }
         for name in FROM_CONFIRMATION {

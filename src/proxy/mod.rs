@@ -25,6 +25,7 @@ mod passage;
 mod passkey;
 mod pipeline;
 mod policies;
+mod purpose;
 mod query;
 mod question;
 mod refusals;

@@ -9,14 +9,14 @@ use super::Gate;
 use super::body::{Answer, BodyFault, read_capped};
 use super::entrance::place;
 use super::head::{Head, same_origin};
-use super::kept::{Again, Kept};
+use super::kept::{Again, Asked, Kept};
 use super::pages::{self, Page, Words};
 use super::question::Question;
 use super::refusals::Who;
-use super::rejection::{FactorAsked, Rejection, Way};
+use super::rejection::{Rejection, Way};
 use super::sent::Sent;
 use super::sign_in::{page, session_cookie};
-use super::trail::Trail;
+use super::trail::{Resumed, Trail};
 use crate::identity::{Caller, Cookie, Credentials, Parker};
 use crate::listen::Facts;
 
@@ -35,6 +35,14 @@ pub(super) struct Asking<'a> {
     pub(super) question: &'a Question,
 }
 
+/// Why a request is not kept.
+pub(super) enum NotKept {
+    /// For this, which its user is told.
+    Because(&'static str),
+    /// It is refused.
+    Refused(Rejection),
+}
+
 /// Whether a browser says that it shall send what was kept.
 pub(super) fn is_confirmation(head: &Head) -> bool {
     head.method == Method::POST && head.path.as_str() == PATH
@@ -42,7 +50,8 @@ pub(super) fn is_confirmation(head: &Head) -> bool {
 
 impl Gate {
     /// What is told of a denial. Where a factor would cure it, the caller learns how to show it; the request of a
-    /// browser is kept meanwhile. A request that was kept before is not kept again.
+    /// browser is kept meanwhile, and so it is where a purpose is missing. What was kept for a factor is not
+    /// kept again.
     pub(super) async fn lead_back(
         &self,
         denied: Rejection,
@@ -51,6 +60,9 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Rejection {
+        if let Rejection::Purpose(accepted) = denied {
+            return self.ask_purpose(accepted, &asking, body, facts, trail).await;
+        }
         let Rejection::StepUp(mut asked) = denied else { return denied };
         if asking.caller.most_assurance.is_some_and(|most| most < asked.step_up.assurance) {
             // No factor counts for so much from here.
@@ -75,13 +87,15 @@ impl Gate {
             return Rejection::StepUp(asked);
         }
         let words = Words::of(&asking.parts.headers);
-        let why = match (&asked.way, trail.is_resumed()) {
-            (_, true) => words.asked_again,
+        let why = match (&asked.way, trail.was_resumed()) {
+            (_, Resumed::Factor) => words.asked_again,
             (Way::Enrol | Way::Token, _) => words.no_factor,
-            (Way::Session(_), false) => {
-                match self.keep(&asked, &asking, &cookie, body, trail).await {
-                    Ok(kept) => return kept,
-                    Err(why) => why,
+            (Way::Session(_), Resumed::Never | Resumed::Purpose) => {
+                let waits = Asked::factor(&asked.step_up);
+                match self.keep(waits, &asking, &cookie, body, trail).await {
+                    Ok(name) => return Rejection::StepUpKept(format!("{PATH}?r={name}")),
+                    Err(NotKept::Refused(refused)) => return refused,
+                    Err(NotKept::Because(why)) => why,
                 }
             }
         };
@@ -91,47 +105,48 @@ impl Gate {
         Rejection::StepUpPage(asked, html)
     }
 
-    /// Keeps the request; else says why not.
-    async fn keep(
+    /// Keeps the request and gives the name to ask for it.
+    pub(super) async fn keep(
         &self,
-        asked: &FactorAsked,
+        asked: Asked,
         asking: &Asking<'_>,
         cookie: &Cookie,
         body: &mut Sent,
         trail: &mut Trail,
-    ) -> Result<Rejection, &'static str> {
+    ) -> Result<String, NotKept> {
         let words = Words::of(&asking.parts.headers);
         let most = self.identity.parks_bytes();
         let who = Who::Known(asking.caller.account.clone());
         if self.refused_lately(who, trail.route_name()) >= KEPT_A_MINUTE {
-            return Err(words.kept_too_many);
+            return Err(NotKept::Because(words.kept_too_many));
         }
         if most == 0 {
-            return Err(words.kept_nowhere);
+            return Err(NotKept::Because(words.kept_nowhere));
         }
+        let too_large = NotKept::Because(words.kept_too_large);
         let body = match read_capped(body, most, self.settings.request_time).await {
             Ok(body) => body,
-            Err(BodyFault::TooLarge(_)) => return Err(words.kept_too_large),
+            Err(BodyFault::TooLarge(_)) => return Err(too_large),
             Err(fault @ (BodyFault::TooSlow | BodyFault::Broken)) => {
-                return Ok(Rejection::Body(fault));
+                return Err(NotKept::Refused(Rejection::Body(fault)));
             }
         };
         let further = asking.question.route().headers().send();
         let headers = &asking.parts.headers;
-        let kept = Kept::of(asking.head, headers, further, &asked.step_up, body);
+        let kept = Kept::of(asking.head, headers, further, asked, body);
         let sealable = kept.and_then(|kept| kept.to_bytes());
         let sealable = sealable.filter(|bytes| bytes.len() <= most.saturating_add(HEAD_BYTES));
         let parker = parker(cookie, asking.caller);
-        let kept = self.identity.park(parker, &sealable.ok_or(words.kept_too_large)?).await;
+        let kept = self.identity.park(parker, &sealable.ok_or(too_large)?).await;
         match kept {
             Ok(Some(name)) => {
                 trail.kept(&self.identity.parked_reference(&name));
-                Ok(Rejection::StepUpKept(format!("{PATH}?r={name}")))
+                Ok(name)
             }
-            Ok(None) => Err(words.kept_no_room),
+            Ok(None) => Err(NotKept::Because(words.kept_no_room)),
             Err(error) => {
                 tracing::error!(%error, "a request could not be kept until a factor is shown");
-                Ok(Rejection::StoreUnavailable)
+                Err(NotKept::Refused(Rejection::StoreUnavailable))
             }
         }
     }
@@ -156,11 +171,13 @@ impl Gate {
         step.succeeded(&caller.account).await?;
         let here = format!("{PATH}?r={name}");
         let shown = Page { next: &here, ..Page::new(&head.host, Words::of(&parts.headers)) };
-        let html = if is_shown(&caller, &kept, trail.time_unix_s()) {
+        let asked = &kept.waiting.asked;
+        let html = if is_shown(&caller, asked, trail.time_unix_s()) {
             let (waiting, bytes) = (&kept.waiting, kept.body_bytes());
-            pages::send_now(&shown, name, (&waiting.method, &waiting.path, bytes))
+            let request = (waiting.method.as_str(), waiting.path.as_str(), bytes);
+            pages::send_now(&shown, name, request, &asked.purposes)
         } else {
-            let level = kept.waiting.assurance;
+            let level = asked.assurance;
             let ways = self.identity.ways_to(&cookie, level).await;
             pages::factor_first(&shown, ways.map_err(Rejection::Credential)?, level)
         };
@@ -189,8 +206,15 @@ impl Gate {
         let kept = self.identity.take_parked(parker(&cookie, &caller), name).await;
         let kept = kept.map_err(|_unwritten| Rejection::StoreUnavailable)?;
         let kept = kept.and_then(Kept::from_bytes).ok_or_else(|| nothing(head, parts))?;
-        trail.resumed(&self.identity.parked_reference(name));
-        kept.request(&head.host, parts).ok_or_else(|| nothing(head, parts))
+        let asked = &kept.waiting.asked;
+        let with = if asked.purposes.is_empty() { Resumed::Factor } else { Resumed::Purpose };
+        trail.resumed(&self.identity.parked_reference(name), with);
+        let said = form.field("purpose");
+        let purpose = asked.purposes.iter().find(|purpose| *purpose == said).cloned();
+        if with == Resumed::Purpose && purpose.is_none() {
+            return Err(Rejection::Purpose(asked.purposes.clone()));
+        }
+        kept.request(&head.host, parts, purpose.as_deref()).ok_or_else(|| nothing(head, parts))
     }
 }
 
@@ -208,18 +232,18 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Whether the caller has shown what was asked for.
-fn is_shown(caller: &Caller, kept: &Kept, now_unix_s: i64) -> bool {
-    let level = kept.waiting.assurance;
+fn is_shown(caller: &Caller, asked: &Asked, now_unix_s: i64) -> bool {
+    let level = asked.assurance;
     let is_fresh = |most: u32| {
         let at = caller.factor_time(level.max(1));
         at.is_some_and(|at| now_unix_s.saturating_sub(at) <= i64::from(most))
     };
-    caller.assurance >= level && kept.waiting.max_age_s.is_none_or(is_fresh)
+    caller.assurance >= level && asked.max_age_s.is_none_or(is_fresh)
 }
 
 /// Whether somebody went there in a browser, from this site: not a script, which repeats the request
 /// itself, not what a browser fetches in advance, nor a page of another site.
-fn is_navigation(head: &Head, parts: &RequestHead) -> bool {
+pub(super) fn is_navigation(head: &Head, parts: &RequestHead) -> bool {
     let headers = &parts.headers;
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let accepts_pages = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());

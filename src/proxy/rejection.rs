@@ -48,6 +48,8 @@ pub(super) enum Rejection {
     StepUpKept(String),
     /// The same, of a browser whose request is not kept; the page says why.
     StepUpPage(Box<FactorAsked>, Html),
+    /// A purpose must be declared, by a browser whose request is kept meanwhile; it goes on there.
+    PurposeKept(String),
     /// No request of that name is kept for this session here; the page says so.
     NothingKept(Html),
     /// A stronger factor is needed, and none counts for as much without a device of the caller's.
@@ -300,7 +302,8 @@ impl Rejection {
             }
             Self::SignInFailed(error) => sign_in_failed(error),
             Self::StepUp(asked) => stronger(asked),
-            Self::StepUpKept(to) => kept(to),
+            Self::StepUpKept(to) => led(to, STEP_UP, STRONGER),
+            Self::PurposeKept(to) => led(to, "purpose", UNSAID),
             Self::StepUpPage(asked, html) => stronger(asked).page(html),
             Self::NothingKept(html) => nothing_kept(html),
             Self::UnknownDevice => {
@@ -441,13 +444,14 @@ fn sign_in_failed(error: &SignInError) -> Told {
 }
 
 const STEP_UP: &str = "step_up";
+const UNSAID: &str = "A purpose must be declared";
 const STRONGER: &str = "A stronger or fresher factor is needed";
 
-/// Where a browser shows the factor that its request waits for.
-fn kept(to: &str) -> Told {
+/// Where a browser gives what its request waits for.
+fn led(to: &str, cause: &'static str, title: &'static str) -> Told {
     match HeaderValue::try_from(to) {
-        Ok(to) => Told::new(StatusCode::SEE_OTHER, STEP_UP, STRONGER).header(LOCATION, to),
-        Err(_never_for_our_paths) => Told::new(StatusCode::UNAUTHORIZED, STEP_UP, STRONGER),
+        Ok(to) => Told::new(StatusCode::SEE_OTHER, cause, title).header(LOCATION, to),
+        Err(_never_for_our_paths) => Told::new(StatusCode::FORBIDDEN, cause, title),
     }
 }
 
@@ -457,7 +461,7 @@ fn purpose(accepted: &[String]) -> Told {
     } else {
         format!("send `Menshen-Purpose` with one of: {}", accepted.join(", "))
     };
-    Told::new(StatusCode::FORBIDDEN, "purpose", "A purpose must be declared").detail(detail)
+    Told::new(StatusCode::FORBIDDEN, "purpose", UNSAID).detail(detail)
 }
 
 fn used_up(quotas: &[Quota]) -> Told {

@@ -35,8 +35,15 @@ pub(super) struct Trail {
     outcome: Option<Outcome>,
     account: Option<String>,
     action: &'static str,
-    /// The request was kept before, until its caller had shown a factor.
-    is_resumed: bool,
+    resumed: Resumed,
+}
+
+/// Whether the request was kept before, and until what was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resumed {
+    Never,
+    Purpose,
+    Factor,
 }
 
 impl Trail {
@@ -56,19 +63,19 @@ impl Trail {
             ..Origin::default()
         });
         let (recording, outcome, account, action) = (None, None, None, "none");
-        let (started, is_resumed) = (Instant::now(), false);
-        Self { started, id, entry, recording, outcome, account, action, is_resumed }
+        let (started, resumed) = (Instant::now(), Resumed::Never);
+        Self { started, id, entry, recording, outcome, account, action, resumed }
     }
 
-    /// Notes that the request is kept until its caller has shown a factor, under this keyed hash.
+    /// Notes that the request is kept until its caller has shown a factor or said a purpose, under this keyed hash.
     pub(super) fn kept(&mut self, reference: &str) {
         self.entry.act =
             Some(Act { name: "request_kept".into(), object: reference.into(), ..Act::default() });
     }
 
     /// Notes that it is the request that was kept under this keyed hash.
-    pub(super) fn resumed(&mut self, reference: &str) {
-        self.is_resumed = true;
+    pub(super) fn resumed(&mut self, reference: &str, with: Resumed) {
+        self.resumed = with;
         self.entry.act = Some(Act {
             name: "request_resumed".into(),
             object: reference.into(),
@@ -76,9 +83,9 @@ impl Trail {
         });
     }
 
-    /// Whether it was kept before.
-    pub(super) fn is_resumed(&self) -> bool {
-        self.is_resumed
+    /// With what it was resumed, if it was kept before.
+    pub(super) fn was_resumed(&self) -> Resumed {
+        self.resumed
     }
 
     pub(super) fn head(&mut self, head: &Head) {

@@ -1,6 +1,9 @@
 //! The pages in a real Chromium: all three levels of assurance, what each of them shows, a request that is led
 //! through the highest, and whether the pages can be used by everybody.
 
+use menshen::clock::Clock;
+use menshen::demo::stage::{Options, Stage};
+use menshen::demo::{codes, people};
 use menshen::secret::Secret;
 use serde_json::{Value, json};
 
@@ -112,6 +115,49 @@ async fn password_code_and_passkey_each_show_more() {
         json!({ "id": 1, "name": "li", "phone": "13812345678", "note": "rings at night" })
     );
     assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_three_levels_as_its_guide_says() {
+    let options = Options { listen: "127.0.0.1:0".parse().unwrap(), folder: None };
+    let stage = Stage::set(&options, Clock::system()).await.unwrap();
+    let site = format!("https://bank.example:{}", stage.address().unwrap().port());
+    let known = people::customer(0);
+    let mut browser = Browser::start(stage.ca_key_hash()).await;
+    browser.authenticator(true).await;
+    browser.goto(&format!("{site}/.menshen/login")).await;
+    browser.fill("#account", "zhao.lei").await;
+    browser.fill("#password", "plum-rain-in-june").await;
+    browser.click("form button").await;
+    browser.until("location.pathname == '/.menshen/code'").await;
+    let one = looked_up(&mut browser, &site).await;
+    assert!(one.contains(&known.name) && !one.contains(&known.phone), "{one}");
+    browser.goto(&format!("{site}/.menshen/session")).await;
+    browser.click("a[href='/.menshen/code']").await;
+    let code = codes::current(stage.path(), "zhao.lei", Clock::system().unix_s()).unwrap();
+    browser.fill("#code", &code.digits).await;
+    browser.click("form button").await;
+    browser.sees("assurance level 2").await;
+    let two = looked_up(&mut browser, &site).await;
+    assert!(two.contains(&known.phone) && !two.contains(&known.id_number), "{two}");
+    browser.goto(&format!("{site}/.menshen/session")).await;
+    browser.click("#passkey-register").await;
+    browser.sees("My passkey: gives level 3").await;
+    browser.click("#passkey-raise").await;
+    browser.sees("assurance level 3").await;
+    let three = looked_up(&mut browser, &site).await;
+    assert!(three.contains(&known.id_number), "{three}");
+    assert_eq!(browser.complaints, [""; 0]);
+    stage.strike().await;
+}
+
+/// What the browser gets of the demo's first customer, for the purpose that it is asked for.
+async fn looked_up(browser: &mut Browser, site: &str) -> String {
+    browser.goto(&format!("{site}/api/customers/1001")).await;
+    browser.click("#purpose-risk").await;
+    browser.click("form button").await;
+    browser.sees("\"branch\"").await;
+    browser.text().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

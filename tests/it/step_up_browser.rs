@@ -167,6 +167,62 @@ async fn a_page_that_needs_a_factor_keeps_its_path_and_query() {
 }
 
 #[tokio::test]
+async fn a_browser_without_a_purpose_chooses_one_and_a_form_survives_that_and_a_factor() {
+    let work = "    to: teller\n    of: customer\n";
+    let policy = policy().replacen(work, &format!("{work}    purpose: service\n"), 1);
+    let mut gate = Setup::policy(&policy).start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":1,"name":"li"}"#));
+    gate.add_account("wang", PASSWORD, "teller").await;
+    let secret = gate.enrol("wang").await;
+    let mut connection = gate.h2().await;
+    let session = gate.sign_in("wang", PASSWORD).await;
+    let look = || browse(Ask::get("/one/1"), &session);
+    let choose = |to: &str, purpose: &str, session: &str| {
+        let (path, r) = to.split_once('?').unwrap();
+        browse(Ask::new("POST", path).form(&format!("{r}&purpose={purpose}")), session)
+    };
+    let to = led_to(&connection.send(look()).await);
+    let page = connection.send(browse(Ask::get(&to), &session)).await;
+    for text in ["Say what for", "GET /one/1", "value=\"service\" required"] {
+        assert!(page.expect(200).text().contains(text), "{text}: {}", page.text());
+    }
+    for other in ["", "curiosity"] {
+        let to = led_to(&connection.send(look()).await);
+        not_kept(&connection.send(choose(&to, other, &session)).await, 403);
+        not_kept(&connection.send(choose(&to, "service", &session)).await, 404);
+    }
+    assert_eq!(gate.upstream.hits(), 0);
+    let to = led_to(&connection.send(look()).await);
+    connection.send(choose(&to, "service", &session)).await.expect(200);
+    // What says a purpose, if a wrong one, or is no browser's, is told.
+    not_kept(&connection.send(look().header("menshen-purpose", "curiosity")).await, 403);
+    let program = Ask::get("/one/1").cookie(&session).header("sec-fetch-site", "same-origin");
+    not_kept(&connection.send(program).await, 403);
+    // A form waits for the one and then for the other, whichever comes first, and is sent once.
+    let mut to = led_to(&connection.send(add(&session)).await);
+    let mut session = session.clone();
+    for _ in 0..2 {
+        let page = connection.send(browse(Ask::get(&to), &session)).await;
+        if page.expect(200).text().contains("name=\"code\"") {
+            session = show_code(&gate, &mut connection, &secret, (&session, &to)).await;
+        }
+        let sent = connection.send(choose(&to, "service", &session)).await;
+        if sent.status == 200 {
+            break;
+        }
+        to = led_to(&sent);
+    }
+    assert_eq!(gate.upstream.hits(), 2);
+    assert_eq!(gate.upstream.asked().pop().unwrap().body, b"name=li&phone=13812345678");
+    not_kept(&connection.send(confirm(&to, &session)).await, 404);
+    let entries = gate.entries().await;
+    let told = entries
+        .iter()
+        .filter(|entry| entry.why.as_ref().is_some_and(|why| why.purpose.as_str() == "service"));
+    assert!(told.count() >= 2, "the log has the purpose");
+}
+
+#[tokio::test]
 async fn of_many_confirmations_at_once_one_reaches_the_backend() {
     let gate = started("").await;
     let (connection, session, to) = waiting(&gate, add).await;

@@ -3,9 +3,11 @@
 use std::io;
 
 use http::{StatusCode, Version};
+use serde_json::json;
 
 use super::door::{Answer, Protocol, Trouble};
-use super::story::{Ask, Story};
+use super::story::{Ask, Story, password_of};
+use crate::demo::passkey::Passkey;
 use crate::demo::people::{self, FIRST_ID};
 
 pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
@@ -22,6 +24,13 @@ pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
             "A supervisor sees a telephone number only after the code, and is told so",
             "A grade asks for a factor that is strong and fresh; till then the field falls back to its mask.",
             a_grade_asks_for_a_factor,
+        )
+        .await?;
+    story
+        .step(
+            "Password, code and passkey: each of the three levels shows more",
+            "The secret grade takes a key that checks who holds it, and for five minutes only.",
+            each_level_shows_more,
         )
         .await?;
     story
@@ -107,6 +116,34 @@ async fn a_grade_asks_for_a_factor(story: &mut Story<'_>) -> Result<(), Trouble>
         "the password hash is not, for anybody",
         after.json().get("password_hash").is_none(),
     );
+    Ok(())
+}
+
+async fn each_level_shows_more(story: &mut Story<'_>) -> Result<(), Trouble> {
+    const WHO: &str = "zhao.lei at a third desk";
+    let known = people::customer(0);
+    let ask = view(known.id).by(WHO).purpose("risk");
+    story.stage.clock().advance_ms(30_000);
+    story.password(WHO, "zhao.lei", password_of("zhao.lei"), "with the password").await?;
+    let one = story.ask(ask.clone()).await?;
+    story.check("level 1: the name", one.at("/name") == known.name);
+    story.check("the phone is masked", is_hidden(&one.at("/phone"), &known.phone));
+    story.check("so is the identity number", is_hidden(&one.at("/id_number"), &known.id_number));
+    let code = story.code_of("zhao.lei")?;
+    story.code(WHO, &code, "with the code of the app").await?;
+    let two = story.ask(ask.clone()).await?;
+    story.check("level 2: the phone too", two.at("/phone") == known.phone);
+    let is_masked = is_hidden(&two.at("/id_number"), &known.id_number);
+    story.check("the identity number is masked", is_masked);
+    let mut key = Passkey::new(story.stage.host())?;
+    let made = story.passkey(WHO, "register", &mut key, "a passkey, with the code fresh").await?;
+    story.check("it will give level 3", made.json().get("assurance") == Some(&json!(3)));
+    story.passkey(WHO, "raise", &mut key, "by the passkey").await?;
+    let three = story.ask(ask.clone()).await?;
+    story.check("level 3: the identity number", three.at("/id_number") == known.id_number);
+    story.stage.clock().advance_ms(301_000);
+    let later = story.ask(ask.remark("five minutes later")).await?;
+    story.check("then masked again", is_hidden(&later.at("/id_number"), &known.id_number));
     Ok(())
 }
 

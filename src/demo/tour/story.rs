@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Told;
 use super::door::{Answer, Door, Protocol, Trouble};
 use crate::demo::cast::CAST;
+use crate::demo::passkey::Passkey;
 use crate::demo::stage::Stage;
 use crate::identity::{COOKIE_NAME, totp_code_at};
 
@@ -265,6 +266,22 @@ impl<'o> Story<'o> {
     ) -> Result<Answer, Trouble> {
         let body = json!({ "code": code });
         self.ask(Ask::post("/.menshen/code", body).by(who).remark(remark)).await
+    }
+
+    /// Takes the step `register`, `raise` or `sign-in` in the session `who` with a passkey in software.
+    pub(in crate::demo) async fn passkey(
+        &mut self,
+        who: &str,
+        step: &str,
+        key: &mut Passkey,
+        remark: &str,
+    ) -> Result<Answer, Trouble> {
+        let asked = Ask::post("/.menshen/passkey/options", json!({ "for": step })).by(who);
+        let options = self.send(&asked).await?.json();
+        let credential = if step == "register" { key.make(&options) } else { key.sign(&options)? };
+        let body = json!({ "name": "key of the tour", "credential": credential });
+        let path = format!("/.menshen/passkey/{step}");
+        self.ask(Ask::post(&path, body).by(who).remark(remark)).await
     }
 
     /// Signs an account in with its password and, where wanted, its code. Prints nothing of it.

@@ -22,18 +22,37 @@ pub(in crate::proxy) fn factor_first(page: &Page<'_>, ways: Ways, level: u8) -> 
     render(page, words.step_title, &parts)
 }
 
-/// The page that shows a kept request, by method, path and size, and sends it.
+/// The page that shows a kept request, by method, path and size, and sends it, for a purpose if one is to be chosen.
 pub(in crate::proxy) fn send_now(
     page: &Page<'_>,
     name: &str,
     (method, path, bytes): (&str, &str, usize),
+    purposes: &[String],
 ) -> Html {
     let words = page.words;
     let request = marked(&format!("{method} {path}"));
     let lead = filled(words.send_lead, &[("request", &request), ("bytes", &bytes.to_string())]);
     let field = format!("<input type=\"hidden\" name=\"r\" value=\"{}\">", escaped(name));
+    let field = field + &choice(page, purposes);
     let send = form(page, ("post", "/.menshen/step-up"), &field, words.send_now);
-    render(page, words.send_title, &[format!("<p>{lead}</p>"), send])
+    let title = if purposes.is_empty() { words.send_title } else { words.purpose_title };
+    render(page, title, &[format!("<p>{lead}</p>"), send])
+}
+
+/// One of the purposes that would do, none of them chosen in advance.
+fn choice(page: &Page<'_>, purposes: &[String]) -> String {
+    if purposes.is_empty() {
+        return String::new();
+    }
+    let one = |purpose: &String| {
+        let word = escaped(purpose);
+        format!(
+            "<label class=\"choice\"><input type=\"radio\" id=\"purpose-{word}\" name=\"purpose\" value=\"{word}\" \
+             required>{word}</label>"
+        )
+    };
+    let choices: String = purposes.iter().map(one).collect();
+    format!("<fieldset><legend>{}</legend>{choices}</fieldset>", escaped(page.words.purpose_lead))
 }
 
 /// The page that says why a request that needs a factor is not kept, and leads to the factor if there is one.

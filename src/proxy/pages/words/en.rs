@@ -47,6 +47,8 @@ pub(in crate::proxy) static EN: Words = Words {
     send_title: "Send your request",
     send_lead: "Your request was kept: {request}, {bytes} bytes. It is sent once.",
     send_now: "Send it now",
+    purpose_title: "Say what for",
+    purpose_lead: "The data are held for a purpose. Yours stands in the log.",
     nothing_title: "Nothing is kept",
     nothing_lead: "No request of yours is kept here: it was sent already, or too long ago. Start again.",
 

@@ -57,6 +57,8 @@ pub(in crate::proxy) struct Words {
     pub(super) send_title: &'static str,
     pub(super) send_lead: &'static str,
     pub(super) send_now: &'static str,
+    pub(super) purpose_title: &'static str,
+    pub(super) purpose_lead: &'static str,
     pub(super) nothing_title: &'static str,
     pub(super) nothing_lead: &'static str,
 
