@@ -1,9 +1,11 @@
 //! `menshen account`: local accounts from the command line, beside a running gate or before its
 //! first start. Passwords come from a file or standard input, never from an argument.
 
+mod arrive;
 mod passkey;
 mod people;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +50,13 @@ enum Command {
     PasskeyTicket(Named),
     /// Remove a passkey; the account's sessions end.
     PasskeyRemove(passkey::Remove),
+    /// Print a link by which a person sets the first password, within a day and once; the account is added if there
+    /// is none.
+    ///
+    /// Example: menshen account invite wang --host bank.example --role teller --state … --key …
+    Invite(arrive::Invite),
+    /// Print ten recovery codes in place of any that the account has; each is good once, beside the password.
+    Recovery(Named),
     /// Switch an account off; its sessions end at once. An account of an issuer is `issuer:subject`.
     Disable(Named),
     /// Suspend an account, local or of an issuer, until it is enabled again.
@@ -188,6 +197,11 @@ pub(super) enum AccountCommandError {
     /// There is no such account.
     #[error("account `{0}` does not exist; `menshen account list` shows those that do")]
     Unknown(String),
+    /// The account exists; it gets no roles by an invitation.
+    #[error(
+        "account `{0}` exists already; leave out `--display-name`, `--kind`, `--role` and `--attr` to invite it again"
+    )]
+    Standing(String),
     /// The account was added, but its one-time codes were not enrolled.
     #[error(
         "account `{name}` was added without one-time codes ({source}); run `menshen account totp {name}`"
@@ -223,6 +237,7 @@ impl From<AccountError> for AccountCommandError {
             | AccountError::Enrolment
             | AccountError::Damaged(_)
             | AccountError::Passkey { .. }
+            | AccountError::Invitation(_)
             | AccountError::Secret(_)
             | AccountError::State(_) => Self::Account(error),
         }
@@ -248,6 +263,8 @@ pub(super) fn run(
         Command::Passkeys(named) => runtime.block_on(passkey::list(&named, out)),
         Command::PasskeyTicket(named) => runtime.block_on(passkey::ticket(&named, out)),
         Command::PasskeyRemove(remove) => runtime.block_on(passkey::remove(&remove, out)),
+        Command::Invite(invite) => runtime.block_on(arrive::invite(invite, out)),
+        Command::Recovery(named) => runtime.block_on(arrive::recovery(&named, out)),
         Command::Disable(named) => runtime.block_on(people::stand(&named, Standing::Disabled, out)),
         Command::Suspend(named) => {
             runtime.block_on(people::stand(&named, Standing::Suspended, out))
@@ -268,12 +285,7 @@ async fn add_account(
     input: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), AccountCommandError> {
-    let mut attributes = std::collections::BTreeMap::new();
-    for (name, value) in add.attributes {
-        if attributes.insert(name.clone(), Attribute::Text(value)).is_some() {
-            return Err(AccountCommandError::TwiceGiven(name));
-        }
-    }
+    let attributes = attributes(add.attributes)?;
     let password = read_password(&add.password_file, input)?;
     let identity = open(&add.place)?;
     let account = NewAccount {
@@ -433,6 +445,18 @@ fn read_password(path: &Path, input: &mut dyn Read) -> Result<Secret<String>, Ac
     bytes.zeroize();
     read.map_err(fault)?;
     password.ok_or(AccountCommandError::NoPassword(shown))
+}
+
+fn attributes(
+    given: Vec<(String, String)>,
+) -> Result<BTreeMap<String, Attribute>, AccountCommandError> {
+    let mut attributes = BTreeMap::new();
+    for (name, value) in given {
+        if attributes.insert(name.clone(), Attribute::Text(value)).is_some() {
+            return Err(AccountCommandError::TwiceGiven(name));
+        }
+    }
+    Ok(attributes)
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {

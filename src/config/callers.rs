@@ -36,7 +36,7 @@ impl File<'_> {
         settings.machines = self.machines(keys);
         self.devices(keys, &mut settings);
         self.sessions(keys, &mut settings.session);
-        self.sign_in(keys, &mut settings.lockout);
+        self.sign_in(keys, &mut settings);
         settings
     }
 
@@ -53,7 +53,7 @@ impl File<'_> {
         self.seconds(&keys, "parked-for", |s| session.parked_s = s);
     }
 
-    fn sign_in(&mut self, keys: &Keys<'_>, lockout: &mut identity::LockoutSettings) {
+    fn sign_in(&mut self, keys: &Keys<'_>, settings: &mut identity::Settings) {
         let Some(pair) = keys.find("sign-in") else { return };
         let known = [
             "failures",
@@ -62,8 +62,12 @@ impl File<'_> {
             "locked-for",
             "longest-lock",
             "known-network",
+            "house-words",
+            "password-age",
+            "forced-change",
         ];
         let keys = self.reader.keys(&pair.value, "`sign-in`", &known);
+        let lockout = &mut settings.lockout;
         self.number(&keys, "failures", (3, 100), |n| lockout.per_name = n);
         self.number(&keys, "failures-per-address", (3, 100_000), |n| {
             lockout.per_address = n;
@@ -72,6 +76,27 @@ impl File<'_> {
         self.seconds(&keys, "locked-for", |s| lockout.lock_s = s);
         self.seconds(&keys, "longest-lock", |s| lockout.longest_lock_s = s);
         self.seconds(&keys, "known-network", |s| lockout.known_network_s = s);
+        self.passwords(&keys, settings);
+    }
+
+    fn passwords(&mut self, keys: &Keys<'_>, settings: &mut identity::Settings) {
+        self.seconds(keys, "password-age", |s| settings.password.old_after_s = s);
+        if let Some(pair) = keys.find("forced-change")
+            && let Some(word) = self.reader.text(&pair.value, "`forced-change`")
+        {
+            match word {
+                "none" => settings.password.must_change = false,
+                "by-age" => settings.password.must_change = true,
+                other => {
+                    let known = ["none", "by-age"];
+                    self.reader.unknown(pair.value.span, "word", &cut(other), &known);
+                }
+            }
+        }
+        if let Some(pair) = keys.find("house-words") {
+            let words = self.reader.words(&pair.value, "`house-words`");
+            settings.house_words = words.into_iter().map(|(word, _)| word.to_owned()).collect();
+        }
     }
 
     fn issuer(&mut self, node: &Node) -> Option<identity::IssuerSettings> {

@@ -6,7 +6,8 @@ use super::AccountAct;
 use super::Identity;
 use super::caller::{Attribute, CallerKind};
 use super::claims::{is_name, is_small};
-use super::password::{HashError, PasswordFault, check_new_password};
+use super::password::HashError;
+use super::strength::{PasswordFault, Whose, check_new_password};
 use super::totp::{Enrolment, new_secret};
 use crate::secret::{Secret, SecretError};
 use crate::state::{AccountRow, NewAccountRow, StateError};
@@ -111,6 +112,9 @@ pub enum AccountError {
         /// The credential id.
         id: String,
     },
+    /// An invitation is good on one host.
+    #[error("host `{0}`: must be a host name that the gate serves, such as `bank.example`")]
+    Invitation(String),
     /// The key library refused.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -135,7 +139,18 @@ impl Identity {
     /// [`AccountError`]; nothing was added then.
     pub async fn add_account(&self, new: NewAccount) -> Result<(), AccountError> {
         let new = checked(new)?;
-        let password_hash = self.hash_new_password(&new.name, new.password).await?;
+        let password = new.password.clone();
+        let hash = self.hash_new_password(&new.name, &new.display_name, password).await?;
+        self.insert_account(new, hash).await
+    }
+
+    /// Adds an account whose password has this hash.
+    pub(super) async fn insert_account(
+        &self,
+        new: NewAccount,
+        password_hash: Secret<String>,
+    ) -> Result<(), AccountError> {
+        let new = checked(new)?;
         let row = NewAccountRow {
             roles: json(&new.roles, &new.name)?,
             attributes: json(&new.attributes, &new.name)?,
@@ -165,7 +180,9 @@ impl Identity {
         name: &str,
         password: Secret<String>,
     ) -> Result<(), AccountError> {
-        let hash = self.hash_new_password(name, password).await?;
+        let known = self.store.account(name).await?;
+        let known = known.ok_or_else(|| StateError::Unknown(name.to_owned()))?;
+        let hash = self.hash_new_password(name, &known.display_name, password).await?;
         Ok(self.store.set_password(name, hash).await?)
     }
 
@@ -224,13 +241,21 @@ impl Identity {
         Ok(Some(Secret::new(opened)))
     }
 
-    async fn hash_new_password(
+    /// The hash of a password that somebody has chosen, which must be a good one.
+    pub(super) async fn hash_new_password(
         &self,
         name: &str,
+        display_name: &str,
         password: Secret<String>,
     ) -> Result<Secret<String>, AccountError> {
-        check_new_password(name, &password)?;
-        Ok(self.hasher.hash(self.hasher.seat()?, password).await?)
+        let seat = self.hasher.seat()?;
+        let (account, display_name) = (name.to_owned(), display_name.to_owned());
+        let house = self.settings.house_words.clone();
+        let check = move |password: &Secret<String>| {
+            let whose = Whose { account: &account, display_name: &display_name, house: &house };
+            check_new_password(&whose, password)
+        };
+        Ok(self.hasher.hash_chosen(seat, password, check).await??)
     }
 }
 

@@ -125,6 +125,8 @@ pub enum FactorMethod {
     Password,
     /// A one-time code.
     Totp,
+    /// A recovery code.
+    Recovery,
     /// A passkey.
     Passkey,
     /// A key in hardware, of which the issuer of a bearer token tells.

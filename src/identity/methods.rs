@@ -18,9 +18,10 @@ const KNOWN: &[(&str, FactorMethod)] = &[
 ];
 
 /// From the weakest; the strongest bears the level.
-const BY_STRENGTH: [FactorMethod; 5] = [
+const BY_STRENGTH: [FactorMethod; 6] = [
     FactorMethod::Token,
     FactorMethod::Password,
+    FactorMethod::Recovery,
     FactorMethod::Totp,
     FactorMethod::Passkey,
     FactorMethod::HardwareKey,

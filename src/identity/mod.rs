@@ -14,6 +14,7 @@ mod credentials;
 mod device;
 mod due;
 mod fetch;
+mod invitation;
 mod json;
 mod jwks;
 mod jws;
@@ -22,6 +23,7 @@ mod key_source;
 mod keys;
 mod machine;
 mod methods;
+mod new_password;
 mod overview;
 mod parked;
 pub mod passkey;
@@ -29,12 +31,14 @@ mod password;
 mod person;
 mod place;
 mod published;
+mod recovery;
 mod revocation;
 mod roster;
 mod session;
 mod settings;
 mod sign_in;
 pub mod step_up;
+mod strength;
 mod token_cache;
 mod totp;
 mod ways;
@@ -54,18 +58,21 @@ pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use device::{DeviceError, DeviceInfo};
 pub use fetch::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
+pub use invitation::{Arrived, Invitation};
 pub use jwks::{JwksKey, JwksOrigin, VerifiedToken, VerifyError, check_jwks, verify_token};
 pub use keys::{KeyFault, KeyFileError};
 pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
-pub use password::{PasswordFault, check_new_password};
 pub use place::{Cookie, Place};
+pub use recovery::{RecoveryCodes, is_recovery_code};
 pub use roster::{Joined, Standing, counted_as};
 pub use session::SignedOut;
 pub use settings::{
-    IssuerSettings, KeySource, LockoutSettings, MachineSettings, SessionSettings, Settings,
+    IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, SessionSettings,
+    Settings,
 };
 pub use sign_in::{AccountRef, NewSession, SignInError};
+pub use strength::{PasswordFault, Whose, check_new_password};
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
 
@@ -93,6 +100,7 @@ pub struct Identity {
     passkey_tagger: Tagger,
     device_tagger: Tagger,
     devices: device::Devices,
+    recovery_tagger: Tagger,
 }
 
 /// Why identity could not start.
@@ -202,6 +210,7 @@ impl Identity {
             passkey_tagger: master.tagger("passkey")?,
             device_tagger: master.tagger("device")?,
             devices: device::Devices::new(),
+            recovery_tagger: master.tagger("recovery-code")?,
             settings,
             store,
             clock,

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::caller::Factor;
+use super::caller::{Factor, FactorMethod};
 use super::{AuthError, Cookie, Identity, PasskeyFault, PasskeyInfo, SignInError};
 use crate::state::{OwnSessionRow, StateError};
 
@@ -44,6 +44,8 @@ pub struct Overview {
     pub before: Option<SignedIn>,
     /// Whole days since the password was set.
     pub password_days: u64,
+    /// Whether that is longer than the house finds good.
+    pub password_is_old: bool,
     /// The sessions that are good at this moment, the newest first.
     pub sessions: Vec<SessionInfo>,
     /// All passkeys, whichever host they are for.
@@ -72,11 +74,30 @@ impl Identity {
         Ok(Overview {
             account,
             sessions,
+            password_is_old: self.is_old(session.row.password_set_s),
             password_days: u64::try_from(age_s.div_euclid(DAY_S)).unwrap_or(0),
             unproved: self.unproved(&session, &passkeys),
             passkeys: passkeys.iter().map(PasskeyInfo::from).collect(),
             before: session.before.map(|(at_s, from)| SignedIn { at_s, from }),
         })
+    }
+
+    /// Whether this session was begun with a password that must be changed before anything else is done.
+    ///
+    /// # Errors
+    /// [`AuthError`] if the session is no more.
+    pub async fn must_change_password(&self, cookie: &Cookie) -> Result<bool, AuthError> {
+        if !self.settings.password.must_change {
+            return Ok(false);
+        }
+        let session = self.live_session(cookie).await?;
+        let by_password = session.factors.iter().any(|f| f.method == FactorMethod::Password);
+        Ok(by_password && self.is_old(session.row.password_set_s))
+    }
+
+    fn is_old(&self, set_s: i64) -> bool {
+        let after_s = i64::from(self.settings.password.old_after_s);
+        after_s > 0 && self.clock.unix_s().saturating_sub(set_s) >= after_s
     }
 
     /// Ends one of the account's sessions, by its number; `false` if it has no such session.

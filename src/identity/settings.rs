@@ -27,6 +27,10 @@ pub struct Settings {
     pub token_cache: usize,
     /// What an authenticator app shows as the issuer of a one-time code. `menshen` by default.
     pub totp_issuer: String,
+    /// When people are reminded that their password is old.
+    pub password: PasswordSettings,
+    /// Words of the house that make no new password better, such as its name and its products.
+    pub house_words: Vec<String>,
 }
 
 impl Default for Settings {
@@ -41,7 +45,24 @@ impl Default for Settings {
             hashes_waiting: 32,
             token_cache: 4096,
             totp_issuer: "menshen".into(),
+            house_words: Vec::new(),
+            password: PasswordSettings::default(),
         }
+    }
+}
+
+/// What follows from the age of a password. By default only a reminder: people who must change it choose worse ones.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordSettings {
+    /// Seconds after which people are reminded; 90 days by default, and never with 0.
+    pub old_after_s: u32,
+    /// Whether a session by such a password is good for nothing but changing it; `false` by default.
+    pub must_change: bool,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self { old_after_s: 90 * 24 * 3600, must_change: false }
     }
 }
 

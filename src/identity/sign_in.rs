@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use super::account::is_account_name;
 use super::caller::{Factor, FactorMethod};
 use super::password::HashError;
+use super::recovery::is_recovery_code;
 use super::totp::matching_step;
-use super::{AuthError, Cookie, Identity, PasskeyFault, Place};
+use super::{AuthError, Cookie, Identity, PasskeyFault, PasswordFault, Place};
 use crate::secret::{Secret, SecretError};
 use crate::state::{
     AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow, Proof,
@@ -78,6 +79,12 @@ pub enum SignInError {
         /// Whose it is.
         account: String,
     },
+    /// The new password breaks a rule.
+    #[error(transparent)]
+    Password(PasswordFault),
+    /// The invitation was used, is too old, is for another host or never was: nobody learns which.
+    #[error("this invitation is not good, or not any more; ask for a new one")]
+    Invitation,
     /// The account has no one-time code enrolled.
     #[error("the account has no one-time code enrolled")]
     NoSecondFactor,
@@ -167,7 +174,7 @@ impl Identity {
         }
     }
 
-    /// Raises a session to assurance 2 with a one-time code, and gives it a new cookie; the old one
+    /// Raises a session to assurance 2 with a one-time code or a recovery code, and gives it a new cookie; the old one
     /// dies. Presented again on a session that has it, the factor becomes fresh.
     ///
     /// # Errors
@@ -179,6 +186,10 @@ impl Identity {
         address: IpAddr,
     ) -> Result<NewSession, SignInError> {
         let session = self.live_session(cookie).await?;
+        if is_recovery_code(code) {
+            let charged = self.charge(&session.row.name, address).await?;
+            return self.present_recovery_code(cookie, session, code, charged).await;
+        }
         let secret = self.totp_secret(&session.row)?.ok_or(SignInError::NoSecondFactor)?;
         let charged = self.charge(&session.row.name, address).await?;
         let now = self.clock.unix_s();
@@ -230,7 +241,7 @@ impl Identity {
         self.store.account(if is_account_name(name) { name } else { "" }).await
     }
 
-    async fn charge(&self, name: &str, address: IpAddr) -> Result<Charged, SignInError> {
+    pub(super) async fn charge(&self, name: &str, address: IpAddr) -> Result<Charged, SignInError> {
         let lockout = self.settings.lockout;
         let rules = FailureRules {
             per_name: lockout.per_name,

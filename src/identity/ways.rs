@@ -6,7 +6,7 @@ use crate::state::{AccountRow, PasskeyRow};
 /// Factors that can be shown for a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
-    /// A one-time code.
+    /// A one-time code, or a recovery code in its place.
     pub code: bool,
     /// A passkey.
     pub passkey: bool,
@@ -39,7 +39,8 @@ impl Identity {
     pub async fn ways_to(&self, cookie: &Cookie, assurance: u8) -> Result<Ways, AuthError> {
         let session = self.live_session(cookie).await?;
         let passkeys = self.store.passkeys(&session.row.name).await?;
-        Ok(ways(&session.row, &passkeys, assurance, &cookie.place().host))
+        let left = self.store.recovery_codes_left(&session.row.name).await?;
+        Ok(ways(&session.row, left, &passkeys, assurance, &cookie.place().host))
     }
 
     /// The factors of whoever holds this session.
@@ -50,17 +51,24 @@ impl Identity {
         let session = self.live_session(cookie).await?;
         let passkeys = self.store.passkeys(&session.row.name).await?;
         let host = &*cookie.place().host;
-        let ways = ways(&session.row, &passkeys, 0, host);
+        let left = self.store.recovery_codes_left(&session.row.name).await?;
+        let ways = ways(&session.row, left, &passkeys, 0, host);
         let unproved = self.unproved(&session, &passkeys);
         let here = passkeys.iter().filter(|passkey| passkey.host == host);
         Ok(Factors { passkeys: here.map(PasskeyInfo::from).collect(), ways, unproved })
     }
 }
 
-fn ways(account: &AccountRow, passkeys: &[PasskeyRow], assurance: u8, host: &str) -> Ways {
+fn ways(
+    account: &AccountRow,
+    recovery_codes: u32,
+    passkeys: &[PasskeyRow],
+    assurance: u8,
+    host: &str,
+) -> Ways {
     let reaches = |passkey: &PasskeyRow| assurance <= if passkey.verifies { 3 } else { 2 };
     Ways {
-        code: assurance <= 2 && account.totp_secret.is_some(),
+        code: assurance <= 2 && (account.totp_secret.is_some() || recovery_codes > 0),
         passkey: passkeys.iter().any(|passkey| passkey.host == host && reaches(passkey)),
     }
 }

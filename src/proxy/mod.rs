@@ -5,6 +5,7 @@
 
 mod alerts;
 mod answer_headers;
+mod arrival;
 mod body;
 mod constant;
 mod devices;
@@ -17,6 +18,7 @@ mod kept;
 mod ledger;
 mod mark;
 mod meter;
+mod new_password;
 mod onward;
 mod outcome;
 mod pages;
@@ -28,6 +30,7 @@ mod policies;
 mod purpose;
 mod query;
 mod question;
+mod recovery;
 mod refusals;
 mod rehearsal;
 mod rejection;

@@ -49,6 +49,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, parts, facts, trail).await?;
+        self.refuse_old_password(&head, parts, facts, &caller).await?;
         let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
         let permit = match self.decide(&question, trail) {
             Ok(permit) => permit,

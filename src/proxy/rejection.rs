@@ -11,6 +11,7 @@ use http::{Response, StatusCode};
 
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
+use super::new_password;
 use super::pages::Html;
 use super::respond;
 use super::sign_in::page;
@@ -54,6 +55,8 @@ pub(super) enum Rejection {
     NothingKept(Html),
     /// A stronger factor is needed, and none counts for as much without a device of the caller's.
     UnknownDevice,
+    /// The password is older than this gate lets it be; a browser is sent to change it.
+    PasswordOld(bool),
     /// The policy says no; its reasons are in the log.
     Forbidden,
     /// Another site's page sent it.
@@ -310,6 +313,7 @@ impl Rejection {
                 let title = "A device that is enrolled for you is needed";
                 Told::new(StatusCode::FORBIDDEN, "unknown_device", title)
             }
+            Self::PasswordOld(is_browser) => password_old(*is_browser),
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::ForeignSite => {
                 let title = "The request comes from another site";
@@ -398,6 +402,17 @@ fn sign_in(next: Option<&str>) -> Told {
     }
 }
 
+fn password_old(is_browser: bool) -> Told {
+    const CAUSE: &str = "password_old";
+    const TITLE: &str = "The password must be changed first";
+    if is_browser {
+        let page = HeaderValue::from_static(new_password::PATH);
+        return Told::new(StatusCode::SEE_OTHER, CAUSE, TITLE).header(LOCATION, page);
+    }
+    Told::new(StatusCode::FORBIDDEN, CAUSE, TITLE)
+        .detail("post `old` and `new` to /.menshen/password, then repeat this request")
+}
+
 fn credential(error: &AuthError) -> Told {
     const CAUSE: &str = "credential";
     const TITLE: &str = "The credential is not accepted";
@@ -431,9 +446,11 @@ fn sign_in_failed(error: &SignInError) -> Told {
         | SignInError::NoSecondFactor
         | SignInError::EnrolmentEnded
         | SignInError::NoPasskey
+        | SignInError::Invitation
         | SignInError::Cloned { .. }
         | SignInError::Passkey(_) => told(StatusCode::UNAUTHORIZED).detail(error),
         SignInError::Unproved { .. } => told(StatusCode::FORBIDDEN).detail(error),
+        SignInError::Password(_) => told(StatusCode::UNPROCESSABLE_ENTITY).detail(error),
         SignInError::TryLater { retry_after_s } => {
             told(StatusCode::TOO_MANY_REQUESTS).detail(error).header(RETRY_AFTER, *retry_after_s)
         }

@@ -16,12 +16,13 @@ use super::sent::Sent;
 use super::sign_in::{JSON, blank, page, session_cookie};
 use super::step::Step;
 use super::trail::Trail;
-use super::{devices, enrol};
+use super::{devices, enrol, new_password, recovery};
 use crate::identity::{self, Caller, Cookie, CredentialRef, Factors};
 use crate::listen::Facts;
 
 /// What there is for whoever has a session.
-pub(super) const PATHS: [&str; 4] = [HOME, "/.menshen/logout", devices::PATH, enrol::PATH];
+pub(super) const PATHS: [&str; 6] =
+    [HOME, "/.menshen/logout", devices::PATH, enrol::PATH, new_password::PATH, recovery::PATH];
 const HOME: &str = "/.menshen/session";
 
 /// A request about one's own account.
@@ -60,9 +61,13 @@ impl Gate {
             (&Method::GET, HOME, _) => self.show_session(&mut own).await,
             (&Method::GET, devices::PATH, _) => self.show_devices(&mut own).await,
             (&Method::GET, enrol::PATH, _) => self.show_enrolment(&mut own).await,
+            (&Method::GET, new_password::PATH, _) => self.show_new_password(&mut own).await,
+            (&Method::GET, recovery::PATH, _) => self.show_recovery(&mut own).await,
             (_, "/.menshen/logout", Some(form)) => self.sign_out(&mut own, &form).await,
             (_, devices::PATH, Some(form)) => self.change_devices(&mut own, &form).await,
             (_, enrol::PATH, Some(form)) => self.enrol_codes(&mut own, &form).await,
+            (_, new_password::PATH, Some(form)) => self.change_password(&mut own, &form).await,
+            (_, recovery::PATH, Some(form)) => self.make_recovery(&mut own, &form).await,
             _ => Err(Rejection::NotFound),
         }
     }
@@ -110,9 +115,19 @@ impl Gate {
             let html = self.session_page(own, &caller).await?;
             return Ok(page(html, StatusCode::OK, own.facts));
         }
-        let said = serde_json::json!({
+        let mut said = serde_json::json!({
             "account": caller.account, "roles": caller.roles, "assurance": caller.assurance,
         });
+        if let (CredentialRef::Session { .. }, Some(said)) =
+            (&caller.credential, said.as_object_mut())
+        {
+            let overview = self.identity.overview(&own.cookie()?).await;
+            let overview = overview.map_err(Rejection::Credential)?;
+            let password = serde_json::json!({
+                "days": overview.password_days, "is_old": overview.password_is_old,
+            });
+            said.insert("password".to_owned(), password);
+        }
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), own.facts))
     }
 
@@ -131,6 +146,7 @@ impl Gate {
         };
         let blank = own.page();
         let done = own.is_done("passkey").then_some(blank.words.passkey_registered);
+        let done = done.or(own.is_done("password").then_some(blank.words.password_changed));
         let standing = Standing {
             account: &caller.account,
             assurance: caller.assurance,

@@ -11,6 +11,7 @@ use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
 
 use super::Gate;
+use super::arrival;
 use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
@@ -75,6 +76,7 @@ impl Gate {
             (_, path) if path.starts_with(passkey::PREFIX) => {
                 self.passkey(head, parts, body, facts, trail).await
             }
+            (_, arrival::PATH) => self.arrival(Own { head, parts, facts, trail }, body).await,
             (&Method::GET, park::PATH) => self.show_kept(head, parts, facts, trail).await,
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;
@@ -143,7 +145,11 @@ impl Gate {
         // Whose session it is was proved by the password; a wrong code does not make it unknown.
         let owner = self.identity.owner(&cookie).await;
         let code = Secret::new(form.field("code").to_owned());
-        let mut step = self.begin_step("one_time_code", "", trail)?;
+        // An operator may just have made recovery codes.
+        self.record_acts().await?;
+        let is_recovery = identity::is_recovery_code(&code);
+        let name = if is_recovery { "recovery_code" } else { "one_time_code" };
+        let mut step = self.begin_step(name, "", trail)?;
         step.about_session(&self.identity.session_reference(&cookie));
         let tried = self.identity.present_code(&cookie, &code, facts.peer.ip()).await;
         if matches!(tried, Err(SignInError::SessionEnded)) {
@@ -253,7 +259,7 @@ pub(super) fn told(session: &NewSession, facts: &Facts) -> Response<Answer> {
 }
 
 /// Sends the browser on, with its session.
-fn go_on(session: NewSession, to: &str, next: &str, facts: &Facts) -> Response<Answer> {
+pub(super) fn go_on(session: NewSession, to: &str, next: &str, facts: &Facts) -> Response<Answer> {
     let to = if next.is_empty() { to.to_owned() } else { format!("{to}?next={next}") };
     let mut response = plain(StatusCode::SEE_OTHER, HTML, Bytes::new(), facts);
     if let Ok(location) = HeaderValue::try_from(to) {
@@ -263,7 +269,7 @@ fn go_on(session: NewSession, to: &str, next: &str, facts: &Facts) -> Response<A
     response
 }
 
-fn give_cookie(headers: &mut HeaderMap, session: &NewSession) {
+pub(super) fn give_cookie(headers: &mut HeaderMap, session: &NewSession) {
     if let Ok(mut value) = HeaderValue::try_from(
         identity::set_cookie(&session.cookie_value, session.max_age_s).expose().as_str(),
     ) {

@@ -124,6 +124,8 @@ fn cause(failure: &SignInError) -> &'static str {
         SignInError::EnrolmentEnded => "enrolment_ended",
         SignInError::NoPasskey => "no_passkey",
         SignInError::Unproved { .. } => "unproved",
+        SignInError::Password(_) => "weak_password",
+        SignInError::Invitation => "no_invitation",
         SignInError::Passkey(fault) => fault.word(),
         SignInError::Cloned { .. } => "passkey_cloned",
         SignInError::Unchecked | SignInError::State(_) => "unchecked",

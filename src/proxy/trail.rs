@@ -336,6 +336,7 @@ fn factor_word(method: FactorMethod) -> &'static str {
     match method {
         FactorMethod::Password => "password",
         FactorMethod::Totp => "totp",
+        FactorMethod::Recovery => "recovery",
         FactorMethod::Passkey => "passkey",
         FactorMethod::HardwareKey => "hardware_key",
         FactorMethod::Token => "token",

@@ -130,6 +130,11 @@ impl Server {
     /// # Errors
     /// [`StartError`]; no port is open then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        // Boxed, so that whoever waits does not carry what all the parts take on the way.
+        Box::pin(Self::open(Box::new(config), clock)).await
+    }
+
+    async fn open(config: Box<Config>, clock: Clock) -> Result<Self, StartError> {
         let master = MasterKey::read(&config.key)?;
         let backends = Backends::of(&config);
         let program = Arc::new(admit(&read_policies(&config.policies)?, &backends)?);

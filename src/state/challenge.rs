@@ -61,7 +61,7 @@ impl Store {
         &self,
         account: &str,
         row: ChallengeRow,
-        act: &'static str,
+        (act, detail): (&'static str, String),
     ) -> Result<(), StateError> {
         let (now, doer, account) = (self.clock.unix_s(), self.doer(), account.to_owned());
         self.write(move |connection| {
@@ -79,7 +79,7 @@ impl Store {
                 params![account, row.kind],
             )?;
             insert(connection, &row)?;
-            act::note(connection, act, &account, &doer)
+            act::note_with(connection, act, &account, &detail, &doer)
         })
         .await
     }
@@ -132,7 +132,7 @@ fn forget_old(connection: &Connection, now: i64) -> Result<(), StateError> {
     Ok(())
 }
 
-fn insert(connection: &Connection, row: &ChallengeRow) -> Result<(), StateError> {
+pub(super) fn insert(connection: &Connection, row: &ChallengeRow) -> Result<(), StateError> {
     connection
         .prepare_cached(
             "INSERT INTO challenges (id, kind, account, session, ticket, until_s)

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::account::{self, AccountRow};
 use super::failure::{Settled, settle};
 use super::passkey::{PasskeyUse, count_use};
+use super::recovery::{RecoveryTag, use_up};
 use super::{StateError, Store};
 
 /// Keyed hash of a cookie value.
@@ -62,6 +63,8 @@ pub struct Elevation {
 pub enum Proof {
     /// The RFC 6238 step of a one-time code.
     Totp(i64),
+    /// A recovery code, which is hereby deleted.
+    Recovery(RecoveryTag),
     /// A signature of a passkey.
     Passkey(PasskeyUse),
 }
@@ -71,7 +74,7 @@ pub enum Proof {
 pub enum Elevated {
     /// The new id stands.
     Done,
-    /// The code's step, or a later one, was used before; or the passkey has signed again meanwhile.
+    /// The code's step, or a later one, was used before; the recovery code is none, or none any more; or the passkey has signed again meanwhile.
     Replayed,
     /// The session ended meanwhile.
     Ended,
@@ -139,6 +142,7 @@ impl Store {
         self.write(move |connection| {
             let is_new = match &elevation.proof {
                 Proof::Totp(step) => use_up_step(connection, &elevation.account, *step)? > 0,
+                Proof::Recovery(code) => use_up(connection, &elevation.account, code)?,
                 Proof::Passkey(used) => count_use(connection, used, now)?,
             };
             if !is_new {

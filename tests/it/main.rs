@@ -54,6 +54,7 @@ mod noticed;
 mod own_account;
 mod passkeys;
 mod people;
+mod people_alone;
 mod policy_files;
 mod policy_tools;
 mod recorded_first;

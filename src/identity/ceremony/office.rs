@@ -42,15 +42,25 @@ impl Identity {
     /// [`AccountError::State`], also if there is no such account.
     pub async fn allow_passkey(&self, account: &str) -> Result<Secret<String>, AccountError> {
         let ticket = secret::random_token::<16>()?;
-        let row = ChallengeRow {
+        let row = self.ticket_row(&ticket, account, TICKET_S);
+        self.store.insert_ticket(account, row, ("passkey_allowed", String::new())).await?;
+        Ok(ticket)
+    }
+
+    /// A ticket as it is kept.
+    pub(in crate::identity) fn ticket_row(
+        &self,
+        ticket: &Secret<String>,
+        account: &str,
+        good_s: i64,
+    ) -> ChallengeRow {
+        ChallengeRow {
             id: self.challenge_id(ticket.expose()),
             kind: TICKET.to_owned(),
             account: Some(account.to_owned()),
             session: None,
             ticket: None,
-            until_s: self.clock.unix_s().saturating_add(TICKET_S),
-        };
-        self.store.insert_ticket(account, row, "passkey_allowed").await?;
-        Ok(ticket)
+            until_s: self.clock.unix_s().saturating_add(good_s),
+        }
     }
 }

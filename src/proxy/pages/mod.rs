@@ -4,7 +4,9 @@
 
 mod devices;
 mod enrol;
+mod new_password;
 mod passkey;
+mod recovery;
 mod session;
 mod sign_in;
 mod step_up;
@@ -16,6 +18,8 @@ use crate::identity::Ways;
 
 pub(super) use devices::devices;
 pub(super) use enrol::{codes, scan};
+pub(super) use new_password::{invitation, new_password, no_invitation, welcome};
+pub(super) use recovery::{recovery, recovery_codes};
 pub(super) use session::{Standing, session};
 pub(super) use sign_in::{code, password, signed_out};
 pub(super) use step_up::{factor_first, nothing_kept, refused, send_now};

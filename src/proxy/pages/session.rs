@@ -50,13 +50,21 @@ fn facts(page: &Page<'_>, overview: &Overview) -> String {
         0 => escaped(words.today),
         days => filled(words.days_ago, &[("days", &days.to_string())]),
     };
+    let old = if overview.password_is_old {
+        format!("<p class=\"problem\">{}</p>", escaped(words.password_is_old))
+    } else {
+        String::new()
+    };
     format!(
-        "<dl><dt>{}</dt><dd id=\"before\">{before}</dd><dt>{}</dt><dd id=\"password-age\">{age}</dd></dl>\
-         <p><a href=\"/.menshen/devices\">{}</a></p><p><a href=\"/.menshen/enrol\">{}</a></p>",
+        "{old}<dl><dt>{}</dt><dd id=\"before\">{before}</dd><dt>{}</dt><dd id=\"password-age\">{age}</dd></dl>\
+         <p><a href=\"/.menshen/devices\">{}</a></p><p><a href=\"/.menshen/enrol\">{}</a></p>\
+         <p><a href=\"/.menshen/recovery\">{}</a></p><p><a href=\"/.menshen/password\">{}</a></p>",
         escaped(words.last_sign_in),
         escaped(words.password_set),
         escaped(words.devices),
         escaped(words.codes),
+        escaped(words.recovery),
+        escaped(words.password_change),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Signing in and out.
 
 use super::passkey::{self, Part};
+use super::recovery::recovery_form;
 use super::{Html, Page, escaped, form, paragraph, render};
 
 /// The page that asks for account and password, or a passkey.
@@ -28,6 +29,7 @@ pub(in crate::proxy) fn code(page: &Page<'_>) -> Html {
     let parts = [
         paragraph(words.code_lead),
         code_form(page),
+        recovery_form(page),
         passkey::part(page, Part::Raise { level: 0 }),
     ];
     render(page, words.code_title, &parts)

@@ -1,6 +1,7 @@
 //! A request that needs a factor: the page that asks for it, and the page that sends the request.
 
 use super::passkey::{self, Part};
+use super::recovery::recovery_form;
 use super::sign_in::code_form;
 use super::{Html, Page, escaped, filled, form, marked, paragraph, render};
 use crate::identity::Ways;
@@ -12,6 +13,7 @@ pub(in crate::proxy) fn factor_first(page: &Page<'_>, ways: Ways, level: u8) -> 
     if ways.code {
         parts.push(paragraph(words.step_code));
         parts.push(code_form(page));
+        parts.push(recovery_form(page));
     }
     if ways.passkey {
         parts.push(passkey::part(page, Part::Raise { level }));

@@ -31,6 +31,7 @@ fn overview(typed: &str) -> Overview {
     Overview {
         account: typed.into(),
         before: Some(began),
+        password_is_old: false,
         password_days: 91,
         sessions: vec![session],
         passkeys: vec![key(typed)],

@@ -6,7 +6,7 @@ mod en;
 
 use http::HeaderMap;
 
-use crate::identity::{PasskeyFault, SignInError};
+use crate::identity::{PasskeyFault, PasswordFault, SignInError};
 
 pub(in crate::proxy) use en::EN;
 
@@ -113,6 +113,34 @@ pub(in crate::proxy) struct Words {
     pub(super) enrolment_ended: &'static str,
     pub(super) ticket_refused: &'static str,
     pub(super) unchecked: &'static str,
+
+    pub(super) recovery: &'static str,
+    pub(super) recovery_lead: &'static str,
+    pub(super) recovery_left: &'static str,
+    pub(super) recovery_make: &'static str,
+    pub(super) recovery_unproved: &'static str,
+    pub(super) recovery_shown: &'static str,
+    pub(super) recovery_instead: &'static str,
+    pub(super) recovery_code: &'static str,
+    pub(super) password_change: &'static str,
+    pub(super) password_lead: &'static str,
+    pub(super) password_unproved: &'static str,
+    pub(super) password_old: &'static str,
+    pub(super) password_new: &'static str,
+    pub(super) password_rules: &'static str,
+    pub(in crate::proxy) password_changed: &'static str,
+    pub(super) password_is_old: &'static str,
+    pub(super) invited: &'static str,
+    pub(super) invited_lead: &'static str,
+    pub(super) invited_set: &'static str,
+    pub(super) welcome: &'static str,
+    pub(super) welcome_lead: &'static str,
+    pub(super) invitation_refused: &'static str,
+    pub(super) password_length: &'static str,
+    pub(super) password_name: &'static str,
+    pub(super) password_common: &'static str,
+    pub(super) password_guessable: &'static str,
+    pub(super) password_same: &'static str,
 }
 
 impl Words {
@@ -138,7 +166,19 @@ impl Words {
             SignInError::EnrolmentEnded => self.enrolment_ended.to_owned(),
             SignInError::Passkey(PasskeyFault::Ticket) => self.ticket_refused.to_owned(),
             SignInError::Passkey(_) => self.passkey_refused.to_owned(),
+            SignInError::Password(fault) => self.password_problem(*fault).to_owned(),
+            SignInError::Invitation => self.invitation_refused.to_owned(),
             SignInError::Unchecked | SignInError::State(_) => self.unchecked.to_owned(),
+        }
+    }
+
+    fn password_problem(&self, fault: PasswordFault) -> &'static str {
+        match fault {
+            PasswordFault::Length => self.password_length,
+            PasswordFault::Name => self.password_name,
+            PasswordFault::Common => self.password_common,
+            PasswordFault::Guessable => self.password_guessable,
+            PasswordFault::Same => self.password_same,
         }
     }
 }
