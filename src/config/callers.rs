@@ -65,6 +65,8 @@ impl File<'_> {
             "house-words",
             "password-age",
             "forced-change",
+            "hashes",
+            "queue",
         ];
         let keys = self.reader.keys(&pair.value, "`sign-in`", &known);
         let lockout = &mut settings.lockout;
@@ -76,6 +78,8 @@ impl File<'_> {
         self.seconds(&keys, "locked-for", |s| lockout.lock_s = s);
         self.seconds(&keys, "longest-lock", |s| lockout.longest_lock_s = s);
         self.seconds(&keys, "known-network", |s| lockout.known_network_s = s);
+        self.number(&keys, "hashes", (1, 64), |n| settings.hashes_at_once = wide(n));
+        self.seconds(&keys, "queue", |s| settings.hash_patience_s = s.clamp(1, 30));
         self.passwords(&keys, settings);
     }
 

@@ -42,6 +42,7 @@ mod strength;
 mod token_cache;
 mod totp;
 mod ways;
+mod workers;
 
 pub use account::{Account, AccountError, NewAccount};
 pub use assertion::{ASSERTION_LIFE_S, Asserted, AssertionSettings, Assertions};
@@ -77,6 +78,7 @@ pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
@@ -136,6 +138,9 @@ pub enum IdentityError {
     /// The key library refused.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// There can be no more threads.
+    #[error("no threads to hash passwords on: {0}")]
+    Threads(#[source] std::io::Error),
 }
 
 /// Why a request has no caller.
@@ -201,6 +206,7 @@ impl Identity {
                 master,
                 settings.hashes_at_once,
                 settings.hashes_waiting,
+                Duration::from_secs(u64::from(settings.hash_patience_s)),
             )?,
             sealer: master.sealer("totp-secret")?,
             parked_sealer: master.sealer("parked-request")?,

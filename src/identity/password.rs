@@ -1,16 +1,19 @@
-//! Password hashes (argon2id, peppered) away from the async threads and never too many at once.
+//! Password hashes (argon2id, peppered) on threads of their own and never too many at once.
 //!
 //! A hash takes 19 MiB and some 20 ms of a core, so whoever may ask for hashes without limit can
 //! stop the machine. Seats are given before anything else of a sign-in happens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier as _, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::IdentityError;
 use super::strength::PasswordFault;
-use crate::secret::{MasterKey, Secret, SecretError};
+use super::workers::Workers;
+use crate::secret::{MasterKey, Secret};
 
 /// Verified for names that do not exist, so that they take as long as those that do; and of accounts whose
 /// person has set no password yet. Made with the same parameters; no password gives these 32 zero bytes.
@@ -38,6 +41,8 @@ pub(super) enum HashError {
 pub(super) struct Hasher {
     seats: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    workers: Workers,
+    patience: Duration,
     pepper: Arc<Secret<[u8; 32]>>,
 }
 
@@ -46,16 +51,19 @@ pub(super) struct Hasher {
 pub(super) struct Seat(OwnedSemaphorePermit);
 
 impl Hasher {
-    /// Hashes at most `at_once` passwords while `waiting` more may wait.
+    /// Hashes at most `at_once` passwords while `waiting` more may wait, each for at most `patience`.
     pub(super) fn new(
         master: &MasterKey,
         at_once: usize,
         waiting: usize,
-    ) -> Result<Self, SecretError> {
+        patience: Duration,
+    ) -> Result<Self, IdentityError> {
         let at_once = at_once.clamp(1, 64);
         Ok(Self {
             seats: Arc::new(Semaphore::new(at_once.saturating_add(waiting.min(1024)))),
             running: Arc::new(Semaphore::new(at_once)),
+            workers: Workers::start(at_once).map_err(IdentityError::Threads)?,
+            patience,
             pepper: Arc::new(master.derive("password-pepper")?),
         })
     }
@@ -105,14 +113,21 @@ impl Hasher {
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Option<T> + Send + 'static,
     {
-        let running = Arc::clone(&self.running).acquire_owned().await;
+        let running = Arc::clone(&self.running).acquire_owned();
+        let running = tokio::time::timeout(self.patience, running).await;
+        let running = running.map_err(|_too_long| HashError::Busy)?;
         let running = running.map_err(|_closed| HashError::Failed)?;
         let pepper = Arc::clone(&self.pepper);
-        let done = tokio::task::spawn_blocking(move || {
+        let (answer, done) = oneshot::channel();
+        let is_taken = self.workers.run(move || {
             let done = work(pepper.expose());
             drop((running, seat.0));
-            done
+            // Whoever asked may have left.
+            let _unheard = answer.send(done);
         });
+        if !is_taken {
+            return Err(HashError::Failed);
+        }
         done.await.ok().flatten().ok_or(HashError::Failed)
     }
 }
@@ -145,7 +160,11 @@ mod tests {
     }
 
     fn hasher(key: u8) -> Hasher {
-        Hasher::new(&MasterKey::from_bytes([key; 32]), 1, 1).unwrap()
+        hasher_with(key, Duration::from_secs(20))
+    }
+
+    fn hasher_with(key: u8, patience: Duration) -> Hasher {
+        Hasher::new(&MasterKey::from_bytes([key; 32]), 1, 1, patience).unwrap()
     }
 
     async fn hashed(hasher: &Hasher, password: &str) -> Secret<String> {
@@ -188,6 +207,19 @@ mod tests {
         drop(two);
         hasher.verify(one, secret("x"), None).await.unwrap();
         assert!(hasher.seat().is_ok() && hasher.seat().is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_for_a_hash_is_told_to_come_again() {
+        let hasher = hasher_with(1, Duration::from_millis(1));
+        let (one, two) = (hasher.seat().unwrap(), hasher.seat().unwrap());
+        let (first, second) = tokio::join!(
+            hasher.verify(one, secret("x"), None),
+            hasher.verify(two, secret("x"), None)
+        );
+        assert_eq!((first, second), (Ok(false), Err(HashError::Busy)));
+        let again = hasher.seat().unwrap();
+        assert_eq!(hasher.verify(again, secret("x"), None).await, Ok(false));
     }
 
     #[tokio::test]

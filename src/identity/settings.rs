@@ -1,6 +1,7 @@
 //! What the operator can set about identity; every default is the safe one.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use super::caller::{Attribute, CallerKind, FactorMethod};
@@ -19,10 +20,13 @@ pub struct Settings {
     pub session: SessionSettings,
     /// When failed sign-ins lead to a wait.
     pub lockout: LockoutSettings,
-    /// How many passwords are hashed at once; each takes 19 MiB and some 20 ms of a core. 2 by default.
+    /// How many passwords are hashed at once, behind all other work; each takes 19 MiB and some 20 ms of a core. As
+    /// many as there are cores by default.
     pub hashes_at_once: usize,
     /// How many sign-ins may wait for that; more are told to come back. 32 by default.
     pub hashes_waiting: usize,
+    /// How long one waits at most, in seconds; then it is told to come back. 2 by default.
+    pub hash_patience_s: u32,
     /// How many verified tokens are remembered until they expire. 4096 by default.
     pub token_cache: usize,
     /// What an authenticator app shows as the issuer of a one-time code. `menshen` by default.
@@ -41,8 +45,9 @@ impl Default for Settings {
             unknown_device_assurance: 1,
             session: SessionSettings::default(),
             lockout: LockoutSettings::default(),
-            hashes_at_once: 2,
+            hashes_at_once: std::thread::available_parallelism().map_or(2, NonZero::get),
             hashes_waiting: 32,
+            hash_patience_s: 2,
             token_cache: 4096,
             totp_issuer: "menshen".into(),
             house_words: Vec::new(),
