@@ -21,6 +21,9 @@ use crate::limits::Seat;
 use crate::listen::{ClientCertificate, Facts};
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
 
+/// The longest query that goes along while its browser signs in.
+const MOST_QUERY_BYTES: usize = 1024;
+
 /// A published entry point, the values of its path's parameters, and the program that publishes it: the
 /// request keeps to that one until it is answered.
 pub(super) struct Entrance {
@@ -105,7 +108,7 @@ impl Gate {
                 if error == AuthError::Missing
                     || (error == AuthError::SessionEnded && head.wants_page) =>
             {
-                let next = head.wants_page.then(|| head.path.as_str().to_owned());
+                let next = head.wants_page.then(|| coming_back(head));
                 return Err(Rejection::SignIn(next));
             }
             Err(error) => {
@@ -180,6 +183,13 @@ impl Gate {
         trail.recording(Recorded(Box::pin(self.log.append(decision))));
         Ok(())
     }
+}
+
+/// Where a browser comes back to after signing in: its path and, if that is of a reasonable length, its query.
+fn coming_back(head: &Head) -> String {
+    let path = head.path.as_str();
+    let query = head.query.as_deref().filter(|query| query.len() <= MOST_QUERY_BYTES);
+    query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
 /// Where a request came in, as sessions are bound to it.

@@ -279,6 +279,14 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
     desk.browser.click("form[action='/.menshen/logout'] button").await;
     desk.browser.sees("Your session on this host has ended.").await;
     desk.is_clean(&axe, "Signed out").await;
+    for (language, title) in
+        [("zh-CN", "登录"), ("th", "เข้าสู่ระบบ"), ("ko-KR,en;q=0.5", "로그인"), ("id", "Masuk")]
+    {
+        let headers = json!({ "headers": { "Accept-Language": language } });
+        desk.browser.call("Network.setExtraHTTPHeaders", headers).await;
+        desk.goto("/.menshen/login").await;
+        desk.is_clean(&axe, title).await;
+    }
     assert_eq!(desk.browser.complaints, [""; 0]);
 }
 

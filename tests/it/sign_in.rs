@@ -72,6 +72,12 @@ async fn a_browser_is_led_through_the_pages_and_back() {
     let html = |ask: Ask| ask.header("accept", "text/html,*/*;q=0.8");
     let sent = connection.send(html(Ask::get("/one/1"))).await;
     assert_eq!(sent.expect(303).header("location"), Some("/.menshen/login?next=/one/1"));
+    let list = connection.send(html(Ask::get("/list?name=li&sort=name"))).await;
+    let to = "/.menshen/login?next=/list?name=li&sort=name";
+    assert_eq!(list.expect(303).header("location"), Some(to));
+    let page = connection.send(html(Ask::get(to))).await;
+    let next = "name=\"next\" value=\"/list?name=li&#38;sort=name\"";
+    assert!(page.expect(200).text().contains(next), "{}", page.text());
     let page = connection.send(html(Ask::get("/.menshen/login?next=/one/1"))).await;
     assert!(page.expect(200).text().contains("value=\"/one/1\""), "{}", page.text());
     let policy = page.header("content-security-policy").unwrap();

@@ -1,9 +1,9 @@
-use super::words::EN;
+use super::words::LANGUAGES;
 use super::*;
 use crate::identity::{Overview, PasskeyInfo, SessionInfo, SignedIn, Ways};
 
 fn page<'a>() -> Page<'a> {
-    Page { next: "/", ..Page::new("bank.example", &EN) }
+    Page { next: "/", ..Page::new("bank.example", LANGUAGES[0]) }
 }
 
 fn key(name: &str) -> PasskeyInfo {
@@ -84,8 +84,13 @@ fn what_a_caller_typed_cannot_become_markup() {
 
 #[test]
 fn every_page_names_its_host_and_its_language_and_holds_nothing_inline() {
-    for html in all(&page(), "li") {
-        assert!(html.text.contains("bank.example") && html.text.contains("<html lang=\"en\">"));
+    let pages = LANGUAGES.into_iter().flat_map(|words| {
+        let in_it = Page { words, ..page() };
+        all(&in_it, "li").into_iter().map(|html| (words.lang, html))
+    });
+    for (lang, html) in pages {
+        assert!(html.text.contains("bank.example"), "{}", html.text);
+        assert!(html.text.contains(&format!("<html lang=\"{lang}\">")), "{}", html.text);
         assert!(!html.text.contains("style=") && !html.text.contains("<style"), "{}", html.text);
         let policy = html.content_security_policy();
         assert!(!policy.contains("unsafe") && policy.starts_with("default-src 'none'"));

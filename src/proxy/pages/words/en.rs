@@ -2,7 +2,7 @@
 
 use super::Words;
 
-pub(in crate::proxy) static EN: Words = Words {
+pub(super) static EN: Words = Words {
     lang: "en",
     host_note: "This page belongs to {host}. If your browser shows another address, close it and tell your security team.",
     go_on: "Continue",
@@ -37,8 +37,7 @@ pub(in crate::proxy) static EN: Words = Words {
     a_code: "a one-time code",
     a_key: "a key such as a passkey",
     show_factor: "Show the factor",
-    no_factor: "No factor of your account that this page can take would do. Ask whoever runs this gate to \
-                enrol an authenticator app or a key for it, then sign in again.",
+    no_factor: "No factor of your account that this page can take would do. Ask whoever runs this gate to enrol an authenticator app or a key for it, then sign in again.",
     asked_again: "The request was sent and asks for a factor again. It is not kept: start again.",
     kept_too_many: "Too many requests were kept in this minute. Show the factor, then start again.",
     kept_too_large: "Your request is too large to be kept. Show the factor, then send it again.",

@@ -3,12 +3,21 @@
 //! Texts are plain: what stands in braces is filled in, everything is escaped.
 
 mod en;
+mod id;
+mod ko;
+mod th;
+mod zh;
 
 use http::HeaderMap;
+use http::header::ACCEPT_LANGUAGE;
 
 use crate::identity::{PasskeyFault, PasswordFault, SignInError};
 
-pub(in crate::proxy) use en::EN;
+/// The languages that there are; the first for whoever asks for none of them.
+pub(super) static LANGUAGES: [&Words; 5] = [&en::EN, &zh::ZH, &th::TH, &ko::KO, &id::ID];
+
+/// So many of the languages that a browser names are looked at.
+const MOST_NAMED: usize = 16;
 
 /// All texts of the pages in one language.
 #[derive(Debug)]
@@ -144,9 +153,31 @@ pub(in crate::proxy) struct Words {
 }
 
 impl Words {
-    /// The language that the browser asks for.
-    pub(in crate::proxy) fn of(_headers: &HeaderMap) -> &'static Self {
-        &EN
+    /// The language that the browser asks for, of those that there are.
+    pub(in crate::proxy) fn of(headers: &HeaderMap) -> &'static Self {
+        let lines = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+        let [mut best, ..] = LANGUAGES;
+        let mut best_weight = 0;
+        for named in lines.flat_map(|line| line.split(',')).take(MOST_NAMED) {
+            let (tag, weight) = named.split_once(';').unwrap_or((named, "q=1"));
+            let weight = thousandths(weight);
+            if let Some(words) = Self::called(tag).filter(|_| weight > best_weight) {
+                (best, best_weight) = (words, weight);
+            }
+        }
+        best
+    }
+
+    /// The language of that tag, whatever its script and region.
+    fn called(tag: &str) -> Option<&'static Self> {
+        let primary =
+            |tag: &str| tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let asked = match primary(tag).as_str() {
+            // As Indonesian was called before.
+            "in" => "id".to_owned(),
+            other => other.to_owned(),
+        };
+        LANGUAGES.into_iter().find(|words| primary(words.lang) == asked)
     }
 
     /// Why a step was not accepted. Nobody learns more than from the error's own text.
@@ -179,6 +210,80 @@ impl Words {
             PasswordFault::Common => self.password_common,
             PasswordFault::Guessable => self.password_guessable,
             PasswordFault::Same => self.password_same,
+        }
+    }
+}
+
+/// The weight `q=0.8` in thousandths; 0 for what is none (RFC 9110 section 12.4.2).
+fn thousandths(weight: &str) -> u16 {
+    let Some((name, value)) = weight.trim().split_once('=') else { return 0 };
+    let (whole, part) = value.split_once('.').unwrap_or((value, ""));
+    let digits = format!("{part:0<3}");
+    match (name.trim(), whole, digits.parse::<u16>()) {
+        ("q" | "Q", "1", Ok(0)) => 1000,
+        ("q" | "Q", "0", Ok(part)) if digits.len() == 3 => part,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use std::collections::BTreeSet;
+
+    const SOURCES: [&str; 5] = [
+        include_str!("en.rs"),
+        include_str!("zh.rs"),
+        include_str!("th.rs"),
+        include_str!("ko.rs"),
+        include_str!("id.rs"),
+    ];
+
+    fn asked(text: &'static str) -> &'static str {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static(text));
+        Words::of(&headers).lang
+    }
+
+    #[test]
+    fn the_language_is_the_one_that_the_browser_wants_most() {
+        for (text, lang) in [
+            ("th", "th"),
+            ("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "ko"),
+            ("fr, id;q=0.5, en;q=0.4", "id"),
+            ("in-ID", "id"),
+            ("ZH-hant-TW", "zh-Hans"),
+            ("en;q=0.2, zh-CN;q=0.9", "zh-Hans"),
+            ("th;q=0, en", "en"),
+            ("fr", "en"),
+            ("*", "en"),
+            ("", "en"),
+            ("th;q=2", "en"),
+            ("th;q=x, ko;q=0.1", "ko"),
+            (";;;,,,=;q", "en"),
+        ] {
+            assert_eq!(asked(text), lang, "{text}");
+        }
+        assert_eq!(Words::of(&HeaderMap::new()).lang, "en");
+    }
+
+    /// What is filled into each text, by the text's name.
+    fn filled_in(source: &str) -> Vec<(&str, BTreeSet<&str>)> {
+        let texts = source.lines().filter_map(|line| line.trim().split_once(": \""));
+        let named = texts.map(|(name, text)| {
+            let braces = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+            (name, braces.map(|(inner, _)| inner).collect())
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn every_language_fills_in_the_same() {
+        let [english, ..] = SOURCES;
+        assert!(filled_in(english).len() > 80);
+        for source in SOURCES {
+            assert_eq!(filled_in(source), filled_in(english));
         }
     }
 }
