@@ -338,7 +338,7 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
         "(a rule shows it in clear, but grade 3 asks more)",
         "customer.password_hash        grade sealed  absent     (it never leaves)",
         "with a factor of assurance 2 at most 15m old: ",
-        "with the purpose `risk`: denied",
+        "with the purpose `statistics`: denied",
     ] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
