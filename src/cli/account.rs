@@ -2,6 +2,7 @@
 //! first start. Passwords come from a file or standard input, never from an argument.
 
 mod arrive;
+mod list;
 mod passkey;
 mod people;
 
@@ -10,13 +11,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
 use zeroize::Zeroize as _;
 
 use crate::clock::Clock;
 use crate::identity::{
-    Account, AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Settings,
-    Standing,
+    AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Settings, Standing,
 };
 use crate::secret::{MasterKey, Secret, SecretError};
 use crate::state::{StateError, Store};
@@ -38,8 +37,12 @@ pub(super) struct AccountArgs {
 enum Command {
     /// Add an account.
     Add(Add),
-    /// List the accounts.
+    /// List the accounts: how they stand, by what they sign in, and when somebody last did.
     List(List),
+    /// List an account's sessions, or end them all.
+    ///
+    /// Example: menshen account sessions wang --end --state … --key …
+    Sessions(list::Sessions),
     /// Replace a password; the account's sessions end.
     Passwd(Passwd),
     /// Give an account a new secret for one-time codes; its sessions end.
@@ -257,7 +260,8 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     match args.command {
         Command::Add(add) => runtime.block_on(add_account(add, input, out)),
-        Command::List(list) => runtime.block_on(list_accounts(&list, out)),
+        Command::List(list) => runtime.block_on(list::list(&list, out)),
+        Command::Sessions(sessions) => runtime.block_on(list::sessions(&sessions, out)),
         Command::Passwd(passwd) => runtime.block_on(change_password(passwd, input, out)),
         Command::Totp(named) => runtime.block_on(enrol(&named, out)),
         Command::Passkeys(named) => runtime.block_on(passkey::list(&named, out)),
@@ -306,15 +310,6 @@ async fn add_account(
             }
             EnrolmentError::Output(error) => AccountCommandError::Output(error),
         })?;
-    }
-    Ok(())
-}
-
-async fn list_accounts(list: &List, out: &mut dyn Write) -> Result<(), AccountCommandError> {
-    let accounts = open_existing(&list.place)?.accounts().await?;
-    match list.format {
-        Format::Human => print_table(&accounts, out)?,
-        Format::Json => print_json(&accounts, out)?,
     }
     Ok(())
 }
@@ -373,34 +368,6 @@ async fn print_enrolment(
         enrolment.uri.expose()
     )
     .map_err(EnrolmentError::Output)
-}
-
-fn print_table(accounts: &[Account], out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{:<24} {:<9} {:<5} {:<4} ROLES", "NAME", "KIND", "CODES", "ON")?;
-    for account in accounts {
-        let codes = if account.has_totp { "yes" } else { "no" };
-        let is_on = if account.is_disabled { "no" } else { "yes" };
-        let kind = account.kind.as_str();
-        let roles = account.roles.join(", ");
-        writeln!(out, "{:<24} {kind:<9} {codes:<5} {is_on:<4} {roles}", account.name)?;
-    }
-    Ok(())
-}
-
-fn print_json(accounts: &[Account], out: &mut dyn Write) -> std::io::Result<()> {
-    for account in accounts {
-        let line = json!({
-            "name": account.name,
-            "display_name": account.display_name,
-            "kind": account.kind.as_str(),
-            "roles": account.roles,
-            "attributes": account.attributes,
-            "totp": account.has_totp,
-            "disabled": account.is_disabled,
-        });
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
 }
 
 /// Opens the accounts of a folder, which is made if it is missing.
@@ -469,6 +436,7 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::json;
 
     use super::*;
 
@@ -507,7 +475,8 @@ mod tests {
         let desk = Desk::new();
         assert_eq!(desk.run(ADD, "a quiet lantern\n").unwrap(), "account `wang` was added\n");
         let list = desk.run("list", "").unwrap();
-        assert!(list.contains("wang                     staff     no    yes  teller"), "{list}");
+        let row = list.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+        assert_eq!(row, ["wang", "staff", "active", "password", "never", "teller"]);
         let totp = desk.run("totp wang", "").unwrap();
         assert!(totp.contains("otpauth://totp/menshen:wang?") && totp.contains('█'));
         desk.run("passwd wang --password-file -", "another lantern\r\nrest").unwrap();
@@ -516,7 +485,37 @@ mod tests {
             serde_json::from_str(&desk.run("list --format json", "").unwrap()).unwrap();
         assert_eq!(list["attributes"], json!({ "branch": "sh01" }));
         assert_eq!((&list["totp"], &list["disabled"]), (&json!(true), &json!(true)));
-        assert!(desk.run("enable wang", "").unwrap().contains("is switched on"));
+        assert_eq!((&list["standing"], &list["signed_in"]), (&json!("disabled"), &json!(null)));
+        assert!(desk.run("enable wang", "").unwrap().contains("is welcome again"));
+    }
+
+    #[test]
+    fn an_invited_account_is_listed_as_such_and_recovery_codes_are_printed_once() {
+        let desk = Desk::new();
+        let invited = desk.run("invite lin --host bank.example --role teller", "").unwrap();
+        assert!(invited.contains("https://bank.example/.menshen/invitation?t="), "{invited}");
+        let again = desk.run("invite lin --host bank.example", "").unwrap();
+        assert!(!again.contains("was added"), "{again}");
+        let error = desk.run("invite lin --host bank.example --role boss", "").unwrap_err();
+        assert!(error.contains("`lin` exists already"), "{error}");
+        let error = desk.run("invite lin --host https://bank.example/x", "").unwrap_err();
+        assert!(error.contains("must be a host name"), "{error}");
+        let codes = desk.run("recovery lin", "").unwrap();
+        assert_eq!(codes.lines().filter(|line| line.len() == 11).count(), 10, "{codes}");
+        let list = desk.run("list", "").unwrap();
+        assert!(list.contains("invited   10 recovery"), "{list}");
+        assert!(desk.run("recovery li", "").unwrap_err().contains("does not exist"));
+    }
+
+    #[test]
+    fn sessions_are_listed_and_ended() {
+        let desk = Desk::new();
+        desk.run(ADD, "a quiet lantern").unwrap();
+        let none = desk.run("sessions wang", "").unwrap();
+        assert_eq!(none.lines().count(), 1, "{none}");
+        let ended = desk.run("sessions wang --end", "").unwrap();
+        assert!(ended.contains("0 sessions have ended"), "{ended}");
+        assert!(desk.run("sessions li --end", "").unwrap_err().contains("does not exist"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::state::{AccountRow, NewAccountRow, StateError};
 /// The longest account name.
 const NAME_LIMIT: usize = 64;
 /// The most accounts listed.
-const LIST_LIMIT: u32 = 100_000;
+pub(super) const LIST_LIMIT: u32 = 100_000;
 
 /// What a new account starts with.
 #[derive(Clone, Debug)]

@@ -39,6 +39,7 @@ mod settings;
 mod sign_in;
 pub mod step_up;
 mod strength;
+mod summary;
 mod token_cache;
 mod totp;
 mod ways;
@@ -74,6 +75,7 @@ pub use settings::{
 };
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use strength::{PasswordFault, Whose, check_new_password};
+pub use summary::Summary;
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
 

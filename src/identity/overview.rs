@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::caller::{Factor, FactorMethod};
 use super::{AuthError, Cookie, Identity, PasskeyFault, PasskeyInfo, SignInError};
-use crate::state::{OwnSessionRow, StateError};
+use crate::state::{OwnSessionRow, SessionId, StateError};
 
 const DAY_S: i64 = 24 * 3600;
 
@@ -64,12 +64,8 @@ impl Identity {
         let account = session.row.name.clone();
         let passkeys = self.store.passkeys(&account).await?;
         let now = self.clock.unix_s();
-        let rows = self.store.own_sessions(&account).await?;
-        let live = rows.into_iter().filter(|row| {
-            let idle = now.saturating_sub(row.last_seen_s);
-            now < row.expires_s && idle < i64::from(self.settings.session.idle_s)
-        });
-        let sessions = live.map(|row| info(row, session.id)).collect::<Result<_, _>>()?;
+        let live = self.live_sessions(&account).await?.into_iter();
+        let sessions = live.map(|row| info(row, Some(session.id))).collect::<Result<_, _>>()?;
         let age_s = now.saturating_sub(session.row.password_set_s);
         Ok(Overview {
             account,
@@ -80,6 +76,20 @@ impl Identity {
             passkeys: passkeys.iter().map(PasskeyInfo::from).collect(),
             before: session.before.map(|(at_s, from)| SignedIn { at_s, from }),
         })
+    }
+
+    /// The sessions of an account that are good at this moment, the newest first.
+    pub(super) async fn live_sessions(
+        &self,
+        account: &str,
+    ) -> Result<Vec<OwnSessionRow>, StateError> {
+        let mut rows = self.store.own_sessions(account).await?;
+        let now = self.clock.unix_s();
+        rows.retain(|row| {
+            let idle = now.saturating_sub(row.last_seen_s);
+            now < row.expires_s && idle < i64::from(self.settings.session.idle_s)
+        });
+        Ok(rows)
     }
 
     /// Whether this session was begun with a password that must be changed before anything else is done.
@@ -139,12 +149,12 @@ impl Identity {
     }
 }
 
-fn info(row: OwnSessionRow, this: crate::state::SessionId) -> Result<SessionInfo, StateError> {
+pub(super) fn info(row: OwnSessionRow, this: Option<SessionId>) -> Result<SessionInfo, StateError> {
     let factors: Vec<Factor> = serde_json::from_str(&row.factors)
         .map_err(|_unread| StateError::Value("a session's factors"))?;
     Ok(SessionInfo {
         number: row.number,
-        is_this: row.id == this,
+        is_this: Some(row.id) == this,
         host: row.host,
         assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(0),
         began: SignedIn { at_s: row.began_s, from: row.began_from },

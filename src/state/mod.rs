@@ -24,6 +24,7 @@ mod recovery;
 mod revocation;
 mod roster;
 mod session;
+mod summary;
 mod usage;
 mod writer;
 
@@ -49,6 +50,7 @@ pub use recovery::RecoveryTag;
 pub use revocation::{RevocationRow, RevocationTag};
 pub use roster::RosterRow;
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
+pub use summary::SummaryRow;
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 
 use crate::clock::Clock;

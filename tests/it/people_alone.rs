@@ -431,3 +431,31 @@ async fn where_the_operator_asks_for_it_an_old_password_is_good_for_its_change_a
     let changed = post(&gate, CHANGE, change, &session).await;
     assert_eq!(view(&gate, &session_of(changed.expect(200))).await, 200);
 }
+
+#[tokio::test]
+async fn an_operator_sees_and_ends_all_sessions_of_an_account() {
+    let mut gate = started().await;
+    gate.add_account("li", PASSWORD, "teller").await;
+    let foreign = gate.sign_in("li", PASSWORD).await;
+    let first = gate.sign_in("wang", PASSWORD).await;
+    gate.advance_s(60);
+    let second = gate.sign_in("wang", PASSWORD).await;
+    let identity = gate.identity();
+    let sessions = identity.sessions_of("wang").await.unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert!(sessions.iter().all(|one| one.host == "bank.example" && !one.is_this));
+    let list = identity.summaries().await.unwrap();
+    let wang = list.iter().find(|one| one.account.name == "wang").unwrap();
+    assert_eq!((wang.sessions, wang.standing.as_str(), wang.has_password), (2, "active", true));
+    let at = wang.signed_in.as_ref().unwrap();
+    assert_eq!((at.at_s, at.from.as_str()), (gate.clock.unix_s(), "127.0.0.1"));
+    assert_eq!(identity.end_sessions_of("wang").await.unwrap(), 2);
+    assert!(identity.end_sessions_of("nobody").await.is_err());
+    for session in [&first, &second] {
+        assert_eq!(view(&gate, session).await, 401);
+    }
+    assert_eq!(view(&gate, &foreign).await, 200);
+    gate.sign_in("wang", PASSWORD).await;
+    let entries = gate.entries().await;
+    assert!(acts(&entries).contains(&("sessions_ended", "account wang", "")));
+}

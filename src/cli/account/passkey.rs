@@ -64,6 +64,6 @@ pub(super) async fn remove(
     Ok(())
 }
 
-fn time(unix_s: i64) -> String {
+pub(super) fn time(unix_s: i64) -> String {
     jiff::Timestamp::from_second(unix_s).map_or_else(|_far| unix_s.to_string(), |at| at.to_string())
 }
