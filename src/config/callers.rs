@@ -35,6 +35,7 @@ impl File<'_> {
         }
         settings.machines = self.machines(keys);
         self.devices(keys, &mut settings);
+        self.dpop(keys, &mut settings);
         self.sessions(keys, &mut settings.session);
         self.sign_in(keys, &mut settings);
         settings

@@ -95,6 +95,12 @@ impl File<'_> {
         });
     }
 
+    pub(super) fn dpop(&mut self, keys: &Keys<'_>, settings: &mut Settings) {
+        let Some(pair) = keys.find("dpop") else { return };
+        let keys = self.reader.keys(&pair.value, "`dpop`", &["nonce"]);
+        settings.asks_for_nonces = self.flag(&keys, "nonce", false);
+    }
+
     fn kind(&mut self, node: &Node) -> Option<CallerKind> {
         match self.reader.text(node, "`kind`")?.parse() {
             Ok(kind) => Some(kind),

@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
     "issuers",
     "machines",
     "devices",
+    "dpop",
     "sessions",
     "sign-in",
     "connections",

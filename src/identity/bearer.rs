@@ -142,9 +142,9 @@ impl Bearer {
     fn name_credential(&self, token: &Secret<String>, caller: Caller, jti: Option<&str>) -> Caller {
         let issuer = match &caller.credential {
             CredentialRef::Bearer { issuer, .. } => issuer.clone(),
-            CredentialRef::Session { .. } | CredentialRef::ClientCertificate { .. } => {
-                String::new()
-            }
+            CredentialRef::Session { .. }
+            | CredentialRef::ApiKey { .. }
+            | CredentialRef::ClientCertificate { .. } => String::new(),
         };
         let reference = self.tagger.reference(&[b"token", token.expose().as_bytes()]);
         let jti = jti.map(|id| self.tagger.reference(&[b"jti", issuer.as_bytes(), id.as_bytes()]));

@@ -1,4 +1,5 @@
-//! Keys that a token is bound to (RFC 7800, `cnf`): of a client certificate (RFC 8705). Pure.
+//! Keys that a token is bound to (RFC 7800, `cnf`): of a client certificate (RFC 8705), or one that makes proofs
+//! (RFC 9449). Pure.
 //!
 //! Whoever steals such a token has nothing without the key. A way of binding that is not known here
 //! refuses the token: it must not be taken for one that anybody may bear.
@@ -14,6 +15,8 @@ use super::{Place, TokenFault};
 pub struct Binding {
     /// SHA-256 of the client certificate.
     pub certificate: Option<[u8; 32]>,
+    /// Thumbprint of the key that proofs are made with.
+    pub key: Option<[u8; 32]>,
 }
 
 impl Binding {
@@ -26,6 +29,7 @@ impl Binding {
             let hash = value.as_str().and_then(hash).ok_or(TokenFault::Bound)?;
             match name.as_str() {
                 "x5t#S256" => binding.certificate = Some(hash),
+                "jkt" => binding.key = Some(hash),
                 _ => return Err(TokenFault::Bound),
             }
         }
@@ -38,13 +42,12 @@ impl Binding {
         *self != Self::default()
     }
 
-    /// Compares it with what the request showed.
-    pub(super) fn check(&self, place: &Place) -> Result<(), TokenFault> {
+    /// Compares it with what the request showed, and with the key that made its proof. A proof for a token
+    /// that asks for none is refused too: somebody expects more of it than it is.
+    pub(super) fn check(&self, place: &Place, key: Option<[u8; 32]>) -> Result<(), TokenFault> {
         let shown = place.certificate.as_ref().map(|certificate| certificate.sha256());
-        match self.certificate {
-            Some(bound) if shown != Some(bound) => Err(TokenFault::Unproved),
-            Some(_) | None => Ok(()),
-        }
+        let is_shown = self.certificate.is_none_or(|bound| shown == Some(bound));
+        if is_shown && self.key == key { Ok(()) } else { Err(TokenFault::Unproved) }
     }
 }
 
@@ -70,6 +73,7 @@ mod tests {
             json!("x"),
             json!({ "jwk": {} }),
             json!({ "kid": "k" }),
+            json!({ "jkt": "x" }),
             json!({ "x5t#S256": good, "jwk": {} }),
             json!({ "x5t#S256": good, "x5t": good }),
             json!({ "x5t#S256": 7 }),

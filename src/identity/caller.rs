@@ -135,6 +135,8 @@ pub enum FactorMethod {
     Token,
     /// The key of a client certificate.
     Certificate,
+    /// An API key.
+    ApiKey,
 }
 
 /// The word is not one of the methods that an issuer can tell of.
@@ -172,6 +174,11 @@ pub enum CredentialRef {
     Session {
         /// Keyed hash of the cookie value.
         reference: String,
+    },
+    /// An API key.
+    ApiKey {
+        /// Its public part.
+        id: String,
     },
     /// A client certificate alone.
     ClientCertificate {

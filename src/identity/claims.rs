@@ -107,6 +107,11 @@ impl Claims {
         serde_json::to_string_pretty(&self.0).unwrap_or_default()
     }
 
+    /// The value under `name`.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// Whether the name stands there, with whatever value.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -4,8 +4,8 @@
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderValue};
 
-use super::AuthError;
 use super::place::{Cookie, Place};
+use super::{AuthError, DpopFault};
 use crate::secret::Secret;
 
 /// The name of the session cookie. The prefix makes browsers insist on `Secure`, `Path=/` and no domain.
@@ -25,21 +25,30 @@ pub enum Credentials {
     Bearer(Secret<String>),
     /// The session cookie.
     Session(Cookie),
+    /// A token, and the proof that its holder has the key that it is bound to.
+    Dpop {
+        /// The token.
+        token: Secret<String>,
+        /// The proof.
+        proof: Secret<String>,
+    },
+    /// An API key.
+    ApiKey(Secret<String>),
     /// Nothing but the client certificate of the connection.
     Certificate,
 }
 
 impl Credentials {
-    /// Takes the credential out of the headers: one `Authorization: Bearer`, or one session cookie. Beside
-    /// either, a client certificate is not one more but what it may be bound to.
+    /// Takes the credential out of the headers: one `Authorization` of a known scheme, or one session cookie.
+    /// Beside either, a client certificate is not one more but what it may be bound to.
     /// `place` is where the request came in.
     ///
     /// # Errors
     /// [`AuthError::Missing`] if there is none, else what is wrong with their number or form.
     pub fn from_headers(headers: &HeaderMap, place: &Place) -> Result<Self, AuthError> {
-        match (bearer(headers)?, session(headers)?) {
+        match (authorization(headers)?, session(headers)?) {
             (Some(_), Some(_)) => Err(AuthError::TwoCredentials),
-            (Some(token), None) => Ok(Self::Bearer(token)),
+            (Some(shown), None) => Ok(shown),
             (None, Some(value)) => Ok(Self::Session(Cookie::shown(value, place.clone()))),
             (None, None) if place.certificate.is_some() => Ok(Self::Certificate),
             (None, None) => Err(AuthError::Missing),
@@ -56,16 +65,16 @@ pub fn set_cookie(value: &Secret<String>, max_age_s: u32) -> Secret<String> {
     ))
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<Secret<String>>, AuthError> {
+fn authorization(headers: &HeaderMap) -> Result<Option<Credentials>, AuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(AuthError::TwoCredentials);
     }
     let (scheme, token) = text(value)?.split_once(' ').ok_or(AuthError::Scheme)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::Scheme);
-    }
+    let known = ["bearer", "dpop", "apikey"];
+    let scheme = scheme.to_ascii_lowercase();
+    let scheme = known.into_iter().find(|known| *known == scheme).ok_or(AuthError::Scheme)?;
     if token.len() > TOKEN_LIMIT {
         return Err(AuthError::TokenTooLong);
     }
@@ -73,7 +82,25 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret<String>>, AuthError> {
     if token.is_empty() || !token.bytes().all(is_token) {
         return Err(AuthError::Malformed);
     }
-    Ok(Some(Secret::new(token.to_owned())))
+    let token = Secret::new(token.to_owned());
+    Ok(Some(match scheme {
+        "apikey" => Credentials::ApiKey(token),
+        "dpop" => Credentials::Dpop { token, proof: proof(headers)? },
+        _ => Credentials::Bearer(token),
+    }))
+}
+
+/// The one proof that stands beside a token.
+fn proof(headers: &HeaderMap) -> Result<Secret<String>, AuthError> {
+    let mut values = headers.get_all("dpop").iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(DpopFault::Missing.into());
+    };
+    let proof = text(value)?;
+    if proof.len() > TOKEN_LIMIT {
+        return Err(DpopFault::Missing.into());
+    }
+    Ok(Secret::new(proof.to_owned()))
 }
 
 fn session(headers: &HeaderMap) -> Result<Option<Secret<String>>, AuthError> {

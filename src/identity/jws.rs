@@ -25,6 +25,19 @@ pub(super) struct Jws<'t> {
 impl<'t> Jws<'t> {
     /// Takes a token apart and refuses what no key could make good.
     pub(super) fn read(token: &'t str) -> Result<Self, TokenFault> {
+        let jws = Self::take_apart(token)?;
+        jws.check_header(&KEY_NAMES)?;
+        Ok(jws)
+    }
+
+    /// The same for a proof, whose key stands in its header: it proves that one has it and nothing else.
+    pub(super) fn read_proof(token: &'t str) -> Result<Self, TokenFault> {
+        let jws = Self::take_apart(token)?;
+        jws.check_header(&["jku", "x5u", "x5c"])?;
+        Ok(jws)
+    }
+
+    fn take_apart(token: &'t str) -> Result<Self, TokenFault> {
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -37,17 +50,15 @@ impl<'t> Jws<'t> {
         };
         let (header, payload) = read(header).zip(read(payload)).ok_or(TokenFault::Malformed)?;
         let (message, _) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
-        let jws = Self { header, payload, message, signature };
-        jws.check_header()?;
-        Ok(jws)
+        Ok(Self { header, payload, message, signature })
     }
 
-    fn check_header(&self) -> Result<(), TokenFault> {
+    fn check_header(&self, refused: &[&str]) -> Result<(), TokenFault> {
         // `b64` changes what is signed and may stand only beside `crit` (RFC 7797).
         if self.header.has("crit") || self.header.has("b64") {
             return Err(TokenFault::Critical);
         }
-        if KEY_NAMES.iter().any(|name| self.header.has(name)) {
+        if refused.iter().any(|name| self.header.has(name)) {
             return Err(TokenFault::OwnKey);
         }
         Ok(())
@@ -68,6 +79,11 @@ impl<'t> Jws<'t> {
             return Err(TokenFault::Algorithm);
         }
         Ok(key)
+    }
+
+    /// The claims, if this key made the signature.
+    pub(super) fn signed_by(self, key: &Key) -> Option<Claims> {
+        key.has_signed(self.message.as_bytes(), self.signature).then_some(self.payload)
     }
 
     /// The claims, if the signature is good.

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -225,6 +226,19 @@ impl KeySet {
     }
 }
 
+/// SHA-256 of a public key in its canonical form (RFC 7638).
+pub(super) type Thumbprint = [u8; 32];
+
+/// The public key of a proof and its thumbprint; `algorithm` says which of an RSA key's it was used with.
+pub(super) fn proof_key(jwk: &serde_json::Value, algorithm: &str) -> Option<(Key, Thumbprint)> {
+    let mut raw = RawKey::deserialize(jwk).ok()?;
+    if raw.kty == "RSA" && raw.alg.is_none() {
+        raw.alg = Some(algorithm.to_owned());
+    }
+    let thumbprint = raw.thumbprint()?;
+    raw.check("of the proof").ok().flatten().map(|key| (key, thumbprint))
+}
+
 fn read_capped(path: &Path) -> Result<Vec<u8>, KeyFault> {
     use std::io::Read as _;
     let file = std::fs::File::open(path).map_err(KeyFault::Unreadable)?;
@@ -287,6 +301,27 @@ impl RawKey {
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         let numbers = [&self.kid, &self.n, &self.e, &self.x, &self.y].map(part);
         format!("{} {}", algorithm.name(), numbers.join(" "))
+    }
+
+    /// The hash of the members that a key of its type must have, in the order of their names.
+    fn thumbprint(&self) -> Option<Thumbprint> {
+        let part = |part: &Option<String>| serde_json::to_string(part.as_deref()?).ok();
+        let text = match self.kty.as_str() {
+            "EC" => {
+                let (crv, x, y) = (part(&self.crv)?, part(&self.x)?, part(&self.y)?);
+                format!(r#"{{"crv":{crv},"kty":"EC","x":{x},"y":{y}}}"#)
+            }
+            "OKP" => {
+                let (crv, x) = (part(&self.crv)?, part(&self.x)?);
+                format!(r#"{{"crv":{crv},"kty":"OKP","x":{x}}}"#)
+            }
+            "RSA" => {
+                let (e, n) = (part(&self.e)?, part(&self.n)?);
+                format!(r#"{{"e":{e},"kty":"RSA","n":{n}}}"#)
+            }
+            _ => return None,
+        };
+        digest(&SHA256, text.as_bytes()).as_ref().try_into().ok()
     }
 
     /// The key, `None` if it is meant for encryption, or what is wrong with it.

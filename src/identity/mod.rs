@@ -3,6 +3,7 @@
 //! Knows nothing of policy: what a caller may do is decided elsewhere.
 
 mod account;
+mod api_key;
 mod assertion;
 mod bearer;
 mod binding;
@@ -12,6 +13,7 @@ mod claims;
 mod client_cert;
 mod credentials;
 mod device;
+mod dpop;
 mod due;
 mod fetch;
 mod invitation;
@@ -46,6 +48,7 @@ mod ways;
 mod workers;
 
 pub use account::{Account, AccountError, NewAccount};
+pub use api_key::{API_KEY_LONGEST_S, ApiKeyError, ApiKeyInfo, NewApiKey};
 pub use assertion::{ASSERTION_LIFE_S, Asserted, AssertionSettings, Assertions};
 pub use binding::Binding;
 pub use caller::{
@@ -59,6 +62,7 @@ pub use claims::TokenFault;
 pub use client_cert::{Certificate, CertificateFault, SubjectName, UnknownName};
 pub use credentials::{CLEAR_COOKIE, COOKIE_NAME, Credentials, set_cookie};
 pub use device::{DeviceError, DeviceInfo};
+pub use dpop::{DPOP_ALGORITHMS, DpopFault, Target};
 pub use fetch::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
 pub use invitation::{Arrived, Invitation};
 pub use jwks::{JwksKey, JwksOrigin, VerifiedToken, VerifyError, check_jwks, verify_token};
@@ -83,7 +87,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::secret::{MasterKey, Sealer, SecretError, Tagger};
+use crate::secret::{MasterKey, Sealer, Secret, SecretError, Tagger};
 pub use crate::state::{ActRow as AccountAct, RosterRow};
 use crate::state::{StateError, Store};
 
@@ -103,6 +107,8 @@ pub struct Identity {
     log_tagger: Tagger,
     passkey_tagger: Tagger,
     device_tagger: Tagger,
+    api_key_tagger: Tagger,
+    proof_tagger: Tagger,
     devices: device::Devices,
     recovery_tagger: Tagger,
 }
@@ -154,8 +160,8 @@ pub enum AuthError {
     /// It shows more than one.
     #[error("more than one credential was shown; send one bearer token or one session cookie")]
     TwoCredentials,
-    /// It uses another scheme than Bearer.
-    #[error("the `Authorization` scheme must be Bearer")]
+    /// It uses another scheme.
+    #[error("the `Authorization` scheme must be Bearer, DPoP or ApiKey")]
     Scheme,
     /// The credential has a shape that none of ours has.
     #[error("the credential is malformed")]
@@ -169,6 +175,15 @@ pub enum AuthError {
     /// The client certificate is not good.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+    /// The proof of possession is not good.
+    #[error(transparent)]
+    Proof(#[from] DpopFault),
+    /// The proof lacks a nonce of the gate's, this one.
+    #[error("the proof must have the gate's nonce")]
+    UseNonce(String),
+    /// The API key never was, has ended, or is for elsewhere, or its account is switched off.
+    #[error("the API key is not good here")]
+    ApiKey,
     /// The keys of the token's issuer could not be fetched, so nobody knows whether it is good.
     #[error("the keys of the token's issuer are not known at the moment")]
     KeysUnavailable,
@@ -217,6 +232,8 @@ impl Identity {
             log_tagger,
             passkey_tagger: master.tagger("passkey")?,
             device_tagger: master.tagger("device")?,
+            api_key_tagger: master.tagger("api-key")?,
+            proof_tagger: master.tagger("proof")?,
             devices: device::Devices::new(),
             recovery_tagger: master.tagger("recovery-code")?,
             settings,
@@ -237,6 +254,47 @@ impl Identity {
         self.bearer.keep_keys(self.clock.unix_s()).await;
     }
 
+    /// The caller of a token that is bound to a key, with the proof that its holder has the key (RFC 9449).
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate`]; a proof that cannot be remembered is not believed.
+    pub async fn authenticate_proved(
+        &self,
+        (token, proof): (&Secret<String>, &Secret<String>),
+        target: &Target,
+        place: &Place,
+    ) -> Result<Arc<Caller>, AuthError> {
+        self.look_at_roster().await?;
+        let now = self.clock.unix_s();
+        if let Some(certificate) = &place.certificate {
+            certificate.check(now)?;
+        }
+        // The token first: nobody without one has signatures verified by a key of their own.
+        let caller = self.bearer.authenticate(token).await?;
+        let expected = dpop::Expected { target, token: token.expose(), now };
+        let proof = dpop::verify(proof.expose(), &expected)?;
+        caller.binding.check(place, Some(proof.key))?;
+        if self.settings.asks_for_nonces {
+            let slot = now.div_euclid(dpop::NONCE_S);
+            let known = [slot, slot.saturating_sub(1)].map(|slot| self.nonce(slot));
+            if !proof.nonce.is_some_and(|nonce| known.contains(&nonce)) {
+                let [current, _] = known;
+                return Err(AuthError::UseNonce(current));
+            }
+        }
+        self.check_standing(&caller.account)?;
+        // Last, so that only proofs that would be believed are remembered.
+        let taken = self.proof_tagger.tag(&[b"proof", &proof.key, proof.id.as_bytes()]);
+        if !self.store.take_proof(taken, proof.until_s).await? {
+            return Err(DpopFault::Replayed.into());
+        }
+        self.on_device(caller, place).await
+    }
+
+    fn nonce(&self, slot: i64) -> String {
+        self.proof_tagger.reference(&[b"nonce", &slot.to_be_bytes()])
+    }
+
     /// Turns the credential of a request into the caller; `place` is where it came in.
     ///
     /// # Errors
@@ -254,9 +312,12 @@ impl Identity {
             Credentials::Bearer(token) => {
                 let caller = self.bearer.authenticate(&token).await?;
                 // A verified token may be remembered; who shows it is looked at each time.
-                caller.binding.check(place)?;
+                caller.binding.check(place, None)?;
                 caller
             }
+            // Whoever knows what is asked for takes the other way.
+            Credentials::Dpop { .. } => return Err(DpopFault::Missing.into()),
+            Credentials::ApiKey(key) => Arc::new(self.key_caller(&key, place).await?),
             Credentials::Session(cookie) => Arc::new(self.session_caller(&cookie).await?),
             Credentials::Certificate => Arc::new(self.machine_caller(place)?),
         };

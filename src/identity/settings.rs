@@ -16,6 +16,8 @@ pub struct Settings {
     pub machines: Vec<MachineSettings>,
     /// The highest assurance of whoever has devices and comes without one of them; 1 by default.
     pub unknown_device_assurance: u8,
+    /// Whether proofs of possession (DPoP) must have a nonce of the gate's; `false` by default.
+    pub asks_for_nonces: bool,
     /// How long sessions live.
     pub session: SessionSettings,
     /// When failed sign-ins lead to a wait.
@@ -43,6 +45,7 @@ impl Default for Settings {
             issuers: Vec::new(),
             machines: Vec::new(),
             unknown_device_assurance: 1,
+            asks_for_nonces: false,
             session: SessionSettings::default(),
             lockout: LockoutSettings::default(),
             hashes_at_once: std::thread::available_parallelism().map_or(2, NonZero::get),

@@ -117,7 +117,10 @@ impl From<AuthError> for SignInError {
             | AuthError::TokenTooLong
             | AuthError::KeysUnavailable
             | AuthError::Token(_)
-            | AuthError::Certificate(_) => Self::SessionEnded,
+            | AuthError::Certificate(_)
+            | AuthError::Proof(_)
+            | AuthError::UseNonce(_)
+            | AuthError::ApiKey => Self::SessionEnded,
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use http::HeaderValue;
 
+use super::DPOP_ALGORITHMS;
+
 /// Asks for any credential: the request showed none.
 #[must_use]
 pub fn missing() -> HeaderValue {
@@ -13,6 +15,13 @@ pub fn missing() -> HeaderValue {
 #[must_use]
 pub fn invalid() -> HeaderValue {
     HeaderValue::from_static(r#"Bearer error="invalid_token""#)
+}
+
+/// Asks for another proof of possession: `error` is a word of RFC 9449.
+#[must_use]
+pub fn proof(error: &'static str) -> HeaderValue {
+    let value = format!(r#"DPoP error="{error}", algs="{DPOP_ALGORITHMS}""#);
+    HeaderValue::try_from(value).unwrap_or_else(|_never_for_our_words| invalid())
 }
 
 /// Asks for a stronger or fresher factor.

@@ -10,13 +10,14 @@ use super::Gate;
 use super::head::{self, Head, same_origin};
 use super::mark::Carried;
 use super::outcome::Outcome;
+use super::passkey::site;
 use super::query;
 use super::question::Question;
 use super::rejection::{FactorAsked, Rejection};
 use super::sent::Sent;
 use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
-use crate::identity::{AuthError, Caller, Certificate, Credentials, Place};
+use crate::identity::{AuthError, Caller, Certificate, Credentials, Place, Target};
 use crate::limits::Seat;
 use crate::listen::{ClientCertificate, Facts};
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
@@ -98,6 +99,14 @@ impl Gate {
             return Err(Rejection::ForeignSite);
         }
         let caller = match credentials {
+            Ok(Credentials::Dpop { token, proof }) => {
+                let target = Target {
+                    method: head.method.as_str().to_owned(),
+                    origin: site(head, parts).origin,
+                    path: parts.uri.path().to_owned(),
+                };
+                self.identity.authenticate_proved((&token, &proof), &target, &place).await
+            }
             Ok(credentials) => self.identity.authenticate(credentials, &place).await,
             Err(error) => Err(error),
         };

@@ -259,7 +259,7 @@ async fn refused(step: Step, account: &str, error: SignInError) -> Rejection {
 }
 
 /// The page that asks: its host, and the port as the browser names it.
-fn site(head: &Head, parts: &RequestHead) -> Site {
+pub(super) fn site(head: &Head, parts: &RequestHead) -> Site {
     let line = || parts.headers.get(HOST).and_then(|value| value.to_str().ok());
     let authority = parts.uri.authority().map(http::uri::Authority::as_str).or_else(line);
     let port = authority.and_then(|authority| authority.rsplit_once(':')).map(|(_, port)| port);

@@ -427,6 +427,17 @@ fn credential(error: &AuthError) -> Told {
             .header(RETRY_AFTER, 30)
             .note(error),
         AuthError::TwoCredentials => refused.detail(error),
+        AuthError::Proof(_) => refused
+            .detail("show a proof for this request, made just now and once")
+            .header(WWW_AUTHENTICATE, challenge::proof("invalid_dpop_proof")),
+        AuthError::UseNonce(nonce) => {
+            let refused =
+                refused.detail(error).header(WWW_AUTHENTICATE, challenge::proof("use_dpop_nonce"));
+            match HeaderValue::try_from(nonce.as_str()) {
+                Ok(nonce) => refused.header(HeaderName::from_static("dpop-nonce"), nonce),
+                Err(_never_for_base64) => refused,
+            }
+        }
         // Which part of a token is wrong helps whoever forges one.
         AuthError::Missing
         | AuthError::Scheme
@@ -434,6 +445,7 @@ fn credential(error: &AuthError) -> Told {
         | AuthError::TokenTooLong
         | AuthError::Token(_)
         | AuthError::Certificate(_)
+        | AuthError::ApiKey
         | AuthError::SessionEnded => refused.detail("show a valid token, or sign in again"),
     }
 }

@@ -106,6 +106,10 @@ impl Gate {
 
     async fn show_session(&self, own: &mut Own<'_>) -> Result<Response<Answer>, Rejection> {
         let caller = self.authenticate(own.head, own.parts, own.facts, own.trail).await?;
+        if matches!(caller.credential, CredentialRef::ApiKey { .. }) {
+            // A program's key opens no page about a person.
+            return Err(Rejection::SignIn(None));
+        }
         let mut step = self.begin_step("session_shown", "", own.trail)?;
         if let CredentialRef::Session { reference } = &caller.credential {
             step.about_session(reference);

@@ -227,7 +227,12 @@ pub(super) fn session_cookie(
 ) -> Result<Cookie, Rejection> {
     match Credentials::from_headers(&parts.headers, &place(head, facts)?) {
         Ok(Credentials::Session(cookie)) => Ok(cookie),
-        Ok(Credentials::Bearer(_) | Credentials::Certificate) => Err(Rejection::SignIn(None)),
+        Ok(
+            Credentials::Bearer(_)
+            | Credentials::Dpop { .. }
+            | Credentials::ApiKey(_)
+            | Credentials::Certificate,
+        ) => Err(Rejection::SignIn(None)),
         Err(identity::AuthError::Missing) => Err(Rejection::SignIn(None)),
         Err(error) => Err(Rejection::Credential(error)),
     }

@@ -140,12 +140,17 @@ impl Trail {
         }
         match &caller.credential {
             CredentialRef::Bearer { token, .. } => {
-                auth.credential = "bearer".into();
+                let is_proved = caller.binding.key.is_some();
+                auth.credential = if is_proved { "dpop" } else { "bearer" }.into();
                 auth.token = token.as_str().into();
             }
             CredentialRef::Session { reference } => {
                 auth.credential = "session".into();
                 auth.session = reference.as_str().into();
+            }
+            CredentialRef::ApiKey { id } => {
+                auth.credential = "api_key".into();
+                auth.token = id.as_str().into();
             }
             CredentialRef::ClientCertificate { .. } => auth.credential = "client_cert".into(),
         }
@@ -341,6 +346,7 @@ fn factor_word(method: FactorMethod) -> &'static str {
         FactorMethod::HardwareKey => "hardware_key",
         FactorMethod::Token => "token",
         FactorMethod::Certificate => "certificate",
+        FactorMethod::ApiKey => "api_key",
     }
 }
 

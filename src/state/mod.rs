@@ -7,6 +7,7 @@
 
 mod account;
 mod act;
+mod api_key;
 mod challenge;
 mod connection;
 mod device;
@@ -21,6 +22,7 @@ mod parked;
 mod passkey;
 mod reader;
 mod recovery;
+mod replay;
 mod revocation;
 mod roster;
 mod session;
@@ -36,6 +38,7 @@ use rusqlite::Connection;
 
 pub use account::{AccountRow, NewAccountRow};
 pub use act::ActRow;
+pub use api_key::ApiKeyRow;
 pub use challenge::{ChallengeId, ChallengeRow};
 pub use device::{DeviceRow, DeviceStanding};
 pub use error::StateError;

@@ -332,3 +332,19 @@ async fn two_processes_can_write_beside_each_other() {
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!(one.accounts(10).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_proof_is_taken_once_and_too_many_are_refused_rather_than_forgotten() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let proof = |n: u8| store.take_proof([n; 32], folder.clock.unix_s() + 60);
+    assert_eq!(proof(0).await, Ok(true));
+    assert_eq!(proof(0).await, Ok(false));
+    for n in 1..20 {
+        assert_eq!(proof(n).await, Ok(true));
+    }
+    assert_eq!(proof(20).await, Err(StateError::Full));
+    assert_eq!(proof(0).await, Ok(false), "none was forgotten for it");
+    folder.clock.advance_ms(60_000);
+    assert_eq!(proof(20).await, Ok(true));
+}

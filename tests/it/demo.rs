@@ -16,7 +16,7 @@ fn options() -> Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_the_tour_holds() {
     let mut out = Vec::new();
-    let told = tour::run(&options(), &mut out).await.unwrap();
+    let told = Box::pin(tour::run(&options(), &mut out)).await.unwrap();
     assert!(told.held() && told.steps >= 15, "{}", String::from_utf8_lossy(&out));
 }
 
@@ -25,7 +25,7 @@ async fn every_story_of_a_template_holds() {
     for name in Template::names() {
         let template = Template::named(name).unwrap();
         let mut out = Vec::new();
-        let told = template::run(template, &options(), &mut out).await.unwrap();
+        let told = Box::pin(template::run(template, &options(), &mut out)).await.unwrap();
         assert!(told.held() && told.steps > 0, "{name}\n{}", String::from_utf8_lossy(&out));
     }
 }

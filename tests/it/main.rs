@@ -7,6 +7,7 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod api_keys;
 mod assertion;
 mod attacks;
 mod bounded;
@@ -20,6 +21,7 @@ mod cut_streams;
 mod demo;
 mod devices;
 mod downloads;
+mod dpop;
 mod drain;
 mod errors_deny;
 mod events;
