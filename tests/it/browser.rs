@@ -260,7 +260,12 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
     desk.browser.click("#passkey-register").await;
     desk.browser.sees("The passkey was registered.").await;
     desk.is_clean(&axe, "Signed in").await;
-    for (path, title) in [("devices", "Sessions and devices"), ("enrol", "One-time codes")] {
+    for (path, title) in [
+        ("devices", "Sessions and devices"),
+        ("enrol", "One-time codes"),
+        ("recovery", "Recovery codes"),
+        ("password", "Change the password"),
+    ] {
         desk.goto(&format!("/.menshen/{path}")).await;
         desk.is_clean(&axe, title).await;
     }
