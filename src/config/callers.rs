@@ -21,6 +21,7 @@ const ISSUER: &[&str] = &[
     "assurance",
     "amr-assurance",
     "methods",
+    "sign-in",
     "auth-time",
     "leeway",
     "bound",
@@ -135,6 +136,7 @@ impl File<'_> {
                 }
             }
         }
+        settings.sign_in = self.at_issuer(&keys, what);
         settings.assurance = self.levels(&keys, "assurance");
         settings.methods_assurance = self.levels(&keys, "amr-assurance");
         settings.methods = self.methods(&keys);
@@ -152,8 +154,11 @@ impl File<'_> {
     fn key_source(&mut self, keys: &Keys<'_>, what: (&str, Span)) -> Option<identity::KeySource> {
         let text = self.text(keys, what, "keys", "jwks.json")?;
         if !text.contains("://") {
+            let signs_in = keys.find("sign-in").is_some();
             for key in ["ca", "refresh", "keep"] {
-                if let Some(pair) = keys.find(key) {
+                if let Some(pair) = keys.find(key)
+                    && !(signs_in && key == "ca")
+                {
                     let message = format!("`{key}` is for keys at an address; `keys` is a file");
                     self.reader.fault(pair.value.span, Code::WrongValue, message, None);
                 }
@@ -172,6 +177,33 @@ impl File<'_> {
         self.seconds(keys, "refresh", |s| refresh_s = s.max(30));
         self.seconds(keys, "keep", |s| keep_s = s);
         Some(identity::KeySource::Url { url: text, ca, refresh_s, keep_s: keep_s.max(refresh_s) })
+    }
+
+    /// How people sign in there in a browser.
+    fn at_issuer(
+        &mut self,
+        keys: &Keys<'_>,
+        what: (&str, Span),
+    ) -> Option<identity::SignInSettings> {
+        let pair = keys.find("sign-in")?;
+        let ca = self.path(keys, what, "ca", "login-ca.pem");
+        let known = ["client-id", "client-secret", "scopes"];
+        let inner = self.reader.keys(&pair.value, "`sign-in` of an issuer", &known);
+        let what = ("`sign-in` of an issuer", pair.value.span);
+        let client_id = self.text(&inner, what, "client-id", "menshen-gate");
+        let has_secret = inner.find("client-secret").is_some();
+        let client_secret = if has_secret {
+            self.path(&inner, what, "client-secret", "client.secret")
+        } else {
+            None
+        };
+        let mut scopes = vec!["openid".to_owned()];
+        if let Some(pair) = inner.find("scopes") {
+            let words = self.reader.words(&pair.value, "`scopes`");
+            scopes.extend(words.into_iter().map(|(word, _)| word.to_owned()));
+            scopes.dedup();
+        }
+        Some(identity::SignInSettings { client_id: client_id?, client_secret, ca: ca?, scopes })
     }
 
     /// A map from what a token says to an assurance level.

@@ -9,12 +9,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::AuthError;
 use super::caller::{Caller, CredentialRef};
-use super::claims::{Judged, TokenFault};
+use super::claims::{Claims, Judged, TokenFault};
 use super::credentials::TOKEN_LIMIT;
 use super::fetch::{Fetch, NoFetch};
 use super::jws::Jws;
 use super::key_source::Keys;
-use super::keys::{KeyFileError, KeySet};
+use super::keys::{Algorithm, KeyFileError, KeySet};
 use super::revocation::Revocations;
 use super::settings::IssuerSettings;
 use super::token_cache::TokenCache;
@@ -89,9 +89,7 @@ impl Bearer {
         }
         let now = self.clock.unix_s();
         self.keep_keys(now).await;
-        if self.revocations.look(now).await? {
-            self.cache.clear();
-        }
+        self.look_for_revocations(now).await?;
         let hash = sha256(token.expose());
         let miss = match self.cache.find(&hash, now) {
             Ok(caller) => return Ok(caller),
@@ -132,6 +130,33 @@ impl Bearer {
         judged.until_s = judged.until_s.min(now.saturating_add(good_s));
         self.revocations.check(&judged, &issuer.settings.name, issuer.settings.leeway_s)?;
         Ok(judged)
+    }
+
+    /// Reads what was revoked meanwhile.
+    pub(super) async fn look_for_revocations(&self, now: i64) -> Result<(), AuthError> {
+        if self.revocations.look(now).await? {
+            self.cache.clear();
+        }
+        Ok(())
+    }
+
+    /// The claims of a token of that issuer under a good signature, and the algorithm. They are not judged.
+    pub(super) async fn claims_of(
+        &self,
+        issuer: &str,
+        token: &str,
+        types: &[&str],
+    ) -> Result<(Claims, Algorithm), AuthError> {
+        let now = self.clock.unix_s();
+        let issuer = self.issuers.iter().find(|known| known.settings.name == issuer);
+        let issuer = issuer.ok_or(TokenFault::Issuer)?;
+        issuer.keys.keep(&self.fetch, now).await;
+        self.look_for_revocations(now).await?;
+        let jws = Jws::read(token)?;
+        jws.check_type(types)?;
+        let (keys, _) = issuer.keys_for(&jws, &self.fetch).await?;
+        let algorithm = jws.key(&keys)?.algorithm;
+        Ok((jws.verify(&keys)?, algorithm))
     }
 
     /// What is revoked.

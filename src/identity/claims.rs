@@ -152,6 +152,23 @@ impl Claims {
         Ok(Judged { caller, until_s, jti, issued_s })
     }
 
+    /// Judges an order of the issuer to us, at `now`: by whom, for whom, when.
+    pub(super) fn judge_order(&self, issuer: &IssuerSettings, now: i64) -> Result<(), TokenFault> {
+        if self.text("iss")? != Some(&issuer.issuer) {
+            return Err(TokenFault::Issuer);
+        }
+        if !self.audiences()?.contains(&issuer.audience.as_str()) {
+            return Err(TokenFault::Audience);
+        }
+        self.judge_times(issuer, now).map(drop)
+    }
+
+    /// Whether it tells of that event (RFC 8417).
+    pub(super) fn has_event(&self, event: &str) -> bool {
+        let events = self.0.get("events").and_then(Value::as_object);
+        events.is_some_and(|events| events.get(event).is_some_and(Value::is_object))
+    }
+
     /// Gives when the token ends.
     fn judge_times(&self, issuer: &IssuerSettings, now: i64) -> Result<i64, TokenFault> {
         let leeway = i64::from(issuer.leeway_s);
@@ -168,13 +185,13 @@ impl Claims {
     }
 
     /// Whole seconds only: RFC 7519 permits fractions, no issuer we know sends them.
-    fn time(&self, name: &'static str) -> Result<Option<i64>, TokenFault> {
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<i64>, TokenFault> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let seconds = value.as_i64().filter(|seconds| *seconds >= 0);
         seconds.map(Some).ok_or(TokenFault::Claim(name))
     }
 
-    fn audiences(&self) -> Result<Vec<&str>, TokenFault> {
+    pub(super) fn audiences(&self) -> Result<Vec<&str>, TokenFault> {
         let fault = TokenFault::Claim("aud");
         match self.0.get("aud").ok_or(fault)? {
             Value::String(one) => Ok(vec![one]),

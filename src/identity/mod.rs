@@ -17,6 +17,7 @@ mod dpop;
 mod due;
 mod fetch;
 mod invitation;
+mod issuer_session;
 mod json;
 mod jwks;
 mod jws;
@@ -26,6 +27,7 @@ mod keys;
 mod machine;
 mod methods;
 mod new_password;
+mod oidc;
 mod overview;
 mod parked;
 pub mod passkey;
@@ -67,6 +69,10 @@ pub use fetch::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
 pub use invitation::{Arrived, Invitation};
 pub use jwks::{JwksKey, JwksOrigin, VerifiedToken, VerifyError, check_jwks, verify_token};
 pub use keys::{KeyFault, KeyFileError};
+pub use oidc::{
+    OIDC_COOKIE, OIDC_S, OidcAnswer, OidcAsk, OidcBegun, OidcDone, OidcFault, OidcSignedOut,
+    clear_oidc_cookie, set_oidc_cookie,
+};
 pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
 pub use place::{Cookie, Place};
@@ -75,7 +81,7 @@ pub use roster::{Joined, Standing, counted_as};
 pub use session::SignedOut;
 pub use settings::{
     IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, SessionSettings,
-    Settings,
+    Settings, SignInSettings,
 };
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use strength::{PasswordFault, Whose, check_new_password};
@@ -83,6 +89,7 @@ pub use summary::Summary;
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +108,8 @@ pub struct Identity {
     roster: roster::Roster,
     hasher: password::Hasher,
     sealer: Sealer,
+    oidc_sealer: Sealer,
+    providers: oidc::Providers,
     parked_sealer: Sealer,
     session_tagger: Tagger,
     failure_tagger: Tagger,
@@ -140,6 +149,19 @@ pub enum IdentityError {
         /// The issuer's name.
         issuer: String,
     },
+    /// The client's secret at an issuer cannot be read.
+    #[error("issuer `{issuer}`: client secret `{path}`: {reason}")]
+    ClientSecret {
+        /// The issuer's name.
+        issuer: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tokens of a sign-in would be taken for those of the API.
+    #[error("issuer `{0}`: `client-id` and `audience` must differ")]
+    SameAudience(String),
     /// A key file is refused.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -226,6 +248,8 @@ impl Identity {
                 Duration::from_secs(u64::from(settings.hash_patience_s)),
             )?,
             sealer: master.sealer("totp-secret")?,
+            oidc_sealer: master.sealer("oidc-sign-in")?,
+            providers: oidc::Providers::new(&settings.issuers, client_secrets(&settings.issuers)?),
             parked_sealer: master.sealer("parked-request")?,
             session_tagger: master.tagger("session-id")?,
             failure_tagger: master.tagger("sign-in-failure")?,
@@ -245,6 +269,7 @@ impl Identity {
     /// Fetches what issuers publish by this from now on; without it nothing is fetched.
     #[must_use]
     pub fn fetching(mut self, fetch: Arc<dyn Fetch>) -> Self {
+        self.providers.fetch_by(Arc::clone(&fetch));
         self.bearer.fetch_by(fetch);
         self
     }
@@ -334,6 +359,31 @@ impl Identity {
     }
 }
 
+/// The secrets by which the issuers know us; a file's first line each.
+fn client_secrets(
+    issuers: &[IssuerSettings],
+) -> Result<HashMap<String, Secret<String>>, IdentityError> {
+    let mut secrets = HashMap::new();
+    for issuer in issuers {
+        let file = issuer.sign_in.as_ref().and_then(|client| client.client_secret.as_ref());
+        let Some(file) = file else { continue };
+        let refused = |reason: String| IdentityError::ClientSecret {
+            issuer: issuer.name.clone(),
+            path: file.display().to_string(),
+            reason,
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+        let text = zeroize::Zeroizing::new(text);
+        let secret = text.lines().next().unwrap_or_default().trim();
+        if secret.is_empty() || secret.len() > 1024 || !secret.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(refused("its first line must be the secret".to_owned()));
+        }
+        secrets.insert(issuer.name.clone(), Secret::new(secret.to_owned()));
+    }
+    Ok(secrets)
+}
+
 fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
     for (place, issuer) in (1_usize..).zip(issuers) {
         let is_word = is_word(&issuer.name) && issuer.name != machine::PREFIX;
@@ -348,6 +398,9 @@ fn check_issuers(issuers: &[IssuerSettings]) -> Result<(), IdentityError> {
             && !url.starts_with("https://")
         {
             return Err(IdentityError::KeyAddress { issuer: issuer.name.clone() });
+        }
+        if issuer.sign_in.as_ref().is_some_and(|client| client.client_id == issuer.audience) {
+            return Err(IdentityError::SameAudience(issuer.name.clone()));
         }
         let mut levels = issuer.assurance.iter().chain(&issuer.methods_assurance);
         if let Some((acr, _)) = levels.find(|(_, level)| !(1..=3).contains(*level)) {

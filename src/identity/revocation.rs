@@ -81,6 +81,15 @@ impl Revocations {
     }
 }
 
+impl Revocations {
+    /// Whether what an account began at that time is revoked.
+    pub(super) fn covers(&self, account: &str, began_s: i64) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let of_account = known.get(&account_tag(&self.tagger, account));
+        of_account.is_some_and(|row| began_s <= row.upto_s)
+    }
+}
+
 /// Has somebody look again unless it is forgotten.
 struct Again<'d>(&'d Due);
 

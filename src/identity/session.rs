@@ -37,7 +37,13 @@ impl Identity {
     /// # Errors
     /// Any [`StateError`]; the session then goes on and the caller must be told so.
     pub async fn sign_out(&self, cookie: &Cookie) -> Result<Option<SignedOut>, StateError> {
-        let account = self.store.end_session(self.session_id(cookie)).await?;
+        let id = self.session_id(cookie);
+        let account = match self.store.end_session(id).await? {
+            None if self.sign_in_issuers().next().is_some() => {
+                self.store.end_issuer_session(id).await?
+            }
+            local => local,
+        };
         Ok(account.map(|account| SignedOut { account, reference: self.session_reference(cookie) }))
     }
 
@@ -50,7 +56,12 @@ impl Identity {
     }
 
     pub(super) async fn session_caller(&self, cookie: &Cookie) -> Result<Caller, AuthError> {
-        let session = self.live_session(cookie).await?;
+        let session = match self.live_session(cookie).await {
+            Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
+                return self.issuer_session_caller(cookie).await;
+            }
+            session => session?,
+        };
         let damaged = |_| AuthError::State(StateError::Value("an account"));
         let account = Account::try_from(session.row).map_err(damaged)?;
         Ok(Caller {

@@ -151,6 +151,19 @@ pub enum KeySource {
     },
 }
 
+/// How people sign in at an issuer (OpenID Connect).
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    /// What the issuer calls us.
+    pub client_id: String,
+    /// The file with the secret that shows that we are it; a public client has none.
+    pub client_secret: Option<PathBuf>,
+    /// The certificates that vouch for the issuer's server.
+    pub ca: PathBuf,
+    /// What is asked for; `openid` by default.
+    pub scopes: Vec<String>,
+}
+
 /// One pinned issuer of bearer tokens and how its claims read.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
@@ -178,6 +191,8 @@ pub struct IssuerSettings {
     pub methods_assurance: BTreeMap<String, u8>,
     /// Which values of `amr` and `acr` mean which method in the log, besides those of RFC 8176.
     pub methods: BTreeMap<String, FactorMethod>,
+    /// How people sign in at it in a browser; not at all by default.
+    pub sign_in: Option<SignInSettings>,
     /// The claim with the time of authentication, for the age of the factor. A token without it has
     /// a factor of unknown age, which meets no freshness requirement.
     pub auth_time_claim: String,
@@ -202,6 +217,7 @@ impl IssuerSettings {
             assurance: BTreeMap::new(),
             methods_assurance: BTreeMap::new(),
             methods: BTreeMap::new(),
+            sign_in: None,
             auth_time_claim: "auth_time".into(),
             is_bound: false,
         }

@@ -11,7 +11,7 @@ use super::caller::{Factor, FactorMethod};
 use super::password::HashError;
 use super::recovery::is_recovery_code;
 use super::totp::matching_step;
-use super::{AuthError, Cookie, Identity, PasskeyFault, PasswordFault, Place};
+use super::{AuthError, Cookie, Identity, OidcFault, PasskeyFault, PasswordFault, Place};
 use crate::secret::{Secret, SecretError};
 use crate::state::{
     AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow, Proof,
@@ -85,6 +85,9 @@ pub enum SignInError {
     /// The invitation was used, is too old, is for another host or never was: nobody learns which.
     #[error("this invitation is not good, or not any more; ask for a new one")]
     Invitation,
+    /// The issuer at which somebody signs in, or its answer, was not accepted.
+    #[error(transparent)]
+    Issuer(OidcFault),
     /// The account has no one-time code enrolled.
     #[error("the account has no one-time code enrolled")]
     NoSecondFactor,

@@ -19,6 +19,7 @@ mod ledger;
 mod mark;
 mod meter;
 mod new_password;
+mod oidc;
 mod onward;
 mod outcome;
 mod pages;

@@ -10,10 +10,11 @@ use super::body::{Answer, BodyFault, read_capped};
 use super::entrance::place;
 use super::head::{Head, same_origin};
 use super::kept::{Again, Asked, Kept};
+use super::oidc;
 use super::pages::{self, Page, Words};
 use super::question::Question;
 use super::refusals::Who;
-use super::rejection::{Rejection, Way};
+use super::rejection::{FactorAsked, Rejection, Way};
 use super::sent::Sent;
 use super::sign_in::{page, session_cookie};
 use super::trail::{Resumed, Trail};
@@ -78,6 +79,9 @@ impl Gate {
             return Rejection::StepUp(asked);
         };
         let (level, host) = (asked.step_up.assurance, &asking.head.host);
+        if let Some(issuer) = self.identity.sign_in_issuer_of(&asking.caller.account) {
+            return self.lead_to_issuer(issuer, asked, (&asking, &cookie), body, trail).await;
+        }
         asked.way = match self.identity.ways_to(&cookie, level).await {
             Ok(ways) if ways.any() => Way::Session(ways),
             Ok(_none) => Way::Enrol,
@@ -103,6 +107,39 @@ impl Gate {
         let page = Page::new(host, words);
         let html = pages::refused(&page, level, asked.step_up.max_age_s, why, has_factor);
         Rejection::StepUpPage(asked, html)
+    }
+
+    /// Whoever signed in at an issuer shows the factor there; the request is kept likewise.
+    async fn lead_to_issuer(
+        &self,
+        issuer: &str,
+        asked: Box<FactorAsked>,
+        (asking, cookie): (&Asking<'_>, &Cookie),
+        body: &mut Sent,
+        trail: &mut Trail,
+    ) -> Rejection {
+        if !is_navigation(asking.head, asking.parts) {
+            return Rejection::StepUp(asked);
+        }
+        let words = Words::of(&asking.parts.headers);
+        let (level, max_age_s) = (asked.step_up.assurance, asked.step_up.max_age_s);
+        let why = match trail.was_resumed() {
+            Resumed::Factor => words.asked_again,
+            Resumed::Never | Resumed::Purpose => {
+                let waits = Asked::factor(&asked.step_up);
+                match self.keep(waits, asking, cookie, body, trail).await {
+                    Ok(name) => {
+                        let back = format!("{PATH}?r={name}");
+                        let there = oidc::raise_at(issuer, level, max_age_s, &back);
+                        return Rejection::StepUpKept(there);
+                    }
+                    Err(NotKept::Refused(refused)) => return refused,
+                    Err(NotKept::Because(why)) => why,
+                }
+            }
+        };
+        let page = Page::new(&asking.head.host, words);
+        Rejection::StepUpPage(asked, pages::refused(&page, level, max_age_s, why, false))
     }
 
     /// Keeps the request and gives the name to ask for it.
@@ -176,6 +213,9 @@ impl Gate {
             let (waiting, bytes) = (&kept.waiting, kept.body_bytes());
             let request = (waiting.method.as_str(), waiting.path.as_str(), bytes);
             pages::send_now(&shown, name, request, &asked.purposes)
+        } else if let Some(issuer) = self.identity.sign_in_issuer_of(&caller.account) {
+            let there = oidc::raise_at(issuer, asked.assurance, asked.max_age_s, &here);
+            return Err(Rejection::StepUpKept(there));
         } else {
             let level = asked.assurance;
             let ways = self.identity.ways_to(&cookie, level).await;

@@ -460,7 +460,8 @@ fn sign_in_failed(error: &SignInError) -> Told {
         | SignInError::NoPasskey
         | SignInError::Invitation
         | SignInError::Cloned { .. }
-        | SignInError::Passkey(_) => told(StatusCode::UNAUTHORIZED).detail(error),
+        | SignInError::Passkey(_)
+        | SignInError::Issuer(_) => told(StatusCode::UNAUTHORIZED).detail(error),
         SignInError::Unproved { .. } => told(StatusCode::FORBIDDEN).detail(error),
         SignInError::Password(_) => told(StatusCode::UNPROCESSABLE_ENTITY).detail(error),
         SignInError::TryLater { retry_after_s } => {

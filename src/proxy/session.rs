@@ -124,6 +124,8 @@ impl Gate {
         });
         if let (CredentialRef::Session { .. }, Some(said)) =
             (&caller.credential, said.as_object_mut())
+            // Whoever signed in at an issuer has their password there.
+            && self.identity.sign_in_issuer_of(&caller.account).is_none()
         {
             let overview = self.identity.overview(&own.cookie()?).await;
             let overview = overview.map_err(Rejection::Credential)?;
@@ -138,7 +140,8 @@ impl Gate {
     async fn session_page(&self, own: &mut Own<'_>, caller: &Caller) -> Result<Html, Rejection> {
         // Whoever shows a token has no session to tell of.
         let (factors, overview) = match own.cookie() {
-            Ok(cookie) => {
+            // Whoever signed in at an issuer has their factors there.
+            Ok(cookie) if self.identity.sign_in_issuer_of(&caller.account).is_none() => {
                 let factors = self.identity.factors(&cookie).await;
                 let overview = self.identity.overview(&cookie).await;
                 (
@@ -146,7 +149,7 @@ impl Gate {
                     Some(overview.map_err(Rejection::Credential)?),
                 )
             }
-            Err(_token) => (Factors::default(), None),
+            Ok(_) | Err(_) => (Factors::default(), None),
         };
         let blank = own.page();
         let done = own.is_done("passkey").then_some(blank.words.passkey_registered);

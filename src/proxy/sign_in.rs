@@ -16,6 +16,7 @@ use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
+use super::oidc::{self, AtIssuer};
 use super::pages::{self, Html, Page, Words};
 use super::park;
 use super::passkey;
@@ -65,7 +66,9 @@ impl Gate {
             )),
             (&Method::GET, "/.menshen/jwks.json") => self.show_keys(facts),
             (&Method::GET, "/.menshen/login") => {
-                Ok(page(pages::password(&blank(head, parts)), StatusCode::OK, facts))
+                let issuers: Vec<&str> = self.identity.sign_in_issuers().collect();
+                let shown = Page { issuers: &issuers, ..blank(head, parts) };
+                Ok(page(pages::password(&shown), StatusCode::OK, facts))
             }
             (&Method::GET, "/.menshen/code") => {
                 Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
@@ -77,6 +80,9 @@ impl Gate {
                 self.passkey(head, parts, body, facts, trail).await
             }
             (_, arrival::PATH) => self.arrival(Own { head, parts, facts, trail }, body).await,
+            (_, path) if path.starts_with(oidc::PREFIX) => {
+                self.at_issuer(AtIssuer { head, parts, facts, trail }, body).await
+            }
             (&Method::GET, park::PATH) => self.show_kept(head, parts, facts, trail).await,
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;

@@ -127,6 +127,7 @@ fn cause(failure: &SignInError) -> &'static str {
         SignInError::Password(_) => "weak_password",
         SignInError::Invitation => "no_invitation",
         SignInError::Passkey(fault) => fault.word(),
+        SignInError::Issuer(fault) => fault.word(),
         SignInError::Cloned { .. } => "passkey_cloned",
         SignInError::Unchecked | SignInError::State(_) => "unchecked",
     }

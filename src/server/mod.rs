@@ -376,6 +376,9 @@ fn check_issuers(config: &Config) -> Result<(), FetchError> {
         if let KeySource::Url { ca, .. } = &issuer.keys {
             fetch::check_ca(ca)?;
         }
+        if let Some(client) = &issuer.sign_in {
+            fetch::check_ca(&client.ca)?;
+        }
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_roster.sql"),
     include_str!("migrations/0011_recovery.sql"),
     include_str!("migrations/0012_api_keys.sql"),
+    include_str!("migrations/0013_issuer_sessions.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

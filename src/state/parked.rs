@@ -31,7 +31,9 @@ impl Store {
             let kept = connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO parked (id, session, sealed, until_s)
-                     SELECT ?1, id, ?3, ?4 FROM sessions WHERE id = ?2
+                     SELECT ?1, ?2, ?3, ?4
+                     WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?2
+                                   UNION ALL SELECT 1 FROM issuer_sessions WHERE id = ?2)
                      AND (SELECT count(*) FROM parked WHERE session <> ?2) < ?5",
                 )?
                 .execute(params![row.id, row.session, row.sealed, row.until_s, most])?;

@@ -53,6 +53,7 @@ mod monitoring;
 mod no_secret_in_logs;
 mod nobody_above;
 mod noticed;
+mod oidc;
 mod own_account;
 mod passkeys;
 mod people;

@@ -5,6 +5,7 @@
 mod devices;
 mod enrol;
 mod new_password;
+mod oidc;
 mod passkey;
 mod recovery;
 mod session;
@@ -19,6 +20,7 @@ use crate::identity::Ways;
 pub(super) use devices::devices;
 pub(super) use enrol::{codes, scan};
 pub(super) use new_password::{invitation, new_password, no_invitation, welcome};
+pub(super) use oidc::{issuer_done, issuer_missed, issuer_refused};
 pub(super) use recovery::{recovery, recovery_codes};
 pub(super) use session::{Standing, session};
 pub(super) use sign_in::{code, password, signed_out};
@@ -43,12 +45,14 @@ pub(super) struct Page<'a> {
     pub(super) done: Option<&'a str>,
     /// Where to go afterwards: a path on this host.
     pub(super) next: &'a str,
+    /// The issuers at which people can sign in as well.
+    pub(super) issuers: &'a [&'a str],
 }
 
 impl<'a> Page<'a> {
     /// A page with nothing to tell yet.
     pub(super) fn new(host: &'a str, words: &'static Words) -> Self {
-        Self { host, words, problem: None, done: None, next: "" }
+        Self { host, words, problem: None, done: None, next: "", issuers: &[] }
     }
 }
 

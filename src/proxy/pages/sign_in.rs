@@ -19,6 +19,7 @@ pub(in crate::proxy) fn password(page: &Page<'_>) -> Html {
         paragraph(words.sign_in_lead),
         form(page, ("post", "/.menshen/login"), &fields, words.sign_in),
         passkey::part(page, Part::SignIn),
+        super::oidc::ways_in(page),
     ];
     render(page, words.sign_in, &parts)
 }

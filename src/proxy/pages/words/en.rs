@@ -93,6 +93,11 @@ pub(super) static EN: Words = Words {
     codes_scan: "Scan this with your authenticator app, or type its key: {key}. Then enter the code that the app shows.",
     qr_label: "QR code with the key for the authenticator app",
     codes_done: "One-time codes are set up, and all sessions of your account have ended. Sign in with a code from now on.",
+    issuer_sign_in: "Sign in with {issuer}",
+    issuer_missed: "You are signed in, but your sign-in service did not confirm level {level}, which your request needs. Ask \
+                    whoever runs it for a stronger factor, then try again.",
+    issuer_refused: "Your sign-in service's answer was not accepted. Begin the sign-in again, in this browser.",
+    issuer_away: "Your sign-in service cannot be reached at the moment. Try again later.",
     refused: "The sign-in was refused.",
     code_refused: "The code was not accepted. Wait for the next one, then try again.",
     try_later: "Too many failed sign-ins. Try again in {seconds} s.",
