@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 enum Action {
     /// Say which keys of a JWK Set the gate would use, or why it would refuse the set.
     ///
-    /// Example: menshen jwks check https://login.example/jwks.json --ca login-ca.pem
+    /// Example: menshen jwks check login.json, or an https address and `--ca login-ca.pem`
     Check(Source),
     /// Check the signature of a token from standard input; its claims are printed, not judged.
     ///

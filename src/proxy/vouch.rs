@@ -45,7 +45,7 @@ const TAKEN: &[&str] = &[
 pub struct Vouching {
     /// The `aud` of its assertions.
     pub audience: String,
-    /// Whether they go as `Authorization: Bearer`, else in [`ASSERTION`].
+    /// Whether they go as `Authorization: Bearer`, else in a header of their own.
     pub as_bearer: bool,
     /// Facts that go in plain headers as well, each under its name.
     pub headers: Vec<(Fact, HeaderName)>,

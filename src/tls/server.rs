@@ -54,7 +54,7 @@ pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, Tls
     Ok(Arc::new(config))
 }
 
-/// [`server_config`], and the [`print`] of what it was made of.
+/// [`server_config`], and the [`print()`] of what it was made of.
 ///
 /// # Errors
 /// As [`server_config`].
