@@ -274,6 +274,13 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
     desk.browser.sees("assurance level 3").await;
     desk.goto("/.menshen/devices").await;
     desk.is_clean(&axe, "Sessions and devices").await;
+    desk.goto("/.menshen/recovery").await;
+    desk.browser.click("form button").await;
+    desk.browser.sees("shown only once").await;
+    desk.is_clean(&axe, "Recovery codes").await;
+    let invited = desk.gate.identity().invite("wang", "bank.example").await.unwrap();
+    desk.goto(&format!("/.menshen/invitation?t={}", invited.token.expose())).await;
+    desk.is_clean(&axe, "Welcome").await;
     desk.goto("/.menshen/enrol").await;
     desk.browser.click("form button").await;
     desk.browser.until("!!document.querySelector('svg.qr')").await;

@@ -1,6 +1,7 @@
 use super::words::LANGUAGES;
 use super::*;
 use crate::identity::{Overview, PasskeyInfo, SessionInfo, SignedIn, Ways};
+use crate::secret::Secret;
 
 fn page<'a>() -> Page<'a> {
     Page { next: "/", ..Page::new("bank.example", LANGUAGES[0]) }
@@ -43,6 +44,7 @@ fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
     let keys = [key(typed)];
     let both = Ways { code: true, passkey: true };
     let overview = overview(typed);
+    let old = Overview { password_is_old: true, ..overview.clone() };
     let standing = Standing {
         account: typed,
         assurance: 2,
@@ -58,6 +60,7 @@ fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
         signed_out(page),
         session(page, &standing),
         session(page, &unproved),
+        session(page, &Standing { overview: Some(&old), ..standing }),
         devices(page, &overview),
         devices(page, &Overview { unproved: Some(3), ..overview.clone() }),
         codes(page, Some(2), both),
@@ -69,6 +72,13 @@ fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
         refused(page, 2, Some(900), typed, true),
         refused(page, 3, None, typed, false),
         nothing_kept(page),
+        recovery(page, 7, Some(2), both),
+        recovery(page, 0, None, both),
+        new_password(page, Some(2), both),
+        new_password(page, None, Ways::default()),
+        invitation(page, typed, &Secret::new(typed.to_owned())),
+        welcome(page, &Secret::new(typed.to_owned())),
+        no_invitation(page),
     ]
 }
 
