@@ -148,6 +148,17 @@ fn the_verifier_of_passkeys_touches_no_clock_store_or_runtime() {
 }
 
 #[test]
+fn what_judges_proofs_and_certificates_touches_no_clock_store_or_runtime() {
+    for name in ["binding.rs", "client_cert.rs", "dpop.rs", "jws.rs"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/identity").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        for word in IMPURE.iter().chain(&["crate::"]) {
+            assert!(!code(&text).any(|line| line.contains(word)), "{name}: `{word}`");
+        }
+    }
+}
+
+#[test]
 fn only_the_proxy_forwards_and_only_the_policy_makes_permits() {
     for (path, text) in sources() {
         let module = module_of(&path).unwrap_or_default();
