@@ -552,3 +552,19 @@ async fn a_token_for_the_sign_in_is_none_for_the_api() {
     let refused = menshen::server::Server::start(config, gate.clock.clone()).await;
     assert!(refused.err().is_some_and(|error| error.to_string().contains("must differ")));
 }
+
+/// Drives a gate of its own and a provider that others made; see there.
+#[test]
+fn a_provider_off_the_shelf_signs_somebody_in_and_out() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oidc");
+    let provider = std::path::Path::new(folder).join("node_modules/oidc-provider");
+    assert!(provider.is_dir(), "run `sh tests/setup.sh`");
+    let proof = std::process::Command::new("node")
+        .arg(format!("{folder}/prove.mjs"))
+        .arg(env!("CARGO_BIN_EXE_menshen"))
+        .output()
+        .unwrap_or_else(|error| panic!("node ({error}): run `sh tests/setup.sh`"));
+    let said = String::from_utf8_lossy(&[proof.stdout, proof.stderr].concat()).into_owned();
+    assert!(proof.status.success(), "{said}");
+    assert!(said.contains("was signed out by it"), "{said}");
+}
