@@ -67,6 +67,7 @@ impl Client {
 
     async fn send(&mut self, request: http::request::Builder, body: Bytes) -> u16 {
         let request = request.body(Full::new(body)).expect("a request");
+        self.sender.ready().await.expect("a connection that is open");
         let answer = self.sender.send_request(request).await.expect("an answer");
         let status = answer.status().as_u16();
         answer.into_body().collect().await.expect("a whole answer");
