@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gate::{Gate, HOST, prepare};
+use gate::{Gate, HOST, Setup, prepare};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use menshen::clock::Clock;
@@ -51,16 +51,16 @@ routes:
     action: export
     query: { repeat: free }
     returns: { customer: "$[]" }
-roles: { exporter: {} }
+roles: { caller: {} }
 rules:
   - name: exports
     allow: [export]
-    to: exporter
+    to: caller
     of: customer
     clear: [id, branch, segment, address.city, accounts.currency, accounts.balance]
     masked: [name, phone, email, birth_date, accounts.number]
 limits:
-  - to: exporter
+  - to: caller
     records: 1000000000/day
 "#;
 
@@ -77,7 +77,8 @@ async fn measure() {
     let tracker = TaskTracker::new();
     let tls = inside.server_config().expect("a TLS configuration");
     let backend = Backend::start(CUSTOMERS, &tracker, Some(tls)).await.expect("a backend");
-    let token = prepare(folder.path(), POLICY, &authority, backend.address().port(), &clock);
+    let setup = Setup { policy: POLICY, ..Setup::default() };
+    let token = prepare(folder.path(), &setup, &authority, backend.address().port(), &clock);
     let gate = Gate::start(folder.path());
     let before = gate.memory_kib("VmRSS");
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use client::{Client, Dialer};
-use gate::Gate;
+use gate::{Gate, Setup, prepare};
 use menshen::audit::Reader;
 use menshen::clock::Clock;
 use menshen::demo::backend::Backend;
@@ -52,9 +52,9 @@ routes:
     to: core
     action: view
     returns: { customer: $ }
-roles: { exporter: {} }
+roles: { caller: {} }
 rules:
-  - { name: looks, allow: view, to: exporter, of: customer, clear: [id, name, branch], masked: [phone] }
+  - { name: looks, allow: view, to: caller, of: customer, clear: [id, name, branch], masked: [phone] }
 "#;
 
 fn main() {
@@ -70,7 +70,8 @@ async fn measure() {
     let tasks = TaskTracker::new();
     let tls = inside.server_config().expect("a TLS configuration");
     let backend = Backend::start(CUSTOMERS, &tasks, Some(tls)).await.expect("a backend");
-    let token = gate::prepare(folder.path(), POLICY, &authority, backend.address().port(), &clock);
+    let setup = Setup { policy: POLICY, ..Setup::default() };
+    let token = prepare(folder.path(), &setup, &authority, backend.address().port(), &clock);
     let gate = Gate::start(folder.path());
     let dialer = Dialer::new(gate.port, &authority);
 

@@ -10,10 +10,22 @@ use menshen::secret::MasterKey;
 
 pub(crate) const HOST: &str = "bank.example";
 
-/// Writes everything the gate needs and gives a token.
+/// What a benchmark says of its gate, beside what all have; more keys begin with a comma and a space.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    pub(crate) policy: &'a str,
+    /// Whole lines of the configuration.
+    pub(crate) lines: &'a str,
+    /// More keys of the listener.
+    pub(crate) listener: &'a str,
+    /// More keys of the upstream.
+    pub(crate) upstream: &'a str,
+}
+
+/// Writes everything the gate needs and gives a token of the role `caller`.
 pub(crate) fn prepare(
     folder: &Path,
-    policy: &str,
+    setup: &Setup<'_>,
     authority: &Authority,
     backend: u16,
     clock: &Clock,
@@ -27,13 +39,16 @@ pub(crate) fn prepare(
         .expect("the gate's certificate");
     write_public(&folder.join("ca.pem"), authority.certificate_pem()).expect("the CA's file");
     std::fs::create_dir(folder.join("policies")).expect("a policy folder");
-    std::fs::write(folder.join("policies/bench.yaml"), policy).expect("a policy");
+    std::fs::write(folder.join("policies/bench.yaml"), setup.policy).expect("a policy");
     let config = format!(
-        "node: bench\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n\
-         listeners:\n  - {{ address: \"127.0.0.1:{port}\", zone: bench, certificate: {chain:?}, key: {key:?} }}\n\
-         upstreams:\n  core: {{ address: \"localhost:{backend}\", ca: ca.pem }}\n\
+        "node: bench\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n{lines}\
+         listeners:\n  - {{ address: \"127.0.0.1:{port}\", zone: bench, certificate: {chain:?}, key: {key:?}{listener} }}\n\
+         upstreams:\n  core: {{ address: \"localhost:{backend}\", ca: ca.pem{upstream} }}\n\
          issuers:\n  - {{ name: bench, issuer: bench, audience: menshen, keys: jwks.json }}\n",
         port = free_port(),
+        lines = setup.lines,
+        listener = setup.listener,
+        upstream = setup.upstream,
         chain = files.chain,
         key = files.key,
     );
@@ -55,7 +70,7 @@ fn token(folder: &Path, clock: &Clock) -> String {
     std::fs::write(folder.join("jwks.json"), jwks.to_string()).expect("a key file");
     let now = clock.unix_s();
     let claims = serde_json::json!({
-        "iss": "bench", "aud": "menshen", "sub": "exporter", "roles": ["exporter"],
+        "iss": "bench", "aud": "menshen", "sub": "caller", "roles": ["caller"],
         "iat": now, "nbf": now, "exp": now + 3600,
     });
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
@@ -87,7 +102,7 @@ impl Gate {
         let text = std::fs::read_to_string(config).expect("the configuration");
         let port = text.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
         let port = port.and_then(|port| port.parse().ok()).expect("a port");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "the gate did not start");
             std::thread::sleep(Duration::from_millis(50));

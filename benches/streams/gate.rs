@@ -1,10 +1,8 @@
 //! The whole gate, as a process of its own: callers over HTTP/2, many streams on few connections; a backend
 //! with a connection for each, which sends a few pieces and then nothing for as long as anybody waits.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -12,13 +10,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use menshen::clock::Clock;
-use menshen::demo::certificates::{Authority, write_public};
-use menshen::secret::MasterKey;
+use menshen::demo::certificates::Authority;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-const HOST: &str = "bank.example";
+use crate::shared::{Gate, HOST, Setup, prepare};
+
 const STREAMS_ON_ONE_CONNECTION: usize = 1_000;
 /// Opened at once, so that no queue overflows.
 const AT_ONCE: usize = 64;
@@ -42,10 +40,10 @@ entities:
       password_hash: sealed
 routes:
   customer.list: { match: GET bank.example/customers, to: core, action: search, returns: { customer: "$[]" } }
-roles: { teller: {} }
+roles: { caller: {} }
 rules:
-  - { name: theirs, allow: [search], to: teller, of: customer, clear: [id, branch, street], masked: [name, phone, email] }
-  - { name: near, allow: [search], to: teller, of: customer, clear: phone, where: record.branch == "BJ-001" }
+  - { name: theirs, allow: [search], to: caller, of: customer, clear: [id, branch, street], masked: [name, phone, email] }
+  - { name: near, allow: [search], to: caller, of: customer, clear: phone, where: record.branch == "BJ-001" }
 "#;
 
 /// Opens so many streams through a gate and gives what each took of its memory, in KiB.
@@ -55,13 +53,22 @@ pub(crate) async fn kib_per_stream(count: usize) -> f64 {
     let authority = Authority::new("bench CA", &clock).expect("an authority");
     let inside = authority.issue(&["localhost"]).expect("a certificate");
     let port = backend(TlsAcceptor::from(inside.server_config().expect("TLS"))).await;
-    let token = prepare(folder.path(), &authority, port, count, &clock);
+    let setup = Setup {
+        policy: POLICY,
+        lines: &format!(
+            "in-flight: {}\nin-flight-per-person: {count}\nbodies: {{ held-kib: 1 }}\n",
+            count + AT_ONCE
+        ),
+        listener: &format!(", streams: {STREAMS_ON_ONE_CONNECTION}, stall-timeout: 1h"),
+        upstream: &format!(", connections: {count}, body-timeout: 1h"),
+    };
+    let token: Arc<str> = prepare(folder.path(), &setup, &authority, port, &clock).into();
     let gate = Gate::start(folder.path());
     let mut senders = Vec::new();
     for _ in 0..count.div_ceil(STREAMS_ON_ONE_CONNECTION) {
         senders.push(connect(gate.port, &authority).await);
     }
-    let before = super::resident_kib(&gate.child.id().to_string());
+    let before = gate.memory_kib("VmRSS");
     let mut answers = Vec::with_capacity(count);
     while answers.len() < count {
         let left = (count - answers.len()).min(AT_ONCE);
@@ -74,9 +81,9 @@ pub(crate) async fn kib_per_stream(count: usize) -> f64 {
         }
     }
     tokio::time::sleep(PIECE_PAUSE * 2).await;
-    let after = super::resident_kib(&gate.child.id().to_string());
+    let after = gate.memory_kib("VmRSS");
     assert_eq!(answers.len(), count);
-    (after - before) / count as f64
+    after.saturating_sub(before) as f64 / count as f64
 }
 
 /// Asks for customers and reads until the last piece that the backend sends.
@@ -170,100 +177,4 @@ fn customer(number: usize) -> String {
         ),
         n = number,
     )
-}
-
-/// Writes everything the gate needs and gives a token.
-fn prepare(
-    folder: &Path,
-    authority: &Authority,
-    backend: u16,
-    count: usize,
-    clock: &Clock,
-) -> Arc<str> {
-    MasterKey::generate()
-        .and_then(|key| key.write_new(&folder.join("master.key")))
-        .expect("a master key");
-    let files = authority
-        .issue(&[HOST])
-        .and_then(|issued| issued.write(folder, "gate"))
-        .expect("the gate's certificate");
-    write_public(&folder.join("ca.pem"), authority.certificate_pem()).expect("the CA's file");
-    std::fs::create_dir(folder.join("policies")).expect("a policy folder");
-    std::fs::write(folder.join("policies/bench.yaml"), POLICY).expect("a policy");
-    let config = format!(
-        "node: bench\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n\
-         in-flight: {most}\nin-flight-per-person: {count}\nbodies: {{ held-kib: 1 }}\n\
-         listeners:\n  - {{ address: \"127.0.0.1:{port}\", zone: bench, certificate: {chain:?}, key: {key:?}, streams: {STREAMS_ON_ONE_CONNECTION}, stall-timeout: 1h }}\n\
-         upstreams:\n  core: {{ address: \"localhost:{backend}\", ca: ca.pem, connections: {count}, body-timeout: 1h }}\n\
-         issuers:\n  - {{ name: bench, issuer: bench, audience: menshen, keys: jwks.json }}\n",
-        most = count + AT_ONCE,
-        port = free_port(),
-        chain = files.chain,
-        key = files.key,
-    );
-    std::fs::write(folder.join("menshen.yaml"), config).expect("a configuration");
-    token(folder, clock).into()
-}
-
-/// A token of the one issuer, whose public key goes to `jwks.json`.
-fn token(folder: &Path, clock: &Clock) -> String {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let pair = rcgen::KeyPair::generate().expect("a key");
-    // An uncompressed point: 0x04, then both coordinates.
-    let (x, y) = pair.public_key_raw().get(1..).expect("a point").split_at(32);
-    let jwks = serde_json::json!({ "keys": [{
-        "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "bench",
-        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
-    }]});
-    std::fs::write(folder.join("jwks.json"), jwks.to_string()).expect("a key file");
-    let now = clock.unix_s();
-    let claims = serde_json::json!({
-        "iss": "bench", "aud": "menshen", "sub": "teller", "roles": ["teller"],
-        "iat": now, "nbf": now, "exp": now + 3600,
-    });
-    let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
-    header.kid = Some("bench".to_owned());
-    let key = jsonwebtoken::EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes());
-    jsonwebtoken::encode(&header, &claims, &key.expect("a signing key")).expect("a token")
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its number").port()
-}
-
-/// The gate in a process of its own, ended with this value.
-struct Gate {
-    child: Child,
-    port: u16,
-}
-
-impl Gate {
-    fn start(folder: &Path) -> Self {
-        let config = folder.join("menshen.yaml");
-        let child = Command::new(env!("CARGO_BIN_EXE_menshen"))
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the gate");
-        let text = std::fs::read_to_string(config).expect("the configuration");
-        let port = text.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
-        let port = port.and_then(|port| port.parse().ok()).expect("a port");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the gate did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self { child, port }
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        if self.child.kill().is_ok() {
-            drop(self.child.wait());
-        }
-    }
 }

@@ -11,6 +11,8 @@
 
 mod gate;
 mod guard;
+#[path = "../shared/gate.rs"]
+mod shared;
 
 /// What one stream may take in the guard, in KiB: mostly buffers for what goes out, and the part of a
 /// record that it holds.
