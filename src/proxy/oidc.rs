@@ -118,8 +118,8 @@ impl Gate {
             error: text("error"),
         };
         let step = self.begin_step("sign_in_at_issuer", "", at.trail)?;
-        let (place, address) = (place(at.head, at.facts)?, at.facts.peer.ip());
-        let done = match self.identity.finish_oidc(issuer, sealed, answer, &place, address).await {
+        let place = place(at.head, at.facts)?;
+        let done = match self.identity.finish_oidc(issuer, sealed, answer, &place).await {
             Ok(done) => done,
             Err(fault) => {
                 step.unneeded();

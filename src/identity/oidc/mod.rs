@@ -9,7 +9,6 @@ mod logout;
 mod provider;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -282,7 +281,6 @@ impl Identity {
         sealed: &str,
         answer: OidcAnswer,
         place: &Place,
-        address: IpAddr,
     ) -> Result<OidcDone, OidcFault> {
         let issuer = self.sign_in_issuer(issuer)?;
         let now = self.clock.unix_s();
@@ -315,7 +313,7 @@ impl Identity {
             return Err(OidcFault::OtherPerson);
         }
         let missed = (proved.caller.assurance < begun.level).then_some(begun.level);
-        let session = self.begin_issuer_session(proved, begun.session, place, address).await?;
+        let session = self.begin_issuer_session(proved, begun.session, place).await?;
         Ok(OidcDone { session, next: begun.next, missed })
     }
 
@@ -324,7 +322,6 @@ impl Identity {
         proved: id_token::Proved,
         old: Option<SessionId>,
         place: &Place,
-        _address: IpAddr,
     ) -> Result<NewSession, OidcFault> {
         let (now, cookie) = (self.clock.unix_s(), Cookie::random(place)?);
         let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
