@@ -8,10 +8,9 @@ use std::net::IpAddr;
 use super::account::AccountError;
 use super::caller::{Factor, FactorMethod};
 use super::password::NEVER;
-use super::sign_in::json;
 use super::{Cookie, Identity, NewAccount, NewSession, Place, SignInError};
 use crate::secret::{self, Secret};
-use crate::state::{AccountRow, ChallengeId, ChallengeRow, Invited, NewSessionRow};
+use crate::state::{AccountRow, ChallengeId, ChallengeRow, Invited};
 
 /// How long an invitation is good, in seconds.
 const GOOD_S: i64 = 24 * 3600;
@@ -111,18 +110,11 @@ impl Identity {
         let factors =
             vec![Factor { level: 1, at_unix_s: Some(now), method: FactorMethod::Password }];
         let cookie = Cookie::random(place)?;
-        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
         let has_second =
             account.totp_secret.is_some() || !self.store.passkeys(&account.name).await?.is_empty();
         let ticket = if has_second { None } else { Some(secret::random_token::<16>()?) };
-        let session = NewSessionRow {
-            id: self.session_id(&cookie),
-            account: account.name.clone(),
-            factors: json(&factors)?,
-            expires_s,
-            host: place.host.to_string(),
-            from: address.to_canonical().to_string(),
-        };
+        let session = self.first_row(&cookie, &account.name, &factors, address)?;
+        let expires_s = session.expires_s;
         let ticket_row =
             ticket.as_ref().map(|ticket| self.ticket_row(ticket, &account.name, TICKET_S));
         let invited = Invited { invitation: id, hash, session, ticket: ticket_row };

@@ -32,7 +32,8 @@ impl Identity {
         let seat = self.hasher.seat()?;
         let charged = self.charge(&account.name, address).await?;
         let is_same = old.expose() == new.expose();
-        if !self.hasher.verify(seat, old, Some(account.password_hash.clone())).await? {
+        let stored = Some(account.password_hash.clone());
+        if !self.judge_password(seat, &charged, old, stored).await? {
             return Err(SignInError::Refused);
         }
         let settled = Settled::One(charged);

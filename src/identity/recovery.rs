@@ -11,7 +11,7 @@ use super::caller::{Factor, FactorMethod};
 use super::session::LiveSession;
 use super::{Cookie, Identity, NewSession, SignInError};
 use crate::secret::{Secret, SecretError, Tagger};
-use crate::state::{Elevated, Elevation, Proof, RecoveryTag, Settled};
+use crate::state::{Proof, RecoveryTag, Settled};
 
 /// How many codes an account has.
 const COUNT: usize = 10;
@@ -129,33 +129,16 @@ impl Identity {
         charged: crate::state::Charged,
     ) -> Result<NewSession, SignInError> {
         let code = plain(code).ok_or(SignInError::Refused)?;
-        let mut factors = session.factors;
+        let mut factors = session.factors.clone();
         factors.retain(|factor| factor.method != FactorMethod::Recovery);
         factors.push(Factor {
             level: 2,
             at_unix_s: Some(self.clock.unix_s()),
             method: FactorMethod::Recovery,
         });
-        let new_cookie = Cookie::random(cookie.place())?;
-        let elevation = Elevation {
-            old: session.id,
-            new: self.session_id(&new_cookie),
-            account: session.row.name.clone(),
-            factors: super::sign_in::json(&factors)?,
-            proof: Proof::Recovery(tag(&self.recovery_tagger, &session.row.name, &code)),
-        };
-        match self.store.elevate_session(elevation, Settled::All(charged)).await? {
-            Elevated::Done => Ok(self.new_session(
-                session.row.name,
-                new_cookie,
-                factors,
-                session.expires_s,
-                false,
-            )),
-            // Wrong, or used: nobody learns which.
-            Elevated::Replayed => Err(SignInError::Refused),
-            Elevated::Ended => Err(SignInError::SessionEnded),
-        }
+        // Wrong, or used: nobody learns which.
+        let proof = Proof::Recovery(tag(&self.recovery_tagger, &session.row.name, &code));
+        self.raise(cookie, session, factors, (proof, Settled::All(charged)), false).await
     }
 }
 

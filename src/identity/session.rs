@@ -3,12 +3,17 @@
 //! Every look-up reads the account as it is now, so that a role taken away, an account switched
 //! off or a session ended counts from the next request on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::account::Account;
 use super::caller::{Caller, CredentialRef, Factor};
-use super::{AuthError, Cookie, Credentials, Identity};
-use crate::state::{AccountRow, SessionId, SessionRow, StateError};
+use super::sign_in::json;
+use super::{AuthError, Cookie, Credentials, Identity, NewSession, SignInError};
+use crate::state::{
+    AccountRow, Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow, Settled,
+    StateError,
+};
 
 /// A use is noted at most once in so many seconds: reading must not write each time.
 const TOUCH_AFTER_S: i64 = 60;
@@ -103,6 +108,56 @@ impl Identity {
         now < row.expires_s
             && idle < i64::from(self.settings.session.idle_s)
             && !row.account.is_disabled
+    }
+
+    /// The row of a session that begins now with these factors.
+    pub(super) fn first_row(
+        &self,
+        cookie: &Cookie,
+        account: &str,
+        factors: &[Factor],
+        address: IpAddr,
+    ) -> Result<NewSessionRow, StateError> {
+        let longest_s = i64::from(self.settings.session.absolute_s);
+        Ok(NewSessionRow {
+            id: self.session_id(cookie),
+            account: account.to_owned(),
+            factors: json(factors)?,
+            expires_s: self.clock.unix_s().saturating_add(longest_s),
+            host: cookie.place().host.to_string(),
+            from: address.to_canonical().to_string(),
+        })
+    }
+
+    /// Gives a session these factors and with them a new cookie, once for what proves the newest; the old cookie dies.
+    ///
+    /// # Errors
+    /// [`SignInError::Refused`] for what proves nothing or was used, [`SignInError::SessionEnded`].
+    pub(super) async fn raise(
+        &self,
+        cookie: &Cookie,
+        session: LiveSession,
+        factors: Vec<Factor>,
+        (proof, settled): (Proof, Settled),
+        second_factor: bool,
+    ) -> Result<NewSession, SignInError> {
+        let new_cookie = Cookie::random(cookie.place())?;
+        let account = session.row.name;
+        let elevation = Elevation {
+            old: session.id,
+            new: self.session_id(&new_cookie),
+            account: account.clone(),
+            factors: json(&factors)?,
+            proof,
+        };
+        match self.store.elevate_session(elevation, settled).await? {
+            Elevated::Done => {
+                let expires_s = session.expires_s;
+                Ok(self.new_session(account, new_cookie, factors, expires_s, second_factor))
+            }
+            Elevated::Replayed => Err(SignInError::Refused),
+            Elevated::Ended => Err(SignInError::SessionEnded),
+        }
     }
 
     /// Under what a session is stored: a copy of the state gives no cookie that works, and a cookie none

@@ -8,14 +8,13 @@ use std::net::IpAddr;
 
 use super::account::is_account_name;
 use super::caller::{Factor, FactorMethod};
-use super::password::HashError;
+use super::password::{HashError, Seat};
 use super::recovery::is_recovery_code;
 use super::totp::matching_step;
 use super::{AuthError, Cookie, Identity, OidcFault, PasskeyFault, PasswordFault, Place};
 use crate::secret::{Secret, SecretError};
 use crate::state::{
-    AccountRow, Attempt, Charge, Charged, Elevated, Elevation, FailureRules, NewSessionRow, Proof,
-    Settled, StateError,
+    AccountRow, Attempt, Charge, Charged, FailureRules, Proof, Settled, StateError,
 };
 
 /// A session that began, or gained a factor.
@@ -173,7 +172,7 @@ impl Identity {
         let charged = self.charge(&name, address).await?;
         let account = self.account_row(&name).await?.filter(|account| !account.is_disabled);
         let stored = account.as_ref().map(|account| account.password_hash.clone());
-        let is_right = self.hasher.verify(seat, password, stored).await?;
+        let is_right = self.judge_password(seat, &charged, password, stored).await?;
         match account.filter(|_| is_right) {
             Some(account) => self.begin_session(account, charged, place, address).await,
             None => Err(SignInError::Refused),
@@ -200,27 +199,28 @@ impl Identity {
         let charged = self.charge(&session.row.name, address).await?;
         let now = self.clock.unix_s();
         let step = matching_step(&secret, code.expose(), now).ok_or(SignInError::Refused)?;
-        let mut factors = session.factors;
+        let mut factors = session.factors.clone();
         factors.retain(|factor| factor.method != FactorMethod::Totp);
         factors.push(Factor { level: 2, at_unix_s: Some(now), method: FactorMethod::Totp });
-        let new_cookie = Cookie::random(cookie.place())?;
-        let elevation = Elevation {
-            old: session.id,
-            new: self.session_id(&new_cookie),
-            account: session.row.name.clone(),
-            factors: json(&factors)?,
-            proof: Proof::Totp(step),
-        };
-        match self.store.elevate_session(elevation, Settled::All(charged)).await? {
-            Elevated::Done => Ok(self.new_session(
-                session.row.name,
-                new_cookie,
-                factors,
-                session.expires_s,
-                false,
-            )),
-            Elevated::Replayed => Err(SignInError::Refused),
-            Elevated::Ended => Err(SignInError::SessionEnded),
+        let proved = (Proof::Totp(step), Settled::All(charged));
+        self.raise(cookie, session, factors, proved, false).await
+    }
+
+    /// Whether the password is right. One that could not be judged, since its turn did not come in time, is not charged:
+    /// else a flood of sign-ins would lock everybody out.
+    pub(super) async fn judge_password(
+        &self,
+        seat: Seat,
+        charged: &Charged,
+        password: Secret<String>,
+        stored: Option<Secret<String>>,
+    ) -> Result<bool, SignInError> {
+        match self.hasher.verify(seat, password, stored).await {
+            Ok(is_right) => Ok(is_right),
+            Err(unjudged) => {
+                self.store.take_back(Settled::One(charged.clone())).await?;
+                Err(unjudged.into())
+            }
         }
     }
 
@@ -284,15 +284,8 @@ impl Identity {
         let factors =
             vec![Factor { level: 1, at_unix_s: Some(now), method: FactorMethod::Password }];
         let cookie = Cookie::random(place)?;
-        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
-        let row = NewSessionRow {
-            id: self.session_id(&cookie),
-            account: account.name.clone(),
-            factors: json(&factors)?,
-            expires_s,
-            host: place.host.to_string(),
-            from: address.to_canonical().to_string(),
-        };
+        let row = self.first_row(&cookie, &account.name, &factors, address)?;
+        let expires_s = row.expires_s;
         // Whoever knows the password but not the code must not get new guesses by signing in again.
         let settled = if second_factor { Settled::One(charged) } else { Settled::All(charged) };
         let most = self.settings.session.per_account.max(1);

@@ -8,11 +8,8 @@ use crate::identity::passkey::{
     Asserted, Assertion, Ceremony, Expected, Fault, Known, assert, challenge_of,
 };
 use crate::identity::session::LiveSession;
-use crate::identity::sign_in::json;
 use crate::identity::{Cookie, Identity, NewSession, Place, SignInError};
-use crate::state::{
-    Elevated, Elevation, NewSessionRow, PasskeyRow, PasskeyUse, Proof, Settled, StateError,
-};
+use crate::state::{Elevated, PasskeyRow, PasskeyUse, Proof, Settled, StateError};
 
 /// A signature that was found right, and whose.
 struct Proved {
@@ -70,15 +67,8 @@ impl Identity {
         let factors =
             vec![Factor { level: 3, at_unix_s: Some(now), method: FactorMethod::Passkey }];
         let cookie = Cookie::random(place)?;
-        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
-        let row = NewSessionRow {
-            id: self.session_id(&cookie),
-            account: account.name.clone(),
-            factors: json(&factors)?,
-            expires_s,
-            host: place.host.to_string(),
-            from: address.to_canonical().to_string(),
-        };
+        let row = self.first_row(&cookie, &account.name, &factors, address)?;
+        let expires_s = row.expires_s;
         let most = self.settings.session.per_account.max(1);
         match self.store.begin_passkey_session(row, most, proved.into_use()).await {
             Ok(Elevated::Done) => {
@@ -126,31 +116,14 @@ impl Identity {
         let session = self.live_session(cookie).await?;
         let proved = self.prove(shown, site, RAISE, Some(&session)).await?;
         let level = proved.level();
-        let mut factors = session.factors;
+        let mut factors = session.factors.clone();
         factors.retain(|f| f.method != FactorMethod::Passkey || f.level > level);
         let at_unix_s = Some(self.clock.unix_s());
         factors.push(Factor { level, at_unix_s, method: FactorMethod::Passkey });
         let can_present_code = session.row.totp_secret.is_some()
             && !factors.iter().any(|factor| factor.method == FactorMethod::Totp);
-        let new_cookie = Cookie::random(cookie.place())?;
-        let elevation = Elevation {
-            old: session.id,
-            new: self.session_id(&new_cookie),
-            account: session.row.name.clone(),
-            factors: json(&factors)?,
-            proof: Proof::Passkey(proved.into_use()),
-        };
-        match self.store.elevate_session(elevation, Settled::Nothing).await? {
-            Elevated::Done => Ok(self.new_session(
-                session.row.name,
-                new_cookie,
-                factors,
-                session.expires_s,
-                can_present_code && level < 3,
-            )),
-            Elevated::Replayed => Err(SignInError::Refused),
-            Elevated::Ended => Err(SignInError::SessionEnded),
-        }
+        let proved = (Proof::Passkey(proved.into_use()), Settled::Nothing);
+        self.raise(cookie, session, factors, proved, can_present_code && level < 3).await
     }
 
     /// Takes the challenge, then finds whose the passkey is, then verifies what it signed.

@@ -293,6 +293,23 @@ async fn too_many_sign_ins_at_once_are_told_so_and_not_charged() {
 }
 
 #[tokio::test]
+async fn a_sign_in_whose_turn_does_not_come_in_time_is_told_so_and_not_charged() {
+    let mut house = House::new();
+    (house.settings.hashes_at_once, house.settings.hash_patience_s) = (1, 0);
+    let identity = house.open();
+    for _ in 0..3 {
+        let (one, two) = tokio::join!(
+            enter(&identity, "nobody", PASSWORD),
+            enter(&identity, "nobody", PASSWORD)
+        );
+        let told = [one.map(drop), two.map(drop)];
+        assert!(told.contains(&Err(SignInError::Refused)), "{told:?}");
+        assert!(told.contains(&Err(SignInError::Busy)), "{told:?}");
+    }
+    assert_eq!(guess_until_locked(&identity, "nobody").await.0, 7);
+}
+
+#[tokio::test]
 async fn a_code_raises_the_session_to_2_and_the_old_cookie_dies() {
     let house = House::new();
     let identity = house.open();
