@@ -1,9 +1,12 @@
 //! What a backend is told about the caller, and that nobody else can tell it.
 
+use std::process::Command;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use menshen::clock::Clock;
 use menshen::policy::same_to_a_backend;
 use serde_json::{Value, json};
 
@@ -157,6 +160,26 @@ async fn a_record_that_is_read_first_is_asked_for_under_the_same_entry() {
     let (first, second) = (claims(&asked[0]), claims(&asked[1]));
     assert_eq!((asked.len(), &first["rid"]), (2, &second["rid"]));
     assert_ne!(first["jti"], second["jti"]);
+}
+
+#[tokio::test]
+async fn a_backend_that_fetches_nothing_gets_the_keys_of_the_time_to_come_from_the_command_line() {
+    let policy = Setup::policy(OPEN_BANK).plain().core("assertion: { audience: core }");
+    let mut gate = policy.prepare(Clock::system()).await;
+    gate.start().await;
+    gate.upstream.answers(Reply::json(ONE));
+    gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
+    let config = gate.path("menshen.yaml");
+    let told = Command::new(env!("CARGO_BIN_EXE_menshen"))
+        .args(["key", "assertions", "--ahead", "3", "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let set: JwkSet = serde_json::from_slice(&told.stdout).unwrap();
+    let token = last(&gate).header("menshen-assertion").unwrap().to_owned();
+    assert_eq!(set.keys.len(), 5, "of the period before, of today, and of three to come");
+    assert!(set.find(&decode_header(&token).unwrap().kid.unwrap()).is_some());
+    assert!(!String::from_utf8_lossy(&told.stdout).contains("\"d\""), "no private half");
 }
 
 #[test]

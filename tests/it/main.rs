@@ -20,6 +20,7 @@ mod counted_in_people;
 mod cut_streams;
 mod demo;
 mod devices;
+mod documented_commands;
 mod downloads;
 mod dpop;
 mod drain;
