@@ -5,6 +5,7 @@ mod arrive;
 mod list;
 mod passkey;
 mod people;
+mod place;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -13,12 +14,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use zeroize::Zeroize as _;
 
-use crate::clock::Clock;
+use crate::config::ConfigError;
 use crate::identity::{
-    AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Settings, Standing,
+    AccountError, Attribute, CallerKind, Identity, IdentityError, NewAccount, Standing,
 };
-use crate::secret::{MasterKey, Secret, SecretError};
-use crate::state::{StateError, Store};
+use crate::secret::{Secret, SecretError};
+use crate::state::StateError;
+use place::open;
+pub(super) use place::{Place, open_existing};
 
 /// The most bytes read of a password file.
 const PASSWORD_FILE_LIMIT: u64 = 4096;
@@ -84,17 +87,6 @@ enum Command {
     ///
     /// Example: menshen account revoke corp:wang --state … --key …
     Revoke(Revoke),
-}
-
-/// Where the accounts are.
-#[derive(Debug, Args)]
-pub(super) struct Place {
-    /// The state folder.
-    #[arg(long, value_name = "DIR")]
-    state: PathBuf,
-    /// The master key file.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +163,9 @@ struct Revoke {
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AccountCommandError {
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] Box<ConfigError>),
     /// The master key cannot be read.
     #[error(transparent)]
     Key(#[from] SecretError),
@@ -370,31 +365,6 @@ async fn print_enrolment(
     .map_err(EnrolmentError::Output)
 }
 
-/// Opens the accounts of a folder, which is made if it is missing.
-fn open(place: &Place) -> Result<Identity, AccountCommandError> {
-    let master = MasterKey::read(&place.key)?;
-    let store = Store::open(&place.state, &master, Clock::system())?.acting_as(&operator());
-    Ok(Identity::new(Settings::default(), store, &master, Clock::system())?)
-}
-
-/// Who runs the command, as the system knows them; the log names them as the doer.
-fn operator() -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let before_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.into_string().ok());
-    match before_sudo.and_then(|uid| uid.parse::<u32>().ok()) {
-        Some(before) => format!("operator uid {uid} (sudo by uid {before})"),
-        None => format!("operator uid {uid}"),
-    }
-}
-
-/// As [`open`], but a mistyped folder is told rather than made.
-pub(super) fn open_existing(place: &Place) -> Result<Identity, AccountCommandError> {
-    if !Store::exists(&place.state) {
-        return Err(AccountCommandError::NoState(place.state.display().to_string()));
-    }
-    open(place)
-}
-
 fn read_password(path: &Path, input: &mut dyn Read) -> Result<Secret<String>, AccountCommandError> {
     let shown = path.display().to_string();
     let fault = |source| AccountCommandError::PasswordFile { path: shown.clone(), source };
@@ -439,6 +409,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secret::MasterKey;
 
     #[derive(Parser)]
     struct Line {
@@ -505,6 +476,34 @@ mod tests {
         let list = desk.run("list", "").unwrap();
         assert!(list.contains("invited   10 recovery"), "{list}");
         assert!(desk.run("recovery li", "").unwrap_err().contains("does not exist"));
+    }
+
+    #[test]
+    fn with_the_configuration_the_words_of_the_house_make_no_password_better() {
+        let desk = Desk::new();
+        let file = desk.0.path().join("menshen.yaml");
+        let text = "node: gate-1\nstate: state\nlog: log\nkey: key\npolicies: policies\n\
+            listeners:\n  - { address: \"127.0.0.1:0\", zone: z, certificate: c, key: k }\n\
+            upstreams: { core: { address: \"10.0.0.5:8443\", server-name: c, ca: c } }\n\
+            sign-in:\n  house-words: [quiet lantern bank]\n";
+        std::fs::write(&file, text).unwrap();
+        let run = |words: &str, password: &str| {
+            let mut line = vec!["account"];
+            line.extend(words.split(' '));
+            line.extend(["--config", file.to_str().unwrap()]);
+            let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
+            let mut out = Vec::new();
+            let done = super::run(line.account, &mut password.as_bytes(), &mut out);
+            done.map_err(|error| error.to_string())
+        };
+        let error = run(ADD, "quietlanternbank").unwrap_err();
+        assert!(error.contains("guess"), "{error}");
+        run(ADD, "a marble otter hums").unwrap();
+        run("list", "").unwrap();
+        assert!(desk.run("passwd wang --password-file -", "quietlanternbank").is_ok());
+        assert!(run(&format!("{ADD} --state s"), "").unwrap_err().contains("cannot be used with"));
+        std::fs::write(&file, "node: 7: 8").unwrap();
+        assert!(run("list", "").unwrap_err().contains("menshen.yaml"));
     }
 
     #[test]

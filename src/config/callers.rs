@@ -36,10 +36,18 @@ impl File<'_> {
         }
         settings.machines = self.machines(keys);
         self.devices(keys, &mut settings);
+        self.tokens(keys, &mut settings);
         self.dpop(keys, &mut settings);
         self.sessions(keys, &mut settings.session);
         self.sign_in(keys, &mut settings);
         settings
+    }
+
+    /// What is remembered of tokens. With 0 each is verified at each request.
+    fn tokens(&mut self, keys: &Keys<'_>, settings: &mut identity::Settings) {
+        let Some(pair) = keys.find("tokens") else { return };
+        let keys = self.reader.keys(&pair.value, "`tokens`", &["cache"]);
+        self.number(&keys, "cache", (0, 1_000_000), |n| settings.token_cache = wide(n));
     }
 
     fn sessions(&mut self, keys: &Keys<'_>, session: &mut identity::SessionSettings) {

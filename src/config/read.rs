@@ -25,6 +25,7 @@ const TOP: &[&str] = &[
     "machines",
     "devices",
     "dpop",
+    "tokens",
     "sessions",
     "sign-in",
     "connections",

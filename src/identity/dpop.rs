@@ -65,6 +65,9 @@ pub enum DpopFault {
     /// It was shown before.
     #[error("the proof was used before")]
     Replayed,
+    /// Its key made more than can be remembered.
+    #[error("the key made too many proofs within a minute; send fewer requests a second")]
+    TooMany,
 }
 
 /// What a proof must be for.

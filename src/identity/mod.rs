@@ -96,7 +96,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, Secret, SecretError, Tagger};
 pub use crate::state::{ActRow as AccountAct, RosterRow};
-use crate::state::{StateError, Store};
+use crate::state::{ProofTaken, StateError, Store};
 
 /// Authenticates callers and signs people in. Share it in an `Arc`.
 #[derive(Debug)]
@@ -310,10 +310,12 @@ impl Identity {
         self.check_standing(&caller.account)?;
         // Last, so that only proofs that would be believed are remembered.
         let taken = self.proof_tagger.tag(&[b"proof", &proof.key, proof.id.as_bytes()]);
-        if !self.store.take_proof(taken, proof.until_s).await? {
-            return Err(DpopFault::Replayed.into());
+        let holder = self.proof_tagger.tag(&[b"holder", &proof.key]);
+        match self.store.take_proof(taken, holder, proof.until_s).await? {
+            ProofTaken::Once => self.on_device(caller, place).await,
+            ProofTaken::Replayed => Err(DpopFault::Replayed.into()),
+            ProofTaken::TooMany => Err(DpopFault::TooMany.into()),
         }
-        self.on_device(caller, place).await
     }
 
     fn nonce(&self, slot: i64) -> String {

@@ -16,6 +16,7 @@ mod form;
 mod head;
 mod kept;
 mod ledger;
+mod looks;
 mod mark;
 mod meter;
 mod new_password;
@@ -74,6 +75,7 @@ use crate::secret::{MasterKey, SecretError};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
 use alerts::Alerts;
+use looks::Looks;
 use meter::Keys;
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
@@ -153,6 +155,7 @@ pub struct Gate {
     parts: Parts,
     keys: Arc<Keys>,
     refusals: Refusals,
+    looks: Looks,
     /// Held while acts on accounts go into the log, so that each goes once.
     ledger: tokio::sync::Mutex<()>,
     /// Held while accounts are counted together that are one person's.
@@ -180,7 +183,7 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        let (refusals, ledger, joining, differences) = Default::default();
+        let (refusals, looks, ledger, joining, differences) = Default::default();
         let alerts = Arc::new(Alerts::new(
             parts.log.clone(),
             Arc::clone(&parts.telemetry),
@@ -189,7 +192,18 @@ impl Gate {
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
         let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
-        Ok(Self { parts, keys, refusals, ledger, joining, differences, alerts, beside, uploads })
+        Ok(Self {
+            parts,
+            keys,
+            refusals,
+            looks,
+            ledger,
+            joining,
+            differences,
+            alerts,
+            beside,
+            uploads,
+        })
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -202,6 +216,7 @@ impl Gate {
             tracing::warn!(%error, "kept requests could not be forgotten");
         }
         self.write_gathered_refusals().await;
+        self.write_looks().await;
         self.write_differences();
         self.alerts.write_gathered();
         self.alerts.keep_fields().await;

@@ -8,6 +8,7 @@ use super::body::Answer;
 use super::form::Form;
 use super::head::Head;
 use super::pages::{self, Page};
+use super::refusals::Who;
 use super::rejection::Rejection;
 use super::session::Own;
 use super::sign_in::{go_on, page, session_cookie, told};
@@ -57,7 +58,11 @@ impl Gate {
         let secret = |name| Secret::new(form.field(name).to_owned());
         let (old, new) = (secret("old"), secret("new"));
         let tried = self.identity.change_password(&cookie, old, new, address).await;
-        step.ended(&account, tried.as_ref()).await?;
+        if self.is_counted_only(&tried, Who::Known(account.clone()), "password_change") {
+            step.unneeded();
+        } else {
+            step.ended(&account, tried.as_ref()).await?;
+        }
         match tried {
             Ok(session) => {
                 self.record_acts().await?;

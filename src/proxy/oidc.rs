@@ -15,7 +15,9 @@ use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields};
 use super::head::Head;
+use super::looks::Open;
 use super::pages::{self, Page, Words, local_path};
+use super::refusals::Who;
 use super::rejection::Rejection;
 use super::respond::plain;
 use super::sent::Sent;
@@ -91,7 +93,10 @@ impl Gate {
             session: cookie.as_ref(),
         };
         let begun = match self.identity.begin_oidc(ask).await {
-            Ok(begun) => begun,
+            Ok(begun) => {
+                self.looked_at(Open::Issuer, at.facts.peer.ip());
+                begun
+            }
             Err(fault) => return self.not_signed_in(at, "issuer_asked", fault, "").await,
         };
         let mut response = plain(StatusCode::SEE_OTHER, JSON, Bytes::new(), at.facts);
@@ -156,8 +161,10 @@ impl Gate {
             tracing::error!(error = %fault, "an issuer could not be asked");
         }
         let error = SignInError::Issuer(fault);
-        let step = self.begin_step(step, "", at.trail)?;
-        step.failed(issuer, &error).await?;
+        // Anybody can invent an answer, so these are counted together where they are many.
+        if !self.gather_refusal(Who::Unknown(at.facts.peer.ip()), step) {
+            self.begin_step(step, "", at.trail)?.failed(issuer, &error).await?;
+        }
         let shown = Page::new(&at.head.host, Words::of(&at.parts.headers));
         let problem = shown.words.problem(&error);
         let html = pages::issuer_refused(&Page { problem: Some(&problem), ..shown });
@@ -189,7 +196,11 @@ impl Gate {
             }
             Err(fault) => {
                 let is_outage = fault.is_outage();
-                step.failed(issuer, &SignInError::Issuer(fault)).await?;
+                if self.gather_refusal(Who::Unknown(at.facts.peer.ip()), "signed_out_by_issuer") {
+                    step.unneeded();
+                } else {
+                    step.failed(issuer, &SignInError::Issuer(fault)).await?;
+                }
                 if is_outage { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST }
             }
         };

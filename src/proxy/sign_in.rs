@@ -16,6 +16,7 @@ use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
 use super::head::{Head, same_origin};
+use super::looks::Open;
 use super::oidc::{self, AtIssuer};
 use super::pages::{self, Html, Page, Words};
 use super::park;
@@ -66,11 +67,13 @@ impl Gate {
             )),
             (&Method::GET, "/.menshen/jwks.json") => self.show_keys(facts),
             (&Method::GET, "/.menshen/login") => {
+                self.looked_at(Open::SignIn, facts.peer.ip());
                 let issuers: Vec<&str> = self.identity.sign_in_issuers().collect();
                 let shown = Page { issuers: &issuers, ..blank(head, parts) };
                 Ok(page(pages::password(&shown), StatusCode::OK, facts))
             }
             (&Method::GET, "/.menshen/code") => {
+                self.looked_at(Open::Code, facts.peer.ip());
                 Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
             }
             (_, path) if session::PATHS.contains(&path) => {
@@ -98,6 +101,7 @@ impl Gate {
 
     /// The public keys by which backends know that an assertion is the gate's; no secret and nobody's data.
     fn show_keys(&self, facts: &Facts) -> Result<Response<Answer>, Rejection> {
+        self.looked_at(Open::Keys, facts.peer.ip());
         let keys = self.voucher.assertions.published().map_err(|error| {
             tracing::error!(%error, "the keys of assertions cannot be shown");
             Rejection::Unvouched
@@ -120,12 +124,9 @@ impl Gate {
         let step = self.begin_step("sign_in", account, trail)?;
         let tried =
             self.identity.sign_in(account, password, facts.peer.ip(), &place(head, facts)?).await;
-        if let Err(error @ (SignInError::Busy | SignInError::TryLater { .. })) = &tried
-            && self.gather_refusal(Who::Unknown(facts.peer.ip()), "sign_in")
-        {
-            // Nothing was judged, and a flood of these may not fill the log: they are counted.
+        if self.is_counted_only(&tried, Who::Unknown(facts.peer.ip()), "sign_in") {
             step.unneeded();
-            return answered(Err(error.clone()), (head, parts), form, pages::password, facts);
+            return answered(tried, (head, parts), form, pages::password, facts);
         }
         let named = match &tried {
             Ok(session) => session.account.clone(),
@@ -163,8 +164,24 @@ impl Gate {
             return Err(self.nobodys_cookie(form, facts));
         }
         let account = owner.as_ref().map_or("", |caller| caller.account.as_str());
-        step.ended(account, tried.as_ref()).await?;
+        if self.is_counted_only(&tried, Who::Known(account.to_owned()), name) {
+            step.unneeded();
+        } else {
+            step.ended(account, tried.as_ref()).await?;
+        }
         answered(tried, (head, parts), form, pages::code, facts)
+    }
+
+    /// Whether an attempt that nobody judged, since the name is locked or its turn did not come, has no entry of its
+    /// own: a flood of these may not fill the log, so further ones of a minute are counted.
+    pub(super) fn is_counted_only(
+        &self,
+        tried: &Result<NewSession, SignInError>,
+        who: Who,
+        step: &str,
+    ) -> bool {
+        matches!(tried, Err(SignInError::Busy | SignInError::TryLater { .. }))
+            && self.gather_refusal(who, step)
     }
 
     /// What is told of a cookie without a session. Anybody can invent one, so it has no entry of its

@@ -52,6 +52,7 @@ pub use own_sessions::OwnSessionRow;
 pub use parked::ParkedRow;
 pub use passkey::{PasskeyAdded, PasskeyRow, PasskeyUse};
 pub use recovery::RecoveryTag;
+pub use replay::ProofTaken;
 pub use revocation::{RevocationRow, RevocationTag};
 pub use roster::RosterRow;
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};

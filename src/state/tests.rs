@@ -337,14 +337,35 @@ async fn two_processes_can_write_beside_each_other() {
 async fn a_proof_is_taken_once_and_too_many_are_refused_rather_than_forgotten() {
     let folder = Folder::new();
     let store = folder.open();
-    let proof = |n: u8| store.take_proof([n; 32], folder.clock.unix_s() + 60);
-    assert_eq!(proof(0).await, Ok(true));
-    assert_eq!(proof(0).await, Ok(false));
+    let proof = |n: u8| store.take_proof([n; 32], [n; 32], folder.clock.unix_s() + 60);
+    assert_eq!(proof(0).await, Ok(ProofTaken::Once));
+    assert_eq!(proof(0).await, Ok(ProofTaken::Replayed));
     for n in 1..20 {
-        assert_eq!(proof(n).await, Ok(true));
+        assert_eq!(proof(n).await, Ok(ProofTaken::Once));
     }
     assert_eq!(proof(20).await, Err(StateError::Full));
-    assert_eq!(proof(0).await, Ok(false), "none was forgotten for it");
+    assert_eq!(proof(0).await, Ok(ProofTaken::Replayed), "none was forgotten for it");
     folder.clock.advance_ms(60_000);
-    assert_eq!(proof(20).await, Ok(true));
+    assert_eq!(proof(20).await, Ok(ProofTaken::Once));
+}
+
+#[tokio::test]
+async fn a_key_with_many_proofs_keeps_no_other_key_out() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let proof = |n: u8, key: u8| store.take_proof([n; 32], [key; 32], folder.clock.unix_s() + 60);
+    for n in 0..4 {
+        assert_eq!(proof(n, 1).await, Ok(ProofTaken::Once));
+    }
+    for n in 4..100 {
+        assert_eq!(proof(n, 1).await, Ok(ProofTaken::TooMany));
+    }
+    assert_eq!(proof(0, 1).await, Ok(ProofTaken::Replayed), "none was forgotten for it");
+    assert_eq!(proof(100, 2).await, Ok(ProofTaken::Once));
+    folder.clock.advance_ms(60_000);
+    assert_eq!(proof(4, 1).await, Ok(ProofTaken::Once));
+    let file = Connection::open(store.path()).unwrap();
+    let counts = "SELECT count(*), sum(live) FROM replay_counts";
+    let counts = file.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(counts, Ok((2_i64, 2_i64)), "one key, and in all");
 }

@@ -568,3 +568,30 @@ fn a_provider_off_the_shelf_signs_somebody_in_and_out() {
     assert!(proof.status.success(), "{said}");
     assert!(said.contains("was signed out by it"), "{said}");
 }
+
+#[tokio::test]
+async fn failed_sign_ins_at_an_issuer_cannot_fill_the_log() {
+    let provider = Provider::start().await;
+    let mut gate = provider.gate().await;
+    begin(&gate, START, None).await;
+    for _ in 0..60 {
+        gate.advance_s(2);
+        back(&gate, "code=c&state=s", "AAAA").await.expect(401);
+    }
+    for n in 0..60 {
+        gate.advance_s(2);
+        let order = Ask::post(LOGOUT, &format!("logout_token={n}"));
+        gate.ask(order.header("content-type", "application/x-www-form-urlencoded"))
+            .await
+            .expect(400);
+    }
+    let entries = gate.entries().await;
+    let acts = || entries.iter().filter_map(|entry| entry.act.as_ref());
+    for step in ["sign_in_at_issuer", "signed_out_by_issuer"] {
+        assert_eq!(acts().filter(|act| act.name.as_str() == step).count(), 20, "{step}");
+    }
+    let gathered = acts().filter(|act| act.name.as_str() == "refusals_gathered");
+    assert_eq!(gathered.filter_map(|act| act.count).sum::<u64>(), 80);
+    let looks = acts().find(|act| act.name.as_str() == "pages_shown").unwrap();
+    assert_eq!((looks.object.as_str(), looks.count), ("issuer", Some(1)));
+}

@@ -372,6 +372,51 @@ async fn sign_ins_that_nobody_judged_are_counted_and_cannot_fill_the_log() {
 }
 
 #[tokio::test]
+async fn codes_that_a_lock_kept_from_being_judged_cannot_fill_the_log() {
+    let mut gate = started().await;
+    gate.enrol("wang").await;
+    let session = gate.sign_in("wang", PASSWORD).await;
+    let mut connection = gate.h1().await;
+    for _ in 0..10 {
+        connection.send(code("000000", &session)).await;
+    }
+    for _ in 0..300 {
+        connection.send(code("000000", &session)).await.expect(429);
+    }
+    let entries = gate.entries().await;
+    let acts = || entries.iter().filter_map(|entry| entry.act.as_ref());
+    let codes = acts().filter(|act| act.name.as_str() == "one_time_code").count();
+    assert!((10..=131).contains(&codes), "{codes}");
+    let gathered = acts().filter(|act| act.name.as_str() == "refusals_gathered");
+    let gathered = gathered.filter(|act| act.object.as_str().starts_with("one account"));
+    assert_eq!(gathered.filter_map(|act| act.count).sum::<u64>(), 180);
+    assert!(entries.len() < 200, "{}", entries.len());
+}
+
+#[tokio::test]
+async fn looks_at_the_pages_of_a_sign_in_are_counted_in_the_log() {
+    let mut gate = started().await;
+    let mut connection = gate.h1().await;
+    for _ in 0..50 {
+        connection.send(Ask::get("/.menshen/login?next=/one/1")).await.expect(200);
+    }
+    connection.send(Ask::get("/.menshen/code")).await.expect(200);
+    let entries = gate.entries().await;
+    let shown: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.act.as_ref().is_some_and(|act| act.name.as_str() == "pages_shown"))
+        .collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    let counts = shown.iter().map(|entry| {
+        assert!(entry.origin.as_ref().unwrap().address.is_some());
+        let act = entry.act.as_ref().unwrap();
+        (act.object.as_str(), act.count.unwrap())
+    });
+    let counts: std::collections::BTreeMap<_, _> = counts.collect();
+    assert_eq!((counts["sign_in"], counts["one_time_code"]), (50, 1));
+}
+
+#[tokio::test]
 async fn strange_forms_are_refused() {
     let gate = started().await;
     let mut connection = gate.h1().await;
