@@ -20,6 +20,7 @@ mod output;
 mod replay;
 mod run;
 mod schema;
+mod switch;
 mod test;
 
 use std::io::Write as _;
@@ -69,6 +70,8 @@ enum Command {
     Jwks(jwks::Arguments),
     /// Manage the devices of accounts.
     Device(device::Arguments),
+    /// Switch off a person, a role, a tenant, a partner, a route or all exports, and let it go on.
+    Switch(switch::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         }
         Command::Jwks(arguments) => jwks::run(&arguments, &mut out),
         Command::Device(arguments) => device::run(&arguments, &mut out),
+        Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

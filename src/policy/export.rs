@@ -75,6 +75,6 @@ impl Permit {
     /// Whether the answer is a file that somebody takes out, which counts for the limit on files.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        self.action() == Action::Export || self.route().opaque.is_some()
+        self.route().gives_a_file()
     }
 }

@@ -398,6 +398,12 @@ impl Route {
         &self.upstream
     }
 
+    /// Whether its answer is a file that somebody takes out.
+    #[must_use]
+    pub fn gives_a_file(&self) -> bool {
+        self.action() == Action::Export || self.opaque.is_some()
+    }
+
     /// What the route does.
     #[must_use]
     pub fn action(&self) -> Action {

@@ -66,6 +66,9 @@ pub enum Cut {
     /// A new policy took the caller's right away, or changed what it is.
     #[error("the answer was cut off: the policy has changed")]
     Withdrawn,
+    /// Something was switched off that stops it.
+    #[error("the answer was cut off: the access is suspended")]
+    Switched,
     /// Nobody read it.
     #[error("the answer was cut off: nobody read it")]
     Stalled,

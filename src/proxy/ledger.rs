@@ -3,7 +3,7 @@
 
 use super::Gate;
 use super::rejection::Rejection;
-use crate::audit::{Act, Actor, ActorKind, Event, Moment};
+use crate::audit::{Act, Actor, ActorKind, Event, Moment, Text, Why};
 use crate::identity::AccountAct;
 
 impl Gate {
@@ -41,8 +41,12 @@ impl Gate {
             detail: act.detail.as_str().into(),
             succeeded: Some(true),
             at: Some(Moment(act.at_ms)),
+            approved_by: act.approved_by.as_str().into(),
             ..Act::default()
         });
+        if !act.reason.is_empty() {
+            entry.why = Some(Why { reason: Text::reason(&act.reason), ..Why::default() });
+        }
         self.log.append(entry).await.map_err(|error| {
             tracing::error!(%error, "a change to an account could not be recorded");
             Rejection::LogUnavailable
@@ -52,6 +56,9 @@ impl Gate {
 }
 
 fn object(act: &AccountAct) -> String {
+    if !act.object.is_empty() {
+        return act.object.clone();
+    }
     let of = if act.thing.is_empty() { "" } else { " of " };
     format!("{}{of}account {}", act.thing, act.account)
 }

@@ -43,6 +43,7 @@ mod session;
 mod shadow;
 mod sign_in;
 mod step;
+mod switched;
 mod trail;
 mod unread;
 mod uploads;
@@ -65,6 +66,7 @@ pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};
 
 use crate::audit::Log;
 use crate::clock::Clock;
+use crate::command::Switches;
 use crate::guard;
 use crate::identity::Identity;
 use crate::limits::{AddressLimits, AllowanceFault, Limits};
@@ -123,6 +125,8 @@ pub struct Parts {
     pub policies: Arc<Policies>,
     /// Who asks.
     pub identity: Arc<Identity>,
+    /// What is switched off by command.
+    pub switches: Arc<Switches>,
     /// How much may leave.
     pub limits: Arc<Limits>,
     /// How often an address may try.
@@ -259,6 +263,12 @@ impl Gate {
         if let Err(error) = self.identity.look_at_roster().await {
             tracing::warn!(%error, "the roster could not be read; nobody is let in until it can");
         }
+    }
+
+    /// Looks for what was commanded beside the gate; call it every [`crate::command::LOOK_EVERY`]. `false` if that
+    /// could not be read or recorded: nothing passes until it can.
+    pub async fn tidy_commands(&self) -> bool {
+        self.look_for_commands().await.is_ok()
     }
 
     /// Closes connections to the backends that have been idle for too long.

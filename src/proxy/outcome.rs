@@ -7,6 +7,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::Cut;
 use super::mark::Carried;
+use super::rejection::SWITCHED;
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
 
 /// The outcome of one permitted request.
@@ -112,6 +113,9 @@ impl Outcome {
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
             result.ended = Some(recorded(ending, limited));
+            if ending == Ending::Cut(Cut::Switched) {
+                result.cause = SWITCHED.into();
+            }
             entry.clone()
         });
         for part in self.disclosure.take_parts() {
@@ -146,7 +150,7 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         }
         Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
         Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,
-        Ending::Cut(Cut::Withdrawn) => audit::Ending::AbortedByPolicy,
+        Ending::Cut(Cut::Withdrawn | Cut::Switched) => audit::Ending::AbortedByPolicy,
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }
 }

@@ -220,7 +220,7 @@ impl Passage {
                 biased;
                 // A caller that left must not keep a seat and a connection until the backend goes on.
                 () = feed.frames.closed() => return Ok(()),
-                () = right.lost() => return Err(Cut::Withdrawn),
+                cut = right.lost() => return Err(cut),
                 read = self.read_some() => read?,
             };
             pieces = self.settle().await?;

@@ -51,6 +51,7 @@ impl Gate {
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         self.refuse_old_password(&head, parts, facts, &caller).await?;
         let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
+        self.refuse_switched(&question, trail).await?;
         let permit = match self.decide(&question, trail) {
             Ok(permit) => permit,
             Err(denied) => {

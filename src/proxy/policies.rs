@@ -6,7 +6,10 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use super::body::Cut;
 use super::question::Question;
+use super::switched;
+use crate::command::{Switches, Target};
 use crate::identity::Identity;
 use crate::policy::{Permit, Program};
 
@@ -56,6 +59,8 @@ pub(super) struct Right {
     changes: watch::Receiver<()>,
     identity: Arc<Identity>,
     roster: watch::Receiver<()>,
+    switches: Arc<Switches>,
+    switched: watch::Receiver<()>,
     question: Question,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
@@ -67,39 +72,61 @@ impl Right {
     pub(super) fn new(
         policies: Arc<Policies>,
         identity: Arc<Identity>,
+        switches: Arc<Switches>,
         question: Question,
         permit: Arc<Permit>,
     ) -> Self {
         let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());
+        let switched = switches.changes();
         let stands_under = Arc::clone(question.program());
-        Self { policies, changes, identity, roster, question, permit, stands_under }
+        Self {
+            policies,
+            changes,
+            identity,
+            roster,
+            switches,
+            switched,
+            question,
+            permit,
+            stands_under,
+        }
     }
 
-    /// Ends when the caller's right has ended: the account is not welcome any more, or under a policy that came meanwhile the same question is
-    /// denied, or another plan answers it. Whether that plan is wider is not asked: a body has one plan.
+    /// Ends when the caller's right has ended: the account is not welcome any more, something was switched off, or
+    /// under a policy that came meanwhile the same question is denied, or another plan answers it. Whether that
+    /// plan is wider is not asked: a body has one plan. Says how the stream is cut off then.
     ///
     /// Cancel safe. Costs a comparison of two pointers where nothing changed.
-    pub(super) async fn lost(&mut self) {
+    pub(super) async fn lost(&mut self) -> Cut {
         loop {
             let live = self.policies.live();
             if !Arc::ptr_eq(&live, &self.stands_under) {
                 if !self.stands(&live) {
-                    return;
+                    return Cut::Withdrawn;
                 }
                 self.stands_under = live;
             }
             if !self.identity.is_welcome(&self.question.principal().account) {
-                return;
+                return Cut::Withdrawn;
+            }
+            if self.switched_off().is_some() {
+                return Cut::Switched;
             }
             let changed = tokio::select! {
                 changed = self.changes.changed() => changed,
                 changed = self.roster.changed() => changed,
+                changed = self.switched.changed() => changed,
             };
             if changed.is_err() {
                 // Nothing more will come.
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// What was switched off that stops the stream.
+    pub(super) fn switched_off(&self) -> Option<Target> {
+        switched::stops(&self.switches, &self.identity, &self.question)
     }
 
     fn stands(&self, program: &Program) -> bool {

@@ -25,6 +25,8 @@ use crate::upstream::UpstreamError;
 
 /// The word for what could not be recorded.
 pub(super) const UNRECORDED: &str = "log_unavailable";
+/// The word for what is switched off.
+pub(super) const SWITCHED: &str = "switched_off";
 /// The type of the document that tells a rejection.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
@@ -59,6 +61,8 @@ pub(super) enum Rejection {
     PasswordOld(bool),
     /// The policy says no; its reasons are in the log.
     Forbidden,
+    /// Something is switched off by command; what and why is in the log.
+    Switched,
     /// Another site's page sent it.
     ForeignSite,
     /// A purpose must be declared, one of these.
@@ -315,6 +319,11 @@ impl Rejection {
             }
             Self::PasswordOld(is_browser) => password_old(*is_browser),
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::Switched => {
+                let title = "This access is suspended";
+                Told::new(StatusCode::FORBIDDEN, SWITCHED, title)
+                    .detail("it was switched off for a time; ask your security team")
+            }
             Self::ForeignSite => {
                 let title = "The request comes from another site";
                 Told::new(StatusCode::FORBIDDEN, "foreign_site", title)

@@ -108,11 +108,13 @@ impl Gate {
             return self.without_body(none, passage.seat(), facts, trail).await;
         }
         let mut response = if read == Read::All {
+            self.check_still_on(&permit, &question)?;
             self.whole(passage, facts, trail).await?
         } else {
             let right = Right::new(
                 Arc::clone(&self.policies),
                 Arc::clone(&self.identity),
+                Arc::clone(&self.switches),
                 question,
                 Arc::clone(&permit),
             );
@@ -187,7 +189,7 @@ impl Gate {
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right, tells_in_trailer).await {
-                if cut == Cut::Withdrawn {
+                if matches!(cut, Cut::Withdrawn | Cut::Switched) {
                     telemetry.withdrawn();
                 }
                 feed.cut(cut).await;

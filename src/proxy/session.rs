@@ -79,6 +79,7 @@ impl Gate {
         name: &str,
     ) -> Result<(Cookie, String, Step), Rejection> {
         let caller = self.authenticate(own.head, own.parts, own.facts, own.trail).await?;
+        self.refuse_switched_holder(&caller, own.facts, own.trail).await?;
         let cookie = own.cookie()?;
         let mut step = self.begin_step(name, "", own.trail)?;
         step.about_session(&self.identity.session_reference(&cookie));

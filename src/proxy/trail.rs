@@ -211,6 +211,15 @@ impl Trail {
         self.entry.decision = Some(decision);
     }
 
+    /// Notes what is switched off that stops the request.
+    pub(super) fn switched(&mut self, target: &str, version: &str) {
+        let mut decision = Decision::new(Effect::Deny);
+        decision.policy = version.into();
+        let unmet = format!("`{target}` is switched off");
+        decision.unmet = [unmet.as_str()].into_iter().collect();
+        self.entry.decision = Some(decision);
+    }
+
     /// The entry of a permit, and the one that its outcome will fill.
     pub(super) fn permitted(
         &mut self,

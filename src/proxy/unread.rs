@@ -48,6 +48,7 @@ impl Gate {
         let right = Right::new(
             Arc::clone(&self.policies),
             Arc::clone(&self.identity),
+            Arc::clone(&self.switches),
             question,
             Arc::clone(&permit),
         );
@@ -88,6 +89,9 @@ impl Gate {
         if passage.read(self.settings.held_bytes).await? == Read::Some {
             return self.fed(passage, right, facts, trail).await;
         }
+        if right.switched_off().is_some() {
+            return Err(Rejection::Switched);
+        }
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();
         let mut response = Response::new(Answer::whole(content, outcome, &facts.progress));
@@ -112,7 +116,7 @@ impl Gate {
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right).await {
-                if cut == Cut::Withdrawn {
+                if matches!(cut, Cut::Withdrawn | Cut::Switched) {
                     telemetry.withdrawn();
                 }
                 feed.cut(cut).await;
@@ -258,7 +262,7 @@ impl Unread {
             read = tokio::select! {
                 biased;
                 () = feed.frames.closed() => return Ok(()),
-                () = right.lost() => return Err(Cut::Withdrawn),
+                cut = right.lost() => return Err(cut),
                 read = self.read_some() => read?,
             };
             pieces = self.settle().await?;

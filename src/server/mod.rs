@@ -3,6 +3,7 @@
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
 mod certificates;
+mod commands;
 mod fetch;
 mod fields;
 mod policies;
@@ -26,6 +27,7 @@ pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
 use crate::audit::{self, Act, Event, Log, LogError};
 use crate::clock::Clock;
+use crate::command::Switches;
 use crate::config::Config;
 use crate::identity::{Assertions, FetchError, Identity, IdentityError, KeySource};
 use crate::limits::{AddressLimits, LimitError, Limits};
@@ -154,6 +156,7 @@ impl Server {
         let voucher = voucher(&config, &master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
+        let switches = Arc::new(Switches::new(store.clone()));
         let usage = StoredUsage::load(store, |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
         let log = open_log(&config, &clock, &master)?;
@@ -165,6 +168,7 @@ impl Server {
             Parts {
                 policies: Arc::new(Policies::new(program)),
                 identity: Arc::new(identity),
+                switches,
                 limits: Arc::new(limits),
                 addresses,
                 upstreams: Arc::new(upstreams),
@@ -181,6 +185,7 @@ impl Server {
             &master,
         )?);
         gate.tidy_ledger().await;
+        gate.tidy_commands().await;
         let bound = Bound::bind(&config, &certificates).await?;
         let mut server = Self {
             addresses: bound.addresses(),
@@ -309,7 +314,9 @@ impl Server {
             tasks.spawn(listener.serve(telemetry, health, tasks.clone(), stop.clone()));
         }
         let gate = Arc::clone(&self.gate);
-        self.tasks.spawn(housekeeping(gate, self.shutdown.finish.clone()));
+        let finish = &self.shutdown.finish;
+        self.tasks.spawn(commands::keep(Arc::clone(&gate), finish.clone()));
+        self.tasks.spawn(housekeeping(gate, finish.clone()));
     }
 }
 

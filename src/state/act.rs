@@ -25,6 +25,24 @@ pub struct ActRow {
     pub done_by: String,
     /// To what it was changed, where that is no secret; else empty.
     pub detail: String,
+    /// To what it was done, where that is no account; else empty.
+    pub object: String,
+    /// Why, where somebody had to say.
+    pub reason: String,
+    /// Who agreed, where somebody had to.
+    pub approved_by: String,
+}
+
+/// Something that was done to what is no account.
+#[derive(Debug)]
+pub(super) struct Deed<'a> {
+    pub(super) name: &'a str,
+    pub(super) object: &'a str,
+    pub(super) detail: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) done_by: &'a str,
+    pub(super) approved_by: &'a str,
+    pub(super) at_ms: i64,
 }
 
 impl Store {
@@ -34,8 +52,8 @@ impl Store {
     /// Any [`StateError`] of a read.
     pub async fn pending_acts(&self) -> Result<Vec<ActRow>, StateError> {
         self.read(|connection| {
-            let sql = "SELECT seq, at_ms, name, account, thing, done_by, detail FROM acts
-                       ORDER BY seq LIMIT ?1";
+            let sql = "SELECT seq, at_ms, name, account, thing, done_by, detail, object, reason,
+                              approved_by FROM acts ORDER BY seq LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([BATCH], |row| {
                 Ok(ActRow {
@@ -46,6 +64,9 @@ impl Store {
                     thing: row.get(4)?,
                     done_by: row.get(5)?,
                     detail: row.get(6)?,
+                    object: row.get(7)?,
+                    reason: row.get(8)?,
+                    approved_by: row.get(9)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -108,6 +129,16 @@ fn insert(
     let sql = "INSERT INTO acts (at_ms, name, account, thing, done_by, detail)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let values = params![doer.at_ms, name, account, thing, doer.name.as_ref(), detail];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Notes a deed in the transaction that does it.
+pub(super) fn note_deed(connection: &Connection, deed: &Deed<'_>) -> Result<(), StateError> {
+    let Deed { name, object, detail, reason, done_by, approved_by, at_ms } = deed;
+    let sql = "INSERT INTO acts (at_ms, name, account, thing, done_by, detail, object, reason, approved_by)
+               VALUES (?1, ?2, '', '', ?3, ?4, ?5, ?6, ?7)";
+    let values = params![at_ms, name, done_by, detail, object, reason, approved_by];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0012_api_keys.sql"),
     include_str!("migrations/0013_issuer_sessions.sql"),
     include_str!("migrations/0014_proofs.sql"),
+    include_str!("migrations/0015_commands.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -102,6 +102,7 @@ pub struct Telemetry {
     denials: Counted<1>,
     unrecorded: Counter,
     withdrawn: Counter,
+    switches: Family<[(&'static str, &'static str); 1], Gauge>,
     differences: Named,
     detections: Counted<2>,
     foreign_tenant: Routes,
@@ -125,7 +126,7 @@ impl Telemetry {
         let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
         let (log_writable, log_missed, rules) = <(_, _, _)>::default();
-        let (detections, foreign_tenant, new_fields) = <(_, _, _)>::default();
+        let (detections, foreign_tenant, new_fields, switches) = <(_, _, _, _)>::default();
         let mut all = Self {
             reloads,
             policies,
@@ -133,6 +134,7 @@ impl Telemetry {
             denials,
             unrecorded,
             withdrawn,
+            switches,
             differences,
             detections,
             foreign_tenant,
@@ -163,7 +165,10 @@ impl Telemetry {
         let help = "Requests refused because the log could not take their entry";
         registry.register("unrecorded", help, unrecorded);
         let withdrawn = self.withdrawn.clone();
-        registry.register("withdrawn", "Streams cut off by a new policy", withdrawn);
+        let help = "Streams cut off by a new policy, a suspended account or a switch";
+        registry.register("withdrawn", help, withdrawn);
+        let help = "What is switched off by command, by kind";
+        registry.register("switched_off", help, self.switches.clone());
         let help = "Decisions that the candidate policy would make otherwise, by rule and kind";
         registry.register("shadow_differences", help, self.differences.clone());
         let help =
@@ -217,7 +222,13 @@ impl Telemetry {
         self.unrecorded.inc();
     }
 
-    /// Counts a stream that a new policy cut off.
+    /// Says how much of a kind is switched off.
+    pub fn switched_off(&self, kind: &'static str, number: usize) {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.switches.get_or_create(&[("kind", kind)]).set(number);
+    }
+
+    /// Counts a stream that was cut off since the right to it ended.
     pub fn withdrawn(&self) {
         self.withdrawn.inc();
     }

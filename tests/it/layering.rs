@@ -19,6 +19,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("scan", &[]),
     ("limits", &["clock", "secret"]),
+    ("command", &["clock", "state"]),
     ("audit", &["clock", "secret"]),
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),
@@ -30,6 +31,7 @@ const RULE: &[(&str, &[&str])] = &[
         &[
             "audit",
             "clock",
+            "command",
             "guard",
             "identity",
             "limits",
@@ -65,6 +67,7 @@ const RULE: &[(&str, &[&str])] = &[
         &[
             "audit",
             "clock",
+            "command",
             "config",
             "document",
             "guard",
@@ -90,8 +93,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "clock", "config", "demo", "document", "identity", "policy", "replay",
-            "route", "secret", "server", "state", "suite",
+            "audit", "clock", "command", "config", "demo", "document", "identity", "policy",
+            "replay", "route", "secret", "server", "state", "suite",
         ],
     ),
 ];

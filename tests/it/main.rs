@@ -71,6 +71,7 @@ mod single_views;
 mod step_up;
 mod step_up_browser;
 mod suite;
+mod switches;
 mod taken_out;
 mod threat_tables;
 mod tls;

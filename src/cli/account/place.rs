@@ -51,19 +51,30 @@ pub(super) fn open(place: &Place) -> Result<Identity, AccountCommandError> {
 
 fn open_found(found: Found) -> Result<Identity, AccountCommandError> {
     let master = MasterKey::read(&found.key)?;
-    let store = Store::open(&found.state, &master, Clock::system())?.acting_as(&operator());
+    let store = Store::open(&found.state, &master, Clock::system())?.acting_as(&operator().0);
     let settings = Settings { house_words: found.house_words, ..Settings::default() };
     Ok(Identity::new(settings, store, &master, Clock::system())?)
 }
 
 /// Who runs the command, as the system knows them; the log names them as the doer.
-fn operator() -> String {
+pub(in crate::cli) fn operator() -> (String, u32) {
     let uid = rustix::process::getuid().as_raw();
     let before_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.into_string().ok());
     match before_sudo.and_then(|uid| uid.parse::<u32>().ok()) {
-        Some(before) => format!("operator uid {uid} (sudo by uid {before})"),
-        None => format!("operator uid {uid}"),
+        // Only root came by sudo; anybody may say so.
+        Some(before) if uid == 0 => (format!("operator uid {uid} (sudo by uid {before})"), before),
+        Some(_) | None => (format!("operator uid {uid}"), uid),
     }
+}
+
+/// Opens the state of a folder that is there already.
+pub(in crate::cli) fn open_state(place: &Place) -> Result<Store, AccountCommandError> {
+    let found = place.find()?;
+    if !Store::exists(&found.state) {
+        return Err(AccountCommandError::NoState(found.state.display().to_string()));
+    }
+    let master = MasterKey::read(&found.key)?;
+    Ok(Store::open(&found.state, &master, Clock::system())?)
 }
 
 /// As [`open`], but a mistyped folder is told rather than made.

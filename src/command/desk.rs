@@ -1,0 +1,254 @@
+//! Where commands are given: asked for, agreed to by somebody else where the policy wants that, and listed.
+
+use super::{CommandError, REASON_LIMIT, Target};
+use crate::clock::Clock;
+use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
+
+/// How long what was asked for waits for a second person.
+pub const ASK_LIFE_S: i64 = 3600;
+/// Users of the machine are told apart by their number; accounts have no slash before a colon.
+const USER: &str = "uid/";
+
+/// Who commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doer {
+    /// As the log names them.
+    pub name: String,
+    /// Who that is, whichever account they use.
+    pub person: String,
+}
+
+impl Doer {
+    /// A user of the machine, by their number.
+    #[must_use]
+    pub fn user(name: &str, uid: u32) -> Self {
+        Self { name: name.to_owned(), person: format!("{USER}{uid}") }
+    }
+
+    fn is_user(person: &str) -> bool {
+        person.starts_with(USER)
+    }
+}
+
+/// Which way a switch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Requests are refused from now on.
+    On,
+    /// They are judged as before.
+    Off,
+}
+
+impl Way {
+    /// The word of the log for it.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::On => "switch_on",
+            Self::Off => "switch_off",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::On => "-on",
+            Self::Off => "-off",
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is done.
+    Changed,
+    /// It was so already; nothing was done.
+    Already,
+    /// It waits for another person, under this number.
+    Waits(i64),
+}
+
+/// A command that waits for a second person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its number.
+    pub id: i64,
+    /// What is to be done, in the log's word.
+    pub verb: String,
+    /// To what: `tenant hq`.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub asked_by: String,
+    /// Until when somebody may agree, Unix seconds.
+    pub until_s: i64,
+}
+
+/// Where commands are given.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    store: Store,
+    clock: Clock,
+}
+
+impl Desk {
+    /// On this state.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Switches something off, or lets it go on; where the policy wants a second person it is asked for instead.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was changed.
+    pub async fn turn(
+        &self,
+        doer: &Doer,
+        way: Way,
+        target: &Target,
+        reason: &str,
+    ) -> Result<Done, CommandError> {
+        check_reason(reason)?;
+        let command = CommandRow {
+            verb: way.verb().to_owned(),
+            kind: target.kind().as_str().to_owned(),
+            name: target.name().to_owned(),
+            detail: String::new(),
+            reason: reason.to_owned(),
+        };
+        let words = self.two_person().await?;
+        let finer = format!("{}{}", command.kind, way.suffix());
+        if words.iter().any(|word| *word == command.kind || *word == finer) {
+            return self.ask(doer, command).await;
+        }
+        self.perform(doer, command, Leave::Alone).await
+    }
+
+    /// Agrees to what somebody else asked for; it is done then.
+    ///
+    /// # Errors
+    /// [`CommandError::NotAsked`], [`CommandError::SamePerson`], [`CommandError::OtherWays`], or what the command
+    /// itself meets.
+    pub async fn agree(&self, doer: &Doer, id: i64) -> Result<(Asked, Done), CommandError> {
+        let row = self.waiting(id).await?;
+        if Doer::is_user(&row.person) != Doer::is_user(&doer.person) {
+            let by_user = Doer::is_user(&row.person);
+            let who = if by_user { "an operator of the machine" } else { "an account" };
+            return Err(CommandError::OtherWays(who));
+        }
+        if row.person == doer.person {
+            return Err(CommandError::SamePerson);
+        }
+        let done = self.perform(doer, row.command.clone(), Leave::Agreed(id)).await?;
+        Ok((asked(row), done))
+    }
+
+    /// Takes back what waits; whoever may command may do so.
+    ///
+    /// # Errors
+    /// [`CommandError::NotAsked`].
+    pub async fn take_back(&self, doer: &Doer, id: i64) -> Result<(), CommandError> {
+        self.waiting(id).await?;
+        let taken = self.store.clone().acting_as(&doer.name).withdraw_asked(id).await;
+        taken.map_err(|error| gone(error, id))
+    }
+
+    /// What waits for a second person.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn asked(&self) -> Result<Vec<Asked>, CommandError> {
+        Ok(self.store.asked(self.oldest_ms()).await?.into_iter().map(asked).collect())
+    }
+
+    /// What is switched off, the oldest first.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn switches(&self) -> Result<Vec<SwitchRow>, CommandError> {
+        Ok(self.store.switches().await?)
+    }
+
+    /// For which commands a second person is wanted.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn two_person(&self) -> Result<Vec<String>, CommandError> {
+        let words = self.store.two_person().await?;
+        // What does not read asks of everybody.
+        Ok(serde_json::from_str(&words).unwrap_or_else(|_damaged| all_words()))
+    }
+
+    /// Says for which: what a policy that comes into force has of it.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn set_two_person(&self, words: &[String]) -> Result<(), CommandError> {
+        Ok(self.store.set_two_person(serde_json::json!(words).to_string()).await?)
+    }
+
+    async fn ask(&self, doer: &Doer, command: CommandRow) -> Result<Done, CommandError> {
+        self.store.forget_asked(self.oldest_ms()).await?;
+        let store = self.store.clone().acting_as(&doer.name);
+        Ok(Done::Waits(store.ask(command, &doer.person).await?))
+    }
+
+    async fn waiting(&self, id: i64) -> Result<AskedRow, CommandError> {
+        let rows = self.store.asked(self.oldest_ms()).await?;
+        rows.into_iter().find(|row| row.id == id).ok_or(CommandError::NotAsked(id))
+    }
+
+    async fn perform(
+        &self,
+        doer: &Doer,
+        command: CommandRow,
+        leave: Leave,
+    ) -> Result<Done, CommandError> {
+        let id = match &leave {
+            Leave::Alone => 0,
+            Leave::Agreed(id) => *id,
+        };
+        let is_on = command.verb == Way::On.verb();
+        let store = self.store.clone().acting_as(&doer.name);
+        let changed = store.set_switch(command, is_on, leave).await;
+        let changed = changed.map_err(|error| gone(error, id))?;
+        Ok(if changed { Done::Changed } else { Done::Already })
+    }
+
+    fn oldest_ms(&self) -> i64 {
+        self.clock.unix_ms().saturating_sub(ASK_LIFE_S.saturating_mul(1000))
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), CommandError> {
+    let is_one = !reason.trim().is_empty()
+        && reason.len() <= REASON_LIMIT
+        && !reason.chars().any(char::is_control);
+    if is_one { Ok(()) } else { Err(CommandError::Reason) }
+}
+
+fn all_words() -> Vec<String> {
+    super::Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
+}
+
+fn gone(error: StateError, id: i64) -> CommandError {
+    match error {
+        StateError::Unknown(_) => CommandError::NotAsked(id),
+        error => error.into(),
+    }
+}
+
+fn asked(row: AskedRow) -> Asked {
+    let CommandRow { verb, kind, name, detail, reason } = row.command;
+    let object = [kind, name, detail].join(" ");
+    Asked {
+        id: row.id,
+        verb,
+        object: object.trim_end().to_owned(),
+        reason,
+        asked_by: row.asked_by,
+        until_s: row.asked_ms.div_euclid(1000).saturating_add(ASK_LIFE_S),
+    }
+}

@@ -1,0 +1,153 @@
+//! What is switched off by command: asked before every request, before a held answer leaves, and by open streams.
+
+use std::sync::Arc;
+
+use super::Gate;
+use super::query::{self, KIND};
+use super::question::Question;
+use super::rejection::Rejection;
+use super::trail::Trail;
+use crate::command::{Asker, Kind, Switches, Target};
+use crate::identity::{Caller, CallerKind, Identity};
+use crate::listen::Facts;
+use crate::policy::{Permit, Principal, Route, Value};
+
+/// The attribute that says of which tenants a caller is.
+const TENANT: &str = "tenant";
+/// The attribute that says in which partner's name a caller asks, where that is not the account itself.
+const PARTNER: &str = "partner";
+
+impl Gate {
+    /// Looks for commands; what was commanded is in the log before what it lets go on goes on.
+    ///
+    /// # Errors
+    /// [`Rejection::StoreUnavailable`]: what is known is old, and no request may pass on it.
+    pub(super) async fn look_for_commands(&self) -> Result<(), Rejection> {
+        let _only_one = self.switches.only_one().await;
+        self.look_anew().await
+    }
+
+    async fn look_anew(&self) -> Result<(), Rejection> {
+        let news = self.switches.look().await.map_err(|error| {
+            tracing::error!(%error, "commands could not be read, so nothing passes");
+            Rejection::StoreUnavailable
+        })?;
+        if let Some(news) = news {
+            let is_recorded = self.record_acts().await.is_ok();
+            self.switches.install(news, is_recorded);
+            for kind in Kind::ALL {
+                self.telemetry.switched_off(kind.as_str(), self.switches.count(kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a request that something switched off stops.
+    pub(super) async fn refuse_switched(
+        &self,
+        question: &Question,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        self.know_commands().await?;
+        let version = question.program().version();
+        refused(stops(&self.switches, &self.identity, question), version, trail)
+    }
+
+    /// Refuses whoever changes their own account while they are switched off.
+    pub(super) async fn refuse_switched_holder(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        self.know_commands().await?;
+        let principal = query::principal(caller, facts.peer.ip());
+        let found = find(&self.switches, &self.identity, (&principal, None));
+        refused(found, self.policies.live().version(), trail)
+    }
+
+    /// Looks for commands if what is known is old.
+    async fn know_commands(&self) -> Result<(), Rejection> {
+        if self.switches.is_old() {
+            let _only_one = self.switches.only_one().await;
+            if self.switches.is_old() {
+                return self.look_anew().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an answer that was held while something was switched off. A change that was made is told all the
+    /// same: told as refused, it would be tried again.
+    pub(super) fn check_still_on(
+        &self,
+        permit: &Permit,
+        question: &Question,
+    ) -> Result<(), Rejection> {
+        let is_stopped = permit.action().only_reads()
+            && stops(&self.switches, &self.identity, question).is_some();
+        if is_stopped { Err(Rejection::Switched) } else { Ok(()) }
+    }
+}
+
+/// The switch that stops this request, if one does.
+pub(super) fn stops(
+    switches: &Arc<Switches>,
+    identity: &Identity,
+    question: &Question,
+) -> Option<Target> {
+    find(switches, identity, (question.principal(), Some(question.route())))
+}
+
+fn refused(found: Option<Target>, version: &str, trail: &mut Trail) -> Result<(), Rejection> {
+    let Some(target) = found else { return Ok(()) };
+    trail.switched(&target.to_string(), version);
+    Err(Rejection::Switched)
+}
+
+fn find(
+    switches: &Switches,
+    identity: &Identity,
+    (principal, route): (&Principal, Option<&Route>),
+) -> Option<Target> {
+    if !switches.are_any() {
+        return None;
+    }
+    let account = principal.account.as_str();
+    let (person, counted) = (identity.person(account), identity.counted_as(account));
+    let asker = Asker {
+        account,
+        person: person.as_deref(),
+        roles: &principal.roles,
+        tenants: &texts(principal, TENANT),
+        partner: partner(principal),
+        route: route.map_or("", Route::name),
+        is_file: route.is_some_and(Route::gives_a_file),
+    };
+    switches.stops(&asker, |name| identity.counted_as(name) == counted)
+}
+
+/// In which partner's name a caller asks.
+fn partner(principal: &Principal) -> Option<&str> {
+    if let Some(Value::Text(name)) = principal.attributes.get(PARTNER) {
+        return Some(name);
+    }
+    let kind = principal.attributes.get(KIND);
+    let is_one = matches!(kind, Some(Value::Text(kind)) if kind == CallerKind::Partner.as_str());
+    is_one.then_some(principal.account.as_str())
+}
+
+/// An attribute that is a text or several.
+fn texts<'p>(principal: &'p Principal, name: &str) -> Vec<&'p str> {
+    let text = |value: &'p Value| match value {
+        Value::Text(text) => Some(text.as_str()),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Decimal(_) | Value::List(_) => {
+            None
+        }
+    };
+    match principal.attributes.get(name) {
+        Some(Value::List(values)) => values.iter().filter_map(text).collect(),
+        Some(value) => text(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
