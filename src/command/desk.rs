@@ -234,10 +234,8 @@ fn all_words() -> Vec<String> {
 }
 
 fn gone(error: StateError, id: i64) -> CommandError {
-    match error {
-        StateError::Unknown(_) => CommandError::NotAsked(id),
-        error => error.into(),
-    }
+    let is_gone = matches!(error, StateError::Unknown(_));
+    if is_gone { CommandError::NotAsked(id) } else { error.into() }
 }
 
 fn asked(row: AskedRow) -> Asked {

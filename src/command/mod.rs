@@ -57,9 +57,6 @@ pub enum CommandError {
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {
-        match error {
-            StateError::Full => Self::Full,
-            error => Self::State(error),
-        }
+        if error == StateError::Full { Self::Full } else { Self::State(error) }
     }
 }

@@ -57,7 +57,7 @@ pub struct Asker<'a> {
     /// The roles that the account has.
     pub roles: &'a [String],
     /// The tenants that it is of.
-    pub tenants: &'a [&'a str],
+    pub tenants: &'a [String],
     /// The partner in whose name it asks.
     pub partner: Option<&'a str>,
     /// The route.
@@ -140,7 +140,7 @@ impl Switches {
             return Target::new(Kind::Person, name).ok();
         }
         let roles = asker.roles.iter().map(|role| (Kind::Role, role.as_str()));
-        let tenants = asker.tenants.iter().map(|tenant| (Kind::Tenant, *tenant));
+        let tenants = asker.tenants.iter().map(|tenant| (Kind::Tenant, tenant.as_str()));
         let partner = asker.partner.map(|partner| (Kind::Partner, partner));
         let exports = asker.is_file.then_some((Kind::Exports, ""));
         let asked = roles.chain(tenants).chain(partner).chain(exports);

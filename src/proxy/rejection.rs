@@ -319,11 +319,7 @@ impl Rejection {
             }
             Self::PasswordOld(is_browser) => password_old(*is_browser),
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
-            Self::Switched => {
-                let title = "This access is suspended";
-                Told::new(StatusCode::FORBIDDEN, SWITCHED, title)
-                    .detail("it was switched off for a time; ask your security team")
-            }
+            Self::Switched => switched(),
             Self::ForeignSite => {
                 let title = "The request comes from another site";
                 Told::new(StatusCode::FORBIDDEN, "foreign_site", title)
@@ -420,6 +416,11 @@ fn password_old(is_browser: bool) -> Told {
     }
     Told::new(StatusCode::FORBIDDEN, CAUSE, TITLE)
         .detail("post `old` and `new` to /.menshen/password, then repeat this request")
+}
+
+fn switched() -> Told {
+    Told::new(StatusCode::FORBIDDEN, SWITCHED, "This access is suspended")
+        .detail("it was switched off for a time; ask your security team")
 }
 
 fn credential(error: &AuthError) -> Told {

@@ -119,7 +119,7 @@ fn find(
         account,
         person: person.as_deref(),
         roles: &principal.roles,
-        tenants: &texts(principal, TENANT),
+        tenants: &names(principal, TENANT),
         partner: partner(principal),
         route: route.map_or("", Route::name),
         is_file: route.is_some_and(Route::gives_a_file),
@@ -137,17 +137,16 @@ fn partner(principal: &Principal) -> Option<&str> {
     is_one.then_some(principal.account.as_str())
 }
 
-/// An attribute that is a text or several.
-fn texts<'p>(principal: &'p Principal, name: &str) -> Vec<&'p str> {
-    let text = |value: &'p Value| match value {
-        Value::Text(text) => Some(text.as_str()),
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Decimal(_) | Value::List(_) => {
-            None
-        }
+/// The names in an attribute that is one or several; a whole number stands for its digits.
+fn names(principal: &Principal, attribute: &str) -> Vec<String> {
+    let name = |value: &Value| match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => None,
     };
-    match principal.attributes.get(name) {
-        Some(Value::List(values)) => values.iter().filter_map(text).collect(),
-        Some(value) => text(value).into_iter().collect(),
+    match principal.attributes.get(attribute) {
+        Some(Value::List(values)) => values.iter().filter_map(name).collect(),
+        Some(value) => name(value).into_iter().collect(),
         None => Vec::new(),
     }
 }
