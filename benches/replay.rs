@@ -10,7 +10,7 @@ use std::time::Instant;
 use menshen::audit::tile::{Kind, Tile, WIDTH, encode_bundle};
 use menshen::audit::{
     Actor, ActorKind, Answer, Auth, Data, Decision, Effect, Ending, Entry, EntryError, EntryId,
-    Event, Frames, Moment, Origin, Request, Stamp, Trait, Why,
+    Event, Frame, Moment, OpenedFrames, Opener, Origin, Request, Stamp, Trait, Why,
 };
 use menshen::document::Source;
 use menshen::policy::{Program, compile};
@@ -50,8 +50,10 @@ fn measure(
     out: &mut dyn std::io::Write,
 ) -> Result<(), Box<dyn Error>> {
     let (start, began) = (Instant::now(), on_core()?);
-    for frame in Frames::new(dir, 0) {
-        replay.take(&frame?.1);
+    for frame in OpenedFrames::new(dir, 0, Opener::new(dir, Vec::new())) {
+        if let Frame::Json(json) = frame?.1 {
+            replay.take(&json);
+        }
     }
     let report = replay.finish();
     let (seconds, worked) = (start.elapsed().as_secs_f64(), on_core()? - began);

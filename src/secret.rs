@@ -179,11 +179,7 @@ impl MasterKey {
     /// # Errors
     /// As [`MasterKey::derive`].
     pub fn sealer(&self, label: &str) -> Result<Sealer, SecretError> {
-        let key = self.derive(label)?;
-        Ok(Sealer {
-            random: RandomizedNonceKey::new(&AES_256_GCM_SIV, key.expose())?,
-            synthetic: LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, key.expose())?),
-        })
+        Sealer::under(&self.derive(label)?)
     }
 }
 
@@ -272,8 +268,67 @@ impl fmt::Debug for Sealer {
 }
 
 const NONCE_LENGTH: usize = 12;
+const TAG_LENGTH: usize = 16;
+
+/// Bytes by which sealing makes a value longer.
+pub const SEALED_OVERHEAD: usize = NONCE_LENGTH + TAG_LENGTH;
+
+/// 32 random bytes: a key of its own, derived from nothing, so that what it sealed is gone with it.
+///
+/// # Errors
+/// [`SecretError::Crypto`] if the system has no randomness to give.
+pub fn random_key() -> Result<Secret<[u8; 32]>, SecretError> {
+    let mut key = Secret::new([0; 32]);
+    rand::fill(&mut key.0)?;
+    Ok(key)
+}
 
 impl Sealer {
+    /// A box under this very key.
+    ///
+    /// # Errors
+    /// [`SecretError::Crypto`] if the library refuses, which it does for no key.
+    pub fn under(key: &Secret<[u8; 32]>) -> Result<Self, SecretError> {
+        Ok(Self {
+            random: RandomizedNonceKey::new(&AES_256_GCM_SIV, key.expose())?,
+            synthetic: LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, key.expose())?),
+        })
+    }
+
+    /// `head`, which everybody may read and nobody may alter, and `value` sealed behind it.
+    ///
+    /// # Errors
+    /// [`SecretError::Crypto`].
+    pub fn seal_behind(&self, head: &[u8], value: &[u8]) -> Result<Vec<u8>, SecretError> {
+        let mut nonce = [0; NONCE_LENGTH];
+        rand::fill(&mut nonce)?;
+        let mut out = Vec::with_capacity(head.len() + SEALED_OVERHEAD + value.len());
+        out.extend_from_slice(head);
+        out.extend_from_slice(&nonce);
+        let start = out.len();
+        out.extend_from_slice(value);
+        let (_, body) = out.split_at_mut(start);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.synthetic.seal_in_place_separate_tag(nonce, Aad::from(head), body)?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
+    }
+
+    /// Opens what stands behind `head` after [`Sealer::seal_behind`].
+    ///
+    /// # Errors
+    /// [`SecretError::Unsealable`].
+    pub fn open_behind(&self, head: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SecretError> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LENGTH).ok_or(SecretError::Unsealable)?;
+        let nonce: [u8; NONCE_LENGTH] = nonce.try_into().ok().ok_or(SecretError::Unsealable)?;
+        let mut buffer = rest.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened = self.synthetic.open_in_place(nonce, Aad::from(head), &mut buffer);
+        let length = opened.ok().ok_or(SecretError::Unsealable)?.len();
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+
     /// Seals `value`; `label` says where it stands (table, column, row) and must be given again to open it.
     ///
     /// # Errors
@@ -309,17 +364,7 @@ impl Sealer {
     /// # Errors
     /// [`SecretError::Unsealable`].
     pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>, SecretError> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LENGTH).ok_or(SecretError::Unsealable)?;
-        let nonce: [u8; NONCE_LENGTH] = nonce.try_into().ok().ok_or(SecretError::Unsealable)?;
-        let mut buffer = rest.to_vec();
-        let opened = self.synthetic.open_in_place(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(label.as_bytes()),
-            &mut buffer,
-        );
-        let length = opened.ok().ok_or(SecretError::Unsealable)?.len();
-        buffer.truncate(length);
-        Ok(buffer)
+        self.open_behind(label.as_bytes(), sealed)
     }
 }
 

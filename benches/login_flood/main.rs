@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Dialer};
 use gate::{Gate, Setup, prepare};
-use menshen::audit::Reader;
+use menshen::audit::{Opener, Reader};
 use menshen::clock::Clock;
 use menshen::demo::backend::Backend;
 use menshen::demo::certificates::Authority;
@@ -139,5 +139,6 @@ fn percentiles(mut took: Vec<u64>) -> String {
 }
 
 fn entries(folder: &Path) -> usize {
-    Reader::new(&folder.join("log"), 0).filter(Result::is_ok).count()
+    let log = folder.join("log");
+    Reader::new(&log, 0, Opener::new(&log, Vec::new())).filter(Result::is_ok).count()
 }

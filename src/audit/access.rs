@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::at_rest::Closed;
 use super::entry::{Entry, EntryId};
 use super::groups::{Data, Effect, Event};
+use super::reader::Record;
 use super::subject::SubjectRef;
 
 /// Requests without an outcome that are kept waiting for one; older ones are given as they stand.
@@ -99,18 +101,35 @@ pub struct Accesses {
     waiting: BTreeMap<u64, Access>,
     places: HashMap<EntryId, u64>,
     wanted: BTreeMap<u64, Access>,
+    closed: HashMap<Closed, u64>,
 }
 
 impl Accesses {
     /// Keeps the last `keep` accesses that `filter` wants.
     #[must_use]
     pub fn new(filter: Filter, keep: usize) -> Self {
-        let (waiting, places, wanted) = Default::default();
-        Self { filter, keep, waiting, places, wanted }
+        let (waiting, places, wanted, closed) = Default::default();
+        Self { filter, keep, waiting, places, wanted, closed }
     }
 
-    /// Takes the next entry.
-    pub fn add(&mut self, index: u64, entry: Entry) {
+    /// Takes the next entry. One that cannot be read is counted: it may be one that is wanted.
+    pub fn add(&mut self, index: u64, record: impl Into<Record>) {
+        match record.into() {
+            Record::Entry(entry) => self.add_entry(index, *entry),
+            Record::Closed(closed) => *self.closed.entry(closed).or_default() += 1,
+        }
+    }
+
+    /// What could not be read, and how many entries each, by class and day.
+    #[must_use]
+    pub fn closed(&self) -> Vec<(Closed, u64)> {
+        let mut closed: Vec<_> =
+            self.closed.iter().map(|(closed, count)| (closed.clone(), *count)).collect();
+        closed.sort_by_key(|(closed, _)| (closed.day, closed.class.word()));
+        closed
+    }
+
+    fn add_entry(&mut self, index: u64, entry: Entry) {
         let belongs_to = entry.decided_by.or(entry.continues.map(|part| part.id));
         let place = belongs_to.and_then(|id| self.places.get(&id).copied()).unwrap_or(index);
         let mut access = match self.waiting.remove(&place) {

@@ -1,6 +1,6 @@
 //! An entry of the log: its envelope, its groups, and its canonical JSON.
 //!
-//! One JSON object with sorted keys of at most [`MAX_ENTRY_BYTES`]. Data subjects that do not fit
+//! One JSON object with sorted keys of at most [`MAX_JSON_BYTES`]. Data subjects that do not fit
 //! go into continuation entries; they are never cut.
 
 use std::collections::BTreeSet;
@@ -8,12 +8,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::at_rest::MAX_JSON_BYTES;
 use super::groups::{
     Act, Actor, Alert, Answer, Auth, Class, Data, Decision, Difference, Event, Origin, Request, Why,
 };
 use super::subject::SubjectRef;
 use super::text::Text;
-use super::tile::MAX_ENTRY_BYTES;
 
 /// Subjects that one [`Entry`] can hold at a time; a longer list leaves by [`Entry::take_part`].
 pub const MAX_SUBJECTS: usize = 4096;
@@ -28,7 +28,7 @@ pub enum EntryError {
     #[error("an entry holds at most {MAX_SUBJECTS} data subjects at a time")]
     TooManySubjects,
     /// The groups alone exceed what an entry can hold.
-    #[error("the entry has {0} bytes without its data subjects, the limit is {MAX_ENTRY_BYTES}")]
+    #[error("the entry has {0} bytes without its data subjects, the limit is {MAX_JSON_BYTES}")]
     TooLarge(usize),
     /// The entry has no JSON form.
     #[error("the entry cannot be written as json")]
@@ -36,6 +36,9 @@ pub enum EntryError {
     /// The text is no entry.
     #[error("it is not an entry of this log's format")]
     Form,
+    /// Its key does not open it.
+    #[error("it was altered, or sealed under another key than the one of its name")]
+    Sealed,
 }
 
 /// The id of an entry: a UUIDv7, in order of time.
@@ -71,7 +74,7 @@ impl<'de> Deserialize<'de> for EntryId {
 }
 
 /// A moment in Unix milliseconds; in JSON RFC 3339 in UTC with milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub i64);
 
 impl fmt::Display for Moment {
@@ -284,7 +287,7 @@ impl Entry {
         /// The digits by which `count` and `parts` may still grow.
         const SLACK: usize = 64;
         let taken = self.to_json()?.len() + SLACK;
-        MAX_ENTRY_BYTES.checked_sub(taken).ok_or(EntryError::TooLarge(taken))
+        MAX_JSON_BYTES.checked_sub(taken).ok_or(EntryError::TooLarge(taken))
     }
 
     /// The canonical JSON of this entry as it stands.
@@ -294,7 +297,7 @@ impl Entry {
         serde_json::to_vec(&value).ok().ok_or(EntryError::Json)
     }
 
-    /// The entry in stored bytes.
+    /// The entry in this JSON.
     ///
     /// # Errors
     /// [`EntryError::Form`].
@@ -375,7 +378,7 @@ mod tests {
         let one_more = sealer.seal("customer", "one more").unwrap();
         assert_eq!(entry.add_subject(one_more), Err(EntryError::TooManySubjects));
         let (id, frames) = (entry.id, encode(entry));
-        assert!(frames.iter().all(|f| f.len() <= MAX_ENTRY_BYTES));
+        assert!(frames.iter().all(|f| f.len() <= MAX_JSON_BYTES));
         let entries: Vec<_> = frames.iter().map(|f| Entry::decode(f).unwrap()).collect();
         let first = entries[0].subjects.as_ref().unwrap();
         assert_eq!((first.count, first.parts as usize), (MAX_SUBJECTS as u64, entries.len() - 1));
@@ -488,7 +491,7 @@ mod tests {
         entry.add_subject(sealer.seal("customer", "1").unwrap()).unwrap();
         let frames = encode(entry);
         assert_eq!(frames.len(), 1);
-        assert!(frames[0].len() <= MAX_ENTRY_BYTES);
+        assert!(frames[0].len() <= MAX_JSON_BYTES);
         assert_eq!(Entry::decode(&frames[0]).unwrap().subjects.unwrap().refs.len(), 1);
     }
 }

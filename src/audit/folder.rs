@@ -49,6 +49,24 @@ impl Folder {
         self.root.join("journal")
     }
 
+    /// Where the keys of days stand.
+    pub(super) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// The names of the keys of days, in order; temporary files left out.
+    pub(super) fn key_names(&self) -> io::Result<Vec<String>> {
+        let mut names = names(&self.keys())?;
+        names.retain(|name| !is_temporary(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// A key of a day as it stands.
+    pub(super) fn read_key(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.keys().join(name), MAX_NOTE_BYTES as u64)
+    }
+
     pub(super) fn tile(&self, tile: &Tile) -> PathBuf {
         self.root.join(tile.path())
     }

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::at_rest::{AtRest, DayKeys, Opener, RestError, RestKey, Rewrapped, rewrap};
 use super::disk::{Disk, SystemDisk};
-use super::entry::{Entry, EntryError, EntryId, Stamp};
+use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
 use super::fault::Broken;
 use super::folder::Folder;
 use super::groups::{Act, Event};
 use super::journal::Journal;
 use super::note::{NoteError, Signer, Verifier};
 use super::publish::Publisher;
+use super::reader::Reader;
 use super::recover::{self, Recovered, Recovery};
 use super::shared::Shared;
 use super::writer::Writer;
@@ -54,6 +56,9 @@ pub enum LogError {
     /// The log's name cannot be used.
     #[error(transparent)]
     Name(#[from] NoteError),
+    /// The keys that entries are sealed under cannot be used.
+    #[error(transparent)]
+    Rest(#[from] RestError),
     /// The keys could not be derived.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -89,6 +94,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Tiles and checkpoint are at most this far behind, if the disk allows.
     pub publish_interval: Duration,
+    /// How the entries are kept.
+    pub at_rest: AtRest,
 }
 
 impl Default for Settings {
@@ -100,6 +107,7 @@ impl Default for Settings {
             queue_bytes: 16 * 1024 * 1024,
             segment_bytes: 4 * 1024 * 1024,
             publish_interval: Duration::from_secs(1),
+            at_rest: AtRest::default(),
         }
     }
 }
@@ -142,6 +150,7 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     verifier: Verifier,
+    opener: Opener,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -187,8 +196,17 @@ impl Log {
         folder.remove_temporary().map_err(failed)?;
         let recovered = recover::recover(&folder, disk.as_ref(), &signer)?;
         let report = recovered.report.clone();
-        let log =
-            Self::start(disk, folder, lock, settings, clock, signer, recovered).map_err(failed)?;
+        let rest = rest_key(&settings.at_rest, keys)?;
+        let opener = Opener::new(dir, rest.iter().cloned().collect());
+        let now = Moment(clock.unix_ms());
+        let day_keys = rest.map(|rest| DayKeys::open(folder.clone(), Arc::clone(&disk), rest, now));
+        let day_keys = day_keys.transpose()?;
+        let (durable, covered) = (recovered.frontier.size(), recovered.published.edge.size());
+        let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
+        let shared = Arc::new(Shared::new(settings, clock, day_keys, durable, covered));
+        let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes);
+        let log = Self::start(disk, folder, lock, shared, (journal, opener), signer, recovered);
+        let log = log.map_err(failed)?;
         if report.torn_bytes > 0 {
             let mut entry = log.entry(Event::Custody)?;
             let count = Some(report.torn_bytes);
@@ -202,17 +220,13 @@ impl Log {
         disk: Arc<dyn Disk>,
         folder: Folder,
         lock: File,
-        settings: Settings,
-        clock: Clock,
+        shared: Arc<Shared>,
+        (journal, opener): (Journal, Opener),
         signer: Arc<Signer>,
         recovered: Recovered,
     ) -> io::Result<Self> {
         let Recovered { published, frontier, report: _ } = recovered;
         let verifier = signer.verifier().clone();
-        let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
-        let (durable, covered) = (frontier.size(), published.edge.size());
-        let shared = Arc::new(Shared::new(settings, clock, durable, covered));
-        let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes);
         let writer = Writer { shared: Arc::clone(&shared), journal, frontier, signer };
         let publisher = Publisher {
             shared: Arc::clone(&shared),
@@ -223,7 +237,8 @@ impl Log {
             lock,
         };
         // Made first, so that the first thread ends again if the second cannot be started.
-        let log = Self { owner: Arc::new(Owner { shared, verifier, threads: Mutex::default() }) };
+        let threads = Mutex::default();
+        let log = Self { owner: Arc::new(Owner { shared, verifier, opener, threads }) };
         log.spawn("log-writer", move || writer.run())?;
         log.spawn("log-publisher", move || publisher.run())?;
         Ok(log)
@@ -243,6 +258,13 @@ impl Log {
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.owner.verifier
+    }
+
+    /// Reads this log from entry `first` on, while it is being written: what is durable by then.
+    #[must_use]
+    pub fn reader(&self, first: u64) -> Reader {
+        let opener = self.owner.opener.clone();
+        Reader::new(self.owner.opener.dir(), first, opener)
     }
 
     /// A new id, the time, this node.
@@ -329,6 +351,27 @@ impl Log {
                 tracing::error!("a thread of the log ended by a panic");
             }
         }
+    }
+}
+
+impl Log {
+    /// Wraps the keys of the entries of the log in `dir` under another key, `to`; no gate may write it.
+    ///
+    /// # Errors
+    /// [`LogError::Locked`], [`LogError::Folder`], or [`LogError::Rest`] if a key is under none of `from`;
+    /// nothing is changed then.
+    pub fn rewrap(dir: &Path, from: &[RestKey], to: &RestKey) -> Result<Rewrapped, LogError> {
+        let _lock = lock(&Folder::new(dir))?;
+        Ok(rewrap(dir, from, to)?)
+    }
+}
+
+/// What wraps the keys of days; nothing for a legible log.
+fn rest_key(at_rest: &AtRest, master: &MasterKey) -> Result<Option<RestKey>, SecretError> {
+    match at_rest {
+        AtRest::UnderMaster => RestKey::new(master).map(Some),
+        AtRest::Under(own) => Ok(Some(own.clone())),
+        AtRest::Legible => Ok(None),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod note;
 pub mod tile;
 
 mod access;
+mod at_rest;
 mod attributes;
 mod batch;
 mod content;
@@ -30,6 +31,7 @@ mod verify;
 mod writer;
 
 pub use access::{Access, Accesses, Filter};
+pub use at_rest::{AtRest, Closed, Day, Frame, Lost, Opener, RestError, RestKey, Rewrapped};
 pub use attributes::{Attributes, Trait};
 pub use content::ContentHash;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
@@ -40,7 +42,7 @@ pub use groups::{
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use order::{Fit, OrderKey};
-pub use reader::{Frames, ReadError, Reader};
+pub use reader::{OpenedFrames, ReadError, Reader, Record};
 pub use recover::Recovery;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};

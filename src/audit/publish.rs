@@ -40,7 +40,8 @@ impl Publisher {
     pub(super) fn run(mut self) {
         loop {
             let durable = self.shared.wait_to_publish(self.published.edge.size());
-            let result = self.publish(durable);
+            let keys = self.shared.tend_keys().map_err(io::Error::other);
+            let result = self.publish(durable).and(keys);
             if self.shared.publish_done(self.published.edge.size(), result) {
                 break;
             }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
+use super::at_rest::{Closed, Frame, Opener};
 use super::batch::Segment;
 use super::entry::{Entry, EntryError};
 use super::folder::Folder;
@@ -37,7 +38,7 @@ pub enum ReadError {
 /// Memory: a bundle or a segment at a time. A log that is being written may be read; it ends where the
 /// log ends when it gets there.
 #[derive(Debug)]
-pub struct Frames {
+pub(super) struct Frames {
     folder: Folder,
     next: u64,
     ready: VecDeque<Vec<u8>>,
@@ -46,8 +47,7 @@ pub struct Frames {
 
 impl Frames {
     /// The entries of the log in `dir` from entry `first` on.
-    #[must_use]
-    pub fn new(dir: &Path, first: u64) -> Self {
+    pub(super) fn new(dir: &Path, first: u64) -> Self {
         Self { folder: Folder::new(dir), next: first, ready: VecDeque::new(), has_failed: false }
     }
 
@@ -121,27 +121,88 @@ impl Iterator for Frames {
     }
 }
 
-/// Gives the entries of a log one after another, each with its index; otherwise as [`Frames`].
+/// Gives the entries of a log as their JSON, one after another, each with its index.
+///
+/// Memory: a bundle or a segment at a time. A log that is being written may be read; it ends where the
+/// log ends when it gets there.
 #[derive(Debug)]
-pub struct Reader(Frames);
+pub struct OpenedFrames {
+    frames: Frames,
+    opener: Opener,
+}
+
+impl OpenedFrames {
+    /// The entries of the log in `dir` from entry `first` on.
+    #[must_use]
+    pub fn new(dir: &Path, first: u64, opener: Opener) -> Self {
+        Self { frames: Frames::new(dir, first), opener }
+    }
+}
+
+impl Iterator for OpenedFrames {
+    type Item = Result<(u64, Frame), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (index, stored) = match self.frames.next()? {
+            Ok(frame) => frame,
+            Err(error) => return Some(Err(error)),
+        };
+        let opened = self.opener.open(stored);
+        let opened = opened.map_err(|source| ReadError::Entry { index, source });
+        Some(opened.map(|frame| (index, frame)))
+    }
+}
+
+/// What a reader finds at a place of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An entry.
+    Entry(Box<Entry>),
+    /// An entry that cannot be read, and why: its key was destroyed, is missing, or was not given.
+    Closed(Closed),
+}
+
+impl From<Entry> for Record {
+    fn from(entry: Entry) -> Self {
+        Self::Entry(Box::new(entry))
+    }
+}
+
+impl Record {
+    /// The entry, if it can be read.
+    #[must_use]
+    pub fn entry(self) -> Option<Entry> {
+        match self {
+            Self::Entry(entry) => Some(*entry),
+            Self::Closed(_) => None,
+        }
+    }
+}
+
+/// Gives the entries of a log one after another, each with its index; otherwise as [`OpenedFrames`].
+///
+/// What cannot be read is told as such and is no error.
+#[derive(Debug)]
+pub struct Reader(OpenedFrames);
 
 impl Reader {
     /// A reader of the log in `dir` from entry `first` on.
     #[must_use]
-    pub fn new(dir: &Path, first: u64) -> Self {
-        Self(Frames::new(dir, first))
+    pub fn new(dir: &Path, first: u64, opener: Opener) -> Self {
+        Self(OpenedFrames::new(dir, first, opener))
     }
 }
 
 impl Iterator for Reader {
-    type Item = Result<(u64, Entry), ReadError>;
+    type Item = Result<(u64, Record), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (index, bytes) = match self.0.next()? {
-            Ok(frame) => frame,
+        let (index, json) = match self.0.next()? {
+            Ok((index, Frame::Json(json))) => (index, json),
+            Ok((index, Frame::Closed(closed))) => return Some(Ok((index, Record::Closed(closed)))),
             Err(error) => return Some(Err(error)),
         };
-        let entry = Entry::decode(&bytes).map_err(|source| ReadError::Entry { index, source });
-        Some(entry.map(|entry| (index, entry)))
+        let entry = Entry::decode(&json).map_err(|source| ReadError::Entry { index, source });
+        Some(entry.map(|entry| (index, Record::Entry(Box::new(entry)))))
     }
 }

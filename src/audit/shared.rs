@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use tokio::sync::oneshot;
 
+use super::at_rest::{DayKeys, RestError};
 use super::entry::{Entry, EntryId, Moment, Stamp};
 use super::log::{LogError, Receipt, Settings};
 use super::queue::{Capacity, Item, Queue};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     clock: Clock,
     node: Text,
+    /// The keys that entries are sealed under; none for a legible log.
+    keys: Option<DayKeys>,
     publish_interval: Duration,
     state: Mutex<State>,
     changed: Condvar,
@@ -44,12 +47,19 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, clock: Clock, durable: u64, published: u64) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        clock: Clock,
+        keys: Option<DayKeys>,
+        durable: u64,
+        published: u64,
+    ) -> Self {
         let capacity = Capacity { entries: settings.queue_entries, bytes: settings.queue_bytes };
         Self {
             queue: Queue::new(capacity),
             clock,
             node: Text::word(&settings.node),
+            keys,
             publish_interval: settings.publish_interval,
             state: Mutex::new(State { durable, published, ..State::default() }),
             changed: Condvar::new(),
@@ -73,8 +83,25 @@ impl Shared {
         entry: Entry,
         waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
     ) -> Result<Item, LogError> {
-        let id = entry.id;
-        Ok(Item { id, frames: entry.encode(|| self.stamp())?, waiting })
+        let (id, class) = (entry.id, entry.class);
+        let mut frames = entry.encode(|| self.stamp())?;
+        if let Some(keys) = &self.keys {
+            // Here, on the thread of whoever appends: the writer is one for all.
+            let now = Moment(self.clock.unix_ms());
+            for frame in &mut frames {
+                *frame = keys.seal(class, now, frame)?;
+            }
+        }
+        Ok(Item { id, frames, waiting })
+    }
+
+    /// Makes the keys of the day and the next that are not there yet.
+    pub(super) fn tend_keys(&self) -> Result<(), RestError> {
+        self.keys.as_ref().map_or(Ok(()), |keys| keys.tend(Moment(self.clock.unix_ms())))
+    }
+
+    fn keys_are_due(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.are_due(Moment(self.clock.unix_ms())))
     }
 
     pub(super) fn durable(&self, size: u64) {
@@ -118,8 +145,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until entries beyond `published` are to be published, or the writer has stopped;
-    /// gives how many entries are durable.
+    /// Waits until entries beyond `published` are to be published, keys are to be made, or the writer
+    /// has stopped; gives how many entries are durable.
     pub(super) fn wait_to_publish(&self, published: u64) -> u64 {
         let mut state = self.state();
         let has_failed = state.publish_failure.is_some();
@@ -131,7 +158,7 @@ impl Shared {
                 !s.writer_stopped && s.durable.saturating_sub(published) < PUBLISH_ENTRIES
             });
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if state.writer_stopped || state.durable > published {
+            if state.writer_stopped || state.durable > published || self.keys_are_due() {
                 return state.durable;
             }
             pause = Duration::ZERO;

@@ -75,7 +75,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let program = load_policies(&arguments.policies).map_err(Failure::fault)?;
     if let (Some(id), Some(log)) = (&arguments.recorded.entry, &arguments.recorded.log) {
-        return explain_entry::run(id, log, &program, out);
+        return explain_entry::run(id, log, &arguments.recorded.keys, &program, out);
     }
     let (method, host, path) = target(arguments.request.as_deref().unwrap_or_default())?;
     let path = Path::parse(path).map_err(Failure::fault)?;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::log_keys::{LogKeys, Unread};
 use super::{Failure, Outcome};
-use crate::audit::Frames;
+use crate::audit::{Frame, OpenedFrames};
 use crate::policy::Program;
 use crate::replay::{Question, question_of};
 
@@ -22,12 +23,20 @@ pub(super) struct Recorded {
     /// The folder of the log that the entry stands in.
     #[arg(long, requires = "entry")]
     pub(super) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) keys: LogKeys,
 }
 
 /// Explains the entry with this id.
-pub(super) fn run(id: &str, log: &Path, program: &Program, out: &mut dyn Write) -> Outcome {
+pub(super) fn run(
+    id: &str,
+    log: &Path,
+    keys: &LogKeys,
+    program: &Program,
+    out: &mut dyn Write,
+) -> Outcome {
     super::log::need_log(log).map_err(Failure::fault)?;
-    let (question, policy) = find(id, log)?;
+    let (question, policy) = find(id, log, keys)?;
     let Some(route) = question.route_in(program) else {
         writeln!(out, "route  none: the policy publishes nothing there")
             .map_err(Failure::internal)?;
@@ -48,11 +57,18 @@ pub(super) fn run(id: &str, log: &Path, program: &Program, out: &mut dyn Write) 
     Ok(())
 }
 
-fn find(id: &str, log: &Path) -> Result<(Question, String), Failure> {
+fn find(id: &str, log: &Path, keys: &LogKeys) -> Result<(Question, String), Failure> {
     // Its own id stands in an entry in this form only; that of another stands under other keys.
     let needle = format!("\"id\":\"{id}\"");
-    for frame in Frames::new(log, 0) {
-        let (_index, frame) = frame.map_err(Failure::internal)?;
+    let mut unread = Unread::default();
+    for frame in OpenedFrames::new(log, 0, keys.opener(log).map_err(Failure::fault)?) {
+        let frame = match frame.map_err(Failure::internal)?.1 {
+            Frame::Json(json) => json,
+            Frame::Closed(closed) => {
+                unread.add(closed);
+                continue;
+            }
+        };
         let text = String::from_utf8_lossy(&frame);
         if text.contains(&needle)
             && let Some(found) = question_of(&frame)
@@ -60,7 +76,9 @@ fn find(id: &str, log: &Path) -> Result<(Question, String), Failure> {
             return Ok(found);
         }
     }
-    Err(Failure::Fault(format!("entry `{id}`: the log has no decision of a policy with this id")))
+    let mut lines = unread.lines();
+    lines.insert(0, format!("entry `{id}`: the log has no decision of a policy with this id"));
+    Err(Failure::Fault(lines.join("\n")))
 }
 
 fn short(version: &str) -> String {

@@ -1,6 +1,7 @@
 //! `menshen key`: makes the master key, shows the public keys that follow from it, and makes API keys of accounts.
 
 mod api;
+mod rotate;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,11 @@ enum Action {
         #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=120))]
         ahead: u8,
     },
+    /// Wrap the keys of the log's entries under the key that the configuration names now.
+    ///
+    /// Stop the gate first. Entries and their tree stay as they are.
+    /// Example: menshen key rotate --config /etc/menshen/menshen.yaml --from /etc/menshen/old.key
+    Rotate(rotate::Rotate),
     /// Issue an API key for an account, and print it once.
     ///
     /// Example: menshen key issue --account reports --role reporting --zone business --state … --key …
@@ -55,6 +61,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     match &arguments.action {
         Action::Generate { file } => generate(file, out),
         Action::Assertions { config, ahead } => assertions(config, *ahead, out),
+        Action::Rotate(rotate) => rotate::rotate(rotate, out),
         Action::Issue(issue) => super::runtime()?.block_on(api::issue(issue, out)),
         Action::List(list) => super::runtime()?.block_on(api::list(list, out)),
         Action::Revoke(revoke) => super::runtime()?.block_on(api::revoke(revoke, out)),

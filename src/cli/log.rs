@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::log_keys::{LogKeys, unread};
 use super::log_trace::{TraceArgs, hash_of, run_trace};
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
     Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter,
     ReadError, Reader, SubjectSealer, Verified, verify,
 };
-use crate::secret::{MasterKey, SecretError};
+use crate::secret::SecretError;
 
 /// Subjects that a line names.
 const NAMED_SUBJECTS: usize = 5;
@@ -60,9 +61,8 @@ struct ShowArgs {
     /// The log's folder.
     #[arg(default_value = "log")]
     dir: PathBuf,
-    /// The master key, to read and to search data subjects.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    keys: LogKeys,
     /// Only accesses to this data subject, such as customer:10017.
     #[arg(long, value_name = "ENTITY:KEY", requires = "key")]
     subject: Option<String>,
@@ -278,7 +278,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn run_show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
     need_log(&args.dir)?;
-    let key = args.key.as_deref().map(MasterKey::read).transpose()?;
+    let key = args.keys.master()?;
     let sealer = key.as_ref().map(SubjectSealer::new).transpose()?;
     let subject = match (&args.subject, &sealer) {
         (Some(name), Some(sealer)) => Some(token(name, sealer)?),
@@ -294,9 +294,16 @@ fn run_show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, LogCommandError>
     let filter = Filter { subject, actor, event, watermark, sha256 };
     let keep = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut accesses = Accesses::new(filter, keep);
-    for read in Reader::new(&args.dir, 0) {
-        let (index, entry) = read?;
-        accesses.add(index, entry);
+    for read in Reader::new(&args.dir, 0, args.keys.opener(&args.dir)?) {
+        let (index, record) = read?;
+        accesses.add(index, record);
+    }
+    for (closed, count) in accesses.closed() {
+        let line = match args.format {
+            Format::Human => unread(&closed, count),
+            Format::Json => serde_json::json!({ "not_read": closed, "count": count }).to_string(),
+        };
+        writeln!(out, "{line}")?;
     }
     for access in accesses.finish() {
         let line = match args.format {
@@ -513,6 +520,7 @@ mod tests {
         Actor, Answer, Decision, Effect, Ending, Log, Origin, Request, Settings, Why,
     };
     use crate::clock::Clock;
+    use crate::secret::MasterKey;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -590,7 +598,11 @@ mod tests {
         assert!(lines[2].contains("somchai") && lines[2].ends_with("→ deny"));
         assert!(lines[4].ends_with("possibly disclosed up to its permit"));
         let (_, without) = call(&["show", &log]);
-        assert!(!without.contains("10017") && without.contains("whose: #"));
+        assert_eq!(without.lines().count(), 1, "{without}");
+        assert!(
+            without.starts_with("not read: 4 entries, staff_access of 2026-09-21: sealed under"),
+            "{without}"
+        );
     }
 
     #[test]
@@ -611,7 +623,10 @@ mod tests {
         writer.append_detached(decision);
         writer.append_detached(outcome);
         writer.close();
-        let (_, text) = call(&["show", &log.display().to_string()]);
+        let key = dir.path().join("master.key");
+        keys.write_new(&key).unwrap();
+        let (log, key) = (log.display().to_string(), key.display().to_string());
+        let (_, text) = call(&["show", &log, "--key", &key]);
         assert!(text.ends_with("→ allow 429\n    refused\n"), "{text}");
     }
 
@@ -620,11 +635,12 @@ mod tests {
         let dir = sample();
         let (log, key) = (path(&dir, "log"), path(&dir, "master.key"));
         let count = |args: &[&str]| {
-            let all = [&["show", log.as_str(), "--format", "json"], args].concat();
+            let all =
+                [&["show", log.as_str(), "--key", key.as_str(), "--format", "json"], args].concat();
             call(&all).1.lines().count()
         };
-        assert_eq!(count(&["--key", &key, "--subject", "customer:10017"]), 1);
-        assert_eq!(count(&["--key", &key, "--subject", "customer:10018"]), 0);
+        assert_eq!(count(&["--subject", "customer:10017"]), 1);
+        assert_eq!(count(&["--subject", "customer:10018"]), 0);
         assert_eq!(count(&["--actor", "kim"]), 1);
         assert_eq!(count(&["--last", "2"]), 2);
         assert_eq!(count(&["--event", "session"]), 0);

@@ -10,8 +10,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::log::{LogCommandError, need_log, who_and_what};
-use crate::audit::{ContentHash, Entry, Extent, Fit, Mode, OrderKey, Reader};
-use crate::secret::MasterKey;
+use super::log_keys::{LogKeys, Unread};
+use crate::audit::{ContentHash, Entry, Extent, Fit, Mode, OrderKey, Reader, Record};
 
 /// The largest file whose text is looked at.
 const TEXT_BYTES: u64 = 256 * 1024 * 1024;
@@ -29,9 +29,8 @@ pub(super) struct TraceArgs {
     /// The file that was found.
     #[arg(long, value_name = "PATH")]
     file: PathBuf,
-    /// The master key, to read the order of records.
-    #[arg(long, value_name = "FILE", requires = "column")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    keys: LogKeys,
     /// The column or member with the keys of the people the records are about.
     #[arg(long, value_name = "NAME", requires = "key")]
     column: Option<String>,
@@ -52,10 +51,8 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
     let text = text_of(&args.file)?;
     let name = args.file.file_name().unwrap_or_default().to_string_lossy();
     let marks: BTreeSet<&str> = marks(&text).chain(marks(&name)).collect();
-    let order = match (&args.key, &args.column) {
-        (Some(key), Some(column)) => {
-            Some((OrderKey::new(&MasterKey::read(key)?)?, keys(&text, column)))
-        }
+    let order = match (args.keys.master()?, &args.column) {
+        (Some(key), Some(column)) => Some((OrderKey::new(&key)?, keys(&text, column))),
         (_, _) => None,
     };
     writeln!(
@@ -66,8 +63,15 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
     )?;
     let mut found = 0_u32;
     let mut decisions = BTreeMap::new();
-    for read in Reader::new(&args.dir, 0) {
-        let (_, entry) = read?;
+    let mut unread = Unread::default();
+    for read in Reader::new(&args.dir, 0, args.keys.opener(&args.dir)?) {
+        let entry = match read?.1 {
+            Record::Entry(entry) => *entry,
+            Record::Closed(one) => {
+                unread.add(one);
+                continue;
+            }
+        };
         let Some(data) = &entry.data else { continue };
         let mark = data.watermark.as_str();
         let is_file = data.mode == Some(Mode::Download) && !mark.is_empty();
@@ -92,6 +96,9 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
             }
         }
         decisions.insert(entry.id, entry);
+    }
+    for line in unread.lines() {
+        writeln!(out, "{line}")?;
     }
     if found == 0 {
         writeln!(out, "nobody: no file that the log knows has these bytes, marks or order")?;

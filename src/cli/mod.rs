@@ -14,6 +14,7 @@ mod import;
 mod jwks;
 mod key;
 mod log;
+mod log_keys;
 mod log_trace;
 mod matrix;
 mod output;

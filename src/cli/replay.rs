@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::log_keys::{LogKeys, Unread};
 use super::output::{self, Format};
 use super::{Failure, Outcome};
-use crate::audit::Frames;
+use crate::audit::{Frame, OpenedFrames};
 use crate::clock::Clock;
 use crate::replay::{Changed, Group, LeftOut, Replay, Report};
 use crate::server::load_policies;
@@ -25,6 +26,8 @@ pub(super) struct Arguments {
     /// The folder of the log.
     #[arg(long)]
     log: PathBuf,
+    #[command(flatten)]
+    keys: LogKeys,
     /// Only decisions of the last so many days.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
@@ -45,19 +48,26 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     if let Some(days) = arguments.days {
         replay.begin_at(Clock::system().unix_s() - i64::from(days) * 86_400);
     }
-    for frame in Frames::new(&arguments.log, 0) {
-        let (_index, frame) = frame.map_err(Failure::internal)?;
-        replay.take(&frame);
+    let mut unread = Unread::default();
+    let opener = arguments.keys.opener(&arguments.log).map_err(Failure::fault)?;
+    for frame in OpenedFrames::new(&arguments.log, 0, opener) {
+        match frame.map_err(Failure::internal)?.1 {
+            Frame::Json(json) => replay.take(&json),
+            Frame::Closed(closed) => {
+                replay.take_closed();
+                unread.add(closed);
+            }
+        }
     }
     let report = replay.finish();
     match arguments.format {
-        Format::Human => tell(&report, out).map_err(Failure::internal)?,
+        Format::Human => tell(&report, &unread, out).map_err(Failure::internal)?,
         Format::Json => output::json(out, &report)?,
     }
     if report.different > 0 { Err(Failure::Finding) } else { Ok(()) }
 }
 
-fn tell(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn tell(report: &Report, unread: &Unread, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{} decisions: {} the same, {} different, {} undetermined",
@@ -69,8 +79,14 @@ fn tell(report: &Report, out: &mut dyn Write) -> io::Result<()> {
                 "ended before or beside the policy: no caller, no route, a limit"
             }
             LeftOut::Unreadable => "could not be read",
+            LeftOut::Closed => {
+                "entries of any kind are sealed, and no key was given that opens them"
+            }
         };
         writeln!(out, "{count} more {why}")?;
+    }
+    for line in unread.lines() {
+        writeln!(out, "{line}")?;
     }
     if !report.changes.is_empty() {
         writeln!(out, "\nwhat would be different")?;

@@ -28,6 +28,8 @@ pub struct Config {
     pub log: PathBuf,
     /// The file with the master key.
     pub key: PathBuf,
+    /// The file with the key that wraps the keys of the log's entries, if it is not the master key.
+    pub log_key: Option<PathBuf>,
     /// The folder with the policy.
     pub policies: PathBuf,
     /// Whether a change of that folder is noticed; else only SIGHUP has it read again.

@@ -13,6 +13,7 @@ const TOP: &[&str] = &[
     "state",
     "log",
     "key",
+    "log-key",
     "policies",
     "policies-watch",
     "shadow",
@@ -74,6 +75,8 @@ impl File<'_> {
         let state = self.path(&keys, what, "state", "/var/lib/menshen/state");
         let log = self.path(&keys, what, "log", "/var/lib/menshen/log");
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
+        let own = keys.find("log-key").is_some();
+        let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -96,6 +99,7 @@ impl File<'_> {
             state: state?,
             log: log?,
             key: key?,
+            log_key,
             policies: policies?,
             policies_watch,
             shadow,

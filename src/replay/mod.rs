@@ -32,6 +32,8 @@ pub enum LeftOut {
     NotByPolicy,
     /// It is not of the form of an entry of this log.
     Unreadable,
+    /// An entry, of a decision or of anything else, that is sealed or destroyed.
+    Closed,
 }
 
 /// What replaying found.
@@ -117,6 +119,11 @@ impl<'p> Replay<'p> {
             Ok(None) => {}
             Err(_) => self.leave_out(LeftOut::Unreadable),
         }
+    }
+
+    /// Notes that the next entry of the log cannot be opened.
+    pub fn take_closed(&mut self) {
+        self.leave_out(LeftOut::Closed);
     }
 
     fn decide(&mut self, recorded: &Recorded<'_>) {

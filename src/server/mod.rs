@@ -25,7 +25,7 @@ use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
-use crate::audit::{self, Act, Event, Log, LogError};
+use crate::audit::{self, Act, AtRest, Event, Log, LogError, RestKey};
 use crate::clock::Clock;
 use crate::command::Switches;
 use crate::config::Config;
@@ -368,6 +368,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     }
     check_issuers(config)?;
     MasterKey::read(&config.key)?;
+    at_rest(config)?;
     Ok(program)
 }
 
@@ -390,15 +391,29 @@ fn check_issuers(config: &Config) -> Result<(), FetchError> {
     Ok(())
 }
 
-fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Log, LogError> {
+/// Opens the log as a gate with this configuration does, such as to record what an operator did.
+///
+/// # Errors
+/// [`LogError`].
+pub fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Log, LogError> {
     let settings = audit::Settings {
         origin: format!("menshen.log/{}", config.node),
         node: config.node.clone(),
+        at_rest: at_rest(config)?,
         ..audit::Settings::default()
     };
     let (log, recovery) = Log::open(&config.log, settings, clock.clone(), master)?;
     tracing::info!(?recovery, "the log is open");
     Ok(log)
+}
+
+/// What wraps the keys of the log's entries.
+///
+/// # Errors
+/// [`SecretError`] if the file that is named cannot be used.
+pub fn at_rest(config: &Config) -> Result<AtRest, SecretError> {
+    let Some(file) = &config.log_key else { return Ok(AtRest::UnderMaster) };
+    RestKey::new(&MasterKey::read(file)?).map(AtRest::Under)
 }
 
 /// From here on this policy decides; reviewers see since when.

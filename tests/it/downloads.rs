@@ -412,7 +412,8 @@ async fn a_file_that_was_found_leads_to_its_entry() {
     let capitals = mark.to_ascii_uppercase();
     let hash = sha256(&file.body);
     for args in [["--watermark", &capitals], ["--sha256", &hash], ["--file", &found]] {
-        let (code, told) = run(&[&["show", log.as_str()], &args[..]].concat());
+        let (code, told) =
+            run(&[&["show", log.as_str(), "--key", key.as_str()], &args[..]].concat());
         assert_eq!((code, told.matches("decision").count()), (Some(0), 1), "{told}");
         assert!(told.contains(mark) && told.contains(&hash), "{told}");
     }

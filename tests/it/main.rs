@@ -49,6 +49,7 @@ mod heads_both_ways;
 mod identity_attacks;
 mod issuer_keys;
 mod layering;
+mod log_at_rest;
 mod masked_everywhere;
 mod monitoring;
 mod no_secret_in_logs;

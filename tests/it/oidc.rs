@@ -271,10 +271,7 @@ async fn somebody_signs_in_at_an_issuer_and_works_in_the_session() {
     let acts: Vec<_> = entries.iter().filter_map(|entry| entry.act.as_ref()).collect();
     let signed_in = acts.iter().find(|act| act.name.as_str() == "sign_in_at_issuer").unwrap();
     assert_eq!((signed_in.object.as_str(), signed_in.succeeded), ("far:wang", Some(true)));
-    let mut log = Vec::new();
-    for file in std::fs::read_dir(gate.path("log")).unwrap() {
-        log.extend(std::fs::read(file.unwrap().path()).unwrap_or_default());
-    }
+    let log = gate.log_text();
     for secret in ["code-0", &asked["state"], &asked["nonce"], SECRET, &session] {
         assert!(!holds(&log, secret), "{secret}");
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use menshen::audit::{Effect, Ending, Entry, Event, Reader};
+use menshen::audit::{Effect, Ending, Entry, Event};
 use menshen::clock::Clock;
 use tokio::sync::Semaphore;
 
+use crate::harness::gate;
 use crate::harness::process::menshen;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Process, Reply, Setup, Step, soon};
 
@@ -22,16 +23,16 @@ fn ended(entry: &Entry) -> Option<Ending> {
 #[tokio::test]
 async fn a_change_is_durable_in_the_log_before_the_backend_hears_of_it() {
     let gate = Setup::policy(OPEN_BANK).start().await;
-    let log = gate.path("log");
+    let (log, key) = (gate.path("log"), gate.path("master.key"));
     let found = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&found);
     gate.upstream.answers_by(move |asked| {
-        let entries = Reader::new(&log, 0).map(|entry| entry.unwrap().1);
-        let routes = entries.filter_map(|entry| {
+        let entries = gate::entries(&log, &key);
+        let mut routes = entries.into_iter().filter_map(|entry| {
             let is_allowed = entry.decision.as_ref()?.effect == Effect::Allow;
             Some(entry.request?.route.as_str().to_owned()).filter(|_| is_allowed)
         });
-        seen.lock().unwrap().push((asked.method.clone(), routes.last().unwrap_or_default()));
+        seen.lock().unwrap().push((asked.method.clone(), routes.next_back().unwrap_or_default()));
         Reply::json(r#"{"id":1}"#)
     });
     let token = gate.teller();

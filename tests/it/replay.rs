@@ -41,8 +41,10 @@ rules:
 fn replay(gate: &Gate, policy: &str, more: &[&str]) -> (Option<i32>, Value) {
     let file = gate.path("next.yaml");
     std::fs::write(&file, policy).unwrap();
-    let (file, log) = (file.display().to_string(), gate.path("log").display().to_string());
-    let arguments = [&["replay", &file, "--log", &log, "--format", "json"], more].concat();
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (file, log, key) = (file.display().to_string(), path("log"), path("master.key"));
+    let arguments =
+        [&["replay", &file, "--log", &log, "--key", &key, "--format", "json"], more].concat();
     let output = menshen(&arguments);
     let said = String::from_utf8(output.stderr).unwrap();
     let report = serde_json::from_slice(&output.stdout);
@@ -138,10 +140,20 @@ async fn a_recorded_decision_is_explained_from_its_entry() {
         entry.decision.as_ref().is_some_and(|d| d.effect == Effect::Deny && !d.policy.is_empty())
     });
     let id = denied.unwrap().id.to_string();
-    let (policies, log) = (gate.path("policies"), gate.path("log"));
-    let (policies, log) = (policies.display().to_string(), log.display().to_string());
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (policies, log, key) = (path("policies"), path("log"), path("master.key"));
     let explain = |id: &str, policies: &str| {
-        let output = menshen(&["explain", "--entry", id, "--log", &log, "--policies", policies]);
+        let output = menshen(&[
+            "explain",
+            "--entry",
+            id,
+            "--log",
+            &log,
+            "--key",
+            &key,
+            "--policies",
+            policies,
+        ]);
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = explain(&id, &policies);

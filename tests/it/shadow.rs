@@ -101,8 +101,9 @@ async fn what_a_candidate_would_decide_otherwise_is_recorded_once_with_its_numbe
     assert_eq!(roles, ["teller"]);
     let policy = decision.decision.as_ref().unwrap().policy.to_string();
     assert_eq!(shadow.difference.as_ref().unwrap().policy.to_string(), policy);
-    let shown =
-        menshen(&["log", "show", &gate.path("log").display().to_string(), "--event", "shadow"]);
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (log, key) = (path("log"), path("master.key"));
+    let shown = menshen(&["log", "show", &log, "--key", &key, "--event", "shadow"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("shadow (teller) one.view"), "{shown}");
     assert!(shown.contains("candidate: customer.note: clear → absent, customer.phone: masked → clear; by: tellers work; × 3; such as "), "{shown}");

@@ -12,7 +12,7 @@ use super::*;
 use crate::audit::merkle::{inclusion_proof, leaf_hash, perfect_root, verify_inclusion};
 use crate::audit::tile::{Kind, Tile, decode_bundle, decode_hashes};
 use crate::audit::verify::verify;
-use crate::audit::{Fault, Reader};
+use crate::audit::{Fault, Opener, Reader};
 
 fn keys() -> MasterKey {
     MasterKey::from_bytes([5; 32])
@@ -50,8 +50,13 @@ fn append_many(log: &Log, numbers: std::ops::Range<u64>) {
     });
 }
 
+fn read(dir: &Path, first: u64) -> impl Iterator<Item = (u64, Entry)> {
+    let opener = Opener::new(dir, vec![RestKey::new(&keys()).unwrap()]);
+    Reader::new(dir, first, opener).map(|read| read.map(|(i, r)| (i, r.entry().unwrap())).unwrap())
+}
+
 fn counts(dir: &Path) -> Vec<u64> {
-    let entries = Reader::new(dir, 0).map(|e| e.unwrap().1);
+    let entries = read(dir, 0).map(|(_, entry)| entry);
     entries.filter(|e| e.event == Event::Session).map(|e| e.act.unwrap().count.unwrap()).collect()
 }
 
@@ -170,8 +175,7 @@ fn concurrent_appends_are_all_durable_and_get_different_places() {
         tasks.join_all().await
     });
     // Durable already, before anything is closed or published.
-    let stored: BTreeMap<_, _> =
-        Reader::new(dir.path(), 0).map(|e| e.map(|(i, e)| (e.id, i)).unwrap()).collect();
+    let stored: BTreeMap<_, _> = read(dir.path(), 0).map(|(i, e)| (e.id, i)).collect();
     assert_eq!(stored.len(), 64 * 20);
     for own in receipts {
         assert!(own.iter().is_sorted_by_key(|r| r.index));
@@ -276,7 +280,7 @@ fn copy_of_a_moving_folder(from: &Path, to: &Path) -> bool {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
     let mut paths = Vec::new();
-    for below in ["tile", "journal"] {
+    for below in ["keys", "tile", "journal"] {
         match std::panic::catch_unwind(|| files(&from.join(below))) {
             Ok(found) => paths.extend(found),
             Err(_) => return false,
@@ -307,7 +311,7 @@ fn a_torn_tail_is_cut_off_reported_and_recorded() {
     append_many(&log, 30..31);
     log.close();
     assert_eq!(counts(&log_dir), (0..31).collect::<Vec<_>>());
-    let custody: Vec<_> = Reader::new(&log_dir, 30).map(|e| e.unwrap().1).collect();
+    let custody: Vec<_> = read(&log_dir, 30).map(|(_, e)| e).collect();
     let act = custody[0].act.clone().unwrap();
     assert_eq!((act.name.as_str(), act.count), ("torn_tail_removed", Some(200)));
     verify(&log_dir, &verifier(), None).unwrap();
@@ -361,13 +365,19 @@ fn is_unused(path: &Path, at: usize) -> bool {
         && at >= crate::audit::batch::Segment::scan(&fs::read(path).unwrap()).end
 }
 
+/// The files that the chain is about; what the keys of entries say is not among it.
+fn chained(dir: &Path) -> Vec<PathBuf> {
+    let is_key = |file: &Path| file.parent().unwrap().ends_with("keys");
+    files(dir).into_iter().filter(|f| !f.ends_with("lock") && !is_key(f)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn a_flipped_bit_anywhere_is_found(file in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), near_start in any::<bool>(), bit in 0_u8..8) {
         let dir = tempfile::tempdir().unwrap();
         copy(sample(), dir.path());
-        let all: Vec<_> = files(dir.path()).into_iter().filter(|f| !f.ends_with("lock")).collect();
+        let all = chained(dir.path());
         let path = file.get(&all);
         let mut bytes = fs::read(path).unwrap();
         let at = at.index(if near_start { bytes.len().min(4000) } else { bytes.len() });
@@ -381,7 +391,7 @@ proptest! {
     fn a_removed_or_shortened_file_is_found(file in any::<prop::sample::Index>(), keep in any::<prop::sample::Index>(), whole in any::<bool>()) {
         let dir = tempfile::tempdir().unwrap();
         copy(sample(), dir.path());
-        let all: Vec<_> = files(dir.path()).into_iter().filter(|f| !f.ends_with("lock")).collect();
+        let all = chained(dir.path());
         let path = file.get(&all);
         let bytes = fs::read(path).unwrap();
         let cut = if whole { 0 } else { keep.index(bytes.len()) };
@@ -600,7 +610,7 @@ fn a_full_queue_refuses_and_a_missed_outcome_is_confessed_in_the_log() {
         std::thread::yield_now();
     }
     log.close();
-    let entries: Vec<_> = Reader::new(dir.path(), 0).map(|e| e.unwrap().1).collect();
+    let entries: Vec<_> = read(dir.path(), 0).map(|(_, e)| e).collect();
     let confessed: u64 = entries
         .iter()
         .filter(|e| e.event == Event::Custody)
@@ -622,7 +632,7 @@ fn subjects_beyond_one_entry_are_written_as_continuations_of_it() {
     let id = outcome.id;
     block_on(log.append(outcome)).unwrap();
     log.close();
-    let entries: Vec<_> = Reader::new(dir.path(), 0).map(|e| e.unwrap().1).collect();
+    let entries: Vec<_> = read(dir.path(), 0).map(|(_, e)| e).collect();
     assert!(entries.len() > 2);
     assert!(entries[1..].iter().all(|e| e.continues.unwrap().id == id));
     let total: usize = entries.iter().map(|e| e.subjects.as_ref().unwrap().refs.len()).sum();

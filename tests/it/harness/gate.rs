@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use menshen::audit::{self, Entry, Reader, Verified};
+use menshen::audit::{self, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::demo::certificates::Authority;
@@ -280,10 +280,31 @@ impl Gate {
         self.entries_so_far()
     }
 
+    /// The text of every entry that is durable at this moment.
+    pub(crate) fn log_text(&self) -> Vec<u8> {
+        let log = self.path("log");
+        let frames = OpenedFrames::new(&log, 0, opener(&log, &self.path("master.key")));
+        let texts = frames.map(|frame| match frame.unwrap().1 {
+            Frame::Json(json) => json,
+            Frame::Closed(closed) => panic!("{closed}"),
+        });
+        texts.collect::<Vec<_>>().concat()
+    }
+
     /// The entries that are durable at this moment.
     pub(crate) fn entries_so_far(&self) -> Vec<Entry> {
-        Reader::new(&self.path("log"), 0).map(|entry| entry.unwrap().1).collect()
+        entries(&self.path("log"), &self.path("master.key"))
     }
+}
+
+/// What opens a log's entries with this master key.
+pub(crate) fn opener(log: &Path, key: &Path) -> Opener {
+    Opener::new(log, vec![RestKey::new(&MasterKey::read(key).unwrap()).unwrap()])
+}
+
+/// The entries of a log, all of which this master key opens.
+pub(crate) fn entries(log: &Path, key: &Path) -> Vec<Entry> {
+    Reader::new(log, 0, opener(log, key)).map(|read| read.unwrap().1.entry().unwrap()).collect()
 }
 
 pub(crate) fn verify(log: &Path, verifier: &audit::note::Verifier) -> Verified {

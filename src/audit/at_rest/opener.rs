@@ -1,0 +1,151 @@
+//! Opens sealed entries for a reader, and says of those it cannot open why.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::RestKey;
+use super::day::Day;
+use super::frame::{self, KeyName, Parts};
+use super::key_file::{KeyFile, State};
+use crate::audit::entry::{EntryError, Moment};
+use crate::audit::folder::Folder;
+use crate::audit::groups::Class;
+use crate::secret::Sealer;
+
+/// Keys that are kept at hand; beyond, they are read again.
+const MAX_AT_HAND: usize = 4096;
+
+/// An entry that is there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Closed {
+    /// Its class.
+    pub class: Class,
+    /// The day of its key: that of its writing.
+    pub day: Day,
+    /// Why it cannot be read.
+    #[serde(flatten)]
+    pub lost: Lost,
+}
+
+/// Why an entry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Lost {
+    /// It was destroyed.
+    Destroyed {
+        /// When.
+        on: Moment,
+        /// The certificate that says so.
+        certificate: String,
+    },
+    /// The file of its key is not there.
+    Missing,
+    /// The file of its key is not what it was.
+    Damaged,
+    /// No key was given that opens it.
+    Locked {
+        /// The id of the key that does.
+        under: String,
+    },
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}: ", self.class, self.day)?;
+        match &self.lost {
+            Lost::Destroyed { on, certificate } => {
+                let day = Day::of_ms(on.0);
+                write!(f, "destroyed on {day}, certificate {certificate}")
+            }
+            Lost::Missing => f.write_str("key missing"),
+            Lost::Damaged => f.write_str("key damaged"),
+            Lost::Locked { under } => write!(f, "sealed under the key `{under}`"),
+        }
+    }
+}
+
+/// What stands at a place of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// An entry's JSON.
+    Json(Vec<u8>),
+    /// An entry that cannot be read.
+    Closed(Closed),
+}
+
+#[derive(Clone, Debug)]
+enum Key {
+    Open(Arc<Sealer>),
+    Lost(Lost),
+}
+
+/// Opens the entries of one log.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    folder: Folder,
+    given: Vec<RestKey>,
+    at_hand: HashMap<KeyName, Key>,
+}
+
+impl Opener {
+    /// Opens what these keys open, of the log in `dir`. Without any it still says what was destroyed.
+    #[must_use]
+    pub fn new(dir: &Path, given: Vec<RestKey>) -> Self {
+        Self { folder: Folder::new(dir), given, at_hand: HashMap::new() }
+    }
+
+    /// The log's folder.
+    pub(in crate::audit) fn dir(&self) -> &Path {
+        self.folder.root()
+    }
+
+    /// The JSON of a stored entry, or why it cannot be read.
+    ///
+    /// # Errors
+    /// [`EntryError::Form`] and [`EntryError::Sealed`] for bytes that are no entry of this log.
+    pub(in crate::audit) fn open(&mut self, stored: Vec<u8>) -> Result<Frame, EntryError> {
+        let (name, head, sealed) = match frame::parts(&stored)? {
+            Parts::Legible(_) => return Ok(Frame::Json(stored)),
+            Parts::Sealed { key, head, sealed } => (key, head, sealed),
+        };
+        match self.key(name) {
+            Key::Open(sealer) => frame::open(&sealer, head, sealed).map(Frame::Json),
+            Key::Lost(lost) => Ok(Frame::Closed(Closed { class: name.class, day: name.day, lost })),
+        }
+    }
+
+    fn key(&mut self, name: KeyName) -> Key {
+        if let Some(key) = self.at_hand.get(&name) {
+            return key.clone();
+        }
+        let key = self.look_up(name);
+        if self.at_hand.len() >= MAX_AT_HAND {
+            self.at_hand.clear();
+        }
+        self.at_hand.insert(name, key.clone());
+        key
+    }
+
+    fn look_up(&self, name: KeyName) -> Key {
+        let bytes = match self.folder.read_key(&name.file()) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Key::Lost(Lost::Missing),
+            Err(_unreadable) => return Key::Lost(Lost::Damaged),
+        };
+        let Some(file) = KeyFile::read(name, &bytes) else { return Key::Lost(Lost::Damaged) };
+        match self.given.iter().find_map(|rest| file.unwrap_with(rest)) {
+            Some(Ok(sealer)) => return Key::Open(Arc::new(sealer)),
+            Some(Err(_altered)) => return Key::Lost(Lost::Damaged),
+            None => {}
+        }
+        Key::Lost(match file.state {
+            State::Destroyed { destroyed: on, certificate } => Lost::Destroyed { on, certificate },
+            State::Kept { under, .. } => Lost::Locked { under },
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! What sealing must hold: legible to keys only, never an error of the reader, and by day and class.
+
+use std::path::Path;
+
+use super::frame::{self, KeyName, Parts};
+use super::key_file::{KeyFile, State};
+use super::*;
+use crate::audit::entry::{EntryError, Moment};
+use crate::audit::folder::Folder;
+use crate::audit::groups::{Act, Class, Event};
+use crate::audit::log::{Log, LogError, Settings};
+use crate::audit::merkle::sha256;
+use crate::audit::reader::{Reader, Record};
+use crate::audit::verify::verify;
+use crate::clock::Clock;
+use crate::secret::SEALED_OVERHEAD;
+
+const NOON: i64 = 1_790_000_000_000;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn master(n: u8) -> MasterKey {
+    MasterKey::from_bytes([n; 32])
+}
+
+fn rest(n: u8) -> RestKey {
+    RestKey::new(&master(n)).unwrap()
+}
+
+fn open(dir: &Path, clock: &Clock, at_rest: AtRest) -> Log {
+    let settings = Settings { at_rest, ..Settings::default() };
+    Log::open(dir, settings, clock.clone(), &master(1)).unwrap().0
+}
+
+/// Writes an entry that names what was done.
+fn write(log: &Log, event: Event, name: &str) {
+    let mut entry = log.entry(event).unwrap();
+    entry.act = Some(Act { name: name.into(), ..Act::default() });
+    log.append_detached(entry);
+}
+
+/// What a reader with these keys is told, in words.
+fn told(dir: &Path, keys: Vec<RestKey>) -> Vec<String> {
+    let records = Reader::new(dir, 0, Opener::new(dir, keys)).map(|read| read.unwrap().1);
+    let told = records.map(|record| match record {
+        Record::Entry(entry) => entry.act.unwrap().name.to_string(),
+        Record::Closed(closed) => closed.to_string(),
+    });
+    told.collect()
+}
+
+fn key_files(dir: &Path) -> Vec<String> {
+    Folder::new(dir).key_names().unwrap()
+}
+
+#[test]
+fn the_dictionary_is_for_ever() {
+    let hex: String = sha256(&[frame::DICTIONARY]).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(
+        hex, "b79a3a57278d81755b6de6b3f4eeb7be432dc970600d945ecc335b76b3414079",
+        "entries of old logs would no longer unpack"
+    );
+}
+
+#[test]
+fn no_word_of_an_entry_is_legible_and_the_key_gives_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::UnderMaster);
+    write(&log, Event::Session, "a-word-that-stands-out");
+    log.close();
+    let stored = std::fs::read(dir.path().join("tile/entries/000.p/1")).unwrap();
+    for word in ["stands-out", "session", "menshen", "time", "{"] {
+        let is_there = stored.windows(word.len()).any(|w| w == word.as_bytes());
+        assert!(!is_there || word == "{", "{word}");
+    }
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["a-word-that-stands-out"]);
+}
+
+#[test]
+fn a_key_of_its_own_opens_what_the_master_key_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::Under(rest(2)));
+    write(&log, Event::Session, "seen");
+    log.close();
+    let id = rest(2).id().to_owned();
+    let locked = format!("security of 2026-09-21: sealed under the key `{id}`");
+    assert_eq!(told(dir.path(), vec![rest(1)]), [locked]);
+    assert_eq!(told(dir.path(), vec![rest(1), rest(2)]), ["seen"]);
+    let wrong = Settings::default();
+    let refused = Log::open(dir.path(), wrong, Clock::fixed(NOON), &master(1)).unwrap_err();
+    assert!(refused.to_string().contains("is wrapped under the key"), "{refused}");
+}
+
+#[test]
+fn a_log_from_before_is_read_on_when_its_entries_become_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    for (at_rest, name) in [(AtRest::Legible, "before"), (AtRest::UnderMaster, "since")] {
+        let log = open(dir.path(), &Clock::fixed(NOON), at_rest);
+        write(&log, Event::Session, name);
+        log.close();
+    }
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["before", "since"]);
+    let without = told(dir.path(), Vec::new());
+    assert!(without[0] == "before" && without[1].contains("sealed under"), "{without:?}");
+}
+
+#[test]
+fn each_class_and_day_has_a_key_that_was_there_the_day_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let log = open(dir.path(), &clock, AtRest::UnderMaster);
+    let days = |dir: &Path| -> Vec<String> {
+        let of_class = |name: &String| name.contains("-security-");
+        key_files(dir)
+            .into_iter()
+            .filter(of_class)
+            .map(|name| name.split_once("-security-").unwrap().1.to_owned())
+            .collect()
+    };
+    assert_eq!(key_files(dir.path()).len(), 8);
+    write(&log, Event::Session, "today");
+    write(&log, Event::Change, "of another class");
+    assert_eq!(days(dir.path()), ["2026-09-21", "2026-09-22"]);
+    clock.advance_ms(DAY_MS);
+    write(&log, Event::Session, "tomorrow");
+    while days(dir.path()).len() < 3 {
+        std::thread::yield_now();
+    }
+    log.close();
+    assert_eq!(days(dir.path()).last().unwrap(), "2026-09-23");
+    let told = told(dir.path(), Vec::new());
+    for (told, of) in told.iter().zip(["security of 2026-09-21", "ledger of 2026-09-21"]) {
+        assert!(told.starts_with(of), "{told}");
+    }
+    assert!(told[2].starts_with("security of 2026-09-22"), "{}", told[2]);
+}
+
+#[test]
+fn a_clock_set_back_or_forward_gives_entries_keys_of_their_own_and_none_is_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let year = 365 * DAY_MS;
+    for (at, name) in
+        [(NOON, "right"), (NOON - year, "back"), (NOON + year, "forward"), (NOON, "right again")]
+    {
+        let log = open(dir.path(), &Clock::fixed(at), AtRest::UnderMaster);
+        write(&log, Event::Session, name);
+        log.close();
+    }
+    let mut used = Vec::new();
+    for frame in crate::audit::reader::Frames::new(dir.path(), 0) {
+        let frame = frame.unwrap().1;
+        let Parts::Sealed { key, .. } = frame::parts(&frame).unwrap() else { panic!() };
+        used.push((key.number, key.day.to_string()));
+    }
+    let days: Vec<_> = used.iter().map(|(_, day)| day.as_str()).collect();
+    assert_eq!(days, ["2026-09-21", "2025-09-21", "2027-09-21", "2026-09-21"]);
+    assert!(used.is_sorted_by(|(one, _), (other, _)| one < other), "{used:?}");
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["right", "back", "forward", "right again"]);
+}
+
+#[test]
+fn a_destroyed_missing_or_damaged_key_is_told_and_is_no_error_and_the_log_verifies() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::UnderMaster);
+    for event in [Event::Decision, Event::Session, Event::Change] {
+        write(&log, event, "seen");
+    }
+    let verifier = log.verifier().clone();
+    log.close();
+    for name in key_files(dir.path()).iter().filter(|name| name.ends_with("2026-09-21")) {
+        let path = dir.path().join("keys").join(name);
+        let key = KeyName::parse(name).unwrap();
+        let mut file = KeyFile::read(key, &std::fs::read(&path).unwrap()).unwrap();
+        match key.class {
+            Class::StaffAccess => {
+                let (destroyed, certificate) = (Moment(NOON + DAY_MS), "7".to_owned());
+                file.state = State::Destroyed { destroyed, certificate };
+                std::fs::write(&path, file.write()).unwrap();
+            }
+            Class::Security => std::fs::remove_file(&path).unwrap(),
+            Class::Ledger | Class::CustomerUsage => std::fs::write(&path, "{}").unwrap(),
+        }
+    }
+    let expected = [
+        "staff_access of 2026-09-21: destroyed on 2026-09-22, certificate 7",
+        "security of 2026-09-21: key missing",
+        "ledger of 2026-09-21: key damaged",
+    ];
+    assert_eq!(told(dir.path(), vec![rest(1)]), expected);
+    assert_eq!(verify(dir.path(), &verifier, None).unwrap().entries, 3);
+}
+
+#[test]
+fn a_key_moved_to_another_day_class_or_number_does_not_open() {
+    let name = KeyName { number: 7, class: Class::Security, day: Day(20_000) };
+    let (file, _) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    for other in [
+        KeyName { number: 8, ..name },
+        KeyName { class: Class::Ledger, ..name },
+        KeyName { day: Day(20_001), ..name },
+    ] {
+        let KeyName { number, class, day } = other;
+        let moved = KeyFile { number, class, day, ..file.clone() };
+        assert!(KeyFile::read(other, &file.write()).is_none());
+        assert!(moved.unwrap_with(&rest(1)).unwrap().is_err());
+    }
+    assert!(file.unwrap_with(&rest(1)).unwrap().is_ok());
+    assert!(file.unwrap_with(&rest(2)).is_none());
+}
+
+#[test]
+fn a_flipped_bit_of_a_sealed_entry_does_not_open() {
+    let name = KeyName { number: 7, class: Class::Security, day: Day(20_000) };
+    let (_, sealer) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    let json = br#"{"class":"security","event":"session","id":"01","node":"gate-1"}"#;
+    let sealed = frame::seal(&name, &sealer, json).unwrap();
+    assert!(sealed.len() < json.len() + SEALED_OVERHEAD + 10, "it is packed");
+    let opened = |bytes: &[u8]| match frame::parts(bytes)? {
+        Parts::Sealed { head, sealed, .. } => frame::open(&sealer, head, sealed),
+        Parts::Legible(bytes) => Ok(bytes.to_vec()),
+    };
+    assert_eq!(opened(&sealed).unwrap(), json);
+    for at in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut altered = sealed.clone();
+            altered[at] ^= 1 << bit;
+            assert!(opened(&altered).is_err_and(|e| e != EntryError::Json) || altered[0] == b'{');
+        }
+    }
+}
+
+#[test]
+fn the_longest_entry_still_fits_a_bundle() {
+    let name = KeyName { number: u32::MAX, class: Class::Security, day: Day(u32::MAX) };
+    let (_, sealer) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    let mut noise = vec![0; MAX_JSON_BYTES];
+    aws_lc_rs::rand::fill(&mut noise).unwrap();
+    let sealed = frame::seal(&name, &sealer, &noise).unwrap();
+    assert_eq!(sealed.len(), crate::audit::tile::MAX_ENTRY_BYTES);
+}
+
+#[test]
+fn keys_are_wrapped_anew_and_the_old_one_opens_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::UnderMaster);
+    write(&log, Event::Session, "seen");
+    let verifier = log.verifier().clone();
+    assert!(matches!(Log::rewrap(dir.path(), &[rest(1)], &rest(2)), Err(LogError::Locked(_))));
+    log.close();
+    let before = verify(dir.path(), &verifier, None).unwrap();
+    let stranger = Log::rewrap(dir.path(), &[rest(3)], &rest(2)).unwrap_err();
+    assert!(stranger.to_string().contains("is wrapped under the key"), "{stranger}");
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["seen"], "nothing was changed");
+    let done = Log::rewrap(dir.path(), &[rest(1)], &rest(2)).unwrap();
+    assert_eq!(done, Rewrapped { wrapped: 8, already: 0, destroyed: 0 });
+    let again = Log::rewrap(dir.path(), &[rest(1)], &rest(2)).unwrap();
+    assert_eq!(again, Rewrapped { wrapped: 0, already: 8, destroyed: 0 });
+    assert!(told(dir.path(), vec![rest(1)])[0].contains("sealed under the key"));
+    assert_eq!(told(dir.path(), vec![rest(2)]), ["seen"]);
+    assert_eq!(verify(dir.path(), &verifier, None).unwrap(), before);
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::Under(rest(2)));
+    write(&log, Event::Session, "later");
+    log.close();
+    assert_eq!(told(dir.path(), vec![rest(2)]), ["seen", "later"]);
+}
+
+#[test]
+fn a_log_that_is_being_written_is_read_with_its_own_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::Under(rest(2)));
+    write(&log, Event::Session, "one");
+    write(&log, Event::Session, "two");
+    while log.health().durable < 2 {
+        std::thread::yield_now();
+    }
+    let found: Vec<_> = log.reader(1).map(|read| read.unwrap()).collect();
+    assert_eq!(found.len(), 1);
+    let (index, record) = found.into_iter().next().unwrap();
+    assert_eq!((index, record.entry().unwrap().act.unwrap().name.as_str()), (1, "two"));
+    log.close();
+}
