@@ -1,4 +1,4 @@
-//! `menshen device`: keys of client certificates, enrolled for accounts.
+//! `menshen device`: keys of client certificates, and passkeys, enrolled for accounts.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Enrol the key of a client certificate as a device of an account.
+    /// Enrol the key of a client certificate, or a passkey that the account has, as a device of it.
     Add {
         /// What to call it; policies know it as `caller.device`.
         name: String,
@@ -33,8 +33,11 @@ enum Action {
         #[arg(long)]
         account: String,
         /// The certificate in PEM. One that is renewed for its key stays the same device.
-        #[arg(long, value_name = "FILE")]
-        certificate: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "passkey")]
+        certificate: Option<PathBuf>,
+        /// The id of a passkey of a local account, as `menshen account passkeys` shows it; one that is not synced.
+        #[arg(long, value_name = "ID", conflicts_with = "certificate", allow_hyphen_values = true)]
+        passkey: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -61,13 +64,22 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 
 async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
     let said = match action {
-        Action::Add { name, account, certificate, place } => {
+        Action::Add { name, account, certificate, passkey, place } => {
             let identity = open(place)?;
-            let der = CertificateDer::from_pem_file(certificate).map_err(|error| {
-                let file = certificate.display();
-                Failure::fault(format!("`{file}`: no certificate in PEM ({error})"))
-            })?;
-            let device = identity.add_device(name, account, &der).await.map_err(Failure::fault)?;
+            let added = match (certificate, passkey) {
+                (Some(file), _) => {
+                    let der = CertificateDer::from_pem_file(file).map_err(|error| {
+                        let file = file.display();
+                        Failure::fault(format!("`{file}`: no certificate in PEM ({error})"))
+                    })?;
+                    identity.add_device(name, account, &der).await
+                }
+                (None, passkey) => {
+                    let id = passkey.as_deref().unwrap_or_default();
+                    identity.add_passkey_device(name, account, id).await
+                }
+            };
+            let device = added.map_err(Failure::fault)?;
             let (name, account, key) = (device.name, device.account, hex(&device.key));
             format!("device `{name}` of `{account}` was added; its key is {key}\n")
         }
@@ -95,8 +107,10 @@ fn open(place: &Place) -> Result<Identity, Failure> {
 }
 
 fn table(devices: &[DeviceInfo]) -> String {
-    let mut table =
-        format!("{:<24} {:<24} {:<20} {:<20} STATE\n", "NAME", "ACCOUNT", "MADE", "USED");
+    let mut table = format!(
+        "{:<24} {:<24} {:<11} {:<20} {:<20} STATE\n",
+        "NAME", "ACCOUNT", "KIND", "MADE", "USED"
+    );
     for device in devices {
         let used = device.used_s.map_or_else(|| "never".to_owned(), time);
         let state = match device.revoked_s {
@@ -104,7 +118,10 @@ fn table(devices: &[DeviceInfo]) -> String {
             None => "good".to_owned(),
         };
         let (name, account, made) = (&device.name, &device.account, time(device.created_s));
-        table.push_str(&format!("{name:<24} {account:<24} {made:<20} {used:<20} {state}\n"));
+        let kind = kind(device);
+        table.push_str(&format!(
+            "{name:<24} {account:<24} {kind:<11} {made:<20} {used:<20} {state}\n"
+        ));
     }
     table
 }
@@ -113,11 +130,16 @@ fn line(device: &DeviceInfo) -> serde_json::Value {
     json!({
         "name": device.name,
         "account": device.account,
+        "kind": kind(device),
         "key": hex(&device.key),
         "created": time(device.created_s),
         "used": device.used_s.map(time),
         "revoked": device.revoked_s.map(time),
     })
+}
+
+fn kind(device: &DeviceInfo) -> &'static str {
+    if device.is_passkey { "passkey" } else { "certificate" }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -18,6 +18,7 @@ const ISSUER: &[&str] = &[
     "kind",
     "roles",
     "attributes",
+    "posture",
     "assurance",
     "amr-assurance",
     "methods",
@@ -144,6 +145,7 @@ impl File<'_> {
                 }
             }
         }
+        settings.posture = self.posture(&keys, &settings.attributes);
         settings.sign_in = self.at_issuer(&keys, what);
         settings.assurance = self.levels(&keys, "assurance");
         settings.methods_assurance = self.levels(&keys, "amr-assurance");

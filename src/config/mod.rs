@@ -5,6 +5,7 @@
 
 mod callers;
 mod clients;
+mod posture;
 mod read;
 mod scanners;
 mod upstreams;

@@ -17,6 +17,7 @@ use super::key_source::Keys;
 use super::keys::{Algorithm, KeyFileError, KeySet};
 use super::revocation::Revocations;
 use super::settings::IssuerSettings;
+use super::shelf::Shelf;
 use super::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::secret::{Secret, Tagger};
@@ -66,13 +67,14 @@ impl Bearer {
         issuers: Vec<IssuerSettings>,
         cache: usize,
         revocations: Revocations,
+        shelf: &Shelf,
         clock: Clock,
         tagger: Tagger,
     ) -> Result<Self, KeyFileError> {
         let cache = Arc::new(TokenCache::new(cache));
         let mut loaded = Vec::with_capacity(issuers.len());
         for settings in issuers {
-            let keys = Keys::load(&settings, &clock, &cache)?;
+            let keys = Keys::load(&settings, &clock, &cache, shelf)?;
             loaded.push(Issuer { settings, keys });
         }
         let fetch = Arc::new(NoFetch);
@@ -109,6 +111,13 @@ impl Bearer {
     /// Fetches published keys by this from now on.
     pub(super) fn fetch_by(&mut self, fetch: Arc<dyn Fetch>) {
         self.fetch = fetch;
+    }
+
+    /// Takes up the keys that were published before the restart.
+    pub(super) async fn recall_keys(&self) {
+        for issuer in &self.issuers {
+            issuer.keys.recall().await;
+        }
     }
 
     /// Looks for new keys where it is time.

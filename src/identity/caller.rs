@@ -17,6 +17,8 @@ pub struct Caller {
     pub roles: Vec<String>,
     /// What conditions may ask, such as `branch`.
     pub attributes: BTreeMap<String, Attribute>,
+    /// Which of them are too old from which Unix second on.
+    pub fades: BTreeMap<String, i64>,
     /// The highest level of the factors: 1 password, 2 with a one-time code, 3 with a key.
     pub assurance: u8,
     /// What was presented and when.

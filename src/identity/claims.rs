@@ -134,11 +134,18 @@ impl Claims {
         let jti = self.text("jti")?.map(str::to_owned);
         let issued_s = self.time("iat")?;
         let factors = self.factors(issuer, now)?;
+        let mut attributes = self.attributes(&issuer.attributes)?;
+        let mut fades = BTreeMap::new();
+        for (name, (attribute, until)) in self.posture(issuer, now)? {
+            fades.insert(name.clone(), until);
+            attributes.insert(name, attribute);
+        }
         let caller = Caller {
             account: format!("{}:{subject}", issuer.name),
             kind: issuer.kind,
             roles: self.roles(&issuer.roles_claim)?,
-            attributes: self.attributes(&issuer.attributes)?,
+            attributes,
+            fades,
             assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(1),
             factors,
             credential: CredentialRef::Bearer {

@@ -18,6 +18,8 @@ struct Told {
     kind: String,
     roles: Vec<String>,
     attributes: BTreeMap<String, Attribute>,
+    #[serde(default)]
+    fades: BTreeMap<String, i64>,
 }
 
 /// The part of a caller that is not a column.
@@ -26,6 +28,7 @@ pub(super) fn to_json(caller: &Caller) -> Result<String, StateError> {
         kind: caller.kind.as_str().to_owned(),
         roles: caller.roles.clone(),
         attributes: caller.attributes.clone(),
+        fades: caller.fades.clone(),
     };
     serde_json::to_string(&told).map_err(|_never| StateError::Value("an issuer's session"))
 }
@@ -51,6 +54,7 @@ impl Identity {
             kind: told.kind.parse().map_err(|_unknown| damaged())?,
             roles: told.roles,
             attributes: told.attributes,
+            fades: told.fades,
             assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(0),
             factors,
             credential: CredentialRef::Session { reference: self.session_reference(cookie) },

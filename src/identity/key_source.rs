@@ -9,6 +9,7 @@ use super::key_ring::KeyRing;
 use super::keys::{KeyFileError, KeySet};
 use super::published::{Address, Published};
 use super::settings::{IssuerSettings, KeySource};
+use super::shelf::Shelf;
 use super::token_cache::TokenCache;
 use crate::clock::Clock;
 
@@ -28,6 +29,7 @@ impl Keys {
         settings: &IssuerSettings,
         clock: &Clock,
         cache: &Arc<TokenCache>,
+        shelf: &Shelf,
     ) -> Result<Self, KeyFileError> {
         let (issuer, cache) = (settings.name.clone(), Arc::clone(cache));
         Ok(match &settings.keys {
@@ -39,9 +41,22 @@ impl Keys {
                 let (refresh_s, keep_s) = (i64::from(*refresh_s), i64::from(*keep_s));
                 let address =
                     Address { issuer, url: url.clone(), ca: ca.clone(), refresh_s, keep_s };
-                Self::Published(Arc::new(Published::new(address, clock.clone(), cache)))
+                Self::Published(Arc::new(Published::new(
+                    address,
+                    clock.clone(),
+                    cache,
+                    shelf.clone(),
+                )))
             }
         })
+    }
+
+    /// Takes up what was published before the restart.
+    pub(super) async fn recall(&self) {
+        match self {
+            Self::File { .. } => {}
+            Self::Published(published) => published.recall().await,
+        }
     }
 
     /// The keys as they are now and for how many seconds they are good; nothing if there are none.

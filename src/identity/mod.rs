@@ -34,12 +34,14 @@ pub mod passkey;
 mod password;
 mod person;
 mod place;
+mod posture;
 mod published;
 mod recovery;
 mod revocation;
 mod roster;
 mod session;
 mod settings;
+mod shelf;
 mod sign_in;
 pub mod step_up;
 mod strength;
@@ -80,8 +82,8 @@ pub use recovery::{RecoveryCodes, is_recovery_code};
 pub use roster::{Joined, Standing, counted_as};
 pub use session::SignedOut;
 pub use settings::{
-    IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, SessionSettings,
-    Settings, SignInSettings,
+    IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, PostureClaim,
+    SessionSettings, Settings, SignInSettings,
 };
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use strength::{PasswordFault, Whose, check_new_password};
@@ -235,6 +237,7 @@ impl Identity {
             settings.issuers.clone(),
             settings.token_cache,
             revocation::Revocations::new(store.clone(), master.tagger("token-revocation")?),
+            &shelf::Shelf::new(store.clone(), master.tagger("issuer-keys")?),
             clock.clone(),
             log_tagger.clone(),
         )?;
@@ -274,6 +277,11 @@ impl Identity {
         self
     }
 
+    /// Takes up the keys that the issuers published last, for as long as they are good; call it at the start.
+    pub async fn recall_keys(&self) {
+        self.bearer.recall_keys().await;
+    }
+
     /// Looks for new keys of the issuers where it is time; at the start that is everywhere.
     pub async fn keep_keys(&self) {
         self.bearer.keep_keys(self.clock.unix_s()).await;
@@ -295,7 +303,7 @@ impl Identity {
             certificate.check(now)?;
         }
         // The token first: nobody without one has signatures verified by a key of their own.
-        let caller = self.bearer.authenticate(token).await?;
+        let caller = posture::without_faded(self.bearer.authenticate(token).await?, now);
         let expected = dpop::Expected { target, token: token.expose(), now };
         let proof = dpop::verify(proof.expose(), &expected)?;
         caller.binding.check(place, Some(proof.key))?;
@@ -312,7 +320,7 @@ impl Identity {
         let taken = self.proof_tagger.tag(&[b"proof", &proof.key, proof.id.as_bytes()]);
         let holder = self.proof_tagger.tag(&[b"holder", &proof.key]);
         match self.store.take_proof(taken, holder, proof.until_s).await? {
-            ProofTaken::Once => self.on_device(caller, place).await,
+            ProofTaken::Once => self.on_device(caller, place, None).await,
             ProofTaken::Replayed => Err(DpopFault::Replayed.into()),
             ProofTaken::TooMany => Err(DpopFault::TooMany.into()),
         }
@@ -335,6 +343,7 @@ impl Identity {
         if let Some(certificate) = &place.certificate {
             certificate.check(self.clock.unix_s())?;
         }
+        let mut passkey = None;
         let caller = match credentials {
             Credentials::Bearer(token) => {
                 let caller = self.bearer.authenticate(&token).await?;
@@ -345,11 +354,16 @@ impl Identity {
             // Whoever knows what is asked for takes the other way.
             Credentials::Dpop { .. } => return Err(DpopFault::Missing.into()),
             Credentials::ApiKey(key) => Arc::new(self.key_caller(&key, place).await?),
-            Credentials::Session(cookie) => Arc::new(self.session_caller(&cookie).await?),
+            Credentials::Session(cookie) => {
+                let (caller, shown) = self.session_caller(&cookie).await?;
+                passkey = shown;
+                Arc::new(caller)
+            }
             Credentials::Certificate => Arc::new(self.machine_caller(place)?),
         };
+        let caller = posture::without_faded(caller, self.clock.unix_s());
         self.check_standing(&caller.account)?;
-        self.on_device(caller, place).await
+        self.on_device(caller, place, passkey).await
     }
 
     /// Reads the key files that changed, now rather than within seconds. Blocks.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::due::Due;
 use super::fetch::{Fetch, FetchAsk, FetchError};
 use super::keys::{KeyFault, KeySet};
+use super::shelf::Shelf;
 use super::token_cache::TokenCache;
 use crate::clock::Clock;
 
@@ -47,6 +48,7 @@ pub(super) struct Published {
     address: Address,
     clock: Clock,
     cache: Arc<TokenCache>,
+    shelf: Shelf,
     keys: RwLock<Option<Arc<KeySet>>>,
     /// When they were fetched, in seconds of the steady clock; long ago before the first time.
     fetched_s: AtomicI64,
@@ -57,16 +59,44 @@ pub(super) struct Published {
 
 impl Published {
     /// None fetched yet.
-    pub(super) fn new(address: Address, clock: Clock, cache: Arc<TokenCache>) -> Self {
+    pub(super) fn new(
+        address: Address,
+        clock: Clock,
+        cache: Arc<TokenCache>,
+        shelf: Shelf,
+    ) -> Self {
         Self {
             address,
             clock,
             cache,
+            shelf,
             keys: RwLock::default(),
             fetched_s: AtomicI64::new(i64::MIN),
             attempts: Due::every(APART_S),
             flight: Arc::default(),
             tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Takes up what was published last before the restart, with the age that it has by now.
+    pub(super) async fn recall(&self) {
+        let Address { issuer, url, .. } = &self.address;
+        let (document, fetched_s) = match self.shelf.get(issuer, url).await {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, issuer, "the issuer's last keys could not be read");
+                return;
+            }
+        };
+        let age_s = self.clock.unix_s().saturating_sub(fetched_s);
+        // A clock that was set back says nothing of the age.
+        if !(0..self.address.keep_s).contains(&age_s) {
+            return;
+        }
+        if let Ok(kept) = KeySet::parse_published(&document) {
+            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+            self.fetched_s.store(self.now_s().saturating_sub(age_s), Ordering::Relaxed);
         }
     }
 
@@ -125,26 +155,35 @@ impl Published {
     async fn fetch_once(&self, fetch: &Arc<dyn Fetch>) {
         let ask = FetchAsk::document(&self.address.url, self.address.ca.clone());
         let renewed = fetch.fetch(ask).await.map_err(RenewalFault::from);
-        let renewed = renewed.and_then(|text| Ok(KeySet::parse_published(&text)?));
+        let renewed = renewed.and_then(|text| Ok((KeySet::parse_published(&text)?, text)));
         let issuer = &self.address.issuer;
         match renewed {
-            Ok(new) => {
-                let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-                let is_new = keys.as_ref().is_none_or(|old| !old.is_same(&new));
-                if is_new {
-                    *keys = Some(Arc::new(new));
-                }
-                drop(keys);
-                self.fetched_s.store(self.now_s(), Ordering::Relaxed);
-                if is_new {
-                    self.cache.clear();
-                    tracing::info!(issuer, "the issuer's keys were fetched");
+            Ok((new, text)) => {
+                self.adopt(new);
+                let (url, now) = (&self.address.url, self.clock.unix_s());
+                if let Err(error) = self.shelf.put(issuer, url, text, now).await {
+                    tracing::warn!(%error, issuer, "the issuer's keys could not be kept for a restart");
                 }
             }
             Err(error) => {
                 let left = self.keys().map_or(0, |(_, left)| left);
                 tracing::error!(%error, issuer, "the issuer's old keys stay in use for {left} s");
             }
+        }
+    }
+
+    /// Has these in use from now on.
+    fn adopt(&self, new: KeySet) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = keys.as_ref().is_none_or(|old| !old.is_same(&new));
+        if is_new {
+            *keys = Some(Arc::new(new));
+        }
+        drop(keys);
+        self.fetched_s.store(self.now_s(), Ordering::Relaxed);
+        if is_new {
+            self.cache.clear();
+            tracing::info!(issuer = self.address.issuer, "the issuer's keys were fetched");
         }
     }
 }

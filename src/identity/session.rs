@@ -34,6 +34,8 @@ pub(super) struct LiveSession {
     pub(super) factors: Vec<Factor>,
     pub(super) expires_s: i64,
     pub(super) before: Option<(i64, String)>,
+    /// The passkey that was shown in it last.
+    pub(super) passkey: Option<Vec<u8>>,
 }
 
 impl Identity {
@@ -60,16 +62,20 @@ impl Identity {
         self.authenticate(Credentials::Session(cookie.clone()), cookie.place()).await
     }
 
-    pub(super) async fn session_caller(&self, cookie: &Cookie) -> Result<Caller, AuthError> {
+    /// The caller, and the passkey that was shown in the session last.
+    pub(super) async fn session_caller(
+        &self,
+        cookie: &Cookie,
+    ) -> Result<(Caller, Option<Vec<u8>>), AuthError> {
         let session = match self.live_session(cookie).await {
             Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
-                return self.issuer_session_caller(cookie).await;
+                return Ok((self.issuer_session_caller(cookie).await?, None));
             }
             session => session?,
         };
         let damaged = |_| AuthError::State(StateError::Value("an account"));
         let account = Account::try_from(session.row).map_err(damaged)?;
-        Ok(Caller {
+        let caller = Caller {
             account: account.name,
             kind: account.kind,
             roles: account.roles,
@@ -78,7 +84,8 @@ impl Identity {
             factors: session.factors,
             credential: CredentialRef::Session { reference: self.session_reference(cookie) },
             ..Caller::default()
-        })
+        };
+        Ok((caller, session.passkey))
     }
 
     /// The session of that cookie if it has not ended in any way.
@@ -100,6 +107,7 @@ impl Identity {
             factors,
             expires_s: row.expires_s,
             before: row.before,
+            passkey: row.passkey,
         })
     }
 

@@ -184,6 +184,8 @@ pub struct IssuerSettings {
     pub roles_claim: Vec<String>,
     /// Which claims become which attributes: claim to attribute.
     pub attributes: BTreeMap<String, String>,
+    /// What its tokens say of the caller's device: attribute to claim.
+    pub posture: BTreeMap<String, PostureClaim>,
     /// Which `acr` means which assurance (1 to 3); any other value, or none, means 1.
     pub assurance: BTreeMap<String, u8>,
     /// Which value of `amr` means which assurance (1 to 3); none by default. The highest counts, that of
@@ -214,6 +216,7 @@ impl IssuerSettings {
             kind: CallerKind::Staff,
             roles_claim: vec!["roles".into()],
             attributes: BTreeMap::new(),
+            posture: BTreeMap::new(),
             assurance: BTreeMap::new(),
             methods_assurance: BTreeMap::new(),
             methods: BTreeMap::new(),
@@ -222,6 +225,17 @@ impl IssuerSettings {
             is_bound: false,
         }
     }
+}
+
+/// What a token says of the caller's device.
+#[derive(Clone, Debug)]
+pub struct PostureClaim {
+    /// The claim with the value.
+    pub claim: String,
+    /// The claim with the time, in Unix seconds, at which somebody looked; `iat` if none is named.
+    pub at: Option<String>,
+    /// Seconds from then on after which the attribute is absent.
+    pub age_s: u32,
 }
 
 /// A program that is known by a name in its client certificate. Its account is `machine:NAME`.

@@ -257,14 +257,17 @@ impl Identity {
             longest_lock_s: i64::from(lockout.longest_lock_s),
             known_s: i64::from(lockout.known_network_s),
         };
-        let attempt = Attempt {
-            name: self.failure_name(name),
-            address: self.failure_tagger.tag(&[b"address", &network(address)]),
-        };
+        let attempt =
+            Attempt { name: self.failure_name(name), address: self.failure_network(address) };
         match self.store.charge_attempt(attempt, rules).await? {
             Charge::Admitted(charged) => Ok(charged),
             Charge::Locked { retry_after_s } => Err(SignInError::TryLater { retry_after_s }),
         }
+    }
+
+    /// The network of an address, as failures are counted by it and as it is known.
+    pub(super) fn failure_network(&self, address: IpAddr) -> [u8; 32] {
+        self.failure_tagger.tag(&[b"address", &network(address)])
     }
 
     /// The name of an account, as failures are counted by it.

@@ -32,13 +32,25 @@ pub struct Factors {
 }
 
 impl Identity {
-    /// The factors that would raise this session to that assurance, on its host.
+    /// The factors that would raise this session to that assurance, on its host; `by_device` names those alone that
+    /// are a device of the account, since no other counts for so much where the account has devices.
     ///
     /// # Errors
     /// [`AuthError`] if the session is no more.
-    pub async fn ways_to(&self, cookie: &Cookie, assurance: u8) -> Result<Ways, AuthError> {
+    pub async fn ways_to(
+        &self,
+        cookie: &Cookie,
+        assurance: u8,
+        by_device: bool,
+    ) -> Result<Ways, AuthError> {
         let session = self.live_session(cookie).await?;
-        let passkeys = self.store.passkeys(&session.row.name).await?;
+        let mut passkeys = self.store.passkeys(&session.row.name).await?;
+        if by_device {
+            let devices = self.device_passkeys(&session.row.name).await?;
+            passkeys.retain(|passkey| devices.contains(&passkey.id));
+            let ways = ways(&session.row, 0, &passkeys, assurance, &cookie.place().host);
+            return Ok(Ways { code: false, ..ways });
+        }
         let left = self.store.recovery_codes_left(&session.row.name).await?;
         Ok(ways(&session.row, left, &passkeys, assurance, &cookie.place().host))
     }

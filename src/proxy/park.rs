@@ -65,10 +65,9 @@ impl Gate {
             return self.ask_purpose(accepted, &asking, body, facts, trail).await;
         }
         let Rejection::StepUp(mut asked) = denied else { return denied };
-        if asking.caller.most_assurance.is_some_and(|most| most < asked.step_up.assurance) {
-            // No factor counts for so much from here.
-            return Rejection::UnknownDevice;
-        }
+        let most = asking.caller.most_assurance;
+        // Then no factor counts for so much from here, unless it is a device itself.
+        let lacks_device = most.is_some_and(|most| most < asked.step_up.assurance);
         let here = match place(asking.head, facts) {
             Ok(here) => here,
             Err(refused) => return refused,
@@ -76,14 +75,18 @@ impl Gate {
         let Ok(Credentials::Session(cookie)) =
             Credentials::from_headers(&asking.parts.headers, &here)
         else {
-            return Rejection::StepUp(asked);
+            return if lacks_device { Rejection::UnknownDevice } else { Rejection::StepUp(asked) };
         };
         let (level, host) = (asked.step_up.assurance, &asking.head.host);
         if let Some(issuer) = self.identity.sign_in_issuer_of(&asking.caller.account) {
+            if lacks_device {
+                return Rejection::UnknownDevice;
+            }
             return self.lead_to_issuer(issuer, asked, (&asking, &cookie), body, trail).await;
         }
-        asked.way = match self.identity.ways_to(&cookie, level).await {
+        asked.way = match self.identity.ways_to(&cookie, level, lacks_device).await {
             Ok(ways) if ways.any() => Way::Session(ways),
+            Ok(_none) if lacks_device => return Rejection::UnknownDevice,
             Ok(_none) => Way::Enrol,
             Err(error) => return Rejection::Credential(error),
         };
@@ -218,7 +221,8 @@ impl Gate {
             return Err(Rejection::StepUpKept(there));
         } else {
             let level = asked.assurance;
-            let ways = self.identity.ways_to(&cookie, level).await;
+            let lacks_device = caller.most_assurance.is_some_and(|most| most < level);
+            let ways = self.identity.ways_to(&cookie, level, lacks_device).await;
             pages::factor_first(&shown, ways.map_err(Rejection::Credential)?, level)
         };
         Ok(page(html, StatusCode::OK, facts))

@@ -196,7 +196,8 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let shown = shown_passkey(sent).ok_or(Rejection::Form)?;
         let (cookie, account, step) = self.owned(asked, "passkey_raise").await?;
-        match self.identity.raise_by_passkey(&cookie, &shown, &asked.site).await {
+        let from = asked.facts.peer.ip();
+        match self.identity.raise_by_passkey(&cookie, &shown, &asked.site, from).await {
             Ok(session) => {
                 step.ended(&account, Ok(&session)).await?;
                 Ok(told(&session, asked.facts))

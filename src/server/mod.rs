@@ -151,6 +151,7 @@ impl Server {
         let identity =
             Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?
                 .fetching(Arc::new(HttpsFetch));
+        identity.recall_keys().await;
         // Those that do not answer now are asked again when their tokens come.
         identity.keep_keys().await;
         let voucher = voucher(&config, &master, clock.clone())?;

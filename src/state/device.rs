@@ -1,7 +1,7 @@
 //! Rows of devices: the keys that were enrolled for somebody. A revoked one stays, so that neither its name
 //! nor its key is enrolled again.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{StateError, Store, act};
 
@@ -15,8 +15,10 @@ pub struct DeviceRow {
     pub name: String,
     /// Whose it is.
     pub account: String,
-    /// SHA-256 of the key in its certificate.
+    /// SHA-256 of its key: that of its certificates, or of its passkey.
     pub key: [u8; 32],
+    /// The credential id, where it is a passkey.
+    pub passkey: Option<Vec<u8>>,
     /// Keyed hash of all above.
     pub tag: [u8; 32],
     /// When it was enrolled, Unix seconds.
@@ -36,7 +38,7 @@ pub struct DeviceStanding {
     pub has_some: bool,
 }
 
-const COLUMNS: &str = "name, account, key, tag, created_s, used_s, revoked_s";
+const COLUMNS: &str = "name, account, key, tag, created_s, used_s, revoked_s, passkey";
 
 impl Store {
     /// Enrols a device and notes the act. A local account must exist.
@@ -71,8 +73,10 @@ impl Store {
                 return Err(StateError::Exists(taken));
             }
             connection.execute(
-                &format!("INSERT INTO devices ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL)"),
-                params![row.name, row.account, row.key, row.tag, row.created_s],
+                &format!(
+                    "INSERT INTO devices ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL, ?6)"
+                ),
+                params![row.name, row.account, row.key, row.tag, row.created_s, row.passkey],
             )?;
             let thing = format!("device {}", row.name);
             act::note_of(connection, "device_added", &row.account, &thing, &doer)
@@ -106,7 +110,7 @@ impl Store {
         .await
     }
 
-    /// What is known of an account's devices, and of the one with this key.
+    /// What is known of an account's devices, and of the one with this key or, if none has it, this passkey.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
@@ -114,18 +118,40 @@ impl Store {
         &self,
         account: &str,
         key: Option<[u8; 32]>,
+        passkey: Option<Vec<u8>>,
     ) -> Result<DeviceStanding, StateError> {
         let account = account.to_owned();
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM devices WHERE key = ?1 AND account = ?2 AND revoked_s IS NULL"
+                "SELECT {COLUMNS} FROM devices
+                 WHERE (key = ?1 OR passkey = ?3) AND account = ?2 AND revoked_s IS NULL
+                 ORDER BY key = ?1 DESC LIMIT 1"
             );
             let mut look = connection.prepare_cached(&sql)?;
-            let shown = look.query_row(params![key, account], from_row).optional()?;
+            let shown = look.query_row(params![key, account, passkey], from_row).optional()?;
             let sql = "SELECT EXISTS
                        (SELECT 1 FROM devices WHERE account = ?1 AND revoked_s IS NULL)";
-            let has_some = connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?;
+            let has_some =
+                connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?;
             Ok(DeviceStanding { shown, has_some })
+        })
+        .await
+    }
+
+    /// The passkeys of an account that are devices of it.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn device_passkeys(&self, account: &str) -> Result<Vec<DeviceRow>, StateError> {
+        let account = account.to_owned();
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM devices
+                 WHERE account = ?1 AND passkey IS NOT NULL AND revoked_s IS NULL"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([account], from_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -141,29 +167,60 @@ impl Store {
         });
     }
 
-    /// Revokes a device for ever, ends its account's sessions and notes the act. Gives the account.
+    /// Revokes a device for ever, removes the passkey that it is, ends its account's sessions and notes the act. Gives
+    /// the account.
     ///
     /// # Errors
     /// [`StateError::Unknown`] if there is no such device, or it is revoked already.
     pub async fn revoke_device(&self, name: &str) -> Result<String, StateError> {
         let (name, doer, now) = (name.to_owned(), self.doer(), self.clock.unix_s());
         self.write(move |connection| {
-            let account: Option<String> = connection
+            let revoked: Option<(String, Option<Vec<u8>>)> = connection
                 .query_row(
                     "UPDATE devices SET revoked_s = ?2 WHERE name = ?1 AND revoked_s IS NULL
-                     RETURNING account",
+                     RETURNING account, passkey",
                     params![name, now],
-                    |row| row.get(0),
+                    |row| Ok((row.get(0)?, row.get(1)?)),
                 )
                 .optional()?;
-            let account = account.ok_or_else(|| StateError::Unknown(name.clone()))?;
-            connection.execute("DELETE FROM sessions WHERE account = ?1", [&account])?;
+            let (account, passkey) = revoked.ok_or_else(|| StateError::Unknown(name.clone()))?;
+            for table in ["sessions", "issuer_sessions"] {
+                let sql = format!("DELETE FROM {table} WHERE account = ?1");
+                connection.execute(&sql, [&account])?;
+            }
+            if let Some(passkey) = passkey {
+                // Whoever has the lost device must not sign in by it as if it were none.
+                let removed =
+                    connection.execute("DELETE FROM passkeys WHERE id = ?1", [passkey])?;
+                if removed > 0 {
+                    act::note(connection, "passkey_removed", &account, &doer)?;
+                }
+            }
             let thing = format!("device {name}");
             act::note_of(connection, "device_revoked", &account, &thing, &doer)?;
             Ok(account)
         })
         .await
     }
+}
+
+/// A passkey that is no more is no device either.
+pub(super) fn revoke_by_passkey(
+    connection: &Connection,
+    passkey: &[u8],
+    now: i64,
+    doer: &act::Doer,
+) -> Result<(), StateError> {
+    let revoked: Option<(String, String)> = connection
+        .query_row(
+            "UPDATE devices SET revoked_s = ?2 WHERE passkey = ?1 AND revoked_s IS NULL
+             RETURNING name, account",
+            params![passkey, now],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((name, account)) = revoked else { return Ok(()) };
+    act::note_of(connection, "device_revoked", &account, &format!("device {name}"), doer)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
@@ -175,5 +232,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
         created_s: row.get("created_s")?,
         used_s: row.get("used_s")?,
         revoked_s: row.get("revoked_s")?,
+        passkey: row.get("passkey")?,
     })
 }

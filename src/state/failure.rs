@@ -246,7 +246,7 @@ pub(super) fn settle(connection: &Connection, settled: &Settled) -> Result<(), S
     }
     match settled {
         Settled::One(_) | Settled::Nothing => Ok(()),
-        Settled::All(_) => note_network(connection, charged),
+        Settled::All(_) => note_network(connection, &charged.address, charged.at_s),
     }
 }
 
@@ -262,10 +262,15 @@ fn unlock_again(connection: &Connection, charged: &Charged) -> Result<(), StateE
     Ok(())
 }
 
-fn note_network(connection: &Connection, charged: &Charged) -> Result<(), StateError> {
+/// Somebody signed in from there.
+pub(super) fn note_network(
+    connection: &Connection,
+    address: &[u8; 32],
+    at_s: i64,
+) -> Result<(), StateError> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO networks (address, last_s) VALUES (?1, ?2)")?
-        .execute(params![charged.address, charged.at_s])?;
+        .execute(params![address, at_s])?;
     connection
         .prepare_cached(
             "DELETE FROM networks WHERE last_s <

@@ -23,6 +23,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0013_issuer_sessions.sql"),
     include_str!("migrations/0014_proofs.sql"),
     include_str!("migrations/0015_commands.sql"),
+    include_str!("migrations/0016_passkey_devices.sql"),
+    include_str!("migrations/0017_issuer_keys.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::challenge::{ChallengeId, use_up_ticket};
+use super::failure::note_network;
 use super::session::{Elevated, NewSessionRow, begin, end_surplus};
-use super::{StateError, Store, act};
+use super::{StateError, Store, act, device};
 
 /// A passkey as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct PasskeyUse {
     pub sign_count: u32,
     /// Whether it has been copied.
     pub is_backed_up: bool,
+    /// The network that it was shown from, as a keyed hash; known from now on.
+    pub network: [u8; 32],
 }
 
 /// How the making of a passkey ended.
@@ -139,7 +142,7 @@ impl Store {
         .await
     }
 
-    /// Removes a passkey, ends the account's sessions and notes the act.
+    /// Removes a passkey, and its device for ever, ends the account's sessions and notes the acts.
     ///
     /// # Errors
     /// [`StateError::Unknown`] if the account has no such passkey.
@@ -162,7 +165,7 @@ impl Store {
         account: &str,
         id: Vec<u8>,
     ) -> Result<(), StateError> {
-        let account = account.to_owned();
+        let (account, now) = (account.to_owned(), self.clock.unix_s());
         self.write(move |connection| {
             let removed = connection.execute(
                 "DELETE FROM passkeys WHERE id = ?1 AND account = ?2",
@@ -172,7 +175,8 @@ impl Store {
                 return Err(StateError::Unknown(account));
             }
             connection.execute("DELETE FROM sessions WHERE account = ?1", [&account])?;
-            act::note(connection, "passkey_removed", &account, &doer)
+            act::note(connection, "passkey_removed", &account, &doer)?;
+            device::revoke_by_passkey(connection, &id, now, &doer)
         })
         .await
     }
@@ -193,6 +197,9 @@ impl Store {
                 return Ok(Elevated::Replayed);
             }
             begin(connection, &session, now)?;
+            connection
+                .prepare_cached("UPDATE sessions SET passkey = ?2 WHERE id = ?1")?
+                .execute(params![session.id, used.id])?;
             end_surplus(connection, &session.account, most, now)?;
             Ok(Elevated::Done)
         })
@@ -219,6 +226,9 @@ pub(super) fn count_use(
             used.is_backed_up,
             now
         ])?;
+    if counted == 1 {
+        note_network(connection, &used.network, now)?;
+    }
     Ok(counted == 1)
 }
 

@@ -41,6 +41,8 @@ pub struct SessionRow {
     pub expires_s: i64,
     /// When and from where its account had signed in before.
     pub before: Option<(i64, String)>,
+    /// The id of the passkey that was shown in it last.
+    pub passkey: Option<Vec<u8>>,
 }
 
 /// A session that gains a factor and with it a new id.
@@ -107,7 +109,7 @@ impl Store {
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StateError> {
         self.read(move |connection| {
             let sql = format!(
-                "SELECT factors, last_seen_s, expires_s, before_s, before_from, {} FROM sessions
+                "SELECT factors, last_seen_s, expires_s, before_s, before_from, passkey, {} FROM sessions
                  JOIN accounts ON name = account WHERE id = ?1",
                 account::COLUMNS
             );
@@ -148,11 +150,16 @@ impl Store {
             if !is_new {
                 return Ok(Elevated::Replayed);
             }
+            let passkey = match &elevation.proof {
+                Proof::Passkey(used) => Some(&used.id),
+                Proof::Totp(_) | Proof::Recovery(_) => None,
+            };
             let changed = connection
                 .prepare_cached(
-                    "UPDATE sessions SET id = ?2, factors = ?3, last_seen_s = ?4 WHERE id = ?1",
+                    "UPDATE sessions SET id = ?2, factors = ?3, last_seen_s = ?4,
+                     passkey = coalesce(?5, passkey) WHERE id = ?1",
                 )?
-                .execute(params![elevation.old, elevation.new, elevation.factors, now])?;
+                .execute(params![elevation.old, elevation.new, elevation.factors, now, passkey])?;
             if changed == 0 {
                 // The proof stays used up: somebody has seen it.
                 return Ok(Elevated::Ended);
@@ -244,5 +251,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         before: row
             .get::<_, Option<i64>>("before_s")?
             .zip(row.get::<_, Option<String>>("before_from")?),
+        passkey: row.get("passkey")?,
     })
 }

@@ -309,3 +309,49 @@ fn menshen_jwks(arguments: &[String], input: &str) -> (Option<i32>, String) {
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).unwrap())
 }
+
+#[tokio::test]
+async fn the_last_good_keys_outlive_a_restart_while_the_issuer_is_down_but_not_their_time() {
+    let (issuer, signer) = (Issuer::start().await, Signer::new());
+    issuer.publishes(&[("a", &signer)]);
+    let mut gate = issuer.gate().await;
+    let mut now_s = NOW_S;
+    let good = token("a", &signer, now_s, 1);
+    assert_eq!(status(&mut gate.h1().await, &good).await, 200);
+    issuer.answers(Reply::with(503, &[], ""));
+    gate.advance_s(1800);
+    now_s += 1800;
+    gate.restart().await;
+    let good = token("a", &signer, now_s, 2);
+    assert_eq!(status(&mut gate.h1().await, &good).await, 200, "half an hour old");
+    gate.advance_s(1800);
+    now_s += 1800;
+    let good = token("a", &signer, now_s, 3);
+    assert_eq!(status(&mut gate.h1().await, &good).await, 503, "an hour old");
+    gate.restart().await;
+    assert_eq!(status(&mut gate.h1().await, &good).await, 503);
+    issuer.publishes(&[("a", &signer)]);
+    gate.advance_s(31);
+    assert_eq!(status(&mut gate.h1().await, &good).await, 200);
+}
+
+#[tokio::test]
+async fn keys_of_an_issuer_that_were_altered_in_the_state_are_not_used() {
+    let (issuer, signer, forger) = (Issuer::start().await, Signer::new(), Signer::new());
+    issuer.publishes(&[("a", &signer)]);
+    let mut gate = issuer.gate().await;
+    let good = token("a", &signer, NOW_S, 1);
+    assert_eq!(status(&mut gate.h1().await, &good).await, 200);
+    issuer.answers(Reply::with(503, &[], ""));
+    gate.stop().await;
+    let state = rusqlite::Connection::open(gate.path("state/menshen.db")).unwrap();
+    let forged = jwks(&[("a", &forger)]).into_bytes();
+    let changed = state.execute("UPDATE issuer_keys SET document = ?1", [forged]).unwrap();
+    assert_eq!(changed, 1);
+    drop(state);
+    gate.start().await;
+    for signer in [&forger, &signer] {
+        let token = token("a", signer, NOW_S, 2);
+        assert_eq!(status(&mut gate.h1().await, &token).await, 503);
+    }
+}

@@ -57,6 +57,7 @@ mod nobody_above;
 mod noticed;
 mod oidc;
 mod own_account;
+mod passkey_devices;
 mod passkeys;
 mod people;
 mod people_alone;

@@ -8,11 +8,11 @@ use crate::harness::authenticator::{Made, Passkey, Shown, USER_PRESENT, USER_VER
 use crate::harness::gate::session_of;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup};
 
-const PASSWORD: &str = "a quiet lantern";
+pub(crate) const PASSWORD: &str = "a quiet lantern";
 const HOST: &str = "bank.example";
 const ORIGIN: &str = "https://bank.example";
 
-async fn started() -> Gate {
+pub(crate) async fn started() -> Gate {
     let setup = Setup::policy(OPEN_BANK).tweak(|config| {
         config.addresses.attempts.burst = 1000;
     });
@@ -22,23 +22,23 @@ async fn started() -> Gate {
     gate
 }
 
-async fn post(gate: &Gate, step: &str, body: &Value, session: Option<&str>) -> Answer {
+pub(crate) async fn post(gate: &Gate, step: &str, body: &Value, session: Option<&str>) -> Answer {
     let ask = Ask::post(&format!("/.menshen/passkey/{step}"), &body.to_string());
     let ask = ask.header("origin", ORIGIN);
     gate.ask(if let Some(session) = session { ask.cookie(session) } else { ask }).await
 }
 
-async fn options(gate: &Gate, purpose: &str, session: Option<&str>) -> Value {
+pub(crate) async fn options(gate: &Gate, purpose: &str, session: Option<&str>) -> Value {
     let answer = post(gate, "options", &json!({ "for": purpose }), session).await;
     answer.expect(200).json()["publicKey"].clone()
 }
 
-fn challenge(options: &Value) -> &str {
+pub(crate) fn challenge(options: &Value) -> &str {
     options["challenge"].as_str().unwrap()
 }
 
 /// A session of level 2, whose code has just been shown.
-async fn with_code(gate: &Gate, account: &str) -> String {
+pub(crate) async fn with_code(gate: &Gate, account: &str) -> String {
     let secret = gate.enrol(account).await;
     let session = gate.sign_in(account, PASSWORD).await;
     let code = json!({ "code": gate.code(&secret) }).to_string();
@@ -46,7 +46,7 @@ async fn with_code(gate: &Gate, account: &str) -> String {
 }
 
 /// Makes the passkey in that session.
-async fn make(gate: &Gate, passkey: &mut Passkey, session: &str) {
+pub(crate) async fn make(gate: &Gate, passkey: &mut Passkey, session: &str) {
     let options = options(gate, "register", Some(session)).await;
     let made = made_for(passkey, &options);
     let body = json!({ "name": "blue key", "credential": passkey.made_json(&made) });
@@ -61,7 +61,7 @@ fn made_for(passkey: &mut Passkey, options: &Value) -> Made {
 }
 
 /// A new passkey of the account, made in a session with a fresh code.
-async fn owned(gate: &Gate, account: &str, flags: u8) -> (Passkey, String) {
+pub(crate) async fn owned(gate: &Gate, account: &str, flags: u8) -> (Passkey, String) {
     let session = with_code(gate, account).await;
     let mut passkey = Passkey::new(-7, HOST);
     passkey.flags = flags;
@@ -69,7 +69,7 @@ async fn owned(gate: &Gate, account: &str, flags: u8) -> (Passkey, String) {
     (passkey, session)
 }
 
-const KNOWS: u8 = USER_PRESENT | USER_VERIFIED;
+pub(crate) const KNOWS: u8 = USER_PRESENT | USER_VERIFIED;
 
 async fn show(
     gate: &Gate,
@@ -81,13 +81,13 @@ async fn show(
     post(gate, step, &json!({ "credential": passkey.shown_json(shown) }), session).await
 }
 
-async fn enter(gate: &Gate, passkey: &mut Passkey) -> Answer {
+pub(crate) async fn enter(gate: &Gate, passkey: &mut Passkey) -> Answer {
     let options = options(gate, "sign-in", None).await;
     let shown = passkey.sign(challenge(&options), ORIGIN);
     show(gate, "sign-in", passkey, &shown, None).await
 }
 
-async fn raise(gate: &Gate, passkey: &mut Passkey, session: &str) -> Answer {
+pub(crate) async fn raise(gate: &Gate, passkey: &mut Passkey, session: &str) -> Answer {
     let options = options(gate, "raise", Some(session)).await;
     let shown = passkey.sign(challenge(&options), ORIGIN);
     show(gate, "raise", passkey, &shown, Some(session)).await

@@ -23,8 +23,9 @@ impl Proved {
         if self.row.verifies && self.asserted.is_user_verified { 3 } else { 2 }
     }
 
-    fn into_use(self) -> PasskeyUse {
+    fn into_use(self, network: [u8; 32]) -> PasskeyUse {
         PasskeyUse {
+            network,
             id: self.row.id,
             account: self.row.account,
             count_before: self.row.sign_count,
@@ -70,7 +71,8 @@ impl Identity {
         let row = self.first_row(&cookie, &account.name, &factors, address)?;
         let expires_s = row.expires_s;
         let most = self.settings.session.per_account.max(1);
-        match self.store.begin_passkey_session(row, most, proved.into_use()).await {
+        let used = proved.into_use(self.failure_network(address));
+        match self.store.begin_passkey_session(row, most, used).await {
             Ok(Elevated::Done) => {
                 Ok(self.new_session(account.name, cookie, factors, expires_s, false))
             }
@@ -93,7 +95,14 @@ impl Identity {
         must_verify: bool,
     ) -> Result<RequestOptions, SignInError> {
         let session = self.live_session(cookie).await?;
-        let allow = ids_on(&self.store.passkeys(&session.row.name).await?, &site.host);
+        let mut standing = self.store.passkeys(&session.row.name).await?;
+        let devices = self.device_passkeys(&session.row.name).await?;
+        let is_device_here = |row: &PasskeyRow| row.host == site.host && devices.contains(&row.id);
+        if standing.iter().any(is_device_here) {
+            // No other counts for as much.
+            standing.retain(is_device_here);
+        }
+        let allow = ids_on(&standing, &site.host);
         if allow.is_empty() {
             return Err(SignInError::NoPasskey);
         }
@@ -112,6 +121,7 @@ impl Identity {
         cookie: &Cookie,
         shown: &ShownPasskey,
         site: &Site,
+        address: IpAddr,
     ) -> Result<NewSession, SignInError> {
         let session = self.live_session(cookie).await?;
         let proved = self.prove(shown, site, RAISE, Some(&session)).await?;
@@ -122,7 +132,8 @@ impl Identity {
         factors.push(Factor { level, at_unix_s, method: FactorMethod::Passkey });
         let can_present_code = session.row.totp_secret.is_some()
             && !factors.iter().any(|factor| factor.method == FactorMethod::Totp);
-        let proved = (Proof::Passkey(proved.into_use()), Settled::Nothing);
+        let used = proved.into_use(self.failure_network(address));
+        let proved = (Proof::Passkey(used), Settled::Nothing);
         self.raise(cookie, session, factors, proved, can_present_code && level < 3).await
     }
 
@@ -137,7 +148,7 @@ impl Identity {
         let challenge = challenge_of(&shown.client_data, Ceremony::Assertion)?;
         self.answered(&challenge, kind, session.map(|session| session.id)).await?;
         let row = self.store.passkey(shown.id.clone()).await?.ok_or(PasskeyFault::Unknown)?;
-        if row.tag != self.passkey_tag(&row) {
+        if !self.is_passkey_whole(&row) {
             tracing::error!(
                 account = row.account,
                 "a passkey was altered in the state; it is refused"

@@ -216,6 +216,11 @@ impl Identity {
         self.passkey_tagger.tag(&[b"user", account.as_bytes()]).to_vec()
     }
 
+    /// Whether the row is as the gate wrote it.
+    pub(in crate::identity) fn is_passkey_whole(&self, row: &PasskeyRow) -> bool {
+        row.tag == self.passkey_tag(row)
+    }
+
     /// Whoever can write the file but has not the master key cannot put a key of theirs into it.
     fn passkey_tag(&self, row: &PasskeyRow) -> [u8; 32] {
         self.passkey_tagger.tag(&[

@@ -578,3 +578,47 @@ async fn an_issuer_vouches_only_for_its_own_keys() {
     assert_eq!(show(&ours).await, Ok("one:u17".into()));
     assert_eq!(show(&theirs).await, Err(AuthError::Token(TokenFault::Signature)));
 }
+
+#[tokio::test]
+async fn what_a_token_says_of_a_device_is_believed_until_it_is_too_old() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::with(&[&signer], |issuer| {
+        let claim = |at: Option<&str>| PostureClaim {
+            claim: "compliant".into(),
+            at: at.map(str::to_owned),
+            age_s: 600,
+        };
+        issuer.posture =
+            [("compliant".into(), claim(Some("checked"))), ("issued".into(), claim(None))].into();
+    });
+    let token = |changes: Value| {
+        let mut claims = claims();
+        claims["iat"] = json!(NOW_S);
+        claims["exp"] = json!(NOW_S + 3600);
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        signer.sign(&signer.header(), &claims)
+    };
+    let names =
+        |caller: Arc<Caller>| caller.attributes.keys().cloned().collect::<Vec<_>>().join(" ");
+    for (checked, wanted) in [
+        (json!(NOW_S - 599), "compliant issued"),
+        (json!(NOW_S - 600), "issued"),
+        (json!(NOW_S + 31), "issued"),
+        (json!(null), "issued"),
+    ] {
+        let token = token(json!({ "compliant": true, "checked": checked }));
+        assert_eq!(names(gate.show(&token).await.unwrap()), wanted, "{checked}");
+    }
+    let bad = token(json!({ "compliant": true, "checked": "yesterday" }));
+    let fault = TokenFault::Claim("of the time of a posture");
+    assert_eq!(gate.show(&bad).await.unwrap_err(), fault.into());
+    let none = token(json!({ "compliant": null, "checked": NOW_S }));
+    assert_eq!(names(gate.show(&none).await.unwrap()), "");
+    let token = token(json!({ "compliant": true, "checked": NOW_S - 300 }));
+    for (advance_s, wanted) in
+        [(0, "compliant issued"), (299, "compliant issued"), (1, "issued"), (300, "")]
+    {
+        gate.house.advance_s(advance_s);
+        assert_eq!(names(gate.show(&token).await.unwrap()), wanted, "though it is remembered");
+    }
+}
