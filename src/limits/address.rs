@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::allowance::{Limit, Rate};
 use super::concurrency::{Concurrency, Full, Place};
 use super::rate::{KeyedRate, TooFast};
+use super::slice::Slice;
 use crate::clock::Clock;
 
 /// What one address may do.
@@ -37,7 +38,7 @@ impl Default for AddressSettings {
 }
 
 /// An address did too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the limit `{limit}` of an address is used up for {} s", wait.as_secs())]
 pub struct AddressRefused {
     /// Which limit.
@@ -80,13 +81,14 @@ impl AddressLimits {
     pub fn connect(&self, address: IpAddr) -> Result<AddressSeat, AddressRefused> {
         let key = network(address);
         self.connections.check(&key).map_err(too_fast)?;
-        let place = self.open.enter(&key, self.per_address).map_err(|full| AddressRefused {
-            limit: match full {
-                Full::Key => Limit::Concurrent,
-                Full::Everybody => Limit::InFlight,
-            },
-            wait: Duration::from_secs(1),
-        })?;
+        let place =
+            self.open.enter(vec![(key, self.per_address)]).map_err(|full| AddressRefused {
+                limit: match full {
+                    Full::Key(_) => Limit::Concurrent,
+                    Full::Everybody => Limit::InFlight,
+                },
+                wait: Duration::from_secs(1),
+            })?;
         Ok(AddressSeat { _place: place })
     }
 
@@ -106,7 +108,7 @@ impl AddressLimits {
 }
 
 fn too_fast(refused: TooFast) -> AddressRefused {
-    let limit = if refused.no_room { Limit::Memory } else { Limit::Rate };
+    let limit = if refused.no_room { Limit::Memory } else { Limit::Rate(Slice::default()) };
     AddressRefused { limit, wait: refused.wait }
 }
 
@@ -152,7 +154,10 @@ mod tests {
         assert!(limits.attempt("2001:db8::1".parse().unwrap()).is_ok());
         assert!(limits.attempt("2001:db8::2".parse().unwrap()).is_ok());
         let refused = limits.attempt("2001:db8::3".parse().unwrap()).unwrap_err();
-        assert_eq!((refused.limit, refused.wait), (Limit::Rate, Duration::from_secs(60)));
+        assert_eq!(
+            (refused.limit, refused.wait),
+            (Limit::Rate(Slice::default()), Duration::from_secs(60))
+        );
         assert!(limits.attempt("2001:db8:0:1::1".parse().unwrap()).is_ok());
     }
 

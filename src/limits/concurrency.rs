@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Which cap was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The key's own.
-    Key,
+    /// That of the key in this place.
+    Key(usize),
     /// That over all keys.
     Everybody,
 }
@@ -33,29 +33,34 @@ impl<K: Clone + Eq + Hash> Concurrency<K> {
         Arc::new(Self { cap, running: Mutex::new(Running { total: 0, by_key: HashMap::new() }) })
     }
 
-    /// Counts one more for `key` until the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>, key: &K, per_key: u32) -> Result<Place<K>, Full> {
+    /// Counts one more for each key until the guard is dropped, or for none. Each comes with its cap.
+    pub(super) fn enter(self: &Arc<Self>, keys: Vec<(K, u32)>) -> Result<Place<K>, Full> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.total >= self.cap {
             return Err(Full::Everybody);
         }
-        let of_key = running.by_key.get(key).copied().unwrap_or(0);
-        if of_key >= per_key {
-            return Err(Full::Key);
+        let of_key = |key| running.by_key.get(key).copied().unwrap_or(0);
+        if let Some(full) = keys.iter().position(|(key, most)| of_key(key) >= *most) {
+            return Err(Full::Key(full));
         }
-        running.by_key.insert(key.clone(), of_key + 1);
+        for (key, _) in &keys {
+            *running.by_key.entry(key.clone()).or_default() += 1;
+        }
         running.total += 1;
-        Ok(Place { counter: Arc::clone(self), key: key.clone() })
+        Ok(Place { counter: Arc::clone(self), keys })
     }
 
-    fn leave(&self, key: &K) {
+    fn leave(&self, keys: &[(K, u32)]) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.total = running.total.saturating_sub(1);
-        let left = running.by_key.get(key).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            running.by_key.remove(key);
-        } else {
-            running.by_key.insert(key.clone(), left);
+        for (key, _) in keys {
+            let left = running.by_key.get_mut(key).map_or(0, |count| {
+                *count = count.saturating_sub(1);
+                *count
+            });
+            if left == 0 {
+                running.by_key.remove(key);
+            }
         }
     }
 }
@@ -64,12 +69,12 @@ impl<K: Clone + Eq + Hash> Concurrency<K> {
 #[derive(Debug)]
 pub(super) struct Place<K: Clone + Eq + Hash> {
     counter: Arc<Concurrency<K>>,
-    key: K,
+    keys: Vec<(K, u32)>,
 }
 
 impl<K: Clone + Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        self.counter.leave(&self.key);
+        self.counter.leave(&self.keys);
     }
 }
 
@@ -80,29 +85,38 @@ mod tests {
     #[test]
     fn a_key_waits_for_its_own_and_leaves_others_alone() {
         let counter = Concurrency::new(10);
-        let first = counter.enter(&"ann", 2).unwrap();
-        let _second = counter.enter(&"ann", 2).unwrap();
-        assert_eq!(counter.enter(&"ann", 2).unwrap_err(), Full::Key);
-        assert!(counter.enter(&"bob", 2).is_ok());
+        let first = counter.enter(vec![("ann", 2)]).unwrap();
+        let _second = counter.enter(vec![("ann", 2)]).unwrap();
+        assert_eq!(counter.enter(vec![("ann", 2)]).unwrap_err(), Full::Key(0));
+        assert!(counter.enter(vec![("bob", 2)]).is_ok());
         drop(first);
-        assert!(counter.enter(&"ann", 2).is_ok());
+        assert!(counter.enter(vec![("ann", 2)]).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_is_full_leaves_the_others_as_they_were() {
+        let counter = Concurrency::new(10);
+        let _teller = counter.enter(vec![("teller", 1)]).unwrap();
+        let both = counter.enter(vec![("ann", 1), ("teller", 1)]);
+        assert_eq!(both.unwrap_err(), Full::Key(1));
+        assert!(counter.enter(vec![("ann", 1)]).is_ok());
     }
 
     #[test]
     fn everybody_together_meets_the_common_cap() {
         let counter = Concurrency::new(2);
-        let _one = counter.enter(&1, 5).unwrap();
-        let two = counter.enter(&2, 5).unwrap();
-        assert_eq!(counter.enter(&3, 5).unwrap_err(), Full::Everybody);
+        let _one = counter.enter(vec![(1, 5)]).unwrap();
+        let two = counter.enter(vec![(2, 5)]).unwrap();
+        assert_eq!(counter.enter(vec![(3, 5)]).unwrap_err(), Full::Everybody);
         drop(two);
-        assert!(counter.enter(&3, 5).is_ok());
+        assert!(counter.enter(vec![(3, 5)]).is_ok());
     }
 
     #[test]
     fn keys_with_nothing_running_cost_nothing() {
         let counter = Concurrency::new(2);
         for key in 0..1_000 {
-            drop(counter.enter(&key, 1).unwrap());
+            drop(counter.enter(vec![(key, 1)]).unwrap());
         }
         let running = counter.running.lock().unwrap();
         assert_eq!((running.total, running.by_key.len()), (0, 0));

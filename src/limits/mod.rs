@@ -1,18 +1,27 @@
-//! Limits: how often, how many at once, and how much of whose data a person may be answered with.
+//! Limits: how often, how many at once, and how much of whose data a person may be answered with, or all
+//! together who share a role, a tenant or a partner.
 //!
 //! Rates are forgotten at a restart; budgets are not. Whatever cannot be counted, because a table
 //! is full or the store fails, is refused. Status codes are chosen elsewhere.
 
 mod address;
+mod admission;
 mod allowance;
 mod budget;
 mod concurrency;
 mod distinct;
+mod group;
+mod holder;
+mod ledger;
+mod period;
+mod purse;
 mod quota;
 mod rate;
 mod requests;
 mod seat;
+mod slice;
 mod store;
+mod text;
 mod window;
 
 #[cfg(test)]
@@ -23,20 +32,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use self::address::{AddressLimits, AddressRefused, AddressSeat, AddressSettings, network};
-pub use self::allowance::{
-    Allowance, AllowanceFault, Budget, Limit, MAX_SUBJECTS, NotABudget, Rate, Terms, Unit, Window,
-};
+pub use self::allowance::{Allowance, AllowanceFault, Limit, MAX_SUBJECTS, Rate, Terms, Window};
+pub use self::budget::{Budget, NotABudget, Unit};
+pub use self::holder::{Asker, Holder};
+pub use self::period::{Period, Zone};
 pub use self::quota::{Counter, Quota, RateLimitFields, Refused};
 pub use self::seat::{LimitError, Persist, Seat, Take};
+pub use self::slice::{Occasion, Slice};
 pub use self::store::{
     AmountRow, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageFuture, UsageStore,
 };
 
-use self::budget::Ledger;
-use self::concurrency::{Concurrency, Full};
-use self::quota::seconds_until;
+use self::concurrency::Concurrency;
+use self::ledger::Ledger;
+use self::purse::Purse;
 use self::rate::KeyedRate;
-use self::seat::{Means, Person, budget_quotas, request_quotas};
+use self::seat::Means;
 use self::window::{Grid, Tally};
 use crate::clock::Clock;
 
@@ -51,9 +62,9 @@ pub struct Settings {
     /// Requests of one person at once, where the policy does not say: nobody may hold every
     /// connection to a backend.
     pub in_flight_each: u32,
-    /// Persons whose usage is held in memory; further ones are refused.
+    /// Persons and shared holders whose usage is held in memory; further ones are refused.
     pub persons: usize,
-    /// Subjects held in memory over all persons and windows, unmasked ones apart, at some 60 bytes each.
+    /// Subjects held in memory over all holders and windows, unmasked ones apart, at some 60 bytes each.
     pub subjects: usize,
     /// How long to wait for the store.
     pub store_deadline: Duration,
@@ -71,14 +82,14 @@ impl Default for Settings {
     }
 }
 
-/// The limits of all persons.
+/// The limits of all persons and of what they share.
 pub struct Limits {
     settings: Settings,
     means: Means,
-    tally: Arc<Tally>,
     in_flight: Arc<Concurrency<Arc<str>>>,
     rates: Mutex<HashMap<Rate, Arc<KeyedRate<Arc<str>>>>>,
-    persons: Mutex<HashMap<Arc<str>, Arc<Person>>>,
+    /// By the holder's text.
+    purses: Mutex<HashMap<Arc<str>, Arc<Purse>>>,
     /// Every budget that the store may have rows of.
     budgets: Mutex<BTreeSet<Budget>>,
 }
@@ -95,39 +106,20 @@ impl Limits {
     ) -> Result<Self, LimitError> {
         let usage = store.load()?;
         let limits = Self {
-            tally: Tally::new(settings.subjects),
             in_flight: Concurrency::new(settings.in_flight),
-            means: Means { clock: clock.clone(), store, store_deadline: settings.store_deadline },
+            means: Means {
+                clock: clock.clone(),
+                store,
+                store_deadline: settings.store_deadline,
+                tally: Tally::new(settings.subjects),
+            },
             rates: Mutex::default(),
-            persons: Mutex::default(),
+            purses: Mutex::default(),
             budgets: Mutex::default(),
             settings,
         };
         limits.restore(&usage)?;
         Ok(limits)
-    }
-
-    /// Admits a request of `person`, or says when to come back.
-    ///
-    /// A used-up budget of subjects, unmasked or not, still admits, since a subject already seen costs
-    /// nothing: each record decides then. A used-up budget of records or bytes does not; one of files
-    /// refuses [`Seat::take_file`].
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing is held then, but a refused request counts for its rate.
-    pub fn admit(&self, person: &str, allowance: &Arc<Allowance>) -> Result<Seat, Refused> {
-        let name: Arc<str> = person.into();
-        let now = self.means.clock.unix_ms();
-        let concurrent = allowance.concurrent().unwrap_or(self.settings.in_flight_each);
-        let place = self.in_flight.enter(&name, concurrent).map_err(|full| match full {
-            Full::Key => refused(Limit::Concurrent, 1),
-            Full::Everybody => refused(Limit::InFlight, 1),
-        })?;
-        let rate = self.check_rate(&name, allowance)?;
-        let known = self.person(&name, now).ok_or_else(|| refused(Limit::Memory, 60))?;
-        self.check_requests(&known, allowance)?;
-        self.check_budgets(&known, allowance, now)?;
-        Ok(Seat::new(known, Arc::clone(allowance), self.means.clone(), rate, place))
     }
 
     /// Counts for `into` as well what `from` has used, as the store remembers it: they are one person's. Requests of
@@ -140,8 +132,8 @@ impl Limits {
         let used = tokio::time::timeout(deadline, self.means.store.of(from)).await;
         let mut usage = used.ok().ok_or(LimitError::Slow(deadline))??;
         let into: Arc<str> = into.into();
-        usage.amounts.iter_mut().for_each(|row| row.person = Arc::clone(&into));
-        usage.seen.iter_mut().for_each(|row| row.person = Arc::clone(&into));
+        usage.amounts.iter_mut().for_each(|row| row.holder = Arc::clone(&into));
+        usage.seen.iter_mut().for_each(|row| row.holder = Arc::clone(&into));
         self.restore(&usage)
     }
 
@@ -153,11 +145,11 @@ impl Limits {
         let now = self.means.clock.unix_ms();
         lock(&self.rates).retain(|_, rate| rate.sweep() > 0 || Arc::strong_count(rate) > 1);
         let steady = self.means.steady_ms();
-        lock(&self.persons).retain(|_, person| in_use(person) || person.ledger().tidy(now, steady));
+        lock(&self.purses).retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
         let budgets = lock(&self.budgets).clone();
-        let forget = budgets.into_iter().map(|budget| UsageChange::Forget {
-            budget,
-            before: Grid::of(budget.seconds).oldest(now),
+        let forget = budgets.into_iter().map(|budget| {
+            let before = Grid::of(&budget.period).oldest(now);
+            UsageChange::Forget { budget, before }
         });
         let changes = Vec::from_iter(forget);
         if changes.is_empty() {
@@ -168,103 +160,44 @@ impl Limits {
         Ok(written.ok().ok_or(LimitError::Slow(deadline))??)
     }
 
-    fn check_rate(&self, name: &Arc<str>, allowance: &Allowance) -> Result<Option<Quota>, Refused> {
-        let Some(rate) = allowance.rate() else { return Ok(None) };
-        let keyed = self.keyed_rate(rate).ok_or_else(|| refused(Limit::Memory, 60))?;
-        let period_s = u64::from(rate.window_s).div_ceil(u64::from(rate.per_window.max(1)));
-        match keyed.check(name) {
-            Ok(left) => Ok(Some(Quota::of_rate(rate, left, period_s))),
-            Err(too_fast) => {
-                let wait = u64::try_from(too_fast.wait.as_millis()).unwrap_or(u64::MAX);
-                let wait_s = wait.div_ceil(1_000).max(1);
-                Err(Refused {
-                    limit: if too_fast.no_room { Limit::Memory } else { Limit::Rate },
-                    retry_after_s: wait_s,
-                    quotas: vec![Quota::of_rate(rate, 0, wait_s)],
-                })
-            }
+    /// The purse of a holder; none if there is no room for another.
+    fn purse(&self, text: &Arc<str>, now: i64) -> Option<Arc<Purse>> {
+        let mut purses = lock(&self.purses);
+        if let Some(purse) = purses.get(text) {
+            return Some(Arc::clone(purse));
         }
-    }
-
-    fn check_requests(&self, person: &Person, allowance: &Allowance) -> Result<(), Refused> {
-        let steady = self.means.steady_ms();
-        let mut ledger = person.ledger();
-        let Err(full) = ledger.requests().take(allowance.requests(), steady) else { return Ok(()) };
-        Err(Refused {
-            limit: Limit::Requests(full.window.seconds),
-            retry_after_s: seconds_until(0, full.wait_ms),
-            quotas: request_quotas(&mut ledger, allowance, steady),
-        })
-    }
-
-    fn check_budgets(
-        &self,
-        person: &Person,
-        allowance: &Allowance,
-        now: i64,
-    ) -> Result<(), Refused> {
-        let mut ledger = person.ledger();
-        ledger.name(allowance, now);
-        lock(&self.budgets).extend(allowance.budgets().iter().map(|(budget, _)| *budget));
-        let used_up = ledger.used_up(allowance, Unit::stops_requests, now);
-        let Some((budget, retry_after_s)) = used_up else { return Ok(()) };
-        let quotas = budget_quotas(&mut ledger, allowance, now);
-        Err(Refused { limit: Limit::Budget(budget), retry_after_s, quotas })
-    }
-
-    fn keyed_rate(&self, rate: Rate) -> Option<Arc<KeyedRate<Arc<str>>>> {
-        let mut rates = lock(&self.rates);
-        if let Some(keyed) = rates.get(&rate) {
-            return Some(Arc::clone(keyed));
-        }
-        if rates.len() >= MAX_RATES {
-            rates.retain(|_, rate| rate.sweep() > 0 || Arc::strong_count(rate) > 1);
-        }
-        if rates.len() >= MAX_RATES {
-            return None;
-        }
-        let keyed = Arc::new(KeyedRate::new(rate, self.settings.persons, &self.means.clock));
-        rates.insert(rate, Arc::clone(&keyed));
-        Some(keyed)
-    }
-
-    /// The person of this name; nobody if there is no room for another.
-    fn person(&self, name: &Arc<str>, now: i64) -> Option<Arc<Person>> {
-        let mut persons = lock(&self.persons);
-        if let Some(person) = persons.get(name) {
-            return Some(Arc::clone(person));
-        }
-        if persons.len() >= self.settings.persons {
+        if purses.len() >= self.settings.persons {
             let steady = self.means.steady_ms();
-            persons.retain(|_, person| in_use(person) || person.ledger().tidy(now, steady));
+            purses.retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
         }
-        if persons.len() >= self.settings.persons {
+        if purses.len() >= self.settings.persons {
             return None;
         }
-        let ledger = Ledger::new(Arc::clone(name), Arc::clone(&self.tally));
-        let person = Arc::new(Person::new(ledger));
-        persons.insert(Arc::clone(name), Arc::clone(&person));
-        Some(person)
+        let ledger = Ledger::new(Arc::clone(text), Arc::clone(&self.means.tally));
+        let purse = Arc::new(Purse::new(Arc::clone(text), ledger));
+        purses.insert(Arc::clone(text), Arc::clone(&purse));
+        Some(purse)
     }
 
     fn restore(&self, usage: &Usage) -> Result<(), LimitError> {
         let now = self.means.clock.unix_ms();
         let persons = self.settings.persons;
+        let is_over = |budget: &Budget, bucket: i64| bucket < Grid::of(&budget.period).oldest(now);
         for row in &usage.amounts {
-            lock(&self.budgets).insert(row.budget);
-            if row.bucket >= Grid::of(row.budget.seconds).oldest(now) {
-                let person = self.person(&row.person, now).ok_or(LimitError::TooMany(persons))?;
-                person.ledger().restore_amount(row, now);
+            lock(&self.budgets).insert(row.budget.clone());
+            if !is_over(&row.budget, row.bucket) {
+                let purse = self.purse(&row.holder, now).ok_or(LimitError::TooMany(persons))?;
+                purse.ledger().restore_amount(row, now);
             }
         }
         for row in &usage.seen {
-            lock(&self.budgets).insert(row.budget);
-            if row.bucket >= Grid::of(row.budget.seconds).oldest(now) {
-                let person = self.person(&row.person, now).ok_or(LimitError::TooMany(persons))?;
-                if !self.tally.has_room_for(1) {
+            lock(&self.budgets).insert(row.budget.clone());
+            if !is_over(&row.budget, row.bucket) {
+                let purse = self.purse(&row.holder, now).ok_or(LimitError::TooMany(persons))?;
+                if !self.means.tally.has_room_for(1) {
                     return Err(LimitError::TooMany(self.settings.subjects));
                 }
-                person.ledger().restore_seen(row, now);
+                purse.ledger().restore_seen(row, now);
             }
         }
         Ok(())
@@ -277,13 +210,9 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-/// A seat holds on to its person; new seats are made under the lock of the map.
-fn in_use(person: &Arc<Person>) -> bool {
-    Arc::strong_count(person) > 1
-}
-
-fn refused(limit: Limit, retry_after_s: u64) -> Refused {
-    Refused { limit, retry_after_s, quotas: Vec::new() }
+/// A seat holds on to its purses; they are handed out under the lock of the map.
+fn in_use(purse: &Arc<Purse>) -> bool {
+    Arc::strong_count(purse) > 1
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

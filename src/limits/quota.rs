@@ -6,13 +6,16 @@ use std::fmt::Write as _;
 
 use http::HeaderValue;
 
-use super::allowance::{Limit, Rate, Unit};
+use super::allowance::{Limit, Rate};
+use super::budget::{Budget, Unit};
+use super::holder::Holder;
+use super::slice::Slice;
 
 /// The largest integer of a structured field (RFC 9651, section 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
-/// How one limit stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How one limit of the caller's own stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Which limit.
     pub limit: Limit,
@@ -28,13 +31,30 @@ pub struct Quota {
 
 impl Quota {
     /// How a rate stands with `burst_left` requests left at once.
-    pub(super) fn of_rate(rate: Rate, burst_left: u32, reset_s: u64) -> Self {
+    pub(super) fn of_rate(rate: Rate, slice: &Slice, burst_left: u32, reset_s: u64) -> Self {
         Self {
-            limit: Limit::Rate,
+            limit: Limit::Rate(slice.clone()),
             quota: u64::from(rate.per_window),
             window_s: rate.window_s,
             remaining: u64::from(burst_left),
             reset_s,
+        }
+    }
+
+    /// How a budget stands of which so much is used.
+    pub(super) fn of_budget(
+        budget: &Budget,
+        quota: u64,
+        used: u64,
+        relaxes_s: Option<u64>,
+    ) -> Self {
+        let window_s = budget.period.seconds();
+        Self {
+            limit: Limit::Budget(budget.clone()),
+            quota,
+            window_s,
+            remaining: quota.saturating_sub(used),
+            reset_s: relaxes_s.unwrap_or(u64::from(window_s)),
         }
     }
 }
@@ -55,16 +75,15 @@ impl RateLimitFields {
         let (mut policy, mut state) = (String::new(), String::new());
         for quota in quotas {
             let comma = if policy.is_empty() { "" } else { ", " };
-            let unit = match quota.limit {
+            let unit = match &quota.limit {
                 Limit::Budget(budget) if budget.unit == Unit::Bytes => ";qu=\"content-bytes\"",
                 Limit::Budget(_)
-                | Limit::Rate
-                | Limit::Requests(_)
+                | Limit::Rate(_)
                 | Limit::Concurrent
                 | Limit::InFlight
                 | Limit::Memory => "",
             };
-            let (name, window) = (quota.limit, quota.window_s);
+            let (name, window) = (&quota.limit, quota.window_s);
             let (most, left) = (quota.quota.min(MAX_INTEGER), quota.remaining.min(MAX_INTEGER));
             let reset = quota.reset_s.min(MAX_INTEGER);
             write!(policy, "{comma}\"{name}\";q={most};w={window}{unit}").ok()?;
@@ -86,9 +105,11 @@ impl RateLimitFields {
 pub struct Refused {
     /// Which limit.
     pub limit: Limit,
+    /// Whose it is.
+    pub holder: Holder,
     /// Seconds until it is worth trying again, at least 1.
     pub retry_after_s: u64,
-    /// How the caller's limits stand.
+    /// How the caller's own limits stand.
     pub quotas: Vec<Quota>,
 }
 
@@ -101,15 +122,17 @@ impl Refused {
 }
 
 /// A budget before and after an answer, for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Which limit.
     pub limit: Limit,
+    /// Whose it is.
+    pub holder: Holder,
     /// The highest amount.
     pub quota: u64,
     /// What counted when the request was admitted.
     pub before: u64,
-    /// What counts now; answers of the same person that ran meanwhile are in it.
+    /// What counts now; answers of the same holder that ran meanwhile are in it.
     pub after: u64,
 }
 
@@ -121,11 +144,10 @@ pub(super) fn seconds_until(now_ms: i64, then_ms: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::allowance::Budget;
     use super::*;
 
     fn quota(unit: Unit, seconds: u32) -> Quota {
-        let limit = Limit::Budget(Budget { unit, seconds });
+        let limit = Limit::Budget(Budget::sliding(unit, seconds));
         Quota { limit, quota: 40, window_s: seconds, remaining: 12, reset_s: 1_800 }
     }
 

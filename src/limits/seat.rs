@@ -2,21 +2,26 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use super::allowance::{Allowance, Budget, Limit, Unit};
-use super::budget::{Held, Ledger, Portion};
-use super::concurrency::Place;
+use super::allowance::{Allowance, Limit, MAX_SUBJECTS, Share};
+use super::budget::Unit;
+use super::concurrency::Place as Room;
+use super::holder::Holder;
+use super::ledger::{Ledger, Place, Portion};
+use super::purse::Purse;
 use super::quota::{Counter, Quota, Refused, seconds_until};
+use super::slice::Occasion;
 use super::store::{StoreError, UsageStore};
+use super::window::Tally;
 use crate::clock::Clock;
 
-/// Changes a person may owe to a failing store before answers stop altogether.
+/// Changes a holder may owe to a failing store before answers stop altogether.
 const MAX_OWED: usize = 2_000_000;
 
 /// Whether a record or some bytes may be released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Take {
     /// It may, after the next [`Seat::persist`].
     Release,
@@ -44,30 +49,13 @@ pub enum LimitError {
 /// A future that makes what was taken durable.
 pub type Persist = Pin<Box<dyn Future<Output = Result<(), LimitError>> + Send>>;
 
-/// One person, as long as anything about them counts.
-#[derive(Debug)]
-pub(super) struct Person {
-    ledger: Mutex<Ledger>,
-    /// One write at a time: what is owed is written in order and settled by its length.
-    saving: tokio::sync::Mutex<()>,
-}
-
-impl Person {
-    pub(super) fn new(ledger: Ledger) -> Self {
-        Self { ledger: Mutex::new(ledger), saving: tokio::sync::Mutex::new(()) }
-    }
-
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// How seats reach time and store.
 #[derive(Clone)]
 pub(super) struct Means {
     pub(super) clock: Clock,
     pub(super) store: Arc<dyn UsageStore>,
     pub(super) store_deadline: Duration,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Means {
@@ -77,42 +65,47 @@ impl Means {
     }
 }
 
+/// What a request has of one holder.
+#[derive(Debug)]
+pub(super) struct Stake {
+    pub(super) purse: Arc<Purse>,
+    /// The request's number in the ledger.
+    pub(super) sitting: usize,
+    /// The budgets that limit it: which of the allowance's, and where it is in the ledger.
+    pub(super) shares: Vec<(usize, Place)>,
+    /// The windows of requests, by their number in the allowance.
+    pub(super) requests: Vec<usize>,
+}
+
+impl Stake {
+    pub(super) fn of(purse: Arc<Purse>) -> Self {
+        Self { purse, sitting: usize::MAX, shares: Vec::new(), requests: Vec::new() }
+    }
+}
+
 /// An admitted request.
 ///
-/// Taking never waits and never exceeds a limit, however many answers of a person run. Dropping
-/// the seat, once no [`Persist`] of it is left, gives back what was taken and not persisted.
+/// Taking never waits and never exceeds a limit, however many answers of whoever shares a budget run: what
+/// is taken is held by all its holders or by none. Dropping the seat, once no [`Persist`] of it is left,
+/// gives back what was taken and not persisted.
 pub struct Seat {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    person: Arc<Person>,
-    allowance: Arc<Allowance>,
-    means: Means,
-    held: Mutex<Held>,
-    before: Vec<(Budget, u64, u64)>,
-    rate: Option<Quota>,
-    _place: Place<Arc<str>>,
+pub(super) struct Inner {
+    /// In the order of the holders' texts, which is that in which ledgers are locked.
+    pub(super) stakes: Vec<Stake>,
+    pub(super) allowance: Arc<Allowance>,
+    pub(super) means: Means,
+    /// What counted of each budget when the request was admitted.
+    pub(super) before: Vec<(usize, u64)>,
+    pub(super) rates: Vec<Quota>,
+    pub(super) _room: Room<Arc<str>>,
 }
 
 impl Seat {
-    pub(super) fn new(
-        person: Arc<Person>,
-        allowance: Arc<Allowance>,
-        means: Means,
-        rate: Option<Quota>,
-        place: Place<Arc<str>>,
-    ) -> Self {
-        let now = means.clock.unix_ms();
-        let mut ledger = person.ledger();
-        let before = allowance.budgets().iter();
-        let before =
-            before.map(|(budget, limit)| (*budget, *limit, ledger.used(*budget, now))).collect();
-        drop(ledger);
-        let held = Mutex::new(Held::default());
-        Self {
-            inner: Arc::new(Inner { person, allowance, means, held, before, rate, _place: place }),
-        }
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// Takes one record, and the person it is about if it is about one.
@@ -132,14 +125,20 @@ impl Seat {
     /// [`Refused`] if no file is left; answers under way hold theirs.
     pub fn take_file(&self) -> Result<(), Refused> {
         let Take::HoldBack(limit) = self.inner.take(Portion::File) else { return Ok(()) };
-        let now = self.inner.means.clock.unix_ms();
-        let mut ledger = self.inner.person.ledger();
+        let Inner { stakes, allowance, means, .. } = &*self.inner;
+        let now = means.clock.unix_ms();
+        let mut ledgers = lock_all(stakes);
         let is_file = |unit| unit == Unit::Files;
-        let used_up = ledger.used_up(&self.inner.allowance, is_file, now);
-        Err(Refused {
-            limit,
-            retry_after_s: used_up.map_or(1, |(_, wait_s)| wait_s),
-            quotas: budget_quotas(&mut ledger, &self.inner.allowance, now),
+        let used_up = used_up(stakes, &mut ledgers, allowance, is_file, now);
+        Err(match used_up {
+            Some(used_up) => used_up.refused(own_quotas(stakes, &mut ledgers, allowance, means)),
+            // A file came back in between.
+            None => Refused {
+                limit,
+                holder: Holder::Person,
+                retry_after_s: 1,
+                quotas: own_quotas(stakes, &mut ledgers, allowance, means),
+            },
         })
     }
 
@@ -156,7 +155,7 @@ impl Seat {
     ///
     /// # Errors
     /// The future ends in a [`LimitError`] if the store fails. What was taken stays counted, and is
-    /// written together with what this person takes next.
+    /// written together with what its holders take next.
     #[must_use]
     pub fn persist(&self) -> Persist {
         let inner = Arc::clone(&self.inner);
@@ -174,31 +173,41 @@ impl Seat {
         &self.inner.allowance
     }
 
-    /// How the caller's limits stand now.
+    /// How the caller's own limits stand now. What is shared with others is not told.
     #[must_use]
     pub fn quotas(&self) -> Vec<Quota> {
-        let now = self.inner.means.clock.unix_ms();
-        let steady = self.inner.means.steady_ms();
-        let allowance = &self.inner.allowance;
-        let mut ledger = self.inner.person.ledger();
-        let mut quotas = Vec::from_iter(self.inner.rate);
-        quotas.extend(request_quotas(&mut ledger, allowance, steady));
-        quotas.extend(budget_quotas(&mut ledger, allowance, now));
+        let Inner { stakes, allowance, means, rates, .. } = &*self.inner;
+        let mut ledgers = lock_all(stakes);
+        let mut quotas = rates.clone();
+        quotas.extend(own_quotas(stakes, &mut ledgers, allowance, means));
         quotas
     }
 
-    /// Each budget when the request was admitted and now.
+    /// Each budget when the request was admitted and now, those of shared holders too: for the log.
     #[must_use]
     pub fn counters(&self) -> Vec<Counter> {
-        let now = self.inner.means.clock.unix_ms();
-        let mut ledger = self.inner.person.ledger();
-        let before = self.inner.before.iter();
-        before
-            .map(|&(budget, quota, before)| {
-                let after = ledger.used(budget, now);
-                Counter { limit: Limit::Budget(budget), quota, before, after }
-            })
-            .collect()
+        let Inner { stakes, allowance, means, before, .. } = &*self.inner;
+        let now = means.clock.unix_ms();
+        let mut ledgers = lock_all(stakes);
+        let mut before = before.iter();
+        let mut counters = Vec::new();
+        for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
+            for (share, place) in &stake.shares {
+                let (Some(share), Some((_, before))) =
+                    (allowance.budgets().get(*share), before.next())
+                else {
+                    continue;
+                };
+                counters.push(Counter {
+                    limit: Limit::Budget(share.budget.clone()),
+                    holder: share.holder.clone(),
+                    quota: share.limit,
+                    before: *before,
+                    after: ledger.used(*place, now),
+                });
+            }
+        }
+        counters
     }
 }
 
@@ -209,23 +218,39 @@ impl std::fmt::Debug for Seat {
 }
 
 impl Inner {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// Takes a portion of all holders, or of none.
     fn take(&self, portion: Portion) -> Take {
-        let now = self.means.clock.unix_ms();
-        let mut held = self.held();
-        match self.person.ledger().take(&self.allowance, portion, &mut held, now) {
-            Ok(()) => Take::Release,
-            Err(limit) => Take::HoldBack(limit),
+        let Self { stakes, allowance, means, .. } = self;
+        let now = means.clock.unix_ms();
+        let mut ledgers = lock_all(stakes);
+        for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
+            for (share, place) in &stake.shares {
+                let Some(share) = allowance.budgets().get(*share) else { continue };
+                if !ledger.has_left((*place, share.limit), portion, now) {
+                    return Take::HoldBack(Limit::Budget(share.budget.clone()));
+                }
+            }
         }
+        let most = usize::try_from(MAX_SUBJECTS).unwrap_or(usize::MAX);
+        let mut fresh = 0;
+        for (stake, ledger) in stakes.iter().zip(&ledgers) {
+            match ledger.fresh(stake.sitting, portion, most) {
+                Some(more) => fresh += more,
+                None => return Take::HoldBack(Limit::Memory),
+            }
+        }
+        if !means.tally.has_room_for(fresh) {
+            return Take::HoldBack(Limit::Memory);
+        }
+        for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
+            ledger.hold(stake.sitting, portion);
+        }
+        Take::Release
     }
 
     fn give_back(&self) {
-        let held = std::mem::take(&mut *self.held());
-        if !held.is_empty() {
-            self.person.ledger().give_back(held);
+        for stake in &self.stakes {
+            stake.purse.ledger().give_back(stake.sitting);
         }
     }
 
@@ -235,80 +260,153 @@ impl Inner {
         saved.unwrap_or(Err(LimitError::Slow(deadline)))
     }
 
-    /// Writes what is owed. Answers of one person that end together share a write: each books first,
-    /// and whoever gets the turn writes what all have booked.
+    /// Writes what is owed. Answers of one holder that end together share a write: each books first,
+    /// and whoever gets the turn writes what all have booked. Turns are waited for in the order of the
+    /// holders, so that no two answers wait for each other.
     async fn save(&self) -> Result<(), LimitError> {
         let booked = self.book()?;
-        let _turn = self.person.saving.lock().await;
-        let owed = {
-            let ledger = self.person.ledger();
-            if ledger.settled() >= booked {
-                return Ok(());
+        let mut turns = Vec::new();
+        for (stake, booked) in self.stakes.iter().zip(booked) {
+            if stake.purse.ledger().settled() >= booked {
+                continue;
             }
-            ledger.owed().to_vec()
-        };
-        let count = owed.len();
+            let turn = stake.purse.saving.lock().await;
+            // Whoever had the turn may have written it.
+            if stake.purse.ledger().settled() < booked {
+                turns.push((&stake.purse, turn));
+            }
+        }
+        if turns.is_empty() {
+            return Ok(());
+        }
+        let mut owed = Vec::new();
+        let mut counts = Vec::new();
+        for (purse, _) in &turns {
+            let ledger = purse.ledger();
+            owed.extend_from_slice(ledger.owed());
+            counts.push(ledger.owed().len());
+        }
         self.means.store.add(owed).await?;
-        self.person.ledger().settle(count);
+        for ((purse, _), count) in turns.iter().zip(counts) {
+            purse.ledger().settle(count);
+        }
         Ok(())
     }
 
-    /// Books what is held; gives how many changes must be in the store for all of it to be.
-    fn book(&self) -> Result<u64, LimitError> {
-        let mut held = self.held();
-        let mut ledger = self.person.ledger();
-        if ledger.owed().len() > MAX_OWED {
+    /// Books what is held; gives how many changes of each holder must be in the store for all of it to be.
+    fn book(&self) -> Result<Vec<u64>, LimitError> {
+        let mut ledgers = lock_all(&self.stakes);
+        if ledgers.iter().any(|ledger| ledger.owed().len() > MAX_OWED) {
             return Err(LimitError::Behind);
         }
-        if !held.is_empty() {
-            ledger.book(std::mem::take(&mut *held), self.means.clock.unix_ms());
-        }
-        Ok(ledger.booked())
+        let now = self.means.clock.unix_ms();
+        let stakes = self.stakes.iter().zip(&mut ledgers);
+        let booked = stakes.map(|(stake, ledger)| {
+            ledger.book(stake.sitting, now);
+            ledger.booked()
+        });
+        Ok(booked.collect())
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.give_back();
+        for stake in &self.stakes {
+            stake.purse.ledger().leave(stake.sitting);
+        }
     }
 }
 
-/// How the budgets of an allowance stand.
-pub(super) fn budget_quotas(ledger: &mut Ledger, allowance: &Allowance, now: i64) -> Vec<Quota> {
-    let budgets = allowance.budgets().iter();
-    budgets
-        .map(|&(budget, quota)| {
-            let used = ledger.used(budget, now);
-            let relaxes = ledger.relaxes_at(budget).map(|at| seconds_until(now, at));
-            Quota {
-                limit: Limit::Budget(budget),
-                quota,
-                window_s: budget.seconds,
-                remaining: quota.saturating_sub(used),
-                reset_s: relaxes.unwrap_or(u64::from(budget.seconds)),
-            }
-        })
-        .collect()
+/// The ledgers of all holders, locked in the order of the stakes, which is the same for every request.
+pub(super) fn lock_all(stakes: &[Stake]) -> Vec<MutexGuard<'_, Ledger>> {
+    stakes.iter().map(|stake| stake.purse.ledger()).collect()
 }
 
-/// How the windows of requests of an allowance stand.
-pub(super) fn request_quotas(
-    ledger: &mut Ledger,
+/// Seats a request with every holder.
+pub(super) fn sit(
+    stakes: &mut [Stake],
+    occasion: &Arc<Occasion>,
     allowance: &Allowance,
-    steady_ms: i64,
-) -> Vec<Quota> {
-    let windows = allowance.requests().iter();
-    windows
-        .map(|window| {
-            let (used, relaxes) = ledger.requests().standing(window.seconds, steady_ms);
-            let relaxes = relaxes.map(|at| seconds_until(steady_ms, at));
-            Quota {
-                limit: Limit::Requests(window.seconds),
-                quota: window.limit,
-                window_s: window.seconds,
-                remaining: window.limit.saturating_sub(used),
-                reset_s: relaxes.unwrap_or(u64::from(window.seconds)),
+    now_ms: i64,
+) -> Vec<(usize, u64)> {
+    let mut before = Vec::with_capacity(allowance.budgets().len());
+    for Stake { purse, sitting, shares, .. } in stakes {
+        let mut ledger = purse.ledger();
+        *sitting = ledger.sit(occasion);
+        before.extend(shares.iter().map(|(share, place)| (*share, ledger.used(*place, now_ms))));
+    }
+    before
+}
+
+/// A budget that is used up.
+pub(super) struct UsedUp<'a> {
+    share: &'a Share,
+    wait_s: u64,
+}
+
+impl UsedUp<'_> {
+    pub(super) fn refused(&self, quotas: Vec<Quota>) -> Refused {
+        Refused {
+            limit: Limit::Budget(self.share.budget.clone()),
+            holder: self.share.holder.clone(),
+            retry_after_s: self.wait_s,
+            quotas,
+        }
+    }
+}
+
+/// Of the used-up budgets among those asked about, the one that stays so for longest.
+pub(super) fn used_up<'a>(
+    stakes: &[Stake],
+    ledgers: &mut [MutexGuard<'_, Ledger>],
+    allowance: &'a Allowance,
+    is_asked: impl Fn(Unit) -> bool,
+    now_ms: i64,
+) -> Option<UsedUp<'a>> {
+    let mut worst: Option<UsedUp<'_>> = None;
+    for (stake, ledger) in stakes.iter().zip(ledgers) {
+        for (share, place) in &stake.shares {
+            let Some(share) = allowance.budgets().get(*share) else { continue };
+            if !is_asked(share.budget.unit) {
+                continue;
             }
-        })
-        .collect()
+            let seconds = share.budget.period.seconds();
+            let Some(wait_s) = ledger.used_up_for((*place, share.limit), seconds, now_ms) else {
+                continue;
+            };
+            if worst.as_ref().is_none_or(|worst| wait_s > worst.wait_s) {
+                worst = Some(UsedUp { share, wait_s });
+            }
+        }
+    }
+    worst
+}
+
+/// How the budgets and windows of requests stand that the caller shares with nobody.
+pub(super) fn own_quotas(
+    stakes: &[Stake],
+    ledgers: &mut [MutexGuard<'_, Ledger>],
+    allowance: &Allowance,
+    means: &Means,
+) -> Vec<Quota> {
+    let (now, steady) = (means.clock.unix_ms(), means.steady_ms());
+    let mut quotas = Vec::new();
+    for (stake, ledger) in stakes.iter().zip(ledgers) {
+        let asked = stake.requests.iter().filter_map(|at| allowance.requests().get(*at));
+        for share in asked.filter(|share| !share.holder.is_shared()) {
+            let (used, relaxes) = ledger.requests().standing(&share.budget, steady);
+            let relaxes = relaxes.map(|at| seconds_until(steady, at));
+            quotas.push(Quota::of_budget(&share.budget, share.limit, used, relaxes));
+        }
+        for (share, place) in &stake.shares {
+            let Some(share) = allowance.budgets().get(*share) else { continue };
+            if share.holder.is_shared() {
+                continue;
+            }
+            let used = ledger.used(*place, now);
+            let relaxes = ledger.relaxes_at(*place).map(|at| seconds_until(now, at));
+            quotas.push(Quota::of_budget(&share.budget, share.limit, used, relaxes));
+        }
+    }
+    quotas
 }

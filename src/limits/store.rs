@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::allowance::Budget;
+use super::budget::Budget;
 
 /// A store's answer, on its way.
 pub type StoreFuture<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
@@ -21,8 +21,8 @@ pub struct StoreError(#[source] pub Box<dyn Error + Send + Sync>);
 /// An amount that was released in one bucket of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AmountRow {
-    /// Whose budget.
-    pub person: Arc<str>,
+    /// The text of whose budget it is: a person's name, or a shared holder's.
+    pub holder: Arc<str>,
     /// Which budget.
     pub budget: Budget,
     /// Which bucket of the budget's window.
@@ -34,8 +34,8 @@ pub struct AmountRow {
 /// The newest bucket of time in which a subject was released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenRow {
-    /// Whose budget.
-    pub person: Arc<str>,
+    /// The text of whose budget it is: a person's name, or a shared holder's.
+    pub holder: Arc<str>,
     /// Which budget.
     pub budget: Budget,
     /// The subject's keyed hash.
@@ -47,13 +47,13 @@ pub struct SeenRow {
 /// One change to what the store remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageChange {
-    /// Adds to the amount of this person, budget and bucket.
+    /// Adds to the amount of this holder, budget and bucket.
     Add(AmountRow),
-    /// Raises the bucket of this person, budget and subject; a lower one changes nothing.
+    /// Raises the bucket of this holder, budget and subject; a lower one changes nothing.
     Saw(SeenRow),
     /// Removes every amount and subject of a budget that is older than a bucket.
     Forget {
-        /// Which budget, for all persons.
+        /// Which budget, for all holders.
         budget: Budget,
         /// The oldest bucket to keep.
         before: i64,
@@ -77,11 +77,11 @@ pub trait UsageStore: Send + Sync {
     /// [`StoreError`] if anything cannot be read, down to a single row.
     fn load(&self) -> Result<Usage, StoreError>;
 
-    /// Everything remembered of one person.
+    /// Everything remembered of one holder.
     ///
     /// # Errors
     /// [`StoreError`] if anything cannot be read, down to a single row.
-    fn of<'a>(&'a self, person: &'a str) -> UsageFuture<'a>;
+    fn of<'a>(&'a self, holder: &'a str) -> UsageFuture<'a>;
 
     /// Makes changes durable, all or none.
     ///
@@ -130,26 +130,26 @@ pub(crate) mod memory {
         fn load(&self) -> Result<Usage, StoreError> {
             self.fault()?;
             let tables = self.tables.lock().unwrap();
-            let amounts = tables.0.iter().map(|((person, budget, bucket), amount)| AmountRow {
-                person: person.as_str().into(),
-                budget: *budget,
+            let amounts = tables.0.iter().map(|((holder, budget, bucket), amount)| AmountRow {
+                holder: holder.as_str().into(),
+                budget: budget.clone(),
                 bucket: *bucket,
                 amount: *amount,
             });
-            let seen = tables.1.iter().map(|((person, budget, subject), bucket)| SeenRow {
-                person: person.as_str().into(),
-                budget: *budget,
+            let seen = tables.1.iter().map(|((holder, budget, subject), bucket)| SeenRow {
+                holder: holder.as_str().into(),
+                budget: budget.clone(),
                 subject: *subject,
                 bucket: *bucket,
             });
             Ok(Usage { amounts: amounts.collect(), seen: seen.collect() })
         }
 
-        fn of<'a>(&'a self, person: &'a str) -> UsageFuture<'a> {
+        fn of<'a>(&'a self, holder: &'a str) -> UsageFuture<'a> {
             Box::pin(async move {
                 let mut usage = self.load()?;
-                usage.amounts.retain(|row| *row.person == *person);
-                usage.seen.retain(|row| *row.person == *person);
+                usage.amounts.retain(|row| *row.holder == *holder);
+                usage.seen.retain(|row| *row.holder == *holder);
                 Ok(usage)
             })
         }
@@ -163,11 +163,11 @@ pub(crate) mod memory {
                 for change in changes {
                     match change {
                         UsageChange::Add(row) => {
-                            let key = (row.person.to_string(), row.budget, row.bucket);
+                            let key = (row.holder.to_string(), row.budget, row.bucket);
                             *tables.0.entry(key).or_default() += row.amount;
                         }
                         UsageChange::Saw(row) => {
-                            let key = (row.person.to_string(), row.budget, row.subject);
+                            let key = (row.holder.to_string(), row.budget, row.subject);
                             let bucket = tables.1.entry(key).or_insert(row.bucket);
                             *bucket = row.bucket.max(*bucket);
                         }

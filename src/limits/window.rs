@@ -1,44 +1,61 @@
 //! Sliding windows: amounts and distinct subjects in fixed fine buckets.
 //!
 //! A bucket counts until everything in it is older than the window, so a limit is never exceeded in
-//! any real span of the window's length; the price is up to one sixtieth of strictness.
+//! any real span of the window's length; the price is up to one sixtieth of strictness. A day of the
+//! calendar is one bucket.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The longest window: a leap year.
-pub(super) const MAX_WINDOW_S: u32 = 366 * 86_400;
-/// Buckets per window.
+use super::period::{Period, Zone};
+
+/// Buckets per sliding window.
 const BUCKETS: i64 = 60;
 
-/// How a window's time is cut into buckets.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grid {
-    window_ms: i64,
-    width_ms: i64,
+/// How a period's time is cut into buckets.
+#[derive(Clone, Debug)]
+pub(super) enum Grid {
+    /// A window that slides.
+    Sliding { window_ms: i64, width_ms: i64 },
+    /// One bucket for each day of the calendar.
+    Days(Zone),
 }
 
 impl Grid {
-    /// The grid of a window of `seconds`.
-    pub(super) fn of(seconds: u32) -> Self {
-        let window_ms = i64::from(seconds.max(1)) * 1_000;
-        Self { window_ms, width_ms: (window_ms + BUCKETS - 1) / BUCKETS }
+    /// The grid of a period.
+    pub(super) fn of(period: &Period) -> Self {
+        match period {
+            Period::Sliding(seconds) => {
+                let window_ms = i64::from((*seconds).max(1)) * 1_000;
+                Self::Sliding { window_ms, width_ms: (window_ms + BUCKETS - 1) / BUCKETS }
+            }
+            Period::Day(zone) => Self::Days(zone.clone()),
+        }
     }
 
     /// The bucket of a moment.
     pub(super) fn bucket(&self, unix_ms: i64) -> i64 {
-        unix_ms.div_euclid(self.width_ms)
+        match self {
+            Self::Sliding { width_ms, .. } => unix_ms.div_euclid(*width_ms),
+            Self::Days(zone) => zone.day(unix_ms),
+        }
     }
 
     /// The oldest bucket that still counts at `now_ms`.
     pub(super) fn oldest(&self, now_ms: i64) -> i64 {
-        self.bucket(now_ms.saturating_sub(self.window_ms))
+        match self {
+            Self::Sliding { window_ms, .. } => self.bucket(now_ms.saturating_sub(*window_ms)),
+            Self::Days(zone) => zone.day(now_ms),
+        }
     }
 
     /// The first moment at which a bucket no longer counts.
     pub(super) fn leaves_at(&self, bucket: i64) -> i64 {
-        self.ends_at(bucket).saturating_add(self.window_ms)
+        match self {
+            Self::Sliding { window_ms, .. } => self.ends_at(bucket).saturating_add(*window_ms),
+            Self::Days(_) => self.ends_at(bucket),
+        }
     }
 
     /// The bucket here that holds the youngest moment of a bucket of another grid.
@@ -47,7 +64,11 @@ impl Grid {
     }
 
     fn ends_at(&self, bucket: i64) -> i64 {
-        bucket.saturating_add(1).saturating_mul(self.width_ms)
+        let next = bucket.saturating_add(1);
+        match self {
+            Self::Sliding { width_ms, .. } => next.saturating_mul(*width_ms),
+            Self::Days(zone) => zone.begins_ms(next),
+        }
     }
 }
 
@@ -113,7 +134,7 @@ impl Amounts {
     }
 
     /// What counts, on another grid.
-    pub(super) fn copied_to(&self, grid: Grid) -> Vec<(i64, u64)> {
+    pub(super) fn copied_to(&self, grid: &Grid) -> Vec<(i64, u64)> {
         self.buckets.iter().map(|(k, amount)| (grid.translate(&self.grid, *k), *amount)).collect()
     }
 }
@@ -233,7 +254,7 @@ impl Subjects {
     }
 
     /// What counts, on another grid.
-    pub(super) fn copied_to(&self, grid: Grid) -> Vec<(u64, i64)> {
+    pub(super) fn copied_to(&self, grid: &Grid) -> Vec<(u64, i64)> {
         let released = self.seen.iter().filter(|(_, seen)| seen.last != NEVER);
         released.map(|(s, seen)| (*s, grid.translate(&self.grid, seen.last))).collect()
     }
@@ -274,19 +295,32 @@ mod tests {
     #[test]
     fn a_release_counts_for_the_whole_window_and_at_most_a_bucket_longer() {
         for seconds in [1, 7, 60, 3_600, 86_400] {
-            let grid = Grid::of(seconds);
+            let grid = Grid::of(&Period::Sliding(seconds));
+            let Grid::Sliding { window_ms, width_ms } = grid else { panic!("it slides") };
             for released in [0, 1, 999, 1_234_567, -5] {
-                let mut amounts = Amounts::new(grid);
+                let mut amounts = Amounts::new(grid.clone());
                 amounts.book(released, 1);
-                assert_eq!(amounts.used(released + grid.window_ms), 1);
-                assert_eq!(amounts.used(released + grid.window_ms + grid.width_ms), 0);
+                assert_eq!(amounts.used(released + window_ms), 1);
+                assert_eq!(amounts.used(released + window_ms + width_ms), 0);
             }
         }
     }
 
     #[test]
+    fn a_calendars_day_counts_until_midnight_and_a_clock_set_back_over_it_forgets_nothing() {
+        let zone = Zone::named("Asia/Shanghai").unwrap();
+        let midnight = zone.begins_ms(20_000);
+        let mut amounts = Amounts::new(Grid::Days(zone));
+        amounts.book(midnight - 1, 5);
+        assert_eq!((amounts.relaxes_at(), amounts.used(midnight - 1)), (Some(midnight), 5));
+        assert_eq!(amounts.used(midnight), 0);
+        amounts.book(midnight, 3);
+        assert_eq!(amounts.used(midnight - 1), 3);
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_forgets_nothing() {
-        let mut amounts = Amounts::new(Grid::of(60));
+        let mut amounts = Amounts::new(Grid::of(&Period::Sliding(60)));
         amounts.book(10_000_000, 5);
         assert_eq!(amounts.used(1_000_000), 5);
         amounts.book(1_000_000, 1);
@@ -295,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_moment_when_amounts_have_fallen_is_when_they_have() {
-        let mut amounts = Amounts::new(Grid::of(60));
+        let mut amounts = Amounts::new(Grid::of(&Period::Sliding(60)));
         amounts.book(0, 3);
         amounts.book(20_000, 4);
         let at = amounts.falls_to_at(6, 30_000);
@@ -306,7 +340,7 @@ mod tests {
     #[test]
     fn a_subject_seen_again_counts_once_and_from_its_newest_release() {
         let none = HashMap::new();
-        let mut subjects = Subjects::new(Grid::of(60), Tally::new(10));
+        let mut subjects = Subjects::new(Grid::of(&Period::Sliding(60)), Tally::new(10));
         subjects.book(0, 7);
         subjects.book(30_000, 7);
         assert_eq!(subjects.used(30_000, &none), 1);
@@ -317,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_release_that_the_store_has_is_not_written_again_in_its_bucket() {
-        let mut subjects = Subjects::new(Grid::of(60), Tally::new(10));
+        let mut subjects = Subjects::new(Grid::of(&Period::Sliding(60)), Tally::new(10));
         let bucket = subjects.book(0, 7).unwrap();
         assert_eq!(subjects.book(500, 7), Some(bucket));
         subjects.settle(7, bucket);
@@ -327,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_held_subject_outlives_the_window_and_goes_when_let_go() {
-        let mut subjects = Subjects::new(Grid::of(60), Tally::new(10));
+        let mut subjects = Subjects::new(Grid::of(&Period::Sliding(60)), Tally::new(10));
         subjects.book(0, 7);
         let held = HashMap::from([(7, 1)]);
         assert_eq!(subjects.used(200_000, &held), 1);

@@ -8,7 +8,7 @@ use super::denial::{Denial, Reason};
 use super::detect::Way;
 use super::judge::{Judgement, Query, Standing, judge};
 use super::kind::{Kind, Mask};
-use super::limits::Export;
+use super::limits::{Export, Limits, Per, Scoped, Window};
 use super::model::{Effect, Grade, Rule, Watermark};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
@@ -332,22 +332,38 @@ fn said(name: &str, fact: Option<&str>) -> String {
 }
 
 fn limits(permit: &Permit) -> String {
-    let limits = permit.limits();
+    let parts: Vec<String> = permit
+        .limits()
+        .flat_map(|scoped| {
+            let Scoped { scope, limits } = scoped;
+            limits_in_words(limits).into_iter().map(move |limit| format!("{limit}{scope}"))
+        })
+        .collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+fn limits_in_words(limits: &Limits) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(
         limits.rate.map(|r| format!("{} requests in {} s, burst {}", r.count, r.per_s, r.burst)),
     );
-    parts.extend(limits.requests.iter().map(|w| format!("{} requests in {} s", w.count, w.per_s)));
+    let counted = |windows: &[Window], what: &str| {
+        let said = |window: &Window| match &window.per {
+            Per::Seconds(seconds) => format!("{} {what} in {seconds} s", window.count),
+            Per::Day(_) => format!("{} {what} {}", window.count, window.per),
+        };
+        windows.iter().map(said).collect::<Vec<String>>()
+    };
+    parts.extend(counted(&limits.requests, "requests"));
     parts.extend(limits.concurrent.map(|n| format!("{n} at once")));
     parts.extend(limits.page.map(|n| format!("pages of {n}")));
-    parts.extend(limits.records.iter().map(|w| format!("{} records in {} s", w.count, w.per_s)));
-    parts.extend(limits.subjects.iter().map(|w| format!("{} people in {} s", w.count, w.per_s)));
-    parts.extend(limits.kibibytes.iter().map(|w| format!("{} KiB in {} s", w.count, w.per_s)));
-    let unmasked = limits.unmask.iter();
-    parts.extend(unmasked.map(|w| format!("{} people unmasked in {} s", w.count, w.per_s)));
-    parts.extend(limits.files.iter().map(|w| format!("{} files in {} s", w.count, w.per_s)));
+    parts.extend(counted(&limits.records, "records"));
+    parts.extend(counted(&limits.subjects, "people"));
+    parts.extend(counted(&limits.kibibytes, "KiB"));
+    parts.extend(counted(&limits.unmask, "people unmasked"));
+    parts.extend(counted(&limits.files, "files"));
     parts.extend(exports(limits.export));
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+    parts
 }
 
 fn exports(export: Export) -> Vec<String> {

@@ -42,8 +42,10 @@ impl Program {
         judgement: &Judgement,
     ) -> impl Iterator<Item = (String, Export)> {
         let is_export = query.route.action() == Action::Export;
-        let about =
-            move |rule: &&LimitRule| is_export && rule.to.includes(&judgement.holding.roles);
+        let about = move |rule: &&LimitRule| {
+            let includes = rule.to.includes(&judgement.holding.roles);
+            is_export && includes && rule.on.includes(query.route, query.purpose)
+        };
         let limits = self.model.limits.iter().filter(about);
         limits.map(|rule| (self.audience(&rule.to), rule.limits.export))
     }
@@ -62,7 +64,7 @@ impl Permit {
     /// others do not count.
     #[must_use]
     pub fn row_limit(&self) -> Option<u32> {
-        match (self.action(), self.limits().export) {
+        match (self.action(), self.export()) {
             (Action::Search, _) => self.search().page_limit,
             (Action::Export, Export::Bounded { rows, .. }) => rows,
             (Action::Export, Export::None) => Some(0),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::limits::Limits;
+use super::limits::{Holder, LimitSet, Scope};
+use super::model::{Audience, LimitRule, Whose};
 use super::program::Program;
 
 /// The most sets of roles that are kept; beyond, all are dropped and worked out anew.
@@ -16,8 +17,8 @@ pub(super) struct Holding {
     pub(super) roles: Vec<usize>,
     /// The same by name.
     pub(super) names: Vec<String>,
-    /// Of all limits about any of them, the strictest in each dimension.
-    pub(super) limits: Arc<Limits>,
+    /// All limits about any of them.
+    pub(super) limits: Arc<LimitSet>,
 }
 
 /// Holdings by the names that callers bring.
@@ -51,10 +52,29 @@ impl Program {
         roles.sort_unstable();
         roles.dedup();
         let name = |index: &usize| self.model.roles.get(*index).map(|role| role.name.to_string());
-        let mut limits = Limits::default();
+        let mut limits = LimitSet::default();
         for rule in self.model.limits.iter().filter(|rule| rule.to.includes(&roles)) {
-            limits.tighten(&rule.limits);
+            let LimitRule { limits: some, .. } = rule;
+            self.scopes(rule, &roles).into_iter().for_each(|scope| limits.add(scope, some));
         }
         Holding { names: roles.iter().filter_map(name).collect(), roles, limits: Arc::new(limits) }
+    }
+
+    /// The scopes of a limit for who holds these roles: a limit of roles has one for each that it names.
+    pub(super) fn scopes(&self, rule: &LimitRule, held: &[usize]) -> Vec<Scope> {
+        let LimitRule { to, per, on, limits: _, span: _ } = rule;
+        let scope = |holder| Scope { holder, slice: on.clone() };
+        match (per, to) {
+            (Whose::Person, _) => vec![scope(Holder::Person)],
+            (Whose::Tenant, _) => vec![scope(Holder::Tenant)],
+            (Whose::Partner, _) => vec![scope(Holder::Partner)],
+            (Whose::Role, Audience::Roles(roles)) => {
+                let mine = roles.iter().filter(|role| held.contains(role));
+                let named = mine.filter_map(|role| self.model.roles.get(*role));
+                named.map(|role| scope(Holder::Role((*role.name).into()))).collect()
+            }
+            // The reader refuses it: `any` is no role.
+            (Whose::Role, Audience::Any) => vec![scope(Holder::Role("any".into()))],
+        }
     }
 }

@@ -48,7 +48,9 @@ pub use headers::{HeaderRule, Headers, same_to_a_backend};
 pub use inventory::FieldForms;
 pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};
-pub use limits::{Export, Limits, Rate, Window};
+pub use limits::{
+    Export, Holder, LimitSet, Limits, Per, Rate, Scope, Scoped, Slice as LimitSlice, Window,
+};
 pub use model::{Action, Format, Route, Watermark};
 pub use opaque::Opaque;
 pub use openapi::{ImportOptions, Imported, import};

@@ -7,7 +7,7 @@ use super::detect::Detect;
 use super::expression::Condition;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
-use super::limits::Limits;
+use super::limits::{Limits, Slice};
 use super::opaque::Opaque;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
@@ -553,10 +553,36 @@ impl Rule {
     }
 }
 
+/// Who counts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Nobody with anybody.
+    #[default]
+    Person,
+    /// All who hold a role that the limit names.
+    Role,
+    /// All of a tenant.
+    Tenant,
+    /// All of a partner.
+    Partner,
+}
+
+impl Whose {
+    /// Each with the name that policy files use.
+    pub(super) const NAMES: [(&'static str, Self); 4] = [
+        ("person", Self::Person),
+        ("role", Self::Role),
+        ("tenant", Self::Tenant),
+        ("partner", Self::Partner),
+    ];
+}
+
 /// A limit and whom it is about.
 #[derive(Clone, Debug)]
 pub(super) struct LimitRule {
     pub(super) to: Audience,
+    pub(super) per: Whose,
+    pub(super) on: Slice,
     pub(super) limits: Limits,
     pub(super) span: Span,
 }

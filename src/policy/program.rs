@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::digest;
 
 use super::holding::Holdings;
-use super::limits::Limits;
+use super::limits::LimitSet;
 use super::model::{Model, Route};
 use super::outcome::{Key, Outcome};
 use super::read;
@@ -114,10 +114,12 @@ impl Program {
 
     /// What a caller who held every role would be limited to: every window that can apply at once.
     #[must_use]
-    pub fn all_limits(&self) -> Limits {
-        let mut all = Limits::default();
+    pub fn all_limits(&self) -> LimitSet {
+        let every: Vec<usize> = (0..self.model.roles.len()).collect();
+        let mut all = LimitSet::default();
         for rule in &self.model.limits {
-            all.tighten(&rule.limits);
+            let scopes = self.scopes(rule, &every).into_iter();
+            scopes.for_each(|scope| all.add(scope, &rule.limits));
         }
         all
     }

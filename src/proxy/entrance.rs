@@ -171,7 +171,10 @@ impl Gate {
         let counted_as = self.identity.counted_as(&caller.account);
         // Asked after the name: whoever gets the name of a person finds that it waits to be counted.
         self.count_together().await?;
-        let seat = self.limits.admit(&counted_as, &Arc::new(allowance)).map_err(refused)?;
+        let sharers = query::Sharers::of(caller);
+        let occasion = Arc::new(query::occasion(permit));
+        let asker = sharers.asker(&counted_as);
+        let seat = self.limits.admit(asker, &occasion, &Arc::new(allowance)).map_err(refused)?;
         if permit.is_file() {
             seat.take_file().map_err(refused)?;
         }

@@ -90,7 +90,7 @@ use trail::Trail;
 /// # Errors
 /// [`AllowanceFault`] naming the limit.
 pub fn check_limits(program: &Program) -> Result<(), AllowanceFault> {
-    query::allowance(&program.all_limits()).map(drop)
+    query::allowance(program.all_limits().iter()).map(drop)
 }
 
 /// Bodies and their deadlines.

@@ -6,11 +6,20 @@ use std::sync::Arc;
 
 use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
-use crate::limits::{Allowance, AllowanceFault, Rate, Terms, Window};
-use crate::policy::{self, Grant, Principal, Query, RouteMatch, Value};
+use crate::limits::{
+    Allowance, AllowanceFault, Asker, Holder, Occasion, Period, Rate, Slice, Terms, Window, Zone,
+};
+use crate::policy::{
+    self, Grant, LimitSlice, Per, Permit, Principal, Query, RouteMatch, Scoped, Value,
+};
 
 /// The attribute that says what a caller is.
 pub(super) const KIND: &str = "kind";
+
+/// The attribute that names the tenants whose records a caller is confined to.
+const TENANT: &str = "tenant";
+/// The attribute that names the partner that a caller belongs to.
+const PARTNER: &str = "partner";
 
 /// The caller as conditions see them.
 pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
@@ -65,14 +74,26 @@ pub(super) fn question<'a>(
 ///
 /// # Errors
 /// [`AllowanceFault`] for limits that could not be kept exactly.
-pub(super) fn allowance(limits: &policy::Limits) -> Result<Allowance, AllowanceFault> {
+pub(super) fn allowance<'l>(
+    limits: impl Iterator<Item = &'l Scoped>,
+) -> Result<Allowance, AllowanceFault> {
+    Allowance::new(&limits.map(terms).collect::<Vec<Terms>>())
+}
+
+fn terms(scoped: &Scoped) -> Terms {
+    let Scoped { scope, limits } = scoped;
     let windows = |windows: &[policy::Window], factor: u64| {
-        windows
-            .iter()
-            .map(|w| Window { limit: u64::from(w.count) * factor, seconds: w.per_s })
-            .collect()
+        let limit = |window: &policy::Window| u64::from(window.count) * factor;
+        windows.iter().map(|w| Window { limit: limit(w), period: period(&w.per) }).collect()
     };
-    Allowance::new(&Terms {
+    Terms {
+        holder: match &scope.holder {
+            policy::Holder::Person => Holder::Person,
+            policy::Holder::Role(name) => Holder::Role(Arc::clone(name)),
+            policy::Holder::Tenant => Holder::Tenant,
+            policy::Holder::Partner => Holder::Partner,
+        },
+        slice: slice(&scope.slice),
         rate: limits.rate.map(|rate| Rate {
             per_window: rate.count,
             window_s: rate.per_s,
@@ -80,13 +101,70 @@ pub(super) fn allowance(limits: &policy::Limits) -> Result<Allowance, AllowanceF
         }),
         requests: windows(&limits.requests, 1),
         concurrent: limits.concurrent,
-        page: limits.page,
         records: windows(&limits.records, 1),
         subjects: windows(&limits.subjects, 1),
         bytes: windows(&limits.kibibytes, 1024),
         unmask: windows(&limits.unmask, 1),
         files: windows(&limits.files, 1),
-    })
+    }
+}
+
+/// The policy's reader knows the same zones.
+fn period(per: &Per) -> Period {
+    match per {
+        Per::Seconds(seconds) => Period::Sliding(*seconds),
+        Per::Day(zone) => Period::Day(Zone::named(zone).unwrap_or_else(Zone::utc)),
+    }
+}
+
+fn slice(slice: &LimitSlice) -> Slice {
+    let LimitSlice { purposes, actions, routes } = slice;
+    Slice::of(
+        purposes.iter().map(AsRef::as_ref),
+        actions.iter().map(|action| action.name()),
+        routes.iter().map(AsRef::as_ref),
+    )
+}
+
+/// What the request is, as slices of limits see it.
+pub(super) fn occasion(permit: &Permit) -> Occasion {
+    Occasion {
+        purpose: permit.purpose().map(Arc::from),
+        action: permit.action().name().into(),
+        route: permit.route().name().into(),
+    }
+}
+
+/// Of whom a caller shares budgets beside the roles: the tenants that it is confined to, and its partner.
+#[derive(Debug, Default)]
+pub(super) struct Sharers {
+    tenants: Vec<String>,
+    partner: Option<String>,
+}
+
+impl Sharers {
+    pub(super) fn of(caller: &Caller) -> Self {
+        let names = |name: &str| caller.attributes.get(name).map(names).unwrap_or_default();
+        Self { tenants: names(TENANT), partner: names(PARTNER).into_iter().next() }
+    }
+
+    /// The caller, counted under this name.
+    pub(super) fn asker<'a>(&'a self, person: &'a str) -> Asker<'a> {
+        Asker { person, tenants: &self.tenants, partner: self.partner.as_deref() }
+    }
+}
+
+/// An attribute as names, in order and each once.
+fn names(attribute: &Attribute) -> Vec<String> {
+    let mut names = match attribute {
+        Attribute::Text(text) => vec![text.clone()],
+        Attribute::Integer(number) => vec![number.to_string()],
+        Attribute::Bool(yes) => vec![yes.to_string()],
+        Attribute::List(texts) => texts.clone(),
+    };
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn kind(kind: CallerKind) -> &'static str {

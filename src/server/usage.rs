@@ -55,25 +55,25 @@ fn from_store(rows: state::Usage) -> Result<Usage, StoreError> {
     let mut usage = Usage::default();
     for row in rows.amounts {
         let budget = row.budget.parse().map_err(unknown)?;
-        let (person, bucket, amount) = (row.person.into(), row.bucket, row.amount);
-        usage.amounts.push(AmountRow { person, budget, bucket, amount });
+        let (holder, bucket, amount) = (row.person.into(), row.bucket, row.amount);
+        usage.amounts.push(AmountRow { holder, budget, bucket, amount });
     }
     for row in rows.seen {
         let budget = row.budget.parse().map_err(unknown)?;
-        let (person, subject, bucket) = (row.person.into(), row.subject, row.bucket);
-        usage.seen.push(SeenRow { person, budget, subject, bucket });
+        let (holder, subject, bucket) = (row.person.into(), row.subject, row.bucket);
+        usage.seen.push(SeenRow { holder, budget, subject, bucket });
     }
     Ok(usage)
 }
 
 fn to_store(change: UsageChange) -> state::UsageChange {
     match change {
-        UsageChange::Add(AmountRow { person, budget, bucket, amount }) => {
-            let (person, budget) = (person.to_string(), budget.to_string());
+        UsageChange::Add(AmountRow { holder, budget, bucket, amount }) => {
+            let (person, budget) = (holder.to_string(), budget.to_string());
             state::UsageChange::Add(state::UsageRow { person, budget, bucket, amount })
         }
-        UsageChange::Saw(SeenRow { person, budget, subject, bucket }) => {
-            let (person, budget) = (person.to_string(), budget.to_string());
+        UsageChange::Saw(SeenRow { holder, budget, subject, bucket }) => {
+            let (person, budget) = (holder.to_string(), budget.to_string());
             state::UsageChange::See(state::SeenRow { person, budget, bucket, subject })
         }
         UsageChange::Forget { budget, before } => {

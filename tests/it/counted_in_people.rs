@@ -244,3 +244,100 @@ async fn what_was_refused_or_withheld_counts_for_nobody() {
     view(&gate, &token, 4).await.expect(200);
     view(&gate, &token, 5).await.expect(429);
 }
+
+/// Two roles, and what is counted for each in another way.
+fn shared(limits: &str) -> Setup {
+    Setup::policy(&format!("{OPEN_BANK}limits:\n{limits}"))
+}
+
+#[tokio::test]
+async fn colleagues_share_the_budget_of_their_role_also_after_a_restart() {
+    let mut gate = shared(
+        "  - { to: teller, subjects: 4/h }\n  - { to: teller, per: role, subjects: 5/day }\n",
+    )
+    .start()
+    .await;
+    customers(&gate, 0);
+    let (ann, li) = (gate.teller(), gate.token(&json!({ "sub": "li" })));
+    for id in 1..=4 {
+        view(&gate, &ann, id).await.expect(200);
+    }
+    view(&gate, &ann, 5).await.expect(429);
+    view(&gate, &li, 5).await.expect(200);
+    let refused = view(&gate, &li, 6).await;
+    refused.expect(429);
+    // How much the others took is nobody's business.
+    let told = refused.header("ratelimit").unwrap();
+    assert!(told.contains("\"subjects-1h\";r=3") && !told.contains("subjects-1d"), "{told}");
+    gate.restart().await;
+    view(&gate, &li, 6).await.expect(429);
+    view(&gate, &li, 3).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_tenant_shares_a_budget_over_its_people_and_another_has_its_own() {
+    let gate = shared("  - { to: any, per: tenant, records: 3/h }\n").start().await;
+    customers(&gate, 0);
+    let of = |sub: &str, tenant: &str| gate.token(&json!({ "sub": sub, "tenant": tenant }));
+    let (ann, li, wu) = (of("ann", "north"), of("li", "north"), of("wu", "south"));
+    for token in [&ann, &li, &ann] {
+        view(&gate, token, 1).await.expect(200);
+    }
+    view(&gate, &li, 1).await.expect(429);
+    view(&gate, &wu, 1).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_limit_on_an_action_counts_its_own_requests_and_the_whole_counts_them_too() {
+    let gate = shared(
+        "  - { to: teller, subjects: 6/h }\n  - { to: teller, on: { action: search }, subjects: 2/h }\n",
+    )
+    .start()
+    .await;
+    customers(&gate, 4);
+    let token = gate.teller();
+    let list = gate.ask(Ask::get("/list").by(&token)).await;
+    assert_eq!(list.expect(200).json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(list.header("menshen-held-back"), Some("2"));
+    for id in 3..=6 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    view(&gate, &token, 7).await.expect(429);
+}
+
+#[tokio::test]
+async fn parallel_requests_of_a_role_never_exceed_it_together() {
+    let gate = Arc::new(
+        shared("  - { to: teller, per: role, subjects: 7/h, records: 9/h }\n").start().await,
+    );
+    customers(&gate, 0);
+    let tasks = TaskTracker::new();
+    let start = Arc::new(Barrier::new(6));
+    let mut running = Vec::new();
+    for n in 0..6 {
+        let (gate, start) = (Arc::clone(&gate), Arc::clone(&start));
+        running.push(tasks.spawn(async move {
+            let token = gate.token(&json!({ "sub": format!("person {n}") }));
+            let mut connection = gate.h2().await;
+            soon("all to connect", start.wait()).await;
+            let mut seen = Vec::new();
+            for round in 0..4 {
+                let id = n * 3 + round;
+                let answer = connection.send(Ask::get(&format!("/one/{id}")).by(&token)).await;
+                if answer.status == 200 {
+                    seen.push(answer.json()["id"].as_str().unwrap().to_owned());
+                } else {
+                    answer.expect(429);
+                }
+            }
+            seen
+        }));
+    }
+    let mut seen = Vec::new();
+    for task in running {
+        seen.extend(task.await.unwrap());
+    }
+    let people: BTreeSet<&String> = seen.iter().collect();
+    assert!(people.len() <= 7 && seen.len() <= 9, "{seen:?}");
+    assert!(people.len() == 7 || seen.len() == 9, "{seen:?}");
+}

@@ -53,7 +53,7 @@ fn counted(unit: Unit, releases: impl Iterator<Item = Release>) -> u64 {
         Unit::Unmasked => {
             distinct(releases.filter(|(_, unmasks)| *unmasks).map(|(subject, _)| subject).collect())
         }
-        Unit::Records | Unit::Bytes | Unit::Files => releases.count() as u64,
+        Unit::Records | Unit::Bytes | Unit::Files | Unit::Requests => releases.count() as u64,
     }
 }
 
@@ -88,8 +88,8 @@ fn replay(steps: Vec<Step>) -> Result<(), TestCaseError> {
         (Unit::Unmasked, 2, 20),
     ];
     let mut terms = windows(Unit::Subjects, &[(4, 10), (7, 60)]);
-    terms.unmask = vec![Window { limit: 2, seconds: 20 }];
-    terms.records = vec![Window { limit: 15, seconds: 30 }];
+    terms.unmask = vec![Window::sliding(2, 20)];
+    terms.records = vec![Window::sliding(15, 30)];
     let mut world = World::new(&terms);
     let mut oracle = Oracle::default();
     let mut seats = [world.admit().ok(), world.admit().ok(), world.admit().ok()];

@@ -1,6 +1,7 @@
 //! Limits as a whole: what no window may exceed, over answers at once, restarts and a lost store.
 
 mod history;
+mod shared;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,7 +28,12 @@ impl World {
         let clock = Clock::fixed(START);
         let store = Arc::new(MemoryStore::default());
         let limits = Limits::open(settings, &clock, store.clone()).unwrap();
-        Self { clock, store, limits, allowance: Arc::new(Allowance::new(terms).unwrap()) }
+        Self {
+            clock,
+            store,
+            limits,
+            allowance: Arc::new(Allowance::new(std::slice::from_ref(terms)).unwrap()),
+        }
     }
 
     fn restart(&mut self) {
@@ -36,7 +42,7 @@ impl World {
     }
 
     fn admit(&self) -> Result<Seat, Refused> {
-        self.limits.admit("ann", &self.allowance)
+        self.limits.admit("ann", &Arc::default(), &self.allowance)
     }
 
     fn seat(&self) -> Seat {
@@ -44,23 +50,24 @@ impl World {
     }
 
     fn change_policy(&mut self, terms: &Terms) {
-        self.allowance = Arc::new(Allowance::new(terms).unwrap());
+        self.allowance = Arc::new(Allowance::new(std::slice::from_ref(terms)).unwrap());
     }
 }
 
 fn windows(unit: Unit, windows: &[(u64, u32)]) -> Terms {
-    let windows = windows.iter().map(|&(limit, seconds)| Window { limit, seconds }).collect();
+    let windows = windows.iter().map(|&(limit, seconds)| Window::sliding(limit, seconds)).collect();
     match unit {
         Unit::Records => Terms { records: windows, ..Terms::default() },
         Unit::Subjects => Terms { subjects: windows, ..Terms::default() },
         Unit::Bytes => Terms { bytes: windows, ..Terms::default() },
         Unit::Unmasked => Terms { unmask: windows, ..Terms::default() },
         Unit::Files => Terms { files: windows, ..Terms::default() },
+        Unit::Requests => Terms { requests: windows, ..Terms::default() },
     }
 }
 
 fn held_back(unit: Unit, seconds: u32) -> Take {
-    Take::HoldBack(Limit::Budget(Budget { unit, seconds }))
+    Take::HoldBack(Limit::Budget(Budget::sliding(unit, seconds)))
 }
 
 fn wait<F: Future>(future: F) -> F::Output {
@@ -115,7 +122,7 @@ fn bytes_are_taken_whole_or_not_at_all() {
 #[test]
 fn a_record_that_one_budget_holds_back_costs_the_others_nothing() {
     let mut terms = windows(Unit::Subjects, &[(1, 60)]);
-    terms.records = vec![Window { limit: 10, seconds: 60 }];
+    terms.records = vec![Window::sliding(10, 60)];
     let world = World::new(&terms);
     let seat = world.seat();
     assert_eq!(seat.take_record(Some(1), None), Take::Release);
@@ -166,7 +173,7 @@ fn an_answer_that_stalls_counts_from_its_release_and_not_from_its_taking() {
 #[test]
 fn a_restart_does_not_refill() {
     let mut terms = windows(Unit::Subjects, &[(2, 3_600)]);
-    terms.records = vec![Window { limit: 5, seconds: 3_600 }];
+    terms.records = vec![Window::sliding(5, 3_600)];
     let mut world = World::new(&terms);
     let seat = world.seat();
     for subject in [1, 2, 1] {
@@ -248,7 +255,7 @@ fn limits_do_not_open_on_a_lost_store() {
 struct Stuck;
 
 impl UsageStore for Stuck {
-    fn of<'a>(&'a self, _person: &'a str) -> UsageFuture<'a> {
+    fn of<'a>(&'a self, _holder: &'a str) -> UsageFuture<'a> {
         Box::pin(std::future::pending())
     }
 
@@ -265,12 +272,12 @@ impl UsageStore for Stuck {
 fn a_store_that_does_not_answer_is_a_lost_store() {
     let settings = Settings { store_deadline: Duration::from_millis(20), ..Settings::default() };
     let limits = Limits::open(settings, &Clock::fixed(START), Arc::new(Stuck)).unwrap();
-    let allowance = Arc::new(Allowance::new(&windows(Unit::Records, &[(1, 60)])).unwrap());
-    let seat = limits.admit("ann", &allowance).unwrap();
+    let allowance = Arc::new(Allowance::new(&[windows(Unit::Records, &[(1, 60)])]).unwrap());
+    let seat = limits.admit("ann", &Arc::default(), &allowance).unwrap();
     assert_eq!(seat.take_record(None, None), Take::Release);
     assert!(matches!(wait(seat.persist()), Err(LimitError::Slow(_))));
     drop(seat);
-    assert!(limits.admit("ann", &allowance).is_err());
+    assert!(limits.admit("ann", &Arc::default(), &allowance).is_err());
 }
 
 #[test]
@@ -301,7 +308,7 @@ fn nothing_new_is_not_written() {
 #[test]
 fn answers_at_once_never_exceed_a_limit_together() {
     let mut terms = windows(Unit::Subjects, &[(40, 3_600)]);
-    terms.records = vec![Window { limit: 60, seconds: 3_600 }];
+    terms.records = vec![Window::sliding(60, 3_600)];
     let world = World::new(&terms);
     let released = AtomicU64::new(0);
     let subjects = Mutex::new(HashSet::new());
@@ -338,8 +345,11 @@ fn a_person_has_at_most_their_requests_at_once_and_everybody_the_common_cap() {
     let world = World::with(&terms, Settings { in_flight: 3, ..Settings::default() });
     let (one, _two) = (world.seat(), world.seat());
     assert_eq!(world.admit().unwrap_err().limit, Limit::Concurrent);
-    let _bob = world.limits.admit("bob", &world.allowance).unwrap();
-    assert_eq!(world.limits.admit("eve", &world.allowance).unwrap_err().limit, Limit::InFlight);
+    let _bob = world.limits.admit("bob", &Arc::default(), &world.allowance).unwrap();
+    assert_eq!(
+        world.limits.admit("eve", &Arc::default(), &world.allowance).unwrap_err().limit,
+        Limit::InFlight
+    );
     drop(one);
     assert!(world.admit().is_ok());
 }
@@ -350,13 +360,13 @@ fn a_rate_refuses_and_says_when_it_allows_again() {
     let world = World::new(&Terms { rate, ..Terms::default() });
     assert!(world.admit().is_ok() && world.admit().is_ok());
     let refused = world.admit().unwrap_err();
-    assert_eq!((refused.limit, refused.retry_after_s), (Limit::Rate, 10));
+    assert_eq!((refused.limit, refused.retry_after_s), (Limit::Rate(Slice::default()), 10));
     let fields = RateLimitFields::of(&refused.quotas).unwrap();
     assert_eq!(
         (fields.policy, fields.state),
         (r#""rate";q=6;w=60"#.parse().unwrap(), r#""rate";r=0;t=10"#.parse().unwrap())
     );
-    assert!(world.limits.admit("bob", &world.allowance).is_ok());
+    assert!(world.limits.admit("bob", &Arc::default(), &world.allowance).is_ok());
     world.clock.advance_ms(10_000);
     assert!(world.admit().is_ok());
 }
@@ -369,7 +379,7 @@ fn a_person_for_whom_there_is_no_room_is_refused_until_somebody_can_be_forgotten
     assert_eq!(seat.take_record(None, None), Take::Release);
     wait(seat.persist()).unwrap();
     drop(seat);
-    let bob = || world.limits.admit("bob", &world.allowance);
+    let bob = || world.limits.admit("bob", &Arc::default(), &world.allowance);
     assert_eq!(bob().unwrap_err().limit, Limit::Memory);
     world.clock.advance_ms(120_000);
     assert!(bob().is_ok());
@@ -410,10 +420,10 @@ fn what_has_left_its_window_is_forgotten_in_memory_and_store() {
     drop(seat);
     world.restart();
     wait(world.limits.tidy()).unwrap();
-    assert_eq!((world.store.rows(), lock(&world.limits.persons).len()), (1, 1));
+    assert_eq!((world.store.rows(), lock(&world.limits.purses).len()), (1, 1));
     world.clock.advance_ms(120_000);
     wait(world.limits.tidy()).unwrap();
-    assert_eq!((world.store.rows(), lock(&world.limits.persons).len()), (0, 0));
+    assert_eq!((world.store.rows(), lock(&world.limits.purses).len()), (0, 0));
 }
 
 #[test]
@@ -422,7 +432,7 @@ fn one_person_cannot_take_every_place_though_the_policy_sets_no_number() {
     let world = World::with(&Terms::default(), settings);
     let seats: Vec<_> = (0..3).map(|_| world.seat()).collect();
     assert_eq!(world.admit().unwrap_err().limit, Limit::Concurrent);
-    assert!(world.limits.admit("bob", &world.allowance).is_ok());
+    assert!(world.limits.admit("bob", &Arc::default(), &world.allowance).is_ok());
     drop(seats);
     assert!(world.admit().is_ok());
 }
@@ -445,8 +455,8 @@ fn a_subject_unmasked_before_costs_nothing_and_a_new_one_beyond_the_limit_is_hel
 #[test]
 fn an_unmasked_record_that_is_held_back_costs_no_other_budget() {
     let mut terms = windows(Unit::Unmasked, &[(1, 60)]);
-    terms.subjects = vec![Window { limit: 10, seconds: 60 }];
-    terms.records = vec![Window { limit: 10, seconds: 60 }];
+    terms.subjects = vec![Window::sliding(10, 60)];
+    terms.records = vec![Window::sliding(10, 60)];
     let world = World::new(&terms);
     let seat = world.seat();
     assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
@@ -458,7 +468,7 @@ fn an_unmasked_record_that_is_held_back_costs_no_other_budget() {
 #[test]
 fn memory_that_is_full_for_the_unmasked_holds_nobody_half() {
     let mut terms = windows(Unit::Unmasked, &[(100, 60)]);
-    terms.subjects = vec![Window { limit: 100, seconds: 60 }];
+    terms.subjects = vec![Window::sliding(100, 60)];
     let world = World::with(&terms, Settings { subjects: 3, ..Settings::default() });
     let seat = world.seat();
     assert_eq!(seat.take_record(Some(1), Some(1)), Take::Release);
@@ -496,7 +506,7 @@ fn a_used_up_budget_of_files_or_of_the_unmasked_refuses_no_other_request() {
 
 #[test]
 fn requests_in_a_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
-    let requests = vec![Window { limit: 3, seconds: 60 }, Window { limit: 4, seconds: 3_600 }];
+    let requests = vec![Window::sliding(3, 60), Window::sliding(4, 3_600)];
     let mut world = World::new(&Terms { requests, ..Terms::default() });
     for left in [2, 1, 0] {
         assert_eq!(world.seat().quotas()[0].remaining, left);
@@ -506,14 +516,17 @@ fn requests_in_a_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
     assert_eq!(refused.quotas.len(), 2);
     world.clock.advance_ms(61_000);
     assert!(world.admit().is_ok());
-    assert_eq!(world.admit().unwrap_err().limit, Limit::Requests(3_600));
+    assert_eq!(
+        world.admit().unwrap_err().limit,
+        Limit::Budget(Budget::sliding(Unit::Requests, 3_600))
+    );
     world.restart();
     assert!(world.admit().is_ok());
 }
 
 #[test]
 fn a_clock_that_is_set_back_refills_no_window_of_requests() {
-    let requests = vec![Window { limit: 1, seconds: 60 }];
+    let requests = vec![Window::sliding(1, 60)];
     let world = World::new(&Terms { requests, ..Terms::default() });
     assert!(world.admit().is_ok());
     world.clock.advance_ms(-3_600_000);
@@ -526,12 +539,10 @@ fn a_clock_that_is_set_back_refills_no_window_of_requests() {
 
 #[test]
 fn a_window_of_requests_that_cannot_be_kept_is_refused() {
-    for window in [
-        Window { limit: 0, seconds: 60 },
-        Window { limit: 1_000_001, seconds: 60 },
-        Window { limit: 1, seconds: 86_401 },
-    ] {
-        let fault = Allowance::new(&Terms { requests: vec![window], ..Terms::default() });
+    for window in
+        [Window::sliding(0, 60), Window::sliding(1_000_001, 60), Window::sliding(1, 86_401)]
+    {
+        let fault = Allowance::new(&[Terms { requests: vec![window], ..Terms::default() }]);
         assert_eq!(fault.unwrap_err(), AllowanceFault::Rate);
     }
 }

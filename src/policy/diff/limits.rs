@@ -1,20 +1,22 @@
 //! Limits compared, role by role. The limits of several roles are the strictest of each, so if no role
 //! alone may take more, no combination may.
 
-use super::super::limits::{Export, Limits, Rate, Window};
+use std::collections::BTreeSet;
+
+use super::super::limits::{Export, LimitSet, Limits, Rate, Scope, Window};
 use super::super::survey::{Survey, Who, duration};
 use super::{Change, Class};
 
 pub(super) fn changes(old: &Survey, new: &Survey) -> Vec<Change> {
     let names = old.roles.keys().chain(new.roles.keys());
-    let roles: std::collections::BTreeSet<Who> = names.cloned().map(Who::Role).collect();
-    let any = changed(&old.limits(&Who::Any), &new.limits(&Who::Any));
+    let roles: BTreeSet<Who> = names.cloned().map(Who::Role).collect();
+    let any = all_changed(&old.limits(&Who::Any), &new.limits(&Who::Any));
     let mut found: Vec<(Class, String, Vec<String>)> = Vec::new();
     for (class, said) in &any {
         found.push((*class, said.clone(), vec![Who::Any.to_string()]));
     }
     for who in roles {
-        for (class, said) in changed(&old.limits(&who), &new.limits(&who)) {
+        for (class, said) in all_changed(&old.limits(&who), &new.limits(&who)) {
             // What is said of everybody is not said of each role again.
             if any.contains(&(class, said.clone())) {
                 continue;
@@ -33,7 +35,21 @@ pub(super) fn changes(old: &Survey, new: &Survey) -> Vec<Change> {
     found.into_iter().map(change).collect()
 }
 
-fn changed(old: &Limits, new: &Limits) -> Vec<(Class, String)> {
+/// What changed, scope by scope. A limit that is gone may leave another that counts the same requests and
+/// more, and is at least as strict: the classes are those of what bounds the scope altogether.
+fn all_changed(old: &LimitSet, new: &LimitSet) -> Vec<(Class, String)> {
+    let scopes: BTreeSet<&Scope> = old.iter().chain(new.iter()).map(|one| &one.scope).collect();
+    let mut changes = Vec::new();
+    for scope in scopes {
+        if old.of(scope) != new.of(scope) {
+            let found = changed(&old.bounding(scope), &new.bounding(scope));
+            changes.extend(found.into_iter().map(|(class, said)| (class, said.in_scope(scope))));
+        }
+    }
+    changes
+}
+
+fn changed(old: &Limits, new: &Limits) -> Vec<(Class, Said)> {
     let Limits {
         rate,
         requests,
@@ -60,13 +76,26 @@ fn changed(old: &Limits, new: &Limits) -> Vec<(Class, String)> {
     changes
 }
 
-fn sentence(class: Class, what: &str, old: &str, new: &str) -> (Class, String) {
+/// A change in words.
+struct Said {
+    what: String,
+    how: String,
+}
+
+impl Said {
+    fn in_scope(&self, scope: &Scope) -> String {
+        let Self { what, how } = self;
+        format!("the limit of {what}{scope} is {how}")
+    }
+}
+
+fn sentence(class: Class, what: &str, old: &str, new: &str) -> (Class, Said) {
     let how = match class {
         Class::Widens => "loosened",
         Class::Narrows => "tightened",
         Class::CannotTell | Class::Neutral => "changed",
     };
-    (class, format!("the limit of {what} is {how}: {new}, was {old}"))
+    (class, Said { what: what.to_owned(), how: format!("{how}: {new}, was {old}") })
 }
 
 /// More in one direction is wider, whatever becomes of the other.
@@ -78,7 +107,7 @@ fn class(is_within: bool, holds: bool) -> Option<Class> {
     }
 }
 
-fn number(what: &str, old: Option<u32>, new: Option<u32>) -> Option<(Class, String)> {
+fn number(what: &str, old: Option<u32>, new: Option<u32>) -> Option<(Class, Said)> {
     let within = |mine: Option<u32>, theirs: Option<u32>| {
         theirs.is_none_or(|theirs| mine.is_some_and(|mine| mine <= theirs))
     };
@@ -87,7 +116,7 @@ fn number(what: &str, old: Option<u32>, new: Option<u32>) -> Option<(Class, Stri
     Some(sentence(class, what, &said(old), &said(new)))
 }
 
-fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, String)> {
+fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, Said)> {
     let pace = |rate: Rate, other: Rate| u64::from(rate.count) * u64::from(other.per_s);
     let within = |mine: Option<Rate>, theirs: Option<Rate>| {
         theirs.is_none_or(|theirs| {
@@ -100,7 +129,7 @@ fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, String)> {
     Some(sentence(class, "requests", &rate(old), &rate(new)))
 }
 
-fn exports(old: Export, new: Export) -> Option<(Class, String)> {
+fn exports(old: Export, new: Export) -> Option<(Class, Said)> {
     let within = |mine: Export, theirs: Export| match (mine, theirs) {
         (Export::None, _) => true,
         (Export::Bounded { .. }, Export::None) => false,
@@ -129,11 +158,11 @@ fn rate(rate: Option<Rate>) -> String {
     })
 }
 
-fn windows(what: &str, old: &[Window], new: &[Window]) -> Option<(Class, String)> {
+fn windows(what: &str, old: &[Window], new: &[Window]) -> Option<(Class, Said)> {
     // So many in a longer time are at most so many in a shorter one.
     let within = |mine: &[Window], theirs: &[Window]| {
         theirs.iter().all(|theirs| {
-            mine.iter().any(|mine| mine.count <= theirs.count && mine.per_s >= theirs.per_s)
+            mine.iter().any(|mine| mine.count <= theirs.count && mine.per.covers(&theirs.per))
         })
     };
     let class = class(within(new, old), within(old, new))?;
@@ -142,6 +171,6 @@ fn windows(what: &str, old: &[Window], new: &[Window]) -> Option<(Class, String)
 
 fn all_windows(windows: &[Window]) -> String {
     let said: Vec<String> =
-        windows.iter().map(|w| format!("{} in {}", w.count, duration(w.per_s))).collect();
+        windows.iter().map(|window| format!("{} {}", window.count, window.per)).collect();
     if said.is_empty() { "none".to_owned() } else { said.join(", ") }
 }

@@ -1,15 +1,22 @@
 //! Limits: `rate: 120/min burst 20`, `subjects: [40/h, 200/day]`, `export: { rows: 500/file }`.
 
-use super::super::limits::{Export, Limits, Rate, Window};
+use std::sync::Arc;
+
+use super::super::limits::{Export, Limits, Per, Rate, Window};
 use super::super::model::{LimitRule, Model};
 use super::Sections;
+use super::pseudonyms::zone;
 use super::roles::audience;
+use super::scope;
 use crate::document::Code;
-use crate::document::{Content, Node, Pair};
+use crate::document::{Content, Keys, Node, Pair};
 use crate::document::{Reader, cut, duration};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 13] = [
     "to",
+    "per",
+    "on",
+    "zone",
     "rate",
     "concurrent",
     "page",
@@ -30,18 +37,32 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
             reader.missing(node.span, "a limit", "to", "teller");
             continue;
         };
-        if keys.pairs.len() == 1 {
+        if keys.pairs.iter().all(|pair| !limits_something(&pair.key)) {
             let message = "a limit that limits nothing".to_owned();
-            let help = format!("write what is limited: {}", listed(KEYS.iter().skip(1)));
+            let what = KEYS.iter().filter(|key| limits_something(key));
+            let help = format!("write what is limited: {}", listed(what));
             reader.fault(node.span, Code::WrongValue, message, Some(help));
         }
         let to = audience(reader, model, to);
+        let per = scope::per(reader, &keys, &to);
+        let on = keys.find("on").map(|pair| scope::on(reader, model, &pair.value));
+        let day = calendar(reader, &keys);
         let mut limits = Limits::default();
         for pair in &keys.pairs {
-            limits.tighten(&limit(reader, pair));
+            limits.tighten(&limit(reader, pair, &day));
         }
-        model.limits.push(LimitRule { to, limits, span: *span });
+        model.limits.push(LimitRule { to, per, on: on.unwrap_or_default(), limits, span: *span });
     }
+}
+
+fn limits_something(key: &str) -> bool {
+    !["to", "per", "on", "zone"].contains(&key)
+}
+
+/// The name of the zone whose days a calendar day is.
+fn calendar(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Arc<str> {
+    let zone = keys.find("zone").and_then(|pair| zone(reader, &pair.value));
+    zone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC").into()
 }
 
 fn listed<'k>(keys: impl Iterator<Item = &'k &'static str>) -> String {
@@ -50,32 +71,32 @@ fn listed<'k>(keys: impl Iterator<Item = &'k &'static str>) -> String {
 }
 
 /// What one key limits.
-fn limit(reader: &mut Reader<'_>, pair: &Pair) -> Limits {
+fn limit(reader: &mut Reader<'_>, pair: &Pair, day: &Arc<str>) -> Limits {
     let mut limits = Limits::default();
     let node = &pair.value;
     match pair.key.as_str() {
-        "rate" => rate(reader, node, &mut limits),
+        "rate" => rate(reader, node, &mut limits, day),
         "concurrent" => limits.concurrent = reader.number(node, "`concurrent`", 1, 100_000),
         "page" => limits.page = reader.number(node, "`page`", 1, 1_000_000),
-        "records" => limits.records = windows(reader, node, "`records`", false),
-        "subjects" => limits.subjects = windows(reader, node, "`subjects`", false),
-        "bytes" => limits.kibibytes = windows(reader, node, "`bytes`", true),
-        "unmask" => limits.unmask = windows(reader, node, "`unmask`", false),
-        "files" => limits.files = windows(reader, node, "`files`", false),
-        "export" => export(reader, node, &mut limits),
+        "records" => limits.records = windows(reader, node, ("`records`", false), day),
+        "subjects" => limits.subjects = windows(reader, node, ("`subjects`", false), day),
+        "bytes" => limits.kibibytes = windows(reader, node, ("`bytes`", true), day),
+        "unmask" => limits.unmask = windows(reader, node, ("`unmask`", false), day),
+        "files" => limits.files = windows(reader, node, ("`files`", false), day),
+        "export" => export(reader, node, &mut limits, day),
         _ => {}
     }
     limits
 }
 
 /// `120/min` is a window, `120/min burst 20` a pace.
-fn rate(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+fn rate(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits, day: &Arc<str>) {
     let Some(text) = reader.text(node, "`rate`") else { return };
     let (pace, burst) = text.split_once(" burst ").map_or((text, None), |(p, b)| (p, Some(b)));
-    let pace = count_per(pace, false).filter(|(count, _)| *count > 0);
+    let pace = count_per(pace, false, day).filter(|(count, _)| *count > 0);
     match (pace, burst.map(|burst| burst.trim().parse::<u32>())) {
-        (Some((count, per_s)), None) => limits.requests = vec![Window { per_s, count }],
-        (Some((count, per_s)), Some(Ok(burst))) if burst > 0 => {
+        (Some((count, per)), None) => limits.requests = vec![Window { per, count }],
+        (Some((count, Per::Seconds(per_s))), Some(Ok(burst))) if burst > 0 => {
             limits.rate = Some(Rate { count, per_s, burst });
         }
         (None, _) | (Some(_), Some(_)) => {
@@ -87,11 +108,11 @@ fn rate(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
 }
 
 /// `none`, or bounds.
-fn export(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+fn export(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits, day: &Arc<str>) {
     const FORMS: &str = "write `none` or `{ rows: 500/file, files: 3/day, grant: required }`";
     match &node.content {
         Content::Text(text) if text == "none" => limits.export = Export::None,
-        Content::Map(pairs) if !pairs.is_empty() => export_bounds(reader, node, limits),
+        Content::Map(pairs) if !pairs.is_empty() => export_bounds(reader, node, limits, day),
         Content::Map(_) | Content::Null => {
             let message = "an `export` that limits nothing".to_owned();
             reader.fault(node.span, Code::WrongValue, message, Some(FORMS.to_owned()));
@@ -107,13 +128,13 @@ fn export(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
     }
 }
 
-fn export_bounds(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits) {
+fn export_bounds(reader: &mut Reader<'_>, node: &Node, limits: &mut Limits, day: &Arc<str>) {
     let (mut most, mut needs_grant) = (None, false);
     for pair in reader.keys(node, "`export`", &EXPORT_KEYS).pairs {
         let value = &pair.value;
         match pair.key.as_str() {
             "rows" => most = rows(reader, value),
-            "files" => limits.files = windows(reader, value, "`files`", false),
+            "files" => limits.files = windows(reader, value, ("`files`", false), day),
             "grant" => needs_grant = is_required(reader, value),
             _ => {}
         }
@@ -145,16 +166,20 @@ fn is_required(reader: &mut Reader<'_>, node: &Node) -> bool {
     true
 }
 
-fn windows(reader: &mut Reader<'_>, node: &Node, what: &str, bytes: bool) -> Vec<Window> {
+fn windows(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    (what, bytes): (&str, bool),
+    day: &Arc<str>,
+) -> Vec<Window> {
     let mut found: Vec<Window> = Vec::new();
     if matches!(&node.content, Content::List(items) if items.is_empty()) {
         let message = format!("{what} names no limit");
         reader.fault(node.span, Code::WrongValue, message, Some("leave it out".to_owned()));
     }
     for (word, span) in reader.words(node, what) {
-        let window = count_per(word, bytes).map(|(count, per_s)| Window { count, per_s });
-        let fresh =
-            |w: &Window| found.len() < WINDOW_LIMIT && found.iter().all(|o| o.per_s != w.per_s);
+        let window = count_per(word, bytes, day).map(|(count, per)| Window { per, count });
+        let fresh = |w: &Window| found.len() < WINDOW_LIMIT && found.iter().all(|o| o.per != w.per);
         match window {
             Some(window) if fresh(&window) => found.push(window),
             Some(_) => {
@@ -174,21 +199,22 @@ fn windows(reader: &mut Reader<'_>, node: &Node, what: &str, bytes: bool) -> Vec
     found
 }
 
-/// `500/h` as a count and seconds; with `bytes`, `100MiB/day` as KiB and seconds.
-fn count_per(text: &str, bytes: bool) -> Option<(u32, u32)> {
+/// `500/h` as a count and a time; with `bytes`, `100MiB/day` as KiB and a time.
+fn count_per(text: &str, bytes: bool, day: &Arc<str>) -> Option<(u32, Per)> {
     let (count, per) = text.trim().split_once('/')?;
-    let per_s = match per.trim() {
-        "s" | "sec" | "second" => 1,
-        "m" | "min" | "minute" => 60,
-        "h" | "hour" => 3600,
-        "d" | "day" => 86_400,
-        "w" | "week" => 604_800,
-        other => duration(other).filter(|seconds| *seconds > 0)?,
+    let per = match per.trim() {
+        "s" | "sec" | "second" => Per::Seconds(1),
+        "m" | "min" | "minute" => Per::Seconds(60),
+        "h" | "hour" => Per::Seconds(3600),
+        "d" | "day" => Per::Seconds(86_400),
+        "w" | "week" => Per::Seconds(604_800),
+        "calendar-day" => Per::Day(Arc::clone(day)),
+        other => Per::Seconds(duration(other).filter(|seconds| *seconds > 0)?),
     };
     let (digits, factor) = if bytes { split_unit(count.trim())? } else { (count.trim(), 1) };
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let count = digits.parse::<u32>().ok().filter(|_| plain)?.checked_mul(factor)?;
-    Some((count, per_s))
+    Some((count, per))
 }
 
 fn split_unit(text: &str) -> Option<(&str, u32)> {

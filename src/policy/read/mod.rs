@@ -13,6 +13,7 @@ mod requirement;
 mod roles;
 mod routes;
 mod rules;
+mod scope;
 mod sending;
 mod uploads;
 mod watermark;

@@ -48,8 +48,8 @@ fn rotate(reader: &mut Reader<'_>, node: &Node) -> Option<Rotate> {
     rotate
 }
 
-/// Only a zone that is compiled in: pseudonyms must not depend on the machine.
-fn zone(reader: &mut Reader<'_>, node: &Node) -> Option<TimeZone> {
+/// Only a zone that is compiled in: what a policy means must not depend on the machine.
+pub(super) fn zone(reader: &mut Reader<'_>, node: &Node) -> Option<TimeZone> {
     let name = reader.text(node, "`zone`")?;
     let zone = TimeZoneDatabase::bundled().get(name).ok();
     if zone.is_none() {

@@ -2,7 +2,7 @@
 
 use super::super::detect::DETECTED;
 use super::super::kind::Kind;
-use super::super::model::{Action, Format};
+use super::super::model::{Action, Format, Whose};
 use super::super::plan::OnHit;
 use super::super::rotation::Rotate;
 use super::super::search::FilterForm;
@@ -11,11 +11,11 @@ use super::{Form, Key, Table};
 
 const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
 const WINDOW: Form = Form::Pattern(
-    "^\\s*[0-9]+\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|[0-9]+[smhd])\\s*$",
+    "^\\s*[0-9]+\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|calendar-day|[0-9]+[smhd])\\s*$",
     "500/h",
 );
 const BYTES: Form = Form::Pattern(
-    "^\\s*[0-9]+(KiB|MiB|GiB)\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|[0-9]+[smhd])\\s*$",
+    "^\\s*[0-9]+(KiB|MiB|GiB)\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|calendar-day|[0-9]+[smhd])\\s*$",
     "100MiB/day",
 );
 const RATE: Form = Form::Pattern(
@@ -524,6 +524,17 @@ const LIMIT: Table = Table {
     name: "limit",
     keys: &[
         required("to", "A role, a list of roles, or `any`.", NAMES),
+        key(
+            "per",
+            "Who counts together: each `person` alone, which is meant without it, or all of a `role`, `tenant` or `partner`.",
+            Form::Words(holders),
+        ),
+        key(
+            "on",
+            "Which requests count; all, without it. What they take counts for limits on all requests too.",
+            Form::Table(&ON),
+        ),
+        key("zone", "The time zone of a `calendar-day`; without it UTC.", Form::Text),
         key("rate", "Requests per time: a window without `burst`, a pace with it.", RATE),
         key("concurrent", "Requests at once, their answers included.", Form::Number(1, 100_000)),
         key(
@@ -545,6 +556,17 @@ const LIMIT: Table = Table {
             "`none` denies every export; a map bounds it.",
             Form::Either(&[Form::Words(|| vec!["none"]), Form::Table(&EXPORT)]),
         ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const ON: Table = Table {
+    name: "on",
+    keys: &[
+        key("purpose", "The purposes declared; requests that declare none do not count.", NAMES),
+        key("action", "The actions.", Form::OneOrMany(&Form::Words(actions))),
+        key("route", "The routes.", NAMES),
     ],
     one_of: &[],
     may_be_empty: false,
@@ -587,6 +609,10 @@ fn kinds() -> Vec<&'static str> {
 
 fn detected() -> Vec<&'static str> {
     DETECTED.iter().map(|kind| kind.name()).collect()
+}
+
+fn holders() -> Vec<&'static str> {
+    Whose::NAMES.iter().map(|(name, _)| *name).collect()
 }
 
 fn actions() -> Vec<&'static str> {

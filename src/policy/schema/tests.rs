@@ -41,6 +41,7 @@ const PROBES: &[(&str, &str)] = &[
     ("role", "roles: { r: { %: 1 } }"),
     ("rule", "rules: [{ %: 1 }]"),
     ("limit", "limits: [{ %: 1 }]"),
+    ("on", "limits: [{ to: any, on: { %: 1 } }]"),
 ];
 
 #[test]
@@ -132,6 +133,7 @@ fn values_are_judged_as_the_reader_judges_them() {
         "grades: { 1: { device: bound, grant: required } }\nentities: { e: { flags: { old: record.a }, fields: { a: 1 } } }",
         "detect: { answers: { bank-card: mask, phone: alert, email: withhold }, requests: { id-nik: refuse } }",
         "grades: { 1: {} }\nentities: { e: { fields: { a: 1 } } }\ndetect: { except: { e.a: [phone, email] } }",
+        "purposes: [care]\nlimits: [{ to: any, per: tenant, on: { purpose: care, action: [view, search] }, zone: Asia/Shanghai, subjects: 9/calendar-day }]",
         "limits: [{ to: any, concurrent: 1, page: 50, records: [500/h, 9/day] }]",
         "grades: { 1: {}, 2: { assurance: 3, fresh: 90s, zone: [a, b] }, sealed: {} }",
         "grades:\n  1: {}\nentities: { e: { fields: { a: 1, \"b[]\": { c: sealed, d: { grade: 1 } } } } }",
@@ -140,6 +142,8 @@ fn values_are_judged_as_the_reader_judges_them() {
     ];
     let wrong = [
         "limits: [{ to: any, rate: fast }]",
+        "limits: [{ to: any, per: branch, records: 1/h }]",
+        "limits: [{ to: any, on: { action: look }, records: 1/h }]",
         "limits: [{ to: any, rate: 120/min burst }]",
         "limits: [{ to: any, bytes: 100/day }]",
         "limits: [{ to: any, bytes: 2 GiB/week }]",

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::super::limits::{Export, Limits, Rate, Window};
+use super::super::limits::{Export, Limits, Rate, Scoped, Window};
 use super::super::model::{Action, Grade};
 use super::super::program::Program;
 use super::{Demand, FieldUse, Parameter, RouteView, RuleView, Scope, Survey, Who, duration};
@@ -134,7 +134,8 @@ impl Program {
                 rows.extend(writer.rows(who, entity));
             }
             routes.extend(writer.routes(who));
-            limits.push(LimitRow { role: who.to_string(), limits: words(&survey.limits(who)) });
+            let words = survey.limits(who).iter().flat_map(scoped_words).collect();
+            limits.push(LimitRow { role: who.to_string(), limits: words });
         }
         Ok(Matrix { rows, routes, limits, notes: writer.notes })
     }
@@ -423,6 +424,11 @@ fn listed(names: &BTreeSet<Box<str>>) -> String {
     names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", ")
 }
 
+fn scoped_words(scoped: &Scoped) -> Vec<String> {
+    let Scoped { scope, limits } = scoped;
+    words(limits).iter().map(|limit| format!("{limit}{scope}")).collect()
+}
+
 fn words(limits: &Limits) -> Vec<String> {
     let Limits {
         rate,
@@ -457,11 +463,7 @@ fn words(limits: &Limits) -> Vec<String> {
         (files, "files"),
         (kibibytes, "KiB"),
     ] {
-        parts.extend(
-            windows
-                .iter()
-                .map(|Window { per_s, count }| format!("{count} {what} in {}", duration(*per_s))),
-        );
+        parts.extend(windows.iter().map(|Window { per, count }| format!("{count} {what} {per}")));
     }
     parts
 }

@@ -22,8 +22,8 @@ pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
 pub(super) use view::{BodyView, EntityView, FieldView, OpaqueView, Parameter, RouteView};
 
 use super::kind::Kind;
-use super::limits::Limits;
-use super::model::{Grade, Model, Purpose, Role};
+use super::limits::{Holder, LimitSet, Limits, Scope as LimitScope, Slice};
+use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
 use super::program::Program;
 use super::rotation::Rotation;
 
@@ -42,13 +42,42 @@ pub(super) struct Survey {
     pub(super) tickets: BTreeMap<Box<str>, Box<str>>,
     /// What each grade asks.
     grades: [Option<Demand>; 4],
-    limits: Vec<(Audience, Limits)>,
+    limits: Vec<LimitView>,
     /// The style in which each kind is masked.
     pub(super) styles: BTreeMap<&'static str, &'static str>,
     /// When pseudonyms change that are given for no purpose, and for each.
     pub(super) rotations: BTreeMap<Option<Box<str>>, Rotation>,
     /// What is looked for in values that are not graded for it.
     pub(super) detect: DetectView,
+}
+
+/// A limit, with everybody whom it is about.
+#[derive(Debug)]
+struct LimitView {
+    audience: Audience,
+    /// The roles that it names.
+    named: Vec<Box<str>>,
+    per: Whose,
+    on: Slice,
+    limits: Limits,
+}
+
+impl LimitView {
+    fn of(rule: &LimitRule, model: &Model) -> Self {
+        let LimitRule { to, per, on, limits, span: _ } = rule;
+        let roles: &[usize] = match to {
+            Named::Any => &[],
+            Named::Roles(roles) => roles,
+        };
+        let named = roles.iter().filter_map(|role| model.roles.get(*role));
+        Self {
+            audience: Audience::of(to, model),
+            named: named.map(|role| role.name.clone()).collect(),
+            per: *per,
+            on: on.clone(),
+            limits: limits.clone(),
+        }
+    }
 }
 
 impl Survey {
@@ -70,7 +99,6 @@ impl Survey {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
             (Some(purpose.name.clone()), rotation.clone())
         };
-        let audience = |to: &_| Audience::of(to, &program.model);
         Self {
             rules: rules.iter().map(|rule| RuleView::of(rule, &program.model, roles)).collect(),
             routes: program.routes.iter().map(|route| RouteView::of(route, program)).collect(),
@@ -83,7 +111,7 @@ impl Survey {
             purposes: purposes.iter().map(|purpose| purpose.name.clone()).collect(),
             tickets: purposes.iter().filter_map(ticket).collect(),
             grades: grades.each_ref().map(|grade| grade.as_ref().map(Demand::from)),
-            limits: limits.iter().map(|rule| (audience(&rule.to), rule.limits.clone())).collect(),
+            limits: limits.iter().map(|rule| LimitView::of(rule, &program.model)).collect(),
             styles: Kind::NAMES
                 .iter()
                 .map(|(name, kind)| (*name, masks.of(*kind).style().name()))
@@ -107,12 +135,27 @@ impl Survey {
     }
 
     /// The limits of who holds this role alone.
-    pub(super) fn limits(&self, who: &Who) -> Limits {
-        let mut limits = Limits::default();
-        for (_, rule) in self.limits.iter().filter(|(audience, _)| audience.includes(who)) {
-            limits.tighten(rule);
+    pub(super) fn limits(&self, who: &Who) -> LimitSet {
+        let mut set = LimitSet::default();
+        let held = match who {
+            Who::Any => None,
+            Who::Role(name) => self.roles.get(name),
+        };
+        for view in self.limits.iter().filter(|view| view.audience.includes(who)) {
+            let LimitView { audience: _, named, per, on, limits } = view;
+            let mut add = |holder| set.add(LimitScope { holder, slice: on.clone() }, limits);
+            match per {
+                Whose::Person => add(Holder::Person),
+                Whose::Tenant => add(Holder::Tenant),
+                Whose::Partner => add(Holder::Partner),
+                Whose::Role => {
+                    let mine = named.iter().map(AsRef::as_ref);
+                    let mine = mine.filter(|name: &&str| held.is_some_and(|h| h.contains(*name)));
+                    mine.for_each(|name| add(Holder::Role(name.into())));
+                }
+            }
         }
-        limits
+        set
     }
 
     /// The rules that cover a route.

@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::plan::{Node, Plan, Verdict};
 use super::super::{
-    Factor, Grant, Limits, Parameter, Permit, Principal, Program, Query, Value, Window, compare,
-    compile,
+    Factor, Grant, Limits, Parameter, Permit, Principal, Program, Query, Scoped, Value, Window,
+    compare, compile,
 };
 use super::{NOW, capture, filter, slot, source};
 use crate::route::Path;
@@ -232,7 +232,7 @@ impl Rest {
             list_zones: dice.below(3),
             list_asks: dice.below(3),
             upstream: false,
-            limits: (0..count).map(|_| std::array::from_fn(|_| dice.below(8))).collect(),
+            limits: (0..count).map(|_| std::array::from_fn(|_| dice.below(13))).collect(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Rest {
             16 => self.flag = !self.flag,
             17 => self.tenant = !self.tenant,
             18 => self.ticket = !self.ticket,
-            _ => self.limits.push(std::array::from_fn(|_| dice.below(8))),
+            _ => self.limits.push(std::array::from_fn(|_| dice.below(13))),
         }
     }
 
@@ -323,6 +323,12 @@ impl Rest {
             self.top,
             "  thing.top: { match: GET bank.example/things/top, to: u, action: view, returns: { part: $ } }\n",
         ));
+        text.push_str(&self.limits_text());
+        text
+    }
+
+    fn limits_text(&self) -> String {
+        let mut text = String::new();
         if !self.limits.is_empty() {
             text.push_str("limits:\n");
         }
@@ -336,6 +342,11 @@ impl Rest {
                 format!("rate: {}/min", count + 1),
                 format!("rate: 1/s burst {}", count + 1),
                 format!("bytes: {}KiB/h", count + 1),
+                format!("records: {}/calendar-day", count + 1),
+                format!("on: {{ action: view }}, records: {}/h", count + 1),
+                format!("on: {{ route: thing.list, action: search }}, page: {}", count + 1),
+                format!("per: tenant, subjects: {}/day", count + 1),
+                format!("per: partner, on: {{ purpose: p }}, subjects: {}/h", count + 1),
             ][*what]
                 .clone();
             text.push_str(&format!("  - {{ to: {}, {what} }}\n", ROLES[role % 4]));
@@ -497,7 +508,7 @@ fn is_looser(new: &Limits, old: &Limits) -> bool {
     let above =
         |new: Option<u32>, old: Option<u32>| old.is_some_and(|old| new.is_none_or(|new| new > old));
     let windows = |new: &[Window], old: &[Window]| {
-        old.iter().any(|old| !new.iter().any(|n| n.per_s >= old.per_s && n.count <= old.count))
+        old.iter().any(|old| !new.iter().any(|n| n.per.covers(&old.per) && n.count <= old.count))
     };
     let rate = old.rate.is_some_and(|old| {
         new.rate.is_none_or(|new| {
@@ -554,8 +565,15 @@ fn more(old: &Program, new: &Program, asking: &Asking, dice: &mut Dice) -> Optio
         if before.upstream() != after.upstream() {
             return said("another upstream");
         }
-        if is_looser(after.limits(), before.limits()) {
-            return said("looser limits");
+        for old in before.limits() {
+            let mut bounding = Limits::default();
+            let mine = |new: &&Scoped| {
+                new.scope.holder == old.scope.holder && new.scope.slice.covers(&old.scope.slice)
+            };
+            after.limits().filter(mine).for_each(|new| bounding.tighten(&new.limits));
+            if is_looser(&bounding, &old.limits) {
+                return said(&format!("looser limits{}", old.scope));
+            }
         }
         let known = searches(&before);
         if let Some(search) = searches(&after).into_iter().find(|search| !known.contains(search)) {

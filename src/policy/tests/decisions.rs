@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::plan::{Node, RecordId, Verdict};
 use super::super::{DenialKind, Factor, Parameter, Principal, Rate, StepUp, Value, Window};
-use super::{NOW, ask, caller, demo, filter, program};
+use super::{NOW, ask, caller, demo, filter, own, program};
 
 fn customer(branch: &str) -> serde_json::Value {
     json!({
@@ -149,10 +149,10 @@ fn the_strictest_limit_of_all_roles_applies() {
     let demo = demo();
     let both = caller(&["teller", "analyst"]);
     let permit = ask(&demo, both, "GET /api/customers", Some("service")).unwrap();
-    assert_eq!(permit.limits().rate, Some(Rate { count: 30, per_s: 60, burst: 5 }));
-    let windows = [Window { per_s: 3600, count: 40 }, Window { per_s: 86_400, count: 200 }];
-    assert_eq!(permit.limits().subjects, windows);
-    assert_eq!(permit.limits().records.len(), 2);
+    assert_eq!(own(&permit).rate, Some(Rate { count: 30, per_s: 60, burst: 5 }));
+    let windows = [Window::sliding(40, 3600), Window::sliding(200, 86_400)];
+    assert_eq!(own(&permit).subjects, windows);
+    assert_eq!(own(&permit).records.len(), 2);
 }
 
 #[test]

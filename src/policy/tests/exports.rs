@@ -96,8 +96,8 @@ fn only_exports_are_files_and_have_rows() {
     let permit = |request| ask(&program, caller(&["clerk"]), request, None).unwrap();
     let export = permit("GET /all");
     assert_eq!((export.row_limit(), export.is_file()), (Some(500), true));
-    let files = [Window { per_s: 3_600, count: 4 }, Window { per_s: 86_400, count: 3 }];
-    assert_eq!(export.limits().files, files);
+    let files = [Window::sliding(4, 3_600), Window::sliding(3, 86_400)];
+    assert_eq!(own(&export).files, files);
     let (list, view) = (permit("GET /list"), permit("GET /one/1"));
     assert_eq!((list.row_limit(), list.is_file()), (Some(20), false));
     assert_eq!((view.row_limit(), view.is_file()), (None, false));
@@ -109,9 +109,9 @@ fn a_rate_without_a_burst_is_a_window_and_with_one_a_pace() {
         "limits:\n  - { to: clerk, rate: 60/min }\n  - { to: chief, rate: 30/min burst 5 }\n";
     let program = bank(limits);
     let permit = ask(&program, caller(&["chief"]), "GET /list", None).unwrap();
-    assert_eq!(permit.limits().requests, [Window { per_s: 60, count: 60 }]);
-    assert_eq!(permit.limits().rate.map(|rate| (rate.count, rate.burst)), Some((30, 5)));
-    assert_eq!(permit.limits().export, Export::default());
+    assert_eq!(own(&permit).requests, [Window::sliding(60, 60)]);
+    assert_eq!(own(&permit).rate.map(|rate| (rate.count, rate.burst)), Some((30, 5)));
+    assert_eq!(own(&permit).export, Export::default());
 }
 
 /// Whether each form of the customer's and of the account's record unmasks, in the order of cases.

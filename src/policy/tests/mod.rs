@@ -21,7 +21,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::plan::{Node, NodeId, Plan, RecordId, Slot, Verdict};
-use super::{Denial, Factor, Grant, Permit, Principal, Program, Query, Value, compile};
+use super::{
+    Denial, Factor, Grant, Limits, Permit, Principal, Program, Query, Scope, Value, compile,
+};
 use crate::document::Source;
 use crate::route::Path;
 
@@ -34,6 +36,12 @@ fn source(text: &str) -> Source {
 
 fn program(text: &str) -> Program {
     compile(&[source(text)]).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// What each person is limited to, of all requests.
+fn own(permit: &Permit) -> Limits {
+    let mut own = permit.limits().filter(|scoped| scoped.scope == Scope::default());
+    own.next().map_or_else(Limits::default, |scoped| scoped.limits.clone())
 }
 
 fn demo() -> Program {

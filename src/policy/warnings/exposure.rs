@@ -140,6 +140,11 @@ impl Warnings<'_> {
         let unmasks =
             entities.any(|entity| entity.fields.iter().any(is_high)) || routes.iter().any(opaque);
         for limit in &self.model.limits {
+            if !routes.iter().any(|route| limit.on.concerns(route)) {
+                let message =
+                    "the limit counts nothing: no route is what its `on` names".to_owned();
+                self.add(limit.span, Code::IdleLimit, message, "remove it, or correct `on`");
+            }
             let limits = &limit.limits;
             let is_bounded = !matches!(
                 limits.export,
@@ -192,12 +197,15 @@ impl Warnings<'_> {
     /// Whether some limit that binds every holder of the role does what is asked.
     fn is_limited(&self, role: &Role, does: fn(&Limits) -> bool) -> bool {
         let mut limits = self.model.limits.iter();
-        limits.any(|limit| limit.to.includes(&role.held) && does(&limit.limits))
+        limits
+            .any(|limit| limit.on.is_all() && limit.to.includes(&role.held) && does(&limit.limits))
     }
 
     fn everybody_is_bounded(&self) -> bool {
         let mut limits = self.model.limits.iter();
-        limits.any(|limit| matches!(limit.to, Audience::Any) && bounds_exports(&limit.limits))
+        limits.any(|limit| {
+            matches!(limit.to, Audience::Any) && limit.on.is_all() && bounds_exports(&limit.limits)
+        })
     }
 }
 

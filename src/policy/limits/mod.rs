@@ -1,12 +1,61 @@
 //! How much may leave, as a policy says it. Counting is the limits module's.
 
-/// So many in a sliding window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+mod scope;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use scope::{Holder, LimitSet, Scope, Scoped, Slice};
+
+use super::survey::duration;
+
+/// Over which time something is counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Per {
+    /// Any span of so many seconds.
+    Seconds(u32),
+    /// Each day of the calendar, in the time zone of this name.
+    Day(Arc<str>),
+}
+
+impl Per {
+    /// Whether whatever keeps to so many in this time keeps to as many in the other.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Seconds(mine), Self::Seconds(theirs)) => mine >= theirs,
+            (Self::Day(mine), Self::Day(theirs)) => mine == theirs,
+            // A day has at most 25 hours; any day is a span of so long.
+            (Self::Seconds(mine), Self::Day(_)) => *mine >= 25 * 3_600,
+            (Self::Day(_), Self::Seconds(_)) => false,
+        }
+    }
+}
+
+/// `in 1h`, `in a calendar day of Asia/Shanghai`.
+impl fmt::Display for Per {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => write!(f, "in {}", duration(*seconds)),
+            Self::Day(zone) => write!(f, "in a calendar day of {zone}"),
+        }
+    }
+}
+
+/// So many over a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
-    /// The length of the window.
-    pub per_s: u32,
+    /// Over which time.
+    pub per: Per,
     /// How many it holds.
     pub count: u32,
+}
+
+impl Window {
+    /// So many in any span of so many seconds.
+    #[must_use]
+    pub fn sliding(count: u32, seconds: u32) -> Self {
+        Self { per: Per::Seconds(seconds), count }
+    }
 }
 
 /// A request rate that is spread evenly: one more every `per_s / count` seconds, and `burst` at once.
@@ -42,8 +91,7 @@ impl Default for Export {
     }
 }
 
-/// The limits of one caller: of every limit that applies to any role held or included, the strictest
-/// in each dimension. Holding one more role never loosens a limit.
+/// What one scope is limited to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests, spread evenly.
@@ -116,9 +164,9 @@ fn stricter(mine: Rate, theirs: Rate) -> Rate {
 
 fn join(mine: &mut Vec<Window>, theirs: &[Window]) {
     for window in theirs {
-        match mine.iter_mut().find(|other| other.per_s == window.per_s) {
+        match mine.iter_mut().find(|other| other.per == window.per) {
             Some(other) => other.count = other.count.min(window.count),
-            None => mine.push(*window),
+            None => mine.push(window.clone()),
         }
     }
     mine.sort_unstable();
@@ -130,7 +178,7 @@ mod tests {
 
     #[test]
     fn one_more_limit_never_loosens() {
-        let window = |count, per_s| Window { count, per_s };
+        let window = Window::sliding;
         let mut limits = Limits {
             rate: Some(Rate { count: 120, per_s: 60, burst: 20 }),
             page: Some(20),
