@@ -15,6 +15,7 @@ pub mod route;
 pub mod tls;
 pub mod upstream;
 // -- beside the way
+pub mod admin;
 pub mod command;
 pub mod replay;
 pub mod state;

@@ -181,7 +181,9 @@ impl Entry {
     pub fn new(event: Event, stamp: Stamp) -> Self {
         let class = match event {
             Event::Decision | Event::Outcome => Class::StaffAccess,
-            Event::Session | Event::Custody | Event::Shadow | Event::Alert => Class::Security,
+            Event::Session | Event::Custody | Event::Shadow | Event::Alert | Event::Admin => {
+                Class::Security
+            }
             Event::Change => Class::Ledger,
         };
         let Stamp { id, time, node } = stamp;

@@ -52,6 +52,8 @@ words! {
         Custody = "custody",
         /// A candidate policy would have decided otherwise.
         Shadow = "shadow",
+        /// Somebody used the interface for the security team.
+        Admin = "admin",
         /// Something that should not be was noticed: a value where none of its kind belongs, a field that
         /// nobody declared, a record of a foreign tenant.
         Alert = "alert",

@@ -3,6 +3,7 @@
 //! The file is read whole and every fault in it reported at once, with its place and what is
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
+mod admin;
 mod callers;
 mod clients;
 mod posture;
@@ -39,6 +40,8 @@ pub struct Config {
     pub shadow: Option<PathBuf>,
     /// Where metrics and health are told, if they are.
     pub metrics: Option<telemetry::Settings>,
+    /// The interface for the security team, if there is one.
+    pub admin: Option<Admin>,
     /// Where to listen, and what to show there.
     pub listeners: Vec<Listener>,
     /// The backends.
@@ -70,6 +73,15 @@ pub struct Listener {
     pub socket: listen::Settings,
     /// The certificate shown.
     pub tls: tls::ServerSettings,
+}
+
+/// The interface for the security team.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub listener: Listener,
+    /// Who may do what.
+    pub settings: crate::admin::Settings,
 }
 
 /// Why there is no configuration.

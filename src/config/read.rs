@@ -18,6 +18,7 @@ const TOP: &[&str] = &[
     "policies-watch",
     "shadow",
     "metrics",
+    "admin",
     "listeners",
     "upstreams",
     "scanners",
@@ -35,7 +36,7 @@ const TOP: &[&str] = &[
     "in-flight-per-person",
     "drain",
 ];
-const LISTENER: &[&str] = &[
+pub(super) const LISTENER: &[&str] = &[
     "address",
     "zone",
     "certificate",
@@ -82,6 +83,7 @@ impl File<'_> {
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
         let policies_watch = self.flag(&keys, "policies-watch", true);
         let metrics = self.metrics(&keys);
+        let admin = self.admin(&keys);
         let listeners = self.listeners(&keys, root);
         let upstreams = self.upstreams(&keys, root);
         let assertions = self.assertions(&keys);
@@ -104,6 +106,7 @@ impl File<'_> {
             policies_watch,
             shadow,
             metrics,
+            admin,
             listeners,
             upstreams: upstreams.settings,
             vouching: upstreams.vouching,
@@ -129,14 +132,23 @@ impl File<'_> {
             let message = "`listeners` must have at least one entry".to_owned();
             self.reader.fault(pair.key_span, Code::WrongValue, message, None);
         }
-        items.iter().filter_map(|item| self.listener(item)).collect()
+        let form = ("a listener", LISTENER, None);
+        items.iter().filter_map(|item| self.listener(item, form)).collect()
     }
 
-    fn listener(&mut self, node: &Node) -> Option<Listener> {
-        let keys = self.reader.keys(node, "a listener", LISTENER);
-        let what = ("a listener", node.span);
+    /// What it is called, its keys, and its zone where it need not name one.
+    pub(super) fn listener(
+        &mut self,
+        node: &Node,
+        (what, known, zone): (&str, &[&str], Option<&str>),
+    ) -> Option<Listener> {
+        let keys = self.reader.keys(node, what, known);
+        let what = (what, node.span);
         let address = self.text(&keys, what, "address", "0.0.0.0:443");
-        let zone = self.text(&keys, what, "zone", "business");
+        let zone = match zone {
+            Some(zone) if keys.find("zone").is_none() => Some(zone.to_owned()),
+            Some(_) | None => self.text(&keys, what, "zone", "business"),
+        };
         let certificate = self.path(&keys, what, "certificate", "chain.pem");
         let key = self.path(&keys, what, "key", "key.pem");
         let address: Option<SocketAddr> = address.and_then(|text| {

@@ -34,6 +34,7 @@ pub mod search;
 mod sending;
 mod survey;
 mod ticket;
+mod two_person;
 pub mod value;
 mod warnings;
 

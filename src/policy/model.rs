@@ -623,6 +623,8 @@ pub(super) struct Model {
     /// When pseudonyms change, unless the purpose says otherwise.
     pub(super) pseudonyms: Rotation,
     pub(super) detect: Detect,
+    /// What one person alone may not command.
+    pub(super) two_person: Vec<Box<str>>,
 }
 
 impl Model {

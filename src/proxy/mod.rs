@@ -47,6 +47,7 @@ mod switched;
 mod trail;
 mod unread;
 mod uploads;
+mod visit;
 mod vouch;
 
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, Unkn
 pub use head::{HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
+pub use visit::{Refused, Visit};
 pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};
 
 use crate::audit::Log;

@@ -15,9 +15,10 @@ use super::new_password;
 use super::pages::Html;
 use super::respond;
 use super::sign_in::page;
+use super::visit::Refused;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault, json};
 use crate::identity::{AuthError, SignInError, Ways, step_up as challenge};
-use crate::limits::{AddressRefused, Quota, Refused};
+use crate::limits::{self, AddressRefused, Quota};
 use crate::listen::Facts;
 use crate::policy::StepUp;
 use crate::scan::ScanError;
@@ -63,6 +64,8 @@ pub(super) enum Rejection {
     Forbidden,
     /// Something is switched off by command; what and why is in the log.
     Switched,
+    /// An interface of the gate's own does not do it.
+    Visit(Refused),
     /// Another site's page sent it.
     ForeignSite,
     /// A purpose must be declared, one of these.
@@ -72,7 +75,7 @@ pub(super) enum Rejection {
     /// Somebody must grant it first.
     Grant,
     /// A limit is reached.
-    Limit(Box<Refused>),
+    Limit(Box<limits::Refused>),
     /// A budget was used up by this very answer.
     UsedUp(Vec<Quota>),
     /// A limit of the policy cannot be counted.
@@ -320,6 +323,7 @@ impl Rejection {
             Self::PasswordOld(is_browser) => password_old(*is_browser),
             Self::Forbidden => Told::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::Switched => switched(),
+            Self::Visit(refused) => visit(refused),
             Self::ForeignSite => {
                 let title = "The request comes from another site";
                 Told::new(StatusCode::FORBIDDEN, "foreign_site", title)
@@ -416,6 +420,37 @@ fn password_old(is_browser: bool) -> Told {
     }
     Told::new(StatusCode::FORBIDDEN, CAUSE, TITLE)
         .detail("post `old` and `new` to /.menshen/password, then repeat this request")
+}
+
+fn visit(refused: &Refused) -> Told {
+    const MEANINGLESS: &str = "The request asks for nothing that can be done";
+    let told = |status, cause, title| Told::new(status, cause, title);
+    match refused {
+        Refused::NotFound => Rejection::NotFound.told(),
+        Refused::Forbidden => Rejection::Forbidden.told(),
+        Refused::Weak(assurance) => {
+            let fields = Vec::new();
+            let step_up = StepUp { assurance: *assurance, max_age_s: None, fields };
+            stronger(&FactorAsked::of(step_up))
+        }
+        Refused::Type => {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            told(status, "request_body", "The request body is refused").detail("send JSON")
+        }
+        Refused::Read(fault) => body(body_status(*fault), fault),
+        Refused::Body(detail) => {
+            told(StatusCode::UNPROCESSABLE_ENTITY, "meaningless", MEANINGLESS).detail(detail)
+        }
+        Refused::Conflict(detail) => {
+            let title = "It cannot be done as things are";
+            told(StatusCode::CONFLICT, "conflict", title).detail(detail)
+        }
+        Refused::TooMany { wait_s } => {
+            let title = "Too many requests of this account";
+            told(StatusCode::TOO_MANY_REQUESTS, "caller_limit", title).header(RETRY_AFTER, *wait_s)
+        }
+        Refused::NotYet => unavailable(UNRECORDED, "It cannot be read or recorded"),
+    }
 }
 
 fn switched() -> Told {

@@ -15,8 +15,8 @@ use super::outcome::{Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
-    self, Act, Actor, ActorKind, Attributes, Auth, Data, Decision, Effect, Entry, EntryId, Event,
-    Origin, Trait, Why,
+    self, Act, Actor, ActorKind, Attributes, Auth, Class, Data, Decision, Effect, Entry, EntryId,
+    Event, Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::{ClientCertificate, Facts};
@@ -209,6 +209,34 @@ impl Trail {
         let reasons: Vec<String> = denial.reasons.iter().map(ToString::to_string).collect();
         decision.unmet = reasons.iter().map(String::as_str).collect();
         self.entry.decision = Some(decision);
+    }
+
+    /// It asks an interface of the gate's own.
+    pub(super) fn visits(&mut self) {
+        self.action = "admin";
+        (self.entry.event, self.entry.class) = (Event::Admin, Class::Security);
+    }
+
+    /// Notes what it asks such an interface for.
+    pub(super) fn visited(&mut self, [path, name, object, reason]: [&str; 4]) {
+        let request = self.entry.request.get_or_insert_default();
+        (request.template, request.action) = (path.into(), "admin".into());
+        let act = Act { name: name.into(), object: object.into(), ..Act::default() };
+        self.entry.act = Some(act);
+        self.entry.why = Some(Why { reason: audit::Text::reason(reason), ..Why::default() });
+    }
+
+    /// The entry of a visit, with how it is answered where that is known.
+    pub(super) fn visit_entry(
+        &mut self,
+        effect: Effect,
+        status: Option<u16>,
+        cause: &str,
+    ) -> Entry {
+        self.entry.decision = Some(Decision::new(effect));
+        let result = self.entry.result.get_or_insert_default();
+        (result.status, result.cause) = (status, cause.into());
+        self.entry.clone()
     }
 
     /// Notes what is switched off that stops the request.

@@ -25,12 +25,13 @@ use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 
+use crate::admin::Admin;
 use crate::audit::{self, Act, AtRest, Event, Log, LogError, RestKey};
 use crate::clock::Clock;
-use crate::command::Switches;
-use crate::config::Config;
+use crate::command::{CommandError, Desk, Switches};
+use crate::config::{self, Config};
 use crate::identity::{Assertions, FetchError, Identity, IdentityError, KeySource};
-use crate::limits::{AddressLimits, LimitError, Limits};
+use crate::limits::{AddressLimits, AddressSettings, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
 use crate::proxy::{Gate, Parts, Policies, Voucher};
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The state folder.
     #[error("state: {0}")]
     State(#[from] StateError),
+    /// What is commanded.
+    #[error("commands: {0}")]
+    Command(#[from] CommandError),
     /// The counters.
     #[error("counters: {0}")]
     Limits(#[from] LimitError),
@@ -99,7 +103,7 @@ impl StartError {
             | Self::Identity(_)
             | Self::Issuer(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
-            Self::State(_) | Self::Limits(_) | Self::Listen { .. } => false,
+            Self::State(_) | Self::Command(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
     }
 }
@@ -109,7 +113,9 @@ impl StartError {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     metrics: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
     gate: Arc<Gate>,
+    desk: Desk,
     log: Log,
     tasks: TaskTracker,
     shutdown: Shutdown,
@@ -143,7 +149,7 @@ impl Server {
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let mut certificates = Vec::new();
-        for listener in &config.listeners {
+        for listener in all_listeners(&config) {
             certificates.push(Followed::begin(listener.socket.address, listener.tls.clone())?);
         }
         let store = Store::open(&config.state, &master, clock.clone())?;
@@ -158,6 +164,8 @@ impl Server {
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
         let switches = Arc::new(Switches::new(store.clone()));
+        let desk = Desk::new(store.clone(), clock.clone());
+        desk.set_two_person(&program.two_person()).await?;
         let usage = StoredUsage::load(store, |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
         let log = open_log(&config, &clock, &master)?;
@@ -177,7 +185,7 @@ impl Server {
                 scanners: Arc::new(Scanners::new(&config.scanners)),
                 log: log.clone(),
                 telemetry,
-                clock,
+                clock: clock.clone(),
                 tasks: tasks.clone(),
                 fields,
                 caps: config.caps,
@@ -187,11 +195,13 @@ impl Server {
         )?);
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
-        let bound = Bound::bind(&config, &certificates).await?;
+        let mut bound = Bound::bind(&config, &certificates).await?;
         let mut server = Self {
             addresses: bound.addresses(),
             metrics: bound.metrics_address(),
+            admin: bound.admin_address(),
             gate,
+            desk,
             log,
             tasks,
             shutdown,
@@ -201,6 +211,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
+        server.serve_admin(&config, &clock, &mut bound);
         server.serve(bound);
         Ok(server)
     }
@@ -215,6 +226,12 @@ impl Server {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// Where the security team's interface listens, if it does.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// The version of the policy that decides.
@@ -275,6 +292,7 @@ impl Server {
                 backends: backends.clone(),
                 policies: Arc::clone(&self.gate.policies),
                 log: self.log.clone(),
+                desk: self.desk.clone(),
                 telemetry: Arc::clone(&self.gate.telemetry),
                 asked,
                 refused: None,
@@ -289,6 +307,21 @@ impl Server {
         self.reload.push(Arc::clone(&asked));
         let certificates = Certificates { listeners, log: self.log.clone(), asked };
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
+    }
+
+    /// Serves the interface for the security team, if there is one.
+    fn serve_admin(&self, config: &Config, clock: &Clock, bound: &mut Bound) {
+        let (Some(settings), Some((address, listener))) = (&config.admin, bound.admin.take())
+        else {
+            return;
+        };
+        tracing::info!(%address, "the security team's interface");
+        let (gate, desk) = (Arc::clone(&self.gate), self.desk.clone());
+        let admin = Admin::new(gate, desk, settings.settings.clone(), clock);
+        // Its own: whoever floods the gate does not keep the security team out.
+        let addresses = Arc::new(AddressLimits::new(&AddressSettings::default(), clock));
+        let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
+        self.tasks.spawn(listener.serve(Arc::new(admin), addresses, tasks, shutdown));
     }
 
     /// Serves what was bound.
@@ -325,12 +358,13 @@ impl Server {
 struct Bound {
     listeners: Vec<(SocketAddr, Listener)>,
     metrics: Option<(SocketAddr, telemetry::Listener)>,
+    admin: Option<(SocketAddr, Listener)>,
 }
 
 impl Bound {
     async fn bind(config: &Config, certificates: &[Followed]) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
-        for (settings, followed) in config.listeners.iter().zip(certificates) {
+        for (settings, followed) in all_listeners(config).zip(certificates) {
             let address = settings.socket.address;
             let refused = |source| StartError::Listen { address, source };
             let listener = Listener::bind(settings.socket.clone(), followed.shown());
@@ -344,11 +378,16 @@ impl Bound {
             let listener = telemetry::Listener::bind(settings).await.map_err(refused)?;
             metrics = Some((listener.address().map_err(refused)?, listener));
         }
-        Ok(Self { listeners, metrics })
+        let admin = if config.admin.is_some() { listeners.pop() } else { None };
+        Ok(Self { listeners, metrics, admin })
     }
 
     fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(|(address, _)| *address).collect()
+    }
+
+    fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(address, _)| *address)
     }
 
     fn metrics_address(&self) -> Option<SocketAddr> {
@@ -364,13 +403,18 @@ impl Bound {
 pub fn check(config: &Config) -> Result<Program, StartError> {
     let program = admit(&read_policies(&config.policies)?, &Backends::of(config))?;
     Upstreams::open(&config.upstreams, &TaskTracker::new())?;
-    for listener in &config.listeners {
+    for listener in all_listeners(config) {
         tls::server_config(&listener.tls)?;
     }
     check_issuers(config)?;
     MasterKey::read(&config.key)?;
     at_rest(config)?;
     Ok(program)
+}
+
+/// All listeners that speak TLS; that of the security team comes last.
+fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Listener> {
+    config.listeners.iter().chain(config.admin.as_ref().map(|admin| &admin.listener))
 }
 
 /// Who tells the backends who asks.

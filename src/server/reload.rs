@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::policies::{Backends, PolicyError, admit, admit_candidate, read_policies};
 use super::watch::Watch;
 use crate::audit::{Act, Event, Log, LogError, Text};
+use crate::command::{CommandError, Desk};
 use crate::document::Source;
 use crate::policy::{Program, version_of};
 use crate::proxy::Policies;
@@ -29,6 +30,7 @@ pub(super) struct Reloader {
     pub(super) backends: Backends,
     pub(super) policies: Arc<Policies>,
     pub(super) log: Log,
+    pub(super) desk: Desk,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) asked: Arc<Notify>,
     /// What was refused last, so that it is told once.
@@ -54,6 +56,8 @@ enum Kept {
         version: Option<String>,
     },
     Unrecorded(LogError),
+    /// Nobody could be told for which commands it wants a second person.
+    Unread(CommandError),
 }
 
 impl Reloader {
@@ -110,6 +114,9 @@ impl Reloader {
         let program = off_the_runtime(judged).await;
         let program = program.map_err(|error| Kept::Refused { error, version: Some(version) })?;
         self.record(&old, program.version()).await.map_err(Kept::Unrecorded)?;
+        if self.role == Role::Live {
+            self.desk.set_two_person(&program.two_person()).await.map_err(Kept::Unread)?;
+        }
         let program = Arc::new(program);
         match self.role {
             Role::Live => self.policies.replace(Arc::clone(&program)),
@@ -202,6 +209,10 @@ impl Reloader {
             }
             Err(Kept::StillRefused) => {}
             Err(Kept::Refused { error, version }) => self.refuse(&error, version, occasion).await,
+            Err(Kept::Unread(error)) => {
+                self.telemetry.reloaded(self.role, Reload::Unrecorded);
+                tracing::error!(%error, "a new policy could not be noted, so the old one stays");
+            }
             Err(Kept::Unrecorded(error)) => {
                 self.telemetry.reloaded(self.role, Reload::Unrecorded);
                 tracing::error!(%error, "a new policy could not be recorded, so the old one stays");

@@ -44,12 +44,14 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
+    ("admin", &["clock", "command", "identity", "limits", "listen", "proxy"]),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
     (
         "config",
         &[
+            "admin",
             "document",
             "guard",
             "identity",
@@ -65,6 +67,7 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "admin",
             "audit",
             "clock",
             "command",

@@ -13,6 +13,7 @@ mod hidden;
 mod limits;
 mod routes;
 mod taken;
+mod two_person;
 mod words;
 
 use std::fmt;
@@ -66,6 +67,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(routes::changes(&old, &new));
     changes.extend(limits::changes(&old, &new));
     changes.extend(detect::changes(&old, &new));
+    changes.extend(two_person::changes(&old, &new));
     changes.sort();
     changes.dedup();
     Comparison { changes }

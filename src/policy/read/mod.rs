@@ -15,6 +15,7 @@ mod routes;
 mod rules;
 mod scope;
 mod sending;
+mod two_person;
 mod uploads;
 mod watermark;
 
@@ -30,7 +31,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "grades",
     "purposes",
     "entities",
@@ -41,6 +42,7 @@ const SECTIONS: [&str; 12] = [
     "masks",
     "pseudonyms",
     "detect",
+    "two-person",
     // Read by who runs them; they decide nothing.
     "tests",
     "fixtures",
@@ -75,6 +77,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     masks::settle_kinds(&mut model);
     pseudonyms::read(&sections, &mut reader, &mut model);
     detect::read(&sections, &mut reader, &mut model);
+    two_person::read(&sections, &mut reader, &mut model);
     (model, reader.finish())
 }
 

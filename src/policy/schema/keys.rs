@@ -7,6 +7,7 @@ use super::super::plan::OnHit;
 use super::super::rotation::Rotate;
 use super::super::search::FilterForm;
 use super::super::sending::BodyForm;
+use super::super::two_person;
 use super::{Form, Key, Table};
 
 const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
@@ -104,6 +105,11 @@ pub(super) const FILE: Table = Table {
             "detect",
             "What is looked for in values of fields that are not graded for it, and what becomes of a hit. It only makes stricter.",
             Form::Table(&DETECT),
+        ),
+        key(
+            "two-person",
+            "What one person alone may not command: another one must agree. `exports` both ways, `exports-off` to let them go on.",
+            Form::OneOrMany(&Form::Words(two_person::words)),
         ),
         key(
             "tests",

@@ -26,6 +26,7 @@ use super::limits::{Holder, LimitSet, Limits, Scope as LimitScope, Slice};
 use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
 use super::program::Program;
 use super::rotation::Rotation;
+use super::two_person::each_way;
 
 /// A program, spelt out.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Survey {
     pub(super) rotations: BTreeMap<Option<Box<str>>, Rotation>,
     /// What is looked for in values that are not graded for it.
     pub(super) detect: DetectView,
+    /// What one person alone may not command, each way by itself.
+    pub(super) two_person: BTreeSet<String>,
 }
 
 /// A limit, with everybody whom it is about.
@@ -94,6 +97,7 @@ impl Survey {
             masks,
             pseudonyms,
             detect,
+            two_person,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
@@ -121,6 +125,7 @@ impl Survey {
                 .chain(purposes.iter().map(rotation))
                 .collect(),
             detect: DetectView::of(detect, program),
+            two_person: each_way(two_person),
         }
     }
 
