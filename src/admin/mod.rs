@@ -5,6 +5,7 @@
 //! `docs/guide/admin-api.yaml`, which is served too; a test holds both against each other.
 
 mod describe;
+mod limits;
 mod requests;
 mod resource;
 mod switches;
@@ -25,7 +26,8 @@ use crate::proxy::{Answer, Cut, Gate, Refused, Visit};
 use resource::{Call, Operation, Resource, find};
 
 /// All that the interface offers.
-const RESOURCES: &[&Resource] = &[&describe::RESOURCE, &switches::RESOURCE, &requests::RESOURCE];
+const RESOURCES: &[&Resource] =
+    &[&describe::RESOURCE, &switches::RESOURCE, &requests::RESOURCE, &limits::RESOURCE];
 
 /// The most of a body, in bytes.
 const BODY_BYTES: usize = 16 * 1024;
@@ -83,7 +85,8 @@ impl Admin {
             _ => serde_json::Value::Null,
         };
         let doer = Doer { name: account, person: person(visit) };
-        let call = Call { doer, params, body };
+        let roles = visit.caller().roles.clone();
+        let call = Call { doer, roles, params, body };
         self.perform(operation, &call, visit).await
     }
 
@@ -120,11 +123,14 @@ impl Admin {
         Ok((told.status, content.0, content.1))
     }
 
+    /// Whether the caller has a right by any of their roles.
+    fn has(&self, right: &str, roles: &[String]) -> bool {
+        let allowed = self.settings.rights.get(right);
+        allowed.is_some_and(|allowed| roles.iter().any(|role| allowed.contains(role)))
+    }
+
     fn check_right(&self, resource: &Resource, roles: &[String]) -> Result<(), Refused> {
-        let has = |right: &str| {
-            let allowed = self.settings.rights.get(right);
-            allowed.is_some_and(|allowed| roles.iter().any(|role| allowed.contains(role)))
-        };
+        let has = |right: &str| self.has(right, roles);
         // What is nobody's right in particular is for whoever has any.
         let may = match resource.right {
             "" => self.settings.rights.keys().any(|right| has(right)),

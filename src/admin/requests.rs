@@ -5,11 +5,12 @@ use serde_json::json;
 use super::Admin;
 use super::resource::{Call, Operation, Resource, Running, Told};
 use super::switches::told;
-use crate::command::Asked;
+use crate::command::{Asked, RESET};
 use crate::proxy::Refused;
 
 pub(super) const RESOURCE: Resource = Resource {
-    right: "switches",
+    // What waits is for whoever has the right to it; which that is, each says.
+    right: "",
     operations: &[
         Operation {
             method: "GET",
@@ -45,9 +46,10 @@ fn about(call: &Call) -> String {
     format!("request {}", call.param(0))
 }
 
-fn list<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
+fn list<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
-        let asked = admin.desk.asked().await?;
+        let mut asked = admin.desk.asked().await?;
+        asked.retain(|asked| admin.has(right(asked), &call.roles));
         let requests: Vec<_> = asked.iter().map(request).collect();
         Ok(Told::json(200, json!({ "requests": requests })))
     })
@@ -56,7 +58,8 @@ fn list<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
 fn confirm<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&[])?;
-        let (_, done) = admin.desk.agree(&call.doer, id(call)?).await?;
+        let id = waiting(admin, call).await?;
+        let (_, done) = admin.desk.agree(&call.doer, id).await?;
         Ok(told(done))
     })
 }
@@ -64,13 +67,23 @@ fn confirm<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
 fn withdraw<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&[])?;
-        admin.desk.take_back(&call.doer, id(call)?).await?;
+        let id = waiting(admin, call).await?;
+        admin.desk.take_back(&call.doer, id).await?;
         Ok(Told::json(200, json!({ "changed": true })))
     })
 }
 
-fn id(call: &Call) -> Result<i64, Refused> {
-    call.param(0).parse().ok().ok_or(Refused::NotFound)
+/// The number of a request to which the caller has the right.
+async fn waiting(admin: &Admin, call: &Call) -> Result<i64, Refused> {
+    let id: i64 = call.param(0).parse().ok().ok_or(Refused::NotFound)?;
+    let asked = admin.desk.asked().await?;
+    let asked = asked.iter().find(|asked| asked.id == id).ok_or(Refused::NotFound)?;
+    if admin.has(right(asked), &call.roles) { Ok(id) } else { Err(Refused::Forbidden) }
+}
+
+/// Whose right a command is.
+fn right(asked: &Asked) -> &'static str {
+    if asked.verb == RESET { "limits" } else { "switches" }
 }
 
 fn request(asked: &Asked) -> serde_json::Value {

@@ -46,6 +46,7 @@ pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Told, Refused>>
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) doer: Doer,
+    pub(super) roles: Vec<String>,
     pub(super) params: Vec<String>,
     pub(super) body: Value,
 }

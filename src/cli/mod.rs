@@ -13,6 +13,7 @@ mod fmt;
 mod import;
 mod jwks;
 mod key;
+mod limits;
 mod log;
 mod log_keys;
 mod log_trace;
@@ -71,6 +72,8 @@ enum Command {
     Jwks(jwks::Arguments),
     /// Manage the devices of accounts.
     Device(device::Arguments),
+    /// Show how budgets stand, and let one begin anew.
+    Limits(limits::Arguments),
     /// Switch off a person, a role, a tenant, a partner, a route or all exports, and let it go on.
     Switch(switch::Arguments),
     /// Manage the master key.
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         }
         Command::Jwks(arguments) => jwks::run(&arguments, &mut out),
         Command::Device(arguments) => device::run(&arguments, &mut out),
+        Command::Limits(arguments) => limits::run(&arguments, &mut out),
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };

@@ -146,7 +146,7 @@ fn check_known(program: &Program, target: &Target) -> Result<(), Failure> {
 }
 
 /// Who runs the command.
-fn doer() -> Doer {
+pub(super) fn doer() -> Doer {
     let (name, uid) = operator();
     Doer::user(&name, uid)
 }
@@ -155,7 +155,7 @@ fn open(place: &Place) -> Result<Desk, Failure> {
     Ok(Desk::new(open_state(place).map_err(Failure::fault)?, Clock::system()))
 }
 
-fn failure(error: CommandError) -> Failure {
+pub(super) fn failure(error: CommandError) -> Failure {
     match error {
         CommandError::State(error) => Failure::internal(error),
         CommandError::Kind(_)

@@ -6,6 +6,10 @@ use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
 
 /// How long what was asked for waits for a second person.
 pub const ASK_LIFE_S: i64 = 3600;
+/// The word of the log for a budget that begins anew.
+pub const RESET: &str = "limits_reset";
+/// The kind of its object, and the policy's word for two persons.
+const LIMITS: &str = "limits";
 /// Users of the machine are told apart by their number; accounts have no slash before a colon.
 const USER: &str = "uid/";
 
@@ -126,6 +130,33 @@ impl Desk {
         self.perform(doer, command, Leave::Alone).await
     }
 
+    /// Lets a budget of a holder begin anew: a person (by name or account), or what several share, as `limits show`
+    /// names it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was changed.
+    pub async fn reset(
+        &self,
+        doer: &Doer,
+        holder: &str,
+        budget: &str,
+        reason: &str,
+    ) -> Result<Done, CommandError> {
+        check_reason(reason)?;
+        let holder = Target::new(super::Kind::Person, holder)?;
+        let command = CommandRow {
+            verb: RESET.to_owned(),
+            kind: LIMITS.to_owned(),
+            name: holder.name().to_owned(),
+            detail: budget.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if self.two_person().await?.iter().any(|word| word == LIMITS) {
+            return self.ask(doer, command).await;
+        }
+        self.perform(doer, command, Leave::Alone).await
+    }
+
     /// Agrees to what somebody else asked for; it is done then.
     ///
     /// # Errors
@@ -212,6 +243,10 @@ impl Desk {
         };
         let is_on = command.verb == Way::On.verb();
         let store = self.store.clone().acting_as(&doer.name);
+        if command.verb == RESET {
+            let reset = store.reset_usage(command, leave).await;
+            return reset.map(|()| Done::Changed).map_err(|error| gone(error, id));
+        }
         let changed = store.set_switch(command, is_on, leave).await;
         let changed = changed.map_err(|error| gone(error, id))?;
         Ok(if changed { Done::Changed } else { Done::Already })
@@ -230,7 +265,7 @@ fn check_reason(reason: &str) -> Result<(), CommandError> {
 }
 
 fn all_words() -> Vec<String> {
-    super::Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
+    super::Kind::ALL.iter().map(|kind| kind.as_str()).chain([LIMITS]).map(str::to_owned).collect()
 }
 
 fn gone(error: StateError, id: i64) -> CommandError {

@@ -8,7 +8,7 @@ mod desk;
 mod switches;
 mod target;
 
-pub use desk::{ASK_LIFE_S, Asked, Desk, Doer, Done, Way};
+pub use desk::{ASK_LIFE_S, Asked, Desk, Doer, Done, RESET, Way};
 pub use switches::{Asker, LOOK_EVERY, News, Switches};
 pub use target::{Kind, Target};
 
@@ -60,3 +60,6 @@ impl From<StateError> for CommandError {
         if error == StateError::Full { Self::Full } else { Self::State(error) }
     }
 }
+
+#[cfg(test)]
+mod tests;

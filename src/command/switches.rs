@@ -27,6 +27,8 @@ pub struct Switches {
     looking: Mutex<()>,
     /// The change that was read last, beginning with none.
     change: AtomicI64,
+    /// The number of the reset that was read last.
+    reset: AtomicI64,
     start: Instant,
     /// When somebody looked last, in milliseconds from `start`.
     looked_ms: AtomicU64,
@@ -45,6 +47,16 @@ struct On {
 pub struct News {
     change: i64,
     on: On,
+    /// Holders and budgets that begin anew.
+    resets: Vec<(String, String)>,
+    newest_reset: i64,
+}
+
+impl News {
+    /// Holders, with the budget of theirs that begins anew.
+    pub fn resets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resets.iter().map(|(holder, budget)| (holder.as_str(), budget.as_str()))
+    }
 }
 
 /// Who asks, and for what.
@@ -71,9 +83,10 @@ impl Switches {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let (on, are_any, looking) = Default::default();
-        let (change, looked_ms) = (AtomicI64::new(-1), AtomicU64::new(NEVER));
+        let (change, reset) = (AtomicI64::new(-1), AtomicI64::new(-1));
+        let looked_ms = AtomicU64::new(NEVER);
         let (start, changes) = (Instant::now(), watch::Sender::new(()));
-        Self { store, on, are_any, looking, change, start, looked_ms, changes }
+        Self { store, on, are_any, looking, change, reset, start, looked_ms, changes }
     }
 
     /// Whether what is known is too old to let a request pass.
@@ -107,7 +120,13 @@ impl Switches {
                 Err(error) => tracing::error!(%error, "a switch of a newer menshen is not kept"),
             }
         }
-        Ok(Some(News { change, on }))
+        let known = self.reset.load(Ordering::Acquire);
+        let rows = self.store.resets_after(known).await?;
+        let newest_reset = rows.last().map_or(known.max(0), |row| row.seq);
+        // The counters were read after those that were there at the first look.
+        let rows = rows.into_iter().filter(|_| known >= 0);
+        let resets = rows.map(|row| (row.holder, row.budget)).collect();
+        Ok(Some(News { change, on, resets, newest_reset }))
     }
 
     /// Lets what was read hold. Unless all of it `is_recorded`, only what is stricter does, and the next look
@@ -124,6 +143,7 @@ impl Switches {
         drop(on);
         if is_recorded {
             self.change.store(news.change, Ordering::Release);
+            self.reset.store(news.newest_reset, Ordering::Release);
         }
         self.looked_ms.store(self.now_ms(), Ordering::Release);
         self.changes.send_replace(());

@@ -79,7 +79,7 @@ pub use overview::{Overview, SessionInfo, SignedIn};
 pub use parked::Parker;
 pub use place::{Cookie, Place};
 pub use recovery::{RecoveryCodes, is_recovery_code};
-pub use roster::{Joined, Standing, counted_as};
+pub use roster::{Joined, Standing};
 pub use session::SignedOut;
 pub use settings::{
     IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, PostureClaim,
@@ -97,7 +97,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, Secret, SecretError, Tagger};
-pub use crate::state::{ActRow as AccountAct, RosterRow};
+pub use crate::state::{ActRow as AccountAct, RosterRow, counted_as};
 use crate::state::{ProofTaken, StateError, Store};
 
 /// Authenticates callers and signs people in. Share it in an `Arc`.

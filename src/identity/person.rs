@@ -6,7 +6,8 @@ use tokio::sync::watch;
 
 use super::account::{AccountError, is_account_name};
 use super::claims::is_name;
-use super::roster::{Joined, Standing, counted_as};
+use super::counted_as;
+use super::roster::{Joined, Standing};
 use super::{AuthError, Identity, TokenFault};
 use crate::state::{RosterRow, StateError};
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use super::due::Due;
-use crate::state::{RosterRow, StateError, Store};
+use crate::state::{RosterRow, StateError, Store, counted_as};
 
 /// Seconds between two looks for changes.
 const INTERVAL_S: i64 = 1;
@@ -85,11 +85,6 @@ struct Known {
     standing: Standing,
     /// The person, and under what the person is counted.
     person: Option<(Arc<str>, Arc<str>)>,
-}
-
-/// Under what a person is counted; no account has a slash before its colon, so none is counted so.
-pub fn counted_as(person: &str) -> String {
-    format!("person/{person}")
 }
 
 impl Roster {

@@ -147,6 +147,19 @@ impl Distinct {
         !self.held.is_empty()
     }
 
+    pub(super) fn budgets(&self) -> Vec<Budget> {
+        self.accounts.iter().map(|a| a.budget.clone()).collect()
+    }
+
+    /// Begins a budget's window anew; whom answers under way hold counts.
+    pub(super) fn reset(&mut self, budget: &Budget) {
+        let mut window = Subjects::new(Grid::of(&budget.period), Arc::clone(&self.tally));
+        self.held.keys().for_each(|subject| window.hold(*subject));
+        if let Some(account) = self.account_mut(budget) {
+            account.window = window;
+        }
+    }
+
     fn account_mut(&mut self, budget: &Budget) -> Option<&mut Account<Subjects>> {
         self.accounts.iter_mut().find(|a| a.budget == *budget)
     }

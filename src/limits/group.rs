@@ -102,6 +102,29 @@ impl Group {
         }
     }
 
+    /// Each budget, with what counts of it and when the oldest of that leaves.
+    pub(super) fn standings(&mut self, now_ms: i64) -> Vec<(Budget, u64, Option<i64>)> {
+        let budgets = match &self.windows {
+            Windows::Amounts(totals) => totals.accounts.iter().map(|a| a.budget.clone()).collect(),
+            Windows::Subjects(distinct) => distinct.budgets(),
+        };
+        let budgets: Vec<Budget> = budgets;
+        let stand = |(at, budget)| (budget, self.used(at, now_ms), self.relaxes_at(at));
+        budgets.into_iter().enumerate().map(stand).collect()
+    }
+
+    /// Begins a budget's window anew. It stays open: a new one would start with what another one knows.
+    pub(super) fn reset(&mut self, budget: &Budget) {
+        match &mut self.windows {
+            Windows::Amounts(totals) => {
+                if let Some(account) = totals.accounts.iter_mut().find(|a| a.budget == *budget) {
+                    account.window = Amounts::new(Grid::of(&budget.period));
+                }
+            }
+            Windows::Subjects(distinct) => distinct.reset(budget),
+        }
+    }
+
     /// Drops windows that were not named since a moment; says whether any is left.
     pub(super) fn forget(&mut self, oldest_ms: i64) -> bool {
         match &mut self.windows {

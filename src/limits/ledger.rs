@@ -352,6 +352,33 @@ impl Ledger {
         self.groups.get(place.group)?.relaxes_at(place.window)
     }
 
+    /// Every budget of which something counts, with how much, when the oldest of that leaves, and the time by which that
+    /// is told.
+    pub(super) fn standings(
+        &mut self,
+        now_ms: i64,
+        steady_ms: i64,
+    ) -> Vec<(Budget, u64, (Option<i64>, i64))> {
+        let counted = self.groups.iter_mut().flat_map(|group| group.standings(now_ms));
+        let counted = counted.map(|(budget, used, eases)| (budget, used, (eases, now_ms)));
+        let mut all = Vec::from_iter(counted);
+        let asked = self.requests.standings(steady_ms).into_iter();
+        all.extend(asked.map(|(budget, used, eases)| (budget, used, (eases, steady_ms))));
+        all.retain(|(_, used, _)| *used > 0);
+        all
+    }
+
+    /// Forgets what was released of a budget. What is owed to the store is written all the same, which is the strict side
+    /// after a restart.
+    pub(super) fn reset(&mut self, budget: &Budget) {
+        self.requests.reset(budget);
+        let mut groups = self.groups.iter_mut();
+        let group = groups.find(|g| g.unit == budget.unit && g.slice == budget.slice);
+        if let Some(group) = group {
+            group.reset(budget);
+        }
+    }
+
     /// Drops windows that no allowance has named for as long as the longest one reaches back; says
     /// whether anything still counts. No answer may be under way.
     ///

@@ -21,6 +21,7 @@ mod rate;
 mod requests;
 mod seat;
 mod slice;
+mod standing;
 mod store;
 mod text;
 mod window;
@@ -41,6 +42,7 @@ pub use self::period::{Period, Zone};
 pub use self::quota::{Counter, Quota, RateLimitFields, Refused};
 pub use self::seat::{LimitError, Persist, Seat, Take};
 pub use self::slice::{Occasion, Slice};
+pub use self::standing::Standing;
 pub use self::store::{
     AmountRow, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageFuture, UsageStore,
 };

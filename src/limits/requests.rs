@@ -32,6 +32,19 @@ impl Requests {
         (amounts.used(steady_ms), amounts.relaxes_at())
     }
 
+    /// Each budget, with how many requests count and when the oldest leaves.
+    pub(super) fn standings(&mut self, steady_ms: i64) -> Vec<(Budget, u64, Option<i64>)> {
+        let windows = self.0.iter_mut();
+        windows
+            .map(|(b, amounts)| (b.clone(), amounts.used(steady_ms), amounts.relaxes_at()))
+            .collect()
+    }
+
+    /// Forgets the requests of a budget.
+    pub(super) fn reset(&mut self, budget: &Budget) {
+        self.0.retain(|(known, _)| known != budget);
+    }
+
     /// Drops empty windows; says whether anything still counts.
     pub(super) fn tidy(&mut self, steady_ms: i64) -> bool {
         self.0.retain_mut(|(_, amounts)| amounts.used(steady_ms) > 0);

@@ -208,7 +208,12 @@ impl Passage {
         let (mut pieces, mut read) = (first, Read::Some);
         loop {
             for piece in pieces {
-                feed.give(Fed::Frame(Frame::data(piece))).await?;
+                tokio::select! {
+                    biased;
+                    // Also while the caller does not read.
+                    cut = right.lost() => return Err(cut),
+                    given = feed.give(Fed::Frame(Frame::data(piece))) => given?,
+                }
             }
             if read == Read::All {
                 return self.end(feed, tells_in_trailer).await;

@@ -7,8 +7,9 @@ use super::query::{self, KIND};
 use super::question::Question;
 use super::rejection::Rejection;
 use super::trail::Trail;
-use crate::command::{Asker, Kind, Switches, Target};
+use crate::command::{Asker, Kind, News, Switches, Target};
 use crate::identity::{Caller, CallerKind, Identity};
+use crate::limits::Budget;
 use crate::listen::Facts;
 use crate::policy::{Permit, Principal, Route, Value};
 
@@ -34,12 +35,25 @@ impl Gate {
         })?;
         if let Some(news) = news {
             let is_recorded = self.record_acts().await.is_ok();
+            if is_recorded {
+                self.begin_anew(&news);
+            }
             self.switches.install(news, is_recorded);
             for kind in Kind::ALL {
                 self.telemetry.switched_off(kind.as_str(), self.switches.count(kind));
             }
         }
         Ok(())
+    }
+
+    /// Forgets what was counted of budgets that begin anew; the state has forgotten it.
+    fn begin_anew(&self, news: &News) {
+        for (holder, budget) in news.resets() {
+            match budget.parse::<Budget>() {
+                Ok(budget) => self.limits.reset(&self.identity.counted_as(holder), &budget),
+                Err(error) => tracing::error!(%error, "a budget cannot begin anew"),
+            }
+        }
     }
 
     /// Refuses a request that something switched off stops.

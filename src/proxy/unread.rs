@@ -254,7 +254,11 @@ impl Unread {
         let (mut pieces, mut read) = (first, Read::Some);
         loop {
             for piece in pieces {
-                feed.give(Fed::Frame(Frame::data(piece))).await?;
+                tokio::select! {
+                    biased;
+                    cut = right.lost() => return Err(cut),
+                    given = feed.give(Fed::Frame(Frame::data(piece))) => given?,
+                }
             }
             if read == Read::All {
                 return feed.give(Fed::End).await;

@@ -18,7 +18,8 @@ use super::sent::Sent;
 use super::trail::Trail;
 use crate::audit::{Effect, Entry, Event};
 use crate::command::Kind;
-use crate::identity::Caller;
+use crate::identity::{Caller, counted_as};
+use crate::limits::Standing;
 use crate::listen::Facts;
 
 /// A caller who is known, with what they ask for.
@@ -115,6 +116,17 @@ impl Gate {
     /// Brings what was commanded into the log and into force; `false` if it could not be read or recorded.
     pub async fn take_effect(&self) -> bool {
         self.record_acts().await.is_ok() && self.look_for_commands().await.is_ok()
+    }
+
+    /// How budgets stand: of a person by name or account, of what several share, or of everybody.
+    #[must_use]
+    pub fn standings(&self, holder: Option<&str>) -> Vec<Standing> {
+        let Some(holder) = holder else { return self.limits.standings(None) };
+        let of_account = self.limits.standings(Some(&self.identity.counted_as(holder)));
+        match of_account.is_empty() {
+            true => self.limits.standings(Some(&counted_as(holder))),
+            false => of_account,
+        }
     }
 
     /// Whether the policy in force defines what is named; of people, tenants and partners it knows none.

@@ -43,6 +43,7 @@ use crate::tls::{self, TlsError};
 use crate::upstream::{OpenError, Upstreams};
 use reload::Reloader;
 use usage::StoredUsage;
+pub use usage::read_limits;
 use watch::Watch;
 
 /// How long requests that are cut off may take to leave their outcome in the log.
@@ -232,6 +233,12 @@ impl Server {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where commands are given, as beside the gate.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// The version of the policy that decides.

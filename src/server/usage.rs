@@ -2,11 +2,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::StartError;
+use crate::clock::Clock;
 use crate::limits::{
-    AmountRow, NotABudget, SeenRow, StoreError, StoreFuture, Usage, UsageChange, UsageFuture,
-    UsageStore,
+    self, AmountRow, Limits, NotABudget, SeenRow, StoreError, StoreFuture, Usage, UsageChange,
+    UsageFuture, UsageStore,
 };
 use crate::state::{self, StateError, Store};
+
+/// The limits as they stand by the state, for whoever looks at them beside a gate.
+///
+/// # Errors
+/// [`StartError`] if the counters cannot be read.
+pub async fn read_limits(
+    store: Store,
+    clock: &Clock,
+    counted_as: impl Fn(&str) -> Arc<str>,
+) -> Result<Limits, StartError> {
+    let usage = StoredUsage::load(store, counted_as).await?;
+    Ok(Limits::open(limits::Settings::default(), clock, Arc::new(usage))?)
+}
 
 /// The counters of the state folder.
 pub(super) struct StoredUsage {

@@ -227,7 +227,7 @@ impl Store {
 }
 
 /// Who does it and who agreed. What was asked for is done once.
-fn take_leave(
+pub(super) fn take_leave(
     connection: &Connection,
     leave: &Leave,
     doer: &act::Doer,
@@ -268,12 +268,12 @@ fn check_room(connection: &Connection, table: &str, most: i64) -> Result<(), Sta
     if rows >= most { Err(StateError::Full) } else { Ok(()) }
 }
 
-fn changed_now(connection: &Connection) -> Result<(), StateError> {
+pub(super) fn changed_now(connection: &Connection) -> Result<(), StateError> {
     connection.execute("UPDATE command SET change = change + 1", [])?;
     Ok(())
 }
 
-fn note(
+pub(super) fn note(
     connection: &Connection,
     command: &CommandRow,
     verb: &str,

@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0015_commands.sql"),
     include_str!("migrations/0016_passkey_devices.sql"),
     include_str!("migrations/0017_issuer_keys.sql"),
+    include_str!("migrations/0018_resets.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -148,6 +148,19 @@ fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateErro
     Ok(())
 }
 
+/// What one person used, by amount.
+pub(super) fn amounts_of(
+    connection: &Connection,
+    person: &str,
+) -> Result<Vec<UsageRow>, StateError> {
+    amounts(connection, ("person = ?1", &person))
+}
+
+/// Whom one person saw.
+pub(super) fn seen_of(connection: &Connection, person: &str) -> Result<Vec<SeenRow>, StateError> {
+    seen(connection, ("person = ?1", &person))
+}
+
 /// Which rows: a condition and its one value.
 type Which<'a> = (&'static str, &'a dyn ToSql);
 

@@ -16,7 +16,7 @@ const WHY: &str = "incident 4711";
 async fn gate_with(policy: &str, more: &str) -> Gate {
     let admin = format!(
         "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
-         rights: {{ switches: [security] }}\n{more}"
+         rights: {{ switches: [security], limits: [risk] }}\n{more}"
     );
     let gate = Setup::policy(&format!("{OPEN_BANK}{policy}")).yaml(&admin).start().await;
     gate.upstream.answers_by(|asked| match asked.target.as_str() {
@@ -247,6 +247,45 @@ async fn two_accounts_of_one_person_are_not_two_persons() {
     let agreed: Vec<_> = agreed.filter(|act| act.name.as_str() == "switch_on").collect();
     assert_eq!(agreed[0].approved_by.as_str(), "corp:chen");
     assert_eq!(agreed[1].approved_by.as_str(), "");
+}
+
+#[tokio::test]
+async fn budgets_are_shown_and_begin_anew_for_who_has_that_right() {
+    let policy = "limits:\n  - to: teller\n    subjects: 1/h\ntwo-person: [limits]\n";
+    let gate = gate_with(policy, "").await;
+    gate.upstream.answers_by(|asked| {
+        let id = asked.target.rsplit('/').next().unwrap().to_owned();
+        Reply::json(format!(r#"{{"id":"{id}"}}"#))
+    });
+    let teller = gate.teller();
+    let view = |id: u32| gate.ask(Ask::get(&format!("/one/{id}")).by(&teller));
+    view(1).await.expect(200);
+    view(2).await.expect(429);
+    let risk = |name: &str| gate.token(&json!({ "sub": name, "roles": ["risk"] }));
+    let (lin, chen) = (risk("lin"), risk("chen"));
+    for path in ["/v1/limits", "/v1/limits/corp%3Awang"] {
+        let shown = get(&gate, &lin, path).await;
+        let budget = &shown.expect(200).json()["budgets"][0];
+        assert_eq!(
+            (&budget["holder"], &budget["budget"], &budget["used"]),
+            (&json!("corp:wang"), &json!("subjects-1h"), &json!(1))
+        );
+        get(&gate, &security(&gate, "zhu"), path).await.expect(403);
+    }
+    let path = "/v1/limits/corp%3Awang/reset";
+    let body = json!({ "budget": "subjects-1h", "reason": WHY });
+    post(&gate, &security(&gate, "zhu"), path, body.clone()).await.expect(403);
+    let wrong = json!({ "budget": "people", "reason": WHY });
+    post(&gate, &lin, path, wrong).await.expect(422);
+    let asked = post(&gate, &lin, path, body).await;
+    let id = asked.expect(202).json()["waits"].as_i64().unwrap();
+    let confirm = format!("/v1/requests/{id}/confirm");
+    // Whoever may switch may not agree to this, nor see it.
+    post(&gate, &security(&gate, "zhu"), &confirm, json!({})).await.expect(403);
+    let seen = get(&gate, &security(&gate, "zhu"), "/v1/requests").await;
+    assert_eq!(seen.expect(200).json(), json!({ "requests": [] }));
+    post(&gate, &chen, &confirm, json!({})).await.expect(200);
+    view(2).await.expect(200);
 }
 
 #[tokio::test]

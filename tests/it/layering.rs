@@ -91,13 +91,16 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     (
         "demo",
-        &["audit", "clock", "config", "identity", "policy", "secret", "server", "state", "tls"],
+        &[
+            "audit", "clock", "command", "config", "identity", "policy", "secret", "server",
+            "state", "tls",
+        ],
     ),
     (
         "cli",
         &[
-            "audit", "clock", "command", "config", "demo", "document", "identity", "policy",
-            "replay", "route", "secret", "server", "state", "suite",
+            "audit", "clock", "command", "config", "demo", "document", "identity", "limits",
+            "policy", "replay", "route", "secret", "server", "state", "suite",
         ],
     ),
 ];

@@ -50,6 +50,7 @@ mod heads_both_ways;
 mod identity_attacks;
 mod issuer_keys;
 mod layering;
+mod limits_reset;
 mod log_at_rest;
 mod masked_everywhere;
 mod monitoring;

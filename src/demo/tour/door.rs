@@ -50,6 +50,8 @@ pub(in crate::demo) enum Trouble {
     #[error("{0}")]
     Demo(#[from] DemoError),
     #[error("{0}")]
+    Command(#[from] crate::command::CommandError),
+    #[error("{0}")]
     Log(#[from] ReadError),
     #[error("{0}")]
     Secret(#[from] crate::secret::SecretError),
@@ -112,6 +114,9 @@ pub(in crate::demo) fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// So much may come that was not read yet, in bytes.
+const WINDOW: u32 = 16 * 1024;
+
 /// Opens connections to the gate.
 pub(in crate::demo) struct Door {
     http1: TlsConnector,
@@ -147,9 +152,43 @@ impl Door {
         let exchange = async {
             let answer = match protocol {
                 Protocol::Http1 => self.send_http1(address, request).await?,
-                Protocol::Http2 => self.send_http2(address, request).await?,
+                Protocol::Http2 => {
+                    let builder = http2::Builder::new(TokioExecutor::new());
+                    self.send_http2(address, request, &builder).await?
+                }
             };
             read(answer).await
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.unwrap_or(Err(Trouble::TooSlow))
+    }
+
+    /// Sends a request over HTTP/2, reads the beginning of the answer, has something happen, and reads the rest. Says how
+    /// many bytes came, and whether that was the whole.
+    ///
+    /// The client lets little come before it is read, so that there is a rest.
+    pub(in crate::demo) async fn send_and_pause(
+        &self,
+        address: SocketAddr,
+        request: Request<Full<Bytes>>,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Result<(StatusCode, usize, bool), Trouble> {
+        let exchange = async {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
+            let answer = self.send_http2(address, request, &builder).await?;
+            let (status, mut incoming) = (answer.status(), answer.into_body());
+            let mut bytes = 0;
+            if let Some(Ok(frame)) = incoming.frame().await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+            }
+            meanwhile.await;
+            while let Some(frame) = incoming.frame().await {
+                match frame {
+                    Ok(frame) => bytes += frame.data_ref().map_or(0, Bytes::len),
+                    Err(_cut_off) => return Ok((status, bytes, false)),
+                }
+            }
+            Ok((status, bytes, true))
         };
         tokio::time::timeout(DEADLINE, exchange).await.unwrap_or(Err(Trouble::TooSlow))
     }
@@ -170,10 +209,10 @@ impl Door {
         &self,
         address: SocketAddr,
         mut request: Request<Full<Bytes>>,
+        builder: &http2::Builder<TokioExecutor>,
     ) -> Result<http::Response<Incoming>, Trouble> {
         let stream = self.connect(&self.http2, address).await?;
-        let (mut sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         self.drive(connection);
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = Uri::builder()

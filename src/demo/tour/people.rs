@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
@@ -9,11 +10,16 @@ use serde_json::Value;
 use super::door::{Answer, Trouble, text_at};
 use super::story::{Ask, Story};
 use crate::audit::ContentHash;
+use crate::command::{Doer, Kind, Target, Way};
 use crate::demo::cast::CUSTOMERS;
 use crate::demo::people;
+use crate::server::Server;
 
 /// The window slides in steps, so that a customer may count for a few minutes longer.
 const HOUR_S: u64 = 3_600 + 300;
+
+/// No request goes by older knowledge of what is switched off.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
     story
@@ -28,6 +34,13 @@ pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
             "With the code, 2,000 customers stream out, masked",
             "The answer is filtered as it streams; the backend was asked once, the log has each customer.",
             an_export_streams_masked,
+        )
+        .await?;
+    story
+        .step(
+            "Incident mode stops the export in the middle, and looks go on",
+            "Switches take effect within a quarter of a second, also on what streams; a cut answer never ends as if it were whole.",
+            incident_mode_stops_an_export,
         )
         .await?;
     story
@@ -127,6 +140,35 @@ async fn an_export_streams_masked(story: &mut Story<'_>) -> Result<(), Trouble> 
     let mut hash = ContentHash::default();
     hash.update(text.as_bytes());
     story.copy = Some((mark, hash.finish()));
+    Ok(())
+}
+
+async fn incident_mode_stops_an_export(story: &mut Story<'_>) -> Result<(), Trouble> {
+    let desk = story.stage.server().map(Server::desk).ok_or(Trouble::Closed)?.clone();
+    let officer = Doer { name: "the security officer".into(), person: "officer".into() };
+    let exports = Target::new(Kind::Exports, "")?;
+    let turn = async |way| {
+        let done = desk.turn(&officer, way, &exports, "an export that nobody can explain").await;
+        // So long a request may go by what was known before.
+        tokio::time::sleep(AT_ONCE).await;
+        done
+    };
+    let (_, is_whole) = story
+        .ask_and_pause(&export("dewi", "risk"), async {
+            drop(turn(Way::On).await);
+        })
+        .await?;
+    story.note("menshen switch on exports --reason …, meanwhile", "`exports` is switched off");
+    story.check("it was cut off and did not end as if it were whole", !is_whole);
+    let next = story.ask(export("dewi", "risk")).await?;
+    story.check("the next one is refused", next.status == StatusCode::FORBIDDEN);
+    story.sign_in("li.na", false).await?;
+    let look = story.ask(Ask::get("/api/customers/1001").by("li.na").purpose("service")).await?;
+    story.check("a look at one customer goes on", look.status == StatusCode::OK);
+    turn(Way::Off).await?;
+    story.note("menshen switch off exports --reason …", "`exports` goes on");
+    let after = story.ask(export("zhao.lei", "risk")).await?;
+    story.check("and so do exports, once that is in the log", after.status == StatusCode::OK);
     Ok(())
 }
 

@@ -231,6 +231,24 @@ impl<'o> Story<'o> {
         Ok(answer)
     }
 
+    /// Sends a request, has something happen when the answer has begun, and notes how many bytes came and whether that
+    /// was the whole.
+    pub(in crate::demo) async fn ask_and_pause(
+        &mut self,
+        ask: &Ask,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Result<(usize, bool), Trouble> {
+        self.stage.clock().advance_ms(PAUSE_MS);
+        let address = *self.stage.addresses().get(ask.zone).ok_or(Trouble::Closed)?;
+        let request = ask.request(self.cookies.get(&ask.who))?;
+        let (status, bytes, is_whole) =
+            self.door.send_and_pause(address, request, meanwhile).await?;
+        let end = if is_whole { "to its end" } else { "and was cut off" };
+        self.lines.push(format!("asked  {}", ask.told()));
+        self.lines.push(format!("came   {} {bytes} bytes {end}", status.as_u16()));
+        Ok((bytes, is_whole))
+    }
+
     async fn send(&mut self, ask: &Ask) -> Result<Answer, Trouble> {
         self.stage.clock().advance_ms(PAUSE_MS);
         let address = *self.stage.addresses().get(ask.zone).ok_or(Trouble::Closed)?;

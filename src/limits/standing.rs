@@ -1,0 +1,49 @@
+//! What is asked of budgets beside requests: how they stand, and that one begins anew.
+
+use std::sync::Arc;
+
+use super::budget::Budget;
+use super::quota::seconds_until;
+use super::{Limits, lock};
+
+/// How one budget of one holder stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The holder's text.
+    pub holder: Arc<str>,
+    /// Which budget.
+    pub budget: Budget,
+    /// What counts of it now, with what answers under way hold.
+    pub used: u64,
+    /// In how many seconds the oldest of that leaves the window.
+    pub eases_in_s: Option<u64>,
+}
+
+impl Limits {
+    /// How the budgets of a holder stand, or those of everybody; those of which nothing counts are left out.
+    #[must_use]
+    pub fn standings(&self, holder: Option<&str>) -> Vec<Standing> {
+        let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
+        let purses = lock(&self.purses);
+        let asked = purses.values().filter(|purse| holder.is_none_or(|text| *purse.text == *text));
+        let mut standings = Vec::new();
+        for purse in asked {
+            for (budget, used, (eases_at, from)) in purse.ledger().standings(now, steady) {
+                let eases_in_s = eases_at.map(|at| seconds_until(from, at));
+                let holder = Arc::clone(&purse.text);
+                standings.push(Standing { holder, budget, used, eases_in_s });
+            }
+        }
+        standings.sort_unstable_by(|a, b| (&a.holder, &a.budget).cmp(&(&b.holder, &b.budget)));
+        standings
+    }
+
+    /// Lets a holder's budget begin anew: nothing that was released counts any more. What answers under way hold does.
+    ///
+    /// In memory only: what the store remembers of it must be gone before, or a restart brings it back.
+    pub fn reset(&self, holder: &str, budget: &Budget) {
+        if let Some(purse) = lock(&self.purses).get(holder) {
+            purse.ledger().reset(budget);
+        }
+    }
+}
