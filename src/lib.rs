@@ -18,6 +18,7 @@ pub mod upstream;
 pub mod admin;
 pub mod command;
 pub mod replay;
+pub mod review;
 pub mod state;
 pub mod suite;
 // -- foundations

@@ -52,6 +52,12 @@ impl EntryId {
         let ms = u64::try_from(unix_ms).unwrap_or_default();
         Self(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
     }
+
+    /// The id that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
 }
 
 impl fmt::Display for EntryId {
@@ -129,6 +135,13 @@ pub struct Subjects {
     pub parts: u32,
     /// The references that stand in this entry.
     pub refs: BTreeSet<SubjectRef>,
+    /// Whether the caller is one of them, as far as the policy says whose record is whose.
+    #[serde(skip_serializing_if = "is_no")]
+    pub own: bool,
+}
+
+fn is_no(yes: &bool) -> bool {
+    !*yes
 }
 
 fn is_none_left(parts: &u32) -> bool {
@@ -250,7 +263,15 @@ impl Entry {
         entry.class = self.class;
         entry.decided_by = self.decided_by;
         entry.continues = Some(Continues { id: self.id, part });
-        entry.subjects = Some(Subjects { count: refs.len() as u64, parts: 0, refs });
+        // Whoever reads the log as it grows may meet the part first.
+        entry.actor = self.actor.as_ref().map(|actor| Actor {
+            account: actor.account.clone(),
+            person: actor.person.clone(),
+            kind: actor.kind,
+            roles: actor.roles.clone(),
+            ..Actor::default()
+        });
+        entry.subjects = Some(Subjects { count: refs.len() as u64, refs, ..Subjects::default() });
         entry
     }
 
@@ -272,7 +293,8 @@ impl Entry {
             let number = self.subjects.as_ref().map_or(0, |s| s.parts).saturating_add(1);
             let mut part = self.part(stamp()?, number, BTreeSet::new());
             let refs = fill(&mut waiting, part.room()?);
-            part.subjects = Some(Subjects { count: refs.len() as u64, parts: 0, refs });
+            part.subjects =
+                Some(Subjects { count: refs.len() as u64, refs, ..Subjects::default() });
             parts.push(part.to_json()?);
             self.subjects.get_or_insert_default().parts = number;
         }

@@ -72,8 +72,24 @@ words! {
         ForeignTenant = "foreign_tenant",
         /// A passkey's counter went back, so there may be a copy of it. It was refused.
         ClonedPasskey = "cloned_passkey",
+        /// A detection found a pattern in what one person did.
+        Finding = "finding",
         /// Alerts that were too many to be told apart.
         Others = "others",
+    }
+}
+
+words! {
+    /// How a value stands to those that one person asked for before it, over the same parameter.
+    Order {
+        /// It follows one of the last few directly, and comes after the last.
+        Next = "next",
+        /// It stands beside one of the last few, and comes before the last.
+        Previous = "previous",
+        /// It comes after the last.
+        Up = "up",
+        /// It comes before the last.
+        Down = "down",
     }
 }
 
@@ -306,6 +322,9 @@ pub struct Request {
     /// What was searched by.
     #[serde(skip_serializing_if = "Query::is_empty")]
     pub query: Query,
+    /// The page of a list that is asked for, where that is said by its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u64>,
 }
 
 /// The files of a request's body.
@@ -353,6 +372,10 @@ pub struct QueryUse {
     pub field: Text,
     /// Keyed hash of the value, so that equal searches can be found.
     pub value: Text,
+    /// How the value stands to those that the same person asked for lately over the same parameter; none where
+    /// there is nothing to compare, or it was asked for lately itself. The value does not follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
 }
 
 impl Query {
@@ -366,7 +389,15 @@ impl Query {
             parameter: Text::word(parameter),
             field: Text::word(field.unwrap_or_default()),
             value: Text::word(value_hash),
+            order: None,
         });
+    }
+
+    /// Notes how the value of a parameter stands to those before.
+    pub fn ordered(&mut self, parameter: &str, order: Option<Order>) {
+        if let Some(one) = self.uses.iter_mut().find(|one| one.parameter.as_str() == parameter) {
+            one.order = order;
+        }
     }
 
     /// The parameters.
@@ -549,19 +580,43 @@ pub struct Alert {
     /// Whether it was in an `answer` or in a `request`.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub found_in: Text,
-    /// How many values, records or alerts since the last such entry.
+    /// How many values, records or alerts since the last such entry; of a finding, what was counted.
     pub count: u64,
     /// The decision on one of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<EntryId>,
+    /// What a detection found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// What a detection found, and what follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Found {
+    /// The finding's number, by which it is shown and released.
+    pub finding: i64,
+    /// The detection.
+    pub detection: Text,
+    /// What it saw, in words and numbers.
+    pub said: Text,
+    /// What follows: `alert`, `step-up`, `slow` or `block`.
+    pub action: Text,
+    /// Whether it was a drill: nobody did it, and nothing follows.
+    #[serde(skip_serializing_if = "is_no")]
+    pub drill: bool,
+}
+
+fn is_no(yes: &bool) -> bool {
+    !*yes
 }
 
 impl Alert {
     /// An alert of which only its concern and number are known.
     #[must_use]
     pub fn new(concern: Concern, count: u64) -> Self {
-        let (entity, fields, kinds, found_in, example) = Default::default();
-        Self { concern, entity, fields, kinds, found_in, count, example }
+        let (entity, fields, kinds, found_in, example, found) = Default::default();
+        Self { concern, entity, fields, kinds, found_in, count, example, found }
     }
 }
 

@@ -15,6 +15,7 @@ use super::disk::{Disk, SystemDisk};
 use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
 use super::fault::Broken;
 use super::folder::Folder;
+use super::follow::Follower;
 use super::groups::{Act, Event};
 use super::journal::Journal;
 use super::note::{NoteError, Signer, Verifier};
@@ -321,6 +322,14 @@ impl Log {
             tracing::error!(%error, %event, "an entry of the log is missed");
             shared.missed(1);
         }
+    }
+
+    /// Reads on from entry `next`, also what was appended before, and goes on as entries become durable. One
+    /// reader at a time.
+    #[must_use]
+    pub fn follow(&self, next: u64) -> Follower {
+        let Owner { shared, opener, .. } = &*self.owner;
+        Follower::new(Arc::clone(shared), opener.clone(), next)
     }
 
     /// How the log is.

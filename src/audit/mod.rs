@@ -16,6 +16,7 @@ mod disk;
 mod entry;
 mod fault;
 mod folder;
+mod follow;
 mod groups;
 mod journal;
 mod log;
@@ -36,9 +37,11 @@ pub use attributes::{Attributes, Trait};
 pub use content::ContentHash;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
+pub use follow::{Followed, Follower};
 pub use groups::{
     Act, Actor, ActorKind, Alert, Answer, Auth, Class, Concern, Data, Decision, Difference, Effect,
-    Ending, Event, Extent, Levels, Mode, Origin, Query, QueryUse, Request, Uploads, Why,
+    Ending, Event, Extent, Found, Levels, Mode, Order, Origin, Query, QueryUse, Request, Uploads,
+    Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use order::{Fit, OrderKey};

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::at_rest::{DayKeys, RestError};
 use super::entry::{Entry, EntryId, Moment, Stamp};
+use super::follow::Tail;
 use super::log::{LogError, Receipt, Settings};
 use super::queue::{Capacity, Item, Queue};
 use super::text::Text;
@@ -25,6 +26,7 @@ const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    pub(super) tail: Tail,
     clock: Clock,
     node: Text,
     /// The keys that entries are sealed under; none for a legible log.
@@ -57,6 +59,7 @@ impl Shared {
         let capacity = Capacity { entries: settings.queue_entries, bytes: settings.queue_bytes };
         Self {
             queue: Queue::new(capacity),
+            tail: Tail::default(),
             clock,
             node: Text::word(&settings.node),
             keys,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::entry::Entry;
+use super::follow::Tail;
 use super::groups::{Act, Event};
 use super::journal::Journal;
 use super::log::{LogError, Receipt};
@@ -58,7 +59,7 @@ impl Writer {
                 let first = self.frontier.size();
                 self.frontier = frontier;
                 self.shared.durable(self.frontier.size());
-                acknowledge(items, first);
+                acknowledge(items, confession, first, &self.shared.tail);
                 true
             }
             Err(error) => {
@@ -99,13 +100,16 @@ impl Writer {
     }
 }
 
-fn acknowledge(items: Vec<Item>, first: u64) {
+fn acknowledge(items: Vec<Item>, confession: Option<Item>, first: u64, tail: &Tail) {
     let mut index = first;
-    for item in items {
+    for item in items.into_iter().chain(confession) {
         let receipt = Receipt { index, id: item.id };
+        let begins = index;
         index += item.frames.len() as u64;
+        tail.push(begins, item.frames);
         if let Some(waiting) = item.waiting {
             drop(waiting.send(Ok(receipt)));
         }
     }
+    tail.tell();
 }

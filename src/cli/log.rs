@@ -9,7 +9,7 @@ use super::log_keys::{LogKeys, unread};
 use super::log_trace::{TraceArgs, hash_of, run_trace};
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
-    Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter,
+    Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter, Found,
     ReadError, Reader, SubjectSealer, Verified, verify,
 };
 use crate::secret::SecretError;
@@ -447,6 +447,7 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::ClonedPasskey => {
             "a passkey whose counter went back: there may be a copy, it was refused".to_owned()
         }
+        Concern::Finding => found(alert),
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {
@@ -458,6 +459,14 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
     given.push(what);
     given.push(format!("× {}", alert.count));
     given.extend(alert.example.map(|id| format!("such as {id}")));
+}
+
+/// What a detection found, and what follows.
+fn found(alert: &Alert) -> String {
+    let Some(found) = &alert.found else { return "a finding".to_owned() };
+    let drill = if found.drill { "drill, nobody did it: " } else { "" };
+    let Found { finding, detection, said, action, .. } = found;
+    format!("{drill}finding {finding} of `{detection}`: {said}; {action}")
 }
 
 /// What a candidate policy would have decided otherwise, how often, and where to look at one.

@@ -5,6 +5,7 @@ mod catalog;
 mod check;
 mod columns;
 mod demo;
+mod detection;
 mod device;
 mod diff;
 mod explain;
@@ -70,6 +71,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Look at the keys of an issuer, and verify a token with them.
     Jwks(jwks::Arguments),
+    /// What detections found: list, release, drill, and read a log again.
+    Detection(detection::Arguments),
     /// Manage the devices of accounts.
     Device(device::Arguments),
     /// Show how budgets stand, and let one begin anew.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }
         Command::Jwks(arguments) => jwks::run(&arguments, &mut out),
+        Command::Detection(arguments) => detection::run(&arguments, &mut out),
         Command::Device(arguments) => device::run(&arguments, &mut out),
         Command::Limits(arguments) => limits::run(&arguments, &mut out),
         Command::Switch(arguments) => switch::run(&arguments, &mut out),

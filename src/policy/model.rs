@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::detect::Detect;
+use super::detections::Detections;
 use super::expression::Condition;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
@@ -392,6 +393,12 @@ impl Route {
         Some(&search.name)
     }
 
+    /// The parameters of a query that search a field.
+    pub fn searched_parameters(&self) -> impl Iterator<Item = &str> {
+        let searches = |one: &&(Box<str>, QueryUse)| matches!(one.1, QueryUse::Field { .. });
+        self.query.iter().filter(searches).map(|(name, _)| name.as_ref())
+    }
+
     /// The name of the upstream that answers.
     #[must_use]
     pub fn upstream(&self) -> &str {
@@ -625,6 +632,7 @@ pub(super) struct Model {
     pub(super) detect: Detect,
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
+    pub(super) detections: Detections,
 }
 
 impl Model {

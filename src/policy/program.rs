@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
+use super::detections::Detections;
 use super::holding::Holdings;
 use super::limits::LimitSet;
-use super::model::{Model, Route};
+use super::model::{Model, Route, Whose};
 use super::outcome::{Key, Outcome};
 use super::read;
 use super::reads::Reads;
@@ -122,6 +123,24 @@ impl Program {
             scopes.for_each(|scope| all.add(scope, &rule.limits));
         }
         all
+    }
+
+    /// What is looked for in what people do.
+    #[must_use]
+    pub fn detections(&self) -> &Detections {
+        &self.model.detections
+    }
+
+    /// How many different people a day each role lets through, where that is limited.
+    pub fn daily_subjects(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.model.roles.iter().filter_map(|role| {
+            let about = self.model.limits.iter().filter(|rule| {
+                rule.per == Whose::Person && rule.on.is_all() && rule.to.includes(&role.held)
+            });
+            let windows = about.flat_map(|rule| &rule.limits.subjects);
+            let most = windows.filter(|window| window.per.is_a_day()).map(|window| window.count);
+            Some((role.name.as_ref(), most.min()?))
+        })
     }
 
     /// All routes, in the order of the files.

@@ -233,7 +233,10 @@ impl Alerts {
             let mut alert = Alert::new(concern, count);
             match concern {
                 Concern::Detected | Concern::NewField => alert.fields.push(&place),
-                Concern::ForeignTenant | Concern::ClonedPasskey | Concern::Others => {
+                Concern::ForeignTenant
+                | Concern::ClonedPasskey
+                | Concern::Finding
+                | Concern::Others => {
                     alert.entity = (&*place).into();
                 }
             }

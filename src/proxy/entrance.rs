@@ -20,7 +20,7 @@ use crate::audit::{LogError, Receipt};
 use crate::identity::{AuthError, Caller, Certificate, Credentials, Place, Target};
 use crate::limits::Seat;
 use crate::listen::{ClientCertificate, Facts};
-use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch};
+use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch, Value};
 
 /// The longest query that goes along while its browser signs in.
 const MOST_QUERY_BYTES: usize = 1024;
@@ -179,6 +179,22 @@ impl Gate {
             seat.take_file().map_err(refused)?;
         }
         Ok(seat)
+    }
+
+    /// Notes the caller's own record, where the policy says which that is.
+    pub(super) fn note_own(&self, question: &Question, trail: &Trail) {
+        let Some(own) = question.program().detections().own_record() else { return };
+        let key = match question.principal().attributes.get(&*own.attribute) {
+            Some(Value::Text(key)) => key.clone(),
+            Some(Value::Integer(number)) => number.to_string(),
+            Some(Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_)) | None => {
+                return;
+            }
+        };
+        if let Some(outcome) = trail.outcome() {
+            let subject = self.keys.subject(&own.entity, &key);
+            outcome.disclosure().is_of(subject.map(|subject| subject.reference));
+        }
     }
 
     /// Hands the decision to the log; what follows may go on while the disk works.

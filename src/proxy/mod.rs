@@ -8,6 +8,7 @@ mod answer_headers;
 mod arrival;
 mod body;
 mod constant;
+mod curbs;
 mod devices;
 mod drift;
 mod enrol;
@@ -22,6 +23,7 @@ mod meter;
 mod new_password;
 mod oidc;
 mod onward;
+mod orders;
 mod outcome;
 mod pages;
 mod park;
@@ -59,6 +61,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Answer, BodyFault, Cut};
+pub use curbs::{Curb, Curbs};
 pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, UnknownField};
 pub use head::{HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
@@ -81,6 +84,7 @@ use crate::upstream::Upstreams;
 use alerts::Alerts;
 use looks::Looks;
 use meter::Keys;
+use orders::Orders;
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
 use sent::Sent;
@@ -129,6 +133,8 @@ pub struct Parts {
     pub identity: Arc<Identity>,
     /// What is switched off by command.
     pub switches: Arc<Switches>,
+    /// Whom a detection holds.
+    pub curbs: Arc<Curbs>,
     /// How much may leave.
     pub limits: Arc<Limits>,
     /// How often an address may try.
@@ -168,6 +174,8 @@ pub struct Gate {
     joining: tokio::sync::Mutex<()>,
     differences: Differences,
     alerts: Arc<Alerts>,
+    /// What people asked for lately.
+    orders: Orders,
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
     /// KiB that bodies with files may take while they are read, judged and scanned.
@@ -189,7 +197,7 @@ impl Gate {
     /// [`SecretError`] if no key can be derived.
     pub fn new(parts: Parts, master: &MasterKey) -> Result<Self, SecretError> {
         let keys = Arc::new(Keys::derive(master)?);
-        let (refusals, looks, ledger, joining, differences) = Default::default();
+        let (refusals, looks, ledger, joining, differences, orders) = Default::default();
         let alerts = Arc::new(Alerts::new(
             parts.log.clone(),
             Arc::clone(&parts.telemetry),
@@ -207,6 +215,7 @@ impl Gate {
             joining,
             differences,
             alerts,
+            orders,
             beside,
             uploads,
         })

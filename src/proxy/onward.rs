@@ -25,7 +25,7 @@ use crate::guard::{
     Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
     judge_request,
 };
-use crate::policy::{Format, Permit, Plan};
+use crate::policy::{Format, Parameter, Permit, Plan};
 
 impl Gate {
     /// Judges the parameters of path and query; only what the caller sees in clear may be searched.
@@ -44,6 +44,12 @@ impl Gate {
             let fields = Some(fields.join(",")).filter(|fields| !fields.is_empty());
             let hash = self.keys.query.reference(&[parameter.as_bytes(), value.as_bytes()]);
             trail.searched(parameter, fields.as_deref(), &hash);
+            if fields.is_some() {
+                self.note_searched(parameter, value, trail);
+            }
+            if matches!(permit.search().meaning(parameter), Some(Parameter::Page)) {
+                trail.page(value);
+            }
         }
         Ok(checked)
     }

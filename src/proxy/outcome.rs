@@ -41,6 +41,8 @@ struct Shared {
     parts: Vec<Entry>,
     /// Whose record is changed; named even if the answer shows nothing of it or never comes.
     acted_on: Option<SubjectRef>,
+    /// The caller, where the policy says whose record is whose.
+    own: Option<SubjectRef>,
 }
 
 /// How an answer ended.
@@ -65,7 +67,8 @@ impl Outcome {
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
-        let shared = Arc::new(Mutex::new(Shared { entry, parts: Vec::new(), acted_on: None }));
+        let shared =
+            Arc::new(Mutex::new(Shared { entry, parts: Vec::new(), acted_on: None, own: None }));
         let disclosure = Disclosure { log, shared };
         let hash = carried.is_file().then(ContentHash::default);
         Self { disclosure, carried, hash, started, written: false, _unwritten: unwritten }
@@ -164,8 +167,12 @@ impl Disclosure {
     /// Adds a data subject that is about to be disclosed; `false` if it cannot be recorded.
     pub(super) fn add_subject(&self, subject: SubjectRef) -> bool {
         let mut shared = self.shared();
+        let is_own = shared.own.as_ref() == Some(&subject);
         if shared.entry.add_subject(subject).is_err() {
             return false;
+        }
+        if is_own {
+            shared.entry.subjects.get_or_insert_default().own = true;
         }
         if shared.entry.part_is_due() {
             let Ok(stamp) = self.log.stamp() else { return false };
@@ -188,6 +195,11 @@ impl Disclosure {
             recorded.await?;
         }
         Ok(())
+    }
+
+    /// Notes who the caller is among the people that records are about.
+    pub(super) fn is_of(&self, own: Option<SubjectRef>) {
+        self.shared().own = own;
     }
 
     /// Notes whose record is about to be changed.

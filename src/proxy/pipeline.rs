@@ -50,9 +50,11 @@ impl Gate {
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         self.refuse_old_password(&head, parts, facts, &caller).await?;
+        self.note_order(&caller, &entrance.found.params, trail);
         let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
         self.refuse_switched(&question, trail).await?;
-        let permit = match self.decide(&question, trail) {
+        let held = self.check_curbs(&caller, trail.time_unix_s());
+        let permit = match held.and_then(|()| self.decide(&question, trail)) {
             Ok(permit) => permit,
             Err(denied) => {
                 let asking = Asking { head: &head, parts, caller: &caller, question: &question };
@@ -62,6 +64,7 @@ impl Gate {
         let query = self.guard_query(&permit, &head, trail)?;
         let seat = self.admit(&caller, &permit).await?;
         self.record(&permit, trail)?;
+        self.note_own(&question, trail);
         if !permit.action().only_reads() {
             trail.durable().await?;
         }

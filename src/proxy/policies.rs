@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::body::Cut;
+use super::curbs::Curbs;
 use super::question::Question;
 use super::switched;
 use crate::command::{Switches, Target};
@@ -61,6 +62,8 @@ pub(super) struct Right {
     roster: watch::Receiver<()>,
     switches: Arc<Switches>,
     switched: watch::Receiver<()>,
+    curbs: Arc<Curbs>,
+    held: watch::Receiver<()>,
     question: Question,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
@@ -73,11 +76,12 @@ impl Right {
         policies: Arc<Policies>,
         identity: Arc<Identity>,
         switches: Arc<Switches>,
+        curbs: Arc<Curbs>,
         question: Question,
         permit: Arc<Permit>,
     ) -> Self {
         let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());
-        let switched = switches.changes();
+        let (switched, held) = (switches.changes(), curbs.changes());
         let stands_under = Arc::clone(question.program());
         Self {
             policies,
@@ -86,15 +90,17 @@ impl Right {
             roster,
             switches,
             switched,
+            curbs,
+            held,
             question,
             permit,
             stands_under,
         }
     }
 
-    /// Ends when the caller's right has ended: the account is not welcome any more, something was switched off, or
-    /// under a policy that came meanwhile the same question is denied, or another plan answers it. Whether that
-    /// plan is wider is not asked: a body has one plan. Says how the stream is cut off then.
+    /// Ends when the caller's right has ended: the account is not welcome any more, something was switched off, a
+    /// detection stops it, or under a policy that came meanwhile the same question is denied, or another plan answers
+    /// it. Whether that plan is wider is not asked: a body has one plan. Says how the stream is cut off then.
     ///
     /// Cancel safe. Costs a comparison of two pointers where nothing changed.
     pub(super) async fn lost(&mut self) -> Cut {
@@ -106,7 +112,9 @@ impl Right {
                 }
                 self.stands_under = live;
             }
-            if !self.identity.is_welcome(&self.question.principal().account) {
+            let account = &self.question.principal().account;
+            let stopped = self.curbs.blocks(&self.identity.counted_as(account));
+            if stopped || !self.identity.is_welcome(account) {
                 return Cut::Withdrawn;
             }
             if self.switched_off().is_some() {
@@ -116,6 +124,7 @@ impl Right {
                 changed = self.changes.changed() => changed,
                 changed = self.roster.changed() => changed,
                 changed = self.switched.changed() => changed,
+                changed = self.held.changed() => changed,
             };
             if changed.is_err() {
                 // Nothing more will come.

@@ -74,6 +74,10 @@ pub(super) enum Rejection {
     Ticket(String),
     /// Somebody must grant it first.
     Grant,
+    /// A detection holds the caller, who gets nothing more until somebody releases them.
+    Stopped,
+    /// A detection slows the caller; the next request may come in so many seconds.
+    Slowed(u64),
     /// A limit is reached.
     Limit(Box<limits::Refused>),
     /// A budget was used up by this very answer.
@@ -334,6 +338,8 @@ impl Rejection {
                     .detail(format!("send `Menshen-Ticket` with one such as `{form}`"))
             }
             Self::Grant => Told::new(StatusCode::FORBIDDEN, "grant", "A grant is needed"),
+            Self::Stopped => stopped(),
+            Self::Slowed(wait_s) => slowed(*wait_s),
             Self::Limit(refused) => limit(&refused.quotas, refused.retry_after()).detail(refused),
             Self::UsedUp(quotas) => used_up(quotas),
             Self::Query(fault) => query(fault),
@@ -380,6 +386,20 @@ impl Rejection {
             }
         }
     }
+}
+
+/// Plain that it is so, and not why: whoever did it should not learn what was noticed.
+fn stopped() -> Told {
+    let title = "This account is stopped for now";
+    Told::new(StatusCode::FORBIDDEN, "stopped", title)
+        .detail("ask the security desk, which can release it")
+}
+
+fn slowed(wait_s: u64) -> Told {
+    let title = "Requests of this account are slowed for now";
+    Told::new(StatusCode::TOO_MANY_REQUESTS, "slowed", title)
+        .detail(format!("come again in {wait_s} s; the security desk can release it"))
+        .header(RETRY_AFTER, wait_s)
 }
 
 fn head(fault: &HeadFault) -> Told {

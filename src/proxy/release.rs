@@ -115,6 +115,7 @@ impl Gate {
                 Arc::clone(&self.policies),
                 Arc::clone(&self.identity),
                 Arc::clone(&self.switches),
+                Arc::clone(&self.curbs),
                 question,
                 Arc::clone(&permit),
             );

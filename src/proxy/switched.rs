@@ -98,9 +98,14 @@ impl Gate {
         permit: &Permit,
         question: &Question,
     ) -> Result<(), Rejection> {
-        let is_stopped = permit.action().only_reads()
-            && stops(&self.switches, &self.identity, question).is_some();
-        if is_stopped { Err(Rejection::Switched) } else { Ok(()) }
+        if !permit.action().only_reads() {
+            return Ok(());
+        }
+        if self.curbs.blocks(&self.identity.counted_as(&question.principal().account)) {
+            return Err(Rejection::Stopped);
+        }
+        let is_switched = stops(&self.switches, &self.identity, question).is_some();
+        if is_switched { Err(Rejection::Switched) } else { Ok(()) }
     }
 }
 

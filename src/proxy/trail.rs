@@ -115,6 +115,16 @@ impl Trail {
         self.entry.request.get_or_insert_default().query.push(parameter, field, value_hash);
     }
 
+    /// Notes how the value of a parameter stands to those that the caller asked for before.
+    pub(super) fn ordered(&mut self, parameter: &str, order: Option<audit::Order>) {
+        self.entry.request.get_or_insert_default().query.ordered(parameter, order);
+    }
+
+    /// Notes the page of a list, where it is a number.
+    pub(super) fn page(&mut self, value: &str) {
+        self.entry.request.get_or_insert_default().page = value.parse().ok();
+    }
+
     pub(super) fn caller(&mut self, caller: &Caller, person: Option<Arc<str>>) {
         let now_unix_s = self.time_unix_s();
         self.account = Some(caller.account.clone());

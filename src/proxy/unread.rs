@@ -49,6 +49,7 @@ impl Gate {
             Arc::clone(&self.policies),
             Arc::clone(&self.identity),
             Arc::clone(&self.switches),
+            Arc::clone(&self.curbs),
             question,
             Arc::clone(&permit),
         );

@@ -8,6 +8,7 @@ mod fetch;
 mod fields;
 mod policies;
 mod reload;
+mod review;
 mod usage;
 mod watch;
 
@@ -42,6 +43,8 @@ use crate::telemetry::{self, Health, Role, Telemetry};
 use crate::tls::{self, TlsError};
 use crate::upstream::{OpenError, Upstreams};
 use reload::Reloader;
+pub use review::to_keep;
+use review::{Reviewer, load_curbs};
 use usage::StoredUsage;
 pub use usage::read_limits;
 use watch::Watch;
@@ -149,10 +152,7 @@ impl Server {
         let program = Arc::new(admit(&read_policies(&config.policies)?, &backends)?);
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
-        let mut certificates = Vec::new();
-        for listener in all_listeners(&config) {
-            certificates.push(Followed::begin(listener.socket.address, listener.tls.clone())?);
-        }
+        let certificates = follow_certificates(&config)?;
         let store = Store::open(&config.state, &master, clock.clone())?;
         check_issuers(&config)?;
         let identity =
@@ -167,7 +167,9 @@ impl Server {
         let switches = Arc::new(Switches::new(store.clone()));
         let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
-        let usage = StoredUsage::load(store, |account| identity.counted_as(account)).await?;
+        let curbs = load_curbs(&store).await?;
+        let usage =
+            StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
         let log = open_log(&config, &clock, &master)?;
         let addresses = Arc::new(AddressLimits::new(&config.addresses, &clock));
@@ -177,6 +179,7 @@ impl Server {
         let gate = Arc::new(Gate::new(
             Parts {
                 policies: Arc::new(Policies::new(program)),
+                curbs,
                 identity: Arc::new(identity),
                 switches,
                 limits: Arc::new(limits),
@@ -194,6 +197,7 @@ impl Server {
             },
             &master,
         )?);
+        let reviewer = Reviewer::begin(store, &gate, &master).await?;
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
         let mut bound = Bound::bind(&config, &certificates).await?;
@@ -213,6 +217,7 @@ impl Server {
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
         server.serve_admin(&config, &clock, &mut bound);
+        server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.serve(bound);
         Ok(server)
     }
@@ -422,6 +427,11 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
 /// All listeners that speak TLS; that of the security team comes last.
 fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Listener> {
     config.listeners.iter().chain(config.admin.as_ref().map(|admin| &admin.listener))
+}
+
+/// The certificates of the listeners, as they are now.
+fn follow_certificates(config: &Config) -> Result<Vec<Followed>, TlsError> {
+    all_listeners(config).map(|one| Followed::begin(one.socket.address, one.tls.clone())).collect()
 }
 
 /// Who tells the backends who asks.

@@ -25,6 +25,7 @@ const VERSION_DIGITS: usize = 12;
 type Counted<const LABELS: usize> = Family<[(&'static str, &'static str); LABELS], Counter>;
 type Named = Family<[(&'static str, String); 2], Counter>;
 type Routes = Family<[(&'static str, String); 1], Counter>;
+type Held = Family<[(&'static str, &'static str); 1], Gauge>;
 type Versions = Family<[(&'static str, String); 2], Gauge>;
 
 /// Which policy something is about.
@@ -107,6 +108,9 @@ pub struct Telemetry {
     detections: Counted<2>,
     foreign_tenant: Routes,
     new_fields: Routes,
+    findings: Named,
+    held: Held,
+    review_lag: Gauge,
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
     log_missed: Gauge,
@@ -127,6 +131,7 @@ impl Telemetry {
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
         let (log_writable, log_missed, rules) = <(_, _, _)>::default();
         let (detections, foreign_tenant, new_fields, switches) = <(_, _, _, _)>::default();
+        let (findings, held, review_lag) = <(_, _, _)>::default();
         let mut all = Self {
             reloads,
             policies,
@@ -139,6 +144,9 @@ impl Telemetry {
             detections,
             foreign_tenant,
             new_fields,
+            findings,
+            held,
+            review_lag,
             rules,
             log_writable,
             log_missed,
@@ -178,6 +186,12 @@ impl Telemetry {
         registry.register("foreign_tenant_records", help, self.foreign_tenant.clone());
         let help = "Fields that a backend has and the catalogue does not know, by route";
         registry.register("new_fields", help, self.new_fields.clone());
+        let help = "Findings, by detection and what followed";
+        registry.register("findings", help, self.findings.clone());
+        let help = "Persons whom a finding holds, by what follows";
+        registry.register("held_persons", help, self.held.clone());
+        let help = "Entries of the log that no detection has seen yet";
+        registry.register("review_lag_entries", help, self.review_lag.clone());
         let help = "Whether the log takes entries";
         registry.register("log_writable", help, self.log_writable.clone());
         let help = "Entries that the log missed since the start";
@@ -246,6 +260,23 @@ impl Telemetry {
     /// Counts a field that nobody declared, the first time that a route's answer has it.
     pub fn new_field(&self, route: &str) {
         self.new_fields.get_or_create(&[("route", route.to_owned())]).inc();
+    }
+
+    /// Counts a finding. Both are words of ours.
+    pub fn found(&self, detection: &str, consequence: &'static str) {
+        let labels = [("detection", detection.to_owned()), ("action", consequence.to_owned())];
+        self.findings.get_or_create(&labels).inc();
+    }
+
+    /// Says how many persons are held so.
+    pub fn held(&self, consequence: &'static str, persons: u64) {
+        let persons = i64::try_from(persons).unwrap_or(i64::MAX);
+        self.held.get_or_create(&[("action", consequence)]).set(persons);
+    }
+
+    /// Says how far detections are behind the log.
+    pub fn review_lag(&self, entries: u64) {
+        self.review_lag.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Counts a decision that the candidate would make otherwise, under a rule of one of the policies.

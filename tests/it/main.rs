@@ -20,6 +20,7 @@ mod constant;
 mod counted_in_people;
 mod cut_streams;
 mod demo;
+mod detections;
 mod devices;
 mod documented_commands;
 mod downloads;

@@ -9,6 +9,7 @@
 mod catalogue;
 mod cover;
 mod detect;
+mod detections;
 mod hidden;
 mod limits;
 mod routes;
@@ -68,6 +69,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(limits::changes(&old, &new));
     changes.extend(detect::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
+    changes.extend(detections::changes(&old.detections, &new.detections));
     changes.sort();
     changes.dedup();
     Comparison { changes }

@@ -22,14 +22,14 @@ struct Window {
 
 impl Week {
     /// Reads windows separated by commas; `None` if the text is none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
         let windows: Option<Vec<Window>> =
             text.split(',').take(WINDOW_LIMIT + 1).map(|part| window(part.trim())).collect();
         windows.filter(|windows| windows.len() <= WINDOW_LIMIT).map(Self)
     }
 
     /// Whether the minute lies in one of the windows.
-    pub(super) fn contains(&self, weekday: Weekday, minute: u16) -> bool {
+    pub(in crate::policy) fn contains(&self, weekday: Weekday, minute: u16) -> bool {
         let today = usize::try_from(weekday.to_monday_zero_offset()).unwrap_or(0);
         let on = |window: &Window, day: usize| window.days.get(day).copied().unwrap_or(false);
         self.0.iter().any(|window| {

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 pub(super) use constant::{Certainty, Constant};
 pub use evaluate::EvaluationError;
 pub(super) use evaluate::{Facts, Record};
-use hours::Week;
+pub(super) use hours::Week;
 pub(super) use parser::{Scope, View, parse};
 
 use super::value::Value;

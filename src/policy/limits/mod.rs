@@ -19,6 +19,14 @@ pub enum Per {
 }
 
 impl Per {
+    /// Whether it is a day, sliding or of the calendar.
+    pub(super) fn is_a_day(&self) -> bool {
+        match self {
+            Self::Seconds(seconds) => *seconds == 86_400,
+            Self::Day(_) => true,
+        }
+    }
+
     /// Whether whatever keeps to so many in this time keeps to as many in the other.
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,6 +1,7 @@
 //! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
 
 mod detect;
+mod detections;
 mod entities;
 mod headers;
 mod limits;
@@ -31,7 +32,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "grades",
     "purposes",
     "entities",
@@ -43,6 +44,7 @@ const SECTIONS: [&str; 13] = [
     "pseudonyms",
     "detect",
     "two-person",
+    "detections",
     // Read by who runs them; they decide nothing.
     "tests",
     "fixtures",
@@ -78,6 +80,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     pseudonyms::read(&sections, &mut reader, &mut model);
     detect::read(&sections, &mut reader, &mut model);
     two_person::read(&sections, &mut reader, &mut model);
+    detections::read(&sections, &mut reader, &mut model);
     (model, reader.finish())
 }
 

@@ -10,7 +10,7 @@ use super::super::sending::BodyForm;
 use super::super::two_person;
 use super::{Form, Key, Table};
 
-const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
+pub(super) const DURATION: Form = Form::Pattern("^[0-9]+[smhd]$", "15m");
 const WINDOW: Form = Form::Pattern(
     "^\\s*[0-9]+\\s*/\\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week|calendar-day|[0-9]+[smhd])\\s*$",
     "500/h",
@@ -50,7 +50,7 @@ const REQUIREMENT: Form = Form::Table(&Table {
     may_be_empty: false,
 });
 
-const NAMES: Form = Form::OneOrMany(&Form::Text);
+pub(super) const NAMES: Form = Form::OneOrMany(&Form::Text);
 const PATHS: Form = Form::OneOrMany(&Form::Text);
 
 pub(super) const FILE: Table = Table {
@@ -110,6 +110,11 @@ pub(super) const FILE: Table = Table {
             "two-person",
             "What one person alone may not command: another one must agree. `exports` both ways, `exports-off` to let them go on.",
             Form::OneOrMany(&Form::Words(two_person::words)),
+        ),
+        key(
+            "detections",
+            "Which patterns in what people do are looked for, and what follows. Those that are not named are as shipped.",
+            Form::Table(&super::detections::DETECTIONS),
         ),
         key(
             "tests",
@@ -593,7 +598,7 @@ const EXPORT: Table = Table {
     may_be_empty: false,
 };
 
-const fn key(name: &'static str, doc: &'static str, form: Form) -> Key {
+pub(super) const fn key(name: &'static str, doc: &'static str, form: Form) -> Key {
     Key { name, doc, form, required: false }
 }
 

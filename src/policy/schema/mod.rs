@@ -3,6 +3,7 @@
 //! `keys` says as data which keys there are and what they mean; `render` makes JSON of it. What only the whole
 //! folder can tell (unknown names, dead rules, conditions) is told by `compile`, not here.
 
+mod detections;
 mod keys;
 mod render;
 #[cfg(test)]

@@ -40,6 +40,8 @@ const PROBES: &[(&str, &str)] = &[
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),
     ("role", "roles: { r: { %: 1 } }"),
     ("rule", "rules: [{ %: 1 }]"),
+    ("detections", "detections: { %: 1 }"),
+    ("detection", "detections: { zero-hits: { %: 1 } }"),
     ("limit", "limits: [{ %: 1 }]"),
     ("on", "limits: [{ to: any, on: { %: 1 } }]"),
 ];

@@ -21,6 +21,7 @@ pub use matrix::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, 
 pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
 pub(super) use view::{BodyView, EntityView, FieldView, OpaqueView, Parameter, RouteView};
 
+use super::detections::Detections;
 use super::kind::Kind;
 use super::limits::{Holder, LimitSet, Limits, Scope as LimitScope, Slice};
 use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
@@ -50,6 +51,8 @@ pub(super) struct Survey {
     pub(super) rotations: BTreeMap<Option<Box<str>>, Rotation>,
     /// What is looked for in values that are not graded for it.
     pub(super) detect: DetectView,
+    /// What is looked for in what people do.
+    pub(super) detections: Detections,
     /// What one person alone may not command, each way by itself.
     pub(super) two_person: BTreeSet<String>,
 }
@@ -98,6 +101,7 @@ impl Survey {
             pseudonyms,
             detect,
             two_person,
+            detections,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
@@ -126,6 +130,7 @@ impl Survey {
                 .collect(),
             detect: DetectView::of(detect, program),
             two_person: each_way(two_person),
+            detections: detections.clone(),
         }
     }
 

@@ -1,0 +1,75 @@
+//! What changed in the patterns that are looked for in what people do. Looking less, or doing less about it, lets
+//! more through.
+
+use super::super::detections::{Detection, Detections, Terms};
+use super::{Change, Class};
+
+pub(super) fn changes(old: &Detections, new: &Detections) -> Vec<Change> {
+    let nothing = Terms::default();
+    let mut changes: Vec<Change> = Vec::new();
+    for detection in Detection::ALL {
+        let before = old.terms.get(&detection).unwrap_or(&nothing);
+        let after = new.terms.get(&detection).unwrap_or(&nothing);
+        changes.extend(of_one(detection, before, after));
+    }
+    for (less, more, class, said) in
+        [(old, new, Class::Widens, "no longer"), (new, old, Class::Narrows, "now")]
+    {
+        let gone = less.canaries.iter().filter(|canary| !more.canaries.contains(canary)).count();
+        if gone > 0 {
+            let sentence = format!("detection `canary`: {gone} data subjects are {said} canaries");
+            changes.push(Change::of(class, sentence));
+        }
+    }
+    if old.hours != new.hours && old.hours.is_some() && new.hours.is_some() {
+        let sentence = "detection `off-hours`: other hours".to_owned();
+        changes.push(Change::of(Class::CannotTell, sentence));
+    }
+    if old.own != new.own && old.own.is_some() && new.own.is_some() {
+        let sentence = "detection `own-record`: another entity or attribute".to_owned();
+        changes.push(Change::of(Class::CannotTell, sentence));
+    }
+    if old.release != new.release {
+        let sentence = format!("findings are released by [{}]", new.release.join(", "));
+        changes.push(Change::of(Class::CannotTell, sentence));
+    }
+    changes
+}
+
+fn of_one(detection: Detection, before: &Terms, after: &Terms) -> Vec<Change> {
+    let name = detection.name();
+    let mut changes = Vec::new();
+    let mut say = |class, sentence: String| {
+        changes.push(Change::of(class, format!("detection `{name}`: {sentence}")));
+    };
+    if before.consequence != after.consequence {
+        let word = |terms: &Terms| terms.consequence.map_or("off", |follows| follows.name());
+        let less = after.consequence < before.consequence;
+        let class = if less { Class::Widens } else { Class::Narrows };
+        say(class, format!("{}, was {}", word(after), word(before)));
+    }
+    if before.consequence.is_none() || after.consequence.is_none() {
+        return changes;
+    }
+    for (key, was, is, more_is_stricter) in [
+        ("count", before.count, after.count, false),
+        ("within", before.within_s, after.within_s, true),
+        ("times", before.times, after.times, false),
+        ("least", before.least, after.least, false),
+        // Days of learning, of absence or in a row: fewer find more, but of a new place.
+        ("days", before.days, after.days, detection == Detection::ExportThenLeave),
+        ("percent", before.percent, after.percent, false),
+    ] {
+        if was != is {
+            let class = if (is > was) == more_is_stricter { Class::Narrows } else { Class::Widens };
+            say(class, format!("`{key}` {is}, was {was}"));
+        }
+    }
+    for role in after.except.iter().filter(|role| !before.except.contains(role)) {
+        say(Class::Widens, format!("holders of `{role}` are no longer looked at"));
+    }
+    for role in before.except.iter().filter(|role| !after.except.contains(role)) {
+        say(Class::Narrows, format!("holders of `{role}` are looked at"));
+    }
+    changes
+}
