@@ -34,6 +34,7 @@ const TOP: &[&str] = &[
     "bodies",
     "in-flight",
     "in-flight-per-person",
+    "contact",
     "drain",
 ];
 pub(super) const LISTENER: &[&str] = &[
@@ -90,7 +91,10 @@ impl File<'_> {
         let scanners = super::scanners::scanners(&mut self.reader, &keys);
         let identity = self.identity(&keys);
         let addresses = self.addresses(&keys);
-        let (proxy, caps) = self.bodies(&keys);
+        let (mut proxy, caps) = self.bodies(&keys);
+        if keys.find("contact").is_some() {
+            proxy.contact = self.text(&keys, what, "contact", "the service desk, 4711");
+        }
         let mut limits = limits::Settings::default();
         self.number(&keys, "in-flight", (1, 100_000), |n| limits.in_flight = n);
         self.number(&keys, "in-flight-per-person", (1, 10_000), |n| limits.in_flight_each = n);

@@ -50,6 +50,8 @@ pub enum Code {
     Contradiction,
     /// A rule that matches no route.
     DeadRule,
+    /// A limit above what any policy may give.
+    AboveCap,
     /// An action of a rule that matches no route (warning).
     DeadAction,
     /// A route that no allow rule opens (warning).
@@ -116,6 +118,7 @@ impl Code {
             Self::ConditionType => "P019",
             Self::Contradiction => "P020",
             Self::DeadRule => "P021",
+            Self::AboveCap => "P022",
             Self::DeadAction => "W001",
             Self::ClosedRoute => "W002",
             Self::UnseenField => "W003",

@@ -1,6 +1,7 @@
 //! Admission: every holder of a request's limits is asked, and it is seated with all of them or with none.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use super::allowance::{Allowance, Bound, Limit, Rate, Share};
 use super::budget::Unit;
@@ -66,6 +67,8 @@ impl Limits {
             means: self.means.clone(),
             before,
             rates,
+            searches: AtomicBool::new(false),
+            reached: Mutex::default(),
             _room: room,
         }))
     }
@@ -195,6 +198,7 @@ impl Limits {
         Ok(())
     }
 
+    /// Asks the budgets, and counts the request where it is counted durably.
     fn check_budgets(
         &self,
         stakes: &[Stake],
@@ -204,7 +208,17 @@ impl Limits {
         let mut ledgers = lock_all(stakes);
         let used_up = used_up(stakes, &mut ledgers, allowance, Unit::stops_requests, now);
         match used_up {
-            None => Ok(()),
+            None => {
+                for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
+                    for (share, place) in &stake.shares {
+                        let share = allowance.budgets().get(*share);
+                        if let Some(share) = share.filter(|s| s.budget.unit == Unit::Requests) {
+                            ledger.count_request((*place, share.limit), now);
+                        }
+                    }
+                }
+                Ok(())
+            }
             Some(used_up) => {
                 let quotas = own_quotas(stakes, &mut ledgers, allowance, &self.means);
                 Err(used_up.refused(quotas))

@@ -13,7 +13,10 @@ pub const MAX_SUBJECTS: u64 = 1_000_000;
 const MAX_AMOUNT: u64 = u64::MAX >> 1;
 /// How many windows of one unit and slice a holder may be held to at once.
 const MAX_WINDOWS: usize = 4;
-/// The longest window of a rate.
+/// Requests are counted durably in windows of this length or more; what is left of shorter ones after a restart
+/// is less than the restart itself costs whoever waits for it.
+const DURABLE_FROM_S: u32 = 3_600;
+/// The longest window of a rate with a burst.
 const MAX_RATE_WINDOW_S: u32 = 86_400;
 /// The highest number of requests in the window of a rate.
 const MAX_PER_WINDOW: u32 = 1_000_000;
@@ -29,6 +32,8 @@ pub enum Limit {
     Concurrent,
     /// Requests at once, of everybody.
     InFlight,
+    /// Records in one answer.
+    Rows,
     /// A budget.
     Budget(Budget),
     /// The memory set aside for counting is full: whom nobody can count, nobody serves.
@@ -43,6 +48,7 @@ impl Limit {
             Self::Rate(_) => "rate",
             Self::Concurrent => "concurrent",
             Self::InFlight => "in-flight",
+            Self::Rows => "rows",
             Self::Budget(budget) => budget.unit.name(),
             Self::Memory => "memory",
         }
@@ -54,7 +60,9 @@ impl fmt::Display for Limit {
         match self {
             Self::Budget(budget) => budget.fmt(f),
             Self::Rate(slice) => write!(f, "rate{slice}"),
-            Self::Concurrent | Self::InFlight | Self::Memory => f.write_str(self.kind()),
+            Self::Concurrent | Self::InFlight | Self::Rows | Self::Memory => {
+                f.write_str(self.kind())
+            }
         }
     }
 }
@@ -112,6 +120,8 @@ pub struct Terms {
     pub unmask: Vec<Window>,
     /// Files released.
     pub files: Vec<Window>,
+    /// Searches that find nobody.
+    pub zero_hits: Vec<Window>,
 }
 
 /// Why terms cannot be kept.
@@ -131,7 +141,7 @@ pub enum AllowanceFault {
     TooManyWindows(usize),
     /// The rate cannot be kept.
     #[error(
-        "a rate must be 1 to {MAX_PER_WINDOW} in 1 to {MAX_RATE_WINDOW_S} seconds with a burst of 1 to {MAX_BURST}"
+        "a rate must be 1 to {MAX_PER_WINDOW} in 1 to {MAX_WINDOW_S} seconds, or in 1 to {MAX_RATE_WINDOW_S} with a burst of 1 to {MAX_BURST}"
     )]
     Rate,
 }
@@ -179,7 +189,7 @@ impl Allowance {
         &self.rates
     }
 
-    /// Requests in windows.
+    /// Requests in windows that memory alone knows.
     pub(super) fn requests(&self) -> &[Share] {
         &self.requests
     }
@@ -207,13 +217,17 @@ impl Allowance {
         }));
         self.concurrent.extend(concurrent.map(bound));
         check_requests(requests)?;
-        add_windows(&mut self.requests, terms, Unit::Requests, requests)?;
+        let (long, short): (Vec<Window>, Vec<Window>) =
+            requests.iter().cloned().partition(|window| window.period.seconds() >= DURABLE_FROM_S);
+        add_windows(&mut self.requests, terms, Unit::Requests, &short)?;
+        add_windows(&mut self.budgets, terms, Unit::Requests, &long)?;
         for (unit, windows) in [
             (Unit::Records, &terms.records),
             (Unit::Subjects, &terms.subjects),
             (Unit::Bytes, &terms.bytes),
             (Unit::Unmasked, &terms.unmask),
             (Unit::Files, &terms.files),
+            (Unit::ZeroHits, &terms.zero_hits),
         ] {
             add_windows(&mut self.budgets, terms, unit, windows)?;
         }
@@ -231,7 +245,7 @@ fn check_rate(rate: Rate) -> Result<(), AllowanceFault> {
 fn check_requests(windows: &[Window]) -> Result<(), AllowanceFault> {
     let kept = |window: &Window| {
         (1..=u64::from(MAX_PER_WINDOW)).contains(&window.limit)
-            && (1..=MAX_RATE_WINDOW_S).contains(&window.period.seconds())
+            && (1..=MAX_WINDOW_S).contains(&window.period.seconds())
     };
     if windows.iter().all(kept) { Ok(()) } else { Err(AllowanceFault::Rate) }
 }

@@ -21,16 +21,19 @@ pub enum Unit {
     Files,
     /// Requests.
     Requests,
+    /// Searches that found nobody.
+    ZeroHits,
 }
 
 /// Every unit with its name.
-const UNITS: [(Unit, &str); 6] = [
+const UNITS: [(Unit, &str); 7] = [
     (Unit::Records, "records"),
     (Unit::Subjects, "subjects"),
     (Unit::Bytes, "bytes"),
     (Unit::Unmasked, "unmask"),
     (Unit::Files, "files"),
     (Unit::Requests, "requests"),
+    (Unit::ZeroHits, "zero-hits"),
 ];
 
 impl Unit {
@@ -45,7 +48,7 @@ impl Unit {
     pub fn is_distinct(self) -> bool {
         match self {
             Self::Subjects | Self::Unmasked => true,
-            Self::Records | Self::Bytes | Self::Files | Self::Requests => false,
+            Self::Records | Self::Bytes | Self::Files | Self::Requests | Self::ZeroHits => false,
         }
     }
 
@@ -54,7 +57,7 @@ impl Unit {
     pub(super) fn stops_requests(self) -> bool {
         match self {
             Self::Records | Self::Bytes | Self::Requests => true,
-            Self::Subjects | Self::Unmasked | Self::Files => false,
+            Self::Subjects | Self::Unmasked | Self::Files | Self::ZeroHits => false,
         }
     }
 }
@@ -102,8 +105,11 @@ impl FromStr for Budget {
 
 fn parse(name: &str) -> Option<Budget> {
     let mut parts = name.split(';').peekable();
-    let (unit, period) = parts.next()?.split_once('-')?;
-    let (unit, _) = *UNITS.iter().find(|(_, name)| *name == unit)?;
+    let first = parts.next()?;
+    // A unit's name, and the period's, may have a hyphen too.
+    let (unit, period) = UNITS
+        .iter()
+        .find_map(|(unit, name)| Some((*unit, first.strip_prefix(name)?.strip_prefix('-')?)))?;
     let zone = parts.next_if(|part| part.starts_with("zone="));
     let period = Period::parse(period, zone.and_then(|zone| zone.strip_prefix("zone=")))?;
     let slice = Slice::parse(parts)?;
@@ -122,6 +128,8 @@ mod tests {
             "unmask-90s",
             "files-1d",
             "requests-1h",
+            "zero-hits-10m;action=search",
+            "zero-hits-calendar-day",
             "subjects-1h;purpose=marketing",
             "records-1d;purpose=a,b;action=search;route=guests.list",
             "subjects-calendar-day",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::budget::{Budget, Unit};
 use super::distinct::Distinct;
+use super::lease::Leases;
 use super::slice::Slice;
 use super::store::{AmountRow, UsageChange};
 use super::window::{Amounts, Grid, Tally};
@@ -32,14 +33,18 @@ pub(super) enum Windows {
     Amounts(Totals),
     /// Distinct subjects.
     Subjects(Distinct),
+    /// Requests.
+    Requests(Leases),
 }
 
 impl Group {
     pub(super) fn new(unit: Unit, slice: Slice, tally: &Arc<Tally>) -> Self {
-        let windows = if unit.is_distinct() {
-            Windows::Subjects(Distinct::new(Arc::clone(tally)))
-        } else {
-            Windows::Amounts(Totals::default())
+        let windows = match unit {
+            Unit::Subjects | Unit::Unmasked => Windows::Subjects(Distinct::new(Arc::clone(tally))),
+            Unit::Requests => Windows::Requests(Leases::default()),
+            Unit::Records | Unit::Bytes | Unit::Files | Unit::ZeroHits => {
+                Windows::Amounts(Totals::default())
+            }
         };
         Self { unit, slice, windows }
     }
@@ -49,6 +54,7 @@ impl Group {
         match &mut self.windows {
             Windows::Amounts(totals) => totals.open(budget, now_ms),
             Windows::Subjects(distinct) => distinct.open(budget, now_ms),
+            Windows::Requests(leases) => leases.open(budget, now_ms),
         }
     }
 
@@ -58,6 +64,7 @@ impl Group {
         match &mut self.windows {
             Windows::Amounts(totals) => totals.adopt(holder, at, now_ms),
             Windows::Subjects(distinct) => distinct.adopt(holder, at, now_ms),
+            Windows::Requests(leases) => leases.totals.adopt(holder, at, now_ms),
         }
     }
 
@@ -66,6 +73,7 @@ impl Group {
         match &mut self.windows {
             Windows::Amounts(totals) => totals.used(at, now_ms),
             Windows::Subjects(distinct) => distinct.used(at, now_ms),
+            Windows::Requests(leases) => leases.used(at, now_ms),
         }
     }
 
@@ -73,7 +81,7 @@ impl Group {
     /// booked, since answers under way decide then.
     pub(super) fn falls_to_at(&self, at: usize, target: u64, now_ms: i64) -> Option<i64> {
         match &self.windows {
-            Windows::Amounts(totals) => {
+            Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => {
                 let account = totals.accounts.get(at)?;
                 account.window.relaxes_at()?;
                 Some(account.window.falls_to_at(target.saturating_sub(totals.held), now_ms))
@@ -85,7 +93,9 @@ impl Group {
     /// When the oldest release leaves a window.
     pub(super) fn relaxes_at(&self, at: usize) -> Option<i64> {
         match &self.windows {
-            Windows::Amounts(totals) => totals.accounts.get(at)?.window.relaxes_at(),
+            Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => {
+                totals.accounts.get(at)?.window.relaxes_at()
+            }
             Windows::Subjects(distinct) => distinct.relaxes_at(at),
         }
     }
@@ -93,7 +103,7 @@ impl Group {
     /// Each window's length in seconds, and whether anything counts in it.
     pub(super) fn standing(&mut self, now_ms: i64) -> Vec<(u32, bool)> {
         match &mut self.windows {
-            Windows::Amounts(totals) => totals
+            Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => totals
                 .accounts
                 .iter_mut()
                 .map(|a| (a.budget.period.seconds(), a.window.used(now_ms) > 0))
@@ -105,7 +115,9 @@ impl Group {
     /// Each budget, with what counts of it and when the oldest of that leaves.
     pub(super) fn standings(&mut self, now_ms: i64) -> Vec<(Budget, u64, Option<i64>)> {
         let budgets = match &self.windows {
-            Windows::Amounts(totals) => totals.accounts.iter().map(|a| a.budget.clone()).collect(),
+            Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => {
+                totals.accounts.iter().map(|a| a.budget.clone()).collect()
+            }
             Windows::Subjects(distinct) => distinct.budgets(),
         };
         let budgets: Vec<Budget> = budgets;
@@ -117,29 +129,26 @@ impl Group {
     pub(super) fn reset(&mut self, budget: &Budget) {
         match &mut self.windows {
             Windows::Amounts(totals) => {
-                if let Some(account) = totals.accounts.iter_mut().find(|a| a.budget == *budget) {
-                    account.window = Amounts::new(Grid::of(&budget.period));
-                }
+                totals.reset(budget);
             }
             Windows::Subjects(distinct) => distinct.reset(budget),
+            Windows::Requests(leases) => leases.reset(budget),
         }
     }
 
     /// Drops windows that were not named since a moment; says whether any is left.
     pub(super) fn forget(&mut self, oldest_ms: i64) -> bool {
         match &mut self.windows {
-            Windows::Amounts(totals) => {
-                totals.accounts.retain(|a| a.named_ms >= oldest_ms);
-                !totals.accounts.is_empty()
-            }
+            Windows::Amounts(totals) => totals.forget(oldest_ms),
             Windows::Subjects(distinct) => distinct.forget(oldest_ms),
+            Windows::Requests(leases) => leases.forget(oldest_ms),
         }
     }
 
     /// Whether an answer under way holds a subject.
     pub(super) fn holds_subjects(&self) -> bool {
         match &self.windows {
-            Windows::Amounts(_) => false,
+            Windows::Amounts(_) | Windows::Requests(_) => false,
             Windows::Subjects(distinct) => distinct.is_held(),
         }
     }
@@ -150,7 +159,7 @@ impl Group {
 pub(super) struct Totals {
     /// What answers under way hold.
     held: u64,
-    accounts: Vec<Account<Amounts>>,
+    pub(super) accounts: Vec<Account<Amounts>>,
 }
 
 impl Totals {
@@ -184,7 +193,8 @@ impl Totals {
         }
     }
 
-    fn open(&mut self, budget: &Budget, now_ms: i64) -> (usize, bool) {
+    /// Opens a budget's window; says where it is and whether it is new.
+    pub(super) fn open(&mut self, budget: &Budget, now_ms: i64) -> (usize, bool) {
         if let Some(at) = self.accounts.iter().position(|a| a.budget == *budget) {
             if let Some(account) = self.accounts.get_mut(at) {
                 account.named_ms = now_ms;
@@ -196,7 +206,7 @@ impl Totals {
         (self.accounts.len() - 1, true)
     }
 
-    fn adopt(&mut self, holder: &Arc<str>, at: usize, now_ms: i64) -> Vec<UsageChange> {
+    pub(super) fn adopt(&mut self, holder: &Arc<str>, at: usize, now_ms: i64) -> Vec<UsageChange> {
         let Some(budget) = self.accounts.get(at).map(|a| a.budget.clone()) else {
             return Vec::new();
         };
@@ -215,13 +225,34 @@ impl Totals {
         owed
     }
 
-    fn used(&mut self, at: usize, now_ms: i64) -> u64 {
+    pub(super) fn used(&mut self, at: usize, now_ms: i64) -> u64 {
         let booked = self.accounts.get_mut(at).map_or(0, |a| a.window.used(now_ms));
         booked.saturating_add(self.held)
+    }
+
+    /// Lets a budget begin anew; says where its window is.
+    pub(super) fn reset(&mut self, budget: &Budget) -> Option<usize> {
+        let at = self.accounts.iter().position(|account| account.budget == *budget)?;
+        self.accounts.get_mut(at)?.window = Amounts::new(Grid::of(&budget.period));
+        Some(at)
+    }
+
+    /// Drops windows that were not named since a moment; says whether any is left.
+    pub(super) fn forget(&mut self, oldest_ms: i64) -> bool {
+        self.accounts.retain(|a| a.named_ms >= oldest_ms);
+        !self.accounts.is_empty()
     }
 }
 
 fn add(holder: &Arc<str>, budget: &Budget, bucket: i64, amount: u64) -> UsageChange {
-    let (holder, budget) = (Arc::clone(holder), budget.clone());
-    UsageChange::Add(AmountRow { holder, budget, bucket, amount })
+    UsageChange::Add(amount_row(holder, budget, bucket, amount))
+}
+
+pub(super) fn amount_row(
+    holder: &Arc<str>,
+    budget: &Budget,
+    bucket: i64,
+    amount: u64,
+) -> AmountRow {
+    AmountRow { holder: Arc::clone(holder), budget: budget.clone(), bucket, amount }
 }

@@ -28,6 +28,17 @@ impl Holder {
     pub fn is_shared(&self) -> bool {
         *self != Self::Person
     }
+
+    /// What it is, from a closed set: for metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Role(_) => "role",
+            Self::Tenant => "tenant",
+            Self::Partner => "partner",
+        }
+    }
 }
 
 /// In words for a caller, who is told neither the tenant nor the partner again.

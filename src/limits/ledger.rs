@@ -21,6 +21,8 @@ struct Held {
     amounts: Sums,
     subjects: HashSet<u64>,
     unmasked: HashSet<u64>,
+    /// Whether nobody was found: only then is a search booked.
+    found_nobody: bool,
 }
 
 impl Held {
@@ -35,6 +37,7 @@ struct Sums {
     records: u64,
     bytes: u64,
     files: u64,
+    zero_hits: u64,
 }
 
 impl Sums {
@@ -43,6 +46,7 @@ impl Sums {
             Portion::Record { .. } => Self { records: 1, ..Self::default() },
             Portion::Bytes(bytes) => Self { bytes, ..Self::default() },
             Portion::File => Self { files: 1, ..Self::default() },
+            Portion::Search => Self { zero_hits: 1, ..Self::default() },
         }
     }
 
@@ -51,6 +55,7 @@ impl Sums {
             Unit::Records => self.records,
             Unit::Bytes => self.bytes,
             Unit::Files => self.files,
+            Unit::ZeroHits => self.zero_hits,
             Unit::Subjects | Unit::Unmasked | Unit::Requests => 0,
         }
     }
@@ -59,6 +64,7 @@ impl Sums {
         self.records = self.records.saturating_add(other.records);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.files = self.files.saturating_add(other.files);
+        self.zero_hits = self.zero_hits.saturating_add(other.zero_hits);
     }
 }
 
@@ -76,6 +82,8 @@ pub(super) enum Portion {
     Bytes(u64),
     /// An answer that is a file.
     File,
+    /// A search that may find nobody.
+    Search,
 }
 
 impl Portion {
@@ -84,7 +92,7 @@ impl Portion {
         match (unit, self) {
             (Unit::Subjects, Self::Record { subject, .. }) => subject,
             (Unit::Unmasked, Self::Record { unmasked, .. }) => unmasked,
-            (_, Self::Record { .. } | Self::Bytes(_) | Self::File) => None,
+            (_, Self::Record { .. } | Self::Bytes(_) | Self::File | Self::Search) => None,
         }
     }
 }
@@ -128,8 +136,10 @@ impl Ledger {
     /// Takes over an amount that the store remembers.
     pub(super) fn restore_amount(&mut self, row: &AmountRow, now_ms: i64) {
         let (group, ..) = self.open(&row.budget, now_ms);
-        if let Some(Group { windows: Windows::Amounts(totals), .. }) = self.groups.get_mut(group) {
-            totals.restore(row);
+        match self.groups.get_mut(group).map(|group| &mut group.windows) {
+            Some(Windows::Amounts(totals)) => totals.restore(row),
+            Some(Windows::Requests(leases)) => leases.restore(row),
+            Some(Windows::Subjects(_)) | None => {}
         }
     }
 
@@ -173,6 +183,7 @@ impl Ledger {
 
     /// Ends an answer; what it holds is free again.
     pub(super) fn leave(&mut self, sitting: usize) {
+        self.found(sitting, true);
         self.give_back(sitting);
         if let Some(slot) = self.sittings.get_mut(sitting) {
             *slot = None;
@@ -185,6 +196,15 @@ impl Ledger {
     /// The requests, in windows that memory alone knows.
     pub(super) fn requests(&mut self) -> &mut Requests {
         &mut self.requests
+    }
+
+    /// Counts a request in a durable window, in which there must be room.
+    pub(super) fn count_request(&mut self, (place, limit): (Place, u64), now_ms: i64) {
+        let Self { groups, holder, owed, .. } = self;
+        let windows = groups.get_mut(place.group).map(|group| &mut group.windows);
+        if let Some(Windows::Requests(leases)) = windows {
+            leases.count(holder, (place.window, limit), now_ms, owed);
+        }
     }
 
     /// What counts of a budget now, held included.
@@ -219,7 +239,7 @@ impl Ledger {
     ) -> bool {
         let Some(group) = self.groups.get_mut(place.group) else { return false };
         let more = match &group.windows {
-            Windows::Amounts(_) => Sums::of(portion).unit(group.unit),
+            Windows::Amounts(_) | Windows::Requests(_) => Sums::of(portion).unit(group.unit),
             Windows::Subjects(distinct) => portion
                 .subject(group.unit)
                 .map_or(0, |subject| distinct.cost(place.window, subject)),
@@ -267,17 +287,17 @@ impl Ledger {
             match (&mut group.windows, new) {
                 (Windows::Amounts(totals), _) => totals.hold(taken.unit(group.unit)),
                 (Windows::Subjects(distinct), Some(subject)) => distinct.hold(subject),
-                (Windows::Subjects(_), None) => {}
+                (Windows::Subjects(_), None) | (Windows::Requests(_), _) => {}
             }
         }
     }
 
-    /// Makes free again what an answer holds.
+    /// Makes free again what an answer holds, but the search that it is: whether that found somebody is not known yet.
     pub(super) fn give_back(&mut self, sitting: usize) {
         let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
             return;
         };
-        let held = std::mem::take(held);
+        let held = held.take_released();
         if held.is_empty() {
             return;
         }
@@ -288,6 +308,27 @@ impl Ledger {
                 Windows::Subjects(distinct) => {
                     held.of(group.unit).iter().for_each(|subject| distinct.give_back(*subject));
                 }
+                Windows::Requests(_) => {}
+            }
+        }
+    }
+
+    /// Says whether the search that an answer is found anybody. If it did it is free again; if not it is
+    /// booked with what else the answer holds.
+    pub(super) fn found(&mut self, sitting: usize, anybody: bool) {
+        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
+            return;
+        };
+        if !anybody {
+            held.found_nobody = held.amounts.zero_hits > 0;
+            return;
+        }
+        let searches = std::mem::take(&mut held.amounts.zero_hits);
+        held.found_nobody = false;
+        for at in groups.iter().filter(|_| searches > 0) {
+            let Some(group) = self.groups.get_mut(*at) else { continue };
+            if let (Unit::ZeroHits, Windows::Amounts(totals)) = (group.unit, &mut group.windows) {
+                totals.give_back(searches);
             }
         }
     }
@@ -297,7 +338,7 @@ impl Ledger {
         let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
             return;
         };
-        let held = std::mem::take(held);
+        let held = held.take_released();
         if held.is_empty() {
             return;
         }
@@ -307,7 +348,7 @@ impl Ledger {
             let amount = held.amounts.unit(group.unit);
             match &mut group.windows {
                 Windows::Amounts(totals) if amount > 0 => totals.book(holder, amount, now_ms, owed),
-                Windows::Amounts(_) => {}
+                Windows::Amounts(_) | Windows::Requests(_) => {}
                 Windows::Subjects(distinct) => {
                     for subject in held.of(group.unit) {
                         distinct.book(holder, *subject, now_ms, owed);
@@ -411,6 +452,7 @@ impl Ledger {
                     Windows::Subjects(distinct) => {
                         sitting.held.of(*unit).iter().for_each(|subject| distinct.hold(*subject));
                     }
+                    Windows::Requests(_) => {}
                 }
             }
             self.groups.push(group);
@@ -422,6 +464,15 @@ impl Ledger {
 }
 
 impl Held {
+    /// All but a search that may still find somebody, which stays.
+    fn take_released(&mut self) -> Self {
+        let mut taken = std::mem::take(self);
+        if !taken.found_nobody {
+            self.amounts.zero_hits = std::mem::take(&mut taken.amounts.zero_hits);
+        }
+        taken
+    }
+
     /// The subjects that are held of a unit.
     fn of(&self, unit: Unit) -> &HashSet<u64> {
         if unit == Unit::Unmasked { &self.unmasked } else { &self.subjects }

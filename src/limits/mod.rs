@@ -13,6 +13,7 @@ mod concurrency;
 mod distinct;
 mod group;
 mod holder;
+mod lease;
 mod ledger;
 mod period;
 mod purse;

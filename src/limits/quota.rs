@@ -81,6 +81,7 @@ impl RateLimitFields {
                 | Limit::Rate(_)
                 | Limit::Concurrent
                 | Limit::InFlight
+                | Limit::Rows
                 | Limit::Memory => "",
             };
             let (name, window) = (&quota.limit, quota.window_s);
@@ -101,7 +102,7 @@ impl RateLimitFields {
 
 /// A request was not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the limit `{limit}` is used up; try again in {retry_after_s} s")]
+#[error("the limit `{limit}`{} is used up; try again in {retry_after_s} s", of(holder))]
 pub struct Refused {
     /// Which limit.
     pub limit: Limit,
@@ -113,7 +114,18 @@ pub struct Refused {
     pub quotas: Vec<Quota>,
 }
 
+/// Of whom a shared budget is.
+fn of(holder: &Holder) -> String {
+    if holder.is_shared() { format!(" of the {holder}") } else { String::new() }
+}
+
 impl Refused {
+    /// An answer was held back that may hold so many records only.
+    #[must_use]
+    pub fn by_rows(quotas: Vec<Quota>) -> Self {
+        Self { limit: Limit::Rows, holder: Holder::Person, retry_after_s: 60, quotas }
+    }
+
     /// The value of `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> HeaderValue {

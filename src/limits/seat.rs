@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::allowance::{Allowance, Limit, MAX_SUBJECTS, Share};
@@ -19,6 +20,9 @@ use crate::clock::Clock;
 
 /// Changes a holder may owe to a failing store before answers stop altogether.
 const MAX_OWED: usize = 2_000_000;
+
+/// What is near a limit: nine tenths of it.
+const NEAR: (u128, u128) = (9, 10);
 
 /// Whether a record or some bytes may be released.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +104,20 @@ pub(super) struct Inner {
     /// What counted of each budget when the request was admitted.
     pub(super) before: Vec<(usize, u64)>,
     pub(super) rates: Vec<Quota>,
+    /// Whether it was taken as a search.
+    pub(super) searches: AtomicBool,
+    /// What held something back first.
+    pub(super) reached: Mutex<Option<Reached>>,
     pub(super) _room: Room<Arc<str>>,
+}
+
+/// A limit that held something back.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    limit: Limit,
+    stake: usize,
+    /// Which of the stake's shares; none where memory was full.
+    share: Option<usize>,
 }
 
 impl Seat {
@@ -124,22 +141,75 @@ impl Seat {
     /// # Errors
     /// [`Refused`] if no file is left; answers under way hold theirs.
     pub fn take_file(&self) -> Result<(), Refused> {
-        let Take::HoldBack(limit) = self.inner.take(Portion::File) else { return Ok(()) };
-        let Inner { stakes, allowance, means, .. } = &*self.inner;
+        self.inner.take_or_refuse(Portion::File)
+    }
+
+    /// Takes the request as a search that finds nobody, before the backend is asked, until [`Seat::found`] is told.
+    ///
+    /// # Errors
+    /// [`Refused`] if too many found nobody; searches under way count as such.
+    pub fn take_search(&self) -> Result<(), Refused> {
+        self.inner.take_or_refuse(Portion::Search)?;
+        self.inner.searches.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Says whether the search found anybody whom the caller may see. One that did costs nothing; one that
+    /// did not counts with the next [`Seat::persist`]. One of which nothing is said costs nothing.
+    pub fn found(&self, anybody: bool) {
+        if !self.is_search() {
+            return;
+        }
+        for stake in &self.inner.stakes {
+            stake.purse.ledger().found(stake.sitting, anybody);
+        }
+    }
+
+    /// Whether the request was taken as a search.
+    #[must_use]
+    pub fn is_search(&self) -> bool {
+        self.inner.searches.load(Ordering::Relaxed)
+    }
+
+    /// Each budget that this answer brought to nine tenths of its limit: its unit, and whose it is.
+    #[must_use]
+    pub fn came_near(&self) -> Vec<(&'static str, &'static str)> {
+        let is_near =
+            |used: u64, quota: u64| u128::from(used) * NEAR.1 >= u128::from(quota) * NEAR.0;
+        let counters = self.counters().into_iter();
+        counters
+            .filter(|c| !is_near(c.before, c.quota) && is_near(c.after, c.quota))
+            .map(|c| (c.limit.kind(), c.holder.kind()))
+            .collect()
+    }
+
+    /// Why the answer was held back: by the limit that was reached first, or by the number of its records.
+    #[must_use]
+    pub fn refusal(&self) -> Refused {
+        let Inner { stakes, allowance, means, reached, .. } = &*self.inner;
+        let reached = reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reached) = reached else { return Refused::by_rows(self.quotas()) };
         let now = means.clock.unix_ms();
         let mut ledgers = lock_all(stakes);
-        let is_file = |unit| unit == Unit::Files;
-        let used_up = used_up(stakes, &mut ledgers, allowance, is_file, now);
-        Err(match used_up {
-            Some(used_up) => used_up.refused(own_quotas(stakes, &mut ledgers, allowance, means)),
-            // A file came back in between.
-            None => Refused {
-                limit,
-                holder: Holder::Person,
-                retry_after_s: 1,
-                quotas: own_quotas(stakes, &mut ledgers, allowance, means),
-            },
-        })
+        let Reached { limit, stake, share } = reached;
+        let mut refused = Refused {
+            limit,
+            holder: Holder::Person,
+            retry_after_s: 1,
+            quotas: own_quotas(stakes, &mut ledgers, allowance, means),
+        };
+        let found = share.and_then(|at| {
+            let (share, place) = stakes.get(stake)?.shares.get(at)?;
+            Some((allowance.budgets().get(*share)?, *place, ledgers.get_mut(stake)?))
+        });
+        if let Some((share, place, ledger)) = found {
+            let seconds = share.budget.period.seconds();
+            let full = ledger.used_up_for((place, share.limit), seconds, now);
+            let relaxes = || ledger.relaxes_at(place).map(|at| seconds_until(now, at));
+            refused.retry_after_s = full.or_else(relaxes).unwrap_or(1);
+            refused.holder = share.holder.clone();
+        }
+        refused
     }
 
     /// Takes bytes of the answer: all of them or none.
@@ -220,32 +290,63 @@ impl std::fmt::Debug for Seat {
 impl Inner {
     /// Takes a portion of all holders, or of none.
     fn take(&self, portion: Portion) -> Take {
-        let Self { stakes, allowance, means, .. } = self;
-        let now = means.clock.unix_ms();
+        let stakes = &self.stakes;
         let mut ledgers = lock_all(stakes);
-        for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
-            for (share, place) in &stake.shares {
-                let Some(share) = allowance.budgets().get(*share) else { continue };
-                if !ledger.has_left((*place, share.limit), portion, now) {
-                    return Take::HoldBack(Limit::Budget(share.budget.clone()));
-                }
-            }
-        }
-        let most = usize::try_from(MAX_SUBJECTS).unwrap_or(usize::MAX);
-        let mut fresh = 0;
-        for (stake, ledger) in stakes.iter().zip(&ledgers) {
-            match ledger.fresh(stake.sitting, portion, most) {
-                Some(more) => fresh += more,
-                None => return Take::HoldBack(Limit::Memory),
-            }
-        }
-        if !means.tally.has_room_for(fresh) {
-            return Take::HoldBack(Limit::Memory);
+        if let Some(reached) = self.lacking(&mut ledgers, portion) {
+            drop(ledgers);
+            let limit = reached.limit.clone();
+            let mut first = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(reached);
+            return Take::HoldBack(limit);
         }
         for (stake, ledger) in stakes.iter().zip(&mut ledgers) {
             ledger.hold(stake.sitting, portion);
         }
         Take::Release
+    }
+
+    /// What has no room for a portion.
+    fn lacking(&self, ledgers: &mut [MutexGuard<'_, Ledger>], portion: Portion) -> Option<Reached> {
+        let Self { stakes, allowance, means, .. } = self;
+        let now = means.clock.unix_ms();
+        for (at, (stake, ledger)) in stakes.iter().zip(ledgers.iter_mut()).enumerate() {
+            for (which, (share, place)) in stake.shares.iter().enumerate() {
+                let Some(share) = allowance.budgets().get(*share) else { continue };
+                if !ledger.has_left((*place, share.limit), portion, now) {
+                    let limit = Limit::Budget(share.budget.clone());
+                    return Some(Reached { limit, stake: at, share: Some(which) });
+                }
+            }
+        }
+        let full = || Some(Reached { limit: Limit::Memory, stake: 0, share: None });
+        let most = usize::try_from(MAX_SUBJECTS).unwrap_or(usize::MAX);
+        let mut fresh = 0;
+        for (stake, ledger) in stakes.iter().zip(ledgers) {
+            match ledger.fresh(stake.sitting, portion, most) {
+                Some(more) => fresh += more,
+                None => return full(),
+            }
+        }
+        if means.tally.has_room_for(fresh) { None } else { full() }
+    }
+
+    /// Takes a portion that is asked for before the backend is.
+    fn take_or_refuse(&self, portion: Portion) -> Result<(), Refused> {
+        let Take::HoldBack(limit) = self.take(portion) else { return Ok(()) };
+        let Self { stakes, allowance, means, .. } = self;
+        let now = means.clock.unix_ms();
+        let mut ledgers = lock_all(stakes);
+        let unit = match portion {
+            Portion::Search => Unit::ZeroHits,
+            Portion::File | Portion::Record { .. } | Portion::Bytes(_) => Unit::Files,
+        };
+        let used_up = used_up(stakes, &mut ledgers, allowance, |asked| asked == unit, now);
+        let quotas = own_quotas(stakes, &mut ledgers, allowance, means);
+        Err(match used_up {
+            Some(used_up) => used_up.refused(quotas),
+            // One came back in between.
+            None => Refused { limit, holder: Holder::Person, retry_after_s: 1, quotas },
+        })
     }
 
     fn give_back(&self) {

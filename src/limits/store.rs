@@ -49,6 +49,8 @@ pub struct SeenRow {
 pub enum UsageChange {
     /// Adds to the amount of this holder, budget and bucket.
     Add(AmountRow),
+    /// Takes back from the amount of this holder, budget and bucket what was added and did not happen; never below nothing.
+    Return(AmountRow),
     /// Raises the bucket of this holder, budget and subject; a lower one changes nothing.
     Saw(SeenRow),
     /// Removes every amount and subject of a budget that is older than a bucket.
@@ -165,6 +167,12 @@ pub(crate) mod memory {
                         UsageChange::Add(row) => {
                             let key = (row.holder.to_string(), row.budget, row.bucket);
                             *tables.0.entry(key).or_default() += row.amount;
+                        }
+                        UsageChange::Return(row) => {
+                            let key = (row.holder.to_string(), row.budget, row.bucket);
+                            if let Some(amount) = tables.0.get_mut(&key) {
+                                *amount = amount.saturating_sub(row.amount);
+                            }
                         }
                         UsageChange::Saw(row) => {
                             let key = (row.holder.to_string(), row.budget, row.subject);

@@ -113,6 +113,27 @@ impl Amounts {
         self.total += added;
     }
 
+    /// The bucket of a moment.
+    pub(super) fn bucket(&self, unix_ms: i64) -> i64 {
+        self.grid.bucket(unix_ms)
+    }
+
+    /// Whether anything of a bucket counts.
+    pub(super) fn has_bucket(&self, bucket: i64) -> bool {
+        self.buckets.contains_key(&bucket)
+    }
+
+    /// Takes back from a bucket what was added and did not happen.
+    pub(super) fn take_back(&mut self, bucket: i64, amount: u64) {
+        let Some(held) = self.buckets.get_mut(&bucket) else { return };
+        let back = amount.min(*held);
+        *held -= back;
+        if *held == 0 {
+            self.buckets.remove(&bucket);
+        }
+        self.total -= back;
+    }
+
     /// When the amount will have fallen to `target`, if buckets only leave.
     pub(super) fn falls_to_at(&self, target: u64, now_ms: i64) -> i64 {
         let mut left = self.total;

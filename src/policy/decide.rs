@@ -10,7 +10,7 @@ use super::holding::Holding;
 use super::judge::{
     Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
 };
-use super::limits::{Export, Scoped};
+use super::limits::{Export, Moment, Scoped};
 use super::model::{Action, Effect, Grade, Requirement, Route};
 use super::opaque::Opaque;
 use super::outcome::{EntityOutcome, GradeStanding, Key, Outcome, standing};
@@ -64,6 +64,11 @@ struct Asked {
 }
 
 impl Asked {
+    fn moment(&self) -> Moment<'_> {
+        let (purpose, now_unix_s) = (self.purpose.as_deref(), self.now_unix_s);
+        Moment { route: &self.route, purpose, now_unix_s }
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             zone: &self.zone,
@@ -134,7 +139,7 @@ impl Program {
             applied: judgement.applied(),
             grades: self.grades(query),
             is_confined: query.principal.tenant().is_some(),
-            page_limit: judgement.holding.limits.strictest(query.route, query.purpose).page,
+            page_limit: judgement.holding.limits.strictest(query.moment()).page,
         };
         let outcome = self.outcome(key).map_err(|error| {
             Denial::new(DenialKind::Forbidden, vec![Reason::TooManyConditions(error)])
@@ -404,14 +409,12 @@ impl Permit {
     /// How much may leave: the limits that count this request, each scope once.
     pub fn limits(&self) -> impl Iterator<Item = &Scoped> {
         // A record that is read first is read for the route that was asked for.
-        let Asked { holding, route, purpose, .. } = &*self.asked;
-        holding.limits.of_request(route, purpose.as_deref())
+        self.asked.holding.limits.of_request(self.asked.moment())
     }
 
     /// What may be exported: the strictest of all limits that count this request.
     pub(super) fn export(&self) -> Export {
-        let Asked { holding, route, purpose, .. } = &*self.asked;
-        holding.limits.strictest(route, purpose.as_deref()).export
+        self.asked.holding.limits.strictest(self.asked.moment()).export
     }
 
     /// What would show the fields that a rule shows in clear but whose grade asks more of the caller.

@@ -362,7 +362,9 @@ fn limits_in_words(limits: &Limits) -> Vec<String> {
     parts.extend(counted(&limits.kibibytes, "KiB"));
     parts.extend(counted(&limits.unmask, "people unmasked"));
     parts.extend(counted(&limits.files, "files"));
+    parts.extend(counted(&limits.zero_hits, "searches that found nobody"));
     parts.extend(exports(limits.export));
+    parts.extend(limits.refuse_whole.then(|| "refused whole where one is reached".to_owned()));
     parts
 }
 

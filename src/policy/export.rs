@@ -79,4 +79,17 @@ impl Permit {
     pub fn is_file(&self) -> bool {
         self.route().gives_a_file()
     }
+
+    /// Whether it asks whom there is, so that finding nobody counts.
+    #[must_use]
+    pub fn is_search(&self) -> bool {
+        let route = self.route();
+        self.action() == Action::Search && route.opaque.is_none() && !route.answers_constantly()
+    }
+
+    /// Whether an answer that reaches a limit is refused whole, rather than ended at a record.
+    #[must_use]
+    pub fn refuses_at_limits(&self) -> bool {
+        self.limits().any(|scoped| scoped.limits.refuse_whole)
+    }
 }

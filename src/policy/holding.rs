@@ -54,27 +54,36 @@ impl Program {
         let name = |index: &usize| self.model.roles.get(*index).map(|role| role.name.to_string());
         let mut limits = LimitSet::default();
         for rule in self.model.limits.iter().filter(|rule| rule.to.includes(&roles)) {
-            let LimitRule { limits: some, .. } = rule;
-            self.scopes(rule, &roles).into_iter().for_each(|scope| limits.add(scope, some));
+            self.limit_of(rule, &roles, &mut limits);
         }
         Holding { names: roles.iter().filter_map(name).collect(), roles, limits: Arc::new(limits) }
     }
 
-    /// The scopes of a limit for who holds these roles: a limit of roles has one for each that it names.
-    pub(super) fn scopes(&self, rule: &LimitRule, held: &[usize]) -> Vec<Scope> {
-        let LimitRule { to, per, on, limits: _, span: _ } = rule;
-        let scope = |holder| Scope { holder, slice: on.clone() };
+    /// Adds what a limit is for who holds these roles: a limit of roles is one for each that it names.
+    pub(super) fn limit_of(&self, rule: &LimitRule, held: &[usize], set: &mut LimitSet) {
+        let LimitRule { to, per, on, limits, off_hours, span: _ } = rule;
+        for holder in self.holders(*per, to, held) {
+            if let Some((hours, stricter)) = off_hours {
+                let off_hours = Some(hours.clone());
+                let scope = Scope { holder: holder.clone(), slice: on.clone(), off_hours };
+                set.add(scope, stricter);
+            }
+            set.add(Scope { holder, slice: on.clone(), off_hours: None }, limits);
+        }
+    }
+
+    fn holders(&self, per: Whose, to: &Audience, held: &[usize]) -> Vec<Holder> {
         match (per, to) {
-            (Whose::Person, _) => vec![scope(Holder::Person)],
-            (Whose::Tenant, _) => vec![scope(Holder::Tenant)],
-            (Whose::Partner, _) => vec![scope(Holder::Partner)],
+            (Whose::Person, _) => vec![Holder::Person],
+            (Whose::Tenant, _) => vec![Holder::Tenant],
+            (Whose::Partner, _) => vec![Holder::Partner],
             (Whose::Role, Audience::Roles(roles)) => {
                 let mine = roles.iter().filter(|role| held.contains(role));
                 let named = mine.filter_map(|role| self.model.roles.get(*role));
-                named.map(|role| scope(Holder::Role((*role.name).into()))).collect()
+                named.map(|role| Holder::Role((*role.name).into())).collect()
             }
             // The reader refuses it: `any` is no role.
-            (Whose::Role, Audience::Any) => vec![scope(Holder::Role("any".into()))],
+            (Whose::Role, Audience::Any) => vec![Holder::Role("any".into())],
         }
     }
 }

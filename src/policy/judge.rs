@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::expression::{Condition, EvaluationError, Facts};
 use super::holding::Holding;
+use super::limits::Moment;
 use super::model::{Effect, Requirement, Route, Rule};
 use super::program::Program;
 use super::value::Value;
@@ -91,6 +92,11 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// What limits look at.
+    pub(super) fn moment(&self) -> Moment<'a> {
+        Moment { route: self.route, purpose: self.purpose, now_unix_s: self.now_unix_s }
+    }
+
     pub(super) fn facts(&self, roles: &'a [String]) -> Facts<'a> {
         Facts {
             zone: self.zone,

@@ -52,7 +52,8 @@ pub use inventory::FieldForms;
 pub use judge::{Factor, Grant, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};
 pub use limits::{
-    Export, Holder, LimitSet, Limits, Per, Rate, Scope, Scoped, Slice as LimitSlice, Window,
+    Export, Holder, LimitSet, Limits, Moment, OffHours, Per, Rate, Scope, Scoped,
+    Slice as LimitSlice, Window,
 };
 pub use model::{Action, Format, Route, Watermark};
 pub use opaque::Opaque;

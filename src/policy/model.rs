@@ -8,7 +8,7 @@ use super::detections::Detections;
 use super::expression::Condition;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
-use super::limits::{Limits, Slice};
+use super::limits::{Limits, OffHours, Slice};
 use super::opaque::Opaque;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
@@ -591,6 +591,8 @@ pub(super) struct LimitRule {
     pub(super) per: Whose,
     pub(super) on: Slice,
     pub(super) limits: Limits,
+    /// What holds beside them at some times.
+    pub(super) off_hours: Option<(OffHours, Limits)>,
     pub(super) span: Span,
 }
 

@@ -119,8 +119,7 @@ impl Program {
         let every: Vec<usize> = (0..self.model.roles.len()).collect();
         let mut all = LimitSet::default();
         for rule in &self.model.limits {
-            let scopes = self.scopes(rule, &every).into_iter();
-            scopes.for_each(|scope| all.add(scope, &rule.limits));
+            self.limit_of(rule, &every, &mut all);
         }
         all
     }

@@ -12,6 +12,7 @@ use super::outcome::Disclosure;
 use crate::audit::{Actor, Alert, Concern, Entry, EntryId, Event, Log, Request, SubjectRef};
 use crate::clock::Clock;
 use crate::guard::Report;
+use crate::limits::Seat;
 use crate::policy::{Kind, Plan};
 use crate::telemetry::Telemetry;
 
@@ -115,6 +116,13 @@ impl Alerts {
         clock: Clock,
     ) -> Self {
         Self { log, telemetry, minute: Mutex::default(), drift: Drift::new(fields), clock }
+    }
+
+    /// Counts the limits that an answer came near to.
+    pub(super) fn near_limits(&self, seat: &Seat) {
+        for (limit, holder) in seat.came_near() {
+            self.telemetry.near_limit(limit, holder);
+        }
     }
 
     /// Raises what was found in a body.

@@ -178,6 +178,9 @@ impl Gate {
         if permit.is_file() {
             seat.take_file().map_err(refused)?;
         }
+        if permit.is_search() {
+            seat.take_search().map_err(refused)?;
+        }
         Ok(seat)
     }
 

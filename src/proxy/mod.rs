@@ -111,6 +111,8 @@ pub struct Settings {
     /// How long a caller may leave an answer unread before it is cut off. It holds a connection to the
     /// backend, and others of the same HTTP/2 connection may go on meanwhile.
     pub unread_time: Duration,
+    /// Whom a caller asks who has reached a limit.
+    pub contact: Option<String>,
 }
 
 impl Default for Settings {
@@ -120,6 +122,7 @@ impl Default for Settings {
             request_time: Duration::from_secs(30),
             held_bytes: 256 * 1024,
             unread_time: Duration::from_secs(60),
+            contact: None,
         }
     }
 }
@@ -303,7 +306,7 @@ impl Gate {
         if let Err(unrecorded) = trail.durable().await {
             rejection = unrecorded;
         }
-        let mut told = rejection.told();
+        let mut told = rejection.told().contact(self.settings.contact.as_deref());
         let status = told.status.as_u16();
         tracing::debug!(status, cause = told.cause, "refused");
         if let Some(note) = &told.note {
@@ -314,6 +317,9 @@ impl Gate {
             told = Rejection::LogUnavailable.told();
         }
         self.telemetry.denied(told.cause);
+        if let Some((limit, holder)) = told.limited {
+            self.telemetry.limited(limit, holder);
+        }
         if told.cause == UNRECORDED {
             self.telemetry.unrecorded();
         }

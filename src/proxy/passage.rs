@@ -17,7 +17,7 @@ use super::policies::Right;
 use super::rejection::{Rejection, Unjudged};
 use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
-use crate::limits::{self, LimitError, Quota, Seat};
+use crate::limits::{self, LimitError, Refused, Seat};
 use crate::policy::Plan;
 use crate::upstream::{UpstreamBody, UpstreamError};
 
@@ -41,7 +41,7 @@ pub(super) enum Halt {
     /// It passes unread, and is larger than this many bytes, which is all that may.
     Oversized(u64),
     /// A limit on bytes is used up.
-    UsedUp(Vec<Quota>),
+    UsedUp(Box<Refused>),
     /// It could not be counted.
     Uncounted(LimitError),
     /// Whom it is about could not be recorded.
@@ -54,7 +54,7 @@ impl From<Halt> for Rejection {
             Halt::Upstream(error) => Self::Upstream(error),
             Halt::Guard(fault) => Self::Unjudged(Unjudged::Body(fault)),
             Halt::Oversized(size) => Self::Unjudged(Unjudged::Oversized(size)),
-            Halt::UsedUp(quotas) => Self::UsedUp(quotas),
+            Halt::UsedUp(refused) => Self::Limit(refused),
             Halt::Uncounted(error) => {
                 tracing::error!(%error, "what leaves could not be counted, so it does not leave");
                 Self::StoreUnavailable
@@ -126,6 +126,8 @@ pub(super) struct Passage {
     ready: Vec<Bytes>,
     ready_bytes: usize,
     released: u64,
+    /// Whether the backend has given all.
+    is_read: bool,
 }
 
 impl Passage {
@@ -149,6 +151,7 @@ impl Passage {
             ready,
             ready_bytes,
             released,
+            is_read: false,
         }
     }
 
@@ -178,12 +181,22 @@ impl Passage {
         }
     }
 
+    /// Notes whether a search found anybody, once that is known. Records that a limit holds back were found.
+    pub(super) fn note_hits(&self) {
+        let report = self.report();
+        let found = report.records_released > 0 || report.limited;
+        if found || self.is_read {
+            self.seat.found(found);
+        }
+    }
+
     /// Counts what is ready, durably, and gives it out.
     pub(super) async fn settle(&mut self) -> Result<Vec<Bytes>, Halt> {
+        self.note_hits();
         let bytes = u64::try_from(self.ready_bytes).unwrap_or(u64::MAX);
         if let limits::Take::HoldBack(limit) = self.seat.take_bytes(bytes) {
             tracing::debug!(%limit, "no more bytes may leave");
-            return Err(Halt::UsedUp(self.seat.quotas()));
+            return Err(Halt::UsedUp(Box::new(self.seat.refusal())));
         }
         let (counted, recorded) = tokio::join!(self.seat.persist(), self.disclosure.record_parts());
         counted.map_err(Halt::Uncounted)?;
@@ -284,6 +297,7 @@ impl Passage {
             }
             None => {
                 self.guard.finish().map_err(Halt::Guard)?;
+                self.is_read = true;
                 Read::All
             }
         };
@@ -312,6 +326,7 @@ impl Drop for Passage {
     fn drop(&mut self) {
         let source = Source::of_answer(&self.disclosure);
         let report = self.guard.report();
+        self.alerts.near_limits(&self.seat);
         self.alerts.detected(report, &self.plan, &source);
         self.alerts.unknown_fields(report, &self.plan, &source);
         self.guard.hooks().foreign.raise(&self.alerts, &source);

@@ -106,6 +106,7 @@ fn terms(scoped: &Scoped) -> Terms {
         bytes: windows(&limits.kibibytes, 1024),
         unmask: windows(&limits.unmask, 1),
         files: windows(&limits.files, 1),
+        zero_hits: windows(&limits.zero_hits, 1),
     }
 }
 

@@ -26,6 +26,7 @@ use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread, uploads};
 use crate::guard::{Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query};
+use crate::limits::Refused;
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{
@@ -294,7 +295,9 @@ impl<'p> Rehearsal<'p> {
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
         judged.map_err(|fault| release::missing_if_empty(Halt::Guard(fault), &permit))?;
-        if release::judge_records(format, guard.report(), &permit, Vec::new)? == Content::None {
+        // Nothing but the number of records can hold one back here.
+        let refusal = || Refused::by_rows(Vec::new());
+        if release::judge_records(format, guard.report(), &permit, refusal)? == Content::None {
             seen.status = StatusCode::NO_CONTENT;
             return Ok(());
         }

@@ -80,8 +80,6 @@ pub(super) enum Rejection {
     Slowed(u64),
     /// A limit is reached.
     Limit(Box<limits::Refused>),
-    /// A budget was used up by this very answer.
-    UsedUp(Vec<Quota>),
     /// A limit of the policy cannot be counted.
     Uncountable,
     /// Nobody could vouch for the caller before the backend.
@@ -205,6 +203,8 @@ pub(super) enum Unjudged {
     Body(GuardFault),
     #[error("its record has no key of a data subject, so nobody could count whose it is")]
     NoSubject,
+    #[error("it is larger than can be held whole, and its limits let no part of it leave")]
+    NotWhole,
     #[error("the record to be changed is too large to be read first")]
     TooLarge,
     #[error("content type `{0}` is none that may pass unread here")]
@@ -228,6 +228,10 @@ pub(super) struct Told {
     headers: HeaderMap,
     /// How to show a factor, for programs.
     step_up: Option<serde_json::Value>,
+    /// Further members of the problem document.
+    members: serde_json::Map<String, serde_json::Value>,
+    /// What was limited and whose that is, for metrics.
+    pub(super) limited: Option<(&'static str, &'static str)>,
     /// What a browser is shown instead of the problem document.
     page: Option<Html>,
     /// What the operator should know and the caller should not.
@@ -241,7 +245,8 @@ impl Told {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         let (detail, step_up, page, note) = Default::default();
-        Self { status, cause, title, detail, headers, step_up, page, note }
+        let (members, limited) = Default::default();
+        Self { status, cause, title, detail, headers, step_up, members, limited, page, note }
     }
 
     fn detail(mut self, detail: impl ToString) -> Self {
@@ -261,6 +266,14 @@ impl Told {
 
     fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.headers.insert(name, value.into());
+        self
+    }
+
+    /// Says whom to ask about a limit.
+    pub(super) fn contact(mut self, contact: Option<&str>) -> Self {
+        if let (Some(contact), Some(_)) = (contact, self.limited) {
+            self.members.insert("contact".to_owned(), contact.into());
+        }
         self
     }
 
@@ -296,6 +309,9 @@ impl Told {
         }
         if let (Some(steps), Some(object)) = (self.step_up, problem.as_object_mut()) {
             object.insert("step_up".to_owned(), steps);
+        }
+        if let Some(object) = problem.as_object_mut() {
+            object.extend(self.members);
         }
         (self.headers, Bytes::from(format!("{problem}\n")))
     }
@@ -340,8 +356,7 @@ impl Rejection {
             Self::Grant => Told::new(StatusCode::FORBIDDEN, "grant", "A grant is needed"),
             Self::Stopped => stopped(),
             Self::Slowed(wait_s) => slowed(*wait_s),
-            Self::Limit(refused) => limit(&refused.quotas, refused.retry_after()).detail(refused),
-            Self::UsedUp(quotas) => used_up(quotas),
+            Self::Limit(refused) => limit(refused),
             Self::Query(fault) => query(fault),
             Self::NoBodyExpected => body(StatusCode::BAD_REQUEST, "this route takes no body"),
             Self::Form => {
@@ -559,11 +574,6 @@ fn purpose(accepted: &[String]) -> Told {
     Told::new(StatusCode::FORBIDDEN, "purpose", UNSAID).detail(detail)
 }
 
-fn used_up(quotas: &[Quota]) -> Told {
-    let wait = quotas.iter().filter(|quota| quota.remaining == 0).map(|quota| quota.reset_s).max();
-    limit(quotas, wait.unwrap_or(60).max(1).into())
-}
-
 fn nothing_kept(html: &Html) -> Told {
     Told::new(StatusCode::NOT_FOUND, "nothing_kept", "No such request is kept").page(html)
 }
@@ -580,10 +590,23 @@ fn stronger(asked: &FactorAsked) -> Told {
     told
 }
 
-fn limit(quotas: &[Quota], retry_after: HeaderValue) -> Told {
-    Told::new(StatusCode::TOO_MANY_REQUESTS, "limit", "A limit is reached")
-        .header(RETRY_AFTER, retry_after)
-        .quotas(quotas)
+/// Which limit, whose if it is shared, and when to come back. How a shared one stands is not told.
+fn limit(refused: &limits::Refused) -> Told {
+    let limits::Refused { limit, holder, retry_after_s, quotas } = refused;
+    let mut told = Told::new(StatusCode::TOO_MANY_REQUESTS, "limit", "A limit is reached")
+        .detail(refused)
+        .header(RETRY_AFTER, refused.retry_after())
+        .quotas(quotas);
+    let mut say = |name: &str, value: serde_json::Value| {
+        told.members.insert(name.to_owned(), value);
+    };
+    say("limit", limit.to_string().into());
+    if holder.is_shared() {
+        say("shared_by", holder.to_string().into());
+    }
+    say("retry_after_s", (*retry_after_s).into());
+    told.limited = Some((limit.kind(), holder.kind()));
+    told
 }
 
 fn query(fault: &QueryFault) -> Told {

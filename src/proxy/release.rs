@@ -29,7 +29,7 @@ use crate::guard::json::Cause;
 use crate::guard::{
     BodyFault, BodyGuard, Caps, Codings, EncodingFault, Hooks, Report, Wire, check_format,
 };
-use crate::limits::{Quota, Seat};
+use crate::limits::{Refused, Seat};
 use crate::listen::Facts;
 use crate::policy::{Format, Permit, StepUp};
 use crate::upstream::UpstreamBody;
@@ -72,10 +72,14 @@ impl Gate {
                 .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
                 .await;
         }
-        let body = judged(parts.status, body).await?;
+        let body = match judged(parts.status, body).await {
+            Err(missing @ Rejection::NotFound) => return Err(none_found(&seat, missing).await),
+            judged => judged?,
+        };
         let content = has_content(parts.status, body.size_hint().exact(), &permit)?;
         let passed = standpoint.pass(&parts.headers);
         if content == Content::None {
+            seat.found(false);
             body.discard().await;
             return self
                 .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
@@ -100,8 +104,7 @@ impl Gate {
             let read = passage.read(self.settings.held_bytes).await;
             read.map_err(|halt| missing_if_empty(halt, &permit))?
         };
-        let quotas = || passage.seat().quotas();
-        if judge_records(format, passage.report(), &permit, quotas)? == Content::None {
+        if self.judge_whole(&passage, &permit, (format, read)).await? == Content::None {
             passage.seat().give_back();
             // What stands in its head may name the record that was withheld.
             let none = Bodiless::of(parts.status, Passed::default());
@@ -128,6 +131,37 @@ impl Gate {
         let ending = mark::ending(format.content_type());
         carried.tell(headers, permit.route().name(), trail.time_unix_s(), ending);
         Ok(response)
+    }
+
+    /// Judges an answer by what was read of it: by its records, by the limits that may refuse it whole, and as a
+    /// search. One that found nobody is counted before that is told.
+    async fn judge_whole(
+        &self,
+        passage: &Passage,
+        permit: &Permit,
+        (format, read): (Format, Read),
+    ) -> Result<Content, Rejection> {
+        passage.note_hits();
+        let refusal = || passage.seat().refusal();
+        let content = match judge_records(format, passage.report(), permit, refusal) {
+            Err(missing @ Rejection::NotFound) => {
+                return Err(none_found(passage.seat(), missing).await);
+            }
+            judged => judged?,
+        };
+        let is_limited = passage.report().limited;
+        let is_whole = !is_limited && read == Read::All;
+        if content == Content::None || is_whole || !permit.refuses_at_limits() {
+            return Ok(content);
+        }
+        if !permit.action().only_reads() {
+            // The change was made: told as refused, it would be tried again.
+            return Ok(Content::None);
+        }
+        Err(match is_limited {
+            true => Rejection::Limit(Box::new(passage.seat().refusal())),
+            false => Rejection::Unjudged(Unjudged::NotWhole),
+        })
     }
 
     /// An answer that has no body to judge.
@@ -223,6 +257,15 @@ impl Gate {
             test.hooks().raise(&self.keys, &self.alerts, &source);
         }
         conclude(&test, &self.keys)
+    }
+}
+
+/// Counts a search that found nobody, so that what is told of it may be told.
+async fn none_found(seat: &Seat, told: Rejection) -> Rejection {
+    seat.found(false);
+    match seat.is_search() {
+        true => seat.persist().await.map_or_else(|error| Halt::Uncounted(error).into(), |()| told),
+        false => told,
     }
 }
 
@@ -357,7 +400,7 @@ pub(super) fn judge_records(
     format: Format,
     report: &Report,
     permit: &Permit,
-    quotas: impl FnOnce() -> Vec<Quota>,
+    refusal: impl FnOnce() -> Refused,
 ) -> Result<Content, Rejection> {
     // Of a stream nobody can say yet what will be in it.
     if report.records_released > 0 || format.is_live() {
@@ -371,7 +414,7 @@ pub(super) fn judge_records(
     match (report.limited, is_missing) {
         (false, false) => Ok(Content::Some),
         (true, _) | (false, true) if !only_reads => Ok(Content::None),
-        (true, _) => Err(Rejection::UsedUp(quotas())),
+        (true, _) => Err(Rejection::Limit(Box::new(refusal()))),
         (false, true) => Err(Rejection::NotFound),
     }
 }

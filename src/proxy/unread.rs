@@ -209,7 +209,7 @@ impl Unread {
         let unmasked = opaque.unmasks().then(|| counted.unwrap_or_else(nobody));
         if let Take::HoldBack(limit) = self.seat.take_record(counted, unmasked) {
             tracing::debug!(%limit, "an opaque answer is held back");
-            return Err(Rejection::UsedUp(self.seat.quotas()));
+            return Err(Rejection::Limit(Box::new(self.seat.refusal())));
         }
         let is_recorded = subject.is_none_or(|s| self.disclosure.add_subject(s.reference));
         if is_recorded { Ok(()) } else { Err(Rejection::LogUnavailable) }
@@ -233,7 +233,7 @@ impl Unread {
         let bytes = u64::try_from(self.ready_bytes).unwrap_or(u64::MAX);
         if let Take::HoldBack(limit) = self.seat.take_bytes(bytes) {
             tracing::debug!(%limit, "no more bytes may leave");
-            return Err(Halt::UsedUp(self.seat.quotas()));
+            return Err(Halt::UsedUp(Box::new(self.seat.refusal())));
         }
         let (counted, recorded) = tokio::join!(self.seat.persist(), self.disclosure.record_parts());
         counted.map_err(Halt::Uncounted)?;

@@ -87,6 +87,10 @@ fn to_store(change: UsageChange) -> state::UsageChange {
             let (person, budget) = (holder.to_string(), budget.to_string());
             state::UsageChange::Add(state::UsageRow { person, budget, bucket, amount })
         }
+        UsageChange::Return(AmountRow { holder, budget, bucket, amount }) => {
+            let (person, budget) = (holder.to_string(), budget.to_string());
+            state::UsageChange::Return(state::UsageRow { person, budget, bucket, amount })
+        }
         UsageChange::Saw(SeenRow { holder, budget, subject, bucket }) => {
             let (person, budget) = (holder.to_string(), budget.to_string());
             state::UsageChange::See(state::SeenRow { person, budget, bucket, subject })

@@ -9,6 +9,8 @@ use super::{StateError, Store};
 pub enum UsageChange {
     /// `amount` more in that bucket.
     Add(UsageRow),
+    /// `amount` less in that bucket: it was added and did not happen.
+    Return(UsageRow),
     /// A data subject was seen in that bucket; only the latest of its buckets is kept.
     See(SeenRow),
     /// All use of a budget before a bucket is over.
@@ -126,6 +128,15 @@ fn record(connection: &Connection, change: &UsageChange) -> Result<(), StateErro
                      ON CONFLICT (person, budget, bucket) DO UPDATE SET amount =
                      iif(amount > 9223372036854775807 - excluded.amount, 9223372036854775807,
                          amount + excluded.amount)",
+                )?
+                .execute(params![person, budget, bucket, amount])?;
+        }
+        UsageChange::Return(UsageRow { person, budget, bucket, amount }) => {
+            let amount = i64::try_from(*amount).unwrap_or(i64::MAX);
+            connection
+                .prepare_cached(
+                    "UPDATE usage SET amount = max(0, amount - ?4)
+                     WHERE person = ?1 AND budget = ?2 AND bucket = ?3",
                 )?
                 .execute(params![person, budget, bucket, amount])?;
         }

@@ -101,6 +101,8 @@ pub struct Telemetry {
     policies: Versions,
     requests: Counted<2>,
     denials: Counted<1>,
+    limited: Counted<2>,
+    near_limits: Counted<2>,
     unrecorded: Counter,
     withdrawn: Counter,
     switches: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -128,6 +130,7 @@ impl Telemetry {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("menshen");
         let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
+        let (limited, near_limits) = <(_, _)>::default();
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
         let (log_writable, log_missed, rules) = <(_, _, _)>::default();
         let (detections, foreign_tenant, new_fields, switches) = <(_, _, _, _)>::default();
@@ -137,6 +140,8 @@ impl Telemetry {
             policies,
             requests,
             denials,
+            limited,
+            near_limits,
             unrecorded,
             withdrawn,
             switches,
@@ -169,6 +174,11 @@ impl Telemetry {
         registry.register("requests", "Answers, by the route's action and class", requests);
         let denials = self.denials.clone();
         registry.register("denials", "Requests that ended early, by cause", denials);
+        let limited = self.limited.clone();
+        let help = "Requests refused by a limit, by what it limits and whose it is";
+        registry.register("limited", help, limited);
+        let help = "Answers that brought a budget to nine tenths of its limit, by unit and holder";
+        registry.register("near_limits", help, self.near_limits.clone());
         let unrecorded = self.unrecorded.clone();
         let help = "Requests refused because the log could not take their entry";
         registry.register("unrecorded", help, unrecorded);
@@ -229,6 +239,16 @@ impl Telemetry {
     /// Counts a request that ended early. `cause` is the word that the log has for it.
     pub fn denied(&self, cause: &'static str) {
         self.denials.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Counts a request refused by a limit; both words are of closed sets.
+    pub fn limited(&self, limit: &'static str, holder: &'static str) {
+        self.limited.get_or_create(&[("limit", limit), ("holder", holder)]).inc();
+    }
+
+    /// Counts an answer that brought a budget near its limit.
+    pub fn near_limit(&self, limit: &'static str, holder: &'static str) {
+        self.near_limits.get_or_create(&[("limit", limit), ("holder", holder)]).inc();
     }
 
     /// Counts a request refused because its entry could not be written.

@@ -341,3 +341,122 @@ async fn parallel_requests_of_a_role_never_exceed_it_together() {
     assert!(people.len() <= 7 && seen.len() <= 9, "{seen:?}");
     assert!(people.len() == 7 || seen.len() == 9, "{seen:?}");
 }
+
+#[tokio::test]
+async fn a_refusal_says_which_limit_when_it_frees_and_whom_to_ask() {
+    let gate = shared(
+        "  - { to: teller, subjects: 1/h }\n  - { to: teller, per: role, subjects: 2/day }\n",
+    )
+    .yaml("contact: service desk, 4711")
+    .start()
+    .await;
+    customers(&gate, 0);
+    let (ann, li) = (gate.teller(), gate.token(&json!({ "sub": "li" })));
+    view(&gate, &ann, 1).await.expect(200);
+    let own = view(&gate, &ann, 2).await;
+    let told = own.expect(429).json();
+    assert_eq!(told["limit"], "subjects-1h");
+    let wait: u64 = own.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!((told["retry_after_s"].as_u64(), told.get("shared_by")), (Some(wait), None));
+    assert_eq!(told["contact"], "service desk, 4711");
+    view(&gate, &li, 2).await.expect(200);
+    let eve = gate.token(&json!({ "sub": "eve" }));
+    let shared = view(&gate, &eve, 3).await;
+    let told = shared.expect(429).json();
+    assert_eq!(
+        (told["limit"].as_str(), told["shared_by"].as_str()),
+        (Some("subjects-1d"), Some("role teller"))
+    );
+    assert!(told["retry_after_s"].as_u64().unwrap() > 80_000);
+    assert!(!shared.header("ratelimit").unwrap().contains("subjects-1d"), "{shared:?}");
+}
+
+#[tokio::test]
+async fn searches_that_find_nobody_are_counted_until_no_more_may() {
+    let mut gate = shared("  - { to: teller, zero-hits: 2/h }\n").start().await;
+    gate.upstream.answers_by(|asked| {
+        if asked.target.starts_with("/one/") {
+            return Reply::json(r#"{"id":"1","name":"li"}"#);
+        }
+        let found = asked.target.contains("name=li");
+        let items = if found { r#"{"id":"1","name":"li"}"# } else { "" };
+        Reply::json(format!(r#"{{"items":[{items}],"next":null}}"#))
+    });
+    let token = gate.teller();
+    for (name, status) in [("li", 200), ("wu", 200), ("li", 200), ("xu", 200), ("li", 429)] {
+        let answer = gate.ask(Ask::get(&format!("/list?name={name}")).by(&token)).await;
+        answer.expect(status);
+    }
+    gate.restart().await;
+    let refused = gate.ask(Ask::get("/list?name=li").by(&token)).await;
+    assert_eq!(refused.expect(429).json()["limit"], "zero-hits-1h");
+    assert_eq!(gate.upstream.hits(), 4);
+    view(&gate, &token, 1).await.expect(200);
+}
+
+#[tokio::test]
+async fn requests_of_an_hour_are_still_counted_after_a_restart() {
+    let mut gate = limited("    rate: 40/h\n").start().await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    for _ in 0..30 {
+        view(&gate, &token, 1).await.expect(200);
+    }
+    gate.restart().await;
+    for _ in 0..10 {
+        view(&gate, &token, 1).await.expect(200);
+    }
+    let refused = view(&gate, &token, 1).await;
+    assert_eq!(refused.expect(429).json()["limit"], "requests-1h");
+}
+
+#[tokio::test]
+async fn outside_of_the_hours_only_a_part_is_given() {
+    // Whenever the test's clock is, one of these is off and the other is not.
+    let gate = shared(
+        "  - { to: teller, subjects: 8/h, off-hours: { hours: 'Mon-Sun 00:00-24:00', factor: 0.5 } }\n  \
+           - { to: teller, on: { action: search }, subjects: 4/h, off-hours: { hours: 'Mon 00:00-00:01', factor: 0.5 } }\n",
+    )
+    .start()
+    .await;
+    customers(&gate, 10);
+    let token = gate.teller();
+    let list = gate.ask(Ask::get("/list").by(&token)).await;
+    assert_eq!(list.expect(200).json()["items"].as_array().unwrap().len(), 2);
+    for id in 1..=8 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    view(&gate, &token, 9).await.expect(429);
+}
+
+#[tokio::test]
+async fn an_answer_that_reaches_a_limit_is_refused_whole_where_the_policy_says_so() {
+    let mut gate = limited("    subjects: 4/h\n    when-reached: refuse\n").start().await;
+    customers(&gate, 10);
+    let token = gate.teller();
+    let refused = gate.ask(Ask::get("/list").by(&token)).await;
+    assert_eq!(refused.expect(429).json()["limit"], "subjects-1h");
+    // Nothing left, so nothing counts, and the log names nobody.
+    for id in 1..=4 {
+        view(&gate, &token, id).await.expect(200);
+    }
+    view(&gate, &token, 5).await.expect(429);
+    let entries = gate.entries().await;
+    let refused = entries.iter().find(|entry| {
+        entry.result.as_ref().is_some_and(|result| result.status == Some(429))
+            && entry.event == menshen::audit::Event::Outcome
+    });
+    assert!(refused.unwrap().subjects.is_none());
+}
+
+#[tokio::test]
+async fn an_answer_too_large_to_be_judged_whole_is_refused_where_it_would_have_to_be() {
+    let gate = limited("    subjects: 4000/h\n    when-reached: refuse\n")
+        .yaml("bodies: { held-kib: 16 }")
+        .start()
+        .await;
+    customers(&gate, 300);
+    let token = gate.teller();
+    gate.ask(Ask::get("/all").by(&token)).await.expect(502);
+    view(&gate, &token, 1).await.expect(200);
+}

@@ -53,7 +53,9 @@ fn counted(unit: Unit, releases: impl Iterator<Item = Release>) -> u64 {
         Unit::Unmasked => {
             distinct(releases.filter(|(_, unmasks)| *unmasks).map(|(subject, _)| subject).collect())
         }
-        Unit::Records | Unit::Bytes | Unit::Files | Unit::Requests => releases.count() as u64,
+        Unit::Records | Unit::Bytes | Unit::Files | Unit::Requests | Unit::ZeroHits => {
+            releases.count() as u64
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Limits as a whole: what no window may exceed, over answers at once, restarts and a lost store.
 
+mod durable;
 mod history;
 mod shared;
 
@@ -63,6 +64,7 @@ fn windows(unit: Unit, windows: &[(u64, u32)]) -> Terms {
         Unit::Unmasked => Terms { unmask: windows, ..Terms::default() },
         Unit::Files => Terms { files: windows, ..Terms::default() },
         Unit::Requests => Terms { requests: windows, ..Terms::default() },
+        Unit::ZeroHits => Terms { zero_hits: windows, ..Terms::default() },
     }
 }
 
@@ -505,8 +507,8 @@ fn a_used_up_budget_of_files_or_of_the_unmasked_refuses_no_other_request() {
 }
 
 #[test]
-fn requests_in_a_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
-    let requests = vec![Window::sliding(3, 60), Window::sliding(4, 3_600)];
+fn requests_in_a_short_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
+    let requests = vec![Window::sliding(3, 60), Window::sliding(4, 3_599)];
     let mut world = World::new(&Terms { requests, ..Terms::default() });
     for left in [2, 1, 0] {
         assert_eq!(world.seat().quotas()[0].remaining, left);
@@ -518,7 +520,7 @@ fn requests_in_a_window_are_refused_beyond_it_and_forgotten_at_a_restart() {
     assert!(world.admit().is_ok());
     assert_eq!(
         world.admit().unwrap_err().limit,
-        Limit::Budget(Budget::sliding(Unit::Requests, 3_600))
+        Limit::Budget(Budget::sliding(Unit::Requests, 3_599))
     );
     world.restart();
     assert!(world.admit().is_ok());
@@ -539,9 +541,11 @@ fn a_clock_that_is_set_back_refills_no_window_of_requests() {
 
 #[test]
 fn a_window_of_requests_that_cannot_be_kept_is_refused() {
-    for window in
-        [Window::sliding(0, 60), Window::sliding(1_000_001, 60), Window::sliding(1, 86_401)]
-    {
+    for window in [
+        Window::sliding(0, 60),
+        Window::sliding(1_000_001, 60),
+        Window::sliding(1, 366 * 86_400 + 1),
+    ] {
         let fault = Allowance::new(&[Terms { requests: vec![window], ..Terms::default() }]);
         assert_eq!(fault.unwrap_err(), AllowanceFault::Rate);
     }

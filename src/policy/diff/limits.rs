@@ -60,7 +60,9 @@ fn changed(old: &Limits, new: &Limits) -> Vec<(Class, Said)> {
         kibibytes,
         unmask,
         files,
+        zero_hits,
         export,
+        refuse_whole,
     } = new;
     let mut changes = Vec::new();
     changes.extend(rates(old.rate, *rate));
@@ -72,7 +74,14 @@ fn changed(old: &Limits, new: &Limits) -> Vec<(Class, Said)> {
     changes.extend(windows("requests", &old.requests, requests));
     changes.extend(windows("people unmasked", &old.unmask, unmask));
     changes.extend(windows("files", &old.files, files));
+    changes.extend(windows("searches that found nobody", &old.zero_hits, zero_hits));
     changes.extend(exports(old.export, *export));
+    let said = |refuses: bool| if refuses { "refused whole" } else { "ended at a record" };
+    let reached = "answers that reach one";
+    changes.extend(
+        class(*refuse_whole || !old.refuse_whole, old.refuse_whole || !refuse_whole)
+            .map(|class| sentence(class, reached, said(old.refuse_whole), said(*refuse_whole))),
+    );
     changes
 }
 

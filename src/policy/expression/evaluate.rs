@@ -175,12 +175,7 @@ impl Evaluation<'_> {
             Expression::Method => Ok(self.facts.method.into()),
             Expression::Host => Ok(self.facts.host.into()),
             Expression::Hour(zone) => Ok(Value::Integer(i64::from(self.local(zone)?.hour()))),
-            Expression::Within(week, zone) => {
-                let now = self.local(zone)?;
-                let minute = u16::from(now.hour().unsigned_abs()) * 60
-                    + u16::from(now.minute().unsigned_abs());
-                bool(week.contains(now.weekday(), minute))
-            }
+            Expression::Within(week, zone) => bool(week.holds(self.local(zone)?)),
             Expression::Age(date, zone) => {
                 age(&self.value(date)?, self.local(zone)?.date()).map(Value::Integer)
             }

@@ -1,6 +1,6 @@
 //! Hours of the week: `Mon-Fri 08:00-20:00, Sat 09:00-12:00`.
 
-use jiff::civil::Weekday;
+use jiff::civil::{DateTime, Weekday};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const DAY_MINUTES: u16 = 24 * 60;
@@ -26,6 +26,13 @@ impl Week {
         let windows: Option<Vec<Window>> =
             text.split(',').take(WINDOW_LIMIT + 1).map(|part| window(part.trim())).collect();
         windows.filter(|windows| windows.len() <= WINDOW_LIMIT).map(Self)
+    }
+
+    /// Whether a local time lies in one of the windows.
+    pub(in crate::policy) fn holds(&self, local: DateTime) -> bool {
+        let minute =
+            u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        self.contains(local.weekday(), minute)
     }
 
     /// Whether the minute lies in one of the windows.

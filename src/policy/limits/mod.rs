@@ -1,11 +1,14 @@
 //! How much may leave, as a policy says it. Counting is the limits module's.
 
+mod off_hours;
 mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use scope::{Holder, LimitSet, Scope, Scoped, Slice};
+pub(super) use off_hours::Factor;
+pub use off_hours::OffHours;
+pub use scope::{Holder, LimitSet, Moment, Scope, Scoped, Slice};
 
 use super::survey::duration;
 
@@ -121,8 +124,12 @@ pub struct Limits {
     pub unmask: Vec<Window>,
     /// Exports and other answers that are a file, one entry for each length of window.
     pub files: Vec<Window>,
+    /// Searches that found nobody, one entry for each length of window.
+    pub zero_hits: Vec<Window>,
     /// Exports.
     pub export: Export,
+    /// Whether an answer that reaches a limit is refused whole.
+    pub refuse_whole: bool,
 }
 
 impl Limits {
@@ -140,7 +147,9 @@ impl Limits {
         join(&mut self.kibibytes, &other.kibibytes);
         join(&mut self.unmask, &other.unmask);
         join(&mut self.files, &other.files);
+        join(&mut self.zero_hits, &other.zero_hits);
         self.export = self.export.tighten(other.export);
+        self.refuse_whole |= other.refuse_whole;
     }
 }
 

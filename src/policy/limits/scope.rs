@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::super::model::{Action, Route};
-use super::Limits;
+use super::{Limits, OffHours};
 
 /// Whose budget a limit is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +70,27 @@ pub struct Scope {
     pub holder: Holder,
     /// Which requests.
     pub slice: Slice,
+    /// At which time only; at any, if there is none.
+    pub off_hours: Option<OffHours>,
+}
+
+impl Scope {
+    /// Whether a limit of it binds every request of the holder at any time.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        self.slice.is_all() && self.off_hours.is_none()
+    }
+}
+
+/// What a request is, as far as limits look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The purpose declared.
+    pub purpose: Option<&'a str>,
+    /// Unix time in seconds.
+    pub now_unix_s: i64,
 }
 
 /// ` of role teller together, for purpose care`; nothing for each person's own of all requests.
@@ -88,7 +109,10 @@ impl fmt::Display for Scope {
                 write!(f, " on {what} {}", names.join(" or "))?;
             }
         }
-        Ok(())
+        match &self.off_hours {
+            Some(hours) => write!(f, " {hours}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -113,18 +137,19 @@ impl LimitSet {
     }
 
     /// Those that count a request.
-    pub fn of_request<'s>(
-        &'s self,
-        route: &'s Route,
-        purpose: Option<&'s str>,
-    ) -> impl Iterator<Item = &'s Scoped> {
-        self.iter().filter(move |scoped| scoped.scope.slice.includes(route, purpose))
+    pub fn of_request<'s>(&'s self, moment: Moment<'s>) -> impl Iterator<Item = &'s Scoped> {
+        let Moment { route, purpose, now_unix_s } = moment;
+        self.iter().filter(move |scoped| {
+            let Scope { holder: _, slice, off_hours } = &scoped.scope;
+            slice.includes(route, purpose)
+                && off_hours.as_ref().is_none_or(|hours| hours.is_off(now_unix_s))
+        })
     }
 
     /// The strictest of all that count a request, whosever they are: for what does not add up over requests.
-    pub(in crate::policy) fn strictest(&self, route: &Route, purpose: Option<&str>) -> Limits {
+    pub(in crate::policy) fn strictest(&self, moment: Moment<'_>) -> Limits {
         let mut strictest = Limits::default();
-        self.of_request(route, purpose).for_each(|scoped| strictest.tighten(&scoped.limits));
+        self.of_request(moment).for_each(|scoped| strictest.tighten(&scoped.limits));
         strictest
     }
 
@@ -154,7 +179,9 @@ impl LimitSet {
     pub(in crate::policy) fn bounding(&self, scope: &Scope) -> Limits {
         let mut bounding = Limits::default();
         let wider = |known: &&Scoped| {
-            known.scope.holder == scope.holder && known.scope.slice.covers(&scope.slice)
+            let Scope { holder, slice, off_hours } = &known.scope;
+            let whenever = off_hours.is_none() || *off_hours == scope.off_hours;
+            *holder == scope.holder && slice.covers(&scope.slice) && whenever
         };
         self.iter().filter(wider).for_each(|known| bounding.tighten(&known.limits));
         bounding

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use super::super::limits::{Export, Limits, Per, Rate, Window};
+use jiff::tz::TimeZone;
+
+use super::super::limits::{Export, Factor, Limits, OffHours, Per, Rate, Window};
 use super::super::model::{LimitRule, Model};
-use super::Sections;
 use super::pseudonyms::zone;
 use super::roles::audience;
 use super::scope;
+use super::{Sections, caps};
 use crate::document::Code;
-use crate::document::{Content, Keys, Node, Pair};
+use crate::document::{Content, Node, Pair};
 use crate::document::{Reader, cut, duration};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 16] = [
     "to",
     "per",
     "on",
     "zone",
+    "off-hours",
+    "when-reached",
     "rate",
     "concurrent",
     "page",
@@ -25,8 +29,10 @@ const KEYS: [&str; 13] = [
     "bytes",
     "unmask",
     "files",
+    "zero-hits",
     "export",
 ];
+const OFF_HOURS_KEYS: [&str; 2] = ["hours", "factor"];
 const EXPORT_KEYS: [&str; 3] = ["rows", "files", "grant"];
 const WINDOW_LIMIT: usize = 8;
 
@@ -46,23 +52,50 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
         let to = audience(reader, model, to);
         let per = scope::per(reader, &keys, &to);
         let on = keys.find("on").map(|pair| scope::on(reader, model, &pair.value));
-        let day = calendar(reader, &keys);
+        let named = keys.find("zone").and_then(|pair| zone(reader, &pair.value));
+        let zone = named.unwrap_or(TimeZone::UTC);
+        let day = zone.iana_name().unwrap_or("UTC").into();
         let mut limits = Limits::default();
         for pair in &keys.pairs {
             limits.tighten(&limit(reader, pair, &day));
         }
-        model.limits.push(LimitRule { to, per, on: on.unwrap_or_default(), limits, span: *span });
+        caps::check(reader, &keys, per, &limits);
+        let off_hours = keys.find("off-hours").and_then(|pair| off_hours(reader, pair, zone));
+        let off_hours = off_hours.map(|(hours, factor)| (hours, factor.of(&limits)));
+        let on = on.unwrap_or_default();
+        model.limits.push(LimitRule { to, per, on, limits, off_hours, span: *span });
     }
 }
 
-fn limits_something(key: &str) -> bool {
-    !["to", "per", "on", "zone"].contains(&key)
+/// `{ hours: Mon-Fri 08:00-20:00, factor: 0.25 }`: outside of the hours a part of the limits holds.
+fn off_hours(reader: &mut Reader<'_>, pair: &Pair, zone: TimeZone) -> Option<(OffHours, Factor)> {
+    let keys = reader.keys(&pair.value, "`off-hours`", &OFF_HOURS_KEYS);
+    let mut said = |key: &str, example: &str| {
+        let found = keys.find(key).map(|pair| &pair.value);
+        if found.is_none() {
+            reader.missing(pair.value.span, "`off-hours`", key, example);
+        }
+        let node = found?;
+        Some((reader.text(node, &format!("`{key}`"))?, node.span))
+    };
+    let (hours, factor) = (said("hours", "Mon-Fri 08:00-20:00"), said("factor", "0.25"));
+    let read = hours.map(|(text, span)| (OffHours::outside(text, zone), text, span));
+    if let Some((None, text, span)) = &read {
+        let message = format!("`{}` is no span of hours", cut(text));
+        let help = "write hours such as `Mon-Fri 08:00-20:00, Sat 09:00-12:00`".to_owned();
+        reader.fault(*span, Code::WrongValue, message, Some(help));
+    }
+    let part = factor.map(|(text, span)| (Factor::parse(text), text, span));
+    if let Some((None, text, span)) = &part {
+        let message = format!("`factor` must be less than 1, got `{}`", cut(text));
+        let help = "write `0.5`, `0.25` or `0`, with at most three digits".to_owned();
+        reader.fault(*span, Code::WrongValue, message, Some(help));
+    }
+    Some((read?.0?, part?.0?))
 }
 
-/// The name of the zone whose days a calendar day is.
-fn calendar(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Arc<str> {
-    let zone = keys.find("zone").and_then(|pair| zone(reader, &pair.value));
-    zone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC").into()
+fn limits_something(key: &str) -> bool {
+    !["to", "per", "on", "zone", "off-hours", "when-reached"].contains(&key)
 }
 
 fn listed<'k>(keys: impl Iterator<Item = &'k &'static str>) -> String {
@@ -83,10 +116,22 @@ fn limit(reader: &mut Reader<'_>, pair: &Pair, day: &Arc<str>) -> Limits {
         "bytes" => limits.kibibytes = windows(reader, node, ("`bytes`", true), day),
         "unmask" => limits.unmask = windows(reader, node, ("`unmask`", false), day),
         "files" => limits.files = windows(reader, node, ("`files`", false), day),
+        "zero-hits" => limits.zero_hits = windows(reader, node, ("`zero-hits`", false), day),
+        "when-reached" => limits.refuse_whole = refuses(reader, node),
         "export" => export(reader, node, &mut limits, day),
         _ => {}
     }
     limits
+}
+
+/// `end` or `refuse`.
+fn refuses(reader: &mut Reader<'_>, node: &Node) -> bool {
+    let Some(word) = reader.text(node, "`when-reached`") else { return true };
+    if !["end", "refuse"].contains(&word) {
+        let message = format!("`when-reached` must be `end` or `refuse`, got `{}`", cut(word));
+        reader.fault(node.span, Code::WrongValue, message, None);
+    }
+    word == "refuse"
 }
 
 /// `120/min` is a window, `120/min burst 20` a pace.

@@ -1,5 +1,6 @@
 //! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
 
+mod caps;
 mod detect;
 mod detections;
 mod entities;

@@ -545,13 +545,27 @@ const LIMIT: Table = Table {
             "Which requests count; all, without it. What they take counts for limits on all requests too.",
             Form::Table(&ON),
         ),
-        key("zone", "The time zone of a `calendar-day`; without it UTC.", Form::Text),
+        key(
+            "zone",
+            "The time zone of a `calendar-day` and of `off-hours`; without it UTC.",
+            Form::Text,
+        ),
+        key(
+            "off-hours",
+            "When only a part of what adds up over time is given.",
+            Form::Table(&OFF_HOURS),
+        ),
+        key(
+            "when-reached",
+            "What becomes of an answer that reaches a limit midway: `end` it at a record, or `refuse` it whole.",
+            Form::Words(|| vec!["end", "refuse"]),
+        ),
         key("rate", "Requests per time: a window without `burst`, a pace with it.", RATE),
         key("concurrent", "Requests at once, their answers included.", Form::Number(1, 100_000)),
         key(
             "page",
             "Outermost records in one answer to a `search`, and the `page-size`.",
-            Form::Number(1, 1_000_000),
+            Form::Number(1, 200),
         ),
         key("records", "Records given per time.", Form::OneOrMany(&WINDOW)),
         key("subjects", "Different people given per time.", Form::OneOrMany(&WINDOW)),
@@ -562,11 +576,26 @@ const LIMIT: Table = Table {
             Form::OneOrMany(&WINDOW),
         ),
         key("files", "Answers to an `export` per time.", Form::OneOrMany(&WINDOW)),
+        key("zero-hits", "Searches per time that find nobody.", Form::OneOrMany(&WINDOW)),
         key(
             "export",
             "`none` denies every export; a map bounds it.",
             Form::Either(&[Form::Words(|| vec!["none"]), Form::Table(&EXPORT)]),
         ),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+};
+
+const OFF_HOURS: Table = Table {
+    name: "off-hours",
+    keys: &[
+        required(
+            "hours",
+            "The hours in which the limits hold as they stand, such as `Mon-Fri 08:00-20:00`.",
+            Form::Text,
+        ),
+        required("factor", "The part of them that holds outside, less than 1.", Form::Fraction),
     ],
     one_of: &[],
     may_be_empty: false,

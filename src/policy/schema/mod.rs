@@ -62,6 +62,8 @@ pub(super) enum Form {
     Pattern(&'static str, &'static str),
     /// A whole number from, to.
     Number(u32, u32),
+    /// A number from nothing to less than one.
+    Fraction,
     Flag,
     Text,
     /// A condition: text, or `true` and `false` as YAML knows them.

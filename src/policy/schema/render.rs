@@ -81,6 +81,7 @@ fn form(written: &Form, definitions: &mut Map<String, Value>) -> Value {
         Form::Number(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
+        Form::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
         Form::Flag => json!({ "type": "boolean" }),
         Form::Text => json!({ "type": "string", "minLength": 1 }),
         Form::Condition => json!({ "type": ["string", "boolean"], "maxLength": 2048 }),

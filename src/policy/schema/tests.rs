@@ -43,6 +43,7 @@ const PROBES: &[(&str, &str)] = &[
     ("detections", "detections: { %: 1 }"),
     ("detection", "detections: { zero-hits: { %: 1 } }"),
     ("limit", "limits: [{ %: 1 }]"),
+    ("off-hours", "limits: [{ to: any, off-hours: { %: 1 } }]"),
     ("on", "limits: [{ to: any, on: { %: 1 } }]"),
 ];
 
@@ -136,6 +137,7 @@ fn values_are_judged_as_the_reader_judges_them() {
         "detect: { answers: { bank-card: mask, phone: alert, email: withhold }, requests: { id-nik: refuse } }",
         "grades: { 1: {} }\nentities: { e: { fields: { a: 1 } } }\ndetect: { except: { e.a: [phone, email] } }",
         "purposes: [care]\nlimits: [{ to: any, per: tenant, on: { purpose: care, action: [view, search] }, zone: Asia/Shanghai, subjects: 9/calendar-day }]",
+        "limits: [{ to: any, zero-hits: 15/10m, off-hours: { hours: Mon-Fri 08:00-20:00, factor: 0.25 } }]",
         "limits: [{ to: any, concurrent: 1, page: 50, records: [500/h, 9/day] }]",
         "grades: { 1: {}, 2: { assurance: 3, fresh: 90s, zone: [a, b] }, sealed: {} }",
         "grades:\n  1: {}\nentities: { e: { fields: { a: 1, \"b[]\": { c: sealed, d: { grade: 1 } } } } }",
@@ -152,6 +154,9 @@ fn values_are_judged_as_the_reader_judges_them() {
         "limits: [{ to: any, subjects: 40 }]",
         "limits: [{ to: any, page: 0 }]",
         "limits: [{ to: any, page: many }]",
+        "limits: [{ to: any, page: 201 }]",
+        "limits: [{ to: any, records: 1/h, off-hours: { hours: Mon-Fri 08:00-20:00, factor: 1.5 } }]",
+        "limits: [{ to: any, records: 1/h, off-hours: { factor: 0.5 } }]",
         "limits: [{ page: 3 }]",
         "grades: { 5: {} }",
         "grades: { 1: { fresh: 15 } }",

@@ -440,7 +440,9 @@ fn words(limits: &Limits) -> Vec<String> {
         kibibytes,
         unmask,
         files,
+        zero_hits,
         export,
+        refuse_whole,
     } = limits;
     let mut parts = Vec::new();
     parts.extend(rate.map(|Rate { count, per_s, burst }| {
@@ -455,12 +457,14 @@ fn words(limits: &Limits) -> Vec<String> {
             parts.extend(needs_grant.then(|| "exports with a grant".to_owned()));
         }
     }
+    parts.extend(refuse_whole.then(|| "answers that reach a limit are refused whole".to_owned()));
     for (windows, what) in [
         (requests, "requests"),
         (records, "records"),
         (subjects, "people"),
         (unmask, "people unmasked"),
         (files, "files"),
+        (zero_hits, "searches that found nobody"),
         (kibibytes, "KiB"),
     ] {
         parts.extend(windows.iter().map(|Window { per, count }| format!("{count} {what} {per}")));

@@ -23,7 +23,7 @@ pub(super) use view::{BodyView, EntityView, FieldView, OpaqueView, Parameter, Ro
 
 use super::detections::Detections;
 use super::kind::Kind;
-use super::limits::{Holder, LimitSet, Limits, Scope as LimitScope, Slice};
+use super::limits::{Holder, LimitSet, Limits, OffHours, Scope as LimitScope, Slice};
 use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
 use super::program::Program;
 use super::rotation::Rotation;
@@ -66,11 +66,12 @@ struct LimitView {
     per: Whose,
     on: Slice,
     limits: Limits,
+    off_hours: Option<(OffHours, Limits)>,
 }
 
 impl LimitView {
     fn of(rule: &LimitRule, model: &Model) -> Self {
-        let LimitRule { to, per, on, limits, span: _ } = rule;
+        let LimitRule { to, per, on, limits, off_hours, span: _ } = rule;
         let roles: &[usize] = match to {
             Named::Any => &[],
             Named::Roles(roles) => roles,
@@ -82,6 +83,7 @@ impl LimitView {
             per: *per,
             on: on.clone(),
             limits: limits.clone(),
+            off_hours: off_hours.clone(),
         }
     }
 }
@@ -152,8 +154,15 @@ impl Survey {
             Who::Role(name) => self.roles.get(name),
         };
         for view in self.limits.iter().filter(|view| view.audience.includes(who)) {
-            let LimitView { audience: _, named, per, on, limits } = view;
-            let mut add = |holder| set.add(LimitScope { holder, slice: on.clone() }, limits);
+            let LimitView { audience: _, named, per, on, limits, off_hours } = view;
+            let mut add = |holder: Holder| {
+                let scope =
+                    |off_hours| LimitScope { holder: holder.clone(), slice: on.clone(), off_hours };
+                set.add(scope(None), limits);
+                if let Some((hours, stricter)) = off_hours {
+                    set.add(scope(Some(hours.clone())), stricter);
+                }
+            };
             match per {
                 Whose::Person => add(Holder::Person),
                 Whose::Tenant => add(Holder::Tenant),

@@ -232,7 +232,7 @@ impl Rest {
             list_zones: dice.below(3),
             list_asks: dice.below(3),
             upstream: false,
-            limits: (0..count).map(|_| std::array::from_fn(|_| dice.below(13))).collect(),
+            limits: (0..count).map(|_| std::array::from_fn(|_| dice.below(15))).collect(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Rest {
             16 => self.flag = !self.flag,
             17 => self.tenant = !self.tenant,
             18 => self.ticket = !self.ticket,
-            _ => self.limits.push(std::array::from_fn(|_| dice.below(13))),
+            _ => self.limits.push(std::array::from_fn(|_| dice.below(15))),
         }
     }
 
@@ -346,6 +346,11 @@ impl Rest {
                 format!("on: {{ action: view }}, records: {}/h", count + 1),
                 format!("on: {{ route: thing.list, action: search }}, page: {}", count + 1),
                 format!("per: tenant, subjects: {}/day", count + 1),
+                format!(
+                    "records: {}/h, off-hours: {{ hours: Mon-Fri 08:00-20:00, factor: 0.5 }}",
+                    count + 1
+                ),
+                format!("zero-hits: {}/h", count + 1),
                 format!("per: partner, on: {{ purpose: p }}, subjects: {}/h", count + 1),
             ][*what]
                 .clone();
@@ -522,6 +527,7 @@ fn is_looser(new: &Limits, old: &Limits) -> bool {
         || windows(&new.records, &old.records)
         || windows(&new.subjects, &old.subjects)
         || windows(&new.kibibytes, &old.kibibytes)
+        || windows(&new.zero_hits, &old.zero_hits)
 }
 
 /// What may be asked for in a query, one word each.
@@ -568,7 +574,11 @@ fn more(old: &Program, new: &Program, asking: &Asking, dice: &mut Dice) -> Optio
         for old in before.limits() {
             let mut bounding = Limits::default();
             let mine = |new: &&Scoped| {
-                new.scope.holder == old.scope.holder && new.scope.slice.covers(&old.scope.slice)
+                let whenever =
+                    new.scope.off_hours.is_none() || new.scope.off_hours == old.scope.off_hours;
+                new.scope.holder == old.scope.holder
+                    && new.scope.slice.covers(&old.scope.slice)
+                    && whenever
             };
             after.limits().filter(mine).for_each(|new| bounding.tighten(&new.limits));
             if is_looser(&bounding, &old.limits) {
