@@ -58,6 +58,15 @@ impl EntryId {
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
     }
+
+    /// An id that tells only the hour, and of the one that its caller was told only what joins a decision and
+    /// its outcome.
+    pub(super) fn within_the_hour(self) -> Self {
+        let bytes = self.0.as_bytes();
+        let ms = bytes.iter().take(6).fold(0_i64, |ms, byte| (ms << 8) | i64::from(*byte));
+        let [a, b, c, ..] = super::merkle::sha256(&[bytes]);
+        Self::new(super::anonymous::hour(Moment(ms)).0, [a, b, c, 0, 0, 0, 0, 0, 0, 0])
+    }
 }
 
 impl fmt::Display for EntryId {
@@ -315,7 +324,7 @@ impl Entry {
     }
 
     /// The canonical JSON of this entry as it stands.
-    fn to_json(&self) -> Result<Vec<u8>, EntryError> {
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, EntryError> {
         let mut value = serde_json::to_value(self).ok().ok_or(EntryError::Json)?;
         value.sort_all_objects();
         serde_json::to_vec(&value).ok().ok_or(EntryError::Json)

@@ -91,6 +91,20 @@ pub enum Fault {
         "the journal ends in {0} bytes that are no entry: the gate stopped hard and was not started since, or they were altered"
     )]
     Tail(u64),
+    /// A certificate of a destruction does not hold.
+    #[error("the certificate of a destruction: {0}")]
+    Certificate(NoteError),
+    /// A key's file is not one.
+    #[error("the key is damaged: what it opens cannot be read, put it back from a copy of `keys`")]
+    Key,
+    /// A number of a key is left out.
+    #[error(
+        "the keys before it are missing: they were removed, and not by a destruction of the log"
+    )]
+    KeysMissing,
+    /// A key is called destroyed, and no certificate says so.
+    #[error("the key is called destroyed, but no certificate of the log says so")]
+    Uncertified,
     /// The log is shorter than an earlier checkpoint says.
     #[error(
         "the log has {entries} entries, an earlier checkpoint says {size}: its end was cut off"

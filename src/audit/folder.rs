@@ -67,6 +67,24 @@ impl Folder {
         read_capped(&self.keys().join(name), MAX_NOTE_BYTES as u64)
     }
 
+    /// Where the certificates of destructions stand.
+    pub(super) fn certificates(&self) -> PathBuf {
+        self.root.join("certificates")
+    }
+
+    /// The names of the certificates, in order; temporary files left out.
+    pub(super) fn certificate_names(&self) -> io::Result<Vec<String>> {
+        let mut names = names(&self.certificates())?;
+        names.retain(|name| !is_temporary(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// A certificate as it stands.
+    pub(super) fn read_certificate(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.certificates().join(name), MAX_NOTE_BYTES as u64)
+    }
+
     pub(super) fn tile(&self, tile: &Tile) -> PathBuf {
         self.root.join(tile.path())
     }
@@ -191,20 +209,26 @@ fn read_capped(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
 pub(super) struct Replacer<'a> {
     root: &'a Path,
     disk: &'a dyn Disk,
+    /// One temporary name at the root for all files of one who replaces.
+    temporary: &'static str,
     changed: BTreeSet<PathBuf>,
 }
 
 impl<'a> Replacer<'a> {
     pub(super) fn new(folder: &'a Folder, disk: &'a dyn Disk) -> Self {
-        Self { root: &folder.root, disk, changed: BTreeSet::new() }
+        Self::beside(folder, disk, "new")
+    }
+
+    /// One that works while another does, under a name of its own.
+    pub(super) fn beside(folder: &'a Folder, disk: &'a dyn Disk, temporary: &'static str) -> Self {
+        Self { root: &folder.root, disk, temporary, changed: BTreeSet::new() }
     }
 
     /// Puts a file in place; its name is durable after [`Replacer::settle`].
     pub(super) fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let parent = path.parent().unwrap_or(self.root);
         fs::create_dir_all(parent)?;
-        // One temporary name at the root for all: there is one writer at a time.
-        let temporary = self.root.join(format!("new.{TEMPORARY}"));
+        let temporary = self.root.join(format!("{}.{TEMPORARY}", self.temporary));
         let file = File::create(&temporary)?;
         self.disk.write(&file, bytes, 0)?;
         self.disk.sync(&file)?;

@@ -22,6 +22,7 @@ use super::note::{NoteError, Signer, Verifier};
 use super::publish::Publisher;
 use super::reader::Reader;
 use super::recover::{self, Recovered, Recovery};
+use super::retention::{self, Hold, Periods, Tended};
 use super::shared::Shared;
 use super::writer::Writer;
 use crate::clock::Clock;
@@ -151,7 +152,10 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     verifier: Verifier,
+    folder: Folder,
     opener: Opener,
+    signer: Arc<Signer>,
+    disk: Arc<dyn Disk>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -228,18 +232,20 @@ impl Log {
     ) -> io::Result<Self> {
         let Recovered { published, frontier, report: _ } = recovered;
         let verifier = signer.verifier().clone();
-        let writer = Writer { shared: Arc::clone(&shared), journal, frontier, signer };
+        let writer =
+            Writer { shared: Arc::clone(&shared), journal, frontier, signer: Arc::clone(&signer) };
         let publisher = Publisher {
             shared: Arc::clone(&shared),
             folder,
-            disk,
+            disk: Arc::clone(&disk),
             verifier: verifier.clone(),
             published,
             lock,
         };
         // Made first, so that the first thread ends again if the second cannot be started.
-        let threads = Mutex::default();
-        let log = Self { owner: Arc::new(Owner { shared, verifier, opener, threads }) };
+        let (folder, threads) = (Folder::new(opener.dir()), Mutex::default());
+        let owner = Owner { shared, verifier, folder, opener, signer, disk, threads };
+        let log = Self { owner: Arc::new(owner) };
         log.spawn("log-writer", move || writer.run())?;
         log.spawn("log-publisher", move || publisher.run())?;
         Ok(log)
@@ -266,6 +272,18 @@ impl Log {
     pub fn reader(&self, first: u64) -> Reader {
         let opener = self.owner.opener.clone();
         Reader::new(self.owner.opener.dir(), first, opener)
+    }
+
+    /// Announces what will go, destroys what is due and not held, and records both. Blocks.
+    ///
+    /// To be asked every hour or so, by one at a time. Reads the file of every key.
+    ///
+    /// # Errors
+    /// What the disk or the log says; the next round goes on where this one ended.
+    pub fn tend_retention(&self, periods: &Periods, holds: &[Hold]) -> Result<Tended, LogError> {
+        let Owner { folder, signer, disk, .. } = self.owner.as_ref();
+        let keeper = Keeper { log: self, folder, signer, disk: disk.as_ref() };
+        retention::tend(&keeper, periods, holds)
     }
 
     /// A new id, the time, this node.
@@ -360,6 +378,37 @@ impl Log {
                 tracing::error!("a thread of the log ended by a panic");
             }
         }
+    }
+}
+
+/// What retention needs of a log.
+#[derive(Debug)]
+pub(super) struct Keeper<'a> {
+    log: &'a Log,
+    pub(super) folder: &'a Folder,
+    pub(super) signer: &'a Signer,
+    pub(super) disk: &'a dyn Disk,
+}
+
+impl Keeper<'_> {
+    pub(super) fn now(&self) -> Moment {
+        self.log.owner.shared.now()
+    }
+
+    pub(super) fn entries(&self) -> u64 {
+        self.log.owner.shared.state().durable
+    }
+
+    pub(super) fn entry(&self, event: Event) -> Result<Entry, LogError> {
+        self.log.entry(event)
+    }
+
+    /// Records an entry and returns when it is durable.
+    pub(super) fn record(&self, entry: Entry) -> Result<(), LogError> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = &self.log.owner.shared;
+        shared.item(entry, Some(sender)).and_then(|item| shared.queue.push(item))?;
+        receiver.blocking_recv().unwrap_or(Err(LogError::Closed)).map(drop)
     }
 }
 

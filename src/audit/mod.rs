@@ -8,6 +8,7 @@ pub mod note;
 pub mod tile;
 
 mod access;
+mod anonymous;
 mod at_rest;
 mod attributes;
 mod batch;
@@ -25,6 +26,7 @@ mod publish;
 mod queue;
 mod reader;
 mod recover;
+mod retention;
 mod shared;
 mod subject;
 mod text;
@@ -47,6 +49,9 @@ pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use order::{Fit, OrderKey};
 pub use reader::{OpenedFrames, ReadError, Reader, Record};
 pub use recover::Recovery;
+pub use retention::{
+    Certificate, Fate, Hold, Line, NOTICE_DAYS, Period, Periods, Tended, check_keys, survey,
+};
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};
 pub use verify::{Verified, verify};

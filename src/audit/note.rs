@@ -119,8 +119,13 @@ impl Signer {
     /// The signature over a checkpoint's text.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> Signature {
+        self.sign_text(&checkpoint.text())
+    }
+
+    /// The signature over another text, which must not read as a checkpoint.
+    pub(super) fn sign_text(&self, text: &str) -> Signature {
         let mut signature = [0; 64];
-        let signed = self.key.sign(checkpoint.text().as_bytes());
+        let signed = self.key.sign(text.as_bytes());
         for (to, from) in signature.iter_mut().zip(signed.as_ref()) {
             *to = *from;
         }
@@ -186,9 +191,14 @@ impl Verifier {
     /// The signed note of a checkpoint and its signature.
     #[must_use]
     pub fn note(&self, checkpoint: &Checkpoint, signature: &Signature) -> String {
+        self.note_of(&checkpoint.text(), signature)
+    }
+
+    /// The signed note of another text.
+    pub(super) fn note_of(&self, text: &str, signature: &Signature) -> String {
         let mut blob = self.key_id().to_vec();
         blob.extend_from_slice(signature);
-        format!("{}\n\u{2014} {} {}\n", checkpoint.text(), self.name, STANDARD.encode(blob))
+        format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(blob))
     }
 
     /// The checkpoint in a signed note; signatures of others (witnesses) are passed over.
@@ -212,6 +222,17 @@ impl Verifier {
         } else {
             Err(NoteError::Signature)
         }
+    }
+
+    /// The text in a signed note that is no checkpoint, its signature checked.
+    pub(super) fn open_text(&self, note: &[u8]) -> Result<String, NoteError> {
+        let note = str::from_utf8(note).ok().ok_or(NoteError::Form)?;
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Form)?;
+        let text = format!("{text}\n");
+        let signature = self.own_signature(signatures)?;
+        let key = UnparsedPublicKey::new(&ED25519, &self.public);
+        let holds = key.verify(text.as_bytes(), &signature).is_ok();
+        if holds { Ok(text) } else { Err(NoteError::Signature) }
     }
 
     fn own_signature(&self, lines: &str) -> Result<Signature, NoteError> {

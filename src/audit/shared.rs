@@ -98,6 +98,10 @@ impl Shared {
         Ok(Item { id, frames, waiting })
     }
 
+    pub(super) fn now(&self) -> Moment {
+        Moment(self.clock.unix_ms())
+    }
+
     /// Makes the keys of the day and the next that are not there yet.
     pub(super) fn tend_keys(&self) -> Result<(), RestError> {
         self.keys.as_ref().map_or(Ok(()), |keys| keys.tend(Moment(self.clock.unix_ms())))

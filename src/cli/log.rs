@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::log_hold::{self, HoldArgs};
 use super::log_keys::{LogKeys, unread};
+use super::log_retention::{self, RetentionArgs};
 use super::log_trace::{TraceArgs, hash_of, run_trace};
+use super::{Failure, Outcome};
 use crate::audit::note::{Checkpoint, NoteError, Verifier};
 use crate::audit::{
     Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter, Found,
-    ReadError, Reader, SubjectSealer, Verified, verify,
+    ReadError, Reader, SubjectSealer, Verified, check_keys, verify,
 };
 use crate::secret::SecretError;
 
@@ -26,6 +29,19 @@ pub(super) struct LogArgs {
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
+    #[command(flatten)]
+    Read(ReadCommand),
+    /// What of the log goes when, by the policy; or the schedule of it, for everybody to see.
+    ///
+    /// Example: menshen log retention ./log --policies policies --config /etc/menshen/menshen.yaml
+    Retention(RetentionArgs),
+    /// Legal holds, which keep what would be destroyed.
+    Hold(HoldArgs),
+}
+
+/// What reads a log and chooses its own exit codes.
+#[derive(Debug, Subcommand)]
+enum ReadCommand {
     /// Is every entry there, in order, unaltered? Offline, without secret keys.
     ///
     /// Example: menshen log verify ./log --from checkpoint-of-last-month
@@ -165,15 +181,29 @@ impl LogCommandError {
     }
 }
 
-/// Runs the command and gives the exit code: 0 if all is well, 1 if the log does not hold.
+/// Runs the command.
+pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Outcome {
+    match args.command {
+        LogCommand::Read(command) => match read_log(command, out) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Failure::Finding),
+            Err(error) if error.exit_code() == 64 => Err(Failure::fault(error)),
+            Err(error) => Err(Failure::internal(error)),
+        },
+        LogCommand::Retention(args) => log_retention::run(&args, out),
+        LogCommand::Hold(args) => log_hold::run(&args, out),
+    }
+}
+
+/// Gives the exit code: 0 if all is well, 1 if the log does not hold.
 ///
 /// # Errors
 /// [`LogCommandError`], which knows its exit code.
-pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
-    match args.command {
-        LogCommand::Verify(args) => run_verify(&args, out),
-        LogCommand::Show(args) => run_show(&args, out),
-        LogCommand::Trace(args) => run_trace(&args, out),
+fn read_log(command: ReadCommand, out: &mut dyn Write) -> Result<u8, LogCommandError> {
+    match command {
+        ReadCommand::Verify(args) => run_verify(&args, out),
+        ReadCommand::Show(args) => run_show(&args, out),
+        ReadCommand::Trace(args) => run_trace(&args, out),
     }
 }
 
@@ -182,7 +212,9 @@ fn run_verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, LogCommandEr
     let result = match verifier(args)? {
         Ok(verifier) => {
             let earlier = args.from.as_deref().map(|path| earlier(path, &verifier)).transpose()?;
-            verify(&args.dir, &verifier, earlier.as_ref())
+            verify(&args.dir, &verifier, earlier.as_ref()).and_then(|verified| {
+                Ok(Holds { verified, destroyed: check_keys(&args.dir, &verifier)? })
+            })
         }
         Err(broken) => Err(broken),
     };
@@ -228,20 +260,33 @@ fn read(path: &Path) -> Result<String, LogCommandError> {
         .map_err(|source| LogCommandError::File { path: path.display().to_string(), source })
 }
 
+/// A log that holds.
+struct Holds {
+    verified: Verified,
+    /// Keys that were destroyed, each named by a certificate.
+    destroyed: u64,
+}
+
 fn print_verified(
-    result: &Result<Verified, Broken>,
+    result: &Result<Holds, Broken>,
     own_key: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let verified = match result {
+    let Holds { verified, destroyed } = match result {
         Err(broken) => return writeln!(out, "BROKEN  {broken}"),
-        Ok(verified) => verified,
+        Ok(holds) => holds,
     };
     writeln!(
         out,
         "ok  {} entries, unaltered and in order: {} under the checkpoint, {} in the journal",
         verified.entries, verified.checkpoint_size, verified.journal_entries
     )?;
+    if *destroyed > 0 {
+        writeln!(
+            out,
+            "destroyed what {destroyed} keys of a class and day opened; certificates say so"
+        )?;
+    }
     writeln!(out, "root      {}", hex(&verified.checkpoint_root))?;
     writeln!(out, "verifier  {}", verified.verifier)?;
     if own_key {
@@ -253,10 +298,11 @@ fn print_verified(
     Ok(())
 }
 
-fn verified_json(result: &Result<Verified, Broken>) -> serde_json::Value {
+fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
     match result {
-        Ok(verified) => serde_json::json!({
+        Ok(Holds { verified, destroyed }) => serde_json::json!({
             "ok": true,
+            "destroyed_keys": destroyed,
             "entries": verified.entries,
             "checkpoint_size": verified.checkpoint_size,
             "checkpoint_root": hex(&verified.checkpoint_root),
@@ -541,7 +587,8 @@ mod tests {
     fn call(args: &[&str]) -> (Result<u8, LogCommandError>, String) {
         let cli = Cli::try_parse_from([&["log"], args].concat()).unwrap();
         let mut out = Vec::new();
-        let code = run(cli.log, &mut out);
+        let LogCommand::Read(command) = cli.log.command else { panic!("{args:?}") };
+        let code = read_log(command, &mut out);
         (code, String::from_utf8(out).unwrap())
     }
 

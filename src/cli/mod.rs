@@ -16,7 +16,9 @@ mod jwks;
 mod key;
 mod limits;
 mod log;
+mod log_hold;
 mod log_keys;
+mod log_retention;
 mod log_trace;
 mod matrix;
 mod output;
@@ -135,7 +137,7 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Catalog(arguments) => catalog::run(&arguments, &mut out),
-        Command::Log(arguments) => logged(log::run(arguments, &mut out)),
+        Command::Log(arguments) => log::run(arguments, &mut out),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }
@@ -147,16 +149,6 @@ pub fn main() -> ExitCode {
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))
-}
-
-/// The log's subcommands choose their own exit codes.
-fn logged(outcome: Result<u8, log::LogCommandError>) -> Outcome {
-    match outcome {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Failure::Finding),
-        Err(error) if error.exit_code() == 64 => Err(Failure::fault(error)),
-        Err(error) => Err(Failure::internal(error)),
-    }
 }
 
 /// The runtime of commands that serve.

@@ -10,6 +10,7 @@ use super::headers::Headers;
 use super::kind::{Kind, Mask};
 use super::limits::{Limits, OffHours, Slice};
 use super::opaque::Opaque;
+use super::retention::Retention;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
@@ -635,6 +636,8 @@ pub(super) struct Model {
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
     pub(super) detections: Detections,
+    /// How long the log is kept.
+    pub(super) retention: Option<Retention>,
 }
 
 impl Model {

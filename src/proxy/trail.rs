@@ -126,6 +126,9 @@ impl Trail {
     }
 
     pub(super) fn caller(&mut self, caller: &Caller, person: Option<Arc<str>>) {
+        if caller.kind == CallerKind::Customer {
+            self.entry.class = Class::CustomerUsage;
+        }
         let now_unix_s = self.time_unix_s();
         self.account = Some(caller.account.clone());
         self.entry.actor = Some(Actor {
@@ -276,6 +279,7 @@ impl Trail {
         result.decide_us = Some(micros(self.started));
         let mut outcome = Entry::new(Event::Outcome, stamp);
         outcome.decided_by = Some(self.id);
+        outcome.class = self.entry.class;
         // What it was decided on stands in the decision.
         let attributes = Attributes::default();
         outcome.actor = self.entry.actor.clone().map(|actor| Actor { attributes, ..actor });

@@ -8,6 +8,7 @@ mod fetch;
 mod fields;
 mod policies;
 mod reload;
+mod retention;
 mod review;
 mod usage;
 mod watch;
@@ -25,6 +26,7 @@ pub use fetch::HttpsFetch;
 use fields::known_fields;
 use policies::{Backends, admit};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
+pub use retention::{hold, periods};
 
 use crate::admin::Admin;
 use crate::audit::{self, Act, AtRest, Event, Log, LogError, RestKey};
@@ -197,7 +199,7 @@ impl Server {
             },
             &master,
         )?);
-        let reviewer = Reviewer::begin(store, &gate, &master).await?;
+        let reviewer = Reviewer::begin(store.clone(), &gate, &master).await?;
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
         let mut bound = Bound::bind(&config, &certificates).await?;
@@ -216,6 +218,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
+        server.keep_retention(store);
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.serve(bound);
@@ -311,6 +314,17 @@ impl Server {
             };
             self.tasks.spawn(reloader.run(watch, self.shutdown.finish.clone()));
         }
+    }
+
+    /// Looks after the end of the log's entries.
+    fn keep_retention(&self, store: Store) {
+        let keeper = retention::Keeper {
+            log: self.log.clone(),
+            store,
+            policies: Arc::clone(&self.gate.policies),
+            telemetry: Arc::clone(&self.gate.telemetry),
+        };
+        self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
     }
 
     /// Follows the certificates of the listeners.

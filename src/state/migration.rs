@@ -27,6 +27,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0017_issuer_keys.sql"),
     include_str!("migrations/0018_resets.sql"),
     include_str!("migrations/0019_findings.sql"),
+    include_str!("migrations/0020_holds.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -116,6 +116,7 @@ pub struct Telemetry {
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
     log_missed: Gauge,
+    retention: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Default for Telemetry {
@@ -155,6 +156,7 @@ impl Telemetry {
             rules,
             log_writable,
             log_missed,
+            retention: Family::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -206,6 +208,9 @@ impl Telemetry {
         registry.register("log_writable", help, self.log_writable.clone());
         let help = "Entries that the log missed since the start";
         registry.register("log_missed_entries", help, self.log_missed.clone());
+        let help =
+            "Keys of the log, of a class and day each, that will be destroyed soon or are held";
+        registry.register("log_retention_keys", help, self.retention.clone());
     }
 
     /// Counts an attempt to load a policy.
@@ -260,6 +265,14 @@ impl Telemetry {
     pub fn switched_off(&self, kind: &'static str, number: usize) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.switches.get_or_create(&[("kind", kind)]).set(number);
+    }
+
+    /// Says of how many keys of the log the end is announced, and how many a legal hold keeps.
+    pub fn retention(&self, announced: u64, held: u64) {
+        for (state, number) in [("announced", announced), ("held", held)] {
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
+            self.retention.get_or_create(&[("state", state)]).set(number);
+        }
     }
 
     /// Counts a stream that was cut off since the right to it ended.

@@ -34,11 +34,73 @@ async fn the_logs_own_key_is_rotated_and_the_log_goes_on() {
     assert_eq!(refused.status.code(), Some(64), "it is under another key");
     let done = menshen(&["key", "rotate", "--config", &config, "--from", &old]);
     let said = String::from_utf8(done.stdout).unwrap();
-    assert!(done.status.success() && said.starts_with("8 keys of the log are under"), "{said}");
+    assert!(done.status.success() && said.starts_with("10 keys of the log are under"), "{said}");
     std::fs::remove_file(&old).unwrap();
     let new = new.display().to_string();
     let shown = show(&["--key", &master, "--log-key", &new]);
     assert!(shown.contains("GET one.view") && shown.contains("log_keys_rewrapped"), "{shown}");
     let verified = menshen(&["log", "verify", &log]);
     assert!(verified.status.success());
+}
+
+#[tokio::test]
+async fn what_reaches_its_end_is_announced_and_kept_by_a_hold_that_another_person_must_end() {
+    let policy = format!("{OPEN_BANK}\nretention: {{ security: 12 }}\n");
+    let mut gate = Setup::policy(&policy).start().await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (log, policies, config) = (path("log"), path("policies"), path("menshen.yaml"));
+    gate.ask(Ask::post("/.menshen/login", "{}")).await;
+    let ran = |args: &[&str]| {
+        let ran = menshen(&[&["log"], args].concat());
+        let said = String::from_utf8(ran.stdout).unwrap();
+        (ran.status.code(), said + &String::from_utf8(ran.stderr).unwrap())
+    };
+    let (_, schedule) = ran(&["retention", "--schedule", "--policies", &policies]);
+    assert!(schedule.contains("| `security` | sign-ins, alerts, the custody of the log | 12 |"));
+    let hold =
+        ["hold", "add", "--document", "2027/114", "--approver", "Li Na", "--config", &config];
+    let when = [
+        "--review",
+        "2020-01-01",
+        "--class",
+        "ledger",
+        "--from",
+        "2000-01-01",
+        "--to",
+        "2100-01-01",
+    ];
+    let (code, said) = ran(&[&hold[..], &when[..]].concat());
+    assert_eq!((code, said.starts_with("hold 1 keeps")), (Some(0), true), "{said}");
+    let (_, said) = ran(&["hold", "list", "--config", &config]);
+    assert!(
+        said.contains("document 2027/114, approved by Li Na") && said.contains("OVERDUE"),
+        "{said}"
+    );
+    let (code, said) = ran(&["hold", "end", "1", "--reason", "over", "--config", &config]);
+    assert!(code == Some(64) && said.contains("whoever entered a hold cannot end it"), "{said}");
+
+    // A clock that leaps is believed so far that the end is announced, not so far that anything goes.
+    for _ in 0..3 {
+        gate.stop().await;
+        gate.advance_s(366 * 24 * 3600);
+        gate.start().await;
+        let announced = |entries: &[menshen::audit::Entry]| {
+            let acts = entries.iter().filter_map(|entry| entry.act.as_ref());
+            acts.filter(|act| act.name.as_str() == "destruction_announced").count()
+        };
+        while announced(&gate.entries_so_far()) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    let names: Vec<_> = gate
+        .entries()
+        .await
+        .into_iter()
+        .filter_map(|e| e.act)
+        .map(|act| act.name.to_string())
+        .collect();
+    assert!(names.contains(&"hold_added".to_owned()), "{names:?}");
+    assert!(!names.contains(&"entries_destroyed".to_owned()));
+    let (_, said) = ran(&["retention", &log, "--policies", &policies, "--config", &config]);
+    assert!(said.contains("security") && said.contains("goes on"), "{said}");
 }

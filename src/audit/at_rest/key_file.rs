@@ -10,27 +10,31 @@ use zeroize::Zeroize as _;
 
 use super::RestKey;
 use super::day::Day;
-use super::frame::KeyName;
+use super::frame::{KeyName, Lock};
 use crate::audit::entry::Moment;
-use crate::audit::groups::Class;
+use crate::audit::folder::Folder;
 use crate::secret::{Sealer, Secret, SecretError};
 
 /// What the file of a key says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeyFile {
-    pub(super) class: Class,
-    pub(super) day: Day,
-    pub(super) number: u32,
+pub(in crate::audit) struct KeyFile {
+    /// What it opens.
+    pub(in crate::audit) opens: String,
+    pub(in crate::audit) day: Day,
+    pub(in crate::audit) number: u32,
     /// When the key was drawn.
-    pub(super) made: Moment,
+    pub(in crate::audit) made: Moment,
+    /// When its destruction was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::audit) announced: Option<Moment>,
     #[serde(flatten)]
-    pub(super) state: State,
+    pub(in crate::audit) state: State,
 }
 
 /// Whether there is a key still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum State {
+pub(in crate::audit) enum State {
     /// There is, sealed.
     Kept {
         /// The id of what wraps it.
@@ -49,47 +53,70 @@ pub(super) enum State {
 
 impl KeyFile {
     /// A new key, and its file.
-    pub(super) fn draw(
+    pub(in crate::audit) fn draw(
         name: KeyName,
         made: Moment,
         rest: &RestKey,
     ) -> Result<(Self, Sealer), SecretError> {
         let key = crate::secret::random_key()?;
         let sealer = Sealer::under(&key)?;
-        let KeyName { number, class, day } = name;
-        Ok((Self { class, day, number, made, state: wrap(name, &key, rest)? }, sealer))
+        let KeyName { number, lock, day } = name;
+        let (opens, state) = (lock.word().to_owned(), wrap(name, &key, rest)?);
+        Ok((Self { opens, day, number, made, announced: None, state }, sealer))
     }
 
     /// What the file of this key holds.
-    pub(super) fn read(name: KeyName, bytes: &[u8]) -> Option<Self> {
+    pub(in crate::audit) fn read(name: KeyName, bytes: &[u8]) -> Option<Self> {
         let file: Self = serde_json::from_slice(bytes).ok()?;
-        (file.name() == name).then_some(file)
+        (file.name()? == name).then_some(file)
+    }
+
+    /// Every key of a log, in the order in which they were made. A damaged one is left out: it opens nothing, so
+    /// nothing of it is to be destroyed.
+    pub(in crate::audit) fn all(folder: &Folder) -> std::io::Result<Vec<(KeyName, Self)>> {
+        let mut keys = Vec::new();
+        for file in folder.key_names()? {
+            let Some(name) = KeyName::parse(&file) else { continue };
+            keys.extend(Self::read(name, &folder.read_key(&file)?).map(|key| (name, key)));
+        }
+        keys.sort_unstable_by_key(|(name, _)| name.number);
+        Ok(keys)
     }
 
     /// Its bytes on the disk.
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::audit) fn write(&self) -> Vec<u8> {
         let mut text = serde_json::to_string(self).unwrap_or_default();
         text.push('\n');
         text.into_bytes()
     }
 
-    pub(super) fn name(&self) -> KeyName {
-        KeyName { number: self.number, class: self.class, day: self.day }
+    fn name(&self) -> Option<KeyName> {
+        let lock = Lock::ALL.into_iter().find(|lock| lock.word() == self.opens)?;
+        Some(KeyName { number: self.number, lock, day: self.day })
     }
 
     /// The key's box, if `rest` is what wraps it.
-    pub(super) fn unwrap_with(&self, rest: &RestKey) -> Option<Result<Sealer, SecretError>> {
+    pub(super) fn unwrap_with(
+        &self,
+        name: KeyName,
+        rest: &RestKey,
+    ) -> Option<Result<Sealer, SecretError>> {
         let State::Kept { under, wrapped } = &self.state else { return None };
-        (under == rest.id()).then(|| Sealer::under(&unwrapped(self.name(), wrapped, rest)?))
+        (under == rest.id()).then(|| Sealer::under(&unwrapped(name, wrapped, rest)?))
     }
 }
 
 impl KeyFile {
     /// The same key in another wrapping.
-    pub(super) fn moved(&self, from: &RestKey, to: &RestKey) -> Result<Self, SecretError> {
+    pub(super) fn moved(
+        &self,
+        name: KeyName,
+        from: &RestKey,
+        to: &RestKey,
+    ) -> Result<Self, SecretError> {
         let State::Kept { wrapped, .. } = &self.state else { return Ok(self.clone()) };
-        let key = unwrapped(self.name(), wrapped, from)?;
-        Ok(Self { state: wrap(self.name(), &key, to)?, ..self.clone() })
+        let key = unwrapped(name, wrapped, from)?;
+        Ok(Self { state: wrap(name, &key, to)?, ..self.clone() })
     }
 }
 

@@ -12,8 +12,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::RestKey;
 use super::day::Day;
-use super::frame::{self, KeyName};
+use super::frame::{self, KeyName, Lock};
 use super::key_file::{KeyFile, State};
+use crate::audit::anonymous::anonymous;
 use crate::audit::disk::Disk;
 use crate::audit::entry::Moment;
 use crate::audit::folder::{Folder, Replacer};
@@ -61,7 +62,7 @@ pub(in crate::audit) struct DayKeys {
     disk: Arc<dyn Disk>,
     rest: RestKey,
     /// The two newest of each class, older first.
-    newest: RwLock<HashMap<Class, Vec<Arc<DayKey>>>>,
+    newest: RwLock<HashMap<Lock, Vec<Arc<DayKey>>>>,
     /// The number that the next key gets.
     next: AtomicU32,
     /// The last day that every class has a key for, as the keys were made.
@@ -84,7 +85,7 @@ impl DayKeys {
         let next = names.last().map_or(1, |name| name.number.saturating_add(1));
         let mut newest: HashMap<_, Vec<_>> = HashMap::new();
         for name in names.into_iter().rev() {
-            let of_class = newest.entry(name.class).or_default();
+            let of_class = newest.entry(name.lock).or_default();
             if of_class.len() < 2
                 && let Some(key) = in_use(&folder, name, &rest)?
             {
@@ -104,15 +105,22 @@ impl DayKeys {
         now: Moment,
         json: &[u8],
     ) -> Result<Vec<u8>, SecretError> {
+        let key = self.current(Lock::Of(class), now)?;
+        if class != Class::CustomerUsage {
+            return frame::seal(&key.name, &key.sealer, json);
+        }
+        let identity = self.current(Lock::Identity, now)?;
+        let whole = frame::seal(&identity.name, &identity.sealer, json)?;
+        let anonymous = anonymous(json).unwrap_or_default();
+        frame::seal_twofold(&key.name, &key.sealer, &anonymous, &whole)
+    }
+
+    fn current(&self, lock: Lock, now: Moment) -> Result<Arc<DayKey>, SecretError> {
         let day = Day::of_ms(now.0);
-        let key = {
-            let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-            let of_class = newest.get(&class).map(Vec::as_slice).unwrap_or_default();
-            let of_day = of_class.iter().rev().find(|key| key.name.day == day);
-            of_day.or(of_class.last()).cloned()
-        };
-        let key = key.ok_or(SecretError::Crypto)?;
-        frame::seal(&key.name, &key.sealer, json)
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        let of_lock = newest.get(&lock).map(Vec::as_slice).unwrap_or_default();
+        let of_day = of_lock.iter().rev().find(|key| key.name.day == day);
+        of_day.or(of_lock.last()).cloned().ok_or(SecretError::Crypto)
     }
 
     /// Whether [`DayKeys::tend`] has something to do.
@@ -128,19 +136,21 @@ impl DayKeys {
         let today = Day::of_ms(now.0);
         let mut made = Vec::new();
         let mut files = Replacer::new(&self.folder, self.disk.as_ref());
-        for class in Class::ALL {
-            for day in self.missing(*class, today) {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                let name = KeyName { number, class: *class, day };
+        for lock in Lock::ALL {
+            for day in self.missing(lock, today) {
+                // Counted on only when it is there: a number that is left out would look like a lost key.
+                let number = self.next.load(Ordering::Relaxed);
+                let name = KeyName { number, lock, day };
                 let (file, sealer) = KeyFile::draw(name, now, &self.rest)?;
                 files.put(&self.folder.keys().join(name.file()), &file.write())?;
+                self.next.store(number.saturating_add(1), Ordering::Relaxed);
                 made.push(Arc::new(DayKey { name, sealer }));
             }
         }
         files.settle()?;
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         for key in made {
-            let of_class = newest.entry(key.name.class).or_default();
+            let of_class = newest.entry(key.name.lock).or_default();
             of_class.push(key);
             let surplus = of_class.len().saturating_sub(2);
             of_class.drain(..surplus);
@@ -149,11 +159,11 @@ impl DayKeys {
         Ok(())
     }
 
-    /// The days that a class needs a key for, in order. Both, unless the newest are of this day, or of this
+    /// The days that a lock needs a key for, in order. Both, unless the newest are of this day, or of this
     /// day and the next.
-    fn missing(&self, class: Class, today: Day) -> Vec<Day> {
+    fn missing(&self, lock: Lock, today: Day) -> Vec<Day> {
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        let of_class = newest.get(&class).map(Vec::as_slice).unwrap_or_default();
+        let of_class = newest.get(&lock).map(Vec::as_slice).unwrap_or_default();
         let tomorrow = today.plus(1);
         match of_class.iter().map(|key| key.name.day).collect::<Vec<_>>().as_slice() {
             [.., one, other] if (*one, *other) == (today, tomorrow) => Vec::new(),
@@ -168,7 +178,7 @@ fn in_use(folder: &Folder, name: KeyName, rest: &RestKey) -> Result<Option<DayKe
     let file = name.file();
     let read = KeyFile::read(name, &folder.read_key(&file)?);
     let key = read.ok_or_else(|| RestError::Damaged(file.clone()))?;
-    match (key.unwrap_with(rest), key.state) {
+    match (key.unwrap_with(name, rest), key.state) {
         (_, State::Destroyed { .. }) => Ok(None),
         (Some(Ok(sealer)), State::Kept { .. }) => Ok(Some(DayKey { name, sealer })),
         (Some(Err(_altered)), State::Kept { .. }) => Err(RestError::Damaged(file)),

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use crate::secret::{MasterKey, Sealer, SecretError};
 
 pub use day::Day;
-pub(super) use frame::MAX_JSON_BYTES;
+pub(super) use frame::{KeyName, Lock, MAX_JSON_BYTES};
+pub(super) use key_file::{KeyFile, State};
 pub(super) use maker::DayKeys;
 pub use maker::RestError;
 pub use opener::{Closed, Frame, Lost, Opener};

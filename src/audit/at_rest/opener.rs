@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::RestKey;
 use super::day::Day;
-use super::frame::{self, KeyName, Parts};
+use super::frame::{self, Behind, KeyName, Parts};
 use super::key_file::{KeyFile, State};
 use crate::audit::entry::{EntryError, Moment};
 use crate::audit::folder::Folder;
@@ -113,9 +113,28 @@ impl Opener {
             Parts::Legible(_) => return Ok(Frame::Json(stored)),
             Parts::Sealed { key, head, sealed } => (key, head, sealed),
         };
-        match self.key(name) {
-            Key::Open(sealer) => frame::open(&sealer, head, sealed).map(Frame::Json),
-            Key::Lost(lost) => Ok(Frame::Closed(Closed { class: name.class, day: name.day, lost })),
+        let sealer = match self.key(name) {
+            Key::Open(sealer) => sealer,
+            Key::Lost(lost) => return Ok(closed(name, lost)),
+        };
+        match frame::open(&sealer, head, sealed)? {
+            Behind::Json(json) => Ok(Frame::Json(json)),
+            Behind::Twofold { anonymous, inner } => self.open_inner(&inner, anonymous),
+        }
+    }
+
+    /// The whole entry, or what is left without anybody in it when the key to the whole is destroyed.
+    fn open_inner(&mut self, inner: &[u8], left: Option<Vec<u8>>) -> Result<Frame, EntryError> {
+        let Parts::Sealed { key: name, head, sealed } = frame::parts(inner)? else {
+            return Err(EntryError::Form);
+        };
+        match (self.key(name), left) {
+            (Key::Open(sealer), _) => match frame::open(&sealer, head, sealed)? {
+                Behind::Json(json) => Ok(Frame::Json(json)),
+                Behind::Twofold { .. } => Err(EntryError::Form),
+            },
+            (Key::Lost(Lost::Destroyed { .. }), Some(anonymous)) => Ok(Frame::Json(anonymous)),
+            (Key::Lost(lost), _) => Ok(closed(name, lost)),
         }
     }
 
@@ -138,7 +157,7 @@ impl Opener {
             Err(_unreadable) => return Key::Lost(Lost::Damaged),
         };
         let Some(file) = KeyFile::read(name, &bytes) else { return Key::Lost(Lost::Damaged) };
-        match self.given.iter().find_map(|rest| file.unwrap_with(rest)) {
+        match self.given.iter().find_map(|rest| file.unwrap_with(name, rest)) {
             Some(Ok(sealer)) => return Key::Open(Arc::new(sealer)),
             Some(Err(_altered)) => return Key::Lost(Lost::Damaged),
             None => {}
@@ -148,4 +167,8 @@ impl Opener {
             State::Kept { under, .. } => Lost::Locked { under },
         })
     }
+}
+
+fn closed(name: KeyName, lost: Lost) -> Frame {
+    Frame::Closed(Closed { class: name.lock.class(), day: name.day, lost })
 }

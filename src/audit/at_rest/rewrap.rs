@@ -47,14 +47,14 @@ pub(in crate::audit) fn rewrap(
                     let given = from.first().map_or("", RestKey::id).to_owned();
                     return Err(RestError::OtherKey { file: name, under: under.clone(), given });
                 };
-                let moved = file.moved(from, to).map_err(|_altered| RestError::Damaged(name))?;
-                changed.push(moved);
+                let moved = file.moved(key, from, to);
+                changed.push((key, moved.map_err(|_altered| RestError::Damaged(name))?));
             }
         }
     }
     let mut files = Replacer::new(&folder, &SystemDisk);
-    for file in changed {
-        files.put(&folder.keys().join(file.name().file()), &file.write())?;
+    for (name, file) in changed {
+        files.put(&folder.keys().join(name.file()), &file.write())?;
         done.wrapped += 1;
     }
     files.settle()?;

@@ -12,6 +12,7 @@ mod detect;
 mod detections;
 mod hidden;
 mod limits;
+mod retention;
 mod routes;
 mod taken;
 mod two_person;
@@ -70,6 +71,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(detect::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
+    changes.extend(retention::changes(&old, &new));
     changes.sort();
     changes.dedup();
     Comparison { changes }

@@ -12,6 +12,7 @@ mod parameters;
 mod places;
 mod pseudonyms;
 mod requirement;
+mod retention;
 mod roles;
 mod routes;
 mod rules;
@@ -33,7 +34,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "grades",
     "purposes",
     "entities",
@@ -46,6 +47,7 @@ const SECTIONS: [&str; 14] = [
     "detect",
     "two-person",
     "detections",
+    "retention",
     // Read by who runs them; they decide nothing.
     "tests",
     "fixtures",
@@ -82,6 +84,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     detect::read(&sections, &mut reader, &mut model);
     two_person::read(&sections, &mut reader, &mut model);
     detections::read(&sections, &mut reader, &mut model);
+    retention::read(&sections, &mut reader, &mut model);
     (model, reader.finish())
 }
 

@@ -117,6 +117,11 @@ pub(super) const FILE: Table = Table {
             Form::Table(&super::detections::DETECTIONS),
         ),
         key(
+            "retention",
+            "For how many months each class of the log is kept. Without it nothing of the log is destroyed.",
+            Form::Table(&RETENTION),
+        ),
+        key(
             "tests",
             "What the policy is meant to say, one case after another, for `menshen test`.",
             Form::List(&Form::Anything),
@@ -245,6 +250,39 @@ const PSEUDONYMS: Table = Table {
     ],
     one_of: &[],
     may_be_empty: false,
+};
+
+const RETENTION: Table = Table {
+    name: "retention",
+    keys: &[
+        key(
+            "staff_access",
+            "Who of the staff saw whose data; 36 if left out.",
+            Form::Number(24, 36),
+        ),
+        key(
+            "customer_usage",
+            "What customers did with their own data; 24 if left out.",
+            Form::Number(6, 24),
+        ),
+        key(
+            "customer_identity",
+            "Who those customers were; 18 if left out, or as long as `customer_usage`.",
+            Form::Number(6, 18),
+        ),
+        key(
+            "security",
+            "Sign-ins, alerts, the custody of the log; 36 if left out.",
+            Form::Number(12, 36),
+        ),
+        key(
+            "ledger",
+            "Who changed which right, policy or account; 60 if left out.",
+            Form::Number(36, 60),
+        ),
+    ],
+    one_of: &[],
+    may_be_empty: true,
 };
 
 const ENTITY: Table = Table {

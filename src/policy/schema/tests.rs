@@ -37,6 +37,7 @@ const PROBES: &[(&str, &str)] = &[
     ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("pseudonyms", "pseudonyms: { %: 1 }"),
+    ("retention", "retention: { %: 1 }"),
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),
     ("role", "roles: { r: { %: 1 } }"),
     ("rule", "rules: [{ %: 1 }]"),

@@ -26,6 +26,7 @@ use super::kind::Kind;
 use super::limits::{Holder, LimitSet, Limits, OffHours, Scope as LimitScope, Slice};
 use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
 use super::program::Program;
+use super::retention::Retention;
 use super::rotation::Rotation;
 use super::two_person::each_way;
 
@@ -55,6 +56,8 @@ pub(super) struct Survey {
     pub(super) detections: Detections,
     /// What one person alone may not command, each way by itself.
     pub(super) two_person: BTreeSet<String>,
+    /// How long the log is kept.
+    pub(super) retention: Option<Retention>,
 }
 
 /// A limit, with everybody whom it is about.
@@ -104,6 +107,7 @@ impl Survey {
             detect,
             two_person,
             detections,
+            retention,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);
@@ -133,6 +137,7 @@ impl Survey {
             detect: DetectView::of(detect, program),
             two_person: each_way(two_person),
             detections: detections.clone(),
+            retention: *retention,
         }
     }
 

@@ -1,0 +1,139 @@
+//! `menshen log retention`: what of the log goes when, and the schedule that anybody may see.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{Failure, Outcome};
+use crate::audit::{Fate, Hold, Line, NOTICE_DAYS, survey};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::policy::{KEPT, Retention};
+use crate::secret::MasterKey;
+use crate::server::{hold, load_policies, periods};
+use crate::state::Store;
+
+/// Arguments of `menshen log retention`.
+#[derive(Debug, Args)]
+pub(super) struct RetentionArgs {
+    /// The log's folder.
+    #[arg(default_value = "log")]
+    dir: PathBuf,
+    /// The policy, whose `retention` says how long each class is kept.
+    #[arg(long, value_name = "DIR", default_value = "policies")]
+    policies: PathBuf,
+    /// Print the schedule of the policy instead, for everybody to see; no log is needed.
+    #[arg(long)]
+    schedule: bool,
+    /// How to print; `markdown` and `html` are for the schedule.
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// The gate's `menshen.yaml`, whose state knows the legal holds; without it they are not looked at.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// A table.
+    Markdown,
+    /// A table for a page.
+    Html,
+}
+
+pub(super) fn run(args: &RetentionArgs, out: &mut dyn Write) -> Outcome {
+    let program = load_policies(&args.policies).map_err(Failure::fault)?;
+    let Some(retention) = program.retention() else {
+        let said = "the policy has no `retention`: nothing of the log is destroyed\n";
+        return out.write_all(said.as_bytes()).map_err(Failure::internal);
+    };
+    let said = if args.schedule {
+        schedule(retention, args.format)
+    } else {
+        super::log::need_log(&args.dir).map_err(Failure::fault)?;
+        let now = crate::audit::Moment(Clock::system().unix_ms());
+        let lines = survey(&args.dir, &periods(retention), &holds(args.config.as_deref())?, now);
+        let lines = lines.map_err(Failure::internal)?;
+        lines.iter().map(|line| told(line, args.format)).collect()
+    };
+    out.write_all(said.as_bytes()).map_err(Failure::internal)
+}
+
+fn holds(config: Option<&Path>) -> Result<Vec<Hold>, Failure> {
+    let Some(config) = config else { return Ok(Vec::new()) };
+    let config = Config::load(config).map_err(Failure::fault)?;
+    if !Store::exists(&config.state) {
+        return Err(Failure::Fault(format!("`{}`: there is no state", config.state.display())));
+    }
+    let master = MasterKey::read(&config.key).map_err(Failure::fault)?;
+    let store = Store::open(&config.state, &master, Clock::system()).map_err(Failure::fault)?;
+    let rows = super::runtime()?.block_on(store.holds()).map_err(Failure::internal)?;
+    let read = rows.iter().map(hold).collect::<Option<Vec<_>>>();
+    read.ok_or_else(|| Failure::Fault("a hold in the state cannot be understood".to_owned()))
+}
+
+fn told(line: &Line, format: Form) -> String {
+    let Line { class, from, to, keys, fate } = line;
+    match format {
+        Form::Json => {
+            let (word, until) = match fate {
+                Fate::Kept(day) => ("kept", Some(day.to_string())),
+                Fate::ToAnnounce(day) => ("to_announce", Some(day.to_string())),
+                Fate::Announced(day) => ("announced", Some(day.to_string())),
+                Fate::Due => ("due", None),
+                Fate::Held(_) => ("held", None),
+                Fate::Destroyed => ("destroyed", None),
+            };
+            let line = json!({
+                "class": class, "from": from, "to": to, "keys": keys, "fate": word, "until": until,
+            });
+            format!("{line}\n")
+        }
+        Form::Human | Form::Markdown | Form::Html => {
+            let first =
+                if matches!(fate, Fate::Kept(_)) && from != to { ", the first day" } else { "" };
+            format!("{class:<18} {from} to {to}{first} {fate}\n")
+        }
+    }
+}
+
+/// What anybody may know: which class is kept how long, and what happens then.
+fn schedule(retention: &Retention, format: Form) -> String {
+    let rows: Vec<(&str, &str, u32)> =
+        KEPT.iter().map(|kept| (kept.class, kept.about, retention.months(kept.class))).collect();
+    let ends = format!(
+        "Each day's entries are destroyed when they are older than that, after an announcement of {NOTICE_DAYS} days. \
+         A legal hold keeps them longer."
+    );
+    match format {
+        Form::Json => rows
+            .iter()
+            .map(|(class, about, months)| {
+                format!("{}\n", json!({ "class": class, "about": about, "months": months }))
+            })
+            .collect(),
+        Form::Html => {
+            let row = |(class, about, months): &(&str, &str, u32)| {
+                format!("<tr><td>{class}</td><td>{about}</td><td>{months}</td></tr>\n")
+            };
+            let rows: String = rows.iter().map(row).collect();
+            format!(
+                "<table>\n<tr><th>class</th><th>about</th><th>months</th></tr>\n{rows}</table>\n<p>{ends}</p>\n"
+            )
+        }
+        Form::Human | Form::Markdown => {
+            let row = |(class, about, months): &(&str, &str, u32)| {
+                format!("| `{class}` | {about} | {months} |\n")
+            };
+            let rows: String = rows.iter().map(row).collect();
+            format!("| class | about | months |\n|---|---|---|\n{rows}\n{ends}\n")
+        }
+    }
+}

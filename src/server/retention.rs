@@ -1,0 +1,94 @@
+//! Looks after the end of the log's entries, once an hour.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{Class, Day, Hold, Log, Period, Periods};
+use crate::policy::{KEPT, Retention};
+use crate::proxy::Policies;
+use crate::state::{HoldRow, Store};
+use crate::telemetry::Telemetry;
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// What looks after it.
+pub(super) struct Keeper {
+    pub(super) log: Log,
+    pub(super) store: Store,
+    pub(super) policies: Arc<Policies>,
+    pub(super) telemetry: Arc<Telemetry>,
+}
+
+impl Keeper {
+    /// Goes on until told to stop.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        loop {
+            self.round().await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    async fn round(&self) {
+        let Some(retention) = self.policies.live().retention().copied() else { return };
+        let rows = match self.store.holds().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "legal holds cannot be read, so nothing of the log is destroyed");
+                return;
+            }
+        };
+        let Some(holds) = rows.iter().map(hold).collect::<Option<Vec<_>>>() else {
+            tracing::error!(
+                "a legal hold cannot be understood, so nothing of the log is destroyed"
+            );
+            return;
+        };
+        let (log, periods) = (self.log.clone(), periods(&retention));
+        let tended =
+            tokio::task::spawn_blocking(move || log.tend_retention(&periods, &holds)).await;
+        match tended {
+            Ok(Ok(tended)) => {
+                if tended.announced + tended.destroyed > 0 {
+                    tracing::info!(?tended, "entries of the log reach the end of their time");
+                }
+                self.telemetry.retention(tended.waiting, tended.held);
+            }
+            Ok(Err(error)) => tracing::error!(%error, "entries of the log could not be destroyed"),
+            Err(error) => tracing::error!(%error, "the log's retention ended by a panic"),
+        }
+    }
+}
+
+/// What the log is told of a policy's retention.
+#[must_use]
+pub fn periods(retention: &Retention) -> Periods {
+    let period = |class: &str| {
+        let bounds = KEPT.iter().find(|kept| kept.class == class).map(|kept| kept.bounds);
+        // A class that nobody knows is kept for ever.
+        let least = bounds.map_or(u32::MAX, |(least, _)| least);
+        Period { least, months: retention.months(class) }
+    };
+    Periods {
+        staff_access: period("staff_access"),
+        customer_usage: period("customer_usage"),
+        customer_identity: period("customer_identity"),
+        security: period("security"),
+        ledger: period("ledger"),
+    }
+}
+
+/// What the log is told of a hold; `None` if it cannot be understood.
+#[must_use]
+pub fn hold(row: &HoldRow) -> Option<Hold> {
+    let class = match row.class.as_str() {
+        "" => None,
+        word => Some(Class::ALL.iter().copied().find(|class| class.word() == word)?),
+    };
+    let day = |text: &str| text.parse::<Day>().ok();
+    Some(Hold { id: row.id, class, from: day(&row.from_day)?, to: day(&row.to_day)? })
+}
