@@ -211,6 +211,9 @@ pub enum AuthError {
     /// The keys of the token's issuer could not be fetched, so nobody knows whether it is good.
     #[error("the keys of the token's issuer are not known at the moment")]
     KeysUnavailable,
+    /// Whoever holds the session signs in at an issuer, and has password and factors there.
+    #[error("password and further factors are kept at `{0}`, where this session was begun")]
+    AtIssuer(String),
     /// The session never was, has ended, or its account is switched off.
     #[error("the session has ended")]
     SessionEnded,

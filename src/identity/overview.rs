@@ -40,6 +40,8 @@ pub struct SessionInfo {
 pub struct Overview {
     /// Whose it is.
     pub account: String,
+    /// The issuer at which it signs in; then it has no password and no passkeys here.
+    pub issuer: Option<String>,
     /// The sign-in before that of this session.
     pub before: Option<SignedIn>,
     /// Whole days since the password was set.
@@ -60,7 +62,10 @@ impl Identity {
     /// # Errors
     /// [`AuthError`] if the session is no more.
     pub async fn overview(&self, cookie: &Cookie) -> Result<Overview, AuthError> {
-        let session = self.live_session(cookie).await?;
+        let session = match self.live_session(cookie).await {
+            Err(AuthError::AtIssuer(issuer)) => return self.overview_at(issuer, cookie).await,
+            session => session?,
+        };
         let account = session.row.name.clone();
         let passkeys = self.store.passkeys(&account).await?;
         let now = self.clock.unix_s();
@@ -69,6 +74,7 @@ impl Identity {
         let age_s = now.saturating_sub(session.row.password_set_s);
         Ok(Overview {
             account,
+            issuer: None,
             sessions,
             password_is_old: self.is_old(session.row.password_set_s),
             password_days: u64::try_from(age_s.div_euclid(DAY_S)).unwrap_or(0),
@@ -78,18 +84,38 @@ impl Identity {
         })
     }
 
+    /// Of an account of an issuer: its sessions, and nothing of its factors, which are kept there.
+    async fn overview_at(&self, issuer: String, cookie: &Cookie) -> Result<Overview, AuthError> {
+        let account = self.issuer_session_caller(cookie).await?.account;
+        let id = self.session_id(cookie);
+        let rows = self.live(self.store.own_issuer_sessions(&account).await?).into_iter();
+        Ok(Overview {
+            account,
+            issuer: Some(issuer),
+            sessions: rows.map(|row| info(row, Some(id))).collect::<Result<_, _>>()?,
+            before: None,
+            password_is_old: false,
+            password_days: 0,
+            unproved: None,
+            passkeys: Vec::new(),
+        })
+    }
+
     /// The sessions of an account that are good at this moment, the newest first.
     pub(super) async fn live_sessions(
         &self,
         account: &str,
     ) -> Result<Vec<OwnSessionRow>, StateError> {
-        let mut rows = self.store.own_sessions(account).await?;
+        Ok(self.live(self.store.own_sessions(account).await?))
+    }
+
+    fn live(&self, mut rows: Vec<OwnSessionRow>) -> Vec<OwnSessionRow> {
         let now = self.clock.unix_s();
         rows.retain(|row| {
             let idle = now.saturating_sub(row.last_seen_s);
             now < row.expires_s && idle < i64::from(self.settings.session.idle_s)
         });
-        Ok(rows)
+        rows
     }
 
     /// Whether this session was begun with a password that must be changed before anything else is done.
@@ -100,7 +126,10 @@ impl Identity {
         if !self.settings.password.must_change {
             return Ok(false);
         }
-        let session = self.live_session(cookie).await?;
+        let session = match self.live_session(cookie).await {
+            Err(AuthError::AtIssuer(_)) => return Ok(false),
+            session => session?,
+        };
         let by_password = session.factors.iter().any(|f| f.method == FactorMethod::Password);
         Ok(by_password && self.is_old(session.row.password_set_s))
     }
@@ -115,8 +144,14 @@ impl Identity {
     /// # Errors
     /// [`SignInError`]; it then goes on.
     pub async fn end_session(&self, cookie: &Cookie, number: i64) -> Result<bool, SignInError> {
-        let session = self.live_session(cookie).await?;
-        Ok(self.store.end_own_session(&session.row.name, number).await?)
+        match self.live_session(cookie).await {
+            Ok(session) => Ok(self.store.end_own_session(&session.row.name, number).await?),
+            Err(AuthError::AtIssuer(_)) => {
+                let account = self.issuer_session_caller(cookie).await?.account;
+                Ok(self.store.end_own_issuer_session(&account, number).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Ends all of the account's sessions, this one too, and says how many there were.
@@ -124,8 +159,14 @@ impl Identity {
     /// # Errors
     /// [`SignInError`]; they then go on.
     pub async fn end_sessions(&self, cookie: &Cookie) -> Result<usize, SignInError> {
-        let session = self.live_session(cookie).await?;
-        Ok(self.store.end_own_sessions(&session.row.name).await?)
+        match self.live_session(cookie).await {
+            Ok(session) => Ok(self.store.end_own_sessions(&session.row.name).await?),
+            Err(AuthError::AtIssuer(_)) => {
+                let account = self.issuer_session_caller(cookie).await?.account;
+                Ok(self.store.end_issuer_sessions(Some(account), None).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes a passkey of the account, in a session that has just shown its strongest factor, and ends all

@@ -67,7 +67,7 @@ impl Identity {
         &self,
         cookie: &Cookie,
     ) -> Result<(Caller, Option<Vec<u8>>), AuthError> {
-        let session = match self.live_session(cookie).await {
+        let session = match self.local_session(cookie).await {
             Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
                 return Ok((self.issuer_session_caller(cookie).await?, None));
             }
@@ -88,8 +88,23 @@ impl Identity {
         Ok((caller, session.passkey))
     }
 
-    /// The session of that cookie if it has not ended in any way.
+    /// The session of a local account, for what has to do with its factors.
+    ///
+    /// # Errors
+    /// [`AuthError::AtIssuer`] for a session that is good but has none here.
     pub(super) async fn live_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
+        match self.local_session(cookie).await {
+            Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
+                let caller = self.issuer_session_caller(cookie).await?;
+                let issuer = self.sign_in_issuer_of(&caller.account).unwrap_or_default();
+                Err(AuthError::AtIssuer(issuer.to_owned()))
+            }
+            session => session,
+        }
+    }
+
+    /// The session of that cookie if it is one of a local account and has not ended in any way.
+    async fn local_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
         let id = self.session_id(cookie);
         let row = self.store.session(id).await?.ok_or(AuthError::SessionEnded)?;
         let now = self.clock.unix_s();

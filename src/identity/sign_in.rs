@@ -55,6 +55,9 @@ pub enum SignInError {
     /// The session that the code was for has ended.
     #[error("the session has ended; sign in again")]
     SessionEnded,
+    /// Whoever holds the session signs in at an issuer, and has password and factors there.
+    #[error("password and further factors are kept at `{0}`, where this session was begun")]
+    AtIssuer(String),
     /// The enrolment of codes that was begun is no more.
     #[error("the enrolment has ended; begin it again")]
     EnrolmentEnded,
@@ -111,6 +114,7 @@ impl From<AuthError> for SignInError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::State(error) => Self::State(error),
+            AuthError::AtIssuer(issuer) => Self::AtIssuer(issuer),
             AuthError::SessionEnded
             | AuthError::Missing
             | AuthError::TwoCredentials

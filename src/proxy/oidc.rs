@@ -124,7 +124,8 @@ impl Gate {
         };
         let step = self.begin_step("sign_in_at_issuer", "", at.trail)?;
         let place = place(at.head, at.facts)?;
-        let done = match self.identity.finish_oidc(issuer, sealed, answer, &place).await {
+        let here = (&place, at.facts.peer.ip());
+        let done = match self.identity.finish_oidc(issuer, sealed, answer, here).await {
             Ok(done) => done,
             Err(fault) => {
                 step.unneeded();

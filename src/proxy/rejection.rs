@@ -42,6 +42,8 @@ pub(super) enum Rejection {
     SignIn(Option<String>),
     /// The credential does not hold.
     Credential(AuthError),
+    /// What was asked for is kept at the issuer at which this browser's user signs in; the page says so.
+    KeptAtIssuer(Html),
     /// This address shows too many credentials that do not hold.
     Address(AddressRefused),
     /// A password or code was not accepted.
@@ -324,6 +326,7 @@ impl Rejection {
             Self::NotFound => Told::new(StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::SignIn(next) => sign_in(next.as_deref()),
             Self::Credential(error) => credential(error),
+            Self::KeptAtIssuer(html) => at_issuer().page(html),
             Self::Address(refused) => {
                 let title = "Too many credentials from this address were not accepted";
                 Told::new(StatusCode::TOO_MANY_REQUESTS, "address_limit", title)
@@ -506,6 +509,7 @@ fn credential(error: &AuthError) -> Told {
             .detail(error)
             .header(RETRY_AFTER, 30)
             .note(error),
+        AuthError::AtIssuer(_) => at_issuer().detail(error),
         AuthError::TwoCredentials => refused.detail(error),
         AuthError::Proof(_) => refused
             .detail("show a proof for this request, made just now and once")
@@ -530,6 +534,11 @@ fn credential(error: &AuthError) -> Told {
     }
 }
 
+fn at_issuer() -> Told {
+    let title = "Your factors are kept where you sign in";
+    Told::new(StatusCode::FORBIDDEN, "at_issuer", title)
+}
+
 fn sign_in_failed(error: &SignInError) -> Told {
     let told = |status| Told::new(status, "sign_in", "The sign-in was not accepted");
     match error {
@@ -542,6 +551,7 @@ fn sign_in_failed(error: &SignInError) -> Told {
         | SignInError::Cloned { .. }
         | SignInError::Passkey(_)
         | SignInError::Issuer(_) => told(StatusCode::UNAUTHORIZED).detail(error),
+        SignInError::AtIssuer(_) => at_issuer().detail(error),
         SignInError::Unproved { .. } => told(StatusCode::FORBIDDEN).detail(error),
         SignInError::Password(_) => told(StatusCode::UNPROCESSABLE_ENTITY).detail(error),
         SignInError::TryLater { retry_after_s } => {

@@ -16,8 +16,8 @@ use super::sent::Sent;
 use super::sign_in::{JSON, blank, page, session_cookie};
 use super::step::Step;
 use super::trail::Trail;
-use super::{devices, enrol, new_password, recovery};
-use crate::identity::{self, Caller, Cookie, CredentialRef, Factors};
+use super::{devices, enrol, new_password, oidc, recovery};
+use crate::identity::{self, AuthError, Caller, Cookie, CredentialRef, Factors, SignInError};
 use crate::listen::Facts;
 
 /// What there is for whoever has a session.
@@ -57,17 +57,26 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let is_post = own.head.method == Method::POST;
         let form = if is_post { Some(self.form(own.head, own.parts, body).await?) } else { None };
+        let answered = self.own_page(&mut own, form).await;
+        answered.map_err(|rejection| kept_at_issuer(own.head, own.parts, rejection))
+    }
+
+    async fn own_page(
+        &self,
+        own: &mut Own<'_>,
+        form: Option<Form>,
+    ) -> Result<Response<Answer>, Rejection> {
         match (&own.head.method, own.head.path.as_str(), form) {
-            (&Method::GET, HOME, _) => self.show_session(&mut own).await,
-            (&Method::GET, devices::PATH, _) => self.show_devices(&mut own).await,
-            (&Method::GET, enrol::PATH, _) => self.show_enrolment(&mut own).await,
-            (&Method::GET, new_password::PATH, _) => self.show_new_password(&mut own).await,
-            (&Method::GET, recovery::PATH, _) => self.show_recovery(&mut own).await,
-            (_, "/.menshen/logout", Some(form)) => self.sign_out(&mut own, &form).await,
-            (_, devices::PATH, Some(form)) => self.change_devices(&mut own, &form).await,
-            (_, enrol::PATH, Some(form)) => self.enrol_codes(&mut own, &form).await,
-            (_, new_password::PATH, Some(form)) => self.change_password(&mut own, &form).await,
-            (_, recovery::PATH, Some(form)) => self.make_recovery(&mut own, &form).await,
+            (&Method::GET, HOME, _) => self.show_session(own).await,
+            (&Method::GET, devices::PATH, _) => self.show_devices(own).await,
+            (&Method::GET, enrol::PATH, _) => self.show_enrolment(own).await,
+            (&Method::GET, new_password::PATH, _) => self.show_new_password(own).await,
+            (&Method::GET, recovery::PATH, _) => self.show_recovery(own).await,
+            (_, "/.menshen/logout", Some(form)) => self.sign_out(own, &form).await,
+            (_, devices::PATH, Some(form)) => self.change_devices(own, &form).await,
+            (_, enrol::PATH, Some(form)) => self.enrol_codes(own, &form).await,
+            (_, new_password::PATH, Some(form)) => self.change_password(own, &form).await,
+            (_, recovery::PATH, Some(form)) => self.make_recovery(own, &form).await,
             _ => Err(Rejection::NotFound),
         }
     }
@@ -141,16 +150,16 @@ impl Gate {
     async fn session_page(&self, own: &mut Own<'_>, caller: &Caller) -> Result<Html, Rejection> {
         // Whoever shows a token has no session to tell of.
         let (factors, overview) = match own.cookie() {
-            // Whoever signed in at an issuer has their factors there.
-            Ok(cookie) if self.identity.sign_in_issuer_of(&caller.account).is_none() => {
-                let factors = self.identity.factors(&cookie).await;
+            Ok(cookie) => {
                 let overview = self.identity.overview(&cookie).await;
-                (
-                    factors.map_err(Rejection::Credential)?,
-                    Some(overview.map_err(Rejection::Credential)?),
-                )
+                let overview = overview.map_err(Rejection::Credential)?;
+                let factors = match &overview.issuer {
+                    Some(_) => Ok(Factors::default()),
+                    None => self.identity.factors(&cookie).await,
+                };
+                (factors.map_err(Rejection::Credential)?, Some(overview))
             }
-            Ok(_) | Err(_) => (Factors::default(), None),
+            Err(_) => (Factors::default(), None),
         };
         let blank = own.page();
         let done = own.is_done("passkey").then_some(blank.words.passkey_registered);
@@ -164,6 +173,20 @@ impl Gate {
             overview: overview.as_ref(),
         };
         Ok(pages::session(&Page { done, ..blank }, &standing))
+    }
+}
+
+/// A browser is told on a page where its user's factors are, with the way there.
+pub(super) fn kept_at_issuer(head: &Head, parts: &RequestHead, rejection: Rejection) -> Rejection {
+    match rejection {
+        Rejection::Credential(AuthError::AtIssuer(issuer))
+        | Rejection::SignInFailed(SignInError::AtIssuer(issuer))
+            if head.wants_page =>
+        {
+            let there = oidc::raise_at(&issuer, 2, None, HOME);
+            Rejection::KeptAtIssuer(pages::at_issuer(&blank(head, parts), &issuer, &there))
+        }
+        other => other,
     }
 }
 

@@ -27,7 +27,7 @@ use super::respond::plain;
 use super::sent::Sent;
 use super::session::{self, Own};
 use super::trail::Trail;
-use crate::identity::{self, Cookie, Credentials, NewSession, SignInError};
+use crate::identity::{self, AuthError, Cookie, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
 
@@ -74,7 +74,7 @@ impl Gate {
             }
             (&Method::GET, "/.menshen/code") => {
                 self.looked_at(Open::Code, facts.peer.ip());
-                Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
+                self.code_page(head, parts, facts).await
             }
             (_, path) if session::PATHS.contains(&path) => {
                 self.own_account(Own { head, parts, facts, trail }, body).await
@@ -97,6 +97,21 @@ impl Gate {
             }
             _ => Err(Rejection::NotFound),
         }
+    }
+
+    /// Where a one-time code is shown; not for whoever has a session of an issuer, who shows it there.
+    async fn code_page(
+        &self,
+        head: &Head,
+        parts: &RequestHead,
+        facts: &Facts,
+    ) -> Result<Response<Answer>, Rejection> {
+        if let Ok(cookie) = session_cookie(head, parts, facts)
+            && let Err(error @ AuthError::AtIssuer(_)) = self.identity.factors(&cookie).await
+        {
+            return Err(session::kept_at_issuer(head, parts, Rejection::Credential(error)));
+        }
+        Ok(page(pages::code(&blank(head, parts)), StatusCode::OK, facts))
     }
 
     /// The public keys by which backends know that an assertion is the gate's; no secret and nobody's data.

@@ -120,6 +120,7 @@ fn cause(failure: &SignInError) -> &'static str {
         SignInError::TryLater { .. } => "locked",
         SignInError::Busy => "busy",
         SignInError::SessionEnded => "session_ended",
+        SignInError::AtIssuer(_) => "at_issuer",
         SignInError::NoSecondFactor => "no_second_factor",
         SignInError::EnrolmentEnded => "enrolment_ended",
         SignInError::NoPasskey => "no_passkey",

@@ -30,6 +30,10 @@ pub struct IssuerSessionRow {
     pub last_seen_s: i64,
     /// When it ends whatever happens.
     pub expires_s: i64,
+    /// The host that gave it.
+    pub host: String,
+    /// The address that signed in.
+    pub from: String,
 }
 
 impl Store {
@@ -47,8 +51,8 @@ impl Store {
             connection
                 .execute("DELETE FROM issuer_sessions WHERE expires_s <= ?1", [row.began_s])?;
             connection.execute(
-                "INSERT INTO issuer_sessions (id, account, sid, caller, factors, began_s, last_seen_s, expires_s)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO issuer_sessions (id, account, sid, caller, factors, began_s, last_seen_s, expires_s,
+                 host, began_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     row.id,
                     row.account,
@@ -57,7 +61,9 @@ impl Store {
                     row.factors,
                     row.began_s,
                     row.last_seen_s,
-                    row.expires_s
+                    row.expires_s,
+                    row.host,
+                    row.from
                 ],
             )?;
             // What waits for the factor goes along; only the same person takes it over.
@@ -89,7 +95,7 @@ impl Store {
         id: SessionId,
     ) -> Result<Option<IssuerSessionRow>, StateError> {
         self.read(move |connection| {
-            let sql = "SELECT account, sid, caller, factors, began_s, last_seen_s, expires_s
+            let sql = "SELECT account, sid, caller, factors, began_s, last_seen_s, expires_s, host, began_from
                        FROM issuer_sessions WHERE id = ?1";
             let row = connection.prepare_cached(sql)?.query_row([id], |row| {
                 Ok(IssuerSessionRow {
@@ -101,6 +107,8 @@ impl Store {
                     began_s: row.get(4)?,
                     last_seen_s: row.get(5)?,
                     expires_s: row.get(6)?,
+                    host: row.get(7)?,
+                    from: row.get(8)?,
                 })
             });
             Ok(row.optional()?)

@@ -26,16 +26,37 @@ pub struct OwnSessionRow {
 }
 
 impl Store {
-    /// The sessions of an account, the newest first.
+    /// The sessions of a local account, the newest first.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
     pub async fn own_sessions(&self, account: &str) -> Result<Vec<OwnSessionRow>, StateError> {
+        self.sessions_in("sessions", account).await
+    }
+
+    /// The sessions of an issuer's account, the newest first.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn own_issuer_sessions(
+        &self,
+        account: &str,
+    ) -> Result<Vec<OwnSessionRow>, StateError> {
+        self.sessions_in("issuer_sessions", account).await
+    }
+
+    async fn sessions_in(
+        &self,
+        table: &'static str,
+        account: &str,
+    ) -> Result<Vec<OwnSessionRow>, StateError> {
         let account = account.to_owned();
         self.read(move |connection| {
-            let sql = "SELECT seq, id, host, factors, began_s, began_from, last_seen_s, expires_s
-                       FROM sessions WHERE account = ?1 ORDER BY seq DESC";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT seq, id, host, factors, began_s, began_from, last_seen_s, expires_s
+                 FROM {table} WHERE account = ?1 ORDER BY seq DESC"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([account], |row| {
                 Ok(OwnSessionRow {
                     number: row.get(0)?,
@@ -58,11 +79,31 @@ impl Store {
     /// # Errors
     /// Any [`StateError`] of a write; it then goes on.
     pub async fn end_own_session(&self, account: &str, number: i64) -> Result<bool, StateError> {
+        self.end_in("sessions", account, number).await
+    }
+
+    /// The same of an issuer's account.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; it then goes on.
+    pub async fn end_own_issuer_session(
+        &self,
+        account: &str,
+        number: i64,
+    ) -> Result<bool, StateError> {
+        self.end_in("issuer_sessions", account, number).await
+    }
+
+    async fn end_in(
+        &self,
+        table: &'static str,
+        account: &str,
+        number: i64,
+    ) -> Result<bool, StateError> {
         let account = account.to_owned();
         self.write(move |connection| {
-            let ended = connection
-                .prepare_cached("DELETE FROM sessions WHERE seq = ?1 AND account = ?2")?
-                .execute(params![number, account])?;
+            let sql = format!("DELETE FROM {table} WHERE seq = ?1 AND account = ?2");
+            let ended = connection.prepare_cached(&sql)?.execute(params![number, account])?;
             Ok(ended > 0)
         })
         .await

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use menshen::clock::Clock;
+use menshen::config::Config;
 use menshen::demo::certificates::Authority;
 use serde_json::{Value, json};
 
@@ -67,6 +68,10 @@ impl Provider {
     }
 
     async fn gate(&self) -> Gate {
+        self.gate_with(|_| {}).await
+    }
+
+    async fn gate_with(&self, tweak: impl Fn(&mut Config) + Send + Sync + 'static) -> Gate {
         let folder = self.folder.path().display();
         let yaml = format!(
             "  - name: far\n    issuer: \"{issuer}\"\n    audience: menshen\n    keys: \"{issuer}/jwks.json\"\n    \
@@ -74,8 +79,9 @@ impl Provider {
              sign-in: {{ client-id: {CLIENT}, client-secret: {folder}/secret, scopes: [profile] }}",
             issuer = self.issuer,
         );
-        let gate = Setup::policy(&policy()).yaml(&yaml).tweak(|config| {
+        let gate = Setup::policy(&policy()).yaml(&yaml).tweak(move |config| {
             config.addresses.attempts.burst = 100_000;
+            tweak(config);
         });
         let gate = gate.start().await;
         gate.upstream.answers(Reply::json(r#"{"id":1,"name":"li"}"#));
@@ -591,4 +597,67 @@ async fn failed_sign_ins_at_an_issuer_cannot_fill_the_log() {
     assert_eq!(gathered.filter_map(|act| act.count).sum::<u64>(), 80);
     let looks = acts().find(|act| act.name.as_str() == "pages_shown").unwrap();
     assert_eq!((looks.object.as_str(), looks.count), ("issuer", Some(1)));
+}
+
+#[tokio::test]
+async fn who_signed_in_at_an_issuer_sees_and_ends_sessions_and_is_sent_there_for_factors() {
+    let provider = Provider::start().await;
+    let mut gate = provider.gate().await;
+    let first = session_of(&sign_in(&gate, &provider, START, None).await);
+    gate.advance_s(60);
+    let second = session_of(&sign_in(&gate, &provider, START, None).await);
+    let listed = gate.ask(Ask::get("/.menshen/devices").cookie(&second)).await;
+    let listed = listed.expect(200).json();
+    assert_eq!((&listed["account"], &listed["passkeys"]), (&json!("far:wang"), &json!([])));
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!((&sessions[0]["this"], &sessions[1]["this"]), (&json!(true), &json!(false)));
+    assert_eq!(sessions[1]["host"], json!("bank.example"));
+    assert!(sessions[1]["from"].as_str().unwrap().contains("127."), "{sessions:?}");
+    let page = |path: &str| Ask::get(path).cookie(&second).header("accept", "text/html");
+    for path in ["/.menshen/devices", "/.menshen/session"] {
+        let shown = gate.ask(page(path)).await;
+        assert!(shown.expect(200).text().contains("You sign in at far"), "{path}");
+        assert!(!shown.text().contains("passkey"), "{path}");
+    }
+    for path in ["code", "enrol", "password", "recovery"].map(|name| format!("/.menshen/{name}")) {
+        let shown = gate.ask(page(&path)).await;
+        let text = shown.expect(403).text();
+        assert!(text.contains("/.menshen/oidc/far?level=2"), "{path}: {text}");
+    }
+    let post = |path: &str, body: &str| {
+        Ask::post(path, body).cookie(&second).header("origin", "https://bank.example")
+    };
+    let options = json!({ "for": "register" }).to_string();
+    for (path, body) in [
+        ("/.menshen/code", r#"{"code":"123456"}"#),
+        ("/.menshen/enrol", "{}"),
+        ("/.menshen/password", r#"{"old":"a","new":"b"}"#),
+        ("/.menshen/recovery", "{}"),
+        ("/.menshen/passkey/options", &options),
+    ] {
+        let told = gate.ask(post(path, body)).await;
+        assert!(told.expect(403).text().contains("kept at `far`"), "{path}: {}", told.text());
+    }
+    let number = sessions[1]["session"].as_str().unwrap();
+    let end = json!({ "end": number }).to_string();
+    gate.ask(post("/.menshen/devices", &end)).await.expect(204);
+    assert_eq!(use_session(&gate, &first).await, 401);
+    assert_eq!(use_session(&gate, &second).await, 200);
+    gate.ask(post("/.menshen/devices", r#"{"everywhere":"1"}"#)).await.expect(204);
+    assert_eq!(use_session(&gate, &second).await, 401);
+    let entries = gate.entries().await;
+    let acts = || entries.iter().filter_map(|entry| entry.act.as_ref());
+    for name in ["session_end", "sign_out_everywhere"] {
+        let act = acts().find(|act| act.name.as_str() == name).unwrap();
+        assert_eq!((act.object.as_str(), act.succeeded), ("far:wang", Some(true)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_forced_change_of_passwords_keeps_nobody_out_who_has_none_here() {
+    let provider = Provider::start().await;
+    let gate = provider.gate_with(|config| config.identity.password.must_change = true).await;
+    let session = session_of(&sign_in(&gate, &provider, START, None).await);
+    assert_eq!(use_session(&gate, &session).await, 200);
 }

@@ -9,6 +9,7 @@ mod logout;
 mod provider;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -200,6 +201,7 @@ impl From<AuthError> for OidcFault {
             | AuthError::Proof(_)
             | AuthError::UseNonce(_)
             | AuthError::ApiKey
+            | AuthError::AtIssuer(_)
             | AuthError::SessionEnded => Self::NotBegun,
         }
     }
@@ -280,7 +282,7 @@ impl Identity {
         issuer: &str,
         sealed: &str,
         answer: OidcAnswer,
-        place: &Place,
+        (place, address): (&Place, IpAddr),
     ) -> Result<OidcDone, OidcFault> {
         let issuer = self.sign_in_issuer(issuer)?;
         let now = self.clock.unix_s();
@@ -313,7 +315,7 @@ impl Identity {
             return Err(OidcFault::OtherPerson);
         }
         let missed = (proved.caller.assurance < begun.level).then_some(begun.level);
-        let session = self.begin_issuer_session(proved, begun.session, place).await?;
+        let session = self.begin_issuer_session(proved, begun.session, (place, address)).await?;
         Ok(OidcDone { session, next: begun.next, missed })
     }
 
@@ -321,7 +323,7 @@ impl Identity {
         &self,
         proved: id_token::Proved,
         old: Option<SessionId>,
-        place: &Place,
+        (place, address): (&Place, IpAddr),
     ) -> Result<NewSession, OidcFault> {
         let (now, cookie) = (self.clock.unix_s(), Cookie::random(place)?);
         let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
@@ -335,6 +337,8 @@ impl Identity {
             began_s: now,
             last_seen_s: now,
             expires_s,
+            host: place.host.to_string(),
+            from: address.to_canonical().to_string(),
         };
         let most = self.settings.session.per_account.max(1);
         self.store.begin_issuer_session(row, old, most).await?;

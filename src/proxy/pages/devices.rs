@@ -1,5 +1,6 @@
 //! Sessions and devices: what an account is signed in by, each with a button that ends it.
 
+use super::oidc::kept_there;
 use super::{Html, Page, escaped, filled, form, heading, marked, paragraph, render, time};
 use crate::identity::{Overview, PasskeyInfo, SessionInfo};
 
@@ -14,8 +15,18 @@ pub(in crate::proxy) fn devices(page: &Page<'_>, overview: &Overview) -> Html {
         heading(words.sessions),
         format!("<ul>{sessions}</ul>"),
         form(page, ("post", "/.menshen/devices"), everywhere, words.everywhere),
-        heading(words.passkeys),
     ];
+    match &overview.issuer {
+        Some(issuer) => parts.push(kept_there(page, issuer)),
+        None => parts.extend(passkeys(page, overview)),
+    }
+    parts.push(form(page, ("get", "/.menshen/session"), "", words.to_session));
+    render(page, words.devices, &parts)
+}
+
+fn passkeys(page: &Page<'_>, overview: &Overview) -> Vec<String> {
+    let words = page.words;
+    let mut parts = vec![heading(words.passkeys)];
     if overview.passkeys.is_empty() {
         parts.push(paragraph(words.passkey_none));
     } else {
@@ -30,8 +41,7 @@ pub(in crate::proxy) fn devices(page: &Page<'_>, overview: &Overview) -> Html {
         let items = overview.passkeys.iter().map(|one| passkey(page, one, can_remove));
         parts.push(format!("<ul>{}</ul>", items.collect::<String>()));
     }
-    parts.push(form(page, ("get", "/.menshen/session"), "", words.to_session));
-    render(page, words.devices, &parts)
+    parts
 }
 
 fn session(page: &Page<'_>, session: &SessionInfo) -> String {

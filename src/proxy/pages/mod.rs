@@ -20,7 +20,7 @@ use crate::identity::Ways;
 pub(super) use devices::devices;
 pub(super) use enrol::{codes, scan};
 pub(super) use new_password::{invitation, new_password, no_invitation, welcome};
-pub(super) use oidc::{issuer_done, issuer_missed, issuer_refused};
+pub(super) use oidc::{at_issuer, issuer_done, issuer_missed, issuer_refused};
 pub(super) use recovery::{recovery, recovery_codes};
 pub(super) use session::{Standing, session};
 pub(super) use sign_in::{code, password, signed_out};

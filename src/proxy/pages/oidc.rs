@@ -31,3 +31,17 @@ pub(in crate::proxy) fn issuer_refused(page: &Page<'_>) -> Html {
     let again = form(page, ("get", "/.menshen/login"), "", page.words.sign_in_again);
     render(page, page.words.sign_in, &[again])
 }
+
+/// What was asked for is kept at the issuer, with the way there.
+pub(in crate::proxy) fn at_issuer(page: &Page<'_>, issuer: &str, there: &str) -> Html {
+    let words = page.words;
+    let show = format!("<p><a href=\"{}\">{}</a></p>", escaped(there), escaped(words.show_factor));
+    let back =
+        form(&Page { next: "", ..*page }, ("get", "/.menshen/session"), "", words.to_session);
+    render(page, words.at_issuer_title, &[kept_there(page, issuer), show, back])
+}
+
+/// Where password and factors are.
+pub(super) fn kept_there(page: &Page<'_>, issuer: &str) -> String {
+    format!("<p>{}</p>", filled(page.words.at_issuer, &[("issuer", &escaped(issuer))]))
+}

@@ -1,5 +1,6 @@
 //! The page of a session: who is signed in, how more is shown, and the passkeys of this host.
 
+use super::oidc::kept_there;
 use super::passkey::{self, Part};
 use super::{Html, Page, escaped, filled, form, heading, marked, paragraph, raise, render, time};
 use crate::identity::{Overview, PasskeyInfo, SignedIn, Ways};
@@ -34,13 +35,19 @@ pub(in crate::proxy) fn session(page: &Page<'_>, standing: &Standing<'_>) -> Htm
         parts.push(heading(words.raise_title));
         parts.extend(raise(page, standing.ways));
     }
-    parts.extend(passkeys(page, standing));
+    if standing.overview.is_none_or(|overview| overview.issuer.is_none()) {
+        parts.extend(passkeys(page, standing));
+    }
     render(page, words.session_title, &parts)
 }
 
 /// The sign-in before this one and the age of the password; whoever finds something strange there can look further.
 fn facts(page: &Page<'_>, overview: &Overview) -> String {
     let words = page.words;
+    if let Some(issuer) = &overview.issuer {
+        let link = format!("<p><a href=\"/.menshen/devices\">{}</a></p>", escaped(words.devices));
+        return kept_there(page, issuer) + &link;
+    }
     let at = |signed_in: &SignedIn| {
         let (at, from) = (time(signed_in.at_s), marked(&signed_in.from));
         filled(words.time_from, &[("time", &at), ("address", &from)])

@@ -30,6 +30,7 @@ fn overview(typed: &str) -> Overview {
         last_seen_s: 0,
     };
     Overview {
+        issuer: None,
         account: typed.into(),
         before: Some(began),
         password_is_old: false,

@@ -98,6 +98,8 @@ pub(super) static EN: Words = Words {
                     whoever runs it for a stronger factor, then try again.",
     issuer_refused: "Your sign-in service's answer was not accepted. Begin the sign-in again, in this browser.",
     issuer_away: "Your sign-in service cannot be reached at the moment. Try again later.",
+    at_issuer_title: "Kept where you sign in",
+    at_issuer: "You sign in at {issuer}. Your password, codes and keys are kept there and not here.",
     refused: "The sign-in was refused.",
     code_refused: "The code was not accepted. Wait for the next one, then try again.",
     try_later: "Too many failed sign-ins. Try again in {seconds} s.",

@@ -97,6 +97,8 @@ pub(super) static ID: Words = Words {
     issuer_missed: "Anda sudah masuk, tetapi layanan masuk Anda tidak memastikan tingkat {level} yang diperlukan permintaan ini. Mintalah faktor yang lebih kuat kepada pengelolanya, lalu coba lagi.",
     issuer_refused: "Jawaban layanan masuk Anda tidak diterima. Mulai lagi proses masuk di peramban ini.",
     issuer_away: "Layanan masuk Anda tidak dapat dihubungi saat ini. Coba lagi nanti.",
+    at_issuer_title: "Disimpan di layanan masuk Anda",
+    at_issuer: "Anda masuk dengan {issuer}. Kata sandi, kode, dan kunci Anda disimpan di sana, bukan di sini.",
     refused: "Upaya masuk ditolak.",
     code_refused: "Kode tidak diterima. Tunggu kode berikutnya, lalu coba lagi.",
     try_later: "Terlalu banyak upaya masuk yang gagal. Coba lagi dalam {seconds} detik.",

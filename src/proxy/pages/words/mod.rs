@@ -117,6 +117,8 @@ pub(in crate::proxy) struct Words {
     pub(super) issuer_missed: &'static str,
     pub(super) issuer_refused: &'static str,
     pub(super) issuer_away: &'static str,
+    pub(super) at_issuer_title: &'static str,
+    pub(super) at_issuer: &'static str,
     pub(super) refused: &'static str,
     pub(in crate::proxy) code_refused: &'static str,
     pub(super) try_later: &'static str,
@@ -194,6 +196,7 @@ impl Words {
             SignInError::Busy => self.busy.to_owned(),
             SignInError::SessionEnded => self.session_ended.to_owned(),
             SignInError::NoSecondFactor => self.no_code.to_owned(),
+            SignInError::AtIssuer(issuer) => self.at_issuer.replace("{issuer}", issuer),
             SignInError::NoPasskey => self.passkey_none.to_owned(),
             SignInError::Unproved { level } => {
                 self.codes_unproved.replace("{level}", &level.to_string())

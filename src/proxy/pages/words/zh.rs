@@ -97,6 +97,8 @@ pub(super) static ZH: Words = Words {
     issuer_missed: "您已登录，但您的登录服务没有确认此请求所需的 {level} 级验证。请联系其管理员启用更强的验证方式，然后重试。",
     issuer_refused: "登录服务的答复未被接受。请在此浏览器中重新开始登录。",
     issuer_away: "目前无法连接登录服务。请稍后再试。",
+    at_issuer_title: "由您的登录服务保管",
+    at_issuer: "您通过 {issuer} 登录。您的密码、验证码和密钥由该服务保管，不在此处。",
     refused: "登录被拒绝。",
     code_refused: "验证码未被接受。请等待下一个验证码后重试。",
     try_later: "登录失败次数太多。请在 {seconds} 秒后重试。",
