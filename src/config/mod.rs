@@ -3,6 +3,7 @@
 //! The file is read whole and every fault in it reported at once, with its place and what is
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
+mod addresses;
 mod admin;
 mod callers;
 mod clients;

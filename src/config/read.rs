@@ -47,6 +47,8 @@ pub(super) const LISTENER: &[&str] = &[
     "head-timeout",
     "stall-timeout",
     "streams",
+    "requests-per-second",
+    "resets",
 ];
 /// Reads the one source; paths in it are relative to `base`.
 pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> {
@@ -169,6 +171,10 @@ impl File<'_> {
         let mut socket =
             listen::Settings::new(address.unwrap_or(unset), zone.as_deref().unwrap_or_default());
         self.number(&keys, "streams", (1, 1000), |n| socket.streams = n);
+        self.number(&keys, "requests-per-second", (1, 1_000_000), |n| {
+            socket.requests_per_second = n;
+        });
+        self.number(&keys, "resets", (1, 100_000), |n| socket.resets = n);
         self.time(&keys, "handshake-timeout", |time| socket.handshake_timeout = time);
         self.time(&keys, "head-timeout", |time| socket.head_timeout = time);
         self.time(&keys, "stall-timeout", |time| socket.stall_timeout = time);
@@ -213,20 +219,6 @@ impl File<'_> {
                 false
             }
         }
-    }
-
-    fn addresses(&mut self, keys: &Keys<'_>) -> limits::AddressSettings {
-        let mut settings = limits::AddressSettings::default();
-        if let Some(pair) = keys.find("connections") {
-            let known = ["total", "per-address", "new-per-minute"];
-            let keys = self.reader.keys(&pair.value, "`connections`", &known);
-            self.number(&keys, "total", (1, 1_000_000), |n| settings.concurrent_total = n);
-            self.number(&keys, "per-address", (1, 1_000_000), |n| settings.concurrent = n);
-            self.number(&keys, "new-per-minute", (1, 1_000_000), |n| {
-                settings.connections = limits::Rate { per_window: n, window_s: 60, burst: n };
-            });
-        }
-        settings
     }
 
     fn bodies(&mut self, keys: &Keys<'_>) -> (proxy::Settings, guard::Caps) {

@@ -1,14 +1,20 @@
 //! Limits per address, before anybody is known and before any cryptography.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::allowance::{Limit, Rate};
 use super::concurrency::{Concurrency, Full, Place};
+use super::handshake::{Handshake, Handshakes};
+use super::probe::Network;
 use super::rate::{KeyedRate, TooFast};
 use super::slice::Slice;
 use crate::clock::Clock;
+
+/// Connections of all probes at once.
+const MOST_PROBES: u32 = 256;
 
 /// What one address may do.
 #[derive(Clone, Debug)]
@@ -21,6 +27,12 @@ pub struct AddressSettings {
     pub concurrent_total: u32,
     /// Attempts to sign in, or requests with credentials that did not hold, per address.
     pub attempts: Rate,
+    /// Handshakes of one address that are not over, at once.
+    pub handshakes: u32,
+    /// How much of all processors handshakes may take, in percent; further ones wait.
+    pub handshake_percent: u32,
+    /// Where probes come from: they are counted apart, and neither wait nor are refused for others.
+    pub probes: Vec<Network>,
     /// Addresses remembered per rate; further ones are refused until one has been quiet.
     pub addresses: usize,
 }
@@ -32,6 +44,9 @@ impl Default for AddressSettings {
             concurrent: 128,
             concurrent_total: 8_192,
             attempts: Rate { per_window: 30, window_s: 60, burst: 10 },
+            handshakes: 32,
+            handshake_percent: 50,
+            probes: Vec::new(),
             addresses: 65_536,
         }
     }
@@ -54,6 +69,9 @@ pub struct AddressLimits {
     attempts: KeyedRate<IpAddr>,
     open: Arc<Concurrency<IpAddr>>,
     per_address: u32,
+    handshakes: Arc<Handshakes>,
+    probes: Vec<Network>,
+    open_probes: Arc<Concurrency<IpAddr>>,
 }
 
 /// An open connection's place; dropping it makes room.
@@ -71,7 +89,27 @@ impl AddressLimits {
             attempts: KeyedRate::new(settings.attempts, settings.addresses, clock),
             open: Concurrency::new(settings.concurrent_total),
             per_address: settings.concurrent,
+            handshakes: Handshakes::new(
+                settings.handshakes,
+                settings.handshake_percent,
+                std::thread::available_parallelism().map_or(1, NonZero::get),
+            ),
+            probes: settings.probes.clone(),
+            open_probes: Concurrency::new(MOST_PROBES),
         }
+    }
+
+    fn is_probe(&self, address: IpAddr) -> bool {
+        self.probes.iter().any(|network| network.contains(address))
+    }
+
+    /// Begins a TLS handshake as soon as the share of all of them allows it; the caller limits how long it waits. `None`
+    /// if the address has too many unfinished ones: close the connection without a word.
+    pub async fn handshake(&self, address: IpAddr) -> Option<Handshake> {
+        if self.is_probe(address) {
+            return Some(self.handshakes.begin_at_once());
+        }
+        self.handshakes.begin(network(address)).await
     }
 
     /// Counts a new connection, open until the seat is dropped.
@@ -80,15 +118,19 @@ impl AddressLimits {
     /// [`AddressRefused`]; close the connection without a word.
     pub fn connect(&self, address: IpAddr) -> Result<AddressSeat, AddressRefused> {
         let key = network(address);
-        self.connections.check(&key).map_err(too_fast)?;
-        let place =
-            self.open.enter(vec![(key, self.per_address)]).map_err(|full| AddressRefused {
-                limit: match full {
-                    Full::Key(_) => Limit::Concurrent,
-                    Full::Everybody => Limit::InFlight,
-                },
-                wait: Duration::from_secs(1),
-            })?;
+        let entered = if self.is_probe(address) {
+            self.open_probes.enter(Vec::new())
+        } else {
+            self.connections.check(&key).map_err(too_fast)?;
+            self.open.enter(vec![(key, self.per_address)])
+        };
+        let place = entered.map_err(|full| AddressRefused {
+            limit: match full {
+                Full::Key(_) => Limit::Concurrent,
+                Full::Everybody => Limit::InFlight,
+            },
+            wait: Duration::from_secs(1),
+        })?;
         Ok(AddressSeat { _place: place })
     }
 

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
+use super::budget::Budget;
 use super::shown::ClientCertificate;
 use super::watch::{Stalled, Watch};
 use super::{Facts, Handler, Serving, Settings};
@@ -51,6 +52,9 @@ pub(super) async fn serve<H: Handler>(
     let requests = watch.clone();
     let current = Arc::clone(&serving.current);
     let shows_client = facts.client.is_some();
+    let Settings { requests_per_second, resets, .. } = *serving.settings;
+    let budget = speaks_h2.then(|| Budget::new(requests_per_second, resets));
+    let counted = budget.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let mut facts = Facts { progress: requests.request(), ..facts.clone() };
@@ -58,15 +62,24 @@ pub(super) async fn serve<H: Handler>(
             // Whoever signed for it may not be believed any more.
             facts.client = None;
         }
-        async move { Ok::<_, Infallible>(answer(&*handler, request, facts).await) }
+        let asked = counted.as_ref().map(Budget::asked);
+        async move {
+            let answered = answer(&*handler, request, facts).await;
+            if let Some(asked) = asked {
+                asked.answered();
+            }
+            Ok::<_, Infallible>(answered)
+        }
     });
     let io = TokioIo::new(stream);
     if speaks_h2 {
         let connection = http2_builder(&serving).serve_connection(io, service);
-        drive(connection, &serving, &watch, shows_client, |c| c.graceful_shutdown()).await;
+        let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
+        drive(connection, on, |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
-        drive(connection, &serving, &watch, shows_client, |c| c.graceful_shutdown()).await;
+        let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
+        drive(connection, on, |c| c.graceful_shutdown()).await;
     }
 }
 
@@ -80,17 +93,38 @@ async fn answer<H: Handler>(
     handler.handle(request, facts).await
 }
 
-/// Drives a connection to its end or its stall; once told to stop, to the end of its open requests.
-async fn drive<C, H>(
-    connection: C,
-    serving: &Serving<H>,
-    watch: &Watch,
+/// What ends a connection besides itself.
+struct Driven<'a, H> {
+    serving: &'a Serving<H>,
+    watch: &'a Watch,
     shows_client: bool,
-    farewell: impl Fn(std::pin::Pin<&mut C>),
-) where
+    /// Of HTTP/2; requests of HTTP/1.1 come one after another.
+    budget: Option<Budget>,
+}
+
+impl<H> Driven<'_, H> {
+    async fn full(&self) {
+        match &self.budget {
+            Some(budget) => budget.full().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn spent(&self) {
+        match &self.budget {
+            Some(budget) => budget.spent().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Drives a connection to its end or its stall; once told to stop, to the end of its open requests.
+async fn drive<C, H>(connection: C, on: Driven<'_, H>, farewell: impl Fn(std::pin::Pin<&mut C>))
+where
     C: Future<Output = hyper::Result<()>>,
 {
     tokio::pin!(connection);
+    let Driven { serving, watch, shows_client, .. } = on;
     let Settings { stall_timeout, head_timeout, .. } = *serving.settings;
     let mut ending = false;
     loop {
@@ -103,6 +137,11 @@ async fn drive<C, H>(
                 return;
             }
             () = serving.stop.cut.cancelled() => return,
+            () = on.spent() => {
+                tracing::debug!("too many requests of a connection were taken back; it is cut");
+                return;
+            }
+            () = on.full(), if !ending => {}
             () = serving.stop.finish.cancelled(), if !ending => {}
             () = serving.current.replaced.cancelled(), if shows_client && !ending => {}
             stalled = watch.stalled(stall_timeout, idle_timeout) => match stalled {

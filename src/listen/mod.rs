@@ -3,6 +3,7 @@
 //! Everything here happens before anybody is known, so every wait has a deadline and every count
 //! a cap. What a request means is none of its business.
 
+mod budget;
 mod connection;
 mod shown;
 mod watch;
@@ -16,6 +17,8 @@ use crate::limits::AddressLimits;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,6 +50,10 @@ pub struct Settings {
     pub header_lines: usize,
     /// Open streams on one HTTP/2 connection.
     pub streams: u32,
+    /// Requests a second on one HTTP/2 connection; it is told to end where there are more.
+    pub requests_per_second: u32,
+    /// Requests of one HTTP/2 connection that the client may take back within 10 s; it is cut where there are more.
+    pub resets: u32,
 }
 
 impl Settings {
@@ -62,6 +69,8 @@ impl Settings {
             head_limit_bytes: 32 * 1024,
             header_lines: 100,
             streams: 100,
+            requests_per_second: 5000,
+            resets: 200,
         }
     }
 }
@@ -179,6 +188,7 @@ impl Listener {
                 handler: Arc::clone(&handler),
                 tasks: tasks.clone(),
                 stop: stop.clone(),
+                addresses: Arc::clone(&addresses),
             };
             tasks.spawn(async move {
                 serving.connection(stream, peer).await;
@@ -195,6 +205,7 @@ struct Serving<H> {
     handler: Arc<H>,
     tasks: TaskTracker,
     stop: Shutdown,
+    addresses: Arc<AddressLimits>,
 }
 
 impl<H: Handler> Serving<H> {
@@ -202,18 +213,36 @@ impl<H: Handler> Serving<H> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
         let handshake =
-            tokio::time::timeout(self.settings.handshake_timeout, acceptor.accept(stream));
+            tokio::time::timeout(self.settings.handshake_timeout, self.shake(stream, peer));
         let shaken = tokio::select! {
             // Nobody has asked for anything yet.
             () = self.stop.finish.cancelled() => return,
             shaken = handshake => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => connection::serve(self, stream, peer).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Ok(None) => tracing::debug!(%peer, "too many handshakes of this address"),
+            Ok(Some(Ok(stream))) => connection::serve(self, stream, peer).await,
+            Ok(Some(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_elapsed) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
+    }
+
+    /// Shakes hands when it is this connection's turn, and counts what that takes.
+    async fn shake(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<std::io::Result<TlsStream<TcpStream>>> {
+        let mut turn = self.addresses.handshake(peer.ip()).await?;
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
+        let mut accept = std::pin::pin!(acceptor.accept(stream));
+        let shaken = std::future::poll_fn(|context| {
+            let began = Instant::now();
+            let polled = accept.as_mut().poll(context);
+            turn.took(began.elapsed());
+            polled
+        });
+        Some(shaken.await)
     }
 }

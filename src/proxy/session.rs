@@ -178,16 +178,16 @@ impl Gate {
 
 /// A browser is told on a page where its user's factors are, with the way there.
 pub(super) fn kept_at_issuer(head: &Head, parts: &RequestHead, rejection: Rejection) -> Rejection {
-    match rejection {
-        Rejection::Credential(AuthError::AtIssuer(issuer))
-        | Rejection::SignInFailed(SignInError::AtIssuer(issuer))
-            if head.wants_page =>
-        {
-            let there = oidc::raise_at(&issuer, 2, None, HOME);
-            Rejection::KeptAtIssuer(pages::at_issuer(&blank(head, parts), &issuer, &there))
-        }
-        other => other,
+    let (Rejection::Credential(AuthError::AtIssuer(issuer))
+    | Rejection::SignInFailed(SignInError::AtIssuer(issuer))) = &rejection
+    else {
+        return rejection;
+    };
+    if !head.wants_page {
+        return rejection;
     }
+    let there = oidc::raise_at(issuer, 2, None, HOME);
+    Rejection::KeptAtIssuer(pages::at_issuer(&blank(head, parts), issuer, &there))
 }
 
 /// What is told when the session is no more; the browser forgets what it had of it.

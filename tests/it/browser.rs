@@ -154,6 +154,7 @@ async fn the_demo_shows_three_levels_as_its_guide_says() {
 /// What the browser gets of the demo's first customer, for the purpose that it is asked for.
 async fn looked_up(browser: &mut Browser, site: &str) -> String {
     browser.goto(&format!("{site}/api/customers/1001")).await;
+    is_clean(browser, &axe(), "Say what for").await;
     browser.click("#purpose-risk").await;
     browser.click("form button").await;
     browser.sees("\"branch\"").await;
@@ -223,6 +224,7 @@ async fn a_form_survives_the_passkey_that_it_needs_and_is_sent_once() {
     desk.browser.js(form).await;
     desk.browser.until("location.pathname == '/.menshen/step-up'").await;
     desk.browser.sees("One more step").await;
+    desk.is_clean(&axe(), "One more step").await;
     assert_eq!(
         desk.browser.js("!!document.querySelector('#code')").await,
         false,
@@ -231,6 +233,7 @@ async fn a_form_survives_the_passkey_that_it_needs_and_is_sent_once() {
     assert_eq!(desk.gate.upstream.hits(), 0);
     desk.browser.click("#passkey-raise").await;
     desk.browser.sees("POST /one").await;
+    desk.is_clean(&axe(), "Send your request").await;
     desk.browser.click("form button").await;
     desk.browser.sees("\"name\":\"li\"").await;
     let asked = desk.gate.upstream.asked().pop().unwrap();
@@ -241,10 +244,7 @@ async fn a_form_survives_the_passkey_that_it_needs_and_is_sent_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
-    let axe =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(axe)
-        .unwrap_or_else(|error| panic!("axe ({error}): run `sh tests/setup.sh`"));
+    let axe = axe();
     let mut desk = Desk::set().await;
     desk.goto("/.menshen/login").await;
     desk.is_clean(&axe, "Sign in").await;
@@ -302,22 +302,34 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
     assert_eq!(desk.browser.complaints, [""; 0]);
 }
 
+/// The checker of accessibility that runs inside the page.
+fn axe() -> String {
+    let axe =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(axe)
+        .unwrap_or_else(|error| panic!("axe ({error}): run `sh tests/setup.sh`"))
+}
+
 impl Desk {
-    /// Axe finds nothing on the page with this heading, in light and in dark.
     async fn is_clean(&mut self, axe: &str, title: &str) {
-        let is_there = format!(
-            "document.readyState == 'complete' && document.querySelector('h1')?.innerText == '{title}'"
-        );
-        self.browser.until(&is_there).await;
-        for scheme in ["light", "dark"] {
-            let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-            self.browser.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
-            self.browser.js(&format!("{axe}; 0")).await;
-            let run = "axe.run(document).then((ran) => ran.violations.map((one) =>
-                one.id + ': ' + one.nodes.map((node) => node.html + ' ' + node.failureSummary).join()))";
-            let found = self.browser.js(run).await;
-            assert_eq!(found, json!([]), "{title}, {scheme}");
-        }
+        is_clean(&mut self.browser, axe, title).await;
+    }
+}
+
+/// Axe finds nothing on the page with this heading, in light and in dark.
+async fn is_clean(browser: &mut Browser, axe: &str, title: &str) {
+    let is_there = format!(
+        "document.readyState == 'complete' && document.querySelector('h1')?.innerText == '{title}'"
+    );
+    browser.until(&is_there).await;
+    for scheme in ["light", "dark"] {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        browser.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
+        browser.js(&format!("{axe}; 0")).await;
+        let run = "axe.run(document).then((ran) => ran.violations.map((one) =>
+            one.id + ': ' + one.nodes.map((node) => node.html + ' ' + node.failureSummary).join()))";
+        let found = browser.js(run).await;
+        assert_eq!(found, json!([]), "{title}, {scheme}");
     }
 }
 
