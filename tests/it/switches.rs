@@ -288,6 +288,23 @@ async fn each_switch_is_in_the_log_with_who_and_why_before_anything_goes_on() {
 }
 
 #[tokio::test]
+async fn a_running_gate_that_is_asked_all_the_time_knows_of_a_switch_at_once() {
+    let gate = bank().await;
+    let ask = Ask::get("/one/1").by(&gate.teller());
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        for (way, status) in [(Way::On, 403), (Way::Off, 200)] {
+            turn(&gate, way, "person corp:wang").await;
+            took.push(until(&gate, &ask, status).await);
+        }
+    }
+    took.sort_unstable();
+    println!("median {:?}, longest {:?}", took[took.len() / 2], took[took.len() - 1]);
+    // A fifth of a second at most; a test machine that is busy with other things gets the rest of one.
+    assert!(took[took.len() - 1] < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
 async fn while_commands_cannot_be_read_nobody_passes() {
     let gate = bank().await;
     let ask = Ask::get("/one/1").by(&gate.teller());
