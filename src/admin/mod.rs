@@ -5,6 +5,7 @@
 //! `docs/guide/admin-api.yaml`, which is served too; a test holds both against each other.
 
 mod describe;
+mod detections;
 mod limits;
 mod requests;
 mod resource;
@@ -26,8 +27,13 @@ use crate::proxy::{Answer, Cut, Gate, Refused, Visit};
 use resource::{Call, Operation, Resource, find};
 
 /// All that the interface offers.
-const RESOURCES: &[&Resource] =
-    &[&describe::RESOURCE, &switches::RESOURCE, &requests::RESOURCE, &limits::RESOURCE];
+const RESOURCES: &[&Resource] = &[
+    &describe::RESOURCE,
+    &switches::RESOURCE,
+    &requests::RESOURCE,
+    &limits::RESOURCE,
+    &detections::RESOURCE,
+];
 
 /// The most of a body, in bytes.
 const BODY_BYTES: usize = 16 * 1024;

@@ -163,6 +163,7 @@ pub(super) fn failure(error: CommandError) -> Failure {
         | CommandError::NoName
         | CommandError::Reason
         | CommandError::NotAsked(_)
+        | CommandError::NotHeld
         | CommandError::SamePerson
         | CommandError::OtherWays(_)
         | CommandError::Full => Failure::fault(error),

@@ -2,7 +2,7 @@
 
 use super::{CommandError, REASON_LIMIT, Target};
 use crate::clock::Clock;
-use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
+use crate::state::{AskedRow, CommandRow, FindingRow, Leave, StateError, Store, SwitchRow};
 
 /// How long what was asked for waits for a second person.
 pub const ASK_LIFE_S: i64 = 3600;
@@ -155,6 +155,32 @@ impl Desk {
             return self.ask(doer, command).await;
         }
         self.perform(doer, command, Leave::Alone).await
+    }
+
+    /// The findings that hold somebody, the newest first.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn findings(&self) -> Result<Vec<FindingRow>, CommandError> {
+        Ok(self.store.findings(true).await?)
+    }
+
+    /// Lets somebody go on whom findings hold; gives the numbers of the findings.
+    ///
+    /// # Errors
+    /// [`CommandError::NotHeld`] if nothing holds them; nothing was changed.
+    pub async fn release(
+        &self,
+        doer: &Doer,
+        holder: &str,
+        reason: &str,
+    ) -> Result<Vec<i64>, CommandError> {
+        check_reason(reason)?;
+        let store = self.store.clone().acting_as(&doer.name);
+        store.release_findings(holder, reason).await.map_err(|error| {
+            let is_free = matches!(error, StateError::Unknown(_));
+            if is_free { CommandError::NotHeld } else { error.into() }
+        })
     }
 
     /// Agrees to what somebody else asked for; it is done then.

@@ -13,7 +13,7 @@ pub use switches::{Asker, LOOK_EVERY, News, Switches};
 pub use target::{Kind, Target};
 
 use crate::state::StateError;
-pub use crate::state::SwitchRow;
+pub use crate::state::{FindingRow, SwitchRow};
 
 /// The longest reason, in bytes: the log keeps all of it.
 const REASON_LIMIT: usize = 2000;
@@ -47,6 +47,9 @@ pub enum CommandError {
         "it was asked for by {0}: agree in the same way, since nobody here can tell whether an operator of the machine and an account are two persons"
     )]
     OtherWays(&'static str),
+    /// No finding holds them.
+    #[error("no finding holds them; those that hold somebody are listed")]
+    NotHeld,
     /// Too much is switched off, or too much waits.
     #[error("too much is switched off or waits already; take something back first")]
     Full,

@@ -4,21 +4,31 @@
 use std::collections::BTreeSet;
 
 use menshen::audit::{Entry, Event};
+use menshen::secret::MasterKey;
+use menshen::state::{NewFinding, Store};
 use serde_json::{Value, json};
 
 use crate::harness::client::Client;
+use crate::harness::clients::Authority;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup};
 
 const PASSWORD: &str = "lanterns-at-dusk";
 const WHY: &str = "incident 4711";
 
 /// A gate with the interface on a port of its own; `more` are further keys of `admin`.
-async fn gate_with(policy: &str, more: &str) -> Gate {
+fn setup_with(policy: &str, more: &str) -> Setup {
     let admin = format!(
         "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
-         rights: {{ switches: [security], limits: [risk] }}\n{more}"
+         rights: {{ switches: [security], limits: [risk], detections: [risk] }}\n{more}"
     );
-    let gate = Setup::policy(&format!("{OPEN_BANK}{policy}")).yaml(&admin).start().await;
+    Setup::policy(&format!("{OPEN_BANK}{policy}")).yaml(&admin)
+}
+
+async fn gate_with(policy: &str, more: &str) -> Gate {
+    answering(setup_with(policy, more).start().await)
+}
+
+fn answering(gate: Gate) -> Gate {
     gate.upstream.answers_by(|asked| match asked.target.as_str() {
         "/all" => Reply::json(r#"[{"id":1}]"#),
         _ => Reply::json(r#"{"id":1}"#),
@@ -286,6 +296,87 @@ async fn budgets_are_shown_and_begin_anew_for_who_has_that_right() {
     assert_eq!(seen.expect(200).json(), json!({ "requests": [] }));
     post(&gate, &chen, &confirm, json!({})).await.expect(200);
     view(2).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_program_uses_it_with_a_certificate_that_names_it_for_this_zone() {
+    let authority = Authority::new("clients");
+    let machines = |zone: &str, name: &str| {
+        format!(
+            "  - {{ name: {name}, certificate: \"uri:spiffe://bank.example/{name}\", \
+             zones: [{zone}], roles: [security] }}\n"
+        )
+    };
+    let machines =
+        format!("machines:\n{}{}", machines("admin", "watch"), machines("business", "desk"));
+    let setup = setup_with("", "  clients: { ca: clients.pem, ask: optional }\n").yaml(&machines);
+    let clock = menshen::clock::Clock::fixed(crate::harness::NOW_S * 1000);
+    let mut gate = setup.prepare(clock).await;
+    std::fs::write(gate.path("clients.pem"), &authority.pem).unwrap();
+    gate.start().await;
+    let gate = answering(gate);
+    let address = gate.server().admin_address().unwrap();
+    let body = turn("exports", "", "on").to_string();
+    for (name, status) in [("desk", 401), ("watch", 200)] {
+        let shown = authority.issue(&format!("spiffe://bank.example/{name}"), 7);
+        let client = Client::new(address, &gate.ca_pem).showing(&gate.ca_pem, &shown);
+        client.h2().await.send(Ask::post("/v1/switches", &body)).await.expect(status);
+    }
+    gate.ask(Ask::get("/all").by(&gate.teller())).await.expect(403);
+}
+
+#[tokio::test]
+async fn whom_a_finding_holds_is_shown_and_let_go_on_by_who_has_that_right() {
+    let mut gate = gate_with("detections:\n  release: [stranger]\n", "").await;
+    let teller = gate.teller();
+    let view = || Ask::get("/one/1").by(&teller);
+    gate.ask(view()).await.expect(200);
+    let finding = NewFinding {
+        detection: "canary",
+        consequence: "block",
+        holder: "corp:wang".to_owned(),
+        account: "corp:wang".to_owned(),
+        cause: "test".to_owned(),
+        at_ms: gate.clock.unix_ms(),
+        count: 1,
+        said: "{}".to_owned(),
+        is_drill: false,
+    };
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let store = Store::open(&gate.path("state"), &master, gate.clock.clone()).unwrap();
+    store.add_findings(vec![finding]).await.unwrap();
+    until(&gate, view, 403).await;
+    let with = |roles: Value| gate.token(&json!({ "sub": "lin", "roles": roles }));
+    let (risk, unnamed) = (with(json!(["risk", "stranger"])), with(json!(["risk"])));
+    let other = security(&gate, "zhu");
+    get(&gate, &other, "/v1/detections").await.expect(403);
+    let shown = get(&gate, &risk, "/v1/detections").await;
+    assert_eq!(shown.expect(200).json()["findings"][0]["holder"], "corp:wang");
+    let release = |holder: &str| json!({ "holder": holder, "reason": WHY });
+    let path = "/v1/detections/release";
+    for token in [&other, &unnamed] {
+        post(&gate, token, path, release("corp:wang")).await.expect(403);
+    }
+    post(&gate, &risk, path, release("corp:li")).await.expect(404);
+    post(&gate, &risk, path, json!({ "holder": "corp:wang", "reason": " " })).await.expect(422);
+    let released = post(&gate, &risk, path, release("corp:wang")).await;
+    assert_eq!(released.expect(200).json()["released"].as_array().unwrap().len(), 1);
+    until(&gate, view, 200).await;
+    let entries = gate.entries().await;
+    let by = entries.iter().find(|entry| {
+        entry.event == Event::Change
+            && entry.act.as_ref().is_some_and(|act| act.name.as_str() == "findings_released")
+    });
+    assert_eq!(by.unwrap().actor.as_ref().unwrap().account.as_str(), "corp:lin");
+}
+
+async fn until(gate: &Gate, ask: impl Fn() -> Ask, status: u16) {
+    let waiting = async {
+        while gate.ask(ask()).await.status != status {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    crate::harness::soon("the status", waiting).await;
 }
 
 #[tokio::test]
