@@ -151,6 +151,9 @@ impl Limits {
                     stakes.push(Stake::of(purse));
                 }
                 let Some(stake) = stakes.get_mut(place) else { continue };
+                if stake.shares.is_empty() {
+                    stake.shares.reserve_exact(allowance.budgets().len());
+                }
                 if is_budget {
                     let (place, is_new) = stake.purse.ledger().name(&share.budget, now);
                     stake.shares.push((at, place));

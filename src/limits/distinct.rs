@@ -38,6 +38,7 @@ impl Distinct {
             return (at, false);
         }
         let window = Subjects::new(Grid::of(&budget.period), Arc::clone(&self.tally));
+        self.accounts.reserve_exact(1);
         self.accounts.push(Account { budget: budget.clone(), window, named_ms: now_ms });
         (self.accounts.len() - 1, true)
     }

@@ -202,6 +202,7 @@ impl Totals {
             return (at, false);
         }
         let window = Amounts::new(Grid::of(&budget.period));
+        self.accounts.reserve_exact(1);
         self.accounts.push(Account { budget: budget.clone(), window, named_ms: now_ms });
         (self.accounts.len() - 1, true)
     }

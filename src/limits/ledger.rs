@@ -177,6 +177,9 @@ impl Ledger {
             }
             return free;
         }
+        if self.sittings.is_empty() {
+            self.sittings.reserve_exact(1);
+        }
         self.sittings.push(sitting);
         self.sittings.len() - 1
     }
@@ -190,6 +193,10 @@ impl Ledger {
         }
         while self.sittings.last().is_some_and(Option::is_none) {
             self.sittings.pop();
+        }
+        if self.sittings.is_empty() {
+            // Whoever asks nothing keeps no room for it: there may be a million of them.
+            self.sittings = Vec::new();
         }
     }
 
@@ -386,6 +393,9 @@ impl Ledger {
                 distinct.settle(&row);
             }
         }
+        if self.owed.is_empty() {
+            self.owed = Vec::new();
+        }
     }
 
     /// When the oldest release of a budget leaves its window.
@@ -455,6 +465,7 @@ impl Ledger {
                     Windows::Requests(_) => {}
                 }
             }
+            self.groups.reserve_exact(1);
             self.groups.push(group);
         }
         let opened = self.groups.get_mut(at).map(|group| group.open(budget, now_ms));

@@ -7,6 +7,7 @@
 mod address;
 mod admission;
 mod allowance;
+mod buckets;
 mod budget;
 mod caller_rate;
 mod concurrency;

@@ -4,10 +4,11 @@
 //! any real span of the window's length; the price is up to one sixtieth of strictness. A day of the
 //! calendar is one bucket.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::buckets::Buckets;
 use super::period::{Period, Zone};
 
 /// Buckets per sliding window.
@@ -77,23 +78,20 @@ impl Grid {
 pub(super) struct Amounts {
     grid: Grid,
     /// A bucket ahead of the clock (it was set back) counts like any other.
-    buckets: BTreeMap<i64, u64>,
+    buckets: Buckets,
     total: u64,
 }
 
 impl Amounts {
     pub(super) fn new(grid: Grid) -> Self {
-        Self { grid, buckets: BTreeMap::new(), total: 0 }
+        Self { grid, buckets: Buckets::default(), total: 0 }
     }
 
     /// The amount that counts now.
     pub(super) fn used(&mut self, now_ms: i64) -> u64 {
-        let oldest = self.grid.oldest(now_ms);
-        while let Some(first) = self.buckets.first_entry() {
-            if *first.key() >= oldest {
-                break;
-            }
-            self.total = self.total.saturating_sub(first.remove());
+        if self.buckets.first().is_some() {
+            let over = self.buckets.drop_before(self.grid.oldest(now_ms));
+            self.total = self.total.saturating_sub(over);
         }
         self.total
     }
@@ -107,9 +105,8 @@ impl Amounts {
 
     /// Adds to a bucket that the store remembers.
     pub(super) fn restore(&mut self, bucket: i64, amount: u64) {
-        let held = self.buckets.entry(bucket).or_default();
-        let added = amount.min(u64::MAX - self.total.max(*held));
-        *held += added;
+        let added = amount.min(u64::MAX - self.total);
+        self.buckets.add(bucket, added);
         self.total += added;
     }
 
@@ -120,30 +117,24 @@ impl Amounts {
 
     /// Whether anything of a bucket counts.
     pub(super) fn has_bucket(&self, bucket: i64) -> bool {
-        self.buckets.contains_key(&bucket)
+        self.buckets.get(bucket).is_some()
     }
 
     /// Takes back from a bucket what was added and did not happen.
     pub(super) fn take_back(&mut self, bucket: i64, amount: u64) {
-        let Some(held) = self.buckets.get_mut(&bucket) else { return };
-        let back = amount.min(*held);
-        *held -= back;
-        if *held == 0 {
-            self.buckets.remove(&bucket);
-        }
-        self.total -= back;
+        self.total -= self.buckets.subtract(bucket, amount);
     }
 
     /// When the amount will have fallen to `target`, if buckets only leave.
     pub(super) fn falls_to_at(&self, target: u64, now_ms: i64) -> i64 {
         let mut left = self.total;
-        for (bucket, amount) in &self.buckets {
+        for (bucket, amount) in self.buckets.iter() {
             if left <= target {
                 break;
             }
-            left = left.saturating_sub(*amount);
+            left = left.saturating_sub(amount);
             if left <= target {
-                return self.grid.leaves_at(*bucket);
+                return self.grid.leaves_at(bucket);
             }
         }
         now_ms
@@ -151,12 +142,12 @@ impl Amounts {
 
     /// When the oldest bucket leaves, if there is one.
     pub(super) fn relaxes_at(&self) -> Option<i64> {
-        self.buckets.first_key_value().map(|(bucket, _)| self.grid.leaves_at(*bucket))
+        self.buckets.first().map(|bucket| self.grid.leaves_at(bucket))
     }
 
     /// What counts, on another grid.
     pub(super) fn copied_to(&self, grid: &Grid) -> Vec<(i64, u64)> {
-        self.buckets.iter().map(|(k, amount)| (grid.translate(&self.grid, *k), *amount)).collect()
+        self.buckets.iter().map(|(k, amount)| (grid.translate(&self.grid, k), amount)).collect()
     }
 }
 
@@ -195,19 +186,20 @@ pub(super) struct Subjects {
     grid: Grid,
     seen: HashMap<u64, Seen>,
     /// How many subjects have their newest release in each bucket.
-    buckets: BTreeMap<i64, usize>,
+    buckets: Buckets,
     tally: Arc<Tally>,
 }
 
 impl Subjects {
     pub(super) fn new(grid: Grid, tally: Arc<Tally>) -> Self {
-        Self { grid, seen: HashMap::new(), buckets: BTreeMap::new(), tally }
+        Self { grid, seen: HashMap::new(), buckets: Buckets::default(), tally }
     }
 
     /// How many subjects count now. What `held` names stays, however old.
     pub(super) fn used(&mut self, now_ms: i64, held: &HashMap<u64, u32>) -> usize {
+        let Some(first) = self.buckets.first() else { return self.seen.len() };
         let oldest = self.grid.oldest(now_ms);
-        let aged = self.buckets.first_key_value().is_some_and(|(bucket, _)| *bucket < oldest);
+        let aged = first < oldest;
         if aged {
             let before = self.seen.len();
             self.seen.retain(|subject, seen| {
@@ -219,7 +211,7 @@ impl Subjects {
                 }
                 seen.last >= oldest
             });
-            self.buckets = self.buckets.split_off(&oldest);
+            self.buckets.drop_before(oldest);
             self.tally.count.fetch_sub(before - self.seen.len(), Ordering::Relaxed);
         }
         self.seen.len()
@@ -271,7 +263,7 @@ impl Subjects {
 
     /// When the oldest subject leaves, if one was released.
     pub(super) fn relaxes_at(&self) -> Option<i64> {
-        self.buckets.first_key_value().map(|(bucket, _)| self.grid.leaves_at(*bucket))
+        self.buckets.first().map(|bucket| self.grid.leaves_at(bucket))
     }
 
     /// What counts, on another grid.
@@ -293,13 +285,8 @@ impl Subjects {
             return;
         }
         let previous = std::mem::replace(seen, Seen { last: bucket, durable }).last;
-        *self.buckets.entry(bucket).or_default() += 1;
-        if let Some(count) = self.buckets.get_mut(&previous) {
-            *count -= 1;
-            if *count == 0 {
-                self.buckets.remove(&previous);
-            }
-        }
+        self.buckets.add(bucket, 1);
+        self.buckets.subtract(previous, 1);
     }
 }
 
