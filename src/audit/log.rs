@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::at_rest::{AtRest, DayKeys, Opener, RestError, RestKey, Rewrapped, rewrap};
+use super::copies::{Copies, CopySettings};
 use super::disk::{Disk, SystemDisk};
 use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
 use super::fault::Broken;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub publish_interval: Duration,
     /// How the entries are kept.
     pub at_rest: AtRest,
+    /// Where copies of the checkpoint go.
+    pub copies: Option<CopySettings>,
 }
 
 impl Default for Settings {
@@ -110,6 +113,7 @@ impl Default for Settings {
             segment_bytes: 4 * 1024 * 1024,
             publish_interval: Duration::from_secs(1),
             at_rest: AtRest::default(),
+            copies: None,
         }
     }
 }
@@ -201,6 +205,11 @@ impl Log {
         folder.remove_temporary().map_err(failed)?;
         let recovered = recover::recover(&folder, disk.as_ref(), &signer)?;
         let report = recovered.report.clone();
+        let copies = settings.copies.clone().map(Copies::new);
+        let checked = copies.as_ref().map(|copies| copies.check(signer.verifier(), report.entries));
+        checked
+            .transpose()
+            .map_err(|broken| LogError::Broken { path: dir.display().to_string(), broken })?;
         let rest = rest_key(&settings.at_rest, keys)?;
         let opener = Opener::new(dir, rest.iter().cloned().collect());
         let now = Moment(clock.unix_ms());
@@ -210,7 +219,8 @@ impl Log {
         let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
         let shared = Arc::new(Shared::new(settings, clock, day_keys, durable, covered));
         let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes);
-        let log = Self::start(disk, folder, lock, shared, (journal, opener), signer, recovered);
+        let log =
+            Self::start(disk, folder, lock, shared, (journal, opener, copies), signer, recovered);
         let log = log.map_err(failed)?;
         if report.torn_bytes > 0 {
             let mut entry = log.entry(Event::Custody)?;
@@ -226,7 +236,7 @@ impl Log {
         folder: Folder,
         lock: File,
         shared: Arc<Shared>,
-        (journal, opener): (Journal, Opener),
+        (journal, opener, copies): (Journal, Opener, Option<Copies>),
         signer: Arc<Signer>,
         recovered: Recovered,
     ) -> io::Result<Self> {
@@ -241,6 +251,7 @@ impl Log {
             verifier: verifier.clone(),
             published,
             lock,
+            copies,
         };
         // Made first, so that the first thread ends again if the second cannot be started.
         let (folder, threads) = (Folder::new(opener.dir()), Mutex::default());

@@ -12,6 +12,8 @@ use super::merkle::{Hash, sha256};
 
 /// The signature algorithm's number in the specification: Ed25519.
 const ED25519_TYPE: u8 = 1;
+/// The same of a witness's timed cosignature of a checkpoint.
+const COSIGNATURE_TYPE: u8 = 4;
 
 /// A larger note is refused unread; room for a hundred cosignatures.
 pub(super) const MAX_NOTE_BYTES: usize = 32 * 1024;
@@ -142,10 +144,104 @@ pub struct Verifier {
 
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d] = self.key_id();
-        let mut key = vec![ED25519_TYPE];
-        key.extend_from_slice(&self.public);
-        write!(f, "{}+{a:02x}{b:02x}{c:02x}{d:02x}+{}", self.name, STANDARD.encode(key))
+        f.write_str(&spelled(&self.name, ED25519_TYPE, &self.public))
+    }
+}
+
+/// A C2SP verifier key: `name+hash+key`.
+fn spelled(name: &str, kind: u8, public: &[u8; 32]) -> String {
+    let [a, b, c, d] = key_id(name, kind, public);
+    let key = STANDARD.encode([&[kind], public.as_slice()].concat());
+    format!("{name}+{a:02x}{b:02x}{c:02x}{d:02x}+{key}")
+}
+
+fn key_id(name: &str, kind: u8, public: &[u8; 32]) -> [u8; 4] {
+    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", &[kind], public]);
+    [a, b, c, d]
+}
+
+/// Name and public key of a verifier key of this kind.
+fn read_key(text: &str, kind: u8) -> Option<(String, [u8; 32])> {
+    let mut parts = text.splitn(3, '+');
+    let (name, _hash, key) = (parts.next()?, parts.next()?, parts.next()?);
+    let key = STANDARD.decode(key).ok()?;
+    let (found, public) = key.split_first()?;
+    let public = public.try_into().ok()?;
+    // One spelling only, so that a flipped byte of the key file cannot pass.
+    let holds = *found == kind && spelled(name, kind, &public) == text;
+    holds.then(|| (name.to_owned(), public))
+}
+
+/// A signature line of a note.
+struct Line<'a> {
+    name: &'a str,
+    id: [u8; 4],
+    signature: Vec<u8>,
+}
+
+fn signature_lines(lines: &str) -> Result<Vec<Line<'_>>, NoteError> {
+    let lines = lines.strip_suffix('\n').ok_or(NoteError::Form)?;
+    lines.split('\n').map(|line| Line::read(line).ok_or(NoteError::Form)).collect()
+}
+
+impl<'a> Line<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+        let blob = STANDARD.decode(blob).ok()?;
+        let (id, signature) = blob.split_first_chunk::<4>()?;
+        Some(Self { name, id: *id, signature: signature.to_vec() })
+    }
+}
+
+/// Checks the cosignatures of a witness (C2SP tlog-cosignature, Ed25519): somebody else who says that they saw
+/// this head of the log, and no other of its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    name: String,
+    public: [u8; 32],
+}
+
+impl std::str::FromStr for Witness {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let (name, public) = read_key(text, COSIGNATURE_TYPE).ok_or(NoteError::VerifierKey)?;
+        Ok(Self { name, public })
+    }
+}
+
+impl Witness {
+    /// The witness's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When this witness cosigned the checkpoint in the note, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`NoteError::Unsigned`] if it did not, [`NoteError::Signature`] if it does not hold.
+    pub fn cosigned(&self, note: &[u8]) -> Result<u64, NoteError> {
+        let note = str::from_utf8(note).ok().ok_or(NoteError::Form)?;
+        let (text, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Form)?;
+        let own = key_id(&self.name, COSIGNATURE_TYPE, &self.public);
+        let mut found = None;
+        for Line { name, id, signature: blob } in signature_lines(lines)? {
+            if name != self.name || id != own {
+                continue;
+            }
+            let (time, signature) = blob.split_first_chunk::<8>().ok_or(NoteError::Form)?;
+            let time = u64::from_be_bytes(*time);
+            let message = format!("cosignature/v1\ntime {time}\n{text}\n");
+            let key = UnparsedPublicKey::new(&ED25519, &self.public);
+            let holds = key.verify(message.as_bytes(), signature).is_ok();
+            if !holds || found.is_some() {
+                return Err(NoteError::Signature);
+            }
+            found = Some(time);
+        }
+        found
+            .ok_or_else(|| NoteError::Unsigned(spelled(&self.name, COSIGNATURE_TYPE, &self.public)))
     }
 }
 
@@ -153,21 +249,12 @@ impl std::str::FromStr for Verifier {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let verifier = Self::parse(text).ok_or(NoteError::VerifierKey)?;
-        // One spelling only, so that a flipped byte of the key file cannot pass.
-        (verifier.to_string() == text).then_some(verifier).ok_or(NoteError::VerifierKey)
+        let (name, public) = read_key(text, ED25519_TYPE).ok_or(NoteError::VerifierKey)?;
+        Ok(Self { name, public })
     }
 }
 
 impl Verifier {
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, '+');
-        let (name, _hash, key) = (parts.next()?, parts.next()?, parts.next()?);
-        let key = STANDARD.decode(key).ok()?;
-        let (ED25519_TYPE, public) = key.split_first().map(|(t, k)| (*t, k))? else { return None };
-        Some(Self { name: name.to_owned(), public: public.try_into().ok()? })
-    }
-
     /// The log's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -175,9 +262,7 @@ impl Verifier {
     }
 
     fn key_id(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] =
-            sha256(&[self.name.as_bytes(), b"\n", &[ED25519_TYPE], &self.public]);
-        [a, b, c, d]
+        key_id(&self.name, ED25519_TYPE, &self.public)
     }
 
     /// Whether the signature fits the head of this log.
@@ -236,17 +321,10 @@ impl Verifier {
     }
 
     fn own_signature(&self, lines: &str) -> Result<Signature, NoteError> {
-        let lines = lines.strip_suffix('\n').ok_or(NoteError::Form)?;
         let mut own = None;
-        for line in lines.split('\n') {
-            let (name, blob) = line
-                .strip_prefix("\u{2014} ")
-                .and_then(|line| line.split_once(' '))
-                .ok_or(NoteError::Form)?;
-            let blob = STANDARD.decode(blob).ok().ok_or(NoteError::Form)?;
-            let (id, signature) = blob.split_first_chunk::<4>().ok_or(NoteError::Form)?;
-            if name == self.name && *id == self.key_id() {
-                own = Some(signature.try_into().ok().ok_or(NoteError::Form)?);
+        for Line { name, id, signature } in signature_lines(lines)? {
+            if name == self.name && id == self.key_id() {
+                own = Some(signature.as_slice().try_into().ok().ok_or(NoteError::Form)?);
             }
         }
         own.ok_or_else(|| NoteError::Unsigned(self.to_string()))

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use super::copies::Copies;
 use super::disk::Disk;
 use super::folder::{Folder, Replacer};
 use super::journal::Cursor;
@@ -24,6 +25,8 @@ pub(super) struct Publisher {
     pub(super) published: Published,
     /// Held as long as anything of this log is written.
     pub(super) lock: fs::File,
+    /// Where copies of the checkpoint go.
+    pub(super) copies: Option<Copies>,
 }
 
 /// What the tiles and the checkpoint hold so far.
@@ -42,6 +45,7 @@ impl Publisher {
             let durable = self.shared.wait_to_publish(self.published.edge.size());
             let keys = self.shared.tend_keys().map_err(io::Error::other);
             let result = self.publish(durable).and(keys);
+            let result = result.and(self.copy());
             if self.shared.publish_done(self.published.edge.size(), result) {
                 break;
             }
@@ -49,6 +53,14 @@ impl Publisher {
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "the log's lock could not be released");
         }
+    }
+
+    /// Copies the checkpoint to its second place, if that is due.
+    fn copy(&mut self) -> io::Result<()> {
+        let Some(copies) = &mut self.copies else { return Ok(()) };
+        let note = self.folder.read_checkpoint()?;
+        let checkpoint = self.verifier.open(&note).map_err(io::Error::other)?;
+        copies.copy(&checkpoint, &note, self.shared.steady(), self.shared.is_stopped())
     }
 
     /// Brings tiles and checkpoint up to `durable` entries. After an error the old state stands.

@@ -102,6 +102,14 @@ impl Shared {
         Moment(self.clock.unix_ms())
     }
 
+    pub(super) fn steady(&self) -> Duration {
+        self.clock.steady()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().writer_stopped
+    }
+
     /// Makes the keys of the day and the next that are not there yet.
     pub(super) fn tend_keys(&self) -> Result<(), RestError> {
         self.keys.as_ref().map_or(Ok(()), |keys| keys.tend(Moment(self.clock.unix_ms())))

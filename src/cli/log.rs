@@ -10,7 +10,7 @@ use super::log_keys::{LogKeys, unread};
 use super::log_retention::{self, RetentionArgs};
 use super::log_trace::{TraceArgs, hash_of, run_trace};
 use super::{Failure, Outcome};
-use crate::audit::note::{Checkpoint, NoteError, Verifier};
+use crate::audit::note::{Checkpoint, NoteError, Verifier, Witness};
 use crate::audit::{
     Access, Accesses, Alert, Broken, Concern, Data, Difference, Entry, Event, Fault, Filter, Found,
     ReadError, Reader, SubjectSealer, Verified, check_keys, verify,
@@ -64,6 +64,9 @@ struct VerifyArgs {
     /// An earlier checkpoint that the log must continue, kept elsewhere.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// The key of a witness that must have cosigned that earlier checkpoint; may be given again.
+    #[arg(long, value_name = "NAME+HASH+KEY", requires = "from")]
+    witness: Vec<String>,
     /// The verifier key you kept elsewhere; else the one in the log's folder is used.
     #[arg(long, value_name = "NAME+HASH+KEY")]
     verifier: Option<String>,
@@ -211,7 +214,11 @@ fn run_verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, LogCommandEr
     need_log(&args.dir)?;
     let result = match verifier(args)? {
         Ok(verifier) => {
-            let earlier = args.from.as_deref().map(|path| earlier(path, &verifier)).transpose()?;
+            let earlier = args
+                .from
+                .as_deref()
+                .map(|path| earlier(path, &verifier, &args.witness))
+                .transpose()?;
             verify(&args.dir, &verifier, earlier.as_ref()).and_then(|verified| {
                 Ok(Holds { verified, destroyed: check_keys(&args.dir, &verifier)? })
             })
@@ -249,9 +256,21 @@ pub(super) fn need_log(dir: &Path) -> Result<(), LogCommandError> {
     Err(LogCommandError::NoLog(dir.display().to_string()))
 }
 
-fn earlier(path: &Path, verifier: &Verifier) -> Result<Checkpoint, LogCommandError> {
+/// The earlier checkpoint, which its witnesses must have cosigned.
+fn earlier(
+    path: &Path,
+    verifier: &Verifier,
+    witnesses: &[String],
+) -> Result<Checkpoint, LogCommandError> {
     let note = read(path)?;
     let path = path.display().to_string();
+    for witness in witnesses {
+        let option = String::from("--witness");
+        let witness: Witness =
+            witness.parse().map_err(|source| LogCommandError::Note { path: option, source })?;
+        let cosigned = witness.cosigned(note.as_bytes());
+        cosigned.map_err(|source| LogCommandError::Note { path: path.clone(), source })?;
+    }
     verifier.open(note.as_bytes()).map_err(|source| LogCommandError::Note { path, source })
 }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub key: PathBuf,
     /// The file with the key that wraps the keys of the log's entries, if it is not the master key.
     pub log_key: Option<PathBuf>,
+    /// Where copies of the log's checkpoint go.
+    pub checkpoint_copies: Option<CheckpointCopies>,
     /// The folder with the policy.
     pub policies: PathBuf,
     /// Whether a change of that folder is noticed; else only SIGHUP has it read again.
@@ -65,6 +67,15 @@ pub struct Config {
     pub caps: guard::Caps,
     /// How long open requests may take to end when the gate stops.
     pub drain: Duration,
+}
+
+/// Copies of the log's checkpoint in a second place.
+#[derive(Clone, Debug)]
+pub struct CheckpointCopies {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How long a checkpoint may wait to be copied.
+    pub every: Duration,
 }
 
 /// One listener.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Listener};
+use super::{CheckpointCopies, Config, Listener};
 use crate::document::{Code, Content, Faults, Keys, Node, Pair, Reader, Source, Span, cut, parse};
 use crate::{guard, limits, listen, proxy, telemetry, tls};
 
@@ -14,6 +14,7 @@ const TOP: &[&str] = &[
     "log",
     "key",
     "log-key",
+    "checkpoint-copies",
     "policies",
     "policies-watch",
     "shadow",
@@ -81,6 +82,7 @@ impl File<'_> {
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
         let own = keys.find("log-key").is_some();
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
+        let checkpoint_copies = self.checkpoint_copies(&keys);
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -108,6 +110,7 @@ impl File<'_> {
             log: log?,
             key: key?,
             log_key,
+            checkpoint_copies,
             policies: policies?,
             policies_watch,
             shadow,
@@ -125,6 +128,17 @@ impl File<'_> {
             caps,
             drain,
         })
+    }
+
+    fn checkpoint_copies(&mut self, keys: &Keys<'_>) -> Option<CheckpointCopies> {
+        let pair = keys.find("checkpoint-copies")?;
+        let what = "`checkpoint-copies`";
+        let keys = self.reader.keys(&pair.value, what, &["folder", "every"]);
+        let folder =
+            self.path(&keys, (what, pair.value.span), "folder", "/mnt/elsewhere/gate-1")?;
+        let mut every = Duration::from_secs(600);
+        self.time(&keys, "every", |time| every = time);
+        Some(CheckpointCopies { folder, every })
     }
 
     fn listeners(&mut self, keys: &Keys<'_>, root: &Node) -> Vec<Listener> {

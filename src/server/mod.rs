@@ -476,6 +476,10 @@ pub fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Lo
         origin: format!("menshen.log/{}", config.node),
         node: config.node.clone(),
         at_rest: at_rest(config)?,
+        copies: config.checkpoint_copies.as_ref().map(|copies| audit::CopySettings {
+            folder: copies.folder.clone(),
+            every: copies.every,
+        }),
         ..audit::Settings::default()
     };
     let (log, recovery) = Log::open(&config.log, settings, clock.clone(), master)?;

@@ -108,7 +108,7 @@ async fn what_reaches_its_end_is_announced_and_kept_by_a_hold_that_another_perso
 
 /// Somebody else's verifier over the folder; see `tests/outsider/verify.py`.
 #[tokio::test]
-async fn a_verifier_that_others_wrote_confirms_the_log_and_finds_a_flipped_bit() {
+async fn a_verifier_that_others_wrote_confirms_the_log_and_its_witness_is_understood() {
     let outsider = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outsider");
     let python = std::path::Path::new(outsider).join("venv/bin/python");
     assert!(python.exists(), "run `sh tests/setup.sh`");
@@ -123,19 +123,59 @@ async fn a_verifier_that_others_wrote_confirms_the_log_and_finds_a_flipped_bit()
     gate.stop().await;
     let log = gate.path("log");
     let key = std::fs::read_to_string(log.join("verifier.key")).unwrap();
-    let ask = || {
+    let ask = |more: &[&str]| {
         let ran = std::process::Command::new(&python)
             .arg(format!("{outsider}/verify.py"))
             .args([log.to_str().unwrap(), key.trim()])
+            .args(more)
             .output()
             .unwrap();
         (ran.status.success(), String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap())
     };
-    let (holds, said) = ask();
+    let (holds, said) = ask(&["witness.example"]);
     assert!(holds && said.starts_with("ok 30"), "{said}");
+    let mut lines = said.splitn(3, '\n').skip(1);
+    let (witness, note) = (lines.next().unwrap(), lines.next().unwrap());
+    let cosigned = gate.path("cosigned").display().to_string();
+    let verify = |note: &str, witness: &str| {
+        std::fs::write(&cosigned, note).unwrap();
+        let log = log.display().to_string();
+        let args = ["log", "verify", &log, "--from", &cosigned, "--witness", witness];
+        menshen(&args).status.code()
+    };
+    assert_eq!(verify(note, witness), Some(0));
+    assert_eq!(verify(&note.replace("— witness.example ", "— witness.other "), witness), Some(64));
+    let unsigned = std::fs::read_to_string(log.join("checkpoint")).unwrap();
+    assert_eq!(verify(&unsigned, witness), Some(64), "nobody cosigned it");
+    assert_eq!(verify(note, key.trim()), Some(64), "the log is no witness of itself");
     let bundle = log.join("tile/entries/000");
     let mut bytes = std::fs::read(&bundle).unwrap();
     bytes[5000] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
-    assert!(!ask().0, "the outsider finds it, too");
+    assert!(!ask(&[]).0, "the outsider finds a flipped bit, too");
+}
+
+#[tokio::test]
+async fn a_log_that_was_rolled_back_behind_a_copy_of_its_checkpoint_does_not_open() {
+    let setup = Setup::policy(OPEN_BANK).yaml("checkpoint-copies: { folder: elsewhere }");
+    let mut gate = setup.start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":1}"#));
+    let token = gate.teller();
+    gate.ask(Ask::get("/one/1").by(&token)).await.expect(200);
+    gate.stop().await;
+    let copy = std::process::Command::new("cp")
+        .args(["-r".as_ref(), gate.path("log").as_os_str(), gate.path("old").as_os_str()])
+        .status();
+    assert!(copy.unwrap().success());
+    gate.start().await;
+    gate.ask(Ask::get("/one/1").by(&token)).await.expect(200);
+    gate.stop().await;
+    gate.start().await;
+    gate.stop().await;
+    assert!(std::fs::read_dir(gate.path("elsewhere")).unwrap().count() >= 2);
+    std::fs::remove_dir_all(gate.path("log")).unwrap();
+    std::fs::rename(gate.path("old"), gate.path("log")).unwrap();
+    let started = menshen::server::Server::start(gate.config(), gate.clock.clone()).await;
+    let refused = started.err().unwrap().to_string();
+    assert!(refused.contains("its end was cut off"), "{refused}");
 }
