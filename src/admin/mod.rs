@@ -1,7 +1,7 @@
 //! The interface for the security team: switches, what waits for a second person, budgets. A listener of its own, on
 //! which callers prove who they are as everywhere else, and everything is recorded before it is answered or done.
 //!
-//! A resource is one file beside this one and one line in [`RESOURCES`]. Its paths and answers are described in
+//! A resource is one file beside this one and one line in the table below. Its paths and answers are described in
 //! `docs/guide/admin-api.yaml`, which is served too; a test holds both against each other.
 
 mod describe;
