@@ -1,4 +1,4 @@
-//! `/v1/detections`: the findings that hold somebody, and letting them go on.
+//! `/v1/findings`: what detections found, and letting somebody go on.
 
 use serde_json::json;
 
@@ -7,12 +7,15 @@ use super::resource::{Call, Operation, Resource, Running, Told};
 use crate::command::FindingRow;
 use crate::proxy::Refused;
 
+/// So many are told at once.
+const MOST: usize = 1000;
+
 pub(super) const RESOURCE: Resource = Resource {
     right: "detections",
     operations: &[
         Operation {
             method: "GET",
-            path: "/v1/detections",
+            path: "/v1/findings",
             name: "findings_listed",
             answers: &[200],
             acts: false,
@@ -21,11 +24,11 @@ pub(super) const RESOURCE: Resource = Resource {
         },
         Operation {
             method: "POST",
-            path: "/v1/detections/release",
+            path: "/v1/findings/{holder}/release",
             name: "findings_released",
-            answers: &[200],
+            answers: &[200, 409],
             acts: true,
-            about: |call| format!("findings of {}", call.text("holder").unwrap_or_default()),
+            about: |call| format!("findings of {}", call.param(0)),
             run: release,
         },
     ],
@@ -33,31 +36,41 @@ pub(super) const RESOURCE: Resource = Resource {
 
 fn list<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
     Box::pin(async move {
-        let findings: Vec<_> = admin.desk.findings().await?.iter().map(finding).collect();
-        Ok(Told::json(200, json!({ "findings": findings })))
+        let rows = admin.desk.findings(false).await?;
+        let shown: Vec<_> = rows.iter().take(MOST).map(finding).collect();
+        Ok(Told::json(200, json!({ "findings": shown, "more": rows.len() > MOST })))
     })
 }
 
+/// The policy may name fewer roles than the configuration.
 fn release<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
-        call.only(&["holder", "reason"])?;
-        if !admin.gate.may_release(&call.roles) {
+        call.only(&["reason"])?;
+        let program = admin.gate.policies.live();
+        let mut named = program.detections().release().peekable();
+        if named.peek().is_some() && !named.any(|role| call.roles.iter().any(|held| held == role)) {
             return Err(Refused::Forbidden);
         }
-        let (holder, reason) = (call.required("holder")?, call.required("reason")?);
-        let released = admin.desk.release(&call.doer, holder, reason).await?;
+        let reason = call.required("reason")?;
+        let released = admin.desk.release(&call.doer, call.param(0), reason).await?;
         Ok(Told::json(200, json!({ "released": released })))
     })
 }
 
 fn finding(row: &FindingRow) -> serde_json::Value {
     json!({
-        "id": row.id,
+        "number": row.id,
         "detection": row.detection,
-        "consequence": row.consequence,
+        "action": row.consequence,
         "holder": row.holder,
         "account": row.account,
+        "decision": row.cause,
         "at_ms": row.at_ms,
-        "count": row.count,
+        "said": row.said,
+        "drill": row.is_drill,
+        "holds": row.holds(),
+        "released_ms": row.released_ms,
+        "released_by": row.released_by,
+        "reason": row.reason,
     })
 }

@@ -154,10 +154,12 @@ impl From<CommandError> for Refused {
             | CommandError::Name { .. }
             | CommandError::NoName
             | CommandError::Reason => Self::Body(error.to_string()),
-            CommandError::NotAsked(_) | CommandError::NotHeld => Self::NotFound,
-            CommandError::SamePerson | CommandError::OtherWays(_) | CommandError::Full => {
-                Self::Conflict(error.to_string())
-            }
+            CommandError::NotAsked(_) => Self::NotFound,
+            CommandError::SamePerson
+            | CommandError::OtherWays(_)
+            | CommandError::NotHeld(_)
+            | CommandError::Oneself
+            | CommandError::Full => Self::Conflict(error.to_string()),
         }
     }
 }

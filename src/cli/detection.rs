@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::account::{Place, open_state, operator};
+use super::account::Place;
 use super::device::time;
 use super::output::{self, Format};
+use super::switch::{doer, failure, open};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
+use crate::command::{FindingRow, NewFinding};
 use crate::policy::Detection;
 use crate::review::{Drill, Rules, drill};
 use crate::server::{load_policies, to_keep};
-use crate::state::{FindingRow, NewFinding, StateError};
 
 /// Arguments of `menshen detection`.
 #[derive(Debug, Args)]
@@ -81,16 +82,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
     let said = match action {
         Action::List { all, format, place } => {
-            let store = open_state(place).map_err(Failure::fault)?;
-            let rows = store.findings(!all).await.map_err(Failure::internal)?;
+            let rows = open(place)?.findings(!all).await.map_err(failure)?;
             match format {
                 Format::Human => table(&rows),
                 Format::Json => return output::json(out, &rows),
             }
         }
         Action::Show { number, place } => {
-            let store = open_state(place).map_err(Failure::fault)?;
-            let row = store.finding(*number).await.map_err(Failure::internal)?;
+            let row = open(place)?.finding(*number).await.map_err(failure)?;
             let row = row.ok_or_else(|| {
                 Failure::fault(format!("there is no finding {number}; `list --all` shows them"))
             })?;
@@ -105,18 +104,9 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
 }
 
 async fn release(holder: &str, reason: &str, place: &Place) -> Result<String, Failure> {
-    let store = open_state(place).map_err(Failure::fault)?.acting_as(&operator().0);
-    match store.release_findings(holder, reason).await {
-        Ok(released) => {
-            let numbers: Vec<String> = released.iter().map(ToString::to_string).collect();
-            Ok(format!("`{holder}` goes on: released {}\n", numbers.join(", ")))
-        }
-        Err(StateError::Unknown(_)) => Err(Failure::fault(format!(
-            "nothing holds `{holder}`; `menshen detection list` shows whom findings hold"
-        ))),
-        Err(StateError::Value(why)) => Err(Failure::fault(why)),
-        Err(error) => Err(Failure::internal(error)),
-    }
+    let released = open(place)?.release(&doer(), holder, reason).await.map_err(failure)?;
+    let numbers: Vec<String> = released.iter().map(ToString::to_string).collect();
+    Ok(format!("`{holder}` goes on: released {}\n", numbers.join(", ")))
 }
 
 /// Tells the stories, and notes what was found as drills for the gate to record.
@@ -127,7 +117,7 @@ async fn drills(name: &str, policies: &Path, place: &Place, out: &mut dyn Write)
         "all" => Detection::ALL.into_iter().filter(|one| rules.is_on(*one)).collect(),
         name => vec![Detection::named(name).ok_or_else(|| unknown(name))?],
     };
-    let store = open_state(place).map_err(Failure::fault)?;
+    let desk = open(place)?;
     let mut missed = false;
     for detection in chosen {
         let told = drill(detection, &rules, Clock::system().unix_ms());
@@ -135,7 +125,7 @@ async fn drills(name: &str, policies: &Path, place: &Place, out: &mut dyn Write)
         writeln!(out, "{}", said(detection, told.as_ref())).map_err(Failure::internal)?;
         let found = told.into_iter().flat_map(|told| told.findings);
         let rows: Vec<NewFinding> = found.map(|found| to_keep(&found, true)).collect();
-        store.add_findings(rows).await.map_err(Failure::internal)?;
+        desk.drilled(rows).await.map_err(failure)?;
     }
     if missed { Err(Failure::Finding) } else { Ok(()) }
 }
@@ -182,4 +172,85 @@ fn table(rows: &[FindingRow]) -> String {
         ));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::secret::MasterKey;
+    use crate::state::Store;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        detection: Arguments,
+    }
+
+    /// A folder with a master key, a state and a policy, and a command line on it.
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self(tempfile::tempdir().unwrap());
+            let key = MasterKey::from_bytes([5; 32]);
+            key.write_new(&place.path("key")).unwrap();
+            drop(Store::open(&place.path("state"), &key, Clock::system()).unwrap());
+            let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/demo");
+            std::fs::create_dir(place.path("policies")).unwrap();
+            for name in ["catalogue.yaml", "routes.yaml", "rules.yaml"] {
+                std::fs::copy(policies.join(name), place.path("policies").join(name)).unwrap();
+            }
+            place
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn run(&self, words: &[&str]) -> (Outcome, String) {
+            let (state, key) = (self.path("state"), self.path("key"));
+            let places = ["--state", state.to_str().unwrap(), "--key", key.to_str().unwrap()];
+            let line = ["detection"].iter().chain(words).chain(&places);
+            let line = Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
+            let mut out = Vec::new();
+            let outcome = run(&line.detection, &mut out);
+            (outcome, String::from_utf8(out).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_drill_is_found_listed_as_a_drill_and_holds_nobody() {
+        let place = Place::new();
+        let policies = place.path("policies");
+        let policies = policies.to_str().unwrap();
+        let (outcome, said) = place.run(&["drill", "sequential-ids", "--policies", policies]);
+        assert!(outcome.is_ok() && said.contains("found in 20 entries"), "{said}");
+        assert!(said.contains("block would follow"), "{said}");
+        let (outcome, said) = place.run(&["drill", "all", "--policies", policies]);
+        assert!(outcome.is_ok(), "{said}");
+        assert!(said.lines().count() >= 10, "{said}");
+        let (_, said) = place.run(&["list"]);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let (_, said) = place.run(&["list", "--all"]);
+        assert!(said.lines().count() > 10 && said.contains("(drill)"), "{said}");
+        let (outcome, _) = place.run(&["release", "(drill)", "--reason", "over"]);
+        let Err(Failure::Fault(said)) = outcome else { panic!("{outcome:?}") };
+        assert!(said.contains("no finding holds `(drill)`"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        let place = Place::new();
+        let policies = place.path("policies");
+        let policies = policies.to_str().unwrap();
+        let (outcome, _) = place.run(&["drill", "sequences", "--policies", policies]);
+        let Err(Failure::Fault(said)) = outcome else { panic!("{outcome:?}") };
+        assert!(said.contains("sequential-ids"), "{said}");
+        let (outcome, said) = place.run(&["drill", "canary", "--policies", policies]);
+        assert!(matches!(outcome, Err(Failure::Finding)) && said.contains("no drill"), "{said}");
+        assert!(place.run(&["show", "7"]).0.is_err());
+        assert!(place.run(&["release", "wang", "--reason", " "]).0.is_err());
+    }
 }

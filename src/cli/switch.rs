@@ -151,7 +151,7 @@ pub(super) fn doer() -> Doer {
     Doer::user(&name, uid)
 }
 
-fn open(place: &Place) -> Result<Desk, Failure> {
+pub(super) fn open(place: &Place) -> Result<Desk, Failure> {
     Ok(Desk::new(open_state(place).map_err(Failure::fault)?, Clock::system()))
 }
 
@@ -163,9 +163,10 @@ pub(super) fn failure(error: CommandError) -> Failure {
         | CommandError::NoName
         | CommandError::Reason
         | CommandError::NotAsked(_)
-        | CommandError::NotHeld
         | CommandError::SamePerson
         | CommandError::OtherWays(_)
+        | CommandError::NotHeld(_)
+        | CommandError::Oneself
         | CommandError::Full => Failure::fault(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{CommandError, REASON_LIMIT, Target};
 use crate::clock::Clock;
-use crate::state::{AskedRow, CommandRow, FindingRow, Leave, StateError, Store, SwitchRow};
+use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
 
 /// How long what was asked for waits for a second person.
 pub const ASK_LIFE_S: i64 = 3600;
@@ -92,7 +92,7 @@ pub struct Asked {
 /// Where commands are given.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    store: Store,
+    pub(super) store: Store,
     clock: Clock,
 }
 
@@ -155,32 +155,6 @@ impl Desk {
             return self.ask(doer, command).await;
         }
         self.perform(doer, command, Leave::Alone).await
-    }
-
-    /// The findings that hold somebody, the newest first.
-    ///
-    /// # Errors
-    /// [`CommandError::State`].
-    pub async fn findings(&self) -> Result<Vec<FindingRow>, CommandError> {
-        Ok(self.store.findings(true).await?)
-    }
-
-    /// Lets somebody go on whom findings hold; gives the numbers of the findings.
-    ///
-    /// # Errors
-    /// [`CommandError::NotHeld`] if nothing holds them; nothing was changed.
-    pub async fn release(
-        &self,
-        doer: &Doer,
-        holder: &str,
-        reason: &str,
-    ) -> Result<Vec<i64>, CommandError> {
-        check_reason(reason)?;
-        let store = self.store.clone().acting_as(&doer.name);
-        store.release_findings(holder, reason).await.map_err(|error| {
-            let is_free = matches!(error, StateError::Unknown(_));
-            if is_free { CommandError::NotHeld } else { error.into() }
-        })
     }
 
     /// Agrees to what somebody else asked for; it is done then.
@@ -283,7 +257,7 @@ impl Desk {
     }
 }
 
-fn check_reason(reason: &str) -> Result<(), CommandError> {
+pub(super) fn check_reason(reason: &str) -> Result<(), CommandError> {
     let is_one = !reason.trim().is_empty()
         && reason.len() <= REASON_LIMIT
         && !reason.chars().any(char::is_control);

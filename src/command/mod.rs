@@ -5,15 +5,17 @@
 //! before what it lets go on goes on, and looks for commands so often that no request passes on old knowledge.
 
 mod desk;
+mod findings;
 mod switches;
 mod target;
 
 pub use desk::{ASK_LIFE_S, Asked, Desk, Doer, Done, RESET, Way};
+pub use findings::{FindingRow, NewFinding};
 pub use switches::{Asker, LOOK_EVERY, News, Switches};
 pub use target::{Kind, Target};
 
 use crate::state::StateError;
-pub use crate::state::{FindingRow, SwitchRow};
+pub use crate::state::SwitchRow;
 
 /// The longest reason, in bytes: the log keeps all of it.
 const REASON_LIMIT: usize = 2000;
@@ -47,9 +49,12 @@ pub enum CommandError {
         "it was asked for by {0}: agree in the same way, since nobody here can tell whether an operator of the machine and an account are two persons"
     )]
     OtherWays(&'static str),
-    /// No finding holds them.
-    #[error("no finding holds them; those that hold somebody are listed")]
-    NotHeld,
+    /// Nothing holds them.
+    #[error("no finding holds `{0}`; `menshen detection list` shows whom findings hold")]
+    NotHeld(String),
+    /// Nobody releases themselves.
+    #[error("nobody releases themselves: another person must")]
+    Oneself,
     /// Too much is switched off, or too much waits.
     #[error("too much is switched off or waits already; take something back first")]
     Full,

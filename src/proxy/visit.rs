@@ -129,15 +129,6 @@ impl Gate {
         }
     }
 
-    /// Whether the policy in force lets somebody with these roles release whom a finding holds; where it names no role,
-    /// whoever has the right at the interface may.
-    #[must_use]
-    pub fn may_release(&self, roles: &[String]) -> bool {
-        let program = self.policies.live();
-        let mut named = program.detections().release().peekable();
-        named.peek().is_none() || named.any(|role| roles.iter().any(|held| held == role))
-    }
-
     /// Whether the policy in force defines what is named; of people, tenants and partners it knows none.
     #[must_use]
     pub fn knows(&self, kind: Kind, name: &str) -> bool {

@@ -88,6 +88,13 @@ async fn limit(story: &mut Story<'_>) -> io::Result<()> {
             "The count is on disk before the records leave.",
             a_restart_refills_nothing,
         )
+        .await?;
+    story
+        .step(
+            "Who walks through the numbers one by one is stopped until security releases them",
+            "No single request shows it; a detection reads the log as it grows, and what it knows survives a restart.",
+            a_walk_through_the_numbers_is_stopped,
+        )
         .await
 }
 
@@ -140,6 +147,30 @@ async fn an_export_streams_masked(story: &mut Story<'_>) -> Result<(), Trouble> 
     let mut hash = ContentHash::default();
     hash.update(text.as_bytes());
     story.copy = Some((mark, hash.finish()));
+    Ok(())
+}
+
+async fn a_walk_through_the_numbers_is_stopped(story: &mut Story<'_>) -> Result<(), Trouble> {
+    const FIRST: u64 = people::FIRST_ID;
+    const LAST: u64 = FIRST + 19;
+    let look = |id: u64| {
+        Ask::get(format!("/api/customers/{id}")).by("somchai").purpose("service").remark("a clerk")
+    };
+    let mut was_stopped = false;
+    for id in FIRST..=LAST {
+        was_stopped |= story.send(&look(id)).await?.status == StatusCode::FORBIDDEN;
+    }
+    let walk = format!("GET /api/customers/{FIRST} to {LAST}, one after another, as somchai");
+    story.note(&walk, "each is answered by itself: not in his branch, or his people are used up");
+    story.check("none of them stopped him", !was_stopped);
+    let stopped = story.becomes(&look(LAST + 1), |status| status == StatusCode::FORBIDDEN).await?;
+    story.check("403 a moment later: this account is stopped for now", stopped);
+    let desk = story.stage.server().map(Server::desk).ok_or(Trouble::Closed)?.clone();
+    let officer = Doer { name: "the security officer".into(), person: "officer".into() };
+    desk.release(&officer, "somchai", "he looked for a list that the branch had sent").await?;
+    story.note("menshen detection release somchai --reason …", "`somchai` goes on");
+    let goes_on = story.becomes(&look(LAST + 1), |status| status != StatusCode::FORBIDDEN).await?;
+    story.check("and he goes on, once that is in the log", goes_on);
     Ok(())
 }
 

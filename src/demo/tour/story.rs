@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -249,7 +249,24 @@ impl<'o> Story<'o> {
         Ok((bytes, is_whole))
     }
 
-    async fn send(&mut self, ask: &Ask) -> Result<Answer, Trouble> {
+    /// Sends a request until its status is such, for a few seconds.
+    pub(in crate::demo) async fn becomes(
+        &mut self,
+        ask: &Ask,
+        is_such: impl Fn(StatusCode) -> bool,
+    ) -> Result<bool, Trouble> {
+        const TIMES: u32 = 100;
+        for _ in 0..TIMES {
+            if is_such(self.send(ask).await?.status) {
+                return Ok(true);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Ok(false)
+    }
+
+    /// Sends a request and tells nobody.
+    pub(in crate::demo) async fn send(&mut self, ask: &Ask) -> Result<Answer, Trouble> {
         self.stage.clock().advance_ms(PAUSE_MS);
         let address = *self.stage.addresses().get(ask.zone).ok_or(Trouble::Closed)?;
         let request = ask.request(self.cookies.get(&ask.who))?;
