@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::at_rest::{Frame, Opener};
 use super::reader::{Frames, ReadError};
 use super::shared::Shared;
 
 /// Bytes that wait for the reader; what is more is read from the folder.
-const WAITING_BYTES: usize = 4 * 1024 * 1024;
+const WAITING_BYTES: usize = if cfg!(test) { 16 * 1024 } else { 4 * 1024 * 1024 };
 /// Entries that are handed over at a time.
 const BATCH: usize = 512;
 /// The pause after the folder could not be read.
@@ -79,6 +80,9 @@ impl Tail {
     }
 }
 
+/// Entries as they are stored, each with its index.
+type Stored = Vec<(u64, Vec<u8>)>;
+
 /// The JSON of entries in their order, each with its index.
 pub type Followed = Vec<(u64, Vec<u8>)>;
 
@@ -88,12 +92,14 @@ pub struct Follower {
     shared: Arc<Shared>,
     opener: Opener,
     next: u64,
+    /// A look into the folder that is under way; whoever waits for it may come and go.
+    reading: Option<JoinHandle<Result<Stored, ReadError>>>,
 }
 
 impl Follower {
     pub(super) fn new(shared: Arc<Shared>, opener: Opener, next: u64) -> Self {
         shared.tail.state().is_followed = true;
-        Self { shared, opener, next }
+        Self { shared, opener, next, reading: None }
     }
 
     /// The index of the entry that comes next.
@@ -104,17 +110,22 @@ impl Follower {
 
     /// Some of the entries that come next, waiting for the first.
     ///
-    /// Cancel safe while it waits; what was taken in memory and not given is read from the folder.
+    /// Cancel safe: a look into the folder goes on meanwhile, and nothing is taken that is not given.
     pub async fn next(&mut self) -> Followed {
         loop {
             let taken = self.shared.tail.take(self.next);
             if !taken.is_empty() {
                 return self.given(taken);
             }
-            if self.shared.state().durable > self.next {
+            let durable = self.shared.state().durable;
+            if durable > self.next {
                 match self.read().await {
-                    Ok(read) if !read.is_empty() => return self.given(read),
-                    Ok(_none) => tokio::time::sleep(PAUSE).await,
+                    Ok(read) if read.is_empty() => tokio::time::sleep(PAUSE).await,
+                    Ok(mut read) => {
+                        // What a look found that was begun before something was taken in memory.
+                        read.retain(|(index, _)| *index >= self.next);
+                        return self.given(read);
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the log cannot be read on; it is tried again");
                         tokio::time::sleep(PAUSE).await;
@@ -127,7 +138,7 @@ impl Follower {
     }
 
     /// Opens what was sealed; what cannot be opened is passed over.
-    fn given(&mut self, batch: Vec<(u64, Vec<u8>)>) -> Followed {
+    fn given(&mut self, batch: Stored) -> Followed {
         self.next += batch.len() as u64;
         let mut opened = Vec::with_capacity(batch.len());
         for (index, stored) in batch {
@@ -140,9 +151,83 @@ impl Follower {
         opened
     }
 
-    async fn read(&self) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+    async fn read(&mut self) -> Result<Stored, ReadError> {
         let (root, next) = (self.opener.dir().to_owned(), self.next);
-        let read = move || Frames::new(&root, next).take(BATCH).collect();
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_panicked| Ok(Vec::new()))
+        let begin =
+            || tokio::task::spawn_blocking(move || Frames::new(&root, next).take(BATCH).collect());
+        let read = self.reading.get_or_insert_with(begin).await;
+        self.reading = None;
+        read.unwrap_or_else(|_panicked| Ok(Vec::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Act, Entry, Event, Log, Settings};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::secret::MasterKey;
+
+    fn open(dir: &std::path::Path) -> Log {
+        let key = MasterKey::from_bytes([9; 32]);
+        Log::open(dir, Settings::default(), Clock::system(), &key).unwrap().0
+    }
+
+    async fn append(log: &Log, numbers: std::ops::Range<u64>) {
+        let mut waiting = Vec::new();
+        for number in numbers {
+            let mut entry = log.entry(Event::Custody).unwrap();
+            entry.act = Some(Act { count: Some(number), ..Act::default() });
+            waiting.push(log.append(entry));
+        }
+        for appended in waiting {
+            appended.await.unwrap();
+        }
+    }
+
+    /// Reads up to this entry; gives the numbers in the entries, and whether the indices have no gap.
+    async fn read(follower: &mut Follower, to: u64) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while follower.position() < to {
+            let mut place = follower.position();
+            for (index, json) in follower.next().await {
+                assert_eq!(index, place);
+                place += 1;
+                numbers.extend(Entry::decode(&json).unwrap().act.unwrap().count);
+            }
+        }
+        numbers
+    }
+
+    #[tokio::test]
+    async fn whoever_follows_gets_every_entry_once_and_in_order_also_if_they_lag_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(folder.path());
+        append(&log, 0..50).await;
+        let mut follower = log.follow(0);
+        assert_eq!(read(&mut follower, 50).await, (0..50).collect::<Vec<_>>(), "from before");
+        append(&log, 50..60).await;
+        assert_eq!(read(&mut follower, 60).await, (50..60).collect::<Vec<_>>(), "as they come");
+        // Far more than may wait in memory, while nobody reads.
+        append(&log, 60..1500).await;
+        append(&log, 1500..3000).await;
+        assert_eq!(read(&mut follower, 3000).await, (60..3000).collect::<Vec<_>>(), "behind");
+        log.close();
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_again_and_again_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(folder.path());
+        append(&log, 0..1500).await;
+        let (mut follower, mut numbers) = (log.follow(0), Vec::new());
+        while numbers.len() < 1500 {
+            let waited = tokio::time::timeout(Duration::from_micros(1), follower.next()).await;
+            for (_, json) in waited.into_iter().flatten() {
+                numbers.extend(Entry::decode(&json).unwrap().act.unwrap().count);
+            }
+        }
+        assert_eq!(numbers, (0..1500).collect::<Vec<_>>());
+        log.close();
     }
 }

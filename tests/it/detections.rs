@@ -9,7 +9,7 @@ use menshen::secret::{MasterKey, Secret};
 use menshen::state::Store;
 use serde_json::json;
 
-use crate::harness::client::finish;
+use crate::harness::client::{Client, finish};
 use crate::harness::upstream::{chunk, head};
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, Step, soon};
 
@@ -333,7 +333,23 @@ async fn three_times_the_own_median_asks_for_a_factor_and_a_partner_is_slowed() 
 }
 
 #[tokio::test]
-async fn grade_three_from_another_device_and_an_account_asleep_ask_for_a_factor() {
+async fn grade_three_from_a_network_that_is_new_for_somebody_asks_for_a_factor() {
+    let gate = bank("  dormant: off").await;
+    look(&gate, &gate.teller(), "5").await.expect(200);
+    gate.advance_s(8 * 86_400);
+    let token = gate.teller();
+    look(&gate, &token, "7").await.expect(200);
+    assert_eq!(all_found(&gate).await, [""; 0], "the network is the old one");
+    let elsewhere = Client { source: [127, 0, 5, 1], ..gate.client() };
+    elsewhere.h1().await.send(Ask::get("/one/9").by(&token)).await.expect(200);
+    assert!(found(&gate, "new-place").await.said.as_str().contains("a network that is new"));
+    until(&gate, 401, &token).await;
+    gate.advance_s(5);
+    elsewhere.h1().await.send(Ask::get("/one/9").by(&gate.teller())).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_asleep_that_wakes_is_asked_for_a_factor() {
     let gate = bank("  new-place: { days: 7 }").await;
     look(&gate, &gate.teller(), "5").await.expect(200);
     gate.advance_s(31 * 86_400);

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
@@ -152,13 +152,15 @@ pub(crate) struct Client {
     pub(crate) config: Arc<rustls::ClientConfig>,
     /// The name in the handshake, and the host of requests.
     pub(crate) host: String,
+    /// The address that it comes from.
+    pub(crate) source: [u8; 4],
 }
 
 impl Client {
     /// A client that trusts `ca_pem`.
     pub(crate) fn new(address: SocketAddr, ca_pem: &str) -> Self {
         let config = menshen::tls::client::client_config(ca_pem.as_bytes(), None).unwrap();
-        Self { address, config, host: HOST.to_owned() }
+        Self { address, config, host: HOST.to_owned(), source: [127, 0, 0, 1] }
     }
 
     /// Shakes hands, offering the protocols.
@@ -166,7 +168,9 @@ impl Client {
         let mut config = (*self.config).clone();
         config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
         let connector = TlsConnector::from(Arc::new(config));
-        let stream = TcpStream::connect(self.address).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((self.source, 0)))?;
+        let stream = socket.connect(self.address).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(self.host.clone()).unwrap();
         soon("the handshake", connector.connect(name, stream)).await
