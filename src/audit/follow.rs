@@ -189,10 +189,9 @@ mod tests {
     async fn read(follower: &mut Follower, to: u64) -> Vec<u64> {
         let mut numbers = Vec::new();
         while follower.position() < to {
-            let mut place = follower.position();
-            for (index, json) in follower.next().await {
+            let places = follower.position()..;
+            for (place, (index, json)) in places.zip(follower.next().await) {
                 assert_eq!(index, place);
-                place += 1;
                 numbers.extend(Entry::decode(&json).unwrap().act.unwrap().count);
             }
         }
