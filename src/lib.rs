@@ -19,6 +19,7 @@ pub mod admin;
 pub mod command;
 pub mod replay;
 pub mod review;
+pub mod shared;
 pub mod state;
 pub mod suite;
 // -- foundations

@@ -24,6 +24,7 @@ mod quota;
 mod rate;
 mod requests;
 mod seat;
+pub mod shared;
 mod slice;
 mod standing;
 mod store;

@@ -21,6 +21,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
     ("audit", &["clock", "secret"]),
+    ("shared", &["limits"]),
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),
     ("listen", &["clock", "limits", "tls"]),

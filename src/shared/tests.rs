@@ -1,0 +1,227 @@
+//! The script beside the model, on a server of our own: whatever is said, both answer the same.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Clock;
+use crate::limits::shared::{MemoryShared, Span};
+
+/// A private server, ended with the test.
+struct Server {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("redis-server")
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is missing: tests/setup.sh installs it");
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\n",
+            folder.path().display()
+        );
+        child.stdin.take().unwrap().write_all(settings.as_bytes()).unwrap();
+        let server = Self { child, port, _folder: folder };
+        for _ in 0..500 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server did not start");
+    }
+
+    fn store(&self) -> RedisShared {
+        self.store_of("key")
+    }
+
+    fn store_of(&self, fingerprint: &str) -> RedisShared {
+        let settings = RedisSettings {
+            url: format!("redis://127.0.0.1:{}", self.port),
+            ca: None,
+            password_file: None,
+            deadline: Duration::from_secs(2),
+        };
+        RedisShared::new(&settings, fingerprint.to_owned()).unwrap()
+    }
+
+    async fn command(&self, words: &[&str]) {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async::<()>(&mut connection).await.unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn beat(node: &str, ready: Option<&Arc<str>>) -> Beat {
+    Beat {
+        node: node.into(),
+        run: format!("{node}~0").into(),
+        ready: ready.cloned(),
+        fresh: "life".into(),
+        known: vec![("two".into(), 500)],
+        gates: Some(2),
+    }
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), 0..8_u64, 0..200_u64]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let subjects = || proptest::collection::vec(0..60_u64, 0..4);
+    let past = proptest::collection::vec((0..40_u64, 0..5_000_000_i64), 0..3);
+    let numbers = (number(), number(), number(), number());
+    let ask = proptest::option::of(number());
+    (0..3_usize, any::<bool>(), numbers, ask, subjects(), subjects(), past).prop_map(
+        |(account, distinct, (limit, held, spent, given), ask, paid, claims, past)| {
+            let counts = if distinct { Counts::Subjects } else { Counts::Amounts };
+            let account = format!("{distinct}{account}").into();
+            let mut item = Item::about(account, counts, Span::of(3_600), limit * 2);
+            let spent = if distinct { 0 } else { spent };
+            let (paid, claims) = if distinct { (paid, claims) } else { Default::default() };
+            (item.held, item.spent, item.given, item.ask) = (held, spent, given / 3, ask);
+            (item.paid, item.claims, item.past) = (paid, claims, past);
+            item
+        },
+    )
+}
+
+fn call() -> impl Strategy<Value = (usize, i64, u64, Vec<Item>)> {
+    (0..2_usize, 0..4_i64, 1..9_u64, proptest::collection::vec(item(), 1..5))
+}
+
+/// What both must answer alike; until when, they know to a second.
+fn alike(reply: Reply) -> Vec<(Standing, i64)> {
+    let Reply::Settled(standings) = reply else { return Vec::new() };
+    let rounded = |standing: &Standing| (standing.relaxes_ms + 500) / 1_000;
+    let without = |mut standing: Standing| {
+        let relaxes_s = rounded(&standing);
+        standing.relaxes_ms = 0;
+        (standing, relaxes_s)
+    };
+    standings.into_iter().map(without).collect()
+}
+
+#[test]
+fn the_script_answers_whatever_the_model_answers() {
+    let server = Server::start();
+    let calls = proptest::collection::vec(call(), 1..40);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
+    runner
+        .run(&calls, |calls| {
+            wait(async {
+                server.command(&["FLUSHALL"]).await;
+                let stores: [Box<dyn SharedStore>; 2] =
+                    [Box::new(server.store()), Box::new(MemoryShared::new(Clock::system()))];
+                let mut answers = [Vec::new(), Vec::new()];
+                for (store, answers) in stores.iter().zip(&mut answers) {
+                    let pulse = store.beat(beat("one", None)).await.unwrap();
+                    for (at, (gate, generation, divisor, items)) in calls.iter().enumerate() {
+                        if at == 5 {
+                            for node in ["one", "two"] {
+                                store.beat(beat(node, Some(&pulse.epoch))).await.unwrap();
+                            }
+                        }
+                        let call = Call {
+                            epoch: Arc::clone(&pulse.epoch),
+                            run: ["one~0", "two~0"][*gate].into(),
+                            generation: *generation,
+                            divisor: *divisor,
+                            items: items.clone(),
+                        };
+                        answers.push(alike(store.settle(call).await.unwrap()));
+                        let pulse = store.beat(beat(["one", "two"][*gate], None)).await.unwrap();
+                        let recalled = pulse.recalled.iter().map(ToString::to_string);
+                        let mut recalled = Vec::from_iter(recalled);
+                        recalled.sort_unstable();
+                        let told =
+                            Standing { granted: recalled.len() as u64, ..Standing::default() };
+                        answers.push(vec![(told, 0)]);
+                    }
+                }
+                for (at, (redis, model)) in answers[0].iter().zip(&answers[1]).enumerate() {
+                    for ((redis, soon), (model, late)) in redis.iter().zip(model) {
+                        prop_assert_eq!(redis, model, "answer {}", at);
+                        prop_assert!((soon - late).abs() <= 2, "answer {}: {} {}", at, soon, late);
+                    }
+                    prop_assert_eq!(redis.len(), model.len());
+                }
+                Ok(())
+            })
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_server_that_was_emptied_began_anew_and_hears_nothing_of_before() {
+    let server = Server::start();
+    wait(async {
+        let store = server.store();
+        let before = store.beat(beat("one", None)).await.unwrap();
+        server.command(&["FLUSHALL"]).await;
+        let call = Call {
+            epoch: Arc::clone(&before.epoch),
+            run: "one~0".into(),
+            generation: 1,
+            divisor: 1,
+            items: Vec::new(),
+        };
+        assert_eq!(store.settle(call).await.unwrap(), Reply::Stranger);
+        let mut again = beat("one", Some(&before.epoch));
+        again.fresh = "another life".into();
+        assert_eq!(*store.beat(again).await.unwrap().epoch, *"another life");
+    });
+}
+
+#[test]
+fn a_server_that_started_again_began_anew_though_it_remembers_something() {
+    let server = Server::start();
+    wait(async {
+        let store = server.store();
+        store.beat(beat("one", None)).await.unwrap();
+        // As if another run of the server had written it.
+        server.command(&["HSET", "{menshen}:epoch", "server", "an earlier run"]).await;
+        let mut again = beat("one", None);
+        again.fresh = "another life".into();
+        assert_eq!(*store.beat(again).await.unwrap().epoch, *"another life");
+    });
+}
+
+#[test]
+fn a_server_that_forgets_keys_or_belongs_to_others_is_not_used() {
+    let server = Server::start();
+    wait(async {
+        server.store().beat(beat("one", None)).await.unwrap();
+        let other = server.store_of("another key").beat(beat("one", None)).await;
+        assert!(other.unwrap_err().to_string().contains("another master key"));
+        server.command(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
+        server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+        let evicts = server.store().beat(beat("one", None)).await;
+        assert!(evicts.unwrap_err().to_string().contains("noeviction"));
+    });
+}
