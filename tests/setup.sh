@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the tests drive the gate with, as users do: the Debian packages curl, openssl and chromium; and
+# Installs what the tests drive the gate with, as users do: the Debian packages curl, openssl, chromium and
+# redis-server; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
 # Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later).
 set -eu
 missing=""
-for tool in curl openssl chromium; do
+for tool in curl openssl chromium redis-server; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 command -v npm >/dev/null 2>&1 || missing="$missing npm"

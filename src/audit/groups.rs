@@ -74,6 +74,9 @@ words! {
         ClonedPasskey = "cloned_passkey",
         /// A detection found a pattern in what one person did.
         Finding = "finding",
+        /// The store in which several gates count budgets together does not answer, or lost what it knew: this
+        /// gate's limits are stricter until it does.
+        SharedStoreLost = "shared_store_lost",
         /// Alerts that were too many to be told apart.
         Others = "others",
     }

@@ -513,6 +513,9 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
             "a passkey whose counter went back: there may be a copy, it was refused".to_owned()
         }
         Concern::Finding => found(alert),
+        Concern::SharedStoreLost => {
+            "the shared store of budgets lost: limits are stricter until it is back".to_owned()
+        }
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {

@@ -10,6 +10,7 @@ mod clients;
 mod posture;
 mod read;
 mod scanners;
+mod shared;
 mod upstreams;
 mod vouching;
 
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::document::{Faults, Source};
+pub use shared::SharedStore;
+
 use crate::{guard, identity, limits, listen, proxy, scan, telemetry, tls, upstream};
 
 /// A configuration without faults.
@@ -59,6 +62,8 @@ pub struct Config {
     pub identity: identity::Settings,
     /// What counting may cost.
     pub limits: limits::Settings,
+    /// Where several gates count budgets together, if they do.
+    pub shared: Option<SharedStore>,
     /// What one address may do before anybody is known.
     pub addresses: limits::AddressSettings,
     /// Bodies and their deadlines.

@@ -33,6 +33,7 @@ const TOP: &[&str] = &[
     "sign-in",
     "connections",
     "bodies",
+    "shared",
     "in-flight",
     "in-flight-per-person",
     "contact",
@@ -99,6 +100,7 @@ impl File<'_> {
         if keys.find("contact").is_some() {
             proxy.contact = self.text(&keys, what, "contact", "the service desk, 4711");
         }
+        let shared = self.shared(&keys, node.as_deref());
         let mut limits = limits::Settings::default();
         self.number(&keys, "in-flight", (1, 100_000), |n| limits.in_flight = n);
         self.number(&keys, "in-flight-per-person", (1, 10_000), |n| limits.in_flight_each = n);
@@ -123,6 +125,7 @@ impl File<'_> {
             scanners,
             identity,
             limits,
+            shared,
             addresses,
             proxy,
             caps,

@@ -69,6 +69,7 @@ impl Limits {
             rates,
             searches: AtomicBool::new(false),
             reached: Mutex::default(),
+            shared: std::sync::OnceLock::new(),
             _room: room,
         }))
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::budget::{Budget, Unit};
 use super::holder::Holder;
 use super::period::{MAX_WINDOW_S, Period};
+use super::shared::WhenLost;
 use super::slice::Slice;
 
 /// The highest limit on distinct subjects; they are counted exactly, so each costs memory.
@@ -38,6 +39,8 @@ pub enum Limit {
     Budget(Budget),
     /// The memory set aside for counting is full: whom nobody can count, nobody serves.
     Memory,
+    /// The store that gates share cannot be asked, and what this one was lent is used up.
+    SharedStore,
 }
 
 impl Limit {
@@ -51,6 +54,7 @@ impl Limit {
             Self::Rows => "rows",
             Self::Budget(budget) => budget.unit.name(),
             Self::Memory => "memory",
+            Self::SharedStore => "shared-store",
         }
     }
 }
@@ -60,7 +64,7 @@ impl fmt::Display for Limit {
         match self {
             Self::Budget(budget) => budget.fmt(f),
             Self::Rate(slice) => write!(f, "rate{slice}"),
-            Self::Concurrent | Self::InFlight | Self::Rows | Self::Memory => {
+            Self::Concurrent | Self::InFlight | Self::Rows | Self::Memory | Self::SharedStore => {
                 f.write_str(self.kind())
             }
         }
@@ -122,6 +126,8 @@ pub struct Terms {
     pub files: Vec<Window>,
     /// Searches that find nobody.
     pub zero_hits: Vec<Window>,
+    /// What becomes of these limits while a store that gates share is lost.
+    pub when_lost: WhenLost,
 }
 
 /// Why terms cannot be kept.
@@ -152,6 +158,8 @@ pub(super) struct Share {
     pub(super) holder: Holder,
     pub(super) budget: Budget,
     pub(super) limit: u64,
+    /// While a shared store is lost.
+    pub(super) when_lost: WhenLost,
 }
 
 /// A number for each holder and slice.
@@ -256,7 +264,8 @@ fn add_windows(
     unit: Unit,
     windows: &[Window],
 ) -> Result<(), AllowanceFault> {
-    let Terms { holder, slice, .. } = terms;
+    let Terms { holder, slice, when_lost, .. } = terms;
+    let when_lost = *when_lost;
     for Window { limit, period } in windows {
         let limit = *limit;
         if let Period::Sliding(seconds) = period
@@ -273,8 +282,11 @@ fn add_windows(
         let budget = Budget { unit, period: period.clone(), slice: slice.clone() };
         let mut known = shares.iter_mut();
         match known.find(|share| share.budget == budget && share.holder == *holder) {
-            Some(share) => share.limit = limit.min(share.limit),
-            None => shares.push(Share { holder: holder.clone(), budget, limit }),
+            Some(share) => {
+                share.limit = limit.min(share.limit);
+                share.when_lost = when_lost.max(share.when_lost);
+            }
+            None => shares.push(Share { holder: holder.clone(), budget, limit, when_lost }),
         }
     }
     let alike = |share: &&Share| {

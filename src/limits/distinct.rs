@@ -124,6 +124,22 @@ impl Distinct {
         }
     }
 
+    /// What counts in each window, and how long ago it was released.
+    pub(super) fn released(
+        &mut self,
+        grid: &Grid,
+        now_ms: i64,
+        age: impl Fn(i64) -> i64,
+    ) -> Vec<(Budget, Vec<(u64, i64)>)> {
+        let Self { accounts, held, .. } = self;
+        let released = accounts.iter_mut().map(|account| {
+            account.window.used(now_ms, held);
+            let known = account.window.copied_to(grid).into_iter();
+            (account.budget.clone(), known.map(|(subject, at)| (subject, age(at))).collect())
+        });
+        released.collect()
+    }
+
     /// When the oldest release of a window leaves it.
     pub(super) fn relaxes_at(&self, at: usize) -> Option<i64> {
         self.accounts.get(at)?.window.relaxes_at()

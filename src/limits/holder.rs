@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn who_has_no_tenant_is_counted_with_those_who_have_none_and_who_has_no_partner_alone() {
         let asker = Asker::from("ann");
-        assert_eq!(asker.texts(&Holder::Tenant), ["%tenant:".into()]);
-        assert_eq!(asker.texts(&Holder::Partner), ["%alone:ann".into()]);
+        assert_eq!(asker.texts(&Holder::Tenant), [Arc::<str>::from("%tenant:")]);
+        assert_eq!(asker.texts(&Holder::Partner), [Arc::<str>::from("%alone:ann")]);
     }
 }

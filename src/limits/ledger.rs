@@ -398,6 +398,12 @@ impl Ledger {
         }
     }
 
+    /// What was released of each budget and still counts: amounts or subjects, and how many milliseconds ago at
+    /// least.
+    pub(super) fn released(&mut self, now_ms: i64) -> Vec<(Budget, Vec<(u64, i64)>)> {
+        self.groups.iter_mut().flat_map(|group| group.released(now_ms)).collect()
+    }
+
     /// When the oldest release of a budget leaves its window.
     pub(super) fn relaxes_at(&self, place: Place) -> Option<i64> {
         self.groups.get(place.group)?.relaxes_at(place.window)

@@ -25,6 +25,7 @@ mod rate;
 mod requests;
 mod seat;
 pub mod shared;
+mod sharing;
 mod slice;
 mod standing;
 mod store;
@@ -59,6 +60,7 @@ use self::ledger::Ledger;
 use self::purse::Purse;
 use self::rate::KeyedRate;
 use self::seat::Means;
+use self::shared::Shared;
 use self::window::{Grid, Tally};
 use crate::clock::Clock;
 
@@ -103,6 +105,8 @@ pub struct Limits {
     purses: Mutex<HashMap<Arc<str>, Arc<Purse>>>,
     /// Every budget that the store may have rows of.
     budgets: Mutex<BTreeSet<Budget>>,
+    /// Where several gates count together, if they do.
+    shared: Option<Arc<Shared>>,
 }
 
 impl Limits {
@@ -127,6 +131,7 @@ impl Limits {
             rates: Mutex::default(),
             purses: Mutex::default(),
             budgets: Mutex::default(),
+            shared: None,
             settings,
         };
         limits.restore(&usage)?;

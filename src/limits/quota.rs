@@ -82,7 +82,8 @@ impl RateLimitFields {
                 | Limit::Concurrent
                 | Limit::InFlight
                 | Limit::Rows
-                | Limit::Memory => "",
+                | Limit::Memory
+                | Limit::SharedStore => "",
             };
             let (name, window) = (&quota.limit, quota.window_s);
             let (most, left) = (quota.quota.min(MAX_INTEGER), quota.remaining.min(MAX_INTEGER));

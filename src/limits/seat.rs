@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::allowance::{Allowance, Limit, MAX_SUBJECTS, Share};
@@ -13,6 +13,7 @@ use super::holder::Holder;
 use super::ledger::{Ledger, Place, Portion};
 use super::purse::Purse;
 use super::quota::{Counter, Quota, Refused, seconds_until};
+use super::sharing::Sharing;
 use super::slice::Occasion;
 use super::store::{StoreError, UsageStore};
 use super::window::Tally;
@@ -48,6 +49,9 @@ pub enum LimitError {
     /// The store remembers more than may be held in memory.
     #[error("the store remembers more persons or subjects than the cap of {0}")]
     TooMany(usize),
+    /// What was taken of a shared budget came too late.
+    #[error("what was lent of a shared budget is too old, and the shared store did not renew it")]
+    Shared,
 }
 
 /// A future that makes what was taken durable.
@@ -108,6 +112,8 @@ pub(super) struct Inner {
     pub(super) searches: AtomicBool,
     /// What held something back first.
     pub(super) reached: Mutex<Option<Reached>>,
+    /// The same budgets over several gates, if they share.
+    pub(super) shared: OnceLock<Sharing>,
     pub(super) _room: Room<Arc<str>>,
 }
 
@@ -132,7 +138,7 @@ impl Seat {
     /// that no other record has where it is about nobody.
     #[must_use]
     pub fn take_record(&self, subject: Option<u64>, unmasked: Option<u64>) -> Take {
-        self.inner.take(Portion::Record { subject, unmasked })
+        self.inner.take_everywhere(Portion::Record { subject, unmasked })
     }
 
     /// Takes the answer as a file, before the backend is asked for it. It counts once something of the
@@ -163,6 +169,9 @@ impl Seat {
         for stake in &self.inner.stakes {
             stake.purse.ledger().found(stake.sitting, anybody);
         }
+        if let Some(sharing) = self.inner.shared.get() {
+            sharing.found(anybody);
+        }
     }
 
     /// Whether the request was taken as a search.
@@ -189,6 +198,9 @@ impl Seat {
         let Inner { stakes, allowance, means, reached, .. } = &*self.inner;
         let reached = reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(reached) = reached else { return Refused::by_rows(self.quotas()) };
+        if let Some(refused) = self.inner.shared.get().and_then(|s| s.refusal(&reached.limit)) {
+            return Refused { quotas: self.quotas(), ..refused };
+        }
         let now = means.clock.unix_ms();
         let mut ledgers = lock_all(stakes);
         let Reached { limit, stake, share } = reached;
@@ -215,7 +227,7 @@ impl Seat {
     /// Takes bytes of the answer: all of them or none.
     #[must_use]
     pub fn take_bytes(&self, bytes: u64) -> Take {
-        self.inner.take(Portion::Bytes(bytes))
+        self.inner.take_everywhere(Portion::Bytes(bytes))
     }
 
     /// Makes everything taken so far durable; release nothing before it is `Ok`.
@@ -237,6 +249,16 @@ impl Seat {
         self.inner.give_back();
     }
 
+    /// Whose budgets it holds.
+    pub(super) fn stakes(&self) -> &[Stake] {
+        &self.inner.stakes
+    }
+
+    /// Counts at shared accounts, too.
+    pub(super) fn share(&self, sharing: Sharing) {
+        drop(self.inner.shared.set(sharing));
+    }
+
     /// The terms of the seat.
     #[must_use]
     pub fn allowance(&self) -> &Allowance {
@@ -250,6 +272,9 @@ impl Seat {
         let mut ledgers = lock_all(stakes);
         let mut quotas = rates.clone();
         quotas.extend(own_quotas(stakes, &mut ledgers, allowance, means));
+        if let Some(sharing) = self.inner.shared.get() {
+            quotas.iter_mut().for_each(|quota| sharing.adjust(quota));
+        }
         quotas
     }
 
@@ -289,7 +314,7 @@ impl std::fmt::Debug for Seat {
 
 impl Inner {
     /// Takes a portion of all holders, or of none.
-    fn take(&self, portion: Portion) -> Take {
+    pub(super) fn take(&self, portion: Portion) -> Take {
         let stakes = &self.stakes;
         let mut ledgers = lock_all(stakes);
         if let Some(reached) = self.lacking(&mut ledgers, portion) {
@@ -303,6 +328,13 @@ impl Inner {
             ledger.hold(stake.sitting, portion);
         }
         Take::Release
+    }
+
+    /// Notes a limit that other gates share in reaching.
+    pub(super) fn reach_limit(&self, limit: Limit) -> Take {
+        let mut first = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| Reached { limit: limit.clone(), stake: 0, share: None });
+        Take::HoldBack(limit)
     }
 
     /// What has no room for a portion.
@@ -332,10 +364,14 @@ impl Inner {
 
     /// Takes a portion that is asked for before the backend is.
     fn take_or_refuse(&self, portion: Portion) -> Result<(), Refused> {
-        let Take::HoldBack(limit) = self.take(portion) else { return Ok(()) };
+        let Take::HoldBack(limit) = self.take_everywhere(portion) else { return Ok(()) };
         let Self { stakes, allowance, means, .. } = self;
         let now = means.clock.unix_ms();
         let mut ledgers = lock_all(stakes);
+        if let Some(refused) = self.shared.get().and_then(|shared| shared.refusal(&limit)) {
+            let quotas = own_quotas(stakes, &mut ledgers, allowance, means);
+            return Err(Refused { quotas, ..refused });
+        }
         let unit = match portion {
             Portion::Search => Unit::ZeroHits,
             Portion::File | Portion::Record { .. } | Portion::Bytes(_) => Unit::Files,
@@ -350,6 +386,9 @@ impl Inner {
     }
 
     fn give_back(&self) {
+        if let Some(sharing) = self.shared.get() {
+            sharing.seat().give_back();
+        }
         for stake in &self.stakes {
             stake.purse.ledger().give_back(stake.sitting);
         }
@@ -366,6 +405,10 @@ impl Inner {
     /// holders, so that no two answers wait for each other.
     async fn save(&self) -> Result<(), LimitError> {
         let booked = self.book()?;
+        // After the own books: what a store that began anew is told of them misses nothing.
+        if let Some(sharing) = self.shared.get() {
+            sharing.seat().book().map_err(|_late| LimitError::Shared)?;
+        }
         let mut turns = Vec::new();
         for (stake, booked) in self.stakes.iter().zip(booked) {
             if stake.purse.ledger().settled() >= booked {

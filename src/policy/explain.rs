@@ -365,6 +365,8 @@ fn limits_in_words(limits: &Limits) -> Vec<String> {
     parts.extend(counted(&limits.zero_hits, "searches that found nobody"));
     parts.extend(exports(limits.export));
     parts.extend(limits.refuse_whole.then(|| "refused whole where one is reached".to_owned()));
+    let lost = "nothing while the shared store is lost";
+    parts.extend(limits.denies_when_lost.then(|| lost.to_owned()));
     parts
 }
 

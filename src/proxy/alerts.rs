@@ -244,6 +244,7 @@ impl Alerts {
                 Concern::ForeignTenant
                 | Concern::ClonedPasskey
                 | Concern::Finding
+                | Concern::SharedStoreLost
                 | Concern::Others => {
                     alert.entity = (&*place).into();
                 }

@@ -174,7 +174,8 @@ impl Gate {
         let sharers = query::Sharers::of(caller);
         let occasion = Arc::new(query::occasion(permit));
         let asker = sharers.asker(&counted_as);
-        let seat = self.limits.admit(asker, &occasion, &Arc::new(allowance)).map_err(refused)?;
+        let allowance = Arc::new(allowance);
+        let seat = self.limits.admit_shared(asker, &occasion, &allowance).await.map_err(refused)?;
         if permit.is_file() {
             seat.take_file().map_err(refused)?;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::head::Head;
 use crate::identity::{Attribute, Caller, CallerKind};
+use crate::limits::shared::WhenLost;
 use crate::limits::{
     Allowance, AllowanceFault, Asker, Holder, Occasion, Period, Rate, Slice, Terms, Window, Zone,
 };
@@ -107,6 +108,7 @@ fn terms(scoped: &Scoped) -> Terms {
         unmask: windows(&limits.unmask, 1),
         files: windows(&limits.files, 1),
         zero_hits: windows(&limits.zero_hits, 1),
+        when_lost: if limits.denies_when_lost { WhenLost::Deny } else { WhenLost::Local },
     }
 }
 

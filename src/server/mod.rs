@@ -10,6 +10,7 @@ mod policies;
 mod reload;
 mod retention;
 mod review;
+mod shared;
 mod usage;
 mod watch;
 
@@ -40,6 +41,7 @@ use crate::policy::Program;
 use crate::proxy::{Gate, Parts, Policies, Voucher};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
+use crate::shared::RedisFault;
 use crate::state::{StateError, Store};
 use crate::telemetry::{self, Health, Role, Telemetry};
 use crate::tls::{self, TlsError};
@@ -47,6 +49,7 @@ use crate::upstream::{OpenError, Upstreams};
 use reload::Reloader;
 pub use review::to_keep;
 use review::{Reviewer, load_curbs};
+use shared::Keeper;
 use usage::StoredUsage;
 pub use usage::read_limits;
 use watch::Watch;
@@ -84,6 +87,9 @@ pub enum StartError {
     /// The counters.
     #[error("counters: {0}")]
     Limits(#[from] LimitError),
+    /// The store in which several gates count together.
+    #[error("shared: {0}")]
+    Shared(#[from] RedisFault),
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -107,7 +113,8 @@ impl StartError {
             | Self::Tls(_)
             | Self::Upstream(_)
             | Self::Identity(_)
-            | Self::Issuer(_) => true,
+            | Self::Issuer(_)
+            | Self::Shared(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_) | Self::Command(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
@@ -173,6 +180,10 @@ impl Server {
         let usage =
             StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
+        let limits = match shared::open(&config, &clock, &master)? {
+            Some(shared) => limits.sharing(shared),
+            None => limits,
+        };
         let log = open_log(&config, &clock, &master)?;
         let addresses = Arc::new(AddressLimits::new(&config.addresses, &clock));
         record_start(&log, program.version()).await?;
@@ -221,6 +232,7 @@ impl Server {
         server.keep_retention(store);
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
+        server.keep_shared().await;
         server.serve(bound);
         Ok(server)
     }
@@ -283,6 +295,9 @@ impl Server {
         }
         self.gate.tidy().await;
         self.monitoring.stop.cancel();
+        if let Some(shared) = self.gate.limits.shared() {
+            shared.leave().await;
+        }
         let log = self.log.clone();
         let closed = tokio::task::spawn_blocking(move || log.close());
         if !matches!(tokio::time::timeout(CUT_TIME, closed).await, Ok(Ok(()))) {
@@ -348,6 +363,20 @@ impl Server {
         let addresses = Arc::new(AddressLimits::new(&AddressSettings::default(), clock));
         let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
         self.tasks.spawn(listener.serve(Arc::new(admin), addresses, tasks, shutdown));
+    }
+
+    /// Keeps the part in a store of shared budgets, until the last request has ended.
+    async fn keep_shared(&self) {
+        let Some(shared) = self.gate.limits.shared() else { return };
+        let keeper = Keeper {
+            shared: Arc::clone(shared),
+            limits: Arc::clone(&self.gate.limits),
+            log: self.log.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+        };
+        keeper.begin().await;
+        let Monitoring { tasks, stop } = &self.monitoring;
+        tasks.spawn(keeper.run(stop.clone()));
     }
 
     /// Serves what was bound.
@@ -433,6 +462,9 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
         tls::server_config(&listener.tls)?;
     }
     check_issuers(config)?;
+    if let Some(shared) = &config.shared {
+        shared.redis.check()?;
+    }
     MasterKey::read(&config.key)?;
     at_rest(config)?;
     Ok(program)

@@ -61,7 +61,15 @@ impl RedisSettings {
         self.client().map(drop)
     }
 
-    pub(super) fn client(&self) -> Result<Client, RedisFault> {
+    /// Checks the address alone, without reading a file.
+    ///
+    /// # Errors
+    /// [`RedisFault`] if nobody should go that way.
+    pub fn check_address(&self) -> Result<(), RedisFault> {
+        self.address().map(drop)
+    }
+
+    fn address(&self) -> Result<ConnectionInfo, RedisFault> {
         let unknown = |_error| RedisFault::Url(self.url.chars().take(64).collect());
         let info: ConnectionInfo = self.url.as_str().into_connection_info().map_err(unknown)?;
         if info.redis_settings().password().is_some() {
@@ -75,6 +83,11 @@ impl RedisSettings {
         if !is_encrypted && !is_here(&host) {
             return Err(RedisFault::Plain(host));
         }
+        Ok(info)
+    }
+
+    pub(super) fn client(&self) -> Result<Client, RedisFault> {
+        let info = self.address()?;
         let info = match &self.password_file {
             None => info,
             Some(path) => {

@@ -117,6 +117,16 @@ pub struct Telemetry {
     log_writable: Gauge,
     log_missed: Gauge,
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
+    shared: SharedStore,
+}
+
+/// The store in which several gates count budgets together.
+#[derive(Debug, Default)]
+struct SharedStore {
+    up: Gauge,
+    gates: Gauge,
+    losses: Counter,
+    stricter: Counter,
 }
 
 impl Default for Telemetry {
@@ -157,6 +167,7 @@ impl Telemetry {
             log_writable,
             log_missed,
             retention: Family::default(),
+            shared: SharedStore::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -211,6 +222,15 @@ impl Telemetry {
         let help =
             "Keys of the log, of a class and day each, that will be destroyed soon or are held";
         registry.register("log_retention_keys", help, self.retention.clone());
+        let SharedStore { up, gates, losses, stricter } = &self.shared;
+        let help = "Whether the store of shared budgets answers";
+        registry.register("shared_store_up", help, up.clone());
+        let help = "Gates that the store of shared budgets heard of lately";
+        registry.register("shared_store_gates", help, gates.clone());
+        let help = "How often the store of shared budgets was lost";
+        registry.register("shared_store_lost", help, losses.clone());
+        let help = "What was refused because the store of shared budgets could not be asked";
+        registry.register("limits_stricter", help, stricter.clone());
     }
 
     /// Counts an attempt to load a policy.
@@ -273,6 +293,15 @@ impl Telemetry {
             let number = i64::try_from(number).unwrap_or(i64::MAX);
             self.retention.get_or_create(&[("state", state)]).set(number);
         }
+    }
+
+    /// Says how the store of shared budgets stands; the counts are those since the start.
+    pub fn shared_store(&self, is_up: bool, gates: u64, losses: u64, stricter: u64) {
+        let SharedStore { up, gates: present, losses: lost, stricter: refused } = &self.shared;
+        up.set(i64::from(is_up));
+        present.set(i64::try_from(gates).unwrap_or(i64::MAX));
+        lost.inc_by(losses.saturating_sub(lost.get()));
+        refused.inc_by(stricter.saturating_sub(refused.get()));
     }
 
     /// Counts a stream that was cut off since the right to it ended.

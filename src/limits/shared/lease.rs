@@ -60,11 +60,8 @@ pub(in crate::limits) struct Lease {
 /// What the store said last.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::limits) struct Heard {
-    pub(in crate::limits) at: i64,
     /// What was released over all gates, as far as it was told.
     pub(in crate::limits) used: u64,
-    /// What other gates were lent, too.
-    pub(in crate::limits) elsewhere: u64,
     pub(in crate::limits) relaxes_ms: i64,
     pub(in crate::limits) closed: bool,
 }
@@ -188,6 +185,13 @@ impl Lease {
         self.taken == 0 && self.is_cold(now) && !self.is_dirty()
     }
 
+    /// What counts over all gates, as far as this one heard: without what other gates were lent.
+    pub(in crate::limits) fn used(&self) -> Option<u64> {
+        let paid = u64::try_from(self.paid.len()).unwrap_or(u64::MAX);
+        let here = self.taken.saturating_add(self.spent).saturating_add(paid);
+        self.heard.map(|heard| heard.used.saturating_add(here))
+    }
+
     /// The limit that it was last held to.
     pub(in crate::limits) fn limit(&self) -> u64 {
         self.limit
@@ -241,7 +245,7 @@ impl Lease {
         }
         let Standing { elsewhere, relaxes_ms, closed, .. } = *standing;
         let used = standing.used.saturating_sub(self.holds()).saturating_sub(elsewhere);
-        self.heard = Some(Heard { at: sent, used, elsewhere, relaxes_ms, closed });
+        self.heard = Some(Heard { used, relaxes_ms, closed });
     }
 
     /// Takes back what was told in vain. It may have been heard: then it is told twice, which is stricter.

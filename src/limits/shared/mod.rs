@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::secret::Tagger;
 
 /// What becomes of a limit while the shared store cannot be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WhenLost {
     /// What this gate was lent before may be spent; beyond that nothing.
     #[default]

@@ -74,7 +74,7 @@ impl Shared {
         let now = self.steady_ms();
         let mut idle = Vec::new();
         self.cells().retain(|_, cell| {
-            let mut lease = cell.lease();
+            let lease = cell.lease();
             if Arc::strong_count(cell) == 1 && lease.is_forgotten(now) {
                 return false;
             }
@@ -212,10 +212,11 @@ impl Shared {
     }
 
     async fn return_recalled(&self, pulse: &Pulse) {
-        let cells = self.cells();
-        let recalled = pulse.recalled.iter().filter_map(|name| cells.get(name).cloned());
-        let recalled = Vec::from_iter(recalled);
-        drop(cells);
+        let recalled = {
+            let cells = self.cells();
+            let recalled = pulse.recalled.iter().filter_map(|name| cells.get(name).cloned());
+            Vec::from_iter(recalled)
+        };
         for some in recalled.chunks(MAX_ITEMS) {
             self.send(some, |cell| Some(cell.lease().return_all())).await;
         }

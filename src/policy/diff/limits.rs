@@ -63,6 +63,7 @@ fn changed(old: &Limits, new: &Limits) -> Vec<(Class, Said)> {
         zero_hits,
         export,
         refuse_whole,
+        denies_when_lost,
     } = new;
     let mut changes = Vec::new();
     changes.extend(rates(old.rate, *rate));
@@ -82,6 +83,7 @@ fn changed(old: &Limits, new: &Limits) -> Vec<(Class, Said)> {
         class(*refuse_whole || !old.refuse_whole, old.refuse_whole || !refuse_whole)
             .map(|class| sentence(class, reached, said(old.refuse_whole), said(*refuse_whole))),
     );
+    changes.extend(when_lost(old.denies_when_lost, *denies_when_lost));
     changes
 }
 
@@ -136,6 +138,12 @@ fn rates(old: Option<Rate>, new: Option<Rate>) -> Option<(Class, Said)> {
     };
     let class = class(within(new, old), within(old, new))?;
     Some(sentence(class, "requests", &rate(old), &rate(new)))
+}
+
+fn when_lost(old: bool, new: bool) -> Option<(Class, Said)> {
+    let said = |denies: bool| if denies { "nothing" } else { "what the gate was lent" };
+    let class = class(new || !old, old || !new)?;
+    Some(sentence(class, "what is given while the shared store is lost", said(old), said(new)))
 }
 
 fn exports(old: Export, new: Export) -> Option<(Class, Said)> {

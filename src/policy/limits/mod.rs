@@ -130,6 +130,8 @@ pub struct Limits {
     pub export: Export,
     /// Whether an answer that reaches a limit is refused whole.
     pub refuse_whole: bool,
+    /// Nothing of it is given while the store that gates share is lost, not even what this gate was lent.
+    pub denies_when_lost: bool,
 }
 
 impl Limits {
@@ -150,6 +152,7 @@ impl Limits {
         join(&mut self.zero_hits, &other.zero_hits);
         self.export = self.export.tighten(other.export);
         self.refuse_whole |= other.refuse_whole;
+        self.denies_when_lost |= other.denies_when_lost;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::document::Code;
 use crate::document::{Content, Node, Pair};
 use crate::document::{Reader, cut, duration};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "to",
     "per",
     "on",
@@ -31,6 +31,7 @@ const KEYS: [&str; 16] = [
     "files",
     "zero-hits",
     "export",
+    "store-lost",
 ];
 const OFF_HOURS_KEYS: [&str; 2] = ["hours", "factor"];
 const EXPORT_KEYS: [&str; 3] = ["rows", "files", "grant"];
@@ -95,7 +96,7 @@ fn off_hours(reader: &mut Reader<'_>, pair: &Pair, zone: TimeZone) -> Option<(Of
 }
 
 fn limits_something(key: &str) -> bool {
-    !["to", "per", "on", "zone", "off-hours", "when-reached"].contains(&key)
+    !["to", "per", "on", "zone", "off-hours", "when-reached", "store-lost"].contains(&key)
 }
 
 fn listed<'k>(keys: impl Iterator<Item = &'k &'static str>) -> String {
@@ -119,6 +120,7 @@ fn limit(reader: &mut Reader<'_>, pair: &Pair, day: &Arc<str>) -> Limits {
         "zero-hits" => limits.zero_hits = windows(reader, node, ("`zero-hits`", false), day),
         "when-reached" => limits.refuse_whole = refuses(reader, node),
         "export" => export(reader, node, &mut limits, day),
+        "store-lost" => limits.denies_when_lost = denies_when_lost(reader, node),
         _ => {}
     }
     limits
@@ -132,6 +134,17 @@ fn refuses(reader: &mut Reader<'_>, node: &Node) -> bool {
         reader.fault(node.span, Code::WrongValue, message, None);
     }
     word == "refuse"
+}
+
+/// `deny`, or `local`.
+fn denies_when_lost(reader: &mut Reader<'_>, node: &Node) -> bool {
+    let Some(text) = reader.text(node, "`store-lost`") else { return true };
+    if !["deny", "local"].contains(&text) {
+        let message = format!("`store-lost` must be `deny` or `local`, got `{}`", cut(text));
+        let help = "`local`, which is meant without it, goes on with what this gate was lent";
+        reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
+    }
+    text != "local"
 }
 
 /// `120/min` is a window, `120/min burst 20` a pace.

@@ -620,6 +620,11 @@ const LIMIT: Table = Table {
             "`none` denies every export; a map bounds it.",
             Form::Either(&[Form::Words(|| vec!["none"]), Form::Table(&EXPORT)]),
         ),
+        key(
+            "store-lost",
+            "While the store that gates share is lost: `local` goes on with what this gate was lent, which is meant without it; `deny` gives nothing.",
+            Form::Words(|| vec!["local", "deny"]),
+        ),
     ],
     one_of: &[],
     may_be_empty: false,

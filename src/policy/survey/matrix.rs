@@ -443,6 +443,7 @@ fn words(limits: &Limits) -> Vec<String> {
         zero_hits,
         export,
         refuse_whole,
+        denies_when_lost,
     } = limits;
     let mut parts = Vec::new();
     parts.extend(rate.map(|Rate { count, per_s, burst }| {
@@ -469,5 +470,6 @@ fn words(limits: &Limits) -> Vec<String> {
     ] {
         parts.extend(windows.iter().map(|Window { per, count }| format!("{count} {what} {per}")));
     }
+    parts.extend(denies_when_lost.then(|| "nothing while the shared store is lost".to_owned()));
     parts
 }

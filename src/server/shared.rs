@@ -1,0 +1,104 @@
+//! Keeps this gate's part in a store that several gates share, and says when the store is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::audit::{Alert, Concern, Event, Log};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::limits::shared::{Shared, SharedHealth};
+use crate::secret::{MasterKey, random_token};
+use crate::shared::RedisShared;
+use crate::telemetry::Telemetry;
+
+/// How often the store hears of this gate.
+const ROUND: Duration = Duration::from_millis(100);
+/// How many rounds go by before what lies unused is given back.
+const TIDY_ROUNDS: u64 = 100;
+/// How long a start waits for the store before it goes on without.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// This gate's part in the store, if there is one; nothing is asked yet.
+pub(super) fn open(
+    config: &Config,
+    clock: &Clock,
+    master: &MasterKey,
+) -> Result<Option<Arc<Shared>>, StartError> {
+    let Some(store) = &config.shared else { return Ok(None) };
+    // Gates with another master key would count the same persons under other names.
+    let fingerprint = master.tagger("shared-store")?.reference(&[b"fingerprint"]);
+    let redis = RedisShared::new(&store.redis, fingerprint)?;
+    let (names, run) = (master.tagger("shared-account")?, random_token::<12>()?);
+    let settings = store.settings.clone();
+    Ok(Some(Shared::new(Arc::new(redis), clock, settings, names, run.expose())))
+}
+
+/// Keeps the part.
+pub(super) struct Keeper {
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) log: Log,
+    pub(super) telemetry: Arc<Telemetry>,
+}
+
+impl Keeper {
+    /// The first rounds, until the store lends or has let this gate wait for too long.
+    pub(super) async fn begin(&self) {
+        let mut known = SharedHealth::default();
+        let lends = async {
+            while !self.shared.health().is_up {
+                self.round(&mut known).await;
+                tokio::time::sleep(ROUND / 4).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, lends).await.is_err() {
+            tracing::error!(
+                "the shared store of budgets does not answer: limits are stricter until it does"
+            );
+            self.alert();
+        }
+    }
+
+    /// Goes on until the gate ends.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut known = self.shared.health();
+        let mut every = tokio::time::interval(ROUND);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for number in 1_u64.. {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = every.tick() => {}
+            }
+            self.round(&mut known).await;
+            if number.is_multiple_of(TIDY_ROUNDS) {
+                self.shared.tidy().await;
+            }
+        }
+    }
+
+    async fn round(&self, known: &mut SharedHealth) {
+        self.shared.round(|| self.limits.released()).await;
+        let health = self.shared.health();
+        let SharedHealth { is_up, gates, losses, stricter } = health;
+        self.telemetry.shared_store(is_up, gates, losses, stricter);
+        if losses > known.losses {
+            self.alert();
+        }
+        *known = health;
+    }
+
+    /// Reviewers see since when limits are stricter.
+    fn alert(&self) {
+        match self.log.entry(Event::Alert) {
+            Ok(mut entry) => {
+                entry.alert = Some(Alert::new(Concern::SharedStoreLost, 1));
+                self.log.append_detached(entry);
+            }
+            Err(error) => tracing::error!(%error, "an alert has no id, so it is not in the log"),
+        }
+    }
+}
