@@ -71,6 +71,7 @@ mod recorded_first;
 mod reload;
 mod replay;
 mod sent_bodies;
+mod several_gates;
 mod shadow;
 mod sign_in;
 mod single_views;

@@ -93,9 +93,8 @@ impl Shared {
 
     /// Asks for what a request lacks. `false` if that is in vain.
     pub(super) async fn fetch(&self, lacks: &[Lack]) -> bool {
-        let began = self.steady_ms();
-        let patience = i64::try_from(self.settings.patience.as_millis()).unwrap_or(i64::MAX);
-        loop {
+        let most = self.settings.patience.as_millis() / AGAIN.as_millis();
+        for waited in 0_u128.. {
             let cells = Vec::from_iter(lacks.iter().map(|lack| Arc::clone(&lack.cell)));
             let asked = self.send_waiting(&cells, |cell| {
                 let lack = lacks.iter().find(|lack| Arc::ptr_eq(&lack.cell, cell))?;
@@ -115,12 +114,13 @@ impl Shared {
             if !short.iter().all(|(item, elsewhere)| *elsewhere > 0 && may_come(&item.account)) {
                 return false;
             }
-            if now - began >= patience {
+            if waited >= most {
                 lacks.iter().for_each(|lack| lack.cell.waited_in_vain(now));
                 return false;
             }
             tokio::time::sleep(AGAIN).await;
         }
+        false
     }
 
     /// Asks for accounts that nothing is known of.

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod clients;
 pub(crate) mod gate;
 pub(crate) mod process;
+pub(crate) mod store;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Ask, Connection};
 pub(crate) use gate::{Gate, Setup};
 pub(crate) use process::Process;
+pub(crate) use store::SharedStore;
 pub(crate) use upstream::{Reply, Step, Upstream};
 
 /// 2027-01-15 08:00:00 UTC, a Friday; where the injected clock stands at the start.
