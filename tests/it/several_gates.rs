@@ -62,7 +62,7 @@ async fn who_reached_the_limit_on_one_gate_is_stopped_on_the_other() {
     }
     let refused = view(&two, &token, 41).await;
     refused.expect(429);
-    assert!(refused.text().contains("subjects-1h"), "{refused:?}");
+    assert!(refused.header("ratelimit").unwrap().contains("\"subjects-1h\";r=0"), "{refused:?}");
     view(&one, &token, 41).await.expect(429);
     for id in [1, 17, 40] {
         view(&two, &token, id).await.expect(200);
@@ -100,7 +100,7 @@ async fn while_the_store_is_paused_a_gate_gives_what_it_was_lent_and_no_more() {
         if answer.status == 200 {
             given.insert(id);
         } else {
-            assert!(answer.expect(429).text().contains("shared-store"), "{answer:?}");
+            answer.expect(429);
         }
     }
     // Of 80, a loan is 80 / (2 gates * 4).
@@ -143,10 +143,12 @@ async fn a_store_that_is_killed_emptied_and_paused_under_load_never_lets_more_ou
         let (gates, token, stop) = (Arc::clone(&gates), token.clone(), Arc::clone(&stop));
         running.push(tokio::spawn(async move {
             let mut seen = BTreeSet::new();
+            let mut connections = [gates[0].h2().await, gates[1].h2().await];
             let mut id = worker * 1_000;
             while !stop.load(Ordering::SeqCst) {
                 id += 1;
-                if view(&gates[(id % 2) as usize], &token, id).await.status == 200 {
+                let ask = Ask::get(&format!("/one/{id}")).by(&token);
+                if connections[(id % 2) as usize].send(ask).await.status == 200 {
                     seen.insert(id);
                 }
                 tokio::time::sleep(Duration::from_millis(15)).await;
