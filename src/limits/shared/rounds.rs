@@ -316,7 +316,8 @@ impl Shared {
     ) -> Option<Vec<Standing>> {
         let (generation, gates) = {
             let link = self.link();
-            (link.generation, link.gates.max(1))
+            // A gate that has not come yet gets its part, too.
+            (link.generation, link.gates.max(self.settings.gates.unwrap_or(1)).max(1))
         };
         let count = items.len();
         let call = Call {
