@@ -36,11 +36,8 @@ async fn doors(store: &SharedStore, limits: &str) -> [Door; 2] {
 }
 
 async fn gates(store: &SharedStore, limits: &str) -> [Gate; 2] {
-    // Whoever asks for one after the other is counted here, not stopped for that.
-    let quiet = "detections:\n  sequential-ids: off\n";
     let setup = || {
-        Setup::policy(&format!("{OPEN_BANK}{quiet}limits:\n  - to: teller\n{limits}"))
-            .yaml(&store.yaml(2))
+        Setup::policy(&format!("{OPEN_BANK}limits:\n  - to: teller\n{limits}")).yaml(&store.yaml(2))
     };
     let mut one = setup().prepare(Clock::system()).await;
     let second = setup().tweak(|config| {
