@@ -137,7 +137,7 @@ impl Sharing {
         self.seat.revert(looked_at);
         self.seat.keep(counted);
         // A loan that is too old by now covers no request; the next one is asked for.
-        self.seat.book().map_err(|_| Short { part: 0, is_lost: true })
+        self.seat.book().map_err(|_late| Short { part: 0, is_lost: true })
     }
 
     fn want(&self, part: usize, portion: Portion) -> Option<Want> {

@@ -157,16 +157,10 @@ fn say(script: &mut redis::ScriptInvocation<'_>, item: &Item) {
 type Told = (u8, u64, u64, u64, Vec<u8>, i64);
 
 fn understood(answer: Value) -> Result<Reply, RedisError> {
-    let (word, told): (String, Option<Vec<Told>>) = match answer {
-        Value::Array(parts) if parts.len() == 1 => {
-            let (word,): (String,) = FromRedisValue::from_redis_value(Value::Array(parts))?;
-            (word, None)
-        }
-        whole => {
-            let (word, told) = FromRedisValue::from_redis_value(whole)?;
-            (word, Some(told))
-        }
-    };
+    let parts: Vec<Value> = FromRedisValue::from_redis_value(answer)?;
+    let mut parts = parts.into_iter();
+    let word: String = FromRedisValue::from_redis_value(parts.next().unwrap_or(Value::Nil))?;
+    let told: Option<Vec<Told>> = parts.next().map(FromRedisValue::from_redis_value).transpose()?;
     let Some(told) = told.filter(|_| word == "settled") else { return Ok(Reply::Stranger) };
     let standings =
         told.into_iter().map(|(closed, granted, used, elsewhere, claims, relaxes_ms)| Standing {

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 pub use self::call::{
     Beat, Call, Counts, Item, Pulse, Reply, SharedFuture, SharedStore, SharedStoreError, Span,
     Standing,
@@ -143,6 +145,8 @@ pub struct Shared {
     cells: Mutex<HashMap<Arc<str>, Arc<Cell>>>,
     /// What has something to tell.
     dirty: Mutex<Vec<Arc<Cell>>>,
+    /// Calls under way, also those whose asker has left.
+    calls: TaskTracker,
 }
 
 impl Shared {
@@ -167,6 +171,7 @@ impl Shared {
             link: Mutex::default(),
             cells: Mutex::default(),
             dirty: Mutex::default(),
+            calls: TaskTracker::new(),
         })
     }
 

@@ -58,6 +58,10 @@ impl Shared {
 
     /// Gives everything back, at the end.
     pub async fn leave(&self) {
+        self.calls.close();
+        if tokio::time::timeout(self.settings.deadline, self.calls.wait()).await.is_err() {
+            tracing::debug!("calls to the shared store are still under way");
+        }
         let cells = Vec::from_iter(self.cells().values().cloned());
         for some in cells.chunks(MAX_ITEMS) {
             self.send(some, |cell| Some(cell.lease().return_all())).await;
@@ -283,7 +287,7 @@ impl Shared {
             return Some(Vec::new());
         }
         let (me, letter) = (self.me.upgrade()?, Letter(sent));
-        tokio::spawn(async move { me.deliver_now(letter).await }).await.ok().flatten()
+        self.calls.spawn(async move { me.deliver_now(letter).await }).await.ok().flatten()
     }
 
     async fn deliver_now(&self, mut letter: Letter) -> Option<Vec<(Item, Standing)>> {

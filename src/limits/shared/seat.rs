@@ -107,8 +107,8 @@ impl SharedSeat {
 
     /// Frees all that was kept.
     pub(in crate::limits) fn give_back(&self) {
-        let (amounts, subjects) = self.take_held();
-        for (index, amount) in amounts {
+        let Held { amounts, subjects } = self.take_held();
+        for (index, amount) in amounts.into_iter().enumerate() {
             self.free(index, Taken::Paid(amount));
         }
         for (index, _, taken) in subjects {
@@ -118,10 +118,10 @@ impl SharedSeat {
 
     /// Notes that all that was kept leaves now. Nothing may leave if it is too late.
     pub(in crate::limits) fn book(&self) -> Result<(), TooLate> {
-        let (amounts, subjects) = self.take_held();
+        let Held { amounts, subjects } = self.take_held();
         let now = self.shared.steady_ms();
         let mut outcome = Ok(());
-        for (index, amount) in amounts {
+        for (index, amount) in amounts.into_iter().enumerate() {
             let Some(part) = self.parts.get(index).filter(|_| amount > 0) else { continue };
             outcome = outcome.and(part.cell.lease().book_amount(amount, now));
         }
@@ -139,10 +139,10 @@ impl SharedSeat {
         }
     }
 
-    fn take_held(&self) -> (Vec<(usize, u64)>, Vec<(usize, u64, Taken)>) {
+    fn take_held(&self) -> Held {
         let mut held = self.held();
-        let amounts = held.amounts.iter_mut().map(std::mem::take).enumerate().collect();
-        (amounts, std::mem::take(&mut held.subjects))
+        let amounts = held.amounts.iter_mut().map(std::mem::take).collect();
+        Held { amounts, subjects: std::mem::take(&mut held.subjects) }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

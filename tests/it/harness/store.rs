@@ -30,7 +30,7 @@ impl SharedStore {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is missing: tests/setup.sh installs it");
+            .unwrap_or_else(|e| panic!("tests/setup.sh installs redis-server: {e}"));
         let (port, folder) = (self.port, self.folder.path().display());
         let settings =
             format!("port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder}\n");
