@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use menshen::audit::{self, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
 use menshen::clock::Clock;
@@ -19,6 +20,9 @@ use tempfile::TempDir;
 use super::client::{Client, HOST};
 use super::tokens::{ISSUER, Signer};
 use super::{Answer, Ask, Connection, NOW_S, Upstream, soon};
+
+/// How often to ask for what must come soon.
+const POLL: Duration = Duration::from_millis(10);
 
 type Tweak = Box<dyn Fn(&mut Config) + Send + Sync>;
 
@@ -224,6 +228,22 @@ impl Gate {
     /// Asks over a new HTTP/1.1 connection.
     pub(crate) async fn ask(&self, ask: Ask) -> Answer {
         self.h1().await.send(ask).await
+    }
+
+    /// Asks again and again until the answer has this status: what follows from something is there soon, not in the same
+    /// moment. Over one connection, since an address may not open many.
+    pub(crate) async fn until(&self, status: u16, ask: &Ask) -> Answer {
+        let mut connection = self.h1().await;
+        let asking = async {
+            loop {
+                let answer = connection.send(ask.clone()).await;
+                if answer.status == status {
+                    return answer;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        soon(&format!("{status} for {}", ask.path), asking).await
     }
 
     /// A token for a teller of branch `sh01`.

@@ -24,7 +24,7 @@ pub(crate) use upstream::{Reply, Step, Upstream};
 pub(crate) const NOW_S: i64 = 1_800_000_000;
 
 /// No wait of a test takes longer; it fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for something that must come.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
