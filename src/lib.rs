@@ -17,6 +17,7 @@ pub mod upstream;
 // -- beside the way
 pub mod admin;
 pub mod command;
+pub mod index;
 pub mod replay;
 pub mod review;
 pub mod shared;

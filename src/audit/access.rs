@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::at_rest::Closed;
 use super::entry::{Entry, EntryId};
-use super::groups::{Data, Effect, Event};
+use super::filter::Filter;
+use super::groups::{Data, Effect};
 use super::reader::Record;
 use super::subject::SubjectRef;
 
@@ -31,7 +32,7 @@ pub struct Access {
     pub subject_count: u64,
     /// Whether the subject asked for is among all of them.
     #[serde(skip)]
-    has_wanted_subject: bool,
+    pub(super) has_wanted_subject: bool,
     #[serde(skip)]
     parts_missing: i64,
 }
@@ -45,8 +46,14 @@ impl Access {
     }
 
     /// What is said of the data, first of all by the outcome.
-    fn data(&self) -> impl Iterator<Item = &Data> {
+    pub(super) fn data(&self) -> impl Iterator<Item = &Data> {
         self.outcome.iter().chain([&self.entry]).filter_map(|entry| entry.data.as_ref())
+    }
+
+    /// The entry that says what was given: the outcome, or where there is none the entry itself.
+    #[must_use]
+    pub fn told(&self) -> &Entry {
+        self.outcome.as_ref().unwrap_or(&self.entry)
     }
 
     /// Whether a file with this mark was given, or may have been.
@@ -63,32 +70,6 @@ impl Access {
 
     fn is_complete(&self) -> bool {
         !self.is_without_outcome() && self.parts_missing <= 0
-    }
-}
-
-/// Which accesses are wanted; what is `None` does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// The token of a data subject, from `SubjectSealer::token`.
-    pub subject: Option<String>,
-    /// The account.
-    pub actor: Option<String>,
-    /// The event of the first entry.
-    pub event: Option<Event>,
-    /// The mark of a file.
-    pub watermark: Option<String>,
-    /// SHA-256 of what left of a file, in hex.
-    pub sha256: Option<String>,
-}
-
-impl Filter {
-    fn wants(&self, access: &Access) -> bool {
-        let account = access.entry.actor.as_ref().map(|actor| actor.account.as_str());
-        (self.subject.is_none() || access.has_wanted_subject)
-            && self.actor.as_deref().is_none_or(|wanted| account == Some(wanted))
-            && self.event.is_none_or(|event| access.entry.event == event)
-            && self.watermark.as_deref().is_none_or(|mark| access.is_marked(mark))
-            && self.sha256.as_deref().is_none_or(|hash| access.has_hash(hash))
     }
 }
 
@@ -207,6 +188,7 @@ impl Accesses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::groups::Event;
     use crate::audit::subject::SubjectSealer;
     use crate::audit::{Actor, Decision, Moment, Stamp};
     use crate::secret::MasterKey;

@@ -59,13 +59,18 @@ impl EntryId {
         text.parse().ok().map(Self)
     }
 
+    /// The time in it, in Unix milliseconds.
+    #[must_use]
+    pub fn unix_ms(self) -> i64 {
+        let bytes = self.0.as_bytes();
+        bytes.iter().take(6).fold(0_i64, |ms, byte| (ms << 8) | i64::from(*byte))
+    }
+
     /// An id that tells only the hour, and of the one that its caller was told only what joins a decision and
     /// its outcome.
     pub(super) fn within_the_hour(self) -> Self {
-        let bytes = self.0.as_bytes();
-        let ms = bytes.iter().take(6).fold(0_i64, |ms, byte| (ms << 8) | i64::from(*byte));
-        let [a, b, c, ..] = super::merkle::sha256(&[bytes]);
-        Self::new(super::anonymous::hour(Moment(ms)).0, [a, b, c, 0, 0, 0, 0, 0, 0, 0])
+        let [a, b, c, ..] = super::merkle::sha256(&[self.0.as_bytes()]);
+        Self::new(super::anonymous::hour(Moment(self.unix_ms())).0, [a, b, c, 0, 0, 0, 0, 0, 0, 0])
     }
 }
 

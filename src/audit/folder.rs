@@ -80,6 +80,24 @@ impl Folder {
         Ok(names)
     }
 
+    /// Where what was read of the log waits to come into it.
+    pub(super) fn readings(&self) -> PathBuf {
+        self.root.join("readings")
+    }
+
+    /// The names of what was read, the oldest first; temporary files left out.
+    pub(super) fn reading_names(&self) -> io::Result<Vec<String>> {
+        let mut names = names(&self.readings())?;
+        names.retain(|name| !is_temporary(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// One of them as it stands.
+    pub(super) fn read_reading(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.readings().join(name), MAX_NOTE_BYTES as u64)
+    }
+
     /// A certificate as it stands.
     pub(super) fn read_certificate(&self, name: &str) -> io::Result<Vec<u8>> {
         read_capped(&self.certificates().join(name), MAX_NOTE_BYTES as u64)

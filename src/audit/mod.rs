@@ -1,7 +1,7 @@
 //! The log: a record of every decision and every disclosure that cannot be altered unnoticed.
 //!
 //! A transparency log (RFC 6962 tree, C2SP tiles, signed checkpoints) fed by a journal that is
-//! durable before an answer leaves. It writes, verifies and reads entries; it does not search them.
+//! durable before an answer leaves. It writes, verifies and reads entries; `index` searches them.
 
 pub mod merkle;
 pub mod note;
@@ -17,15 +17,18 @@ mod copies;
 mod disk;
 mod entry;
 mod fault;
+mod filter;
 mod folder;
 mod follow;
 mod groups;
 mod journal;
 mod log;
+mod lookup;
 mod order;
 mod publish;
 mod queue;
 mod reader;
+mod reading;
 mod recover;
 mod retention;
 mod shared;
@@ -34,13 +37,14 @@ mod text;
 mod verify;
 mod writer;
 
-pub use access::{Access, Accesses, Filter};
+pub use access::{Access, Accesses};
 pub use at_rest::{AtRest, Closed, Day, Frame, Lost, Opener, RestError, RestKey, Rewrapped};
 pub use attributes::{Attributes, Trait};
 pub use content::ContentHash;
 pub use copies::CopySettings;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
+pub use filter::{Filter, normal};
 pub use follow::{Followed, Follower};
 pub use groups::{
     Act, Actor, ActorKind, Alert, Answer, Auth, Class, Concern, Data, Decision, Difference, Effect,
@@ -48,8 +52,10 @@ pub use groups::{
     Why,
 };
 pub use log::{Health, Log, LogError, Receipt, Settings};
+pub use lookup::{Lookup, Stored, StoredEntries, destroyed_keys};
 pub use order::{Fit, OrderKey};
 pub use reader::{OpenedFrames, ReadError, Reader, Record};
+pub use reading::{Left, Reading, Readings};
 pub use recover::Recovery;
 pub use retention::{
     Certificate, Fate, Hold, Line, NOTICE_DAYS, Period, Periods, Tended, check_keys, survey,

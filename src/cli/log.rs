@@ -356,7 +356,7 @@ fn run_show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, LogCommandError>
     let (actor, event) = (args.actor.clone(), args.event);
     // Somebody may have written it down in capitals.
     let watermark = args.watermark.as_ref().map(|mark| mark.trim().to_ascii_lowercase());
-    let filter = Filter { subject, actor, event, watermark, sha256 };
+    let filter = Filter { subject, actor, event, watermark, sha256, ..Filter::default() };
     let keep = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut accesses = Accesses::new(filter, keep);
     for read in Reader::new(&args.dir, 0, args.keys.opener(&args.dir)?) {

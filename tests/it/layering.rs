@@ -22,6 +22,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("command", &["clock", "state"]),
     ("audit", &["clock", "secret"]),
     ("shared", &["limits"]),
+    ("index", &["audit", "secret"]),
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),
     ("listen", &["clock", "limits", "tls"]),
@@ -78,6 +79,7 @@ const RULE: &[(&str, &[&str])] = &[
             "document",
             "guard",
             "identity",
+            "index",
             "limits",
             "listen",
             "policy",
@@ -104,8 +106,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "clock", "command", "config", "demo", "document", "identity", "limits",
-            "policy", "replay", "review", "route", "secret", "server", "state", "suite",
+            "audit", "clock", "command", "config", "demo", "document", "identity", "index",
+            "limits", "policy", "replay", "review", "route", "secret", "server", "state", "suite",
         ],
     ),
 ];

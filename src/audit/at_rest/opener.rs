@@ -99,6 +99,13 @@ impl Opener {
         Self { folder: Folder::new(dir), given, at_hand: HashMap::new() }
     }
 
+    /// One that opens the same and has no key at hand: destroyed keys do not stay in memory.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        let (folder, given) = (self.folder.clone(), self.given.clone());
+        Self { folder, given, at_hand: HashMap::new() }
+    }
+
     /// The log's folder.
     pub(in crate::audit) fn dir(&self) -> &Path {
         self.folder.root()
@@ -109,6 +116,15 @@ impl Opener {
     /// # Errors
     /// [`EntryError::Form`] and [`EntryError::Sealed`] for bytes that are no entry of this log.
     pub(in crate::audit) fn open(&mut self, stored: Vec<u8>) -> Result<Frame, EntryError> {
+        self.open_under(stored, &mut Vec::new())
+    }
+
+    /// The same, and which keys it took.
+    pub(in crate::audit) fn open_under(
+        &mut self,
+        stored: Vec<u8>,
+        under: &mut Vec<KeyName>,
+    ) -> Result<Frame, EntryError> {
         let (name, head, sealed) = match frame::parts(&stored)? {
             Parts::Legible(_) => return Ok(Frame::Json(stored)),
             Parts::Sealed { key, head, sealed } => (key, head, sealed),
@@ -117,22 +133,31 @@ impl Opener {
             Key::Open(sealer) => sealer,
             Key::Lost(lost) => return Ok(closed(name, lost)),
         };
+        under.push(name);
         match frame::open(&sealer, head, sealed)? {
             Behind::Json(json) => Ok(Frame::Json(json)),
-            Behind::Twofold { anonymous, inner } => self.open_inner(&inner, anonymous),
+            Behind::Twofold { anonymous, inner } => self.open_inner(&inner, anonymous, under),
         }
     }
 
     /// The whole entry, or what is left without anybody in it when the key to the whole is destroyed.
-    fn open_inner(&mut self, inner: &[u8], left: Option<Vec<u8>>) -> Result<Frame, EntryError> {
+    fn open_inner(
+        &mut self,
+        inner: &[u8],
+        left: Option<Vec<u8>>,
+        under: &mut Vec<KeyName>,
+    ) -> Result<Frame, EntryError> {
         let Parts::Sealed { key: name, head, sealed } = frame::parts(inner)? else {
             return Err(EntryError::Form);
         };
         match (self.key(name), left) {
-            (Key::Open(sealer), _) => match frame::open(&sealer, head, sealed)? {
-                Behind::Json(json) => Ok(Frame::Json(json)),
-                Behind::Twofold { .. } => Err(EntryError::Form),
-            },
+            (Key::Open(sealer), _) => {
+                under.push(name);
+                match frame::open(&sealer, head, sealed)? {
+                    Behind::Json(json) => Ok(Frame::Json(json)),
+                    Behind::Twofold { .. } => Err(EntryError::Form),
+                }
+            }
             (Key::Lost(Lost::Destroyed { .. }), Some(anonymous)) => Ok(Frame::Json(anonymous)),
             (Key::Lost(lost), _) => Ok(closed(name, lost)),
         }
