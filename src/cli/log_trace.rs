@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
-use super::log::{LogCommandError, need_log, who_and_what};
+use super::log::{LogCommandError, need_log};
+use super::log_custody::{Custody, Unmasking};
 use super::log_keys::{LogKeys, Unread};
+use super::log_print::who_and_what;
 use crate::audit::{ContentHash, Entry, Extent, Fit, Mode, OrderKey, Reader, Record};
 
 /// The largest file whose text is looked at.
@@ -61,6 +63,17 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
         marks.len(),
         order.as_ref().map_or(0, |(_, keys)| keys.len())
     )?;
+    if let Some(master) = args.keys.master()? {
+        // Before the first lead is told; how many there are is known only then.
+        let asked = format!("whose copy is sha256 {sha256}");
+        Custody::new(&args.dir, &master)?.read(
+            "log_traced",
+            &asked,
+            &Unmasking::default(),
+            None,
+            0,
+        )?;
+    }
     let mut found = 0_u32;
     let mut decisions = BTreeMap::new();
     let mut unread = Unread::default();

@@ -32,6 +32,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The folder of the log.
     pub log: PathBuf,
+    /// The folder of the log's index, if it is not beside the log.
+    pub index: Option<PathBuf>,
     /// The file with the master key.
     pub key: PathBuf,
     /// The file with the key that wraps the keys of the log's entries, if it is not the master key.

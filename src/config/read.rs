@@ -12,6 +12,7 @@ const TOP: &[&str] = &[
     "node",
     "state",
     "log",
+    "index",
     "key",
     "log-key",
     "checkpoint-copies",
@@ -81,6 +82,8 @@ impl File<'_> {
         let state = self.path(&keys, what, "state", "/var/lib/menshen/state");
         let log = self.path(&keys, what, "log", "/var/lib/menshen/log");
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
+        let apart = keys.find("index").is_some();
+        let index = if apart { self.path(&keys, what, "index", "log-index") } else { None };
         let own = keys.find("log-key").is_some();
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
@@ -110,6 +113,7 @@ impl File<'_> {
             node: node?,
             state: state?,
             log: log?,
+            index,
             key: key?,
             log_key,
             checkpoint_copies,

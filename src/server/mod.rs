@@ -6,7 +6,9 @@ mod certificates;
 mod commands;
 mod fetch;
 mod fields;
+mod index;
 mod policies;
+mod readings;
 mod reload;
 mod retention;
 mod review;
@@ -30,11 +32,12 @@ pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 pub use retention::{hold, periods};
 
 use crate::admin::Admin;
-use crate::audit::{self, Act, AtRest, Event, Log, LogError, RestKey};
+use crate::audit::{self, Act, AtRest, Event, Log, LogError, Opener, Readings, RestKey};
 use crate::clock::Clock;
 use crate::command::{CommandError, Desk, Switches};
 use crate::config::{self, Config};
 use crate::identity::{Assertions, FetchError, Identity, IdentityError, KeySource};
+use crate::index::Index;
 use crate::limits::{AddressLimits, AddressSettings, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
 use crate::policy::Program;
@@ -230,6 +233,7 @@ impl Server {
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
         server.keep_retention(store);
+        server.keep_index(&config, &master)?;
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.keep_shared().await;
@@ -340,6 +344,28 @@ impl Server {
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+    }
+
+    /// Keeps the log's index, and brings into the log what was read of it.
+    fn keep_index(&self, config: &Config, master: &MasterKey) -> Result<(), SecretError> {
+        let rest = match at_rest(config)? {
+            AtRest::Under(own) => own,
+            AtRest::UnderMaster | AtRest::Legible => RestKey::new(master)?,
+        };
+        let dir = config.index.clone().unwrap_or_else(|| Index::place_of(&config.log));
+        let indexer = index::Indexer {
+            dir,
+            log_dir: config.log.clone(),
+            log: self.log.clone(),
+            opener: Opener::new(&config.log, vec![rest]),
+            master: master.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+        };
+        let finish = &self.shutdown.finish;
+        self.tasks.spawn(indexer.run(finish.clone()));
+        let readings = Readings::new(&config.log, master)?;
+        self.tasks.spawn(readings::keep(self.log.clone(), readings, finish.clone()));
+        Ok(())
     }
 
     /// Follows the certificates of the listeners.

@@ -113,6 +113,7 @@ pub struct Telemetry {
     findings: Named,
     held: Held,
     review_lag: Gauge,
+    index_lag: Gauge,
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
     log_missed: Gauge,
@@ -163,6 +164,7 @@ impl Telemetry {
             findings,
             held,
             review_lag,
+            index_lag: Gauge::default(),
             rules,
             log_writable,
             log_missed,
@@ -215,6 +217,8 @@ impl Telemetry {
         registry.register("held_persons", help, self.held.clone());
         let help = "Entries of the log that no detection has seen yet";
         registry.register("review_lag_entries", help, self.review_lag.clone());
+        let help = "Entries of the log that its index does not have yet";
+        registry.register("log_index_lag_entries", help, self.index_lag.clone());
         let help = "Whether the log takes entries";
         registry.register("log_writable", help, self.log_writable.clone());
         let help = "Entries that the log missed since the start";
@@ -339,6 +343,11 @@ impl Telemetry {
     /// Says how far detections are behind the log.
     pub fn review_lag(&self, entries: u64) {
         self.review_lag.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Says how far the index is behind the log.
+    pub fn index_lag(&self, entries: u64) {
+        self.index_lag.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Counts a decision that the candidate would make otherwise, under a rule of one of the policies.

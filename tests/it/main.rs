@@ -54,6 +54,7 @@ mod issuer_keys;
 mod layering;
 mod limits_reset;
 mod log_at_rest;
+mod log_search;
 mod masked_everywhere;
 mod monitoring;
 mod no_secret_in_logs;

@@ -1,0 +1,149 @@
+//! `menshen log verify`: is every entry there, in order, unaltered?
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::log::{Format, LogCommandError, hex, need_log};
+use crate::audit::note::{Checkpoint, Verifier, Witness};
+use crate::audit::{Broken, Fault, Verified, check_keys, verify};
+
+/// Arguments of `menshen log verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The log's folder.
+    #[arg(default_value = "log")]
+    dir: PathBuf,
+    /// An earlier checkpoint that the log must continue, kept elsewhere.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// The key of a witness that must have cosigned that earlier checkpoint; may be given again.
+    #[arg(long, value_name = "NAME+HASH+KEY", requires = "from")]
+    witness: Vec<String>,
+    /// The verifier key you kept elsewhere; else the one in the log's folder is used.
+    #[arg(long, value_name = "NAME+HASH+KEY")]
+    verifier: Option<String>,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Runs the command and gives the exit code: 1 if the log does not hold.
+pub(super) fn run_verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
+    need_log(&args.dir)?;
+    let result = match verifier(args)? {
+        Ok(verifier) => {
+            let earlier = args
+                .from
+                .as_deref()
+                .map(|path| earlier(path, &verifier, &args.witness))
+                .transpose()?;
+            verify(&args.dir, &verifier, earlier.as_ref()).and_then(|verified| {
+                Ok(Holds { verified, destroyed: check_keys(&args.dir, &verifier)? })
+            })
+        }
+        Err(broken) => Err(broken),
+    };
+    match args.format {
+        Format::Human => print_verified(&result, args.verifier.is_none(), out)?,
+        Format::Json => writeln!(out, "{}", verified_json(&result))?,
+    }
+    Ok(u8::from(result.is_err()))
+}
+
+/// The key to verify with. One that was given wrongly is the caller's mistake, one that is wrong in
+/// the log's folder is a finding.
+fn verifier(args: &VerifyArgs) -> Result<Result<Verifier, Broken>, LogCommandError> {
+    if let Some(key) = &args.verifier {
+        let wrong = |source| LogCommandError::Note { path: String::from("--verifier"), source };
+        return key.parse().map(Ok).map_err(wrong);
+    }
+    let broken = |fault| Broken { file: String::from("verifier.key"), index: None, fault };
+    let Ok(key) = std::fs::read_to_string(args.dir.join("verifier.key")) else {
+        return Ok(Err(broken(Fault::Missing)));
+    };
+    let key = key.strip_suffix('\n').unwrap_or(&key).parse();
+    Ok(key.map_err(|error| broken(Fault::Checkpoint(error))))
+}
+
+/// The earlier checkpoint, which its witnesses must have cosigned.
+fn earlier(
+    path: &Path,
+    verifier: &Verifier,
+    witnesses: &[String],
+) -> Result<Checkpoint, LogCommandError> {
+    let note = read(path)?;
+    let path = path.display().to_string();
+    for witness in witnesses {
+        let option = String::from("--witness");
+        let witness: Witness =
+            witness.parse().map_err(|source| LogCommandError::Note { path: option, source })?;
+        let cosigned = witness.cosigned(note.as_bytes());
+        cosigned.map_err(|source| LogCommandError::Note { path: path.clone(), source })?;
+    }
+    verifier.open(note.as_bytes()).map_err(|source| LogCommandError::Note { path, source })
+}
+
+fn read(path: &Path) -> Result<String, LogCommandError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| LogCommandError::File { path: path.display().to_string(), source })
+}
+
+/// A log that holds.
+struct Holds {
+    verified: Verified,
+    /// Keys that were destroyed, each named by a certificate.
+    destroyed: u64,
+}
+
+fn print_verified(
+    result: &Result<Holds, Broken>,
+    own_key: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Holds { verified, destroyed } = match result {
+        Err(broken) => return writeln!(out, "BROKEN  {broken}"),
+        Ok(holds) => holds,
+    };
+    writeln!(
+        out,
+        "ok  {} entries, unaltered and in order: {} under the checkpoint, {} in the journal",
+        verified.entries, verified.checkpoint_size, verified.journal_entries
+    )?;
+    if *destroyed > 0 {
+        writeln!(
+            out,
+            "destroyed what {destroyed} keys of a class and day opened; certificates say so"
+        )?;
+    }
+    writeln!(out, "root      {}", hex(&verified.checkpoint_root))?;
+    writeln!(out, "verifier  {}", verified.verifier)?;
+    if own_key {
+        writeln!(
+            out,
+            "          taken from the log's own folder: compare it with the one you kept"
+        )?;
+    }
+    Ok(())
+}
+
+fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
+    match result {
+        Ok(Holds { verified, destroyed }) => serde_json::json!({
+            "ok": true,
+            "destroyed_keys": destroyed,
+            "entries": verified.entries,
+            "checkpoint_size": verified.checkpoint_size,
+            "checkpoint_root": hex(&verified.checkpoint_root),
+            "journal_entries": verified.journal_entries,
+            "verifier": verified.verifier,
+        }),
+        Err(broken) => serde_json::json!({
+            "ok": false,
+            "file": broken.file,
+            "entry": broken.index,
+            "fault": broken.fault.to_string(),
+        }),
+    }
+}
