@@ -232,8 +232,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
-        server.keep_retention(store);
-        server.keep_index(&config, &master)?;
+        server.keep_log(store, &config, &master)?;
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.keep_shared().await;
@@ -335,8 +334,13 @@ impl Server {
         }
     }
 
-    /// Looks after the end of the log's entries.
-    fn keep_retention(&self, store: Store) {
+    /// Looks after the end of the log's entries, its index and what is read of it.
+    fn keep_log(
+        &self,
+        store: Store,
+        config: &Config,
+        master: &MasterKey,
+    ) -> Result<(), SecretError> {
         let keeper = retention::Keeper {
             log: self.log.clone(),
             store,
@@ -344,6 +348,7 @@ impl Server {
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        self.keep_index(config, master)
     }
 
     /// Keeps the log's index, and brings into the log what was read of it.
