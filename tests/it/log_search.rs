@@ -12,7 +12,7 @@ async fn gate_with_looks() -> Gate {
     let gate = Setup::policy(OPEN_BANK).start().await;
     let token = gate.teller();
     for key in [10017, 10018, 10017] {
-        gate.upstream.answers(Reply::json(&format!(r#"{{"id":{key}}}"#)));
+        gate.upstream.answers(Reply::json(format!(r#"{{"id":{key}}}"#)));
         gate.ask(Ask::get("/one/1").by(&token)).await.expect(200);
     }
     gate
