@@ -9,9 +9,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::AuthError;
 use super::caller::{Caller, CredentialRef};
-use super::claims::{Claims, Judged, TokenFault};
+use super::claims::{Claims, TokenFault};
 use super::credentials::TOKEN_LIMIT;
 use super::fetch::{Fetch, NoFetch};
+use super::judged::Judged;
 use super::jws::Jws;
 use super::key_source::Keys;
 use super::keys::{Algorithm, KeyFileError, KeySet};

@@ -1,27 +1,22 @@
-//! The parts of a token as JSON objects without duplicate names, and the judgement of its claims.
+//! The parts of a token as JSON objects without duplicate names.
 //!
-//! Pure: time is given. Every claim has one accepted type; the wrong type is a refusal, never a
-//! check left out.
+//! Pure. Every claim has one accepted type; the wrong type is a refusal, never a check left out.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::binding::Binding;
-use super::caller::{Attribute, Caller, CredentialRef, Factor};
 use super::json;
-use super::methods;
-use super::settings::IssuerSettings;
 
 /// A JSON object in which each name stands once (RFC 7519 section 4 lets us refuse the others).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims(BTreeMap<String, Value>);
 
 /// The longest subject, role, token id or attribute in characters.
-const TEXT_LIMIT: usize = 255;
+pub(super) const TEXT_LIMIT: usize = 255;
 /// The most roles, audiences or list items.
-const LIST_LIMIT: usize = 256;
+pub(super) const LIST_LIMIT: usize = 256;
 
 /// What is wrong with a bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,19 +74,6 @@ pub enum TokenFault {
     Claim(&'static str),
 }
 
-/// What the claims say once they are judged good.
-#[derive(Debug)]
-pub(super) struct Judged {
-    /// The caller; the reference to the token is still to be filled in.
-    pub(super) caller: Caller,
-    /// Unix seconds from which the token is no longer good, leeway included.
-    pub(super) until_s: i64,
-    /// The token's id.
-    pub(super) jti: Option<String>,
-    /// When it was issued, if it says so.
-    pub(super) issued_s: Option<i64>,
-}
-
 impl Claims {
     /// The text under `name`; `None` if there is no such name.
     pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, TokenFault> {
@@ -117,78 +99,10 @@ impl Claims {
         self.0.contains_key(name)
     }
 
-    /// Judges the claims of a token whose signature is good, at `now` in Unix seconds.
-    pub(super) fn judge(&self, issuer: &IssuerSettings, now: i64) -> Result<Judged, TokenFault> {
-        if self.text("iss")? != Some(&issuer.issuer) {
-            return Err(TokenFault::Issuer);
-        }
-        if !self.audiences()?.contains(&issuer.audience.as_str()) {
-            return Err(TokenFault::Audience);
-        }
-        let binding = Binding::read(self.0.get("cnf"))?;
-        if issuer.is_bound && !binding.is_bound() {
-            return Err(TokenFault::Unbound);
-        }
-        let until_s = self.judge_times(issuer, now)?;
-        let subject = self.text("sub")?.filter(|s| is_name(s)).ok_or(TokenFault::Claim("sub"))?;
-        let jti = self.text("jti")?.map(str::to_owned);
-        let issued_s = self.time("iat")?;
-        let factors = self.factors(issuer, now)?;
-        let mut attributes = self.attributes(&issuer.attributes)?;
-        let mut fades = BTreeMap::new();
-        for (name, (attribute, until)) in self.posture(issuer, now)? {
-            fades.insert(name.clone(), until);
-            attributes.insert(name, attribute);
-        }
-        let caller = Caller {
-            account: format!("{}:{subject}", issuer.name),
-            kind: issuer.kind,
-            roles: self.roles(&issuer.roles_claim)?,
-            attributes,
-            fades,
-            assurance: factors.iter().map(|factor| factor.level).max().unwrap_or(1),
-            factors,
-            credential: CredentialRef::Bearer {
-                issuer: issuer.name.clone(),
-                token: String::new(),
-                jti: None,
-            },
-            binding,
-            ..Caller::default()
-        };
-        Ok(Judged { caller, until_s, jti, issued_s })
-    }
-
-    /// Judges an order of the issuer to us, at `now`: by whom, for whom, when.
-    pub(super) fn judge_order(&self, issuer: &IssuerSettings, now: i64) -> Result<(), TokenFault> {
-        if self.text("iss")? != Some(&issuer.issuer) {
-            return Err(TokenFault::Issuer);
-        }
-        if !self.audiences()?.contains(&issuer.audience.as_str()) {
-            return Err(TokenFault::Audience);
-        }
-        self.judge_times(issuer, now).map(drop)
-    }
-
     /// Whether it tells of that event (RFC 8417).
     pub(super) fn has_event(&self, event: &str) -> bool {
         let events = self.0.get("events").and_then(Value::as_object);
         events.is_some_and(|events| events.get(event).is_some_and(Value::is_object))
-    }
-
-    /// Gives when the token ends.
-    fn judge_times(&self, issuer: &IssuerSettings, now: i64) -> Result<i64, TokenFault> {
-        let leeway = i64::from(issuer.leeway_s);
-        let until = self.time("exp")?.ok_or(TokenFault::Claim("exp"))?.saturating_add(leeway);
-        if now >= until {
-            return Err(TokenFault::Expired);
-        }
-        for name in ["nbf", "iat"] {
-            if self.time(name)?.is_some_and(|at| at > now.saturating_add(leeway)) {
-                return Err(TokenFault::NotYet);
-            }
-        }
-        Ok(until)
     }
 
     /// Whole seconds only: RFC 7519 permits fractions, no issuer we know sends them.
@@ -213,18 +127,6 @@ impl Claims {
         }
     }
 
-    /// What the issuer says was presented, how strong it is and when.
-    fn factors(&self, issuer: &IssuerSettings, now: i64) -> Result<Vec<Factor>, TokenFault> {
-        let at_unix_s = match self.0.get(&issuer.auth_time_claim) {
-            None => None,
-            Some(value) => Some(value.as_i64().ok_or(TokenFault::Claim("auth_time"))?),
-        };
-        if at_unix_s.is_some_and(|at| at > now.saturating_add(i64::from(issuer.leeway_s))) {
-            return Err(TokenFault::NotYet);
-        }
-        Ok(methods::factors(issuer, self.text("acr")?, &self.texts("amr")?, at_unix_s))
-    }
-
     /// The list of texts under `name`; empty if there is no such name.
     pub(super) fn texts(&self, name: &'static str) -> Result<Vec<&str>, TokenFault> {
         let Some(value) = self.0.get(name) else { return Ok(Vec::new()) };
@@ -232,59 +134,11 @@ impl Claims {
         let list = list.ok_or(TokenFault::Claim(name))?;
         list.iter().map(|text| text.as_str().ok_or(TokenFault::Claim(name))).collect()
     }
-
-    fn roles(&self, path: &[String]) -> Result<Vec<String>, TokenFault> {
-        let fault = TokenFault::Claim("roles");
-        let Some((first, rest)) = path.split_first() else { return Ok(Vec::new()) };
-        let Some(mut value) = self.0.get(first) else { return Ok(Vec::new()) };
-        for name in rest {
-            let Some(inner) = value.as_object().ok_or(fault)?.get(name) else {
-                return Ok(Vec::new());
-            };
-            value = inner;
-        }
-        let list = value.as_array().filter(|list| list.len() <= LIST_LIMIT).ok_or(fault)?;
-        let mut roles = Vec::with_capacity(list.len());
-        for role in list {
-            roles.push(role.as_str().filter(|role| is_name(role)).ok_or(fault)?.to_owned());
-        }
-        roles.sort_unstable();
-        roles.dedup();
-        Ok(roles)
-    }
-
-    /// A claim that is absent or null gives no attribute, and a condition on it then denies.
-    fn attributes(
-        &self,
-        wanted: &BTreeMap<String, String>,
-    ) -> Result<BTreeMap<String, Attribute>, TokenFault> {
-        let mut attributes = BTreeMap::new();
-        for (claim, name) in wanted {
-            let Some(value) = self.0.get(claim).filter(|value| !value.is_null()) else { continue };
-            let attribute = Attribute::deserialize(value)
-                .ok()
-                .filter(is_small)
-                .ok_or(TokenFault::Claim("of an attribute"))?;
-            attributes.insert(name.clone(), attribute);
-        }
-        Ok(attributes)
-    }
 }
 
 /// Whether the text can stand in a log line: not empty, not long, nothing invisible.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= TEXT_LIMIT && !text.chars().any(char::is_control)
-}
-
-/// Whether an attribute is small enough to be kept with each cached token.
-pub(super) fn is_small(attribute: &Attribute) -> bool {
-    match attribute {
-        Attribute::Bool(_) | Attribute::Integer(_) => true,
-        Attribute::Text(text) => text.chars().count() <= TEXT_LIMIT,
-        Attribute::List(list) => {
-            list.len() <= LIST_LIMIT && list.iter().all(|text| text.chars().count() <= TEXT_LIMIT)
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for Claims {

@@ -19,6 +19,7 @@ mod fetch;
 mod invitation;
 mod issuer_session;
 mod json;
+mod judged;
 mod jwks;
 mod jws;
 mod key_ring;

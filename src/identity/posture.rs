@@ -7,7 +7,8 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::caller::{Attribute, Caller};
-use super::claims::{Claims, TokenFault, is_small};
+use super::claims::{Claims, TokenFault};
+use super::judged::is_small;
 use super::settings::{IssuerSettings, PostureClaim};
 
 /// Attributes of the device, and from which Unix second on each is too old.

@@ -9,8 +9,9 @@ use std::sync::{PoisonError, RwLock};
 
 use super::Identity;
 use super::account::AccountError;
-use super::claims::{Judged, TokenFault, is_name};
+use super::claims::{TokenFault, is_name};
 use super::due::Due;
+use super::judged::Judged;
 use crate::secret::Tagger;
 use crate::state::{RevocationRow, RevocationTag, StateError, Store};
 
