@@ -11,6 +11,7 @@ extern crate self as menshen;
 pub mod document;
 #[path = "../../src/guard/mod.rs"]
 pub mod guard;
+pub mod identity;
 #[path = "../../src/identity/passkey/mod.rs"]
 pub mod passkey;
 #[path = "../../src/policy/mod.rs"]
@@ -18,10 +19,5 @@ pub mod policy;
 #[path = "../../src/route/mod.rs"]
 pub mod route;
 mod targets;
-
-/// The part of identity that is pure.
-pub mod identity {
-    pub use crate::passkey;
-}
 
 pub use targets::{TARGETS, run};

@@ -29,6 +29,51 @@ fn every_saved_input_keeps_its_promise() {
     }
 }
 
+/// A few thousand neighbours of what strangers bring to prove who they are: bytes flipped, cut, repeated, moved.
+#[test]
+fn what_proves_who_somebody_is_keeps_its_promise_when_bytes_change() {
+    let chosen = ["passkey", "attestation", "certificate", "jws"];
+    for (name, target) in TARGETS.iter().filter(|(name, _)| chosen.contains(name)) {
+        for file in files(&corpus().join(name)) {
+            let seed = std::fs::read(&file).unwrap();
+            let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+            for _ in 0..100 {
+                let data = chance.changed(&seed);
+                let outcome = std::panic::catch_unwind(|| target(&data));
+                assert!(outcome.is_ok(), "`{name}` fails on {}", data.escape_ascii());
+            }
+        }
+    }
+}
+
+/// Marsaglia's xorshift: the same changes in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % end.max(1)
+    }
+
+    fn changed(&mut self, seed: &[u8]) -> Vec<u8> {
+        let mut data = seed.to_vec();
+        for _ in 0..=self.below(3) {
+            let (at, to) = (self.below(data.len()), self.below(data.len()));
+            match self.below(5) {
+                0 => data.truncate(at),
+                1 => data.insert(at, u8::try_from(self.below(256)).unwrap()),
+                2 => data.extend_from_within(at.min(to)..at.max(to)),
+                3 if !data.is_empty() => data.swap(at, to),
+                _ if !data.is_empty() => data[at] ^= 1 << self.below(8),
+                _ => {}
+            }
+        }
+        data
+    }
+}
+
 #[test]
 fn every_target_has_a_program_and_every_corpus_a_target() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

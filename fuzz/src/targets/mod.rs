@@ -17,6 +17,7 @@ mod plans;
 mod policy;
 mod query;
 mod table;
+mod tokens;
 mod tree;
 
 /// A target: its name, which is also that of its folder in `corpus`, and what it runs.
@@ -42,6 +43,9 @@ pub const TARGETS: &[Target] = &[
     ("policy", policy::policy),
     ("condition", policy::condition),
     ("passkey", passkey::passkey),
+    ("attestation", passkey::attestation),
+    ("certificate", tokens::certificate),
+    ("jws", tokens::jws),
 ];
 
 /// Runs a target by its name.

@@ -1,7 +1,7 @@
 //! What browsers and authenticators say: no bytes make the verifier fall over, and none has two readings.
 
 use menshen::identity::passkey::{
-    Assertion, Ceremony, Expected, Known, Registered, assert, challenge_of, register,
+    Assertion, Ceremony, Expected, Fault, Known, Registered, assert, challenge_of, register,
 };
 
 const EXPECTED: Expected<'_> =
@@ -25,6 +25,32 @@ pub fn passkey(data: &[u8]) {
     let known = Known { key: said, sign_count: 0, is_backup_eligible: false };
     assert!(assert(&assertion, &known, &EXPECTED).is_err(), "nobody has signed");
 }
+
+/// An attestation object alone, so that every change falls into its CBOR, its data and its key.
+pub fn attestation(said: &[u8]) {
+    let client_data = br#"{"type":"webauthn.create","challenge":"Y2hhbGxlbmdl","origin":"https://bank.example","crossOrigin":false}"#;
+    let Ok(registered) = register(client_data, said, &EXPECTED) else { return };
+    made(client_data, said, &registered);
+    // Its key can be used, and the signature of nobody is not that of its holder.
+    let asked =
+        br#"{"type":"webauthn.get","challenge":"Y2hhbGxlbmdl","origin":"https://bank.example"}"#;
+    let start = said.windows(32).position(|window| window == HOST_HASH);
+    let start = start.expect("the hash of the host stands in it");
+    let flags = [1 | u8::from(registered.is_backup_eligible) << 3];
+    let data = [&said[start..start + 32], &flags, &u32::MAX.to_be_bytes()].concat();
+    let assertion =
+        Assertion { client_data: asked, authenticator_data: &data, signature: &[0x30, 0, 0] };
+    let is_backup_eligible = registered.is_backup_eligible;
+    let known = Known { key: &registered.key, sign_count: 0, is_backup_eligible };
+    let said = assert(&assertion, &known, &EXPECTED);
+    assert!(matches!(said, Err(Fault::Signature)), "{said:?}");
+}
+
+/// SHA-256 of `bank.example`.
+const HOST_HASH: [u8; 32] = [
+    0x05, 0xbe, 0x55, 0xaf, 0x50, 0x8c, 0x55, 0x55, 0xd8, 0x06, 0xd5, 0xbd, 0x54, 0x90, 0xf5, 0xe2,
+    0x1d, 0xab, 0x9a, 0x10, 0x1b, 0x88, 0x36, 0x7f, 0x8d, 0x1d, 0x06, 0x3f, 0x8c, 0x3b, 0xfc, 0x3f,
+];
 
 fn made(client_data: &[u8], said: &[u8], registered: &Registered) {
     let again = |said: &[u8]| register(client_data, said, &EXPECTED);
