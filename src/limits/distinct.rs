@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::group::Account;
+use super::period::Period;
 use super::store::{SeenRow, UsageChange};
 use super::window::{Grid, Subjects, Tally};
 
@@ -125,17 +126,14 @@ impl Distinct {
     }
 
     /// What counts in each window, and how long ago it was released.
-    pub(super) fn released(
-        &mut self,
-        grid: &Grid,
-        now_ms: i64,
-        age: impl Fn(i64) -> i64,
-    ) -> Vec<(Budget, Vec<(u64, i64)>)> {
+    pub(super) fn released(&mut self, now_ms: i64) -> Vec<(Budget, Vec<(u64, i64)>)> {
         let Self { accounts, held, .. } = self;
+        let seconds = Grid::of(&Period::Sliding(60));
         let released = accounts.iter_mut().map(|account| {
             account.window.used(now_ms, held);
-            let known = account.window.copied_to(grid).into_iter();
-            (account.budget.clone(), known.map(|(subject, at)| (subject, age(at))).collect())
+            let known = account.window.copied_to(&seconds).into_iter();
+            let known = known.map(|(subject, at)| (subject, seconds.age(at, now_ms)));
+            (account.budget.clone(), known.collect())
         });
         released.collect()
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::budget::{Budget, Unit};
 use super::distinct::Distinct;
 use super::lease::Leases;
-use super::period::Period;
 use super::slice::Slice;
 use super::store::{AmountRow, UsageChange};
 use super::window::{Amounts, Grid, Tally};
@@ -93,20 +92,13 @@ impl Group {
 
     /// What counts in each window, and how many milliseconds ago at least it was released.
     pub(super) fn released(&mut self, now_ms: i64) -> Vec<(Budget, Vec<(u64, i64)>)> {
-        // In seconds, each thing at its youngest.
-        let grid = Grid::of(&Period::Sliding(60));
-        let age = |bucket: i64| (now_ms - grid.leaves_at(bucket) + 60_000).max(0);
         match &mut self.windows {
             Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => totals
                 .accounts
                 .iter_mut()
-                .map(|a| {
-                    a.window.used(now_ms);
-                    let known = a.window.copied_to(&grid).into_iter();
-                    (a.budget.clone(), known.map(|(at, amount)| (amount, age(at))).collect())
-                })
+                .map(|a| (a.budget.clone(), a.window.released(now_ms)))
                 .collect(),
-            Windows::Subjects(distinct) => distinct.released(&grid, now_ms, age),
+            Windows::Subjects(distinct) => distinct.released(now_ms),
         }
     }
 

@@ -400,8 +400,15 @@ impl Ledger {
 
     /// What was released of each budget and still counts: amounts or subjects, and how many milliseconds ago at
     /// least.
-    pub(super) fn released(&mut self, now_ms: i64) -> Vec<(Budget, Vec<(u64, i64)>)> {
-        self.groups.iter_mut().flat_map(|group| group.released(now_ms)).collect()
+    pub(super) fn released(
+        &mut self,
+        now_ms: i64,
+        steady_ms: i64,
+    ) -> Vec<(Budget, Vec<(u64, i64)>)> {
+        let counted = self.groups.iter_mut().flat_map(|group| group.released(now_ms));
+        let mut released = Vec::from_iter(counted);
+        released.extend(self.requests.released(steady_ms));
+        released
     }
 
     /// When the oldest release of a budget leaves its window.

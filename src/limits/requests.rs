@@ -40,6 +40,12 @@ impl Requests {
             .collect()
     }
 
+    /// What counts of each budget, and how many milliseconds ago at least it was counted.
+    pub(super) fn released(&mut self, steady_ms: i64) -> Vec<(Budget, Vec<(u64, i64)>)> {
+        let windows = self.0.iter_mut();
+        windows.map(|(budget, amounts)| (budget.clone(), amounts.released(steady_ms))).collect()
+    }
+
     /// Forgets the requests of a budget.
     pub(super) fn reset(&mut self, budget: &Budget) {
         self.0.retain(|(known, _)| known != budget);

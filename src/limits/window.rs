@@ -64,6 +64,11 @@ impl Grid {
         self.bucket(from.ends_at(bucket).saturating_sub(1))
     }
 
+    /// How many milliseconds ago a bucket ended.
+    pub(super) fn age(&self, bucket: i64, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.ends_at(bucket)).max(0)
+    }
+
     fn ends_at(&self, bucket: i64) -> i64 {
         let next = bucket.saturating_add(1);
         match self {
@@ -143,6 +148,14 @@ impl Amounts {
     /// When the oldest bucket leaves, if there is one.
     pub(super) fn relaxes_at(&self) -> Option<i64> {
         self.buckets.first().map(|bucket| self.grid.leaves_at(bucket))
+    }
+
+    /// What counts, and how many milliseconds ago at least it was released, to a second.
+    pub(super) fn released(&mut self, now_ms: i64) -> Vec<(u64, i64)> {
+        self.used(now_ms);
+        let seconds = Grid::of(&Period::Sliding(60));
+        let known = self.copied_to(&seconds).into_iter();
+        known.map(|(at, amount)| (amount, seconds.age(at, now_ms))).collect()
     }
 
     /// What counts, on another grid.

@@ -18,13 +18,16 @@ pub(in crate::limits) enum Want {
 /// Whether it may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::limits) enum Taken {
-    /// It costs this much of the loan.
-    Paid(u64),
+    /// It costs this much of the loan, and only as long as that is not void.
+    Paid(u64, Term),
     /// It is a subject that the store was told, or will be told, a moment ago; for nothing until then.
     Free(i64),
     /// The loan does not reach.
     Short,
 }
+
+/// Counts how often a loan became void: what was taken of one says nothing of the next.
+pub(in crate::limits) type Term = u64;
 
 /// What was taken came to be released too late to be covered by its loan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub(in crate::limits) struct Lease {
     free: BTreeMap<u64, u64>,
     /// Taken by answers under way.
     taken: u64,
+    term: Term,
+    /// Of loans that became void: to be given back.
+    void: u64,
     /// In steady time: when the loan is void.
     good_until: i64,
     /// Released, and not told.
@@ -52,6 +58,8 @@ pub(in crate::limits) struct Lease {
     /// The last loan, a measure for the next.
     last_loan: u64,
     limit: u64,
+    /// How often everything was told anew: what was on its way then is told already.
+    retold: u64,
     /// In steady time: when anything was last taken.
     used_at: i64,
     heard: Option<Heard>,
@@ -74,6 +82,8 @@ impl Lease {
             span,
             free: BTreeMap::new(),
             taken: 0,
+            term: 0,
+            void: 0,
             good_until: i64::MIN,
             spent: 0,
             paid: Vec::new(),
@@ -81,6 +91,7 @@ impl Lease {
             pruned: 0,
             last_loan: 0,
             limit: 0,
+            retold: 0,
             used_at: i64::MIN,
             heard: None,
         }
@@ -109,28 +120,51 @@ impl Lease {
         }
         self.free.retain(|_, amount| *amount > 0);
         self.taken = self.taken.saturating_add(cost);
-        Taken::Paid(cost)
+        Taken::Paid(cost, self.term)
+    }
+
+    /// Gives up a loan that is too old, with all that was taken of it: the store may have forgotten it. Nobody calls
+    /// the lease good again that was void for a moment.
+    pub(in crate::limits) fn expire(&mut self, now: i64) {
+        if now < self.good_until || (self.taken == 0 && self.free.is_empty()) {
+            return;
+        }
+        let free = self.free.values().fold(self.taken, |sum, amount| sum.saturating_add(*amount));
+        self.void = self.void.saturating_add(free);
+        self.free.clear();
+        self.taken = 0;
+        self.term += 1;
     }
 
     /// What may be taken under a limit.
     pub(in crate::limits) fn in_hand(&mut self, limit: u64, now: i64) -> u64 {
-        if now >= self.good_until {
-            self.free.clear();
-        }
+        self.expire(now);
         self.free.range(..=limit).fold(0, |sum: u64, (_, amount)| sum.saturating_add(*amount))
     }
 
     /// Frees what was taken under a limit.
-    pub(in crate::limits) fn give_back(&mut self, amount: u64, limit: u64) {
+    pub(in crate::limits) fn give_back(&mut self, amount: u64, limit: u64, term: Term) {
+        if term != self.term || amount == 0 {
+            return;
+        }
         self.taken = self.taken.saturating_sub(amount);
         *self.free.entry(limit).or_default() += amount;
     }
 
     /// Notes that an amount that was taken leaves now.
-    pub(in crate::limits) fn book_amount(&mut self, amount: u64, now: i64) -> Result<(), TooLate> {
+    pub(in crate::limits) fn book_amount(
+        &mut self,
+        amount: u64,
+        term: Term,
+        now: i64,
+    ) -> Result<(), TooLate> {
+        self.expire(now);
+        if term != self.term {
+            return Err(TooLate);
+        }
         self.taken = self.taken.saturating_sub(amount);
         self.spent = self.spent.saturating_add(amount);
-        if now < self.good_until { Ok(()) } else { Err(TooLate) }
+        Ok(())
     }
 
     /// Notes that a subject that was taken leaves now.
@@ -140,12 +174,14 @@ impl Lease {
         as_: Taken,
         now: i64,
     ) -> Result<(), TooLate> {
+        self.expire(now);
         let in_time = match as_ {
-            Taken::Paid(cost) => {
+            Taken::Paid(_, term) if term != self.term => false,
+            Taken::Paid(cost, _) => {
                 self.taken = self.taken.saturating_sub(cost);
                 self.remember(subject, now, now);
                 self.paid.push(subject);
-                now < self.good_until
+                true
             }
             Taken::Free(until) => now < until + self.span.part_ms(),
             Taken::Short => false,
@@ -161,7 +197,7 @@ impl Lease {
 
     /// Whether there is anything to tell.
     pub(in crate::limits) fn is_dirty(&self) -> bool {
-        self.spent > 0 || !self.paid.is_empty()
+        self.spent > 0 || self.void > 0 || !self.paid.is_empty()
     }
 
     /// Whether it was never asked for, or is too old.
@@ -182,7 +218,7 @@ impl Lease {
 
     /// Whether nothing would be lost without it.
     pub(in crate::limits) fn is_forgotten(&self, now: i64) -> bool {
-        self.taken == 0 && self.is_cold(now) && !self.is_dirty()
+        self.taken == 0 && self.free.is_empty() && self.is_cold(now) && !self.is_dirty()
     }
 
     /// What counts over all gates, as far as this one heard: without what other gates were lent.
@@ -203,18 +239,22 @@ impl Lease {
 
     /// What is to be told now. It is on its way then: [`learned`](Self::learned) or
     /// [`unheard`](Self::unheard) says what became of it.
-    pub(in crate::limits) fn tell(&mut self, limit: u64) -> Item {
+    pub(in crate::limits) fn tell(&mut self, limit: u64, now: i64) -> Item {
+        self.expire(now);
         let mut item = Item::about(Arc::clone(&self.account), self.counts, self.span, limit);
         item.held = self.holds();
         item.spent = std::mem::take(&mut self.spent);
         item.paid = std::mem::take(&mut self.paid);
+        item.given = std::mem::take(&mut self.void);
         item
     }
 
     /// What is to be told to a store that began anew: what is held, but nothing of what was released, since
     /// all of that is told as well.
-    pub(in crate::limits) fn tell_anew(&mut self) -> Item {
-        (self.spent, self.paid) = Default::default();
+    pub(in crate::limits) fn tell_anew(&mut self, now: i64) -> Item {
+        self.expire(now);
+        (self.spent, self.void, self.paid) = Default::default();
+        self.retold += 1;
         self.recent.clear();
         let mut item = Item::about(Arc::clone(&self.account), self.counts, self.span, self.limit);
         item.held = self.holds();
@@ -222,16 +262,16 @@ impl Lease {
     }
 
     /// Gives back whatever no answer under way has taken.
-    pub(in crate::limits) fn return_all(&mut self) -> Item {
+    pub(in crate::limits) fn return_all(&mut self, now: i64) -> Item {
         let limit = self.limit;
-        let mut item = self.tell(limit);
-        item.given = self.free.values().fold(0, |sum: u64, amount| sum.saturating_add(*amount));
+        let mut item = self.tell(limit, now);
+        item.given = self.free.values().fold(item.given, |sum, free| sum.saturating_add(*free));
         self.free.clear();
         self.last_loan = 0;
         item
     }
 
-    /// Takes over what the store answered to a call that was sent at `sent`.
+    /// Takes over what the store answered to a call that was made at `sent`, and not before.
     pub(in crate::limits) fn learned(&mut self, item: &Item, standing: &Standing, sent: i64) {
         self.good_until = self.good_until.max(sent + self.span.loan_ms());
         if standing.granted > 0 {
@@ -248,16 +288,25 @@ impl Lease {
         self.heard = Some(Heard { used, relaxes_ms, closed });
     }
 
-    /// Takes back what was told in vain. It may have been heard: then it is told twice, which is stricter.
-    /// What was given back is gone.
-    pub(in crate::limits) fn unheard(&mut self, item: Item) {
-        self.spent = self.spent.saturating_add(item.spent);
-        self.paid.extend(item.paid);
+    /// Takes back what was told in vain. It may have been heard: then it is told twice, which is stricter. What was
+    /// given back is gone, and comes with the next generation, whose word of what is held counts. If all was told anew
+    /// meanwhile, this was told with it.
+    pub(in crate::limits) fn unheard(&mut self, item: Item, retold: u64) {
+        if retold == self.retold {
+            self.spent = self.spent.saturating_add(item.spent);
+            self.paid.extend(item.paid);
+        }
+    }
+
+    /// How often everything was told anew.
+    pub(in crate::limits) fn retold(&self) -> u64 {
+        self.retold
     }
 
     fn holds(&self) -> u64 {
         let paid = u64::try_from(self.paid.len()).unwrap_or(u64::MAX);
         let told = self.taken.saturating_add(self.spent).saturating_add(paid);
+        let told = told.saturating_add(self.void);
         self.free.values().fold(told, |sum, amount| sum.saturating_add(*amount))
     }
 

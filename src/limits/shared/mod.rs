@@ -15,9 +15,11 @@ mod seat;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use self::call::{
@@ -104,8 +106,14 @@ struct Link {
     known: BTreeMap<Arc<str>, i64>,
     losses: u64,
     stricter: u64,
+    /// Why it is lost as it was last said, and when.
+    told_cause: Option<(String, i64)>,
 }
 
+/// Answers that wait for the store on a thread of their own; the others are held to what is lent.
+const MAX_WAITING: usize = 64;
+/// How often a full table is looked through for room.
+const LOOK_MS: i64 = 1_000;
 /// A gate that gave no sign of life for so long asks for nothing: a store that began anew asks those who did.
 const SILENT_MS: i64 = 5_000;
 /// Names of gates that are remembered.
@@ -145,6 +153,15 @@ pub struct Shared {
     cells: Mutex<HashMap<Arc<str>, Arc<Cell>>>,
     /// What has something to tell.
     dirty: Mutex<Vec<Arc<Cell>>>,
+    /// Places to wait for the store.
+    places: Arc<Semaphore>,
+    /// When a full table was last looked through.
+    looked_at: AtomicI64,
+    /// How far the calendar has run ahead of the steady clock: a machine that slept, or was moved, did not count
+    /// that time.
+    slept_ms: AtomicI64,
+    /// The calendar less the steady clock, at the start.
+    offset_ms: i64,
     /// Calls under way, also those whose asker has left.
     calls: TaskTracker,
 }
@@ -161,6 +178,7 @@ impl Shared {
         run: &str,
     ) -> Arc<Self> {
         let run = format!("{}~{run}", settings.node).into();
+        let offset_ms = clock.unix_ms() - steady_ms(clock);
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
@@ -171,6 +189,10 @@ impl Shared {
             link: Mutex::default(),
             cells: Mutex::default(),
             dirty: Mutex::default(),
+            places: Arc::new(Semaphore::new(MAX_WAITING)),
+            looked_at: AtomicI64::new(i64::MIN),
+            slept_ms: AtomicI64::new(0),
+            offset_ms,
             calls: TaskTracker::new(),
         })
     }
@@ -206,8 +228,10 @@ impl Shared {
         if let Some(cell) = cells.get(&name) {
             return Some(Arc::clone(cell));
         }
-        if cells.len() >= self.settings.accounts {
-            let now = self.steady_ms();
+        let now = self.steady_ms();
+        let looked = now.saturating_sub(self.looked_at.load(Ordering::Relaxed)) < LOOK_MS;
+        if cells.len() >= self.settings.accounts && !looked {
+            self.looked_at.store(now, Ordering::Relaxed);
             cells.retain(|_, cell| Arc::strong_count(cell) > 1 || !cell.lease().is_forgotten(now));
         }
         if cells.len() >= self.settings.accounts {
@@ -223,9 +247,16 @@ impl Shared {
         self.link().life(self.steady_ms()).is_none()
     }
 
-    /// Milliseconds on a clock that nobody sets.
+    /// Milliseconds on a clock that nobody sets back, and that goes on while the machine sleeps.
     pub(super) fn steady_ms(&self) -> i64 {
-        i64::try_from(self.clock.steady().as_millis()).unwrap_or(i64::MAX)
+        let steady = steady_ms(&self.clock);
+        let ahead = self.clock.unix_ms().saturating_sub(steady).saturating_sub(self.offset_ms);
+        steady.saturating_add(self.slept_ms.fetch_max(ahead, Ordering::Relaxed).max(ahead))
+    }
+
+    /// A place to wait for the store, if one is free.
+    pub(super) fn wait_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// Notes that an account may have something to tell, or runs low.
@@ -248,6 +279,10 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+fn steady_ms(clock: &Clock) -> i64 {
+    i64::try_from(clock.steady().as_millis()).unwrap_or(i64::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,10 +9,14 @@ use tokio::sync::OwnedMutexGuard;
 use super::call::{Beat, Call, Item, Pulse, Reply, Standing};
 use super::lease::Want;
 use super::seat::Lack;
-use super::{Cell, Counts, Shared, Span};
+use super::{Cell, Counts, SILENT_MS, Shared, Span};
 
 /// Accounts in one call.
 const MAX_ITEMS: usize = 200;
+/// How often it is said again why the store is lost.
+const REPEAT_MS: i64 = 60_000;
+/// Things of the past in one call: the store does nothing else meanwhile.
+const MAX_PAST: usize = 4_000;
 /// How long a call with everything may take, since it is larger.
 const TELLING_TIME: Duration = Duration::from_secs(2);
 /// How often somebody who waits asks again.
@@ -37,6 +41,7 @@ pub struct Released {
 struct Sent {
     cell: Arc<Cell>,
     item: Item,
+    retold: u64,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -45,7 +50,7 @@ impl Shared {
     pub async fn round(&self, released: impl FnOnce() -> Vec<Released> + Send) {
         let Some(pulse) = self.beat().await else { return };
         if self.link().told.as_ref() != Some(&pulse.epoch) {
-            if self.tell_everything(&pulse.epoch, released()).await {
+            if self.tell_everything(&pulse.epoch, released).await {
                 self.link().told = Some(Arc::clone(&pulse.epoch));
                 // Says so at once.
                 self.beat().await;
@@ -64,7 +69,7 @@ impl Shared {
         }
         let cells = Vec::from_iter(self.cells().values().cloned());
         for some in cells.chunks(MAX_ITEMS) {
-            self.send(some, |cell| Some(cell.lease().return_all())).await;
+            self.send(some, |cell| Some(cell.lease().return_all(self.steady_ms()))).await;
         }
         let left = self.store.leave(Arc::clone(&self.run));
         if !matches!(tokio::time::timeout(self.settings.deadline, left).await, Ok(Ok(()))) {
@@ -78,7 +83,8 @@ impl Shared {
         let now = self.steady_ms();
         let mut idle = Vec::new();
         self.cells().retain(|_, cell| {
-            let lease = cell.lease();
+            let mut lease = cell.lease();
+            lease.expire(now);
             if Arc::strong_count(cell) == 1 && lease.is_forgotten(now) {
                 return false;
             }
@@ -91,7 +97,7 @@ impl Shared {
             true
         });
         for some in idle.chunks(MAX_ITEMS) {
-            self.send(some, |cell| Some(cell.lease().return_all())).await;
+            self.send(some, |cell| Some(cell.lease().return_all(self.steady_ms()))).await;
         }
     }
 
@@ -132,7 +138,7 @@ impl Shared {
         let cells = Vec::from_iter(cold.iter().map(|(cell, _)| Arc::clone(cell)));
         let asked = self.send_waiting(&cells, |cell| {
             let (_, limit) = cold.iter().find(|(one, _)| Arc::ptr_eq(one, cell))?;
-            let mut item = cell.lease().tell(*limit);
+            let mut item = cell.lease().tell(*limit, self.steady_ms());
             item.ask = Some(0);
             Some(item)
         });
@@ -179,25 +185,36 @@ impl Shared {
     }
 
     fn lose<T>(&self, error: &dyn std::fmt::Display) -> Option<T> {
+        let now = self.steady_ms();
         let mut link = self.link();
-        if link.up.take().is_some() {
-            link.losses = link.losses.saturating_add(1);
+        let was_up = link.up.take().is_some();
+        link.losses = link.losses.saturating_add(u64::from(was_up));
+        let cause = error.to_string();
+        let passed = now.saturating_sub(link.told_cause.as_ref().map_or(i64::MIN, |told| told.1));
+        let is_news = link.told_cause.as_ref().is_none_or(|(told, _)| *told != cause);
+        if was_up || passed >= REPEAT_MS || (is_news && passed >= REPEAT_MS / 10) {
             tracing::error!(%error, "the shared store of budgets is lost: limits are stricter until it is back");
+            link.told_cause = Some((cause, now));
         }
         None
     }
 
     /// Tells a store that began anew what is held and what was released. Nothing is taken from it before.
-    async fn tell_everything(&self, epoch: &Arc<str>, released: Vec<Released>) -> bool {
+    async fn tell_everything(
+        &self,
+        epoch: &Arc<str>,
+        released: impl FnOnce() -> Vec<Released>,
+    ) -> bool {
         {
             let mut link = self.link();
             link.up = None;
             link.generation = self.clock.unix_ms().max(link.generation + 1);
         }
         let held = Vec::from_iter(self.cells().values().cloned());
-        // What is released from here on is in what is held, and told as spent; before it, in what was released.
-        let mut items = Vec::from_iter(held.iter().map(|cell| cell.lease().tell_anew()));
-        for Released { owner, counts, span, past } in released {
+        // First what is held, then what was released: whatever leaves in between is in both, not in neither.
+        let now = self.steady_ms();
+        let mut items = Vec::from_iter(held.iter().map(|cell| cell.lease().tell_anew(now)));
+        for Released { owner, counts, span, past } in released() {
             let owner = Vec::from_iter(owner.iter().map(Vec::as_slice));
             let name: Arc<str> = self.names.reference(&owner).into();
             let mut item = Item::about(name, counts, span, 0);
@@ -205,10 +222,8 @@ impl Shared {
             items.push(item);
         }
         items.retain(|item| item.held > 0 || !item.past.is_empty());
-        let items = in_pieces(items);
-        for some in items.chunks(MAX_ITEMS) {
-            let told = self.call(epoch, some.to_vec(), TELLING_TIME).await;
-            if told.is_none() {
+        for some in in_letters(items) {
+            if self.call(epoch, some, TELLING_TIME).await.is_none() {
                 return false;
             }
         }
@@ -222,7 +237,7 @@ impl Shared {
             Vec::from_iter(recalled)
         };
         for some in recalled.chunks(MAX_ITEMS) {
-            self.send(some, |cell| Some(cell.lease().return_all())).await;
+            self.send(some, |cell| Some(cell.lease().return_all(self.steady_ms()))).await;
         }
     }
 
@@ -239,7 +254,7 @@ impl Shared {
                     return None;
                 }
                 let limit = lease.limit();
-                let mut item = lease.tell(limit);
+                let mut item = lease.tell(limit, now);
                 item.ask = runs_low.then_some(0);
                 Some(item)
             })
@@ -249,17 +264,18 @@ impl Shared {
 
     /// Sends what there is to say about accounts of which nobody else speaks now.
     async fn send(&self, cells: &[Arc<Cell>], say: impl Fn(&Arc<Cell>) -> Option<Item>) {
-        let mut sent = Vec::new();
+        let (at, mut sent) = (self.steady_ms(), Vec::new());
         for cell in cells {
             match Arc::clone(&cell.turn).try_lock_owned() {
                 Ok(turn) => {
+                    let retold = cell.lease().retold();
                     let Some(item) = say(cell) else { continue };
-                    sent.push(Sent { cell: Arc::clone(cell), item, _turn: turn });
+                    sent.push(Sent { cell: Arc::clone(cell), item, retold, _turn: turn });
                 }
                 Err(_busy) => self.soil(cell),
             }
         }
-        self.deliver(sent).await;
+        self.deliver(sent, at).await;
     }
 
     /// As [`send`](Self::send), but waits until nobody else speaks.
@@ -272,32 +288,42 @@ impl Shared {
         // In one order, so that nobody waits for one another.
         cells.sort_by(|a, b| a.name().cmp(b.name()));
         cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let mut sent = Vec::new();
+        let (mut at, mut sent) = (i64::MAX, Vec::new());
         for cell in &cells {
             let turn = Arc::clone(&cell.turn).lock_owned().await;
+            at = at.min(self.steady_ms());
+            let retold = cell.lease().retold();
             let Some(item) = say(cell) else { continue };
-            sent.push(Sent { cell: Arc::clone(cell), item, _turn: turn });
+            sent.push(Sent { cell: Arc::clone(cell), item, retold, _turn: turn });
         }
-        self.deliver(sent).await
+        self.deliver(sent, at).await
     }
 
-    /// Sends, and takes over what is answered, also if whoever asked has left: what is lent is not lost then.
-    async fn deliver(&self, sent: Vec<Sent>) -> Option<Vec<(Item, Standing)>> {
+    /// Sends what was said at `at`, and takes over what is answered, also if whoever asked has left: what is lent is not
+    /// lost then.
+    async fn deliver(&self, sent: Vec<Sent>, at: i64) -> Option<Vec<(Item, Standing)>> {
         if sent.is_empty() {
             return Some(Vec::new());
         }
         let (me, letter) = (self.me.upgrade()?, Letter(sent));
-        self.calls.spawn(async move { me.deliver_now(letter).await }).await.ok().flatten()
+        self.calls.spawn(async move { me.deliver_now(letter, at).await }).await.ok().flatten()
     }
 
-    async fn deliver_now(&self, mut letter: Letter) -> Option<Vec<(Item, Standing)>> {
-        let at = self.steady_ms();
+    async fn deliver_now(&self, mut letter: Letter, at: i64) -> Option<Vec<(Item, Standing)>> {
         let (epoch, generation) = {
-            let link = self.link();
-            (link.life(at)?, link.generation)
+            let mut link = self.link();
+            let Some(life) = link.life(self.steady_ms()) else {
+                // What was given back with this comes by the next generation's word.
+                link.up = None;
+                return None;
+            };
+            (life, link.generation)
         };
         let items = letter.0.iter().map(|sent| sent.item.clone()).collect();
         let standings = self.call(&epoch, items, self.settings.deadline).await?;
+        if self.steady_ms() - at >= SILENT_MS {
+            return self.lose(&"this gate was held up");
+        }
         // Kept locked: what is held is not told anew while it grows.
         let link = self.link();
         if link.generation != generation {
@@ -346,8 +372,8 @@ struct Letter(Vec<Sent>);
 
 impl Drop for Letter {
     fn drop(&mut self) {
-        for Sent { cell, item, .. } in self.0.drain(..) {
-            cell.lease().unheard(item);
+        for Sent { cell, item, retold, .. } in self.0.drain(..) {
+            cell.lease().unheard(item, retold);
         }
     }
 }
@@ -356,7 +382,7 @@ impl Drop for Letter {
 fn asking(cell: &Cell, lack: &Lack, now: i64) -> Item {
     let mut lease = cell.lease();
     let in_hand = lease.in_hand(lack.limit, now);
-    let mut item = lease.tell(lack.limit);
+    let mut item = lease.tell(lack.limit, now);
     match lack.want {
         Want::Amount(amount) => item.ask = Some(amount.saturating_sub(in_hand)),
         Want::Subject(subject) => {
@@ -372,18 +398,31 @@ fn is_short(item: &Item, standing: &Standing) -> bool {
         || (item.claims.is_empty() && item.ask.is_some_and(|least| standing.granted < least))
 }
 
-/// Cuts items with a long past into several.
-fn in_pieces(items: Vec<Item>) -> Vec<Item> {
-    let mut pieces = Vec::new();
-    for mut item in items {
-        while item.past.len() > MAX_ITEMS {
-            let mut piece =
-                Item::about(Arc::clone(&item.account), item.counts, item.span, item.limit);
-            piece.held = std::mem::take(&mut item.held);
-            piece.past = item.past.split_off(item.past.len() - MAX_ITEMS);
-            pieces.push(piece);
+/// Letters of at most so many items, and as much past in each.
+fn in_letters(items: Vec<Item>) -> Vec<Vec<Item>> {
+    let (mut letters, mut letter, mut past) = (Vec::new(), Vec::new(), 0);
+    for item in items.into_iter().flat_map(in_pieces) {
+        if letter.len() >= MAX_ITEMS || past + item.past.len() > MAX_PAST {
+            letters.push(std::mem::take(&mut letter));
+            past = 0;
         }
-        pieces.push(item);
+        past += item.past.len();
+        letter.push(item);
     }
+    letters.push(letter);
+    letters.retain(|letter| !letter.is_empty());
+    letters
+}
+
+/// Cuts an item with a long past into several.
+fn in_pieces(mut item: Item) -> Vec<Item> {
+    let mut pieces = Vec::new();
+    while item.past.len() > MAX_PAST {
+        let mut piece = Item::about(Arc::clone(&item.account), item.counts, item.span, item.limit);
+        piece.held = std::mem::take(&mut item.held);
+        piece.past = item.past.split_off(item.past.len() - MAX_PAST);
+        pieces.push(piece);
+    }
+    pieces.push(item);
     pieces
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::lease::{Taken, TooLate, Want};
+use super::lease::{Taken, Term, TooLate, Want};
 use super::{Cell, Shared, WhenLost};
 
 /// One account that a request is held to.
@@ -28,7 +28,7 @@ pub(in crate::limits) type Receipt = Vec<(usize, Want, Taken)>;
 #[derive(Debug, Default)]
 struct Held {
     /// By part.
-    amounts: Vec<u64>,
+    amounts: Vec<(u64, Term)>,
     subjects: Vec<(usize, u64, Taken)>,
 }
 
@@ -41,7 +41,7 @@ pub(in crate::limits) struct SharedSeat {
 
 impl SharedSeat {
     pub(super) fn new(shared: Arc<Shared>, parts: Vec<Part>) -> Self {
-        let held = Held { amounts: vec![0; parts.len()], subjects: Vec::new() };
+        let held = Held { amounts: vec![(0, 0); parts.len()], subjects: Vec::new() };
         Self { shared, parts, held: Mutex::new(held) }
     }
 
@@ -59,9 +59,12 @@ impl SharedSeat {
         match self.try_take(&want) {
             Ok(receipt) => Ok(receipt),
             Err(short) if self.shared.is_lost() || !can_wait() => Err(self.named(&short)),
-            Err(_) => tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(self.take_waiting(want))
-            }),
+            Err(short) => {
+                let Some(_place) = self.shared.wait_place() else { return Err(self.named(&short)) };
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(self.take_waiting(want))
+                })
+            }
         }
     }
 
@@ -90,7 +93,10 @@ impl SharedSeat {
             match want {
                 Want::Subject(subject) => held.subjects.push((part, subject, taken)),
                 Want::Amount(more) => {
-                    if let Some(sum) = held.amounts.get_mut(part) {
+                    let Taken::Paid(_, term) = taken else { continue };
+                    if let Some((sum, since)) = held.amounts.get_mut(part) {
+                        // Of two, the older one: if that is void, all of it leaves too late.
+                        *since = if *sum == 0 { term } else { term.min(*since) };
                         *sum = sum.saturating_add(more);
                     }
                 }
@@ -108,8 +114,8 @@ impl SharedSeat {
     /// Frees all that was kept.
     pub(in crate::limits) fn give_back(&self) {
         let Held { amounts, subjects } = self.take_held();
-        for (index, amount) in amounts.into_iter().enumerate() {
-            self.free(index, Taken::Paid(amount));
+        for (index, (amount, term)) in amounts.into_iter().enumerate() {
+            self.free(index, Taken::Paid(amount, term));
         }
         for (index, _, taken) in subjects {
             self.free(index, taken);
@@ -121,9 +127,9 @@ impl SharedSeat {
         let Held { amounts, subjects } = self.take_held();
         let now = self.shared.steady_ms();
         let mut outcome = Ok(());
-        for (index, amount) in amounts.into_iter().enumerate() {
+        for (index, (amount, term)) in amounts.into_iter().enumerate() {
             let Some(part) = self.parts.get(index).filter(|_| amount > 0) else { continue };
-            outcome = outcome.and(part.cell.lease().book_amount(amount, now));
+            outcome = outcome.and(part.cell.lease().book_amount(amount, term, now));
         }
         for (index, subject, taken) in subjects {
             let Some(part) = self.parts.get(index) else { continue };
@@ -134,8 +140,8 @@ impl SharedSeat {
     }
 
     fn free(&self, index: usize, taken: Taken) {
-        if let (Some(part), Taken::Paid(cost)) = (self.parts.get(index), taken) {
-            part.cell.lease().give_back(cost, part.limit);
+        if let (Some(part), Taken::Paid(cost, term)) = (self.parts.get(index), taken) {
+            part.cell.lease().give_back(cost, part.limit, term);
         }
     }
 
@@ -164,7 +170,7 @@ impl SharedSeat {
             }
             match part.cell.lease().take(want, part.limit, now) {
                 Taken::Short => short.push((index, want)),
-                taken @ (Taken::Paid(_) | Taken::Free(_)) => receipt.push((index, want, taken)),
+                taken @ (Taken::Paid(..) | Taken::Free(_)) => receipt.push((index, want, taken)),
             }
         }
         if short.is_empty() {

@@ -164,3 +164,16 @@ fn an_answer_that_comes_near_a_limit_is_noticed_once() {
     assert_eq!(near(1), [("records", "person")]);
     assert_eq!(near(1), []);
 }
+
+#[test]
+fn requests_of_a_short_window_are_told_to_a_store_that_began_anew() {
+    let world = World::new(&windows(Unit::Requests, &[(5, 60)]));
+    drop((world.seat(), world.seat()));
+    world.clock.advance_ms(5_000);
+    drop(world.seat());
+    let released = world.limits.released();
+    let past = Vec::from_iter(released.iter().flat_map(|released| released.past.iter()));
+    assert_eq!(past.iter().map(|(amount, _)| amount).sum::<u64>(), 3);
+    assert!(past.iter().all(|(_, age_ms)| *age_ms <= 5_000), "{past:?}");
+    assert!(past.iter().any(|(_, age_ms)| *age_ms >= 4_000), "{past:?}");
+}

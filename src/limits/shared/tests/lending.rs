@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn gates(counts: Counts, limit: u64) -> (Clock, Arc<MemoryShared>, Vec<Gate>) {
+pub(super) fn gates(counts: Counts, limit: u64) -> (Clock, Arc<MemoryShared>, Vec<Gate>) {
     let clock = Clock::fixed(START);
     let memory = Arc::new(MemoryShared::new(clock.clone()));
     let store: Arc<dyn SharedStore> = memory.clone();
@@ -11,7 +11,7 @@ fn gates(counts: Counts, limit: u64) -> (Clock, Arc<MemoryShared>, Vec<Gate>) {
     (clock, memory, gates.into())
 }
 
-async fn rounds(gates: &[Gate], clock: &Clock, times: usize) {
+pub(super) async fn rounds(gates: &[Gate], clock: &Clock, times: usize) {
     for _ in 0..times {
         for gate in gates {
             gate.round().await;
@@ -21,7 +21,7 @@ async fn rounds(gates: &[Gate], clock: &Clock, times: usize) {
 }
 
 /// Lets the store settle: three seconds, and a little.
-async fn begin(gates: &[Gate], clock: &Clock) {
+pub(super) async fn begin(gates: &[Gate], clock: &Clock) {
     rounds(gates, clock, 35).await;
 }
 

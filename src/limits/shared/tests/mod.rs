@@ -2,6 +2,7 @@
 
 mod lending;
 mod network;
+mod paused;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
