@@ -19,6 +19,8 @@ use crate::telemetry::Telemetry;
 const ROUND: Duration = Duration::from_millis(100);
 /// How many rounds go by before what lies unused is given back.
 const TIDY_ROUNDS: u64 = 100;
+/// Rounds between two alerts.
+const ALERT_ROUNDS: u64 = 600;
 /// How long a start waits for the store before it goes on without.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,14 @@ pub(super) fn open(
     Ok(Some(Shared::new(Arc::new(redis), clock, settings, names, run.expose())))
 }
 
+/// What reviewers were told of losses.
+#[derive(Default)]
+struct Told {
+    losses: u64,
+    /// No other alert before so many.
+    quiet_rounds: u64,
+}
+
 /// Keeps the part.
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
@@ -48,10 +58,10 @@ pub(super) struct Keeper {
 impl Keeper {
     /// The first rounds, until the store lends or has let this gate wait for too long.
     pub(super) async fn begin(&self) {
-        let mut known = SharedHealth::default();
+        let mut told = Told::default();
         let lends = async {
             while !self.shared.health().is_up {
-                self.round(&mut known).await;
+                self.round(&mut told).await;
                 tokio::time::sleep(ROUND / 4).await;
             }
         };
@@ -59,13 +69,13 @@ impl Keeper {
             tracing::error!(
                 "the shared store of budgets does not answer: limits are stricter until it does"
             );
-            self.alert();
+            self.alert(1);
         }
     }
 
     /// Goes on until the gate ends.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let mut known = self.shared.health();
+        let mut told = Told { losses: self.shared.health().losses, ..Told::default() };
         let mut every = tokio::time::interval(ROUND);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for number in 1_u64.. {
@@ -73,29 +83,30 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 _ = every.tick() => {}
             }
-            self.round(&mut known).await;
+            self.round(&mut told).await;
             if number.is_multiple_of(TIDY_ROUNDS) {
                 self.shared.tidy().await;
             }
         }
     }
 
-    async fn round(&self, known: &mut SharedHealth) {
+    /// One round. A store that comes and goes is told once in a while, with how often it went.
+    async fn round(&self, told: &mut Told) {
         self.shared.round(|| self.limits.released()).await;
-        let health = self.shared.health();
-        let SharedHealth { is_up, gates, losses, stricter } = health;
-        self.telemetry.shared_store(is_up, gates, losses, stricter);
-        if losses > known.losses {
-            self.alert();
+        let SharedHealth { is_up, gates, losses, stricter, waiting } = self.shared.health();
+        self.telemetry.shared_store(is_up, (gates, waiting), losses, stricter);
+        told.quiet_rounds = told.quiet_rounds.saturating_sub(1);
+        if losses > told.losses && told.quiet_rounds == 0 {
+            self.alert(losses - told.losses);
+            *told = Told { losses, quiet_rounds: ALERT_ROUNDS };
         }
-        *known = health;
     }
 
     /// Reviewers see since when limits are stricter.
-    fn alert(&self) {
+    fn alert(&self, count: u64) {
         match self.log.entry(Event::Alert) {
             Ok(mut entry) => {
-                entry.alert = Some(Alert::new(Concern::SharedStoreLost, 1));
+                entry.alert = Some(Alert::new(Concern::SharedStoreLost, count));
                 self.log.append_detached(entry);
             }
             Err(error) => tracing::error!(%error, "an alert has no id, so it is not in the log"),

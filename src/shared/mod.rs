@@ -16,7 +16,8 @@ use redis::{FromRedisValue, Script, Value};
 use self::connection::{Link, Live};
 pub use self::settings::{RedisFault, RedisSettings};
 use crate::limits::shared::{
-    Beat, Call, Counts, Item, Pulse, Reply, SharedFuture, SharedStore, SharedStoreError, Standing,
+    Beat, Call, Counts, Item, MAX_SKEW_MS, Pulse, Reply, SharedFuture, SharedStore,
+    SharedStoreError, Skewed, Standing,
 };
 
 static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("beat.lua")));
@@ -45,6 +46,8 @@ enum RedisError {
     Evicts(String),
     #[error("it is shared by gates with another master key, whose counts mean nothing here")]
     OtherKey,
+    #[error(transparent)]
+    Skewed(#[from] Skewed),
     #[error("it does not tell its `run_id`")]
     NoRun,
 }
@@ -75,24 +78,31 @@ impl RedisShared {
         let live = self.link.live().await?;
         let recall = format!("{PREFIX}recall:{}", beat.run);
         let mut call = BEAT.prepare_invoke();
-        for key in ["epoch", "nodes", "expected", "ready"] {
+        for key in ["epoch", "nodes", "expected", "ready", "runs"] {
             call.key(format!("{PREFIX}{key}"));
         }
         call.key(recall).arg(&*beat.node).arg(beat.ready.as_deref().unwrap_or_default());
         call.arg(&*beat.fresh).arg(&*live.server);
         call.arg(beat.gates.map_or_else(String::new, |gates| gates.to_string()));
+        call.arg(&*beat.run).arg(beat.now_ms).arg(MAX_SKEW_MS);
         for (node, quiet_ms) in &beat.known {
             call.arg(&**node).arg(*quiet_ms);
         }
-        let answer = self.link.within(&live, call.invoke_async(&mut live.connection())).await?;
-        let (epoch, now_ms, nodes, recalled): (String, i64, Vec<(String, i64)>, Vec<String>) =
-            answer;
+        let answer: Value =
+            self.link.within(&live, call.invoke_async(&mut live.connection())).await?;
+        let (epoch, now_ms, nodes, recalled, previous, told, waits_for): Alive = match answer {
+            Value::Int(ahead_ms) => return Err(RedisError::Skewed(Skewed(ahead_ms))),
+            answer => FromRedisValue::from_redis_value(answer)?,
+        };
         let account = |key: String| key.rsplit(':').next().map(Into::into);
         Ok(Pulse {
             epoch: epoch.into(),
             now_ms,
             nodes: nodes.into_iter().map(|(node, at)| (node.into(), at)).collect(),
             recalled: recalled.into_iter().filter_map(account).collect(),
+            previous: previous.map(Into::into),
+            told,
+            waits_for: waits_for.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -102,6 +112,7 @@ impl RedisShared {
             script.key(format!("{PREFIX}{key}"));
         }
         script.arg(&*call.epoch).arg(&*call.run).arg(call.generation).arg(call.divisor);
+        script.arg(call.now_ms).arg(MAX_SKEW_MS);
         for item in &call.items {
             let key = format!("{PREFIX}{}:{}", call.epoch, item.account);
             let subjects = format!("{key}:s");
@@ -154,9 +165,15 @@ fn say(script: &mut redis::ScriptInvocation<'_>, item: &Item) {
     }
 }
 
+/// The life, the store's time, who was heard of when, recalls, the run before, how many told and who did not.
+type Alive = (String, i64, Vec<(String, i64)>, Vec<String>, Option<String>, u64, Vec<String>);
 type Told = (u8, u64, u64, u64, Vec<u8>, i64);
 
 fn understood(answer: Value) -> Result<Reply, RedisError> {
+    let answer = match answer {
+        Value::Int(ahead_ms) => return Ok(Reply::Skewed(Skewed(ahead_ms))),
+        answer => answer,
+    };
     let parts: Vec<Value> = FromRedisValue::from_redis_value(answer)?;
     let mut parts = parts.into_iter();
     let word: String = FromRedisValue::from_redis_value(parts.next().unwrap_or(Value::Nil))?;

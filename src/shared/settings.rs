@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 
 /// Where a shared store is, and how to come in.
 #[derive(Clone, Debug)]
@@ -34,6 +34,9 @@ pub enum RedisFault {
         "`rediss://` needs a `ca` that vouches for the shared store, and `redis://` can use none"
     )]
     Ca,
+    /// An encrypted way to whoever answers.
+    #[error("`#insecure` lets anybody answer for the shared store; name a `ca` instead")]
+    Unproven,
     /// A way that anybody may read and change.
     #[error(
         "`redis://` is not encrypted, so it may lead to this machine only; use `rediss://` for `{0}`"
@@ -75,7 +78,13 @@ impl RedisSettings {
         if info.redis_settings().password().is_some() {
             return Err(RedisFault::Password);
         }
-        let is_encrypted = self.url.starts_with("rediss://");
+        let is_encrypted = match info.addr() {
+            ConnectionAddr::TcpTls { insecure, .. } if *insecure => {
+                return Err(RedisFault::Unproven);
+            }
+            ConnectionAddr::TcpTls { .. } => true,
+            _ => false,
+        };
         if is_encrypted != self.ca.is_some() {
             return Err(RedisFault::Ca);
         }
@@ -137,6 +146,9 @@ mod tests {
         assert!(fault("redis://store.example:6379", None).contains("not encrypted"));
         assert!(fault("rediss://store.example:6379", None).contains("`ca`"));
         assert!(fault("redis://127.0.0.1", Some("/ca.pem")).contains("`ca`"));
+        assert!(fault("valkeys://store.example:6379", None).contains("`ca`"));
+        assert!(fault("valkey://store.example:6379", None).contains("not encrypted"));
+        assert_ne!(fault("rediss://store.example:6379/#insecure", Some("/ca.pem")), "");
     }
 
     #[test]

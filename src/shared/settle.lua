@@ -1,19 +1,25 @@
 -- What a gate says and asks about accounts; the same as `Desk::settle` in src/limits/shared/desk.rs.
 -- KEYS: epoch, expected, ready, prefix of recalls, then two keys of each account: its hash and its subjects
--- ARGV: epoch, run, generation, divisor, then of each account what is read below
+-- ARGV: epoch, run, generation, divisor, the gate's time, how far the clocks may differ, then of each account what is read below
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local clock = time[1] * 1000 + math.floor(time[2] / 1000)
 local settle_ms, slack_ms = 3000, 10000
 local max_recalled = 500
 
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then
   return {'stranger'}
 end
+local theirs = tonumber(ARGV[5])
+if math.abs(clock - theirs) > tonumber(ARGV[6]) then
+  return clock - theirs
+end
+-- Whichever clock is late: nothing is forgotten before both say so, and what happens now is as young as either says.
+local early, now = math.min(clock, theirs), math.max(clock, theirs)
 local began = tonumber(redis.call('HGET', KEYS[1], 'began'))
 local opened = tonumber(redis.call('HGET', KEYS[1], 'opened'))
 local run, generation, divisor = ARGV[2], tonumber(ARGV[3]), math.max(tonumber(ARGV[4]), 1)
 
-local at = 4
+local at = 6
 local function read()
   at = at + 1
   return ARGV[at]
@@ -26,12 +32,12 @@ local function whole(value)
 end
 
 local function lends(lent_ms)
-  if lent_ms <= opened or now - began > lent_ms then
+  if lent_ms <= opened or early - began > lent_ms then
     return true
   end
   local count = redis.call('SCARD', KEYS[3])
   local gates = redis.call('HGET', KEYS[1], 'gates')
-  if count == 0 or (gates and count < tonumber(gates)) or (not gates and now - began < settle_ms) then
+  if count == 0 or (gates and count < tonumber(gates)) or (not gates and early - began < settle_ms) then
     return false
   end
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], began - lent_ms - slack_ms, '+inf')) do
@@ -54,7 +60,7 @@ for index = 5, #KEYS, 2 do
   local paid, claims, past = number(), number(), number()
 
   -- What no longer counts.
-  local oldest = math.floor((now - window) / part)
+  local oldest = math.floor((early - window) / part)
   local fields = redis.call('HGETALL', key)
   local amounts, total, first, loans = {}, 0, nil, {}
   for f = 1, #fields, 2 do
@@ -70,14 +76,14 @@ for index = 5, #KEYS, 2 do
       end
     else
       local amount, till, newest = string.match(value, '^(%d+) (%d+) (%d+)$')
-      if tonumber(till) <= now then
+      if tonumber(till) <= early then
         redis.call('HDEL', key, name)
       else
         loans[string.sub(name, 2)] = {tonumber(amount), tonumber(till), tonumber(newest)}
       end
     end
   end
-  redis.call('ZREMRANGEBYSCORE', seen, '-inf', now - subject_ms)
+  redis.call('ZREMRANGEBYSCORE', seen, '-inf', early - subject_ms)
 
   local loan = loans[run] or {0, 0, 0}
   if generation < loan[3] then
@@ -157,15 +163,15 @@ for index = 5, #KEYS, 2 do
     for bucket in pairs(touched) do
       redis.call('HSET', key, 'b' .. whole(bucket), whole(amounts[bucket]))
     end
-    redis.call('PEXPIRE', key, lent_ms + window)
-    redis.call('PEXPIRE', seen, subject_ms + part)
+    redis.call('PEXPIRE', key, lent_ms + window + 2 * tonumber(ARGV[6]))
+    redis.call('PEXPIRE', seen, subject_ms + part + 2 * tonumber(ARGV[6]))
 
     local relaxes = window
     if distinct then
       local eldest = redis.call('ZRANGE', seen, 0, 0, 'WITHSCORES')
-      if eldest[2] then relaxes = math.max(eldest[2] + subject_ms - now, 1) end
+      if eldest[2] then relaxes = math.max(eldest[2] + subject_ms - early, 1) end
     elseif first then
-      relaxes = math.max((first + 1) * part + window - now, 1)
+      relaxes = math.max((first + 1) * part + window - early, 1)
     end
     replies[#replies + 1] = {open and 0 or 1, whole(granted), whole(counted + lent), whole(elsewhere), outcome, whole(relaxes)}
   end

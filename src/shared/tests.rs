@@ -81,10 +81,27 @@ fn beat(node: &str, ready: Option<&Arc<str>>) -> Beat {
     Beat {
         node: node.into(),
         run: format!("{node}~0").into(),
+        now_ms: Clock::system().unix_ms(),
         ready: ready.cloned(),
         fresh: "life".into(),
         known: vec![("two".into(), 500)],
         gates: Some(2),
+    }
+}
+
+/// Ten hours, in parts of ten minutes.
+const WINDOW_S: u32 = 36_000;
+const PART_MS: i64 = 600_000;
+
+/// Whole parts ago, but not when it is about to end: the two stores look at their clocks one after the other.
+fn age() -> impl Strategy<Value = i64> {
+    prop_oneof![0..59_i64, 64..80_i64].prop_map(|parts| parts * PART_MS)
+}
+
+/// Waits while a part is about to end.
+async fn within_a_part() {
+    while !(500..PART_MS - 20_000).contains(&Clock::system().unix_ms().rem_euclid(PART_MS)) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -94,14 +111,14 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn item() -> impl Strategy<Value = Item> {
     let subjects = || proptest::collection::vec(0..60_u64, 0..4);
-    let past = proptest::collection::vec((0..40_u64, 0..5_000_000_i64), 0..3);
+    let past = proptest::collection::vec((0..40_u64, age()), 0..3);
     let numbers = (number(), number(), number(), number());
     let ask = proptest::option::of(number());
     (0..3_usize, any::<bool>(), numbers, ask, subjects(), subjects(), past).prop_map(
         |(account, distinct, (limit, held, spent, given), ask, paid, claims, past)| {
             let counts = if distinct { Counts::Subjects } else { Counts::Amounts };
             let account = format!("{distinct}{account}").into();
-            let mut item = Item::about(account, counts, Span::of(3_600), limit * 2);
+            let mut item = Item::about(account, counts, Span::of(WINDOW_S), limit * 2);
             let spent = if distinct { 0 } else { spent };
             let (paid, claims) = if distinct { (paid, claims) } else { Default::default() };
             (item.held, item.spent, item.given, item.ask) = (held, spent, given / 3, ask);
@@ -135,6 +152,7 @@ fn the_script_answers_whatever_the_model_answers() {
     runner
         .run(&calls, |calls| {
             wait(async {
+                within_a_part().await;
                 server.command(&["FLUSHALL"]).await;
                 let stores: [Box<dyn SharedStore>; 2] =
                     [Box::new(server.store()), Box::new(MemoryShared::new(Clock::system()))];
@@ -151,6 +169,7 @@ fn the_script_answers_whatever_the_model_answers() {
                             epoch: Arc::clone(&pulse.epoch),
                             run: ["one~0", "two~0"][*gate].into(),
                             generation: *generation,
+                            now_ms: Clock::system().unix_ms(),
                             divisor: *divisor,
                             items: items.clone(),
                         };
@@ -188,6 +207,7 @@ fn a_server_that_was_emptied_began_anew_and_hears_nothing_of_before() {
             epoch: Arc::clone(&before.epoch),
             run: "one~0".into(),
             generation: 1,
+            now_ms: Clock::system().unix_ms(),
             divisor: 1,
             items: Vec::new(),
         };
@@ -223,5 +243,32 @@ fn a_server_that_forgets_keys_or_belongs_to_others_is_not_used() {
         server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
         let evicts = server.store().beat(beat("one", None)).await;
         assert!(evicts.unwrap_err().to_string().contains("noeviction"));
+    });
+}
+
+#[test]
+fn a_server_whose_clock_is_not_the_gates_is_not_used_and_begins_anew_if_it_jumped() {
+    let server = Server::start();
+    wait(async {
+        let store = server.store();
+        let before = store.beat(beat("one", None)).await.unwrap();
+        let now_ms = Clock::system().unix_ms() - 3_600_000;
+        let call = Call {
+            epoch: Arc::clone(&before.epoch),
+            run: "one~0".into(),
+            generation: 1,
+            now_ms,
+            divisor: 1,
+            items: Vec::new(),
+        };
+        assert!(matches!(store.settle(call).await.unwrap(), Reply::Skewed(_)));
+        let fresh = || Beat { fresh: "another life".into(), ..beat("one", None) };
+        let skewed = store.beat(Beat { now_ms, ..fresh() }).await.unwrap_err();
+        assert!(skewed.to_string().contains("ahead of this machine's"), "{skewed}");
+        // It was the gate's clock, so the life goes on.
+        assert_eq!(store.beat(fresh()).await.unwrap().epoch, before.epoch);
+        server.command(&["HSET", "{menshen}:epoch", "last", &now_ms.to_string()]).await;
+        store.beat(Beat { now_ms, ..fresh() }).await.unwrap_err();
+        assert_eq!(*store.beat(fresh()).await.unwrap().epoch, *"another life");
     });
 }

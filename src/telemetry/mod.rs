@@ -126,6 +126,7 @@ pub struct Telemetry {
 struct SharedStore {
     up: Gauge,
     gates: Gauge,
+    waiting: Gauge,
     losses: Counter,
     stricter: Counter,
 }
@@ -226,11 +227,13 @@ impl Telemetry {
         let help =
             "Keys of the log, of a class and day each, that will be destroyed soon or are held";
         registry.register("log_retention_keys", help, self.retention.clone());
-        let SharedStore { up, gates, losses, stricter } = &self.shared;
+        let SharedStore { up, gates, waiting, losses, stricter } = &self.shared;
         let help = "Whether the store of shared budgets answers";
         registry.register("shared_store_up", help, up.clone());
         let help = "Gates that the store of shared budgets heard of lately";
         registry.register("shared_store_gates", help, gates.clone());
+        let help = "Gates for which a store of shared budgets that began anew waits";
+        registry.register("shared_store_waiting", help, waiting.clone());
         let help = "How often the store of shared budgets was lost";
         registry.register("shared_store_lost", help, losses.clone());
         let help = "What was refused because the store of shared budgets could not be asked";
@@ -300,8 +303,16 @@ impl Telemetry {
     }
 
     /// Says how the store of shared budgets stands; the counts are those since the start.
-    pub fn shared_store(&self, is_up: bool, gates: u64, losses: u64, stricter: u64) {
-        let SharedStore { up, gates: present, losses: lost, stricter: refused } = &self.shared;
+    pub fn shared_store(
+        &self,
+        is_up: bool,
+        (gates, waits_for): (u64, u64),
+        losses: u64,
+        stricter: u64,
+    ) {
+        let SharedStore { up, gates: present, waiting, losses: lost, stricter: refused } =
+            &self.shared;
+        waiting.set(i64::try_from(waits_for).unwrap_or(i64::MAX));
         up.set(i64::from(is_up));
         present.set(i64::try_from(gates).unwrap_or(i64::MAX));
         lost.inc_by(losses.saturating_sub(lost.get()));

@@ -78,6 +78,7 @@ mod sign_in;
 mod single_views;
 mod step_up;
 mod step_up_browser;
+mod store_access;
 mod suite;
 mod switches;
 mod taken_out;

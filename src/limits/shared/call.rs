@@ -14,6 +14,38 @@ pub type SharedFuture<'a, T> =
 #[error("the shared store failed: {0}")]
 pub struct SharedStoreError(#[source] pub Box<dyn Error + Send + Sync>);
 
+/// The store's clock and the gate's must agree to this: whichever is late or early, nothing may be lent by it.
+pub const MAX_SKEW_MS: i64 = 10_000;
+
+/// The store's clock and the gate's are too far apart, by so many milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its clock is {0} ms ahead of this machine's, and both must agree to {MAX_SKEW_MS} ms")]
+pub struct Skewed(pub i64);
+
+impl From<Skewed> for SharedStoreError {
+    fn from(skewed: Skewed) -> Self {
+        Self(Box::new(skewed))
+    }
+}
+
+/// What two clocks say, of which one may be wrong: nothing is forgotten before both say that it is time, and what
+/// is noted now is as young as either of them says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Now {
+    pub(super) early_ms: i64,
+    pub(super) late_ms: i64,
+}
+
+impl Now {
+    pub(super) fn of(store_ms: i64, gate_ms: i64) -> Result<Self, Skewed> {
+        let ahead = store_ms.saturating_sub(gate_ms);
+        if ahead.saturating_abs() > MAX_SKEW_MS {
+            return Err(Skewed(ahead));
+        }
+        Ok(Self { early_ms: store_ms.min(gate_ms), late_ms: store_ms.max(gate_ms) })
+    }
+}
+
 /// How often a window is cut: what a subject seen a moment ago may cost nothing for, and what an amount is
 /// dated to.
 pub(super) const PARTS: i64 = 60;
@@ -128,6 +160,8 @@ pub struct Call {
     pub run: Arc<str>,
     /// Grows with every new connection; what is older is not heard.
     pub generation: i64,
+    /// The gate's time.
+    pub now_ms: i64,
     /// A loan is at most what is left divided by this, or what is asked for at least.
     pub divisor: u64,
     /// What the call is about.
@@ -158,6 +192,8 @@ pub enum Reply {
     Settled(Vec<Standing>),
     /// The store began anew since: nothing of the call was heard.
     Stranger,
+    /// The clocks disagree: nothing of the call was heard.
+    Skewed(Skewed),
 }
 
 /// A gate's sign of life.
@@ -167,6 +203,8 @@ pub struct Beat {
     pub node: Arc<str>,
     /// This run of it.
     pub run: Arc<str>,
+    /// The gate's time.
+    pub now_ms: i64,
     /// The life of the store that the gate has told everything, if it has.
     pub ready: Option<Arc<str>>,
     /// The name for a new life of the store, should it be needed.
@@ -189,6 +227,12 @@ pub struct Pulse {
     pub nodes: Vec<(Arc<str>, i64)>,
     /// Accounts of which somebody else needs what this gate holds.
     pub recalled: Vec<Arc<str>>,
+    /// The run that this gate's name had with the last sign of life.
+    pub previous: Option<Arc<str>>,
+    /// Gates that have told in this life what they used.
+    pub told: u64,
+    /// Gates that may have used something and have not told it.
+    pub waits_for: Vec<Arc<str>>,
 }
 
 /// Lends budgets to several gates. Whatever is lent counts as used until it is given back, told as

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Beat, Call, Counts, Item, Pulse, Reply, Standing};
+use super::call::{Beat, Call, Counts, Item, MAX_SKEW_MS, Now, Pulse, Reply, Skewed, Standing};
 
 /// How long a new life waits for gates that it has not heard of, where nobody says how many there are.
 pub const SETTLE_MS: i64 = 3_000;
@@ -14,6 +14,8 @@ pub const SETTLE_MS: i64 = 3_000;
 const SLACK_MS: i64 = 10_000;
 /// A gate that was not heard of for this long is forgotten: nothing that it released counts any more.
 const FORGOTTEN_MS: i64 = 400 * 86_400_000;
+/// Gates that are named as waited for.
+const MAX_WAITED_FOR: usize = 10;
 /// Accounts recalled from one gate at once.
 const MAX_RECALLED: usize = 500;
 
@@ -51,6 +53,9 @@ pub struct Account {
 pub struct Desk {
     epoch: Option<Epoch>,
     nodes: BTreeMap<Arc<str>, i64>,
+    /// Which run last gave a sign of life by each name.
+    runs: BTreeMap<Arc<str>, Arc<str>>,
+    last_ms: i64,
     /// Gates that may have used something before this life, and when they were last heard of.
     expected: BTreeMap<Arc<str>, i64>,
     /// Gates that have told in this life what they used.
@@ -65,32 +70,40 @@ pub struct Desk {
 
 impl Desk {
     /// Hears a sign of life.
-    pub fn beat(&mut self, beat: &Beat, now_ms: i64) -> Pulse {
+    ///
+    /// # Errors
+    /// [`Skewed`] if the clocks disagree. If it is the store's that jumped, what it kept may have ended before its time:
+    /// it begins anew when they agree.
+    pub fn beat(&mut self, beat: &Beat, now_ms: i64) -> Result<Pulse, Skewed> {
+        let Now { late_ms: now, .. } = Now::of(now_ms, beat.now_ms).inspect_err(|_| {
+            self.epoch = self.epoch.take().filter(|_| (now_ms - self.last_ms).abs() <= MAX_SKEW_MS);
+        })?;
+        self.last_ms = now_ms;
         let mut heard = std::mem::take(&mut self.nodes);
-        heard.retain(|_, at| now_ms - *at < FORGOTTEN_MS);
+        heard.retain(|_, at| now - *at < FORGOTTEN_MS);
         let epoch = match self.epoch.take() {
             Some(epoch) => epoch,
             None => {
                 self.expected.clone_from(&heard);
                 self.ready.clear();
                 self.accounts.clear();
-                Epoch { id: Arc::clone(&beat.fresh), began_ms: now_ms, opened_ms: 0 }
+                Epoch { id: Arc::clone(&beat.fresh), began_ms: now, opened_ms: 0 }
             }
         };
-        heard.insert(Arc::clone(&beat.node), now_ms);
+        heard.insert(Arc::clone(&beat.node), now);
         for (node, quiet_ms) in &beat.known {
-            let at = now_ms - quiet_ms;
+            let at = now - quiet_ms;
             let last = self.expected.entry(Arc::clone(node)).or_insert(at);
             *last = (*last).max(at);
         }
-        self.expected.entry(Arc::clone(&beat.node)).or_insert(now_ms);
+        self.expected.entry(Arc::clone(&beat.node)).or_insert(now);
         if beat.ready.as_ref() == Some(&epoch.id) {
             self.ready.insert(Arc::clone(&beat.node));
         }
         self.gates = beat.gates;
         self.nodes = heard;
         self.epoch = Some(epoch);
-        self.pulse(beat, now_ms)
+        Ok(self.pulse(beat, now_ms))
     }
 
     /// Says that a gate ends well.
@@ -103,11 +116,15 @@ impl Desk {
         if self.epoch.as_ref().is_none_or(|epoch| epoch.id != call.epoch) {
             return Reply::Stranger;
         }
+        let now = match Now::of(now_ms, call.now_ms) {
+            Ok(now) => now,
+            Err(skewed) => return Reply::Skewed(skewed),
+        };
         let mut standings = Vec::new();
         for item in &call.items {
             let mut account = self.accounts.remove(&item.account).unwrap_or_default();
-            let lends = self.lends(item.span.lent_ms(), now_ms);
-            let (standing, recalled) = account.settle(call, item, lends, now_ms);
+            let lends = self.lends(item.span.lent_ms(), now.early_ms);
+            let (standing, recalled) = account.settle(call, item, lends, now);
             for run in recalled {
                 let names = self.recalls.entry(run).or_default();
                 if names.len() < MAX_RECALLED {
@@ -154,7 +171,11 @@ impl Desk {
         let epoch = Arc::clone(epoch);
         let nodes = self.nodes.iter().map(|(node, at)| (Arc::clone(node), *at)).collect();
         let recalled = self.recalls.remove(&beat.run).unwrap_or_default().into_iter().collect();
-        Pulse { epoch, now_ms, nodes, recalled }
+        let previous = self.runs.insert(Arc::clone(&beat.node), Arc::clone(&beat.run));
+        let told = u64::try_from(self.ready.len()).unwrap_or(u64::MAX);
+        let silent = self.expected.keys().filter(|node| !self.ready.contains(*node));
+        let waits_for = silent.take(MAX_WAITED_FOR).cloned().collect();
+        Pulse { epoch, now_ms, nodes, recalled, previous, told, waits_for }
     }
 }
 
@@ -165,26 +186,26 @@ impl Account {
         call: &Call,
         item: &Item,
         lends: bool,
-        now_ms: i64,
+        now: Now,
     ) -> (Standing, Vec<Arc<str>>) {
-        self.age(item, now_ms);
+        self.age(item, now.early_ms);
         let newest = self.loans.get(&call.run).map_or(0, |loan| loan.generation);
         if call.generation < newest {
             // It was on its way while the gate began anew, which told all of it again.
             let claims = vec![false; item.claims.len()];
             return (Standing { closed: true, claims, ..Standing::default() }, Vec::new());
         }
-        self.hear(call, item, now_ms);
+        self.hear(call, item, now.late_ms);
         let claims = item.claims.iter().map(|subject| {
             let counts = self.subjects.contains_key(subject);
             let may = lends && (counts || self.used(item.counts) < item.limit);
             if may {
-                self.subjects.insert(*subject, now_ms);
+                self.subjects.insert(*subject, now.late_ms);
             }
             may
         });
         let claims = Vec::from_iter(claims);
-        let granted = if lends { self.lend(call, item, now_ms) } else { 0 };
+        let granted = if lends { self.lend(call, item, now.late_ms) } else { 0 };
         let others = self.loans.iter().filter(|(run, loan)| **run != call.run && loan.amount > 0);
         let others = Vec::from_iter(others.map(|(run, loan)| (Arc::clone(run), loan.amount)));
         let wanted = item.ask.is_some_and(|least| granted < least.max(1));
@@ -195,7 +216,7 @@ impl Account {
             used: self.used(item.counts),
             elsewhere: others.iter().fold(0, |sum, (_, amount)| sum.saturating_add(*amount)),
             claims,
-            relaxes_ms: self.relaxes_ms(item, now_ms),
+            relaxes_ms: self.relaxes_ms(item, now.early_ms),
         };
         let recalled = others.into_iter().filter(|_| lends && is_short).map(|(run, _)| run);
         (standing, recalled.collect())

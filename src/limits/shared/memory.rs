@@ -32,7 +32,7 @@ impl MemoryShared {
 
 impl SharedStore for MemoryShared {
     fn beat(&self, beat: Beat) -> SharedFuture<'_, Pulse> {
-        Box::pin(async move { Ok(self.desk().beat(&beat, self.clock.unix_ms())) })
+        Box::pin(async move { Ok(self.desk().beat(&beat, self.clock.unix_ms())?) })
     }
 
     fn settle(&self, call: Call) -> SharedFuture<'_, Reply> {

@@ -23,8 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use self::call::{
-    Beat, Call, Counts, Item, Pulse, Reply, SharedFuture, SharedStore, SharedStoreError, Span,
-    Standing,
+    Beat, Call, Counts, Item, MAX_SKEW_MS, Pulse, Reply, SharedFuture, SharedStore,
+    SharedStoreError, Skewed, Span, Standing,
 };
 pub(super) use self::cell::Cell;
 pub use self::desk::{Account, Desk, SETTLE_MS};
@@ -86,6 +86,8 @@ pub struct SharedHealth {
     pub losses: u64,
     /// Portions refused since nobody could be asked.
     pub stricter: u64,
+    /// Gates for which a store that began anew waits.
+    pub waiting: u64,
 }
 
 /// What is known of the store.
@@ -106,6 +108,10 @@ struct Link {
     known: BTreeMap<Arc<str>, i64>,
     losses: u64,
     stricter: u64,
+    /// This run gave a sign of life before.
+    came_before: bool,
+    /// Gates that have not told yet what they used.
+    waiting: u64,
     /// Why it is lost as it was last said, and when.
     told_cause: Option<(String, i64)>,
 }
@@ -131,7 +137,8 @@ impl Link {
         let passed = Some(sent - self.heard_at).filter(|passed| *passed < SILENT_MS).unwrap_or(0);
         self.heard_at = sent;
         self.known.values_mut().for_each(|quiet| *quiet += passed);
-        let heard = pulse.nodes.iter().map(|(node, at)| (Arc::clone(node), pulse.now_ms - at));
+        let heard =
+            pulse.nodes.iter().map(|(node, at)| (Arc::clone(node), (pulse.now_ms - at).max(0)));
         self.known.extend(heard);
         while self.known.len() > MAX_KNOWN {
             let quietest = self.known.iter().max_by_key(|(_, quiet)| **quiet);
@@ -200,8 +207,9 @@ impl Shared {
     /// How the store stands.
     pub fn health(&self) -> SharedHealth {
         let link = self.link();
-        let Link { gates, losses, stricter, .. } = *link;
-        SharedHealth { is_up: link.life(self.steady_ms()).is_some(), gates, losses, stricter }
+        let Link { gates, losses, stricter, waiting, .. } = *link;
+        let is_up = link.life(self.steady_ms()).is_some();
+        SharedHealth { is_up, gates, losses, stricter, waiting }
     }
 
     /// Counts a portion that was refused since nobody could be asked.

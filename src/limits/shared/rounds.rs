@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::call::{Beat, Call, Item, Pulse, Reply, Standing};
 use super::lease::Want;
 use super::seat::Lack;
-use super::{Cell, Counts, SILENT_MS, Shared, Span};
+use super::{Cell, Counts, Link, SILENT_MS, Shared, Span};
 
 /// Accounts in one call.
 const MAX_ITEMS: usize = 200;
@@ -154,6 +154,7 @@ impl Shared {
         let beat = Beat {
             node: Arc::clone(&self.settings.node),
             run: Arc::clone(&self.run),
+            now_ms: self.clock.unix_ms(),
             ready,
             fresh: format!("{}.{number}", self.run).into(),
             known,
@@ -161,13 +162,40 @@ impl Shared {
         };
         let sent = self.steady_ms();
         match tokio::time::timeout(self.settings.deadline, self.store.beat(beat)).await {
-            Ok(Ok(pulse)) => {
+            Ok(Ok(pulse)) if self.is_alone_by_name(&pulse) => {
                 self.heard_of(&pulse, sent);
                 Some(pulse)
             }
+            Ok(Ok(_)) => self.lose(&format_args!(
+                "another gate calls itself `{}`, too: each needs a `node` of its own",
+                self.settings.node
+            )),
             Ok(Err(error)) => self.lose(&error),
             Err(elapsed) => self.lose(&elapsed),
         }
+    }
+
+    /// Whether nobody else gave a sign of life by this gate's name since its own last one.
+    fn is_alone_by_name(&self, pulse: &Pulse) -> bool {
+        let mut link = self.link();
+        let came_before = std::mem::replace(&mut link.came_before, true);
+        pulse.previous.as_ref().is_none_or(|run| !came_before || *run == self.run)
+    }
+
+    /// Says for whom a store that began anew waits, once.
+    fn note_waiting(&self, link: &mut Link, pulse: &Pulse) {
+        let missing = self.settings.gates.unwrap_or(0).saturating_sub(pulse.told);
+        let waiting = missing.max(u64::try_from(pulse.waits_for.len()).unwrap_or(u64::MAX));
+        if waiting > 0 && waiting != link.waiting && link.told.as_ref() == Some(&pulse.epoch) {
+            let (told, waits_for) = (pulse.told, pulse.waits_for.join(", "));
+            tracing::warn!(
+                told,
+                gates = self.settings.gates,
+                waits_for,
+                "the shared store began anew: a budget is lent only when every gate has told what counts of it"
+            );
+        }
+        link.waiting = waiting;
     }
 
     fn heard_of(&self, pulse: &Pulse, sent: i64) {
@@ -175,6 +203,7 @@ impl Shared {
         let present = pulse.nodes.iter().filter(|(_, at)| pulse.now_ms - at < PRESENT_MS).count();
         link.gates = u64::try_from(present).unwrap_or(1).max(1);
         link.remember(pulse, sent);
+        self.note_waiting(&mut link, pulse);
         let knows_all = link.told.as_ref() == Some(&pulse.epoch);
         if knows_all && link.up.is_none() {
             // Calls of before may still be on their way; they are not heard after one of this generation.
@@ -354,6 +383,7 @@ impl Shared {
             epoch: Arc::clone(epoch),
             run: Arc::clone(&self.run),
             generation,
+            now_ms: self.clock.unix_ms(),
             divisor: gates.saturating_mul(self.settings.parts),
             items,
         };
@@ -361,6 +391,7 @@ impl Shared {
             Ok(Ok(Reply::Settled(standings))) if standings.len() == count => Some(standings),
             Ok(Ok(Reply::Settled(_))) => self.lose(&"it answered what nobody asked"),
             Ok(Ok(Reply::Stranger)) => self.lose(&"it began anew"),
+            Ok(Ok(Reply::Skewed(skewed))) => self.lose(&skewed),
             Ok(Err(error)) => self.lose(&error),
             Err(elapsed) => self.lose(&elapsed),
         }

@@ -12,15 +12,30 @@ use tempfile::TempDir;
 pub(crate) struct SharedStore {
     child: Option<Child>,
     port: u16,
+    /// Lines of its configuration.
+    more: String,
     folder: TempDir,
 }
 
 impl SharedStore {
     pub(crate) fn start() -> Self {
+        Self::with(tempfile::tempdir().unwrap(), |port| format!("port {port}"))
+    }
+
+    /// Starts with these lines of configuration, on a port, in a folder that has what they name.
+    pub(crate) fn with(folder: TempDir, lines: impl Fn(u16) -> String) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut store = Self { child: None, port, folder: tempfile::tempdir().unwrap() };
+        let mut store = Self { child: None, port, more: lines(port), folder };
         store.again();
         store
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Starts it, empty, where it was before.
@@ -33,7 +48,7 @@ impl SharedStore {
             .unwrap_or_else(|e| panic!("tests/setup.sh installs redis-server: {e}"));
         let (port, folder) = (self.port, self.folder.path().display());
         let settings =
-            format!("port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder}\n");
+            format!("{}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder}\n", self.more);
         child.stdin.take().unwrap().write_all(settings.as_bytes()).unwrap();
         self.child = Some(child);
         for _ in 0..500 {

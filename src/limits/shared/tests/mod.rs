@@ -82,6 +82,8 @@ pub(super) struct Gate {
     pub(super) span: Span,
     pub(super) limit: u64,
     pub(super) released: Vec<(i64, u64)>,
+    /// How far its clock runs ahead.
+    pub(super) ahead_ms: i64,
     gates: Option<u64>,
     runs: u32,
 }
@@ -97,7 +99,8 @@ impl Gate {
         let wire = Wire::to(Arc::clone(store));
         let (span, shared) = (Span::of(seconds), share(name, &wire, clock, gates, 0));
         let (name, clock, released) = (name.to_owned(), clock.clone(), Vec::new());
-        Self { name, shared, wire, clock, counts, span, limit, released, gates, runs: 0 }
+        let ahead_ms = 0;
+        Self { name, shared, wire, clock, counts, span, limit, released, ahead_ms, gates, runs: 0 }
     }
 
     /// Ends it as a crash does.
@@ -161,7 +164,12 @@ fn share(name: &str, wire: &Arc<Wire>, clock: &Clock, gates: Option<u64>, run: u
 /// The most that ever counted in one window, over all gates.
 pub(super) fn most(gates: &[Gate]) -> u64 {
     let Some(first) = gates.first() else { return 0 };
-    let mut all = Vec::from_iter(gates.iter().flat_map(|gate| gate.released.iter().copied()));
+    let released = |gate: &Gate| {
+        let ahead_ms = gate.ahead_ms;
+        let truly = gate.released.iter().map(move |(at, what)| (at - ahead_ms, *what));
+        Vec::from_iter(truly)
+    };
+    let mut all = Vec::from_iter(gates.iter().flat_map(released));
     all.sort_unstable();
     let (mut most, mut oldest) = (0, 0);
     for newest in 0..all.len() {

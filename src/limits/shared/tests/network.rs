@@ -44,15 +44,24 @@ async fn play(counts: Counts, steps: &[Step]) -> u64 {
     let clock = Clock::fixed(START);
     let memory = Arc::new(MemoryShared::new(clock.clone()));
     let store: Arc<dyn SharedStore> = memory.clone();
-    let names = ["one", "two", "three"];
-    let mut gates =
-        Vec::from(names.map(|n| Gate::new(n, &store, &clock, (counts, 120, 24), Some(3))));
+    // Their clocks agree as well as they must.
+    let skews = [("one", -4_000), ("two", 0), ("three", 4_500)];
+    let mut gates = Vec::from(skews.map(|(name, ahead_ms)| {
+        let clock = Clock::fixed(START + ahead_ms);
+        let gate = Gate::new(name, &store, &clock, (counts, 120, 24), Some(3));
+        Gate { ahead_ms, ..gate }
+    }));
+    let clocks = Vec::from_iter(gates.iter().map(|gate| gate.clock.clone()));
+    let pass = |ms: i64| {
+        clock.advance_ms(ms);
+        clocks.iter().for_each(|clock| clock.advance_ms(ms));
+    };
     let mut held: Vec<(usize, SharedSeat, u64)> = Vec::new();
     for _ in 0..35 {
         for gate in &gates {
             gate.round().await;
         }
-        clock.advance_ms(100);
+        pass(100);
     }
     for step in steps {
         match *step {
@@ -81,7 +90,7 @@ async fn play(counts: Counts, steps: &[Step]) -> u64 {
                 gates[at].restart();
             }
             Step::Flush => memory.flush(),
-            Step::Pass(ms) => clock.advance_ms(ms),
+            Step::Pass(ms) => pass(ms),
             Step::Idle => {
                 for gate in &gates {
                     gate.shared.tidy().await;

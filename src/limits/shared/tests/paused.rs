@@ -104,3 +104,70 @@ fn what_leaves_while_everything_is_told_anew_is_told_too() {
         assert_eq!(most(&all), 120);
     });
 }
+
+#[test]
+fn nothing_is_lent_while_the_clocks_disagree_and_all_begins_anew_if_the_stores_jumped() {
+    wait(async {
+        let (clock, true_clock) = (Clock::fixed(START), Clock::fixed(START));
+        let memory = Arc::new(MemoryShared::new(clock.clone()));
+        let store: Arc<dyn SharedStore> = memory.clone();
+        let mut gate =
+            Gate::new("one", &store, &true_clock, (Counts::Amounts, 3_600, 120), Some(1));
+        rounds(std::slice::from_ref(&gate), &clock, 4).await;
+        assert!(gate.release(1).await);
+        // Two hours ahead, so that all that counted is over by this clock.
+        clock.advance_ms(7_200_000);
+        let before = gate.shared.health().losses;
+        let mut served = 0;
+        for _ in 0..200 {
+            gate.round().await;
+            served += u64::from(gate.release(1).await);
+        }
+        assert_eq!(served, 29, "what it was lent");
+        assert_eq!(gate.shared.health().losses, before + 1);
+        clock.advance_ms(-7_200_000 + 2_000);
+        for _ in 0..200 {
+            gate.round().await;
+            served += u64::from(gate.release(1).await);
+        }
+        assert_eq!(served, 119);
+        assert_eq!(most(&[gate]), 120);
+    });
+}
+
+#[test]
+fn two_gates_by_one_name_are_both_told_so_and_lent_nothing() {
+    wait(async {
+        let (clock, memory, all) = gates(Counts::Amounts, 120);
+        let store: Arc<dyn SharedStore> = memory;
+        let wire = Wire::to(store);
+        let twin = share("one", &wire, &clock, None, 7);
+        begin(&all, &clock).await;
+        assert!(all[0].shared.health().is_up);
+        for _ in 0..3 {
+            twin.round(Vec::new).await;
+            all[0].round().await;
+        }
+        assert!(!all[0].shared.health().is_up && !twin.health().is_up);
+        assert!(all[1].shared.health().is_up);
+    });
+}
+
+#[test]
+fn a_gate_says_for_how_many_others_a_new_life_waits() {
+    wait(async {
+        let clock = Clock::fixed(START);
+        let memory = Arc::new(MemoryShared::new(clock.clone()));
+        let store: Arc<dyn SharedStore> = memory;
+        let three = (Counts::Amounts, 3_600, 120);
+        let mut gate = Gate::new("one", &store, &clock, three, Some(3));
+        rounds(std::slice::from_ref(&gate), &clock, 4).await;
+        assert_eq!(gate.shared.health().waiting, 2);
+        assert!(!gate.release(1).await);
+        let others = ["two", "three"].map(|n| Gate::new(n, &store, &clock, three, Some(3)));
+        rounds(&others, &clock, 4).await;
+        rounds(std::slice::from_ref(&gate), &clock, 1).await;
+        assert_eq!(gate.shared.health().waiting, 0);
+        assert!(gate.release(1).await);
+    });
+}
