@@ -28,7 +28,7 @@ pub mod shared;
 mod sharing;
 mod slice;
 mod standing;
-mod store;
+pub(crate) mod store;
 mod text;
 mod window;
 

@@ -16,6 +16,9 @@ mod shared;
 mod usage;
 mod watch;
 
+#[cfg(test)]
+mod conformance;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ mod connection;
 mod settings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::{Arc, LazyLock};
 
@@ -90,10 +90,11 @@ impl RedisShared {
         }
         let answer: Value =
             self.link.within(&live, call.invoke_async(&mut live.connection())).await?;
-        let (epoch, now_ms, nodes, recalled, previous, told, waits_for): Alive = match answer {
-            Value::Int(ahead_ms) => return Err(RedisError::Skewed(Skewed(ahead_ms))),
-            answer => FromRedisValue::from_redis_value(answer)?,
-        };
+        if let Value::Int(ahead_ms) = answer {
+            return Err(RedisError::Skewed(Skewed(ahead_ms)));
+        }
+        let (epoch, now_ms, nodes, recalled, previous, told, waits_for): Alive =
+            FromRedisValue::from_redis_value(answer)?;
         let account = |key: String| key.rsplit(':').next().map(Into::into);
         Ok(Pulse {
             epoch: epoch.into(),
@@ -170,10 +171,9 @@ type Alive = (String, i64, Vec<(String, i64)>, Vec<String>, Option<String>, u64,
 type Told = (u8, u64, u64, u64, Vec<u8>, i64);
 
 fn understood(answer: Value) -> Result<Reply, RedisError> {
-    let answer = match answer {
-        Value::Int(ahead_ms) => return Ok(Reply::Skewed(Skewed(ahead_ms))),
-        answer => answer,
-    };
+    if let Value::Int(ahead_ms) = answer {
+        return Ok(Reply::Skewed(Skewed(ahead_ms)));
+    }
     let parts: Vec<Value> = FromRedisValue::from_redis_value(answer)?;
     let mut parts = parts.into_iter();
     let word: String = FromRedisValue::from_redis_value(parts.next().unwrap_or(Value::Nil))?;

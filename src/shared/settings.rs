@@ -78,13 +78,10 @@ impl RedisSettings {
         if info.redis_settings().password().is_some() {
             return Err(RedisFault::Password);
         }
-        let is_encrypted = match info.addr() {
-            ConnectionAddr::TcpTls { insecure, .. } if *insecure => {
-                return Err(RedisFault::Unproven);
-            }
-            ConnectionAddr::TcpTls { .. } => true,
-            _ => false,
-        };
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            return Err(RedisFault::Unproven);
+        }
+        let is_encrypted = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         if is_encrypted != self.ca.is_some() {
             return Err(RedisFault::Ca);
         }

@@ -128,17 +128,16 @@ for index = 5, #KEYS, 2 do
     for _, one in pairs(loans) do lent = lent + one[1] end
     local counted = distinct and redis.call('ZCARD', seen) or total
     local open = lends(lent_ms)
-    local outcome, refused = {}, false
+    local outcome, is_known = {}, claims > 0
     for c = 1, claims do
-      local known = redis.call('ZSCORE', seen, claimed[c])
-      if open and (known or counted + lent < limit) then
+      if open and redis.call('ZSCORE', seen, claimed[c]) then
         redis.call('ZADD', seen, now, claimed[c])
-        if not known then counted = counted + 1 end
         outcome[c] = 1
       else
-        outcome[c], refused = 0, true
+        outcome[c], is_known = 0, false
       end
     end
+    if is_known then least = 0 end
     local granted = 0
     if open and asks then
       local left = math.max(limit - counted - lent, 0)
@@ -148,7 +147,7 @@ for index = 5, #KEYS, 2 do
     end
 
     local elsewhere = 0
-    local short = open and (refused or (asks and granted < math.max(least, 1)))
+    local short = open and asks and not is_known and granted < math.max(least, 1)
     for name, one in pairs(loans) do
       if name ~= run and one[1] > 0 then
         elsewhere = elsewhere + one[1]

@@ -12,14 +12,14 @@ use crate::clock::Clock;
 use crate::limits::shared::{MemoryShared, Span};
 
 /// A private server, ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new("redis-server")
@@ -27,7 +27,7 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is missing: tests/setup.sh installs it");
+            .unwrap_or_else(|e| panic!("tests/setup.sh installs redis-server: {e}"));
         let settings = format!(
             "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\n",
             folder.path().display()
@@ -43,7 +43,7 @@ impl Server {
         panic!("the server did not start");
     }
 
-    fn store(&self) -> RedisShared {
+    pub(crate) fn store(&self) -> RedisShared {
         self.store_of("key")
     }
 

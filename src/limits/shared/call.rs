@@ -124,7 +124,7 @@ pub struct Item {
     pub given: u64,
     /// Asks for a loan, of at least this if that is there.
     pub ask: Option<u64>,
-    /// Subjects to be counted now, without a loan.
+    /// Subjects that may be counted already: those leave without a loan.
     pub claims: Vec<u64>,
     /// What was released before and the store does not know: an amount or a subject, and how many
     /// milliseconds ago.
@@ -179,7 +179,7 @@ pub struct Standing {
     pub used: u64,
     /// Loans of other gates.
     pub elsewhere: u64,
-    /// Whether each claim is counted.
+    /// Whether each claim was counted already, and is now as of this moment.
     pub claims: Vec<bool>,
     /// Until the oldest of it leaves the window.
     pub relaxes_ms: i64,

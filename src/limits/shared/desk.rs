@@ -197,19 +197,20 @@ impl Account {
         }
         self.hear(call, item, now.late_ms);
         let claims = item.claims.iter().map(|subject| {
-            let counts = self.subjects.contains_key(subject);
-            let may = lends && (counts || self.used(item.counts) < item.limit);
-            if may {
+            let counts = lends && self.subjects.contains_key(subject);
+            if counts {
                 self.subjects.insert(*subject, now.late_ms);
             }
-            may
+            counts
         });
         let claims = Vec::from_iter(claims);
-        let granted = if lends { self.lend(call, item, now.late_ms) } else { 0 };
+        // Whom it counts already, needs no loan.
+        let is_known = !claims.is_empty() && !claims.contains(&false);
+        let least = item.ask.map(|least| if is_known { 0 } else { least });
+        let granted = if lends { self.lend(call, item, least, now.late_ms) } else { 0 };
         let others = self.loans.iter().filter(|(run, loan)| **run != call.run && loan.amount > 0);
         let others = Vec::from_iter(others.map(|(run, loan)| (Arc::clone(run), loan.amount)));
-        let wanted = item.ask.is_some_and(|least| granted < least.max(1));
-        let is_short = wanted || claims.contains(&false);
+        let is_short = !is_known && least.is_some_and(|least| granted < least.max(1));
         let standing = Standing {
             closed: !lends,
             granted,
@@ -261,8 +262,8 @@ impl Account {
         }
     }
 
-    fn lend(&mut self, call: &Call, item: &Item, now_ms: i64) -> u64 {
-        let Some(least) = item.ask else { return 0 };
+    fn lend(&mut self, call: &Call, item: &Item, least: Option<u64>, now_ms: i64) -> u64 {
+        let Some(least) = least else { return 0 };
         let left = item.limit.saturating_sub(self.used(item.counts));
         let granted = left.min(least.max(left / call.divisor.max(1)));
         let loan = self.loans.entry(Arc::clone(&call.run)).or_default();

@@ -418,15 +418,16 @@ fn asking(cell: &Cell, lack: &Lack, now: i64) -> Item {
         Want::Amount(amount) => item.ask = Some(amount.saturating_sub(in_hand)),
         Want::Subject(subject) => {
             item.claims.push(subject);
-            item.ask = Some(0);
+            // A loan may be given back if another budget refuses; a subject that was counted may not.
+            item.ask = Some(1);
         }
     }
     item
 }
 
 fn is_short(item: &Item, standing: &Standing) -> bool {
-    standing.claims.contains(&false)
-        || (item.claims.is_empty() && item.ask.is_some_and(|least| standing.granted < least))
+    let is_known = !item.claims.is_empty() && !standing.claims.contains(&false);
+    !is_known && item.ask.is_some_and(|least| standing.granted < least)
 }
 
 /// Letters of at most so many items, and as much past in each.

@@ -168,3 +168,36 @@ fn what_is_taken_and_not_released_is_free_again() {
         panic!("what was given back did not come");
     });
 }
+
+#[test]
+fn whoever_is_refused_by_one_budget_uses_up_nothing_of_another() {
+    wait(async {
+        let (clock, _, all) = gates(Counts::Subjects, 40);
+        begin(&all, &clock).await;
+        let part = |gate: &Gate, owner: &[u8], limit| {
+            let cell = gate.shared.cell(&[owner], Counts::Subjects, gate.span).unwrap();
+            Part { cell, limit, when_lost: WhenLost::Local }
+        };
+        // Nothing is left of her own, and the role's is asked for each.
+        for subject in 0..200 {
+            let gate = &all[subject % 3];
+            let parts = vec![part(gate, b"role", 6), part(gate, b"ann", 0)];
+            let seat = gate.shared.seat(parts).await;
+            let taken = seat.take_waiting(|_| Some(Want::Subject(subject as u64))).await;
+            assert!(taken.is_err());
+            rounds(&all, &clock, 1).await;
+        }
+        let mut given = 0;
+        for subject in 0..60_u64 {
+            let gate = &all[usize::try_from(subject).unwrap() % 3];
+            let seat = gate.shared.seat(vec![part(gate, b"role", 6)]).await;
+            if let Ok(receipt) = seat.take_waiting(|_| Some(Want::Subject(subject))).await {
+                seat.keep(receipt);
+                seat.book().unwrap();
+                given += 1;
+            }
+            rounds(&all, &clock, 2).await;
+        }
+        assert_eq!(given, 6);
+    });
+}

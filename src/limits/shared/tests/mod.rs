@@ -1,5 +1,6 @@
 //! Gates that share, over a network that loses, delays and repeats nothing it should not.
 
+mod accuracy;
 mod lending;
 mod network;
 mod paused;
