@@ -34,16 +34,28 @@ fn number(reading: &Reading, start: usize) -> Option<usize> {
     if !begins || is_word(reading.before(start)) {
         return None;
     }
-    let country: String = (start..start + 2).filter_map(|at| reading.char(at)).collect();
-    let length = length(&country.to_ascii_uppercase())?;
+    let country = country(reading, start)?;
+    let length = length(&country)?;
     let (number, end) = taken(reading, start, length)?;
     let has_check = number.get(2..4)?.bytes().all(|byte| byte.is_ascii_digit());
     (has_check && !is_word(reading.char(end)) && rest_of_97(&number) == 1).then_some(end)
 }
 
-fn length(country: &str) -> Option<usize> {
-    let entry = LENGTHS.split_whitespace().find(|entry| entry.starts_with(country))?;
-    entry.get(2..)?.parse().ok().filter(|_| country.len() == 2)
+/// The two letters that start here, if the digits of the check may follow.
+fn country(reading: &Reading, start: usize) -> Option<[u8; 2]> {
+    let letter = |at| u8::try_from(reading.char(at)?).ok().filter(u8::is_ascii_alphabetic);
+    let country = [letter(start)?, letter(start + 1)?];
+    let behind = match reading.char(start + 2)? {
+        ' ' | '-' => reading.char(start + 3)?,
+        char => char,
+    };
+    behind.is_ascii_digit().then(|| country.map(|letter| letter.to_ascii_uppercase()))
+}
+
+fn length(country: &[u8; 2]) -> Option<usize> {
+    let entries = LENGTHS.split_ascii_whitespace();
+    let mut lengths = entries.filter_map(|entry| entry.as_bytes().strip_prefix(country));
+    std::str::from_utf8(lengths.next()?).ok()?.parse().ok()
 }
 
 /// So many letters and digits from here on, single spaces and dashes between them left out.

@@ -7,6 +7,7 @@
 mod account;
 mod card;
 mod email;
+mod glance;
 mod identity;
 mod phone;
 mod reading;
@@ -19,10 +20,10 @@ use std::ops::Range;
 use crate::guard::mask::{WHOLLY_MASKED, mask_into};
 use crate::policy::kind::Kind;
 use crate::policy::plan::{Detection, OnHit, Sought};
+use glance::FEWEST_DIGITS;
+pub use glance::{may_hold, number_may_hold};
 use reading::Reading;
 
-/// Fewer digits hold nothing that is looked for.
-const FEWEST_DIGITS: usize = 8;
 /// What is masked may bring forth what looks like a hit once more; so often is it masked again.
 const ROUNDS: usize = 4;
 
@@ -60,39 +61,6 @@ pub enum Fate {
     Withheld,
     /// The body around it does not pass, because of this kind.
     Refused(Kind),
-}
-
-/// Whether a value as sent, escapes and all, could hold a hit: has digits enough, an `@`, or something
-/// that must be read before anybody can tell.
-///
-/// One pass without branches, so that values of which nothing is found cost little.
-#[must_use]
-#[inline]
-pub fn may_hold(raw: &[u8]) -> bool {
-    let (mut digits, mut others) = (0_usize, 0_usize);
-    for byte in raw {
-        digits += usize::from(byte.is_ascii_digit());
-        // `@`, an escape, or the first byte of a digit or `@` in another script or width.
-        others += usize::from(matches!(byte, b'@' | b'\\' | 0xd9 | 0xdb | 0xef | 0xf0));
-    }
-    digits >= FEWEST_DIGITS || others > 0 || has_other_digits(raw)
-}
-
-/// Thai and Indic digits, which share their first byte with the letters beside them.
-#[inline]
-fn has_other_digits(raw: &[u8]) -> bool {
-    if raw.is_ascii() {
-        return false;
-    }
-    let is_digit = |three: &[u8]| matches!(three, [0xe0, 0xa5 | 0xb9 | 0xbb, 0x90..=0xaf]);
-    raw.windows(3).any(is_digit)
-}
-
-/// The same of a JSON number. One with an exponent may have more digits than are written.
-#[must_use]
-#[inline]
-pub fn number_may_hold(raw: &[u8]) -> bool {
-    may_hold(raw) || raw.iter().any(|byte| matches!(byte, b'e' | b'E'))
 }
 
 /// Looks through a text, unescaped; `None` if nothing was found.

@@ -14,6 +14,8 @@ pub(super) struct Reading {
     chars: Vec<(char, Range<usize>)>,
     /// The runs of digits, each as long as it is.
     groups: Vec<Group>,
+    /// The most digits of neighbouring runs that any glue holds together.
+    most_together: usize,
 }
 
 /// A run of digits, by its characters' numbers.
@@ -57,7 +59,19 @@ impl Reading {
             }
         }
         let groups = groups(&chars);
-        Self { chars, groups }
+        let mut reading = Self { chars, groups, most_together: 0 };
+        reading.most_together = reading.most_together();
+        reading
+    }
+
+    fn most_together(&self) -> usize {
+        let (mut most, mut together) = (0, 0);
+        for (at, group) in self.groups.iter().enumerate() {
+            together = if self.glue(at).is_some() { together } else { 0 };
+            together += group.end - group.start;
+            most = most.max(together);
+        }
+        most
     }
 
     pub(super) fn char(&self, at: usize) -> Option<char> {
@@ -91,6 +105,9 @@ impl Reading {
         judge: impl Fn(&Window<'_>) -> Option<usize>,
     ) -> Vec<Range<usize>> {
         let mut found = Vec::new();
+        if self.most_together < least {
+            return found;
+        }
         let mut first = 0;
         while let Some(start) = self.groups.get(first) {
             let reach = self.reach(first, most, glues);
