@@ -21,6 +21,7 @@ pub mod index;
 pub mod replay;
 pub mod review;
 pub mod shared;
+pub mod ship;
 pub mod state;
 pub mod suite;
 // -- foundations

@@ -2,12 +2,15 @@
 # Installs what the tests drive the gate with, as users do: the Debian packages curl, openssl, chromium and
 # redis-server; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
-# Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later).
+# Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later)
+# and an emulator of S3. The log is carried to the Debian packages nats-server and rsyslog.
 set -eu
 missing=""
-for tool in curl openssl chromium redis-server; do
+for tool in curl openssl chromium redis-server nats-server; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
+command -v rsyslogd >/dev/null 2>&1 || [ -x /usr/sbin/rsyslogd ] || missing="$missing rsyslog"
+[ -e /usr/share/doc/rsyslog-gnutls ] || missing="$missing rsyslog-gnutls"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
@@ -23,6 +26,12 @@ if ! outsider/venv/bin/python -c 'import aics_tlog' 2>/dev/null; then
   rm -rf outsider/venv
   python3 -m venv outsider/venv
   outsider/venv/bin/pip install --quiet --ignore-requires-python --requirement outsider/requirements.txt
+fi
+# An emulator of S3; see it/shipping.rs.
+if ! s3/venv/bin/python -c 'import moto.server, boto3' 2>/dev/null; then
+  rm -rf s3/venv
+  python3 -m venv s3/venv
+  s3/venv/bin/pip install --quiet --requirement s3/requirements.txt
 fi
 for folder in browser oidc; do
   (

@@ -77,6 +77,8 @@ words! {
         /// The store in which several gates count budgets together does not answer, or lost what it knew: this
         /// gate's limits are stricter until it does.
         SharedStoreLost = "shared_store_lost",
+        /// Entries do not get to the place that the log is carried to.
+        Shipping = "shipping_behind",
         /// Alerts that were too many to be told apart.
         Others = "others",
     }

@@ -10,6 +10,7 @@ use super::log_index::{IndexArgs, run_index};
 use super::log_retention::{self, RetentionArgs};
 use super::log_search::{SearchArgs, run_search};
 use super::log_show::{ShowArgs, run_show};
+use super::log_tail::{self, TailArgs};
 use super::log_trace::{TraceArgs, run_trace};
 use super::log_verify::{VerifyArgs, run_verify};
 use super::{Failure, Outcome};
@@ -36,6 +37,10 @@ enum LogCommand {
     Retention(RetentionArgs),
     /// Legal holds, which keep what would be destroyed.
     Hold(HoldArgs),
+    /// The entries as they are, a line of JSON each; or carried to a place that `ship` names.
+    ///
+    /// Example: menshen log tail --config /etc/menshen/menshen.yaml --to siem
+    Tail(TailArgs),
 }
 
 /// What reads a log and chooses its own exit codes.
@@ -176,6 +181,7 @@ pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Outcome {
         },
         LogCommand::Retention(args) => log_retention::run(&args, out),
         LogCommand::Hold(args) => log_hold::run(&args, out),
+        LogCommand::Tail(args) => log_tail::run(&args, out),
     }
 }
 

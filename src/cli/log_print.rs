@@ -168,6 +168,9 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::SharedStoreLost => {
             "the shared store of budgets lost: limits are stricter until it is back".to_owned()
         }
+        Concern::Shipping => {
+            format!("entries that do not get to `{}`", joined(&mut alert.kinds.iter()))
+        }
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {

@@ -26,6 +26,7 @@ mod log_print;
 mod log_retention;
 mod log_search;
 mod log_show;
+mod log_tail;
 mod log_trace;
 mod log_verify;
 mod matrix;

@@ -11,6 +11,7 @@ mod posture;
 mod read;
 mod scanners;
 mod shared;
+mod ship;
 mod upstreams;
 mod vouching;
 
@@ -21,7 +22,9 @@ use std::time::Duration;
 use crate::document::{Faults, Source};
 pub use shared::SharedStore;
 
-use crate::{guard, identity, limits, listen, proxy, scan, telemetry, tls, upstream};
+use crate::{
+    guard, identity, limits, listen, proxy, scan, ship as shipping, telemetry, tls, upstream,
+};
 
 /// A configuration without faults.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct Config {
     pub log_key: Option<PathBuf>,
     /// Where copies of the log's checkpoint go.
     pub checkpoint_copies: Option<CheckpointCopies>,
+    /// Where the log's entries are carried to.
+    pub ship: Vec<shipping::Settings>,
     /// The folder with the policy.
     pub policies: PathBuf,
     /// Whether a change of that folder is noticed; else only SIGHUP has it read again.

@@ -16,6 +16,7 @@ const TOP: &[&str] = &[
     "key",
     "log-key",
     "checkpoint-copies",
+    "ship",
     "policies",
     "policies-watch",
     "shadow",
@@ -87,6 +88,7 @@ impl File<'_> {
         let own = keys.find("log-key").is_some();
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
+        let ship = self.ship(&keys);
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -117,6 +119,7 @@ impl File<'_> {
             key: key?,
             log_key,
             checkpoint_copies,
+            ship,
             policies: policies?,
             policies_watch,
             shadow,

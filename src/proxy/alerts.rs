@@ -245,6 +245,7 @@ impl Alerts {
                 | Concern::ClonedPasskey
                 | Concern::Finding
                 | Concern::SharedStoreLost
+                | Concern::Shipping
                 | Concern::Others => {
                     alert.entity = (&*place).into();
                 }

@@ -13,6 +13,7 @@ mod reload;
 mod retention;
 mod review;
 mod shared;
+mod shipping;
 mod usage;
 mod watch;
 
@@ -20,6 +21,7 @@ mod watch;
 mod conformance;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +50,7 @@ use crate::proxy::{Gate, Parts, Policies, Voucher};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::shared::RedisFault;
+use crate::ship::{self, ShipError};
 use crate::state::{StateError, Store};
 use crate::telemetry::{self, Health, Role, Telemetry};
 use crate::tls::{self, TlsError};
@@ -99,6 +102,9 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A place that the log is carried to.
+    #[error("ship: {0}")]
+    Ship(#[from] ShipError),
     /// A port.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -120,7 +126,8 @@ impl StartError {
             | Self::Upstream(_)
             | Self::Identity(_)
             | Self::Issuer(_)
-            | Self::Shared(_) => true,
+            | Self::Shared(_)
+            | Self::Ship(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_) | Self::Command(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
@@ -169,7 +176,7 @@ impl Server {
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let certificates = follow_certificates(&config)?;
         let store = Store::open(&config.state, &master, clock.clone())?;
-        check_issuers(&config)?;
+        check_others(&config)?;
         let identity =
             Identity::new(config.identity.clone(), store.clone(), &master, clock.clone())?
                 .fetching(Arc::new(HttpsFetch));
@@ -235,7 +242,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
-        server.keep_log(store, &config, &master)?;
+        server.keep_log(store, &config, (&clock, &master))?;
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.keep_shared().await;
@@ -337,12 +344,12 @@ impl Server {
         }
     }
 
-    /// Looks after the end of the log's entries, its index and what is read of it.
+    /// Looks after the end of the log's entries, carries them elsewhere, and keeps their index and what is read of them.
     fn keep_log(
         &self,
         store: Store,
         config: &Config,
-        master: &MasterKey,
+        (clock, master): (&Clock, &MasterKey),
     ) -> Result<(), SecretError> {
         let keeper = retention::Keeper {
             log: self.log.clone(),
@@ -351,6 +358,7 @@ impl Server {
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        self.ship(config, clock, master)?;
         self.keep_index(config, master)
     }
 
@@ -373,6 +381,25 @@ impl Server {
         self.tasks.spawn(indexer.run(finish.clone()));
         let readings = Readings::new(&config.log, master)?;
         self.tasks.spawn(readings::keep(self.log.clone(), readings, finish.clone()));
+        Ok(())
+    }
+
+    /// Carries the log elsewhere.
+    fn ship(&self, config: &Config, clock: &Clock, master: &MasterKey) -> Result<(), SecretError> {
+        let log = self.log.clone();
+        let durable = Arc::new(move || log.health().durable);
+        let source = ship_source(config, master)?;
+        for settings in &config.ship {
+            let shipper = shipping::Shipper {
+                settings: settings.clone(),
+                cursors: cursors(config),
+                source: ship::Source { durable: Some(durable.clone()), ..source.clone() },
+                log: self.log.clone(),
+                telemetry: Arc::clone(&self.gate.telemetry),
+                clock: clock.clone(),
+            };
+            self.tasks.spawn(shipper.run(self.shutdown.finish.clone()));
+        }
         Ok(())
     }
 
@@ -495,7 +522,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     for listener in all_listeners(config) {
         tls::server_config(&listener.tls)?;
     }
-    check_issuers(config)?;
+    check_others(config)?;
     if let Some(shared) = &config.shared {
         shared.redis.check()?;
     }
@@ -518,6 +545,13 @@ fn follow_certificates(config: &Config) -> Result<Vec<Followed>, TlsError> {
 fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher, SecretError> {
     let assertions = Assertions::new(config.assertions.clone(), master, clock)?;
     Ok(Voucher { assertions, upstreams: config.vouching.clone() })
+}
+
+/// Reads what vouches for issuers and for the places that the log is carried to.
+fn check_others(config: &Config) -> Result<(), StartError> {
+    check_issuers(config)?;
+    config.ship.iter().try_for_each(ship::check)?;
+    Ok(())
 }
 
 /// Reads the certificates that vouch for issuers.
@@ -560,6 +594,26 @@ pub fn open_log(config: &Config, clock: &Clock, master: &MasterKey) -> Result<Lo
 pub fn at_rest(config: &Config) -> Result<AtRest, SecretError> {
     let Some(file) = &config.log_key else { return Ok(AtRest::UnderMaster) };
     RestKey::new(&MasterKey::read(file)?).map(AtRest::Under)
+}
+
+/// The log as it is read to be carried elsewhere.
+///
+/// # Errors
+/// [`SecretError`] if its key cannot be used.
+pub fn ship_source(config: &Config, master: &MasterKey) -> Result<ship::Source, SecretError> {
+    let rest = match at_rest(config)? {
+        AtRest::Under(own) => vec![own, RestKey::new(master)?],
+        AtRest::UnderMaster | AtRest::Legible => vec![RestKey::new(master)?],
+    };
+    let (node, dir) = (config.node.clone(), config.log.clone());
+    let opener = Opener::new(&dir, rest);
+    Ok(ship::Source { node, dir, opener, durable: None })
+}
+
+/// The folder of the cursors of what is carried elsewhere.
+#[must_use]
+pub fn cursors(config: &Config) -> PathBuf {
+    config.state.join("shipping")
 }
 
 /// From here on this policy decides; reviewers see since when.

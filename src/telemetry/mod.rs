@@ -3,6 +3,7 @@
 //! Labels are words of ours or names of the policy, never anything that came with a request.
 
 mod serve;
+mod ship;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use serve::{Listener, Settings};
+pub use ship::ShipLag;
 
 /// Names of rules that differences are counted under; further ones are counted together.
 const RULE_LIMIT: usize = 2000;
@@ -119,6 +121,7 @@ pub struct Telemetry {
     log_missed: Gauge,
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
     shared: SharedStore,
+    ship: ship::Shipping,
 }
 
 /// The store in which several gates count budgets together.
@@ -171,6 +174,7 @@ impl Telemetry {
             log_missed,
             retention: Family::default(),
             shared: SharedStore::default(),
+            ship: ship::Shipping::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -238,6 +242,7 @@ impl Telemetry {
         registry.register("shared_store_lost", help, losses.clone());
         let help = "What was refused because the store of shared budgets could not be asked";
         registry.register("limits_stricter", help, stricter.clone());
+        self.ship.register(registry);
     }
 
     /// Counts an attempt to load a policy.

@@ -28,6 +28,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("listen", &["clock", "limits", "tls"]),
     ("replay", &["audit", "policy", "route"]),
     ("review", &["audit", "policy", "secret"]),
+    ("ship", &["audit", "clock", "secret", "tls"]),
     // shells
     (
         "proxy",
@@ -63,6 +64,7 @@ const RULE: &[(&str, &[&str])] = &[
             "proxy",
             "scan",
             "shared",
+            "ship",
             "telemetry",
             "tls",
             "upstream",
@@ -89,6 +91,7 @@ const RULE: &[(&str, &[&str])] = &[
             "scan",
             "secret",
             "shared",
+            "ship",
             "state",
             "suite",
             "telemetry",
@@ -107,7 +110,8 @@ const RULE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "audit", "clock", "command", "config", "demo", "document", "identity", "index",
-            "limits", "policy", "replay", "review", "route", "secret", "server", "state", "suite",
+            "limits", "policy", "replay", "review", "route", "secret", "server", "ship", "state",
+            "suite",
         ],
     ),
 ];

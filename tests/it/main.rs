@@ -74,6 +74,7 @@ mod replay;
 mod sent_bodies;
 mod several_gates;
 mod shadow;
+mod shipping;
 mod sign_in;
 mod single_views;
 mod step_up;

@@ -1,0 +1,84 @@
+//! One request over a connection of its own, with caps on what comes back.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::ShipError;
+use super::connect::connect;
+use super::settings::Endpoint;
+
+/// What a server answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer, if it is one of success.
+    pub(super) fn of_success(self, endpoint: &Endpoint) -> Result<Self, ShipError> {
+        let peer = endpoint.peer.shown();
+        match self.status {
+            200..=299 => Ok(self),
+            413 => Err(ShipError::TooLarge(peer)),
+            status => {
+                let again = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+                let again = again.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+                Err(ShipError::Status { peer, status, again })
+            }
+        }
+    }
+}
+
+/// Asks, and reads at most `most` bytes of the answer's body.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    mut request: Request<Full<Bytes>>,
+    most: usize,
+) -> Result<Answer, ShipError> {
+    let peer = &endpoint.peer;
+    let other =
+        |error: Box<dyn std::error::Error + Send + Sync>| peer.broken(io::Error::other(error));
+    let host = HeaderValue::try_from(endpoint.authority.as_str());
+    request.headers_mut().insert(HOST, host.map_err(|error| other(error.into()))?);
+    let stream = connect(peer).await?;
+    let started = http1::Builder::new()
+        .max_headers(64)
+        .max_header_size(16 * 1024)
+        .max_buf_size(64 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (mut sender, connection) = started.map_err(|error| other(error.into()))?;
+    let mut work = pin!(async {
+        let answer = sender.send_request(request).await.map_err(|error| other(error.into()))?;
+        let (head, mut body) = answer.into_parts();
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| other(error.into()))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if bytes.len().saturating_add(data.len()) > most {
+                return Err(peer.refused(format!("answered with more than {most} bytes")));
+            }
+            bytes.extend_from_slice(data);
+        }
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: bytes })
+    });
+    let mut connection = pin!(connection);
+    let mut is_open = true;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ended = &mut connection, if is_open => is_open = false,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How far the log is carried elsewhere, by the name that the operator gave the place.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::Telemetry;
+
+type Target = [(&'static str, String); 1];
+
+/// What is told of places.
+#[derive(Debug, Default)]
+pub(super) struct Shipping {
+    entries: Family<Target, Counter>,
+    lag: Family<Target, Gauge>,
+    age: Family<Target, Gauge>,
+    behind: Family<Target, Gauge>,
+    failures: Family<Target, Counter>,
+}
+
+impl Shipping {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Entries of the log that were carried there and confirmed";
+        registry.register("ship_entries", help, self.entries.clone());
+        let help = "Entries of the log that are not there yet";
+        registry.register("ship_lag_entries", help, self.lag.clone());
+        let help = "The age of the oldest entry that is not there yet";
+        registry.register("ship_lag_seconds", help, self.age.clone());
+        let help = "Whether that is older than the operator allows";
+        registry.register("ship_behind", help, self.behind.clone());
+        let help = "Deliveries that failed and are tried again";
+        registry.register("ship_failures", help, self.failures.clone());
+    }
+}
+
+/// How far one place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShipLag {
+    /// Entries that are not there yet.
+    pub entries: u64,
+    /// How old the oldest of them is.
+    pub age: Duration,
+    /// Whether that is more than allowed.
+    pub is_behind: bool,
+}
+
+impl Telemetry {
+    /// Says how far one place is. Its name is the operator's.
+    pub fn ship_lag(&self, target: &str, lag: ShipLag) {
+        let target = [("target", target.to_owned())];
+        let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.ship.lag.get_or_create(&target).set(wide(lag.entries));
+        self.ship.age.get_or_create(&target).set(wide(lag.age.as_secs()));
+        self.ship.behind.get_or_create(&target).set(i64::from(lag.is_behind));
+    }
+
+    /// Counts entries that a place has.
+    pub fn shipped(&self, target: &str, entries: u64) {
+        self.ship.entries.get_or_create(&[("target", target.to_owned())]).inc_by(entries);
+    }
+
+    /// Counts a delivery that failed.
+    pub fn ship_failed(&self, target: &str) {
+        self.ship.failures.get_or_create(&[("target", target.to_owned())]).inc();
+    }
+}
