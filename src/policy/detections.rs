@@ -213,18 +213,24 @@ impl Detection {
         }
     }
 
-    /// What follows if nobody says otherwise.
+    /// What follows if nobody says otherwise. What is a number of things in a time happens to honest people too, on a busy
+    /// day or in a batch; only a canary nobody meets by accident.
     pub(super) fn usually(self) -> Consequence {
         match self {
-            Self::SequentialIds | Self::Canary => Consequence::Block,
-            Self::OwnMedian | Self::NewPlace | Self::Dormant => Consequence::StepUp,
-            Self::ZeroHits | Self::PageDepth | Self::PartnerVolume => Consequence::Slow,
-            Self::ManyOpeners
+            Self::Canary => Consequence::Block,
+            Self::OwnMedian
+            | Self::SequentialIds
+            | Self::ZeroHits
+            | Self::ManyOpeners
             | Self::OwnRecord
             | Self::OffHours
+            | Self::NewPlace
+            | Self::Dormant
             | Self::ExportThenLeave
             | Self::SteadyDraw
-            | Self::SwitchedOff => Consequence::Alert,
+            | Self::PageDepth
+            | Self::SwitchedOff
+            | Self::PartnerVolume => Consequence::Alert,
         }
     }
 

@@ -325,7 +325,8 @@ async fn a_program_uses_it_with_a_certificate_that_names_it_for_this_zone() {
 
 #[tokio::test]
 async fn findings_are_shown_and_released_by_the_roles_that_the_policy_names_and_never_by_oneself() {
-    let policy = "detections:\n  sequential-ids: { count: 3 }\n  release: [teller]\n";
+    let policy =
+        "detections:\n  sequential-ids: { count: 3, action: block }\n  release: [teller]\n";
     let gate = gate_with(policy, "").await;
     let (lin, wang) =
         (security(&gate, "lin"), gate.token(&json!({ "roles": ["teller", "security"] })));

@@ -107,7 +107,7 @@ async fn all_found(gate: &Gate) -> Vec<String> {
 
 #[tokio::test]
 async fn a_clerk_who_walks_through_sequential_ids_is_blocked_until_security_releases_them() {
-    let mut gate = bank("  page-depth: off").await;
+    let mut gate = bank("  sequential-ids: { action: block }").await;
     let (wang, li) = (gate.teller(), gate.token(&json!({ "sub": "li" })));
     for id in 0..19 {
         look(&gate, &wang, &format!("C-{id:04}")).await.expect(200);
@@ -148,7 +148,7 @@ fn released_by(entry: &Entry) -> Option<String> {
 
 #[tokio::test]
 async fn refused_requests_count_as_well_and_two_accounts_of_one_person_together() {
-    let gate = bank("  sequential-ids: { count: 12 }").await;
+    let gate = bank("  sequential-ids: { count: 12, action: block }").await;
     gate.add_account("wang", PASSWORD, "stranger").await;
     let session = gate.sign_in("wang", PASSWORD).await;
     gate.identity().set_person("wang", Some("e7")).await.unwrap();
@@ -167,7 +167,7 @@ async fn refused_requests_count_as_well_and_two_accounts_of_one_person_together(
 
 #[tokio::test]
 async fn counting_goes_on_after_a_restart_where_it_was() {
-    let mut gate = bank("  zero-hits: off").await;
+    let mut gate = bank("  sequential-ids: { action: block }").await;
     let token = gate.teller();
     for id in 1..=10 {
         look(&gate, &token, &id.to_string()).await.expect(200);
@@ -232,7 +232,7 @@ async fn a_canary_in_a_list_or_asked_for_in_vain_blocks_too() {
 
 #[tokio::test]
 async fn whoever_searches_in_vain_is_slowed() {
-    let gate = bank("  sequential-ids: off").await;
+    let gate = bank("  zero-hits: { action: slow }").await;
     let token = gate.teller();
     for _ in 0..14 {
         gate.ask(Ask::get("/list?name=nobody").by(&token)).await.expect(200);
@@ -266,6 +266,32 @@ async fn a_factor_shown_after_the_finding_leads_on_and_an_older_one_does_not() {
 }
 
 #[tokio::test]
+async fn as_shipped_no_number_of_things_hinders_anybody_and_all_are_told() {
+    let gate = bank("  canary: { subjects: { customer: [C-666] } }").await;
+    let token = gate.teller();
+    let mut connection = gate.h1().await;
+    let mut ask = async |path: &str| connection.send(Ask::get(path).by(&token)).await.status;
+    // A list that is worked through, a batch, a search form filled in wrongly, pages, a health check every second.
+    for id in 1..=60 {
+        assert_eq!(ask(&format!("/one/{id}")).await, 200);
+        assert_eq!(ask("/list?name=nobody").await, 200);
+        assert_eq!(ask(&format!("/list?page={id}")).await, 200);
+        assert_eq!(ask("/one/7").await, 200);
+        gate.advance_s(1);
+    }
+    gate.advance_s(40 * 86_400);
+    let token = gate.teller();
+    let elsewhere = Client { source: [127, 0, 5, 1], ..gate.client() };
+    elsewhere.h1().await.send(Ask::get("/one/9").by(&token)).await.expect(200);
+    let found = all_found(&gate).await;
+    for told in ["sequential-ids", "zero-hits", "page-depth", "dormant", "new-place"] {
+        assert!(found.iter().any(|one| one == told), "{told}: {found:?}");
+    }
+    assert_eq!(store(&gate).curbs().await.unwrap(), []);
+    look(&gate, &token, "9").await.expect(200);
+}
+
+#[tokio::test]
 async fn one_customer_whom_five_persons_open_is_told_and_hinders_nobody() {
     let gate = bank("  dormant: off").await;
     let persons = ["a", "b", "c", "d", "e"].map(|sub| gate.token(&json!({ "sub": sub })));
@@ -294,7 +320,7 @@ async fn work_outside_the_hours_and_the_own_record_are_told() {
 
 #[tokio::test]
 async fn page_twenty_one_of_a_list_is_a_page_too_far() {
-    let gate = bank("  zero-hits: off").await;
+    let gate = bank("  page-depth: { action: slow }").await;
     let token = gate.teller();
     for page in [1, 20] {
         gate.ask(Ask::get(&format!("/list?page={page}")).by(&token)).await.expect(200);
@@ -307,7 +333,10 @@ async fn page_twenty_one_of_a_list_is_a_page_too_far() {
 
 #[tokio::test]
 async fn three_times_the_own_median_asks_for_a_factor_and_a_partner_is_slowed() {
-    let gate = bank("  own-median: { least: 10 }\n  partner-volume: { least: 10 }").await;
+    let gate = bank(
+        "  own-median: { least: 10, action: step-up }\n  partner-volume: { least: 10, action: slow }",
+    )
+    .await;
     let partner = NewAccount {
         name: "insurer".to_owned(),
         display_name: "insurer".to_owned(),
@@ -334,7 +363,7 @@ async fn three_times_the_own_median_asks_for_a_factor_and_a_partner_is_slowed() 
 
 #[tokio::test]
 async fn grade_three_from_a_network_that_is_new_for_somebody_asks_for_a_factor() {
-    let gate = bank("  dormant: off").await;
+    let gate = bank("  new-place: { action: step-up }").await;
     look(&gate, &gate.teller(), "5").await.expect(200);
     gate.advance_s(8 * 86_400);
     let token = gate.teller();
@@ -350,7 +379,7 @@ async fn grade_three_from_a_network_that_is_new_for_somebody_asks_for_a_factor()
 
 #[tokio::test]
 async fn an_account_asleep_that_wakes_is_asked_for_a_factor() {
-    let gate = bank("  new-place: { days: 7 }").await;
+    let gate = bank("  dormant: { action: step-up }").await;
     look(&gate, &gate.teller(), "5").await.expect(200);
     gate.advance_s(31 * 86_400);
     let token = gate.teller();
@@ -395,7 +424,7 @@ async fn nearly_the_limit_on_five_days_in_a_row_is_told() {
 
 #[tokio::test]
 async fn a_finding_is_counted_and_who_is_held_as_well() {
-    let gate = setup("  sequential-ids: { count: 3 }")
+    let gate = setup("  sequential-ids: { count: 3, action: block }")
         .yaml("metrics: { address: \"127.0.0.1:0\" }")
         .start()
         .await;

@@ -29,11 +29,34 @@ pub(super) fn changes(old: &Detections, new: &Detections) -> Vec<Change> {
         let sentence = "detection `own-record`: another entity or attribute".to_owned();
         changes.push(Change::of(Class::CannotTell, sentence));
     }
-    if old.release != new.release {
-        let sentence = format!("findings are released by [{}]", new.release.join(", "));
-        changes.push(Change::of(Class::CannotTell, sentence));
-    }
+    changes.extend(released_by(old, new));
     changes
+}
+
+/// Where no role is named, whoever has the right at the interface releases.
+fn released_by(old: &Detections, new: &Detections) -> Vec<Change> {
+    let (before, after) = (&old.release, &new.release);
+    match (before.is_empty(), after.is_empty()) {
+        (true, true) => Vec::new(),
+        (true, false) => {
+            let sentence = format!("findings are released only by [{}]", after.join(", "));
+            vec![Change::of(Class::Narrows, sentence)]
+        }
+        (false, true) => {
+            let sentence = "findings are released by whoever has the right, whatever their role";
+            vec![Change::of(Class::Widens, sentence.to_owned())]
+        }
+        (false, false) => {
+            let more = after
+                .iter()
+                .filter(|role| !before.contains(role))
+                .map(|role| Change::of(Class::Widens, format!("`{role}` releases findings")));
+            let fewer = before.iter().filter(|role| !after.contains(role)).map(|role| {
+                Change::of(Class::Narrows, format!("`{role}` no longer releases findings"))
+            });
+            more.chain(fewer).collect()
+        }
+    }
 }
 
 fn of_one(detection: Detection, before: &Terms, after: &Terms) -> Vec<Change> {
@@ -56,12 +79,19 @@ fn of_one(detection: Detection, before: &Terms, after: &Terms) -> Vec<Change> {
         ("within", before.within_s, after.within_s, true),
         ("times", before.times, after.times, false),
         ("least", before.least, after.least, false),
-        // Days of learning, of absence or in a row: fewer find more, but of a new place.
+        // Days of absence or in a row: fewer find more.
         ("days", before.days, after.days, detection == Detection::ExportThenLeave),
         ("percent", before.percent, after.percent, false),
     ] {
         if was != is {
-            let class = if (is > was) == more_is_stricter { Class::Narrows } else { Class::Widens };
+            let class = if detection == Detection::NewPlace {
+                // For so long a place is new, and for so long everything is known.
+                Class::CannotTell
+            } else if (is > was) == more_is_stricter {
+                Class::Narrows
+            } else {
+                Class::Widens
+            };
             say(class, format!("`{key}` {is}, was {was}"));
         }
     }

@@ -14,6 +14,7 @@ mod pages;
 mod records;
 mod requirements;
 mod ungraded;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::Arc;
