@@ -77,6 +77,13 @@ impl Limits {
         released
     }
 
+    /// Lets a holder's budget begin anew where several gates count, if they do.
+    pub(super) fn reset_shared(&self, holder: &str, budget: &Budget) {
+        let Some(shared) = &self.shared else { return };
+        let (owner, counts, span) = account(holder, budget, self.means.clock.unix_ms());
+        shared.reset(&Vec::from_iter(owner.iter().map(Vec::as_slice)), counts, span);
+    }
+
     async fn share(
         &self,
         shared: &Arc<Shared>,

@@ -42,6 +42,7 @@ impl Limits {
     ///
     /// In memory only: what the store remembers of it must be gone before, or a restart brings it back.
     pub fn reset(&self, holder: &str, budget: &Budget) {
+        self.reset_shared(holder, budget);
         if let Some(purse) = lock(&self.purses).get(holder) {
             purse.ledger().reset(budget);
         }

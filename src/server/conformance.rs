@@ -11,7 +11,7 @@ use super::usage::StoredUsage;
 use crate::clock::Clock;
 use crate::limits::shared::{MemoryShared, Shared, SharedSettings, SharedStore};
 use crate::limits::store::memory::MemoryStore;
-use crate::limits::{Allowance, Limits, Settings, Take, Terms, UsageStore, Window};
+use crate::limits::{Allowance, Budget, Limits, Settings, Take, Terms, Unit, UsageStore, Window};
 use crate::secret::MasterKey;
 use crate::shared::tests::Server;
 use crate::state::Store;
@@ -242,5 +242,25 @@ async fn a_window_slides_over_any_store() {
             spans.clone().all(|(first, fifth)| fifth - first >= 2_000),
             "{carrier:?} {given:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_begins_anew_where_every_gate_was_told_to_over_any_store() {
+    for carrier in ALL {
+        let terms = Terms { subjects: an_hour(6), records: an_hour(9), ..Terms::default() };
+        let world = World::open(carrier, &terms).await;
+        for turn in 0..6 {
+            world.given_soon(turn, turn).await;
+        }
+        assert!(!world.give(0, 6).await && !world.give(1, 7).await, "{carrier:?}");
+        for gate in &world.gates {
+            gate.reset("ann", &Budget::sliding(Unit::Subjects, 3_600));
+        }
+        for turn in 6..9 {
+            world.given_soon(turn, turn).await;
+        }
+        // Of the other budget all still counts.
+        assert!(!world.give(0, 9).await && !world.give(1, 9).await, "{carrier:?}");
     }
 }

@@ -156,6 +156,7 @@ fn say(script: &mut redis::ScriptInvocation<'_>, item: &Item) {
     for number in [item.limit, item.held, item.spent, item.given] {
         script.arg(number.min(MOST));
     }
+    script.arg(u8::from(item.reset));
     script.arg(u8::from(item.ask.is_some())).arg(item.ask.unwrap_or(0).min(MOST));
     script.arg(item.paid.len()).arg(item.claims.len()).arg(item.past.len());
     for subject in item.paid.iter().chain(&item.claims) {

@@ -56,6 +56,7 @@ for index = 5, #KEYS, 2 do
   local distinct, window, part = read() == 's', number(), number()
   local lent_ms, subject_ms = number(), number()
   local limit, held, spent, given = number(), number(), number(), number()
+  local resets = read() == '1'
   local asks, least = read() == '1', number()
   local paid, claims, past = number(), number(), number()
 
@@ -95,6 +96,13 @@ for index = 5, #KEYS, 2 do
     loans[run] = loan
     if generation > loan[3] then
       loan[3], loan[1] = generation, held
+    end
+    if resets then
+      for bucket in pairs(amounts) do
+        redis.call('HDEL', key, 'b' .. whole(bucket))
+      end
+      amounts, total, first = {}, 0, nil
+      redis.call('DEL', seen)
     end
     loan[1] = math.max(loan[1] - spent - paid - given, 0)
     loan[2] = now + lent_ms

@@ -113,9 +113,10 @@ fn item() -> impl Strategy<Value = Item> {
     let subjects = || proptest::collection::vec(0..60_u64, 0..4);
     let past = proptest::collection::vec((0..40_u64, age()), 0..3);
     let numbers = (number(), number(), number(), number());
+    let counts = (any::<bool>(), proptest::bool::weighted(0.1));
     let ask = proptest::option::of(number());
-    (0..3_usize, any::<bool>(), numbers, ask, subjects(), subjects(), past).prop_map(
-        |(account, distinct, (limit, held, spent, given), ask, paid, claims, past)| {
+    (0..3_usize, counts, numbers, ask, subjects(), subjects(), past).prop_map(
+        |(account, (distinct, reset), (limit, held, spent, given), ask, paid, claims, past)| {
             let counts = if distinct { Counts::Subjects } else { Counts::Amounts };
             let account = format!("{distinct}{account}").into();
             let mut item = Item::about(account, counts, Span::of(WINDOW_S), limit * 2);
@@ -123,6 +124,7 @@ fn item() -> impl Strategy<Value = Item> {
             let (paid, claims) = if distinct { (paid, claims) } else { Default::default() };
             (item.held, item.spent, item.given, item.ask) = (held, spent, given / 3, ask);
             (item.paid, item.claims, item.past) = (paid, claims, past);
+            item.reset = reset;
             item
         },
     )

@@ -120,6 +120,8 @@ pub struct Item {
     pub spent: u64,
     /// Whom it was released for, of an account of subjects; each took one.
     pub paid: Vec<u64>,
+    /// Whether the budget begins anew: what was released before counts no more.
+    pub reset: bool,
     /// How much of it the gate gives back.
     pub given: u64,
     /// Asks for a loan, of at least this if that is there.
@@ -141,6 +143,7 @@ impl Item {
             span,
             limit,
             held: 0,
+            reset: false,
             spent: 0,
             paid: Vec::new(),
             given: 0,

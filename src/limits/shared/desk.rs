@@ -237,6 +237,10 @@ impl Account {
         if call.generation > loan.generation {
             (loan.generation, loan.amount) = (call.generation, item.held);
         }
+        if item.reset {
+            self.amounts.clear();
+            self.subjects.clear();
+        }
         let paid = u64::try_from(item.paid.len()).unwrap_or(u64::MAX);
         let over = item.spent.saturating_add(paid).saturating_add(item.given);
         loan.amount = loan.amount.saturating_sub(over);

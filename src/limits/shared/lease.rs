@@ -58,6 +58,8 @@ pub(in crate::limits) struct Lease {
     /// The last loan, a measure for the next.
     last_loan: u64,
     limit: u64,
+    /// The budget begins anew, and the store does not know yet.
+    reset: bool,
     /// How often everything was told anew: what was on its way then is told already.
     retold: u64,
     /// In steady time: when anything was last taken.
@@ -91,6 +93,7 @@ impl Lease {
             pruned: 0,
             last_loan: 0,
             limit: 0,
+            reset: false,
             retold: 0,
             used_at: i64::MIN,
             heard: None,
@@ -197,7 +200,7 @@ impl Lease {
 
     /// Whether there is anything to tell.
     pub(in crate::limits) fn is_dirty(&self) -> bool {
-        self.spent > 0 || self.void > 0 || !self.paid.is_empty()
+        self.spent > 0 || self.void > 0 || self.reset || !self.paid.is_empty()
     }
 
     /// Whether it was never asked for, or is too old.
@@ -246,6 +249,7 @@ impl Lease {
         item.spent = std::mem::take(&mut self.spent);
         item.paid = std::mem::take(&mut self.paid);
         item.given = std::mem::take(&mut self.void);
+        item.reset = std::mem::take(&mut self.reset);
         item
     }
 
@@ -255,6 +259,7 @@ impl Lease {
         self.expire(now);
         (self.spent, self.void, self.paid) = Default::default();
         self.retold += 1;
+        self.reset = false;
         self.recent.clear();
         let mut item = Item::about(Arc::clone(&self.account), self.counts, self.span, self.limit);
         item.held = self.holds();
@@ -295,7 +300,15 @@ impl Lease {
         if retold == self.retold {
             self.spent = self.spent.saturating_add(item.spent);
             self.paid.extend(item.paid);
+            self.reset |= item.reset;
         }
+    }
+
+    /// Lets the budget begin anew: what was released and told counts no more. What is lent stays so.
+    pub(in crate::limits) fn reset(&mut self) {
+        self.recent.clear();
+        self.heard = None;
+        self.reset = true;
     }
 
     /// How often everything was told anew.

@@ -250,6 +250,14 @@ impl Shared {
         Some(cell)
     }
 
+    /// Lets a budget begin anew over all gates, but for what each knows of it itself.
+    pub(super) fn reset(&self, owner: &[&[u8]], counts: Counts, span: Span) {
+        if let Some(cell) = self.cell(owner, counts, span) {
+            cell.lease().reset();
+            self.soil(&cell);
+        }
+    }
+
     /// Whether nobody can be asked.
     pub(super) fn is_lost(&self) -> bool {
         self.link().life(self.steady_ms()).is_none()
