@@ -54,7 +54,7 @@ impl Default for AddressSettings {
 
 /// An address did too much.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the limit `{limit}` of an address is used up for {} s", wait.as_secs())]
+#[error("the limit `{limit}` of an address is used up for {} s", wait.as_secs().max(1))]
 pub struct AddressRefused {
     /// Which limit.
     pub limit: Limit,

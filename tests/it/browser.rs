@@ -11,6 +11,11 @@ use crate::harness::browser::Browser;
 use crate::harness::{Gate, OPEN_BANK, Reply, Setup};
 
 const PASSWORD: &str = "a quiet lantern";
+/// Sends a form of a page of the bank's.
+const FORM: &str =
+    "const form = document.createElement('form'); form.method = 'post'; form.action = '/one';
+        const field = document.createElement('input'); field.name = 'name'; field.value = 'li wei';
+        form.append(field); document.body.append(form); form.submit()";
 
 /// A bank whose telephone numbers need a code and whose notes need a key, and where adding a customer needs a
 /// fresh key.
@@ -36,7 +41,11 @@ struct Desk {
 
 impl Desk {
     async fn set() -> Self {
-        let setup = Setup::policy(&policy()).tweak(|config| config.addresses.attempts.burst = 1000);
+        Self::of(&policy()).await
+    }
+
+    async fn of(policy: &str) -> Self {
+        let setup = Setup::policy(policy).tweak(|config| config.addresses.attempts.burst = 1000);
         let gate = setup.start().await;
         let one = r#"{"id":1,"name":"li","phone":"13812345678","note":"rings at night"}"#;
         gate.upstream.answers(Reply::json(one));
@@ -217,11 +226,7 @@ async fn a_form_survives_the_passkey_that_it_needs_and_is_sent_once() {
     let mut desk = Desk::set().await;
     desk.register().await;
     desk.goto("/.menshen/session").await;
-    let form =
-        "const form = document.createElement('form'); form.method = 'post'; form.action = '/one';
-        const field = document.createElement('input'); field.name = 'name'; field.value = 'li wei';
-        form.append(field); document.body.append(form); form.submit()";
-    desk.browser.js(form).await;
+    desk.browser.js(FORM).await;
     desk.browser.until("location.pathname == '/.menshen/step-up'").await;
     desk.browser.sees("One more step").await;
     desk.is_clean(&axe(), "One more step").await;
@@ -300,6 +305,60 @@ async fn every_page_can_be_used_by_keyboard_and_screen_reader() {
         desk.is_clean(&axe, title).await;
     }
     assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_sign_in_to_a_kept_request_the_keyboard_alone_is_enough() {
+    let work = "    to: teller\n    of: customer\n";
+    let with_purpose = policy().replacen(work, &format!("{work}    purpose: service\n"), 1);
+    let mut desk = Desk::of(&with_purpose).await;
+    desk.browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+    desk.goto("/.menshen/login").await;
+    for (field, text) in [("#account", "wang"), ("#password", PASSWORD)] {
+        desk.browser.tab_to(field).await;
+        desk.browser.types(text).await;
+    }
+    desk.browser.press("Enter").await;
+    desk.browser.until("location.pathname == '/.menshen/code'").await;
+    desk.browser.tab_to("#code").await;
+    let code = desk.gate.code(&desk.secret);
+    desk.browser.types(&code).await;
+    desk.browser.press("Enter").await;
+    desk.browser.sees("assurance level 2").await;
+    desk.browser.tab_to("#passkey-register").await;
+    desk.browser.press("Enter").await;
+    desk.browser.sees("The passkey was registered.").await;
+    desk.goto("/one/1").await;
+    desk.is_clean(&axe(), "Say what for").await;
+    desk.says_what_for().await;
+    desk.browser.sees("\"name\":\"li\"").await;
+    desk.goto("/.menshen/session").await;
+    desk.browser.js(FORM).await;
+    desk.browser.sees("POST /one").await;
+    desk.says_what_for().await;
+    desk.browser.tab_to("#passkey-raise").await;
+    desk.browser.press("Enter").await;
+    desk.browser.sees("POST /one").await;
+    desk.says_what_for().await;
+    desk.browser.sees("\"name\":\"li\"").await;
+    assert_eq!(desk.gate.upstream.asked().pop().unwrap().method, "POST");
+    desk.goto("/.menshen/session").await;
+    desk.browser.tab_to("form[action='/.menshen/logout'] button").await;
+    desk.browser.press("Space").await;
+    desk.browser.sees("Your session on this host has ended.").await;
+    assert_eq!(desk.browser.complaints, [""; 0]);
+}
+
+impl Desk {
+    /// Chooses the one purpose where one is to be chosen, and sends the request, by keyboard.
+    async fn says_what_for(&mut self) {
+        if self.browser.js("!!document.querySelector('#purpose-service')").await == json!(true) {
+            self.browser.tab_to("#purpose-service").await;
+            self.browser.press("Space").await;
+        }
+        self.browser.tab_to("form button").await;
+        self.browser.press("Enter").await;
+    }
 }
 
 /// The checker of accessibility that runs inside the page.

@@ -93,3 +93,26 @@ async fn codes_guessed_over_many_accounts_run_out_for_their_address() {
         "six guesses in all, not six for each name"
     );
 }
+
+#[tokio::test]
+async fn one_code_shown_in_two_sessions_over_two_connections_raises_one() {
+    let gate = bank("").await;
+    for name in ["li.na", "wang"] {
+        gate.add_account(name, PASSWORD, "teller").await;
+    }
+    let secret = gate.enrol("li.na").await;
+    gate.enrol("wang").await;
+    let sessions = [gate.sign_in("li.na", PASSWORD).await, gate.sign_in("li.na", PASSWORD).await];
+    let foreign = gate.sign_in("wang", PASSWORD).await;
+    let code = gate.code(&secret);
+    let body = json!({ "code": code }).to_string();
+    let present = async |session: &str| {
+        gate.ask(Ask::post("/.menshen/code", &body).cookie(session)).await.status.as_u16()
+    };
+    assert_eq!(present(&foreign).await, 401, "it is not the code of somebody else");
+    let [one, other] = &sessions;
+    let (one, other) = tokio::join!(present(one), present(other));
+    let mut statuses = [one, other];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401]);
+}

@@ -2,6 +2,7 @@
 //! abuse that.
 
 use menshen::audit::Entry;
+use menshen::identity::Standing;
 use serde_json::json;
 
 use crate::harness::client::Client;
@@ -450,6 +451,26 @@ async fn a_kept_request_ends_with_its_session_and_survives_a_restart() {
     let answer = gate.ask(confirm(&to, &session)).await;
     assert_ne!(answer.status, 200);
     assert_eq!(gate.upstream.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_kept_request_of_whoever_lost_the_role_or_was_suspended_is_not_sent() {
+    let gate = started("").await;
+    let (mut connection, session, to) = waiting(&gate, add).await;
+    gate.identity().set_roles("wang", vec!["stranger".to_owned()]).await.unwrap();
+    not_kept(&connection.send(confirm(&to, &session)).await, 403);
+    gate.identity().set_roles("wang", vec!["teller".to_owned()]).await.unwrap();
+    not_kept(&connection.send(confirm(&to, &session)).await, 404);
+    let look = Ask::get("/one/1").cookie(&session);
+    connection.send(look.clone()).await.expect(200);
+    let hits = gate.upstream.hits();
+    // The factor has aged meanwhile, so that one more request waits.
+    gate.advance_s(16 * 60);
+    let to = led_to(&connection.send(add(&session)).await);
+    gate.identity().set_standing("wang", Standing::Suspended).await.unwrap();
+    not_kept(&connection.send(confirm(&to, &session)).await, 401);
+    connection.send(look).await.expect(401);
+    assert_eq!(gate.upstream.hits(), hits);
 }
 
 #[tokio::test]

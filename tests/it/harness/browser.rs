@@ -167,6 +167,56 @@ impl Browser {
     }
 }
 
+/// As somebody uses it who has no pointer.
+impl Browser {
+    /// One key, down and up: `Tab`, `Enter` or `Space`.
+    pub(crate) async fn press(&mut self, code: &str) {
+        let (key, number, text) = match code {
+            "Tab" => ("Tab", 9, ""),
+            "Enter" => ("Enter", 13, "\r"),
+            "Space" => (" ", 32, " "),
+            other => panic!("no key `{other}`"),
+        };
+        let kind = if text.is_empty() { "rawKeyDown" } else { "keyDown" };
+        for kind in [kind, "keyUp"] {
+            let mut event =
+                json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number });
+            if kind == "keyDown" {
+                event["text"] = json!(text);
+            }
+            self.call("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
+    /// Types into whatever has the focus.
+    pub(crate) async fn types(&mut self, text: &str) {
+        self.call("Input.insertText", json!({ "text": text })).await;
+    }
+
+    /// Goes on by `Tab` until the element has the focus, which can be seen.
+    pub(crate) async fn tab_to(&mut self, css: &str) {
+        let css = json!(css);
+        let there = format!("!!document.querySelector({css}) && document.readyState == 'complete'");
+        self.until(&there).await;
+        let has_focus = format!("document.activeElement.matches({css})");
+        for _ in 0..40 {
+            if self.js(&has_focus).await == json!(true) {
+                let ring =
+                    "(look => look.outlineStyle != 'none' && parseFloat(look.outlineWidth) > 0)(
+                    getComputedStyle(document.activeElement))";
+                assert_eq!(
+                    self.js(ring).await,
+                    json!(true),
+                    "nobody sees that {css} has the focus"
+                );
+                return;
+            }
+            self.press("Tab").await;
+        }
+        panic!("no key leads to {css}; the page says: {}", self.text().await);
+    }
+}
+
 /// The virtual authenticator.
 impl Browser {
     /// Plugs one in, in place of another. It stores passkeys and somebody is always present.
