@@ -236,7 +236,8 @@ fn single(
     }
 }
 
-fn wants_page(parts: &Parts) -> bool {
+/// Whether a browser asks, which shows a page to a person.
+pub(super) fn wants_page(parts: &Parts) -> bool {
     parts.method == Method::GET
         && parts
             .headers

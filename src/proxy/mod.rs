@@ -55,6 +55,7 @@ mod vouch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts as RequestHead;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -85,6 +86,7 @@ use alerts::Alerts;
 use looks::Looks;
 use meter::Keys;
 use orders::Orders;
+use pages::{Page, Words};
 use refusals::{Refusals, Who};
 use rejection::{Rejection, Told, UNRECORDED};
 use sent::Sent;
@@ -259,7 +261,7 @@ impl Handler for Gate {
             Ok(response) => response,
             Err(rejection) => {
                 body::take_leave(&parts, &mut body).await;
-                self.reject(rejection, &facts, &mut trail).await
+                self.reject(rejection, Some(&parts), &facts, &mut trail).await
             }
         };
         self.telemetry.answered(trail.action(), response.status().as_u16());
@@ -295,10 +297,11 @@ impl Gate {
         self.upstreams.drain();
     }
 
-    /// Ends a request early: recorded first, then told.
+    /// Ends a request early: recorded first, then told; in words, where a browser asked with this head.
     async fn reject(
         &self,
         mut rejection: Rejection,
+        head: Option<&RequestHead>,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Response<Answer> {
@@ -307,6 +310,11 @@ impl Gate {
             rejection = unrecorded;
         }
         let mut told = rejection.told().contact(self.settings.contact.as_deref());
+        if let Some(head) = head.filter(|head| head::wants_page(head)) {
+            // A host that is not the one of the connection was refused before.
+            let host = facts.server_name.as_deref().unwrap_or_default();
+            told = told.for_browser(&rejection, &Page::new(host, Words::of(&head.headers)));
+        }
         let status = told.status.as_u16();
         tracing::debug!(status, cause = told.cause, "refused");
         if let Some(note) = &told.note {

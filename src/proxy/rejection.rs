@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use super::body::{Answer, BodyFault};
 use super::head::HeadFault;
 use super::new_password;
-use super::pages::Html;
+use super::pages::{Html, Page, TooMuch, too_much};
 use super::respond;
 use super::sign_in::page;
 use super::visit::Refused;
@@ -279,6 +279,24 @@ impl Told {
         self
     }
 
+    /// Shows a browser a page instead, where the rejection is that it was too much.
+    pub(super) fn for_browser(self, rejection: &Rejection, page: &Page<'_>) -> Self {
+        let contact = self.members.get("contact").and_then(serde_json::Value::as_str);
+        let Some(why) = rejection.too_much() else { return self };
+        let html = match why {
+            Enough::Limit(refused) => {
+                let limit = refused.limit.to_string();
+                let is_shared = refused.holder.is_shared();
+                let (limit, wait_s) = (Some(limit.as_str()), refused.retry_after_s);
+                too_much(page, TooMuch { limit, is_shared, wait_s, contact })
+            }
+            Enough::Slowed(wait_s) => {
+                too_much(page, TooMuch { limit: None, is_shared: false, wait_s, contact })
+            }
+        };
+        self.page(&html)
+    }
+
     fn quotas(mut self, quotas: &[Quota]) -> Self {
         respond::limits(&mut self.headers, quotas);
         self
@@ -319,7 +337,21 @@ impl Told {
     }
 }
 
+/// What was too much.
+enum Enough<'a> {
+    Limit(&'a limits::Refused),
+    Slowed(u64),
+}
+
 impl Rejection {
+    /// Whether a caller has had enough for now.
+    fn too_much(&self) -> Option<Enough<'_>> {
+        if let Self::Limit(refused) = self {
+            return Some(Enough::Limit(refused));
+        }
+        if let Self::Slowed(wait_s) = self { Some(Enough::Slowed(*wait_s)) } else { None }
+    }
+
     pub(super) fn told(&self) -> Told {
         match self {
             Self::Head(fault) => head(fault),

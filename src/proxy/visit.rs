@@ -89,7 +89,7 @@ impl Gate {
             }
             Err(rejection) => {
                 body::take_leave(&parts, &mut body).await;
-                let response = self.reject(rejection, &facts, &mut trail).await;
+                let response = self.reject(rejection, None, &facts, &mut trail).await;
                 Err(Box::new(respond::finish(response, &form, trail.id)))
             }
         }
@@ -233,7 +233,7 @@ impl Visit {
             let response = told.into_response(&self.facts, &self.trail.id.to_string());
             return respond::finish(response, &self.form, self.trail.id);
         }
-        let response = gate.reject(rejection, &self.facts, &mut self.trail).await;
+        let response = gate.reject(rejection, None, &self.facts, &mut self.trail).await;
         respond::finish(response, &self.form, self.trail.id)
     }
 

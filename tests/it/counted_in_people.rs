@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use menshen::clock::Clock;
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio_util::task::TaskTracker;
 
+use crate::harness::process::Process;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, soon};
 
 fn limited(limits: &str) -> Setup {
@@ -105,6 +107,27 @@ async fn a_restart_refills_nothing() {
     }
     gate.restart().await;
     view(&gate, &token, 1).await.expect(429);
+}
+
+#[tokio::test]
+async fn the_forty_first_person_is_refused_also_after_the_gate_was_killed() {
+    let gate = limited("    subjects: [40/h]\n").prepare(Clock::system()).await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    let process = Process::run(&gate, "info").await;
+    let mut connection = process.client().h1().await;
+    let look = |id: u32| Ask::get(&format!("/one/{id}")).by(&token);
+    for id in 1..=40 {
+        connection.send(look(id)).await.expect(200);
+    }
+    connection.send(look(41)).await.expect(429);
+    // SIGKILL, not a word before it.
+    drop(process);
+    let process = Process::run(&gate, "info").await;
+    let mut connection = process.client().h1().await;
+    connection.send(look(41)).await.expect(429);
+    connection.send(look(7)).await.expect(200);
+    drop(process);
 }
 
 #[tokio::test]
@@ -369,6 +392,40 @@ async fn a_refusal_says_which_limit_when_it_frees_and_whom_to_ask() {
     );
     assert!(told["retry_after_s"].as_u64().unwrap() > 80_000);
     assert!(!shared.header("ratelimit").unwrap().contains("subjects-1d"), "{shared:?}");
+}
+
+#[tokio::test]
+async fn whoever_asks_too_much_with_a_browser_reads_so_in_their_language_and_when_to_come_back() {
+    let contact = r#"contact: "desk <4711>""#;
+    let gate = shared("  - { to: teller, subjects: 1/h }\n").yaml(contact).start().await;
+    customers(&gate, 0);
+    view(&gate, &gate.teller(), 1).await.expect(200);
+    let browse = async |language: &str| {
+        let ask = Ask::get("/one/2").by(&gate.teller());
+        let ask = ask.header("accept", "text/html,*/*").header("accept-language", language);
+        gate.ask(ask).await
+    };
+    let languages = [
+        ("en", "Try again in {n} min."),
+        ("zh-CN", "请在 {n} 分钟后重试"),
+        ("th", "{n} นาที"),
+        ("ko", "{n}분 후"),
+        ("id", "{n} menit"),
+    ];
+    for (language, said) in languages {
+        let page = browse(language).await;
+        page.expect(429);
+        assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page:?}");
+        assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        assert!(page.header("ratelimit").is_some());
+        let wait_s: u64 = page.header("retry-after").unwrap().parse().unwrap();
+        let said = said.replace("{n}", &wait_s.div_ceil(60).to_string());
+        let text = page.text();
+        assert!(text.contains(&said) && text.contains("subjects-1h"), "{text}");
+        assert!(text.contains("desk &#60;4711&#62;"), "{text}");
+    }
+    let told = view(&gate, &gate.teller(), 2).await;
+    assert_eq!(told.expect(429).json()["limit"], "subjects-1h");
 }
 
 #[tokio::test]

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 #[test]
-fn every_row_of_the_table_of_threats_to_identity_names_a_test_that_exists() {
+fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/guide/identity-threats.md")).unwrap();
     let sources = sources(vec![root.join("src"), root.join("tests/it")]);
+    for page in ["docs/guide/identity-threats.md", "docs/guide/limits-threats.md"] {
+        check(&std::fs::read_to_string(root.join(page)).unwrap(), &sources);
+    }
+}
+
+fn check(page: &str, sources: &[String]) {
     let mut rows = 0;
     for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat")) {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();

@@ -11,6 +11,7 @@ mod recovery;
 mod session;
 mod sign_in;
 mod step_up;
+mod too_much;
 mod words;
 
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ pub(super) use recovery::{recovery, recovery_codes};
 pub(super) use session::{Standing, session};
 pub(super) use sign_in::{code, password, signed_out};
 pub(super) use step_up::{factor_first, nothing_kept, refused, send_now};
+pub(super) use too_much::{TooMuch, too_much};
 pub(super) use words::Words;
 
 /// The one style sheet, served from the gate itself.

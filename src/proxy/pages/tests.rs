@@ -59,6 +59,11 @@ fn all(page: &Page<'_>, typed: &str) -> Vec<Html> {
         password(page),
         code(page),
         signed_out(page),
+        too_much(
+            page,
+            TooMuch { limit: Some(typed), is_shared: true, wait_s: 61, contact: Some(typed) },
+        ),
+        too_much(page, TooMuch { limit: None, is_shared: false, wait_s: 86_400, contact: None }),
         session(page, &standing),
         session(page, &unproved),
         session(page, &Standing { overview: Some(&old), ..standing }),

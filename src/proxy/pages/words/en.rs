@@ -50,6 +50,13 @@ pub(super) static EN: Words = Words {
     purpose_lead: "The data are held for a purpose. Yours stands in the log.",
     nothing_title: "Nothing is kept",
     nothing_lead: "No request of yours is kept here: it was sent already, or too long ago. Start again.",
+    much_title: "Enough for now",
+    much_lead: "A limit of what may be seen or done in a time is reached. Nothing is wrong with what you asked for.",
+    much_shared: "This limit counts for several people together.",
+    much_slowed: "Your requests are slowed for now. The security desk can end that.",
+    much_minutes: "Try again in {n} min.",
+    much_hours: "Try again in {n} h.",
+    much_contact: "If your work needs more, ask {contact}.",
 
     session_title: "Signed in",
     session_lead: "You are signed in as {account} at assurance level {level}.",

@@ -50,6 +50,13 @@ pub(super) static ID: Words = Words {
     purpose_lead: "Data disimpan untuk suatu tujuan. Tujuan Anda tercatat di log.",
     nothing_title: "Tidak ada yang disimpan",
     nothing_lead: "Tidak ada permintaan Anda yang disimpan di sini: sudah dikirim, atau sudah terlalu lama. Mulai lagi.",
+    much_title: "Cukup untuk saat ini",
+    much_lead: "Batas yang boleh dilihat atau dilakukan dalam suatu waktu telah tercapai. Tidak ada yang salah dengan permintaan Anda.",
+    much_shared: "Batas ini berlaku untuk beberapa orang bersama-sama.",
+    much_slowed: "Permintaan Anda diperlambat untuk saat ini. Bagian keamanan dapat mengakhirinya.",
+    much_minutes: "Coba lagi dalam {n} menit.",
+    much_hours: "Coba lagi dalam {n} jam.",
+    much_contact: "Jika pekerjaan Anda memerlukan lebih banyak, hubungi {contact}.",
 
     session_title: "Sudah masuk",
     session_lead: "Anda masuk sebagai {account} pada tingkat jaminan {level}.",

@@ -50,6 +50,13 @@ pub(super) static KO: Words = Words {
     purpose_lead: "데이터는 목적을 위해 보관됩니다. 선택한 목적은 로그에 남습니다.",
     nothing_title: "보관된 것이 없음",
     nothing_lead: "여기에 보관된 요청이 없습니다. 이미 보냈거나 너무 오래되었습니다. 다시 시작하십시오.",
+    much_title: "지금은 한도에 도달함",
+    much_lead: "일정 시간 동안 보거나 처리할 수 있는 한도에 도달했습니다. 요청 자체에는 문제가 없습니다.",
+    much_shared: "이 한도는 여러 사람이 함께 사용합니다.",
+    much_slowed: "지금은 요청이 천천히 처리됩니다. 보안 담당 부서가 해제할 수 있습니다.",
+    much_minutes: "{n}분 후에 다시 시도하십시오.",
+    much_hours: "{n}시간 후에 다시 시도하십시오.",
+    much_contact: "업무에 더 필요하면 {contact}에 문의하십시오.",
 
     session_title: "로그인됨",
     session_lead: "{account} 계정으로 로그인했으며 보증 수준은 {level}입니다.",

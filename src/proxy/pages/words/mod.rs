@@ -70,6 +70,13 @@ pub(in crate::proxy) struct Words {
     pub(super) purpose_lead: &'static str,
     pub(super) nothing_title: &'static str,
     pub(super) nothing_lead: &'static str,
+    pub(super) much_title: &'static str,
+    pub(super) much_lead: &'static str,
+    pub(super) much_shared: &'static str,
+    pub(super) much_slowed: &'static str,
+    pub(super) much_minutes: &'static str,
+    pub(super) much_hours: &'static str,
+    pub(super) much_contact: &'static str,
 
     pub(super) session_title: &'static str,
     pub(super) session_lead: &'static str,

@@ -50,6 +50,13 @@ pub(super) static ZH: Words = Words {
     purpose_lead: "数据只为特定用途提供。您选择的用途会写入日志。",
     nothing_title: "没有保留的请求",
     nothing_lead: "这里没有您的请求：它已经发送，或时间过久。请重新开始。",
+    much_title: "暂时已达上限",
+    much_lead: "在一段时间内可以查看或办理的数量已达上限。您的请求本身没有问题。",
+    much_shared: "此上限由多人共用。",
+    much_slowed: "您的请求目前被放慢。安全部门可以解除。",
+    much_minutes: "请在 {n} 分钟后重试。",
+    much_hours: "请在 {n} 小时后重试。",
+    much_contact: "如果工作需要更多，请联系 {contact}。",
 
     session_title: "已登录",
     session_lead: "您以 {account} 登录，保证级别为 {level}。",
