@@ -19,6 +19,7 @@ pub mod admin;
 pub mod command;
 pub mod index;
 pub mod replay;
+pub mod report;
 pub mod review;
 pub mod shared;
 pub mod ship;

@@ -25,6 +25,7 @@ mod journal;
 mod log;
 mod lookup;
 mod order;
+mod proof;
 mod publish;
 mod queue;
 mod reader;
@@ -54,6 +55,7 @@ pub use groups::{
 pub use log::{Health, Log, LogError, Receipt, Settings};
 pub use lookup::{Lookup, Stored, StoredEntries, destroyed_keys};
 pub use order::{Fit, OrderKey};
+pub use proof::{ProofError, Proven, check_proof, prove};
 pub use reader::{OpenedFrames, ReadError, Reader, Record};
 pub use reading::{Left, Reading, Readings};
 pub use recover::Recovery;

@@ -124,6 +124,12 @@ impl Signer {
         self.sign_text(&checkpoint.text())
     }
 
+    /// The signed note of another text, which must end in a line end and not read as a checkpoint.
+    #[must_use]
+    pub fn sign_note(&self, text: &str) -> String {
+        self.verifier.note_of(text, &self.sign_text(text))
+    }
+
     /// The signature over another text, which must not read as a checkpoint.
     pub(super) fn sign_text(&self, text: &str) -> Signature {
         let mut signature = [0; 64];
@@ -307,6 +313,17 @@ impl Verifier {
         } else {
             Err(NoteError::Signature)
         }
+    }
+
+    /// The text in a signed note that is no checkpoint, such as a review, its signature checked.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn open_signed(&self, note: &[u8]) -> Result<String, NoteError> {
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(NoteError::Form);
+        }
+        self.open_text(note)
     }
 
     /// The text in a signed note that is no checkpoint, its signature checked.

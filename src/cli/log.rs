@@ -5,8 +5,10 @@ use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::log_export::{ExportArgs, run_export};
 use super::log_hold::{self, HoldArgs};
 use super::log_index::{IndexArgs, run_index};
+use super::log_prove::{CheckProofArgs, ProveArgs, run_check, run_prove};
 use super::log_retention::{self, RetentionArgs};
 use super::log_search::{SearchArgs, run_search};
 use super::log_show::{ShowArgs, run_show};
@@ -62,6 +64,18 @@ enum ReadCommand {
     ///
     /// Example: menshen log search --config /etc/menshen/menshen.yaml --subject customer:42 --month 2026-10
     Search(Box<SearchArgs>),
+    /// Export a part of the log for another tool: JSON Lines, OCSF, CEF.
+    ///
+    /// Example: menshen log export --config /etc/menshen/menshen.yaml --month 2026-10 --view ocsf
+    Export(Box<ExportArgs>),
+    /// Prove that one entry is in the log, to somebody who has neither the log nor a key.
+    ///
+    /// Example: menshen log prove 01a0c450-6c7b-7101-8101-010101010101 --config /etc/menshen/menshen.yaml > proof
+    Prove(ProveArgs),
+    /// Check such a proof, offline.
+    ///
+    /// Example: menshen log check-proof proof --verifier "$(cat verifier.key)"
+    CheckProof(CheckProofArgs),
     /// Make the index of the log, by which it is searched; a running gate does so by itself.
     ///
     /// Example: menshen log index --config /etc/menshen/menshen.yaml --rebuild
@@ -195,6 +209,9 @@ fn read_log(command: ReadCommand, out: &mut dyn Write) -> Result<u8, LogCommandE
         ReadCommand::Show(args) => run_show(&args, out),
         ReadCommand::Trace(args) => run_trace(&args, out),
         ReadCommand::Search(args) => run_search(&args, out),
+        ReadCommand::Export(args) => run_export(&args, out),
+        ReadCommand::Prove(args) => run_prove(&args, out),
+        ReadCommand::CheckProof(args) => run_check(&args, out),
         ReadCommand::Index(args) => run_index(&args, out),
     }
 }

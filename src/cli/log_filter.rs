@@ -92,6 +92,13 @@ impl Zone {
         moment.to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// The hour of the day there, and whether it is a Saturday or Sunday.
+    pub(super) fn hour(&self, ms: i64) -> (i8, bool) {
+        use jiff::civil::Weekday;
+        let there = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(self.0.clone());
+        (there.hour(), matches!(there.weekday(), Weekday::Saturday | Weekday::Sunday))
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
@@ -117,6 +124,13 @@ fn word<T: Copy + Send + Sync + 'static>(
 }
 
 impl WhenArgs {
+    /// A month in a zone.
+    pub(super) fn of_month(month: &str, name: &str) -> Result<Self, LogCommandError> {
+        let zone = zone(name).map_err(|said| LogCommandError::Asked(format!("--zone: {said}")))?;
+        let (month, zone) = (Some(month.to_owned()), Some(zone));
+        Ok(Self { month, zone, ..Self::default() })
+    }
+
     /// The zone.
     pub(super) fn zone(&self) -> Zone {
         self.zone.clone().unwrap_or(Zone(TimeZone::UTC))
@@ -163,6 +177,11 @@ fn fault(option: &str, wanted: &str, got: &str) -> LogCommandError {
 }
 
 impl FilterArgs {
+    /// Whoever is named so.
+    pub(super) fn about(subject: &str) -> Self {
+        Self { subject: Some(subject.to_owned()), ..Self::default() }
+    }
+
     /// The filter, and the one it is about if somebody named them.
     pub(super) fn read(
         &self,

@@ -19,10 +19,10 @@ const BATCH: usize = 5_000;
 pub(super) struct LogPlace {
     /// The log's folder.
     #[arg(value_name = "LOG", conflicts_with = "config")]
-    dir: Option<PathBuf>,
+    pub(super) dir: Option<PathBuf>,
     /// The gate's `menshen.yaml`, which names the log, its keys and its index.
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The master key, to read the entries.
     #[arg(
         long,
@@ -30,13 +30,13 @@ pub(super) struct LogPlace {
         required_unless_present = "config",
         conflicts_with = "config"
     )]
-    key: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
     /// The log's own key, where `log-key` names one; may be given again, for older ones.
     #[arg(long, value_name = "FILE")]
-    log_key: Vec<PathBuf>,
+    pub(super) log_key: Vec<PathBuf>,
     /// The folder of the index; without it that of the configuration, or `LOG-index`.
     #[arg(long, value_name = "DIR")]
-    index: Option<PathBuf>,
+    pub(super) index: Option<PathBuf>,
 }
 
 /// A log that was found, and what reads it.
@@ -80,6 +80,15 @@ impl FoundLog {
     /// How many entries the log has, about; 0 if that cannot be read.
     pub(super) fn size(&self) -> u64 {
         size(&self.dir)
+    }
+
+    /// The log's name, how many entries its checkpoint covers, and their root, as the folder says.
+    pub(super) fn head(&self) -> (String, u64, String) {
+        let note = std::fs::read_to_string(self.dir.join("checkpoint")).unwrap_or_default();
+        let mut lines = note.lines().map(str::to_owned);
+        let name = lines.next().unwrap_or_default();
+        let entries = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+        (name, entries, lines.next().unwrap_or_default())
     }
 
     /// The index, read on to the log's end; made anew where it cannot be used.

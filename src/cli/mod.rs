@@ -17,12 +17,14 @@ mod key;
 mod limits;
 mod log;
 mod log_custody;
+mod log_export;
 mod log_filter;
 mod log_hold;
 mod log_index;
 mod log_keys;
 mod log_place;
 mod log_print;
+mod log_prove;
 mod log_retention;
 mod log_search;
 mod log_show;
@@ -33,6 +35,8 @@ mod matrix;
 mod output;
 mod progress;
 mod replay;
+mod report;
+mod review;
 mod run;
 mod schema;
 mod switch;
@@ -80,6 +84,10 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
+    /// Reports from the log: who saw a customer, what one employee did, the monthly review.
+    Report(report::Arguments),
+    /// Sign a review with a reviewer's own key, and check it.
+    Review(review::Arguments),
     /// Manage local accounts.
     Account(account::AccountArgs),
     /// Look at the keys of an issuer, and verify a token with them.
@@ -149,6 +157,8 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Catalog(arguments) => catalog::run(&arguments, &mut out),
         Command::Log(arguments) => log::run(arguments, &mut out),
+        Command::Report(arguments) => report::run(&arguments, &mut out),
+        Command::Review(arguments) => review::run(&arguments, &mut out),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }

@@ -67,6 +67,15 @@ impl Index {
         Ok(page)
     }
 
+    /// The time of the first entry that is in the index, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// [`IndexError::Sqlite`].
+    pub fn first_ms(&self) -> Result<Option<i64>, IndexError> {
+        let sql = "SELECT min(from_ms) FROM spans";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
     /// The place of the entry with this id, as far as the index has read.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::unsigned::unsigned;
 use crate::audit::{Log, Opener};
+use crate::clock::Clock;
 use crate::index::{Index, IndexError};
 use crate::secret::MasterKey;
 use crate::telemetry::Telemetry;
@@ -29,6 +32,9 @@ pub(super) struct Indexer {
     pub(super) opener: Opener,
     pub(super) master: MasterKey,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) clock: Clock,
+    /// Whether the reviews that nobody signed were told since the start.
+    pub(super) told: AtomicBool,
 }
 
 /// How a piece of the work ended.
@@ -98,12 +104,27 @@ impl Indexer {
             return Ok((index, Came::Further));
         }
         if purge {
+            self.nag(&mut index)?;
             let gone = index.purge()?;
             if gone > 0 {
                 tracing::info!(entries = gone, "destroyed entries left the index of the log");
             }
         }
         Ok((index, Came::ToTheEnd))
+    }
+
+    /// Tells of reviews that nobody signed: once in words, always as a number.
+    fn nag(&self, index: &mut Index) -> Result<(), IndexError> {
+        let months = unsigned(index, self.clock.unix_ms())?;
+        self.telemetry.unsigned_reviews(months.len());
+        if !months.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
+            let months = months.join(", ");
+            tracing::warn!(
+                months,
+                "nobody has signed the review of these months; `menshen report monthly`, then `menshen review sign`"
+            );
+        }
+        Ok(())
     }
 
     fn open(&self) -> Result<Index, IndexError> {

@@ -14,6 +14,7 @@ mod retention;
 mod review;
 mod shared;
 mod shipping;
+mod unsigned;
 mod usage;
 mod watch;
 
@@ -376,6 +377,8 @@ impl Server {
             opener: Opener::new(&config.log, vec![rest]),
             master: master.clone(),
             telemetry: Arc::clone(&self.gate.telemetry),
+            clock: self.gate.clock.clone(),
+            told: std::sync::atomic::AtomicBool::new(false),
         };
         let finish = &self.shutdown.finish;
         self.tasks.spawn(indexer.run(finish.clone()));

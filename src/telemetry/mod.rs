@@ -116,6 +116,7 @@ pub struct Telemetry {
     held: Held,
     review_lag: Gauge,
     index_lag: Gauge,
+    unsigned: Gauge,
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
     log_missed: Gauge,
@@ -169,6 +170,7 @@ impl Telemetry {
             held,
             review_lag,
             index_lag: Gauge::default(),
+            unsigned: Gauge::default(),
             rules,
             log_writable,
             log_missed,
@@ -224,6 +226,8 @@ impl Telemetry {
         registry.register("review_lag_entries", help, self.review_lag.clone());
         let help = "Entries of the log that its index does not have yet";
         registry.register("log_index_lag_entries", help, self.index_lag.clone());
+        let help = "Months of the last twelve whose review nobody has signed";
+        registry.register("review_unsigned_months", help, self.unsigned.clone());
         let help = "Whether the log takes entries";
         registry.register("log_writable", help, self.log_writable.clone());
         let help = "Entries that the log missed since the start";
@@ -359,6 +363,11 @@ impl Telemetry {
     /// Says how far detections are behind the log.
     pub fn review_lag(&self, entries: u64) {
         self.review_lag.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Says how many months wait for a signed review.
+    pub fn unsigned_reviews(&self, months: usize) {
+        self.unsigned.set(i64::try_from(months).unwrap_or(i64::MAX));
     }
 
     /// Says how far the index is behind the log.

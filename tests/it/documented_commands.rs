@@ -5,8 +5,19 @@ use std::path::Path;
 use std::process::Command;
 
 /// Those that have commands of their own below them.
-const GROUPS: [&str; 9] =
-    ["account", "catalog", "detection", "device", "jwks", "key", "limits", "log", "switch"];
+const GROUPS: [&str; 11] = [
+    "account",
+    "catalog",
+    "detection",
+    "device",
+    "jwks",
+    "key",
+    "limits",
+    "log",
+    "report",
+    "review",
+    "switch",
+];
 
 #[test]
 fn every_command_that_a_guide_names_is_there() {

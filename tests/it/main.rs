@@ -71,6 +71,7 @@ mod policy_tools;
 mod recorded_first;
 mod reload;
 mod replay;
+mod reports;
 mod sent_bodies;
 mod several_gates;
 mod shadow;

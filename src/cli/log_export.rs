@@ -1,0 +1,80 @@
+//! `menshen log export`: a part of the log for another tool, as JSON Lines, OCSF or CEF.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use super::log::LogCommandError;
+use super::log_custody::{Custody, Unmasking, asked};
+use super::log_filter::FilterArgs;
+use super::log_place::LogPlace;
+use super::log_print::{Naming, json};
+use super::progress::Progress;
+use crate::audit::Reading;
+use crate::report::{cef, ocsf};
+
+/// Requests that are read at a time.
+const PAGE: usize = 1_000;
+
+/// Arguments of `menshen log export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    place: LogPlace,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    unmasking: Unmasking,
+    /// The form: an object a line with all entries, OCSF 1.x, or CEF 0. OCSF and CEF name people by reference only.
+    #[arg(long, value_enum, default_value_t)]
+    view: View,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum View {
+    /// One JSON object a line.
+    #[default]
+    Jsonl,
+    /// OCSF, one object a line.
+    Ocsf,
+    /// CEF, a line each.
+    Cef,
+}
+
+/// Prints what fits, the newest first; it is recorded before, and how much it was after.
+pub(super) fn run_export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
+    let log = args.place.find()?;
+    let (filter, subject) = args.filter.read(&log.sealer)?;
+    let mut index = log.index()?;
+    let custody = Custody::new(&log.dir, &log.master)?;
+    let reading = Reading {
+        name: "log_export_begun".to_owned(),
+        asked: asked(&filter),
+        reason: args.unmasking.reason.clone().unwrap_or_default(),
+        subject: subject.clone(),
+        ..Reading::default()
+    };
+    custody.leave(reading)?;
+    let named = subject.as_ref().map(|one| one.token());
+    let naming = Naming { sealer: Some(&log.sealer), asked: named, unmask: args.unmasking.unmask };
+    let mut progress = Progress::new("exporting", "requests", 0);
+    let (mut before, mut seen) = (None, 0);
+    loop {
+        let page = index.search(&filter, before, PAGE)?;
+        for access in &page.accesses {
+            match args.view {
+                View::Jsonl => writeln!(out, "{}", json(access, &naming))?,
+                View::Ocsf => writeln!(out, "{}", ocsf(access))?,
+                View::Cef => writeln!(out, "{}", cef(access))?,
+            }
+        }
+        seen += page.accesses.len();
+        progress.at(seen as u64);
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    custody.read("log_exported", &asked(&filter), &args.unmasking, subject.as_ref(), seen)?;
+    Ok(0)
+}

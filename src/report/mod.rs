@@ -1,0 +1,39 @@
+//! What the log says to somebody who asks: a customer, a supervisor, whoever reviews it each month.
+//!
+//! Pure: requests of the log in, reports out. Who may read them and that it is recorded is not decided here.
+
+mod monthly;
+mod page;
+mod person;
+mod subject;
+mod views;
+mod words;
+
+pub use monthly::Monthly;
+pub use page::page;
+pub use person::{Habits, Person};
+pub use subject::{How, Look, Post, looks};
+pub use views::{cef, ocsf};
+pub use words::{LANGUAGES, Words};
+
+use crate::audit::{Access, Effect};
+
+/// When somebody did something, as their house counts the day.
+pub trait Hours {
+    /// A moment as people there write it.
+    fn shown(&self, ms: i64) -> String;
+    /// Whether it is outside the house's working hours.
+    fn is_off(&self, ms: i64) -> bool;
+}
+
+/// Whether data may have been given.
+fn is_allowed(access: &Access) -> bool {
+    access.entry.decision.as_ref().is_some_and(|decision| decision.effect == Effect::Allow)
+}
+
+/// Whether anything was given, or nobody knows.
+fn is_disclosed(access: &Access) -> bool {
+    use crate::audit::Ending;
+    let refused = access.told().result.as_ref().is_some_and(|r| r.ended == Some(Ending::Refused));
+    is_allowed(access) && !refused
+}
