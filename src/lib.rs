@@ -16,6 +16,7 @@ pub mod tls;
 pub mod upstream;
 // -- beside the way
 pub mod admin;
+pub mod backup;
 pub mod command;
 pub mod index;
 pub mod replay;

@@ -79,6 +79,8 @@ words! {
         SharedStoreLost = "shared_store_lost",
         /// Entries do not get to the place that the log is carried to.
         Shipping = "shipping_behind",
+        /// A place has no backup that is new enough.
+        Backup = "backup_overdue",
         /// Alerts that were too many to be told apart.
         Others = "others",
     }

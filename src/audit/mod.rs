@@ -33,6 +33,7 @@ mod reading;
 mod recover;
 mod retention;
 mod shared;
+mod snapshot;
 mod subject;
 mod text;
 mod verify;
@@ -62,6 +63,7 @@ pub use recover::Recovery;
 pub use retention::{
     Certificate, Fate, Hold, Line, NOTICE_DAYS, Period, Periods, Tended, check_keys, survey,
 };
+pub use snapshot::LogSnapshot;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};
 pub use verify::{Verified, verify};

@@ -171,6 +171,9 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::Shipping => {
             format!("entries that do not get to `{}`", joined(&mut alert.kinds.iter()))
         }
+        Concern::Backup => {
+            format!("no new backup in `{}`", joined(&mut alert.kinds.iter()))
+        }
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {

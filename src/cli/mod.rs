@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and what they share of exit codes and output.
 
 mod account;
+mod backup;
 mod catalog;
 mod check;
 mod columns;
@@ -36,6 +37,7 @@ mod output;
 mod progress;
 mod replay;
 mod report;
+mod restore;
 mod review;
 mod run;
 mod schema;
@@ -82,6 +84,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Say what of the backends the catalogue does not know.
     Catalog(catalog::Arguments),
+    /// Make a backup of state, log and policy now, or list those that there are.
+    Backup(backup::Arguments),
+    /// Bring a backup back into a new folder, or try whether it could be.
+    Restore(restore::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Reports from the log: who saw a customer, what one employee did, the monthly review.
@@ -156,6 +162,8 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, &mut out),
         Command::Catalog(arguments) => catalog::run(&arguments, &mut out),
+        Command::Backup(arguments) => backup::run(&arguments, &mut out),
+        Command::Restore(arguments) => restore::run(&arguments, &mut out),
         Command::Log(arguments) => log::run(arguments, &mut out),
         Command::Report(arguments) => report::run(&arguments, &mut out),
         Command::Review(arguments) => review::run(&arguments, &mut out),

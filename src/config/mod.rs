@@ -5,6 +5,7 @@
 
 mod addresses;
 mod admin;
+mod backup;
 mod callers;
 mod clients;
 mod posture;
@@ -43,6 +44,10 @@ pub struct Config {
     pub log_key: Option<PathBuf>,
     /// Where copies of the log's checkpoint go.
     pub checkpoint_copies: Option<CheckpointCopies>,
+    /// The file itself, if it is one.
+    pub file: Option<PathBuf>,
+    /// When backups are made, and where to.
+    pub backup: Option<crate::backup::Settings>,
     /// Where the log's entries are carried to.
     pub ship: Vec<shipping::Settings>,
     /// The folder with the policy.
@@ -134,7 +139,8 @@ impl Config {
             .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
         let base = path.parent().unwrap_or(Path::new(""));
         let source = Source { name: path.display().to_string(), text };
-        Self::parse(source, base).map_err(ConfigError::Faults)
+        let config = Self::parse(source, base).map_err(ConfigError::Faults)?;
+        Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
     /// Reads the text of such a file; paths in it are relative to `base`.

@@ -17,6 +17,7 @@ const TOP: &[&str] = &[
     "log-key",
     "checkpoint-copies",
     "ship",
+    "backup",
     "policies",
     "policies-watch",
     "shadow",
@@ -88,7 +89,7 @@ impl File<'_> {
         let own = keys.find("log-key").is_some();
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
-        let ship = self.ship(&keys);
+        let (ship, backup) = (self.ship(&keys), self.backup(&keys));
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -120,6 +121,8 @@ impl File<'_> {
             log_key,
             checkpoint_copies,
             ship,
+            file: None,
+            backup,
             policies: policies?,
             policies_watch,
             shadow,

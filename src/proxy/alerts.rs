@@ -246,6 +246,7 @@ impl Alerts {
                 | Concern::Finding
                 | Concern::SharedStoreLost
                 | Concern::Shipping
+                | Concern::Backup
                 | Concern::Others => {
                     alert.entity = (&*place).into();
                 }

@@ -2,6 +2,7 @@
 //!
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
+mod backups;
 mod certificates;
 mod commands;
 mod fetch;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use backups::maker;
 use certificates::{Certificates, Followed};
 pub use fetch::HttpsFetch;
 use fields::known_fields;
@@ -354,11 +356,12 @@ impl Server {
     ) -> Result<(), SecretError> {
         let keeper = retention::Keeper {
             log: self.log.clone(),
-            store,
+            store: store.clone(),
             policies: Arc::clone(&self.gate.policies),
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        self.keep_backups(config, &store, clock, master);
         self.ship(config, clock, master)?;
         self.keep_index(config, master)
     }
@@ -385,6 +388,24 @@ impl Server {
         let readings = Readings::new(&config.log, master)?;
         self.tasks.spawn(readings::keep(self.log.clone(), readings, finish.clone()));
         Ok(())
+    }
+
+    /// Makes backups, and looks how old they are.
+    fn keep_backups(&self, config: &Config, store: &Store, clock: &Clock, master: &MasterKey) {
+        let Some(settings) = config.backup.clone() else { return };
+        let verifier = self.log.verifier().clone();
+        let keeper = backups::Keeper {
+            maker: Arc::new(maker(
+                config,
+                store.clone(),
+                verifier,
+                (clock.clone(), master.clone()),
+            )),
+            settings,
+            log: self.log.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+        };
+        self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
     }
 
     /// Carries the log elsewhere.

@@ -8,6 +8,7 @@
 mod account;
 mod act;
 mod api_key;
+mod backup;
 mod challenge;
 mod command;
 mod connection;
@@ -46,6 +47,7 @@ use rusqlite::Connection;
 pub use account::{AccountRow, NewAccountRow};
 pub use act::ActRow;
 pub use api_key::ApiKeyRow;
+pub use backup::{check_restored, end_after_restore};
 pub use challenge::{ChallengeId, ChallengeRow};
 pub use command::{AskedRow, CommandRow, Leave, SwitchRow};
 pub use device::{DeviceRow, DeviceStanding};

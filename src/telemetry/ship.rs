@@ -1,4 +1,4 @@
-//! How far the log is carried elsewhere, by the name that the operator gave the place.
+//! How far the log is carried elsewhere and how old backups are, by the name that the operator gave the place.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Shipping {
     age: Family<Target, Gauge>,
     behind: Family<Target, Gauge>,
     failures: Family<Target, Counter>,
+    backup_age: Family<[(&'static str, String); 1], Gauge>,
+    backup_overdue: Family<[(&'static str, String); 1], Gauge>,
 }
 
 impl Shipping {
@@ -33,6 +35,10 @@ impl Shipping {
         registry.register("ship_behind", help, self.behind.clone());
         let help = "Deliveries that failed and are tried again";
         registry.register("ship_failures", help, self.failures.clone());
+        let help = "The age of the newest backup there; -1 if there is none";
+        registry.register("backup_age_seconds", help, self.backup_age.clone());
+        let help = "Whether that is more than 26 hours, or there is none";
+        registry.register("backup_overdue", help, self.backup_overdue.clone());
     }
 }
 
@@ -65,5 +71,13 @@ impl Telemetry {
     /// Counts a delivery that failed.
     pub fn ship_failed(&self, target: &str) {
         self.ship.failures.get_or_create(&[("target", target.to_owned())]).inc();
+    }
+
+    /// Says how old the newest backup in a place is; `None` if there is none.
+    pub fn backup_age(&self, place: &str, age: Option<Duration>, is_overdue: bool) {
+        let place = [("place", place.to_owned())];
+        let seconds = age.map_or(-1, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        self.ship.backup_age.get_or_create(&place).set(seconds);
+        self.ship.backup_overdue.get_or_create(&place).set(i64::from(is_overdue));
     }
 }

@@ -30,6 +30,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("report", &["audit"]),
     ("review", &["audit", "policy", "secret"]),
     ("ship", &["audit", "clock", "secret", "tls"]),
+    ("backup", &["audit", "clock", "secret", "ship", "state"]),
     // shells
     (
         "proxy",
@@ -57,6 +58,7 @@ const RULE: &[(&str, &[&str])] = &[
         "config",
         &[
             "admin",
+            "backup",
             "document",
             "guard",
             "identity",
@@ -76,6 +78,7 @@ const RULE: &[(&str, &[&str])] = &[
         &[
             "admin",
             "audit",
+            "backup",
             "clock",
             "command",
             "config",
@@ -110,9 +113,9 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "clock", "command", "config", "demo", "document", "identity", "index",
-            "limits", "policy", "replay", "report", "review", "route", "secret", "server", "ship",
-            "state", "suite",
+            "audit", "backup", "clock", "command", "config", "demo", "document", "identity",
+            "index", "limits", "policy", "replay", "report", "review", "route", "secret", "server",
+            "ship", "state", "suite",
         ],
     ),
 ];

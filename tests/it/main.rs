@@ -12,6 +12,7 @@ mod admin;
 mod api_keys;
 mod assertion;
 mod attacks;
+mod backup;
 mod bounded;
 mod browser;
 mod client_certificates;

@@ -3,7 +3,7 @@
 
 mod nats;
 mod receivers;
-mod servers;
+pub(crate) mod servers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,13 +24,13 @@ use servers::Server;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Certificates for the servers of a test.
-struct Elsewhere {
+pub(crate) struct Elsewhere {
     folder: TempDir,
     authority: Authority,
 }
 
 impl Elsewhere {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("elsewhere", &Clock::system()).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.certificate_pem()).unwrap();
@@ -42,12 +42,12 @@ impl Elsewhere {
         Self { folder, authority }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// A file that only its owner may read.
-    fn secret(&self, name: &str, text: &str) -> String {
+    pub(crate) fn secret(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(self.folder.path().join(name), text).unwrap();
         let private = std::fs::Permissions::from_mode(0o600);
@@ -71,7 +71,7 @@ async fn requests(gate: &Gate, number: usize) {
     }
 }
 
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -106,7 +106,7 @@ fn metric(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix(&line))?.parse().ok()
 }
 
-async fn metrics(gate: &Gate) -> String {
+pub(crate) async fn metrics(gate: &Gate) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = gate.server().metrics_address().unwrap();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -9,8 +9,8 @@ use super::{Elsewhere, until};
 /// How one is started again.
 type Start = Box<dyn Fn() -> Child + Send>;
 
-pub(super) struct Server {
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     child: Child,
     start: Start,
     ca: String,
@@ -18,7 +18,7 @@ pub(super) struct Server {
 
 impl Server {
     /// `nats-server` with JetStream on a disk, TLS and a password.
-    pub(super) async fn nats(elsewhere: &Elsewhere) -> Self {
+    pub(crate) async fn nats(elsewhere: &Elsewhere) -> Self {
         let port = free_port();
         let [cert, key, store] =
             ["server.pem", "server.key", "store"].map(|name| elsewhere.path(name));
@@ -32,7 +32,7 @@ impl Server {
     }
 
     /// `rsyslogd`, which writes what it receives to the file `received`.
-    pub(super) async fn rsyslog(elsewhere: &Elsewhere) -> Self {
+    pub(crate) async fn rsyslog(elsewhere: &Elsewhere) -> Self {
         let port = free_port();
         let [ca, cert, key, received, work] =
             ["ca.pem", "server.pem", "server.key", "received", ""].map(|name| elsewhere.path(name));
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// The emulator of S3; it forgets everything when it is killed.
-    pub(super) async fn s3(elsewhere: &Elsewhere) -> Self {
+    pub(crate) async fn s3(elsewhere: &Elsewhere) -> Self {
         let port = free_port();
         let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3/venv/bin/moto_server");
         assert!(Path::new(python).exists(), "run `sh tests/setup.sh`");
@@ -99,18 +99,18 @@ impl Server {
     }
 
     /// Kills it without a word.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub(super) async fn again(&mut self) {
+    pub(crate) async fn again(&mut self) {
         self.child = (self.start)();
         self.listens().await;
     }
 
     /// What a client that others wrote sees in a bucket.
-    pub(super) fn look(&self, verb: &str, bucket: &str, prefix: &str) -> String {
+    pub(crate) fn look(&self, verb: &str, bucket: &str, prefix: &str) -> String {
         let s3 = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3");
         let ran = Command::new(format!("{s3}/venv/bin/python"))
             .arg(format!("{s3}/look.py"))
