@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::resource::{Call, Operation, Resource, Running, Told};
-use crate::command::FindingRow;
+use crate::command::{CommandError, FindingRow};
 use crate::proxy::Refused;
 
 /// So many are told at once.
@@ -24,11 +24,11 @@ pub(super) const RESOURCE: Resource = Resource {
         },
         Operation {
             method: "POST",
-            path: "/v1/findings/{holder}/release",
+            path: "/v1/findings/{number}/release",
             name: "findings_released",
             answers: &[200, 409],
             acts: true,
-            about: |call| format!("findings of {}", call.param(0)),
+            about: |call| format!("finding {}", call.param(0)),
             run: release,
         },
     ],
@@ -52,9 +52,23 @@ fn release<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
             return Err(Refused::Forbidden);
         }
         let reason = call.required("reason")?;
-        let released = admin.desk.release(&call.doer, call.param(0), reason).await?;
+        let number = call.param(0).parse().ok().ok_or(Refused::NotFound)?;
+        let found = admin.desk.finding(number).await?.ok_or(Refused::NotFound)?;
+        if is_own(admin, call, &found).await? {
+            return Err(CommandError::Oneself.into());
+        }
+        let released = admin.desk.release(&call.doer, &found.holder, reason).await?;
         Ok(Told::json(200, json!({ "released": released })))
     })
+}
+
+/// Whether what holds is of the caller, under whichever name: a finding keeps the name of when it was made, and
+/// accounts are linked and taken apart since then.
+async fn is_own(admin: &Admin, call: &Call, found: &FindingRow) -> Result<bool, CommandError> {
+    let held = admin.desk.findings(true).await?;
+    let of_holder = held.iter().filter(|row| row.holder == found.holder).chain([found]);
+    let mut names = of_holder.flat_map(|row| [row.holder.as_str(), row.account.as_str()]);
+    Ok(names.any(|name| *admin.gate.identity.counted_as(name) == *call.doer.person))
 }
 
 fn finding(row: &FindingRow) -> serde_json::Value {

@@ -334,8 +334,6 @@ async fn findings_are_shown_and_released_by_the_roles_that_the_policy_names_and_
     for id in 1..=3 {
         gate.ask(Ask::get(&format!("/one/{id}")).by(&wang)).await;
     }
-    let path = "/v1/findings/corp%3Awang/release";
-    let release = async |token: &str| post(&gate, token, path, json!({ "reason": WHY })).await;
     crate::harness::soon("the finding", async {
         while !gate.entries_so_far().iter().any(|entry| entry.alert.is_some()) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -345,6 +343,8 @@ async fn findings_are_shown_and_released_by_the_roles_that_the_policy_names_and_
     let listed = get(&gate, &lin, "/v1/findings").await;
     let found = listed.expect(200).json()["findings"][0].clone();
     assert_eq!((&found["holder"], &found["holds"]), (&json!("corp:wang"), &json!(true)));
+    let path = format!("/v1/findings/{}/release", found["number"]);
+    let release = async |token: &str| post(&gate, token, &path, json!({ "reason": WHY })).await;
     release(&lin).await.expect(403);
     release(&wang).await.expect(409);
     let named = gate.token(&json!({ "sub": "mo", "roles": ["teller", "security"] }));
@@ -356,6 +356,36 @@ async fn findings_are_shown_and_released_by_the_roles_that_the_policy_names_and_
             && entry.event == Event::Change
     });
     assert_eq!(act.unwrap().actor.unwrap().account.as_str(), "corp:mo");
+}
+
+#[tokio::test]
+async fn a_finding_of_when_accounts_were_linked_stays_ones_own_when_they_are_no_longer() {
+    let policy = "detections:\n  sequential-ids: { count: 3, action: block }\n";
+    let gate = gate_with(policy, "").await;
+    let wang = gate.token(&json!({ "roles": ["teller", "security"] }));
+    gate.identity().set_person("corp:wang", Some("e7")).await.unwrap();
+    gate.advance_s(2);
+    for id in 1..=3 {
+        gate.ask(Ask::get(&format!("/one/{id}")).by(&wang)).await;
+    }
+    let mo = gate.token(&json!({ "sub": "mo", "roles": ["security"] }));
+    crate::harness::soon("the finding", async {
+        while !gate.entries_so_far().iter().any(|entry| entry.alert.is_some()) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let found = get(&gate, &mo, "/v1/findings").await.expect(200).json()["findings"][0].clone();
+    assert_eq!(found["account"], "corp:wang");
+    assert_ne!(found["holder"], "corp:wang", "held as a person");
+    gate.identity().set_person("corp:wang", None).await.unwrap();
+    gate.advance_s(2);
+    let path = format!("/v1/findings/{}/release", found["number"]);
+    post(&gate, &wang, &path, json!({ "reason": WHY })).await.expect(409);
+    for other in ["/v1/findings/99/release", "/v1/findings/person/release"] {
+        post(&gate, &mo, other, json!({ "reason": WHY })).await.expect(404);
+    }
+    post(&gate, &mo, &path, json!({ "reason": WHY })).await.expect(200);
 }
 
 #[tokio::test]
