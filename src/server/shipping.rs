@@ -18,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The pause before a cursor that could not be opened is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
+/// So long a step may go on when the gate is to stop.
+const GRACE: Duration = Duration::from_secs(2);
 /// So often an alert is raised again while it lasts.
 const ALERT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -51,9 +53,13 @@ impl Shipper {
         let Self { settings, source, log, telemetry, clock, cursors: _ } = self;
         let carrier = Carrier::new(settings, source, cursor, clock.clone());
         let mut way = Way { carrier, log, telemetry, clock, alerted: None, has_failed: false };
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = way.go() => {}
+            () = way.go(&stop) => {}
+            () = overdue => {}
         }
     }
 }
@@ -70,14 +76,18 @@ struct Way {
 }
 
 impl Way {
-    async fn go(&mut self) {
-        loop {
+    /// A step that was begun is ended: what was delivered would go twice if its cursor were not kept.
+    async fn go(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
             let done = self.carrier.step().await;
             let pause = self.pause(&done);
             self.tell();
             let until = Instant::now() + pause;
-            while Instant::now() < until {
-                tokio::time::sleep_until(until.min(Instant::now() + TELL_EVERY)).await;
+            while Instant::now() < until && !stop.is_cancelled() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep_until(until.min(Instant::now() + TELL_EVERY)) => {}
+                }
                 self.tell();
             }
         }

@@ -137,7 +137,7 @@ async fn a_file_gets_every_entry_as_it_stands_in_the_log_also_over_restarts_and_
     gate.start().await;
     requests(&gate, 30).await;
     let there = all_there(&gate, there).await;
-    assert_eq!(there, logged(&gate), "in order, and each once");
+    assert_same(&there, &logged(&gate));
     gate.stop().await;
     let config = gate.path("menshen.yaml").display().to_string();
     let said = menshen(&["log", "tail", "--config", &config]);
@@ -147,7 +147,16 @@ async fn a_file_gets_every_entry_as_it_stands_in_the_log_also_over_restarts_and_
     let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
     assert!(said.contains("entries are at `there`"), "{said}");
     let whole = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(whole.lines().collect::<Vec<_>>(), logged(&gate));
+    assert_same(&whole.lines().map(str::to_owned).collect::<Vec<_>>(), &logged(&gate));
+}
+
+/// In order, and each once; says where they part, not all of both.
+fn assert_same(there: &[String], logged: &[String]) {
+    let parts = there.iter().zip(logged).position(|(a, b)| a != b);
+    if let Some(place) = parts {
+        panic!("at {place}:\n{}\nrather than\n{}", there[place], logged[place]);
+    }
+    assert_eq!(there.len(), logged.len(), "lines there, and in the log");
 }
 
 #[tokio::test]
