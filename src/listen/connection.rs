@@ -44,7 +44,7 @@ pub(super) async fn serve<H: Handler>(
         client: session
             .peer_certificates()
             .and_then(|chain| chain.first())
-            .map(|leaf| ClientCertificate { der: leaf.as_ref().into() }),
+            .map(|leaf| ClientCertificate::new(leaf)),
         progress: watch.request(),
     };
     let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());

@@ -3,7 +3,8 @@
 //! A client certificate is good for as long as its connection, so a replacement ends every connection that
 //! showed one: its requests from then on have none, and the client is told to connect anew.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -42,14 +43,52 @@ impl Shown {
 /// The certificate that a client showed and TLS verified for this connection.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
-    /// The certificate itself, in DER.
-    pub der: Arc<[u8]>,
+    der: Arc<[u8]>,
+    hex: Arc<str>,
+    read: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
 
 impl ClientCertificate {
+    pub(super) fn new(der: &[u8]) -> Self {
+        let hash = digest(&SHA256, der);
+        let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { der: der.into(), hex: hex.into(), read: Arc::default() }
+    }
+
     /// SHA-256 of it in hexadecimal, as the log has it.
     #[must_use]
-    pub fn hex(&self) -> String {
-        digest(&SHA256, &self.der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+
+    /// What `read` makes of it, given in DER: made once for the connection, since every request asks.
+    pub fn once<T: Clone + Send + Sync + 'static>(&self, read: impl Fn(&[u8]) -> T) -> T {
+        let made = self.read.get_or_init(|| Box::new(read(&self.der)));
+        made.downcast_ref::<T>().cloned().unwrap_or_else(|| read(&self.der))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_certificate_is_read_once_for_all_requests_of_its_connection() {
+        let reads = AtomicUsize::new(0);
+        let read = |der: &[u8]| {
+            reads.fetch_add(1, Ordering::Relaxed);
+            der.len()
+        };
+        let shown = ClientCertificate::new(b"abc");
+        let request = shown.clone();
+        assert_eq!((shown.once(read), request.once(read), shown.once(read)), (3, 3, 3));
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            request.once(|der| der.to_vec()),
+            b"abc",
+            "another reading is none of the first"
+        );
+        assert!(shown.hex().starts_with("ba7816bf8f01cfea"));
     }
 }

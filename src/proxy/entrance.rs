@@ -19,7 +19,7 @@ use super::trail::Trail;
 use crate::audit::{LogError, Receipt};
 use crate::identity::{AuthError, Caller, Certificate, Credentials, Place, Target};
 use crate::limits::Seat;
-use crate::listen::{ClientCertificate, Facts};
+use crate::listen::Facts;
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch, Value};
 
 /// The longest query that goes along while its browser signs in.
@@ -226,8 +226,8 @@ fn coming_back(head: &Head) -> String {
 
 /// Where a request came in, as sessions are bound to it.
 pub(super) fn place(head: &Head, facts: &Facts) -> Result<Place, Rejection> {
-    let read = |shown: &ClientCertificate| Certificate::read(&shown.der).map(Arc::new);
-    let certificate = facts.client.as_ref().map(read).transpose();
+    let read = |der: &[u8]| Certificate::read(der).map(Arc::new);
+    let certificate = facts.client.as_ref().map(|shown| shown.once(read)).transpose();
     let certificate = certificate.map_err(|fault| Rejection::Credential(fault.into()))?;
     Ok(Place { host: head.host.as_str().into(), zone: facts.zone.clone(), certificate })
 }

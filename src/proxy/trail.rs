@@ -19,7 +19,7 @@ use crate::audit::{
     Event, Origin, Trait, Why,
 };
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
-use crate::listen::{ClientCertificate, Facts};
+use crate::listen::Facts;
 use crate::policy::plan::Verdict;
 use crate::policy::{Denial, Permit, Principal, Program, Route, Value};
 
@@ -52,7 +52,8 @@ impl Trail {
         let id = stamp.id;
         let mut entry = Entry::new(Event::Decision, stamp);
         let user_agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let certificate = facts.client.as_ref().map(ClientCertificate::hex).unwrap_or_default();
+        let certificate =
+            facts.client.as_ref().map(|shown| shown.hex().to_owned()).unwrap_or_default();
         entry.origin = Some(Origin {
             address: Some(facts.peer.ip()),
             port: Some(facts.peer.port()),
