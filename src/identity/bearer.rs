@@ -144,10 +144,7 @@ impl Bearer {
 
     /// Reads what was revoked meanwhile.
     pub(super) async fn look_for_revocations(&self, now: i64) -> Result<(), AuthError> {
-        if self.revocations.look(now).await? {
-            self.cache.clear();
-        }
-        Ok(())
+        Ok(self.revocations.look(now, || self.cache.clear()).await?)
     }
 
     /// The claims of a token of that issuer under a good signature, and the algorithm. They are not judged.

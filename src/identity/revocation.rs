@@ -26,6 +26,7 @@ pub(super) struct Revocations {
     store: Store,
     tagger: Tagger,
     due: Due,
+    looking: tokio::sync::Mutex<()>,
     newest: AtomicI64,
     known: RwLock<HashMap<RevocationTag, RevocationRow>>,
 }
@@ -33,28 +34,33 @@ pub(super) struct Revocations {
 impl Revocations {
     pub(super) fn new(store: Store, tagger: Tagger) -> Self {
         let (newest, known) = (AtomicI64::new(0), RwLock::default());
-        Self { store, tagger, due: Due::every(INTERVAL_S), newest, known }
+        let (due, looking) = (Due::every(INTERVAL_S), tokio::sync::Mutex::new(()));
+        Self { store, tagger, due, looking, newest, known }
     }
 
-    /// Reads what is new if it is time, and says whether there was anything.
+    /// Reads what is new if it is time; `forget` what was verified before it. Whoever comes meanwhile waits, so that no
+    /// token is good by what was: right after the start nothing is known yet.
     ///
     /// # Errors
     /// Any [`StateError`] of a read; the next asker tries again.
-    pub(super) async fn look(&self, now: i64) -> Result<bool, StateError> {
-        if !self.due.is_now(now) {
-            return Ok(false);
+    pub(super) async fn look(&self, now: i64, forget: impl Fn()) -> Result<(), StateError> {
+        if !self.due.is_due(now) {
+            return Ok(());
         }
-        // Dropped in the middle, this look counts as failed.
-        let unread = Again(&self.due);
-        let rows = self.store.revocations_after(self.newest.load(Ordering::Relaxed)).await?;
-        std::mem::forget(unread);
-        let Some(newest) = rows.last().map(|row| row.seq) else { return Ok(false) };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, row| row.until_s > now);
-        known.extend(rows.into_iter().map(|row| (row.tag, row)));
-        drop(known);
-        self.newest.fetch_max(newest, Ordering::Relaxed);
-        Ok(true)
+        let _only_one = self.looking.lock().await;
+        if self.due.is_due(now) {
+            let rows = self.store.revocations_after(self.newest.load(Ordering::Acquire)).await?;
+            if let Some(newest) = rows.last().map(|row| row.seq) {
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                known.retain(|_, row| row.until_s > now);
+                known.extend(rows.into_iter().map(|row| (row.tag, row)));
+                drop(known);
+                self.newest.fetch_max(newest, Ordering::AcqRel);
+                forget();
+            }
+            self.due.looked(now);
+        }
+        Ok(())
     }
 
     /// Refuses a token that was revoked; one that does not say when it was issued may be older than any
@@ -91,15 +97,6 @@ impl Revocations {
     }
 }
 
-/// Has somebody look again unless it is forgotten.
-struct Again<'d>(&'d Due);
-
-impl Drop for Again<'_> {
-    fn drop(&mut self) {
-        self.0.again();
-    }
-}
-
 fn account_tag(tagger: &Tagger, account: &str) -> RevocationTag {
     tagger.tag(&[b"account", account.as_bytes()])
 }
@@ -130,5 +127,33 @@ impl Identity {
         };
         let row = RevocationRow { seq: 0, tag, upto_s, until_s: upto_s.saturating_add(KEPT_S) };
         Ok(self.store.revoke(row, account, act).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::secret::MasterKey;
+
+    #[tokio::test]
+    async fn nobody_who_comes_while_revocations_are_read_goes_on_without_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let master = MasterKey::generate().unwrap();
+        let store = Store::open(folder.path(), &master, Clock::fixed(1_000_000)).unwrap();
+        let tagger = master.tagger("token-revocation").unwrap();
+        let tag = account_tag(&tagger, "corp:wang");
+        let row = RevocationRow { seq: 0, tag, upto_s: 1_000, until_s: 100_000 };
+        store.revoke(row, "corp:wang", "tokens_revoked").await.unwrap();
+        // As after a restart: two requests at once, of which one reads.
+        let revocations = Revocations::new(store, tagger);
+        let forgotten = std::cell::Cell::new(0);
+        let ask = async || {
+            let forget = || forgotten.set(forgotten.get() + 1);
+            revocations.look(1_000, forget).await.unwrap();
+            revocations.covers("corp:wang", 1_000)
+        };
+        let known = tokio::join!(ask(), ask(), ask());
+        assert_eq!((known, forgotten.get()), ((true, true, true), 1));
     }
 }
