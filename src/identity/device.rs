@@ -1,10 +1,9 @@
 //! Devices: keys of client certificates, and passkeys, that an operator enrolled for a person or a program.
 //!
 //! Whoever comes with such a key, or in a session in which such a passkey was shown, has a bound device. Whoever has devices and comes without one of them is
-//! worth less: their assurance is capped, whatever factors they show. Revocations count at once.
+//! worth less: their assurance is capped, whatever factors they show. Revocations count within about a second.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,14 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::account::is_account_name;
 use super::claims::is_name;
-use super::due::Due;
+use super::enrolled::Found;
 use super::{AuthError, Caller, Certificate, CertificateFault, Identity, Place};
 use crate::state::{DeviceRow, StateError};
-
-/// A use is noted at most once in so many seconds.
-const TOUCH_AFTER_S: i64 = 300;
-/// Seconds between two looks whether anybody has a device at all.
-const LOOK_EVERY_S: i64 = 1;
 
 /// A device, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,19 +75,6 @@ pub enum DeviceError {
     /// The state could not be read or written.
     #[error(transparent)]
     State(StateError),
-}
-
-/// Whether there are devices at all: where there are none, nobody is looked up.
-#[derive(Debug)]
-pub(super) struct Devices {
-    due: Due,
-    has_some: AtomicBool,
-}
-
-impl Devices {
-    pub(super) fn new() -> Self {
-        Self { due: Due::every(LOOK_EVERY_S), has_some: AtomicBool::new(true) }
-    }
 }
 
 impl Identity {
@@ -162,7 +143,10 @@ impl Identity {
         };
         row.tag = self.device_tag(&row);
         match self.store.insert_device(row.clone()).await {
-            Ok(()) => Ok(row.into()),
+            Ok(()) => {
+                self.devices.changed();
+                Ok(row.into())
+            }
             Err(StateError::Unknown(account)) => Err(DeviceError::NoAccount(account)),
             Err(StateError::Exists(name)) => Err(DeviceError::Taken(name)),
             Err(error) => Err(DeviceError::State(error)),
@@ -191,7 +175,10 @@ impl Identity {
     /// [`DeviceError::Unknown`] or [`DeviceError::State`].
     pub async fn revoke_device(&self, name: &str) -> Result<String, DeviceError> {
         match self.store.revoke_device(name).await {
-            Ok(account) => Ok(account),
+            Ok(account) => {
+                self.devices.changed();
+                Ok(account)
+            }
             Err(StateError::Unknown(name)) => Err(DeviceError::Unknown(name)),
             Err(error) => Err(DeviceError::State(error)),
         }
@@ -205,29 +192,18 @@ impl Identity {
         place: &Place,
         passkey: Option<Vec<u8>>,
     ) -> Result<Arc<Caller>, AuthError> {
-        let key = place.certificate.as_ref().map(|certificate| *certificate.key());
-        if key.is_none() && !self.anybody_has_devices().await? {
-            return Ok(caller);
-        }
-        let standing = self.store.device_standing(&caller.account, key, passkey).await?;
-        match standing.shown {
-            Some(row) if row.tag == self.device_tag(&row) => {
-                let now = self.clock.unix_s();
-                if row.used_s.is_none_or(|used| now.saturating_sub(used) >= TOUCH_AFTER_S) {
-                    self.store.touch_device(row.name.clone());
-                }
+        let now = self.clock.unix_s();
+        self.devices.look(now, |row| row.tag == self.device_tag(row)).await?;
+        let key = place.certificate.as_ref().map(|certificate| certificate.key());
+        match self.devices.find(&caller.account, key, passkey.as_deref()) {
+            Found::Own(device) => {
+                self.devices.touch(&device, now);
                 let mut caller = Arc::unwrap_or_clone(caller);
-                caller.device = Some(row.name);
+                caller.device = Some(device.name.clone());
                 Ok(Arc::new(caller))
             }
-            Some(row) => {
-                tracing::error!(device = row.name, "a device was altered in the state; it is none");
-                Ok(Arc::new(self.without_device(Arc::unwrap_or_clone(caller))))
-            }
-            None if standing.has_some => {
-                Ok(Arc::new(self.without_device(Arc::unwrap_or_clone(caller))))
-            }
-            None => Ok(caller),
+            Found::Without => Ok(Arc::new(self.without_device(Arc::unwrap_or_clone(caller)))),
+            Found::NoneToHave => Ok(caller),
         }
     }
 
@@ -240,19 +216,6 @@ impl Identity {
         }
         caller.most_assurance = Some(most);
         caller
-    }
-
-    async fn anybody_has_devices(&self) -> Result<bool, StateError> {
-        if self.devices.due.is_now(self.clock.unix_s()) {
-            match self.store.has_devices().await {
-                Ok(has_some) => self.devices.has_some.store(has_some, Ordering::Relaxed),
-                Err(error) => {
-                    self.devices.due.again();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(self.devices.has_some.load(Ordering::Relaxed))
     }
 
     /// Whoever can write the file but has not the master key cannot enrol a key of theirs in it.

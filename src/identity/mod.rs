@@ -15,6 +15,7 @@ mod credentials;
 mod device;
 mod dpop;
 mod due;
+mod enrolled;
 mod fetch;
 mod invitation;
 mod issuer_session;
@@ -121,7 +122,7 @@ pub struct Identity {
     device_tagger: Tagger,
     api_key_tagger: Tagger,
     proof_tagger: Tagger,
-    devices: device::Devices,
+    devices: enrolled::Enrolled,
     recovery_tagger: Tagger,
 }
 
@@ -265,7 +266,7 @@ impl Identity {
             device_tagger: master.tagger("device")?,
             api_key_tagger: master.tagger("api-key")?,
             proof_tagger: master.tagger("proof")?,
-            devices: device::Devices::new(),
+            devices: enrolled::Enrolled::new(store.clone()),
             recovery_tagger: master.tagger("recovery-code")?,
             settings,
             store,

@@ -185,7 +185,12 @@ impl Identity {
         let id = URL_SAFE_NO_PAD.decode(id).map_err(|_no_id| PasskeyFault::Unknown)?;
         match self.store.remove_own_passkey(account, id).await {
             Err(StateError::Unknown(_)) => Err(PasskeyFault::Unknown.into()),
-            other => Ok(other?),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                // It may have been a device.
+                self.devices.changed();
+                Ok(())
+            }
         }
     }
 }

@@ -29,15 +29,6 @@ pub struct DeviceRow {
     pub revoked_s: Option<i64>,
 }
 
-/// What is known of an account's devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceStanding {
-    /// The one that was asked for, if it is theirs and not revoked.
-    pub shown: Option<DeviceRow>,
-    /// Whether the account has any that is not revoked.
-    pub has_some: bool,
-}
-
 const COLUMNS: &str = "name, account, key, tag, created_s, used_s, revoked_s, passkey";
 
 impl Store {
@@ -98,42 +89,19 @@ impl Store {
         .await
     }
 
-    /// Whether anybody has a device that is not revoked.
+    /// The devices that changed after `change`, in order, revoked ones among them; all after -1. Each has the number of
+    /// its last change before it.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
-    pub async fn has_devices(&self) -> Result<bool, StateError> {
-        self.read(|connection| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM devices WHERE revoked_s IS NULL)";
-            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
-        })
-        .await
-    }
-
-    /// What is known of an account's devices, and of the one with this key or, if none has it, this passkey.
-    ///
-    /// # Errors
-    /// Any [`StateError`] of a read.
-    pub async fn device_standing(
-        &self,
-        account: &str,
-        key: Option<[u8; 32]>,
-        passkey: Option<Vec<u8>>,
-    ) -> Result<DeviceStanding, StateError> {
-        let account = account.to_owned();
+    pub async fn devices_after(&self, change: i64) -> Result<Vec<(i64, DeviceRow)>, StateError> {
         self.read(move |connection| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM devices
-                 WHERE (key = ?1 OR passkey = ?3) AND account = ?2 AND revoked_s IS NULL
-                 ORDER BY key = ?1 DESC LIMIT 1"
-            );
-            let mut look = connection.prepare_cached(&sql)?;
-            let shown = look.query_row(params![key, account, passkey], from_row).optional()?;
-            let sql = "SELECT EXISTS
-                       (SELECT 1 FROM devices WHERE account = ?1 AND revoked_s IS NULL)";
-            let has_some =
-                connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?;
-            Ok(DeviceStanding { shown, has_some })
+            let sql =
+                format!("SELECT {COLUMNS}, change FROM devices WHERE change > ?1 ORDER BY change");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows =
+                statement.query_map([change], |row| Ok((row.get("change")?, from_row(row)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -50,7 +50,7 @@ pub use api_key::ApiKeyRow;
 pub use backup::{check_restored, end_after_restore};
 pub use challenge::{ChallengeId, ChallengeRow};
 pub use command::{AskedRow, CommandRow, Leave, SwitchRow};
-pub use device::{DeviceRow, DeviceStanding};
+pub use device::DeviceRow;
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
 pub use field::FieldRow;

@@ -50,6 +50,8 @@ fn change() -> Ask {
 
 async fn enrol(gate: &Gate, name: &str, account: &str, shown: &Shown) {
     gate.identity().add_device(name, account, &shown.der).await.unwrap();
+    // As `menshen device` does it beside the gate, which looks for changes each second.
+    gate.advance_s(1);
 }
 
 #[tokio::test]
@@ -91,12 +93,36 @@ async fn a_revoked_device_is_one_no_more_and_its_sessions_end() {
     assert_eq!(status(&mut desk, change().cookie(&session)).await, 200);
     assert_eq!(gate.identity().revoke_device("wang-laptop").await.unwrap(), "wang");
     assert_eq!(status(&mut desk, change().cookie(&session)).await, 401, "the session has ended");
+    gate.advance_s(1);
     let session = sign_in(&mut desk, "wang").await;
     assert_eq!(status(&mut desk, change().cookie(&session)).await, 403);
     for (name, shown) in [("wang-laptop", &authority.issue("", 2)), ("another", &own)] {
         let again = gate.identity().add_device(name, "wang", &shown.der).await;
         assert!(again.unwrap_err().to_string().contains("`wang-laptop`"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_token_shown_beside_a_device_that_was_revoked_a_second_ago_is_worth_less() {
+    let (gate, authority) = started("").await;
+    let (own, other) = (authority.issue("", 1), authority.issue("", 2));
+    enrol(&gate, "office-pc", "corp:wang", &own).await;
+    enrol(&gate, "office-pc-2", "corp:wang", &other).await;
+    let token = gate.teller();
+    let mut pc = showing(&gate, &own).h2().await;
+    for _ in 0..3 {
+        assert_eq!(status(&mut pc, change().by(&token)).await, 200, "remembered or not");
+    }
+    gate.identity().revoke_device("office-pc").await.unwrap();
+    gate.advance_s(1);
+    assert_eq!(status(&mut pc, change().by(&token)).await, 403, "on the open connection");
+    assert_eq!(status(&mut pc, Ask::get("/list").by(&token)).await, 403, "worth a password");
+    let mut second = showing(&gate, &other).h2().await;
+    assert_eq!(
+        status(&mut second, change().by(&token)).await,
+        200,
+        "the other one is theirs still"
+    );
 }
 
 #[tokio::test]
@@ -154,6 +180,7 @@ async fn a_device_that_was_altered_in_the_state_is_none() {
     let state = rusqlite::Connection::open(gate.path("state/menshen.db")).unwrap();
     let changed = state.execute("UPDATE devices SET account = 'li'", []).unwrap();
     assert_eq!(changed, 1);
+    gate.advance_s(1);
     let mut desk = showing(&gate, &own).h1().await;
     let session = sign_in(&mut desk, "li").await;
     assert_eq!(status(&mut desk, change().cookie(&session)).await, 403);

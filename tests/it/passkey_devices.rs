@@ -40,7 +40,7 @@ async fn assurance(gate: &Gate, session: &str) -> u64 {
 
 async fn enrolled(gate: &Gate, passkey: &Passkey) {
     gate.identity().add_passkey_device("wang-key", "wang", &text(&passkey.id)).await.unwrap();
-    // The gate looks each second whether anybody has a device.
+    // The gate looks for changes of devices each second.
     gate.advance_s(1);
 }
 
