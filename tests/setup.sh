@@ -1,16 +1,17 @@
 #!/bin/sh
-# Installs what the tests drive the gate with, as users do: the Debian packages curl, openssl, chromium and
-# redis-server; and
+# Installs what the tests drive the gate with, as users do: the Debian packages curl, openssl, chromium,
+# redis-server and oathtool; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
 # Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later)
-# and an emulator of S3. The log is carried to the Debian packages nats-server and rsyslog.
+# and an emulator of S3. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
 set -eu
 missing=""
-for tool in curl openssl chromium redis-server nats-server; do
+for tool in curl openssl chromium redis-server nats-server oathtool; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 command -v rsyslogd >/dev/null 2>&1 || [ -x /usr/sbin/rsyslogd ] || missing="$missing rsyslog"
 [ -e /usr/share/doc/rsyslog-gnutls ] || missing="$missing rsyslog-gnutls"
+command -v go >/dev/null 2>&1 || missing="$missing golang-go"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
@@ -22,7 +23,7 @@ fi
 cd "$(dirname "$0")"
 # A verifier of the log that others wrote; see outsider/verify.py. It asks for Python 3.12, but uses nothing that Debian's
 # 3.11 lacks.
-if ! outsider/venv/bin/python -c 'import aics_tlog' 2>/dev/null; then
+if ! outsider/venv/bin/python -c 'import aics_tlog, jwt' 2>/dev/null; then
   rm -rf outsider/venv
   python3 -m venv outsider/venv
   outsider/venv/bin/pip install --quiet --ignore-requires-python --requirement outsider/requirements.txt

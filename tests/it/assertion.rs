@@ -10,6 +10,7 @@ use menshen::clock::Clock;
 use menshen::policy::same_to_a_backend;
 use serde_json::{Value, json};
 
+use crate::harness::clients::Authority;
 use crate::harness::upstream::Asked;
 use crate::harness::{Ask, Gate, NOW_S, OPEN_BANK, Reply, Setup};
 
@@ -137,6 +138,27 @@ async fn a_backend_that_is_told_nothing_gets_no_assertion() {
     gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
     let asked = last(&gate);
     assert!(asked.header("menshen-assertion").is_none() && asked.header("authorization").is_none());
+}
+
+#[tokio::test]
+async fn a_backend_that_speaks_to_nobody_but_the_gate_is_shown_its_certificate() {
+    let authority = Authority::new("backends");
+    let strange = Authority::new("somebody else");
+    let keys = "certificate: gate-to-core.pem, certificate-key: gate-to-core.key";
+    for (shown, keys, status) in [
+        (authority.issue("spiffe://bank.example/gate", 1), keys, 200),
+        (strange.issue("spiffe://bank.example/gate", 1), keys, 502),
+        (strange.issue("", 2), "connections: 4", 502),
+    ] {
+        let setup = Setup::policy(OPEN_BANK).asking(&authority.pem).core(keys);
+        let mut gate = setup.prepare(Clock::fixed(NOW_S * 1000)).await;
+        std::fs::write(gate.path("gate-to-core.pem"), &shown.pem).unwrap();
+        std::fs::write(gate.path("gate-to-core.key"), &shown.key_pem).unwrap();
+        gate.start().await;
+        gate.upstream.answers(Reply::json(ONE));
+        gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(status);
+        assert_eq!(gate.upstream.hits(), usize::from(status == 200));
+    }
 }
 
 #[tokio::test]

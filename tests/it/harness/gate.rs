@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     policy: Option<String>,
     is_plain: bool,
     core: String,
+    asks: Option<String>,
     yaml: String,
     tweaks: Vec<Tweak>,
 }
@@ -74,6 +75,12 @@ impl Setup {
         self
     }
 
+    /// The backend speaks to nobody without a certificate by this authority.
+    pub(crate) fn asking(mut self, authority_pem: &str) -> Self {
+        self.asks = Some(authority_pem.to_owned());
+        self
+    }
+
     /// More lines for `menshen.yaml`.
     pub(crate) fn yaml(mut self, lines: &str) -> Self {
         writeln!(self.yaml, "{lines}").unwrap();
@@ -99,7 +106,10 @@ impl Setup {
         let gate_files = authority.issue(&[HOST, "other.example"]).unwrap();
         let backend = authority.issue(&["core.internal"]).unwrap();
         let signer = Signer::new();
-        let upstream = Upstream::start((!self.is_plain).then_some(&backend)).await;
+        let upstream = match &self.asks {
+            None => Upstream::start((!self.is_plain).then_some(&backend)).await,
+            Some(authority_pem) => Upstream::asking(&backend, authority_pem).await,
+        };
         gate_files.write(folder.path(), "gate").unwrap();
         MasterKey::generate().unwrap().write_new(&folder.path().join("master.key")).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.certificate_pem()).unwrap();

@@ -4,6 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use menshen::demo::certificates::Issued;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -120,6 +124,27 @@ struct Shared {
 impl Upstream {
     /// Starts on a free port; with `tls` it speaks TLS only, else plain HTTP only.
     pub(crate) async fn start(tls: Option<&Issued>) -> Self {
+        Self::with(tls.map(|issued| TlsAcceptor::from(issued.server_config().unwrap()))).await
+    }
+
+    /// Starts on a free port with TLS, and speaks to nobody who has no certificate by that authority.
+    pub(crate) async fn asking(issued: &Issued, authority_pem: &str) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority_pem.as_bytes()).unwrap()).unwrap();
+        let roots = Arc::new(roots);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
+        let chain = CertificateDer::pem_slice_iter(issued.chain_pem.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose().as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(chain.collect::<Result<_, _>>().unwrap(), key);
+        Self::with(Some(TlsAcceptor::from(Arc::new(config.unwrap())))).await
+    }
+
+    async fn with(acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let nothing: Script = Arc::new(|_| Reply::json("{}"));
@@ -128,7 +153,6 @@ impl Upstream {
             asked: Mutex::default(),
             connections: Mutex::default(),
         });
-        let acceptor = tls.map(|issued| TlsAcceptor::from(issued.server_config().unwrap()));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(accept(listener, acceptor, Arc::clone(&shared), stop.clone(), tasks.clone()));
         Self { address, shared, _stop: stop.drop_guard() }
