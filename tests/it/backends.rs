@@ -19,50 +19,59 @@ fn example(language: &str) -> String {
     text.to_owned()
 }
 
-/// A set of keys where a backend fetches it, and tokens: a good one, and those that are not.
+/// A set of keys where a backend fetches it, and gates of one house that sign.
 struct Given {
     folder: tempfile::TempDir,
     set: Upstream,
-    good: String,
-    bad: Vec<(&'static str, String)>,
+    gate: Gate,
+    other: Gate,
+    expired: String,
 }
 
 impl Given {
     async fn new() -> Self {
-        let now_s = Clock::system().unix_s();
-        let start = |audience: &str| {
+        let hour_ago = (Clock::system().unix_s() - 3600) * 1000;
+        let prepare = async |audience: &str| {
             let setup = Setup::policy(OPEN_BANK).plain();
-            setup
-                .core(&format!("assertion: {{ audience: {audience} }}"))
-                .yaml("assertions: { issuer: \"https://bank.example\" }")
+            let setup = setup.core(&format!("assertion: {{ audience: {audience} }}"));
+            let setup = setup.yaml("assertions: { issuer: \"https://bank.example\" }");
+            setup.prepare(Clock::fixed(hour_ago)).await
         };
-        let clock = || Clock::fixed((now_s - 3600) * 1000);
-        let mut gate = start("core-banking").prepare(clock()).await;
-        gate.start().await;
-        let mut other = start("crm").prepare(Clock::fixed(now_s * 1000)).await;
-        // One house: the same keys.
+        let (mut gate, mut other) = (prepare("core-banking").await, prepare("crm").await);
         std::fs::copy(gate.path("master.key"), other.path("master.key")).unwrap();
+        gate.start().await;
         other.start().await;
         let expired = signed(&gate).await;
-        gate.advance_s(3600);
-        let good = signed(&gate).await;
         let set = Upstream::start(None).await;
         let keys = gate.ask(Ask::get("/.menshen/jwks.json")).await;
         set.answers(Reply::json(keys.expect(200).text()));
+        Self { folder: tempfile::tempdir().unwrap(), set, gate, other, expired }
+    }
+
+    /// A token that is good for the minute to come.
+    async fn good(&self) -> String {
+        let now_s = Clock::system().unix_s();
+        for gate in [&self.gate, &self.other] {
+            gate.advance_s(now_s - gate.clock.unix_s());
+        }
+        signed(&self.gate).await
+    }
+
+    /// Tokens that look like this one and are not good.
+    async fn bad(&self, good: &str) -> Vec<(&'static str, String)> {
         let mut parts = good.split('.');
         let (head, claims) = (parts.next().unwrap(), parts.next().unwrap());
-        let (_, strange) = expired.rsplit_once('.').unwrap();
+        let (_, strange) = self.expired.rsplit_once('.').unwrap();
         let none = "eyJhbGciOiJub25lIn0";
-        let bad = vec![
-            ("an hour old", expired.clone()),
-            ("for another backend", signed(&other).await),
+        vec![
+            ("for another backend", signed(&self.other).await),
             ("with another signature", format!("{head}.{claims}.{strange}")),
             ("without a signature", format!("{head}.{claims}.")),
             ("with no algorithm", format!("{none}.{claims}.")),
             ("cut", good[..good.len() - 8].to_owned()),
+            ("an hour old", self.expired.clone()),
             ("none", String::new()),
-        ];
-        Self { folder: tempfile::tempdir().unwrap(), set, good, bad }
+        ]
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -74,10 +83,10 @@ impl Given {
 
     /// Runs the program on each token; it prints who asks, or fails and names nobody.
     async fn check(&self, program: impl Fn() -> Command) {
-        let good = run(program(), &self.good).await;
-        assert_eq!(good, (true, "corp:wang".to_owned()));
-        for (what, token) in &self.bad {
-            let (is_good, said) = run(program(), token).await;
+        let good = self.good().await;
+        assert_eq!(run(program(), &good).await, (true, "corp:wang".to_owned()));
+        for (what, token) in self.bad(&good).await {
+            let (is_good, said) = run(program(), &token).await;
             assert!(!is_good && !said.contains("wang"), "a token {what}: {said}");
         }
     }
