@@ -18,6 +18,7 @@ pub mod upstream;
 pub mod admin;
 pub mod backup;
 pub mod command;
+pub mod grant;
 pub mod index;
 pub mod replay;
 pub mod report;

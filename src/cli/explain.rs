@@ -141,7 +141,7 @@ fn target(request: &str) -> Result<(&str, &str, &str), Failure> {
 
 /// The grant that the attributes describe; without any there is none. `id=` names it.
 fn grant(pairs: &[String]) -> Result<Option<Grant>, Failure> {
-    let mut grant = Grant { id: "explained".to_owned(), ..Grant::default() };
+    let mut grant = Grant::of_everything("explained", std::collections::BTreeMap::new());
     for pair in pairs {
         let (name, value) = pair
             .split_once('=')

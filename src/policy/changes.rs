@@ -1,11 +1,13 @@
 //! What would change a decision: a step-up, a bound device, a grant, another purpose. Each is tried on
 //! the program that decides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decide::Permit;
 use super::denial::{Denial, DenialKind, proof};
-use super::judge::{Grant, Principal, Query};
+use super::grant::Grant;
+use super::judge::{Principal, Query};
 use super::program::Program;
 use super::ticket::TicketForm;
 
@@ -69,7 +71,7 @@ impl Program {
     ) -> Vec<String> {
         let device = Some("some device".to_owned());
         let bound = Arc::new(Principal { device, ..Principal::clone(query.principal) });
-        let grant = Arc::new(Grant { id: "some grant".to_owned(), ..Grant::default() });
+        let grant = Arc::new(Grant::of_everything("some grant", BTreeMap::new()));
         let by_device = Query { principal: &bound, ..*query };
         let by_grant = Query { grant: Some(&grant), ..*query };
         let by_both = Query { grant: Some(&grant), ..by_device };

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use super::denial::{Denial, DenialKind, Reason};
 use super::expression::{EvaluationError, Facts, Record};
+use super::grant::{Grant, Lack, Told};
 use super::holding::Holding;
 use super::judge::{
-    Grant, Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, unmet,
+    Judgement, Obstacle, Principal, Query, Standing, StepUp, Unmet, judge, looks_at_the_grant,
+    unmet,
 };
+use super::lent::Lent;
 use super::limits::{Export, Moment, Scoped};
 use super::model::{Action, Effect, Grade, Requirement, Route};
 use super::opaque::Opaque;
@@ -52,6 +55,8 @@ enum State {
 struct Asked {
     principal: Arc<Principal>,
     holding: Arc<Holding>,
+    /// That, and what a grant lends: whose limits count.
+    lent: Arc<Holding>,
     /// The route that was asked for, also while another one reads the record first.
     route: Arc<Route>,
     zone: String,
@@ -128,6 +133,22 @@ impl Program {
     fn decide_as_is(&self, query: &Query<'_>) -> Result<Permit, Denial> {
         self.check_published(query)?;
         self.check_purpose(query)?;
+        let Some(grant) = query.grant else { return self.decide_covered(query) };
+        // What does not cover the request is as good as none.
+        match self.covers(grant, query) {
+            Ok(()) => self.decide_covered(query),
+            Err(lack) => {
+                let without = self.decide_covered(&Query { grant: None, ..*query });
+                without.map_err(|mut denial| {
+                    let grant = grant.id.clone();
+                    denial.reasons.push(Reason::NotCovered { grant, lack });
+                    denial
+                })
+            }
+        }
+    }
+
+    fn decide_covered(&self, query: &Query<'_>) -> Result<Permit, Denial> {
         let judgement = judge(self, query);
         self.check_denied(query, &judgement)?;
         self.check_route(query)?;
@@ -137,9 +158,10 @@ impl Program {
         let key = Key {
             route: query.route.index,
             applied: judgement.applied(),
-            grades: self.grades(query),
+            grades: self.grades(&Query { grant: None, ..*query }),
+            lent: query.grant.map(|grant| Box::new(self.lent(grant, query, &judgement))),
             is_confined: query.principal.tenant().is_some(),
-            page_limit: judgement.holding.limits.strictest(query.moment()).page,
+            page_limit: judgement.lent.limits.strictest(query.moment()).page,
         };
         let outcome = self.outcome(key).map_err(|error| {
             Denial::new(DenialKind::Forbidden, vec![Reason::TooManyConditions(error)])
@@ -148,10 +170,16 @@ impl Program {
             let reason = Reason::TenantUntested { entity: entity.to_string() };
             return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
         }
-        Ok(self.permit(query, judgement.holding, outcome))
+        let is_told = || matches!(self.subject_parameter(query.route), Some((.., Told::Surely)));
+        if let Some(grant) = query.grant.filter(|_| outcome.untested_grant && !is_told()) {
+            let reason = Reason::NotCovered { grant: grant.id.clone(), lack: Lack::Untestable };
+            return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
+        }
+        Ok(self.permit(query, judgement, outcome))
     }
 
-    fn permit(&self, query: &Query<'_>, holding: Arc<Holding>, outcome: Arc<Outcome>) -> Permit {
+    fn permit(&self, query: &Query<'_>, judgement: Judgement, outcome: Arc<Outcome>) -> Permit {
+        let Judgement { holding, lent, .. } = judgement;
         let state = if outcome.pre_read.is_some() { State::Open } else { State::Settled(0) };
         Permit {
             route: Arc::clone(query.route),
@@ -162,6 +190,7 @@ impl Program {
             asked: Arc::new(Asked {
                 principal: Arc::clone(query.principal),
                 holding,
+                lent,
                 route: Arc::clone(query.route),
                 zone: query.zone.to_owned(),
                 params: query.params.to_vec(),
@@ -273,6 +302,41 @@ impl Program {
             }
         }
         Err(refusal(query, reasons, purposes, step_ups, needs_grant))
+    }
+
+    /// What a grant that covers the request opens.
+    fn lent(&self, grant: &Grant, query: &Query<'_>, judgement: &Judgement) -> Lent {
+        let rule = |index: &usize| self.model.rules.get(*index);
+        let slot = query.route.opaque.as_ref().and_then(|o| usize::from(o.grade).checked_sub(1));
+        let grade = slot.and_then(|slot| self.model.grades.get(slot)?.as_ref());
+        let denies_blindly =
+            |rule: &super::model::Rule| rule.effect == Effect::Deny && looks_at_the_grant(rule);
+        let is_whole = query.route.require.grant
+            || grade.is_some_and(|grade| grade.grant)
+            || self.export_needs_grant(query, judgement)
+            || judgement.granted.iter().filter_map(rule).any(|rule| rule.of.is_none())
+            || judgement
+                .lifted
+                .iter()
+                .filter_map(rule)
+                .any(|rule| rule.of.is_none() || (!rule.names_fields() && rule.row.is_none()))
+            || judgement.applied().iter().filter_map(rule).any(denies_blindly);
+        let mut fields: Option<Vec<(usize, u16)>> = grant
+            .coverage
+            .fields
+            .as_ref()
+            .map(|names| names.iter().filter_map(|name| self.field_named(name)).collect());
+        if let Some(fields) = &mut fields {
+            fields.sort_unstable();
+        }
+        Lent {
+            grades: self.grades(query),
+            rules: judgement.granted.clone(),
+            lifted: judgement.lifted.clone(),
+            fields,
+            is_bound: grant.coverage.is_bound(),
+            is_whole,
+        }
     }
 
     fn grades(&self, query: &Query<'_>) -> [GradeStanding; 4] {
@@ -409,12 +473,12 @@ impl Permit {
     /// How much may leave: the limits that count this request, each scope once.
     pub fn limits(&self) -> impl Iterator<Item = &Scoped> {
         // A record that is read first is read for the route that was asked for.
-        self.asked.holding.limits.of_request(self.asked.moment())
+        self.asked.lent.limits.of_request(self.asked.moment())
     }
 
     /// What may be exported: the strictest of all limits that count this request.
     pub(super) fn export(&self) -> Export {
-        self.asked.holding.limits.strictest(self.asked.moment()).export
+        self.asked.lent.limits.strictest(self.asked.moment()).export
     }
 
     /// What would show the fields that a rule shows in clear but whose grade asks more of the caller.
@@ -441,10 +505,26 @@ impl Permit {
         self.plan.has_pseudonyms().then(|| self.asked.rotation.words())
     }
 
-    /// The grant under which it is asked.
+    /// The grant without which less would pass, or nothing.
     #[must_use]
-    pub fn grant(&self) -> Option<&Grant> {
-        self.asked.grant.as_deref()
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.asked.grant.as_ref().filter(|_| self.outcome.uses_grant)
+    }
+
+    /// Whether a record in this case, as [`Permit::case`] gave it, passes by the grant.
+    #[must_use]
+    pub fn is_granted(&self, record: RecordId, case: usize) -> bool {
+        if self.grant().is_none() {
+            return false;
+        }
+        let is_met = |(bit, test): (usize, &RowTest)| match test {
+            RowTest::Granted(..) => Some(case >> bit & 1 == 1),
+            RowTest::Allow(_) | RowTest::Deny(_) | RowTest::Flag(_) | RowTest::Tenant(_) => None,
+        };
+        let Some(rows) = self.rows().get(usize::from(record.0)) else { return false };
+        let is_bound = self.asked.grant.as_ref().is_some_and(|grant| grant.coverage.is_bound());
+        // Where no test stands, nothing of this entity's records is opened for certain people only.
+        case != usize::MAX && rows.tests.iter().enumerate().find_map(is_met).unwrap_or(!is_bound)
     }
 
     /// The version of the policy that decided.
@@ -466,6 +546,7 @@ impl Permit {
             && self.plan == other.plan
             && tests(self) == tests(other)
             && self.asked.holding.names == other.asked.holding.names
+            && self.asked.grant == other.asked.grant
             && self.route.opaque == other.route.opaque
             && self.route.headers == other.route.headers
             && self.route.upstream == other.route.upstream
@@ -477,6 +558,15 @@ impl Permit {
         match self.state {
             State::PreRead => 0,
             State::Open | State::Settled(_) => self.outcome.highest_grade,
+        }
+    }
+
+    /// The highest grade of what may be released in clear; 0 if nothing graded is.
+    #[must_use]
+    pub fn highest_clear(&self) -> u8 {
+        match self.state {
+            State::PreRead => 0,
+            State::Open | State::Settled(_) => self.outcome.highest_clear,
         }
     }
 
@@ -555,7 +645,8 @@ impl Permit {
 
     /// How the caller stands to a grade, for explanations.
     pub(super) fn standing(&self, grade: Grade) -> &GradeStanding {
-        standing(&self.outcome.grades, grade)
+        let grades = self.outcome.lent_grades.as_ref().unwrap_or(&self.outcome.grades);
+        standing(grades, grade)
     }
 
     /// Each entity of the route under the rules that apply, for explanations.

@@ -1,6 +1,7 @@
 //! Why a request does not go through, for the log and the operator; what the caller is told is less.
 
 use super::expression::EvaluationError;
+use super::grant::Lack;
 use super::judge::{Obstacle, StepUp};
 use super::model::{Action, Rule};
 use super::rows::TooManyConditions;
@@ -101,6 +102,14 @@ pub enum Reason {
     NeedsGrant {
         /// The rule; none where it is the route.
         rule: Option<String>,
+    },
+    /// The grant that was brought does not cover it.
+    #[error("the grant `{grant}` does not count here: {lack}")]
+    NotCovered {
+        /// The grant.
+        grant: String,
+        /// Why.
+        lack: Lack,
     },
     /// The caller is confined to a tenant, and no record is read whose tenant could be tested.
     #[error(
@@ -215,6 +224,7 @@ impl Reason {
             | Self::UnknownPurpose { .. }
             | Self::NoExport { .. }
             | Self::ExportGrant { .. }
+            | Self::NotCovered { .. }
             | Self::NoRule { .. }
             | Self::RouteZone
             | Self::RouteStepUp(_)

@@ -35,6 +35,12 @@ impl Program {
         Err(Denial::new(DenialKind::Grant, reasons))
     }
 
+    /// Whether limits allow this export only with a grant.
+    pub(super) fn export_needs_grant(&self, query: &Query<'_>, judgement: &Judgement) -> bool {
+        let mut limits = self.export_limits(query, judgement);
+        limits.any(|(_, export)| matches!(export, Export::Bounded { needs_grant: true, .. }))
+    }
+
     /// What each limit about the caller says of this export, with whom the limit is about.
     fn export_limits(
         &self,
@@ -43,7 +49,7 @@ impl Program {
     ) -> impl Iterator<Item = (String, Export)> {
         let is_export = query.route.action() == Action::Export;
         let about = move |rule: &&LimitRule| {
-            let includes = rule.to.includes(&judgement.holding.roles);
+            let includes = rule.to.includes(&judgement.lent.roles);
             is_export && includes && rule.on.includes(query.route, query.purpose)
         };
         let limits = self.model.limits.iter().filter(about);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::expression::{Condition, EvaluationError, Facts};
+use super::expression::{Condition, EvaluationError, Expression, Facts};
+use super::grant::Grant;
 use super::holding::Holding;
 use super::limits::Moment;
 use super::model::{Effect, Requirement, Route, Rule};
@@ -55,15 +56,6 @@ impl Principal {
         raised.factors.push(Factor { level: step_up.assurance, at_unix_s: now_unix_s });
         raised
     }
-}
-
-/// Leave that somebody gave for a time, with what it is confined to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Grant {
-    /// The name under which the log knows it; conditions read it as `grant.id`.
-    pub id: String,
-    /// What conditions read as `grant.NAME`.
-    pub attributes: BTreeMap<String, Value>,
 }
 
 /// One question: may this caller do this now?
@@ -205,8 +197,14 @@ pub(super) enum Standing {
 pub(super) struct Judgement {
     /// What the caller's roles come to.
     pub(super) holding: Arc<Holding>,
+    /// The same with the role that a grant lends, whose limits count as well.
+    pub(super) lent: Arc<Holding>,
     /// Index of each rule that covers the route and is about a role of the caller, and how it stands.
     pub(super) rules: Vec<(usize, Standing)>,
+    /// The rules that apply only because of the grant.
+    pub(super) granted: Vec<usize>,
+    /// The rules that deny unless there is the grant.
+    pub(super) lifted: Vec<usize>,
 }
 
 impl Judgement {
@@ -221,6 +219,68 @@ impl Judgement {
 
 /// Judges every rule that covers the query's route and is about the caller.
 pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
+    let Some(grant) = query.grant else {
+        let (holding, rules) = judge_rules(program, query);
+        let (lent, granted, lifted) = (Arc::clone(&holding), Vec::new(), Vec::new());
+        return Judgement { holding, lent, rules, granted, lifted };
+    };
+    let (holding, bare) = judge_rules(program, &Query { grant: None, ..*query });
+    let (lent, rules) = match &grant.coverage.role {
+        None => judge_rules(program, query),
+        Some(role) => {
+            let mut principal = Principal::clone(query.principal);
+            principal.roles.push(role.clone());
+            judge_rules(program, &Query { principal: &Arc::new(principal), ..*query })
+        }
+    };
+    let mut judgement =
+        Judgement { holding, lent, rules: Vec::new(), granted: Vec::new(), lifted: Vec::new() };
+    for (index, under) in rules {
+        let Some(rule) = program.model.rules.get(index) else { continue };
+        let alone = bare.iter().find(|(other, _)| *other == index).map(|(_, standing)| standing);
+        judgement.add((index, rule), alone, under);
+    }
+    judgement
+}
+
+impl Judgement {
+    /// Adds a rule as it stands without the grant and under it.
+    fn add(&mut self, (index, rule): (usize, &Rule), alone: Option<&Standing>, under: Standing) {
+        let alone = alone.filter(|standing| matches!(standing, Standing::Applies(_)));
+        let applies = matches!(under, Standing::Applies(_));
+        let standing = match (rule.effect, alone) {
+            (Effect::Allow, Some(alone)) => {
+                if looks_at_the_grant(rule) {
+                    self.granted.push(index);
+                }
+                alone.clone()
+            }
+            (Effect::Allow, None) => {
+                if applies {
+                    self.granted.push(index);
+                }
+                under
+            }
+            (Effect::Deny, Some(_)) if !applies => {
+                self.lifted.push(index);
+                under
+            }
+            (Effect::Deny, _) => under,
+        };
+        self.rules.push((index, standing));
+    }
+}
+
+/// Whether the rule's condition on records looks at the grant, so that a record of another subject must not meet it.
+pub(super) fn looks_at_the_grant(rule: &Rule) -> bool {
+    rule.row.as_ref().is_some_and(|row| row.expression.looks_at(&is_grant))
+}
+
+fn is_grant(expression: &Expression) -> bool {
+    matches!(expression, Expression::Grant(_))
+}
+
+fn judge_rules(program: &Program, query: &Query<'_>) -> (Arc<Holding>, Vec<(usize, Standing)>) {
     let holding = program.holding(&query.principal.roles);
     let facts = query.facts(&holding.names);
     let stand = |index: &usize| {
@@ -228,7 +288,7 @@ pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
         rule.to.includes(&holding.roles).then(|| (*index, standing(rule, query, &facts)))
     };
     let rules = query.route.rules.iter().filter_map(stand).collect();
-    Judgement { holding, rules }
+    (holding, rules)
 }
 
 fn standing(rule: &Rule, query: &Query<'_>, facts: &Facts<'_>) -> Standing {

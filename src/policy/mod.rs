@@ -13,11 +13,14 @@ mod explain;
 mod export;
 mod expression;
 mod format;
+mod grant;
+mod granting;
 mod headers;
 mod holding;
 mod inventory;
 mod judge;
 pub mod kind;
+mod lent;
 mod limits;
 mod model;
 mod opaque;
@@ -48,9 +51,11 @@ pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
+pub use grant::{Coverage, Grant, Lack, Subjects};
+pub use granting::{BreakGlass, GrantTerms, Granting, NotGrantable};
 pub use headers::{HeaderRule, Headers, same_to_a_backend};
 pub use inventory::FieldForms;
-pub use judge::{Factor, Grant, Principal, Query, StepUp};
+pub use judge::{Factor, Principal, Query, StepUp};
 pub use kind::{Kind, Mask, Style};
 pub use limits::{
     Export, Holder, LimitSet, Limits, Moment, OffHours, Per, Rate, Scope, Scoped,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::detect::Detect;
 use super::detections::Detections;
 use super::expression::Condition;
+use super::granting::GrantRule;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
 use super::limits::{Limits, OffHours, Slice};
@@ -635,6 +636,8 @@ pub(super) struct Model {
     pub(super) detect: Detect,
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
+    /// Who may be granted what.
+    pub(super) grants: Vec<GrantRule>,
     pub(super) detections: Detections,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::judge::StepUp;
+use super::lent::{Effective, Lent, Reach};
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
@@ -27,7 +28,10 @@ pub(super) struct Key {
     pub(super) route: usize,
     /// The rules that apply, by index, in order.
     pub(super) applied: Vec<usize>,
+    /// Without a grant.
     pub(super) grades: [GradeStanding; 4],
+    /// What a grant opens beside that.
+    pub(super) lent: Option<Box<Lent>>,
     /// Whether the caller gets the records of certain tenants only.
     pub(super) is_confined: bool,
     pub(super) page_limit: Option<u32>,
@@ -114,8 +118,12 @@ impl EntityOutcome {
 /// Everything that plans depend on, worked out.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// How the caller stands to each grade.
+    /// How the caller stands to each grade, without a grant.
     pub(super) grades: [GradeStanding; 4],
+    /// And under it.
+    pub(super) lent_grades: Option<[GradeStanding; 4]>,
+    /// Whether less would pass without the grant, or nothing.
+    pub(super) uses_grant: bool,
     /// Names of the rules that apply.
     pub(super) rules: Vec<Box<str>>,
     /// Each entity of the route.
@@ -131,8 +139,12 @@ pub(super) struct Outcome {
     pub(super) search: SearchPlan,
     pub(super) step_up: Option<StepUp>,
     pub(super) highest_grade: u8,
+    /// Of what may pass in clear.
+    pub(super) highest_clear: u8,
     /// An entity whose record would be changed, or a file about it given, without that its tenant was tested.
     pub(super) untested_tenant: Option<Box<str>>,
+    /// Whether a grant about certain people opens a change, or a file, and no record is read that is tested for it.
+    pub(super) untested_grant: bool,
 }
 
 impl Outcome {
@@ -140,14 +152,24 @@ impl Outcome {
         let Some(route) = program.routes.get(key.route) else {
             return Err(TooManyConditions { entity: String::new() });
         };
-        let rules: Vec<&Rule> =
-            key.applied.iter().filter_map(|index| program.model.rules.get(*index)).collect();
+        let lifted = key.lent.iter().flat_map(|lent| lent.lifted_here());
+        let applied = key.applied.iter().chain(lifted);
+        let numbered = applied.filter_map(|at| Some((*at, program.model.rules.get(*at)?)));
+        let numbered: Vec<(usize, &Rule)> = numbered.collect();
+        let rules = key.applied.iter().filter_map(|index| program.model.rules.get(*index));
+        let rules: Vec<&Rule> = rules.collect();
         let mut entities = Vec::new();
+        let mut uses_grant = key.lent.as_ref().is_some_and(|lent| lent.is_whole);
         for index in &route.entities {
             if let Some(entity) = program.model.entities.get(*index) {
-                let of: Vec<&Rule> =
-                    rules.iter().copied().filter(|rule| rule.of == Some(*index)).collect();
-                entities.push((*index, entity_outcome(entity, &of, key)?));
+                let of = numbered.iter().copied().filter(|(_, rule)| rule.of == Some(*index));
+                let of: Vec<(usize, &Rule)> = of.collect();
+                let is_inside = !route.main.contains(index);
+                let lent =
+                    key.lent.as_deref().filter(|lent| lent.opens((*index, entity), &of, key));
+                uses_grant |= lent.is_some();
+                let reach = Reach { lent, index: *index, is_inside };
+                entities.push((*index, entity_outcome(entity, &of, key, &reach)?));
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities);
@@ -161,17 +183,24 @@ impl Outcome {
         });
         Ok(Self {
             grades: key.grades.clone(),
+            lent_grades: key.lent.as_ref().map(|lent| lent.grades.clone()),
+            uses_grant,
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             plan: Arc::new(plan),
             plan_rows,
             write: planner::write_cases(program, route, acting, &entities),
             pre_read: pre_read.map(|(plan, rows)| (Arc::new(plan), rows)),
             search: planner::search(program, route, &entities, key.page_limit),
-            step_up: step_up(program, &entities, &key.grades),
+            step_up: step_up(program, &entities, key),
             highest_grade: match &route.opaque {
                 Some(opaque) => opaque.grade,
-                None => highest_grade(program, &entities),
+                None => highest_grade(program, &entities, Treatment::Pseudonym),
             },
+            highest_clear: match &route.opaque {
+                Some(opaque) => opaque.grade,
+                None => highest_grade(program, &entities, Treatment::Clear),
+            },
+            untested_grant: uses_grant && untested_grant(route, acting, key),
             untested_tenant: untested_tenant(program, route, acting).filter(|_| key.is_confined),
             entities,
         })
@@ -187,6 +216,15 @@ fn acting_entity<'o>(
     let read = program.routes.get(route.reads?)?.returns.as_ref()?;
     let index = read.entities.first()?;
     entities.iter().find(|(other, _)| other == index).map(|(index, outcome)| (*index, outcome))
+}
+
+fn untested_grant(route: &Route, acting: Option<(usize, &EntityOutcome)>, key: &Key) -> bool {
+    let is_bound = key.lent.as_ref().is_some_and(|lent| lent.is_bound);
+    let is_tested = |(_, outcome): (usize, &EntityOutcome)| {
+        outcome.rows.tests.iter().any(|test| matches!(test, RowTest::Granted(..)))
+    };
+    let reads = route.action.only_reads() && route.opaque.is_none();
+    is_bound && !reads && !acting.is_some_and(is_tested)
 }
 
 /// A caller who is confined to a tenant may change, or have a file about, only records that are read before.
@@ -209,17 +247,23 @@ fn untested_tenant(
 
 fn entity_outcome(
     entity: &Entity,
-    rules: &[&Rule],
+    numbered: &[(usize, &Rule)],
     key: &Key,
+    reach: &Reach<'_>,
 ) -> Result<EntityOutcome, TooManyConditions> {
     let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let confined = entity.tenant.filter(|_| key.is_confined);
     let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
-    let in_force = |rule: &&Rule| InForce { set: rows.bit_of(rule), unset: 0 };
-    let mut forces: Vec<InForce> = rules.iter().map(in_force).collect();
+    let grant = reach.test(entity, &mut rows);
+    let rules: Vec<&Rule> = numbered.iter().map(|(_, rule)| *rule).collect();
+    let mut forces: Vec<InForce> = Vec::new();
+    for (index, rule) in numbered {
+        let in_force = InForce { set: rows.bit_of(rule), unset: 0 };
+        forces.push(reach.force(*index, in_force, grant));
+    }
     for (index, flag) in entity.flags.iter().enumerate() {
         let is_blind = |rule: &Rule| rule.effect == Effect::Allow && !rule.flags.contains(&index);
-        let mut blind = forces.iter_mut().zip(rules).filter(|(_, rule)| is_blind(rule));
+        let mut blind = forces.iter_mut().zip(&rules).filter(|(_, rule)| is_blind(rule));
         // Where every rule is for flagged records as well, the flag changes nothing.
         let Some((first, _)) = blind.next() else { continue };
         let flag = Arc::clone(&flag.condition);
@@ -236,33 +280,43 @@ fn entity_outcome(
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
-        // Of another tenant nothing is left, whatever the rules say.
-        let here = rules.iter().zip(&forces).filter(|_| case & tenant == tenant);
-        let in_force = here.filter(|(_, force)| force.holds(case));
-        let effective: Vec<&Rule> = in_force.map(|(rule, _)| *rule).collect();
-        outcome.read.push(read_case(entity, &effective, &key.grades));
+        let is_lent = grant.holds(case);
+        // Of another tenant nothing is left, whatever the rules say, nor of another subject where all is granted.
+        let is_here = case & tenant == tenant && reach.is_here(is_lent);
+        let here = numbered.iter().zip(&forces).filter(|_| is_here);
+        let in_force = here.filter(|((index, _), force)| {
+            force.holds(case) && (is_lent || !reach.is_granted(*index))
+        });
+        let effective = in_force.map(|((index, rule), _)| reach.effective(*index, rule));
+        let effective: Vec<Effective<'_>> = effective.collect();
+        let grade = |field: u16, grade| reach.standing(&key.grades, is_lent, field, grade);
+        outcome.read.push(read_case(entity, &effective, &grade));
         outcome.write.push(write_case(entity, &effective, confined));
-        held_back(entity, &effective, &key.grades, &mut outcome.held_back);
+        held_back(entity, &effective, &grade, &mut outcome.held_back);
     }
     Ok(outcome)
 }
 
 /// `None` where the record may not be touched at all.
-fn is_open(rules: &[&Rule]) -> bool {
-    let withheld = |rule: &&&Rule| rule.effect == Effect::Deny && !rule.names_fields();
-    rules.iter().any(|rule| rule.effect == Effect::Allow)
-        && !rules.iter().any(|rule| withheld(&rule))
+fn is_open(rules: &[Effective<'_>]) -> bool {
+    let withheld =
+        |one: &&Effective<'_>| one.rule.effect == Effect::Deny && !one.rule.names_fields();
+    rules.iter().any(|one| one.rule.effect == Effect::Allow)
+        && !rules.iter().any(|one| withheld(&one))
 }
+
+/// How the caller stands to the grade of a field.
+type OfGrade<'a> = dyn Fn(u16, Grade) -> &'a GradeStanding + 'a;
 
 fn read_case(
     entity: &Entity,
-    rules: &[&Rule],
-    grades: &[GradeStanding; 4],
+    rules: &[Effective<'_>],
+    of_grade: &OfGrade<'_>,
 ) -> Option<Vec<Treatment>> {
     let treat = |(index, field): (usize, &super::model::Field)| {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let said = |effect, list: fn(&Rule) -> &Vec<u16>| {
-            rules.iter().any(|rule| rule.effect == effect && list(rule).contains(&index))
+            rules.iter().any(|one| one.says(effect, list(one.rule), index))
         };
         let lists: [fn(&Rule) -> &Vec<u16>; 3] =
             [|rule| &rule.clear, |rule| &rule.masked, |rule| &rule.pseudonym];
@@ -270,7 +324,7 @@ fn read_case(
         let taken = lists.iter().any(|list| said(Effect::Deny, *list));
         if taken || !field.grade.is_open() {
             Treatment::Absent
-        } else if said(Effect::Allow, clear) && standing(grades, field.grade) == &GradeStanding::Met
+        } else if said(Effect::Allow, clear) && of_grade(index, field.grade) == &GradeStanding::Met
         {
             Treatment::Clear
         } else if said(Effect::Allow, masked) {
@@ -285,15 +339,17 @@ fn read_case(
 }
 
 /// Who is confined to a tenant moves no record to another one.
-fn write_case(entity: &Entity, rules: &[&Rule], confined: Option<u16>) -> Option<Vec<bool>> {
+fn write_case(
+    entity: &Entity,
+    rules: &[Effective<'_>],
+    confined: Option<u16>,
+) -> Option<Vec<bool>> {
     let writable = |index: usize| {
-        if confined.is_some_and(|field| usize::from(field) == index) {
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        if confined == Some(index) {
             return false;
         }
-        let said = |effect| {
-            let names = |rule: &&&Rule| rule.write.iter().any(|field| usize::from(*field) == index);
-            rules.iter().any(|rule| rule.effect == effect && names(&rule))
-        };
+        let said = |effect| rules.iter().any(|one| one.says(effect, &one.rule.write, index));
         said(Effect::Allow) && !said(Effect::Deny)
     };
     is_open(rules).then(|| (0..entity.fields.len()).map(writable).collect())
@@ -308,38 +364,43 @@ pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStand
 }
 
 /// Notes the fields that only their grade keeps from being in clear in this case.
-fn held_back(entity: &Entity, rules: &[&Rule], grades: &[GradeStanding; 4], found: &mut Vec<u16>) {
+fn held_back(
+    entity: &Entity,
+    rules: &[Effective<'_>],
+    of_grade: &OfGrade<'_>,
+    found: &mut Vec<u16>,
+) {
     if !is_open(rules) {
         return;
     }
-    let taken = |field: &u16| {
-        rules.iter().any(|rule| {
-            let lists = [&rule.clear, &rule.masked, &rule.pseudonym];
-            rule.effect == Effect::Deny && lists.iter().any(|list| list.contains(field))
+    let taken = |field: u16| {
+        rules.iter().any(|one| {
+            let lists = [&one.rule.clear, &one.rule.masked, &one.rule.pseudonym];
+            lists.iter().any(|list| one.says(Effect::Deny, list, field))
         })
     };
-    for field in
-        rules.iter().filter(|rule| rule.effect == Effect::Allow).flat_map(|rule| &rule.clear)
-    {
-        let grade = entity.fields.get(usize::from(*field)).map(|field| field.grade);
-        let unmet = grade.is_some_and(|grade| standing(grades, grade) != &GradeStanding::Met);
-        if unmet && !taken(field) && !found.contains(field) {
-            found.push(*field);
+    for one in rules.iter().filter(|one| one.rule.effect == Effect::Allow) {
+        for field in one.rule.clear.iter().copied() {
+            let grade = entity.fields.get(usize::from(field)).map(|field| field.grade);
+            let unmet = grade.is_some_and(|grade| of_grade(field, grade) != &GradeStanding::Met);
+            let opens = one.says(Effect::Allow, &one.rule.clear, field);
+            if unmet && opens && !taken(field) && !found.contains(&field) {
+                found.push(field);
+            }
         }
     }
 }
 
 /// The one step-up that would show all fields that a step-up can show.
-fn step_up(
-    program: &Program,
-    entities: &[(usize, EntityOutcome)],
-    grades: &[GradeStanding; 4],
-) -> Option<StepUp> {
+fn step_up(program: &Program, entities: &[(usize, EntityOutcome)], key: &Key) -> Option<StepUp> {
     let mut all: Option<StepUp> = None;
     for (index, outcome) in entities {
         let Some(entity) = program.model.entities.get(*index) else { continue };
-        for field in outcome.held_back.iter().filter_map(|at| entity.fields.get(usize::from(*at))) {
-            let GradeStanding::AfterStepUp { assurance, max_age_s } = standing(grades, field.grade)
+        let reach = Reach { lent: key.lent.as_deref(), index: *index, is_inside: false };
+        for at in &outcome.held_back {
+            let Some(field) = entity.fields.get(usize::from(*at)) else { continue };
+            let GradeStanding::AfterStepUp { assurance, max_age_s } =
+                reach.standing(&key.grades, true, *at, field.grade)
             else {
                 continue;
             };
@@ -354,14 +415,14 @@ fn step_up(
     all
 }
 
-/// The highest grade of anything that may pass, masked or not; 0 if nothing does.
-fn highest_grade(program: &Program, entities: &[(usize, EntityOutcome)]) -> u8 {
+/// The highest grade of anything that may pass in this form or in a clearer one; 0 if nothing does.
+fn highest_grade(program: &Program, entities: &[(usize, EntityOutcome)], least: Treatment) -> u8 {
     let mut highest = 0;
     for (index, outcome) in entities {
         let Some(entity) = program.model.entities.get(*index) else { continue };
         for treatments in outcome.read.iter().flatten() {
             for (field, treatment) in entity.fields.iter().zip(treatments) {
-                if let (Grade::Open(grade), true) = (field.grade, *treatment > Treatment::Absent) {
+                if let (Grade::Open(grade), true) = (field.grade, *treatment >= least) {
                     highest = highest.max(grade);
                 }
             }

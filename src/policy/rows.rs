@@ -1,5 +1,5 @@
-//! What is tested on each record before it is known which rules are in force: row conditions, flags, and
-//! the tenant of a caller who is confined to one.
+//! What is tested on each record before it is known which rules are in force: row conditions, flags, the
+//! tenant of a caller who is confined to one, and whom a grant is about.
 
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub(super) enum RowTest {
     Flag(Arc<Condition>),
     /// Whether the record is of a tenant of the caller, by the field that names it.
     Tenant(u16),
+    /// Whether the grant is about the record's data subject, by its entity and the field that is its key.
+    Granted(Box<str>, u16),
 }
 
 impl RowTest {
@@ -70,13 +72,14 @@ impl RowTest {
                 condition.holds(facts, Some(record))
             }
             Self::Tenant(field) => record.is_of_tenant(*field, facts),
+            Self::Granted(entity, field) => record.is_granted(entity, *field, facts),
         }
     }
 
     /// The outcome that closes, for a test that cannot be evaluated.
     pub(super) fn if_closed(&self) -> bool {
         match self {
-            Self::Allow(_) | Self::Tenant(_) => false,
+            Self::Allow(_) | Self::Tenant(_) | Self::Granted(..) => false,
             Self::Deny(_) | Self::Flag(_) => true,
         }
     }
@@ -88,6 +91,7 @@ impl RowTest {
                 &condition.text
             }
             Self::Tenant(_) => "the record's tenant is one of the caller's",
+            Self::Granted(..) => "the grant is about whom the record is about",
         }
     }
 
@@ -98,7 +102,17 @@ impl RowTest {
             | (Self::Deny(mine), Self::Deny(theirs))
             | (Self::Flag(mine), Self::Flag(theirs)) => mine.text == theirs.text,
             (Self::Tenant(mine), Self::Tenant(theirs)) => mine == theirs,
-            (Self::Allow(_) | Self::Deny(_) | Self::Flag(_) | Self::Tenant(_), _) => false,
+            (Self::Granted(of, mine), Self::Granted(other, theirs)) => {
+                of == other && mine == theirs
+            }
+            (
+                Self::Allow(_)
+                | Self::Deny(_)
+                | Self::Flag(_)
+                | Self::Tenant(_)
+                | Self::Granted(..),
+                _,
+            ) => false,
         }
     }
 }
@@ -120,7 +134,7 @@ impl RowTests {
     pub(super) fn taking(&self) -> usize {
         let takes = |test: &RowTest| match test {
             RowTest::Deny(_) | RowTest::Flag(_) => true,
-            RowTest::Allow(_) | RowTest::Tenant(_) => false,
+            RowTest::Allow(_) | RowTest::Tenant(_) | RowTest::Granted(..) => false,
         };
         let tests = self.tests.iter().enumerate().take(ROW_TEST_LIMIT);
         tests.map(|(bit, test)| usize::from(takes(test)) << bit).sum()

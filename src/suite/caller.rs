@@ -9,7 +9,7 @@ use http::HeaderValue;
 use super::fixtures::Fixtures;
 use super::json::is_number;
 use crate::document::{Code, Content, Node, Pair, Reader, cut};
-use crate::policy::{Factor, Grant, Principal, Program, Value};
+use crate::policy::{Factor, Grant, Principal, Program, Subjects, Value};
 
 /// How many callers may be like each other.
 const LIKENESS_LIMIT: usize = 8;
@@ -151,17 +151,41 @@ impl Reading<'_, '_, '_> {
         Some(())
     }
 
-    /// `{ id: G-1, subjects: [C1] }`: the name of the grant, and what conditions read of it.
+    /// `{ id: G-1, subjects: [C1], about: { customer: C1 }, opens: customer.phone, lends: officer }`: the name of the
+    /// grant, what conditions read of it, and what it is confined to.
     fn grant(&mut self, node: &Node) -> Option<Grant> {
-        let mut grant = Grant { id: "test".to_owned(), attributes: BTreeMap::new() };
+        let mut grant = Grant::of_everything("test", BTreeMap::new());
         for pair in self.reader.map(node, "a grant") {
-            if pair.key == "id" {
-                grant.id = self.reader.text(&pair.value, "`id`")?.to_owned();
-            } else {
-                grant.attributes.insert(pair.key.clone(), self.attribute(&pair.value)?);
+            match pair.key.as_str() {
+                "id" => grant.id = self.reader.text(&pair.value, "`id`")?.to_owned(),
+                "about" => grant.coverage.subjects = Some(self.subjects(&pair.value)),
+                "opens" => {
+                    let fields = self.reader.words(&pair.value, "`opens`");
+                    let fields = fields.into_iter().map(|(field, _)| field.to_owned());
+                    grant.coverage.fields = Some(fields.collect());
+                }
+                "lends" => {
+                    let role = self.reader.text(&pair.value, "`lends`")?;
+                    grant.coverage.role = Some(role.to_owned());
+                }
+                _ => {
+                    let value = self.attribute(&pair.value)?;
+                    grant.attributes.insert(pair.key.clone(), value);
+                }
             }
         }
         Some(grant)
+    }
+
+    /// `{ customer: [C1, C2] }`: entities with the keys of their data subjects.
+    fn subjects(&mut self, node: &Node) -> Subjects {
+        let mut subjects = Vec::new();
+        for pair in self.reader.map(node, "`about`") {
+            for (key, _) in self.reader.words(&pair.value, "`about`") {
+                subjects.push((pair.key.clone(), key.to_owned()));
+            }
+        }
+        subjects.into_iter().collect()
     }
 
     fn roles(&mut self, node: &Node) -> Vec<String> {

@@ -20,6 +20,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("scan", &[]),
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
+    ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("shared", &["limits"]),
     ("index", &["audit", "secret"]),

@@ -10,6 +10,7 @@ mod catalogue;
 mod cover;
 mod detect;
 mod detections;
+mod grants;
 mod hidden;
 mod limits;
 mod retention;
@@ -70,6 +71,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(limits::changes(&old, &new));
     changes.extend(detect::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
+    changes.extend(grants::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
     changes.extend(retention::changes(&old, &new));
     changes.sort();

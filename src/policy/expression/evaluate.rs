@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-use super::super::judge::Grant;
+use super::super::grant::Grant;
 use super::super::value::Value;
 use super::{Comparison, Condition, Expression, TextTest};
 
@@ -95,6 +95,26 @@ impl Record<'_> {
             | Value::Integer(_)
             | Value::Decimal(_)
             | Value::List(_) => Err(EvaluationError::Types),
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Whether the grant is about the data subject whose key the field holds. A whole number stands for its digits.
+    pub(in crate::policy) fn is_granted(
+        &self,
+        entity: &str,
+        field: u16,
+        facts: &Facts<'_>,
+    ) -> Result<bool, EvaluationError> {
+        let grant = facts.grant.ok_or_else(|| missing("grant"))?;
+        let Some(subjects) = &grant.coverage.subjects else { return Ok(true) };
+        match self.value(field) {
+            Some(Value::Text(key)) if !key.is_empty() => Ok(subjects.include(entity, key)),
+            Some(Value::Integer(number)) => Ok(subjects.include(entity, &number.to_string())),
+            Some(Value::Text(_) | Value::Null | Value::Bool(_) | Value::Decimal(_))
+            | Some(Value::List(_))
+            | None => Err(missing("the record's data subject")),
         }
     }
 }

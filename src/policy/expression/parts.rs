@@ -81,6 +81,11 @@ impl Expression {
         itself || self.parts().into_iter().any(Self::looks_at_the_caller)
     }
 
+    /// Whether it or anything in it is what is sought.
+    pub(in crate::policy) fn looks_at(&self, is_sought: &dyn Fn(&Self) -> bool) -> bool {
+        is_sought(self) || self.parts().into_iter().any(|part| part.looks_at(is_sought))
+    }
+
     /// Whether it looks at nothing but what is written in it.
     pub(super) fn is_closed(&self) -> bool {
         match self {

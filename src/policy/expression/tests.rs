@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::judge::Grant;
+use super::super::grant::Grant;
 use super::super::model::Flag;
 use super::parser::ExpressionFault;
 use super::*;
@@ -43,10 +43,8 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
         ("flag".to_owned(), Value::Bool(true)),
     ]);
     let roles = ["teller".to_owned()];
-    let grant = Grant {
-        id: "G1".to_owned(),
-        attributes: BTreeMap::from([("subjects".to_owned(), Value::List(vec!["sh01".into()]))]),
-    };
+    let subjects = BTreeMap::from([("subjects".to_owned(), Value::List(vec!["sh01".into()]))]);
+    let grant = Grant::of_everything("G1", subjects);
     let parameters = [("id".to_owned(), "42".to_owned())];
     let facts = Facts {
         zone: "business",

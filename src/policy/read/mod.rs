@@ -4,6 +4,7 @@ mod caps;
 mod detect;
 mod detections;
 mod entities;
+mod grants;
 mod headers;
 mod limits;
 mod masks;
@@ -34,7 +35,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "grades",
     "purposes",
     "entities",
@@ -46,6 +47,7 @@ const SECTIONS: [&str; 15] = [
     "pseudonyms",
     "detect",
     "two-person",
+    "grants",
     "detections",
     "retention",
     // Read by who runs them; they decide nothing.
@@ -83,6 +85,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     pseudonyms::read(&sections, &mut reader, &mut model);
     detect::read(&sections, &mut reader, &mut model);
     two_person::read(&sections, &mut reader, &mut model);
+    grants::read(&sections, &mut reader, &mut model);
     detections::read(&sections, &mut reader, &mut model);
     retention::read(&sections, &mut reader, &mut model);
     (model, reader.finish())

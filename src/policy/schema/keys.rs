@@ -112,6 +112,11 @@ pub(super) const FILE: Table = Table {
             Form::OneOrMany(&Form::Words(two_person::words)),
         ),
         key(
+            "grants",
+            "Who may be granted what, by whom and for how long. All that is about a request binds; what nothing is about nobody grants.",
+            Form::List(&Form::Table(&super::grants::GRANT)),
+        ),
+        key(
             "detections",
             "Which patterns in what people do are looked for, and what follows. Those that are not named are as shipped.",
             Form::Table(&super::detections::DETECTIONS),
@@ -567,7 +572,7 @@ const RULE: Table = Table {
     may_be_empty: false,
 };
 
-const ACTIONS: Form = Form::OneOrMany(&Form::Words(actions));
+pub(super) const ACTIONS: Form = Form::OneOrMany(&Form::Words(actions));
 
 const LIMIT: Table = Table {
     name: "limit",
@@ -674,7 +679,7 @@ pub(super) const fn key(name: &'static str, doc: &'static str, form: Form) -> Ke
     Key { name, doc, form, required: false }
 }
 
-const fn required(name: &'static str, doc: &'static str, form: Form) -> Key {
+pub(super) const fn required(name: &'static str, doc: &'static str, form: Form) -> Key {
     Key { name, doc, form, required: true }
 }
 

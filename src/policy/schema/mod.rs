@@ -4,6 +4,7 @@
 //! folder can tell (unknown names, dead rules, conditions) is told by `compile`, not here.
 
 mod detections;
+mod grants;
 mod keys;
 mod render;
 #[cfg(test)]

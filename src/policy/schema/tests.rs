@@ -41,6 +41,8 @@ const PROBES: &[(&str, &str)] = &[
     ("export", "limits: [{ to: any, export: { %: 1 } }]"),
     ("role", "roles: { r: { %: 1 } }"),
     ("rule", "rules: [{ %: 1 }]"),
+    ("grant", "grants: [{ %: 1 }]"),
+    ("break-glass", "grants: [{ to: any, break-glass: { %: 1 } }]"),
     ("detections", "detections: { %: 1 }"),
     ("detection", "detections: { zero-hits: { %: 1 } }"),
     ("limit", "limits: [{ %: 1 }]"),

@@ -22,6 +22,7 @@ pub(super) use rule::{Audience, FieldUse, RuleView, Scope, Who};
 pub(super) use view::{BodyView, EntityView, FieldView, OpaqueView, Parameter, RouteView};
 
 use super::detections::Detections;
+use super::granting::described;
 use super::kind::Kind;
 use super::limits::{Holder, LimitSet, Limits, OffHours, Scope as LimitScope, Slice};
 use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
@@ -56,6 +57,8 @@ pub(super) struct Survey {
     pub(super) detections: Detections,
     /// What one person alone may not command, each way by itself.
     pub(super) two_person: BTreeSet<String>,
+    /// What may be granted, in words.
+    pub(super) grants: BTreeSet<String>,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,
 }
@@ -106,6 +109,7 @@ impl Survey {
             pseudonyms,
             detect,
             two_person,
+            grants: _,
             detections,
             retention,
         } = &program.model;
@@ -136,6 +140,7 @@ impl Survey {
                 .collect(),
             detect: DetectView::of(detect, program),
             two_person: each_way(two_person),
+            grants: described(&program.model),
             detections: detections.clone(),
             retention: *retention,
         }

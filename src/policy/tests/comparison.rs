@@ -417,7 +417,7 @@ impl Asking {
         Self {
             zone: ["business", "branch", "public"][dice.below(3)],
             ticket: [Some("T-1"), None][dice.below(2)],
-            grant: dice.chance(50).then(|| Arc::new(Grant::default())),
+            grant: dice.chance(50).then(|| Arc::new(Grant::of_everything("", [].into()))),
             principal: Arc::new(Principal {
                 device: None,
                 account: "lin".to_owned(),

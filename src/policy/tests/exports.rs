@@ -82,7 +82,7 @@ fn an_export_that_needs_a_grant_is_denied_without_one() {
         (DenialKind::Grant, wanted.map(str::to_owned).into())
     );
     assert!(ask(&program, caller(&["clerk"]), "GET /list", None).is_ok());
-    let granted = Asked { grant: Some(Grant::default()), ..Asked::default() };
+    let granted = Asked { grant: Some(Grant::of_everything("", [].into())), ..Asked::default() };
     assert!(ask_with(&program, caller(&["clerk"]), "GET /all", granted).is_ok());
     let stranger = ask(&program, caller(&[]), "GET /all", None).unwrap_err();
     assert_eq!(reasons(&stranger), ["no rule lets any of the caller's roles export over `export`"]);

@@ -7,6 +7,7 @@ mod decisions;
 mod detector;
 mod exports;
 mod golden;
+mod grants;
 mod hostile;
 mod masks;
 mod naive;

@@ -342,7 +342,7 @@ proptest! {
         let grant = case.grant.clone().map(|things| {
             let things = things.map(|all| Value::List(all.into_iter().map(Value::Integer).collect()));
             let attributes = things.map(|things| ("things".to_owned(), things));
-            Grant { id: "g".to_owned(), attributes: attributes.into_iter().collect() }
+            Grant::of_everything("g", attributes.into_iter().collect())
         });
         let asked = Asked { purpose: case.purpose, grant, ..Asked::default() };
         let answer = ask_with(&program, principal, "GET /things", asked)

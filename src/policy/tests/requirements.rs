@@ -29,7 +29,7 @@ rules:
 
 fn grant(people: &[i64]) -> Grant {
     let people = Value::List(people.iter().map(|id| Value::Integer(*id)).collect());
-    Grant { id: "G1".to_owned(), attributes: [("people".to_owned(), people)].into() }
+    Grant::of_everything("G1", [("people".to_owned(), people)].into())
 }
 
 fn under(grant: Grant) -> Asked<'static> {
@@ -86,7 +86,7 @@ fn a_rule_that_asks_for_a_grant_and_a_factor_names_the_grant_and_offers_no_facto
     assert_eq!(permit.grant().map(|grant| grant.id.as_str()), Some("G1"));
     assert_eq!(filter(&permit, &person()), Some(json!({ "id": 1 })));
     assert_eq!(filter(&ask(grant(&[2])), &person()), None);
-    assert_eq!(filter(&ask(Grant::default()), &person()), None);
+    assert_eq!(filter(&ask(Grant::of_everything("", [].into())), &person()), None);
 }
 
 /// Routes that ask for more than one thing, and rules that do.

@@ -1,0 +1,201 @@
+//! What somebody asks for: read from the fields of a form or of JSON, checked, and told in words.
+
+use serde::{Deserialize, Serialize};
+
+use super::steps::span;
+
+/// The most of any list.
+const MOST_ITEMS: usize = 200;
+/// The longest name of anything, in bytes.
+const NAME_BYTES: usize = 256;
+/// The longest reason, in bytes.
+const REASON_BYTES: usize = 500;
+
+/// What a grant opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The actions, by the words of the policy.
+    pub actions: Vec<String>,
+    /// The routes; none means all.
+    pub routes: Vec<String>,
+    /// The role that it lends.
+    pub role: Option<String>,
+    /// The fields that it opens, in full; none means all that the rules show.
+    pub fields: Vec<String>,
+    /// About whom, by entity and key; none means about everybody.
+    pub subjects: Vec<(String, String)>,
+    /// Parameters of the path that must have this value.
+    pub parameters: Vec<(String, String)>,
+    /// The purpose that must be declared.
+    pub purpose: Option<String>,
+    /// The zones; none means all.
+    pub zones: Vec<String>,
+    /// Whether a device bound to the person is asked.
+    pub device: bool,
+    /// The least assurance.
+    pub assurance: u8,
+}
+
+impl Scope {
+    /// What it lets do, in words: `view guest.scan of guest G7`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let of: Vec<String> =
+            self.subjects.iter().map(|(entity, key)| format!("{entity} {key}")).collect();
+        self.told(&match of.len() {
+            0 => "everybody".to_owned(),
+            1..=5 => of.join(", "),
+            more => format!("{more} people"),
+        })
+    }
+
+    /// The same without anybody's key, for the log.
+    #[must_use]
+    pub fn counted(&self) -> String {
+        self.told(&match self.subjects.len() {
+            0 => "everybody".to_owned(),
+            1 => "1 person".to_owned(),
+            more => format!("{more} people"),
+        })
+    }
+
+    fn told(&self, of: &str) -> String {
+        let what = if self.fields.is_empty() { &self.routes } else { &self.fields };
+        let what = if what.is_empty() { "all records".to_owned() } else { what.join(", ") };
+        let role = self.role.as_ref().map_or_else(String::new, |role| format!(" as {role}"));
+        let purpose = self.purpose.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
+        format!("{} {what} of {of}{role}{purpose}", self.actions.join(" and "))
+    }
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What it shall open.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+    /// A ticket or case.
+    pub ticket: String,
+    /// From when on, Unix seconds; else at once.
+    pub from_s: Option<i64>,
+    /// For how long, in seconds; else for as long as the policy allows.
+    pub lasts_s: Option<u32>,
+    /// How often; none if it was not said.
+    pub uses: Option<u32>,
+    /// Whether it shall open at once.
+    pub is_emergency: bool,
+    /// Whether that is an exercise.
+    pub is_drill: bool,
+}
+
+/// Why what was asked for cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskFault {
+    /// Nobody said why.
+    #[error("say why: `reason` of 1 to {REASON_BYTES} bytes in one line")]
+    Reason,
+    /// A field is not of its form.
+    #[error("`{0}` must be {1}")]
+    Form(&'static str, &'static str),
+    /// Too much at once.
+    #[error("`{0}` names more than {MOST_ITEMS}")]
+    TooMany(&'static str),
+}
+
+impl Ask {
+    /// Reads what the fields of a form say; lists are separated by white space.
+    ///
+    /// # Errors
+    /// [`AskFault`].
+    pub fn read<'f>(field: impl Fn(&str) -> &'f str) -> Result<Self, AskFault> {
+        let reason = field("reason").trim();
+        let is_line = |text: &str| !text.chars().any(char::is_control);
+        if reason.is_empty() || reason.len() > REASON_BYTES || !is_line(reason) {
+            return Err(AskFault::Reason);
+        }
+        let some = |name| Some(field(name).trim().to_owned()).filter(|text| !text.is_empty());
+        let ticket = some("ticket").unwrap_or_default();
+        if ticket.len() > NAME_BYTES || !is_line(&ticket) {
+            return Err(AskFault::Form("ticket", "one line"));
+        }
+        let scope = Scope {
+            actions: list("action", field("action"))?,
+            routes: list("route", field("route"))?,
+            role: some("role").filter(|role| role.len() <= NAME_BYTES),
+            fields: list("fields", field("fields"))?,
+            subjects: pairs("subjects", field("subjects"), ':')?,
+            parameters: pairs("parameters", field("parameters"), '=')?,
+            purpose: some("purpose").filter(|name| name.len() <= NAME_BYTES),
+            zones: list("zone", field("zone"))?,
+            device: flag("device", field("device"))?,
+            assurance: number("assurance", field("assurance"))?.unwrap_or_default(),
+        };
+        Ok(Self {
+            scope,
+            reason: reason.to_owned(),
+            ticket,
+            from_s: number("from", field("from"))?,
+            lasts_s: lasting(field("lasts"))?,
+            uses: number("uses", field("uses"))?,
+            is_emergency: flag("emergency", field("emergency"))?,
+            is_drill: flag("drill", field("drill"))?,
+        })
+    }
+}
+
+fn list(name: &'static str, text: &str) -> Result<Vec<String>, AskFault> {
+    let mut items: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    if items.len() > MOST_ITEMS {
+        return Err(AskFault::TooMany(name));
+    }
+    if items.iter().any(|item| item.len() > NAME_BYTES) {
+        return Err(AskFault::Form(name, "names of at most 256 bytes"));
+    }
+    items.sort_unstable();
+    items.dedup();
+    Ok(items)
+}
+
+fn pairs(
+    name: &'static str,
+    text: &str,
+    separator: char,
+) -> Result<Vec<(String, String)>, AskFault> {
+    let pair = |item: String| {
+        let (one, other) = item.split_once(separator)?;
+        let is_whole = !one.is_empty() && !other.is_empty();
+        is_whole.then(|| (one.to_owned(), other.to_owned()))
+    };
+    let form = "`entity:key`, or `name=value` for parameters, separated by spaces";
+    list(name, text)?.into_iter().map(pair).collect::<Option<_>>().ok_or(AskFault::Form(name, form))
+}
+
+fn flag(name: &'static str, text: &str) -> Result<bool, AskFault> {
+    match text {
+        "" | "false" => Ok(false),
+        "true" | "on" => Ok(true),
+        _ => Err(AskFault::Form(name, "`true` or `false`")),
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &'static str, text: &str) -> Result<Option<T>, AskFault> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).ok().ok_or(AskFault::Form(name, "a whole number")),
+    }
+}
+
+/// `30m`, `1h`, `2d`, `90s`.
+fn lasting(text: &str) -> Result<Option<u32>, AskFault> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let units = [('s', 1_u32), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let read = units.into_iter().find_map(|(letter, factor)| {
+        text.strip_suffix(letter)?.parse::<u32>().ok()?.checked_mul(factor)
+    });
+    let read = read.filter(|seconds| *seconds > 0 && !span(*seconds).is_empty());
+    read.map(Some).ok_or(AskFault::Form("lasts", "a time such as `30m`"))
+}

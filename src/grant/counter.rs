@@ -1,0 +1,385 @@
+//! Where grants are asked for, agreed to, taken back and looked at: kept sealed in the state, each step with its act in
+//! the same transaction, so that no step is without a record.
+
+use super::approval::{ApprovalFault, Approver, Terms, check_approval};
+use super::ask::{Ask, AskFault};
+use super::steps::{Approval, Emergency, Grant, Review, State, StepFault, Verdict};
+use crate::clock::Clock;
+use crate::secret::{MasterKey, Sealer, SecretError, random_token};
+use crate::state::{GrantRow, GrantStep, StateError, Store};
+
+/// How many requests of a person may wait at once.
+pub const PER_PERSON: i64 = 10;
+/// So many are listed.
+const LISTED: u32 = 500;
+/// So many are read in one step.
+const BATCH: u32 = 1000;
+/// How often a step is tried anew that another one came before.
+const TRIES: usize = 3;
+/// The longest reason, in bytes.
+const REASON_BYTES: usize = 500;
+
+/// Why a grant is not what somebody wants it to be.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// What was asked for cannot be read.
+    #[error(transparent)]
+    Ask(#[from] AskFault),
+    /// There is none of that name, or not for this caller.
+    #[error("there is no grant `{0}`")]
+    Unknown(String),
+    /// It is at another place in its life.
+    #[error(transparent)]
+    Step(#[from] StepFault),
+    /// Somebody may not agree to it.
+    #[error(transparent)]
+    Approval(#[from] ApprovalFault),
+    /// Nobody reviews what they held or agreed to.
+    #[error("nobody reviews what they held or agreed to themselves: another person must")]
+    OwnReview,
+    /// Nobody said why.
+    #[error("say why: a reason of 1 to {REASON_BYTES} bytes in one line")]
+    Reason,
+    /// Too many wait already.
+    #[error(
+        "{PER_PERSON} requests of this person wait already; have them decided, or take one back"
+    )]
+    Full,
+    /// It cannot be read or written.
+    #[error(transparent)]
+    State(StateError),
+    /// The library refused, or the row was altered.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The row does not read.
+    #[error("the grant `{0}` is damaged")]
+    Damaged(String),
+}
+
+impl From<StateError> for GrantError {
+    fn from(error: StateError) -> Self {
+        if error == StateError::Full { Self::Full } else { Self::State(error) }
+    }
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The account, as the log names it.
+    pub account: String,
+    /// Who that is, whichever account they use.
+    pub person: String,
+    /// The roles that they hold.
+    pub roles: Vec<String>,
+}
+
+/// What changed since the last look.
+#[derive(Debug, Default)]
+pub struct News {
+    /// The grants, as they are now.
+    pub grants: Vec<Grant>,
+    /// The newest change among them.
+    pub change: i64,
+    /// Whether there may be more.
+    pub is_more: bool,
+}
+
+/// Where grants are asked for and given.
+#[derive(Debug)]
+pub struct Counter {
+    store: Store,
+    sealer: Sealer,
+    clock: Clock,
+}
+
+impl Counter {
+    /// On this state.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no key can be derived.
+    pub fn new(store: Store, master: &MasterKey, clock: Clock) -> Result<Self, SecretError> {
+        Ok(Self { store, sealer: master.sealer("grants")?, clock })
+    }
+
+    /// Keeps what somebody asks for, until others agree; in an emergency it holds at once. What they may ask for at
+    /// all the caller has checked.
+    ///
+    /// # Errors
+    /// [`GrantError`]; nothing is kept then.
+    pub async fn ask(
+        &self,
+        who: &Who,
+        ask: Ask,
+        (lasts_s, waits_s): (u32, u32),
+        emergency: Option<Emergency>,
+    ) -> Result<Grant, GrantError> {
+        let id = format!("G-{}", random_token::<9>()?.expose());
+        let now_ms = self.clock.unix_ms();
+        let now_s = now_ms.div_euclid(1000);
+        let mut grant = Grant {
+            id,
+            holder: who.account.clone(),
+            person: who.person.clone(),
+            roles: who.roles.clone(),
+            scope: ask.scope,
+            reason: ask.reason,
+            ticket: ask.ticket,
+            asked_ms: now_ms,
+            waits_until_s: now_s.saturating_add(i64::from(waits_s)),
+            from_s: ask.from_s,
+            lasts_s,
+            until_s: None,
+            uses: ask.uses,
+            approvals: Vec::new(),
+            state: State::Asked,
+            emergency,
+            review: None,
+        };
+        let act = match &grant.emergency {
+            None => "grant_asked",
+            Some(Emergency { drill: true, .. }) => "glass_broken_drill",
+            Some(Emergency { drill: false, .. }) => "glass_broken",
+        };
+        if grant.emergency.is_some() {
+            grant.from_s = None;
+            grant.open(now_s);
+        }
+        let reason = grant.reason.clone();
+        self.put(&grant, 0, who, Step { act, reason, ..Step::default() }).await?;
+        Ok(grant)
+    }
+
+    /// Somebody agrees, under the terms of the policy in force. `factor` is the assurance reached, and how old a factor
+    /// of the assurance is that the terms ask.
+    ///
+    /// # Errors
+    /// [`GrantError`]; nothing changed then.
+    pub async fn approve(
+        &self,
+        who: &Who,
+        id: &str,
+        (terms, ring_s): (Terms, u32),
+        stands_high_enough: bool,
+        (assurance, factor_age_s): (u8, Option<i64>),
+    ) -> Result<Grant, GrantError> {
+        for _ in 0..TRIES {
+            let (mut grant, change) = self.one(id).await?;
+            let at_ms = self.clock.unix_ms();
+            let since_ms = at_ms.saturating_sub(i64::from(ring_s).saturating_mul(1000));
+            // How often the holder of this one agreed to what this approver held.
+            let owed = self.store.approvals_of(&who.person, &grant.person, since_ms).await?;
+            let (account, person) = (who.account.clone(), who.person.clone());
+            let approver =
+                Approver { account, person, stands_high_enough, assurance, factor_age_s, owed };
+            check_approval(&grant, &terms, &approver)?;
+            let Approver { account, person, .. } = approver;
+            grant.approve(Approval { account, person, at_ms }, terms.number)?;
+            let step = Step {
+                act: "grant_approved",
+                approved_by: who.account.clone(),
+                approval: Some((grant.person.clone(), who.person.clone())),
+                ..Step::default()
+            };
+            match self.put(&grant, change, who, step).await {
+                Err(GrantError::State(StateError::Unknown(_))) => {}
+                done => return done.map(|()| grant),
+            }
+        }
+        Err(GrantError::State(StateError::TimedOut))
+    }
+
+    /// Somebody says no.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn refuse(&self, who: &Who, id: &str, reason: &str) -> Result<Grant, GrantError> {
+        self.step(who, id, ("grant_refused", reason), Grant::refuse).await
+    }
+
+    /// Somebody takes it back.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn revoke(&self, who: &Who, id: &str, reason: &str) -> Result<Grant, GrantError> {
+        self.step(who, id, ("grant_revoked", reason), Grant::revoke).await
+    }
+
+    /// Notes that it was used as often as it may be.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn use_up(&self, id: &str) -> Result<Grant, GrantError> {
+        let reason = "as often as it may be";
+        self.step(&gate(), id, ("grant_used_up", reason), Grant::use_up).await
+    }
+
+    /// Somebody else looked at what was done under it.
+    ///
+    /// # Errors
+    /// [`GrantError`]: also if they held it or agreed to it.
+    pub async fn review(
+        &self,
+        who: &Who,
+        id: &str,
+        verdict: Verdict,
+        note: &str,
+    ) -> Result<Grant, GrantError> {
+        let (grant, _) = self.one(id).await?;
+        let took_part = grant.approvals.iter().any(|approval| approval.person == who.person);
+        if grant.person == who.person || took_part {
+            return Err(GrantError::OwnReview);
+        }
+        let at_ms = self.clock.unix_ms();
+        let review = Review { account: who.account.clone(), verdict, at_ms };
+        let act = match verdict {
+            Verdict::Fit => "grant_reviewed",
+            Verdict::Unfit => "grant_reviewed_unfit",
+        };
+        self.step(who, id, (act, note), move |grant, _now_s| grant.review(review.clone())).await
+    }
+
+    /// Notes of all whose time is over that it is.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn tidy(&self) -> Result<(), GrantError> {
+        for row in self.store.grants_over(self.clock.unix_s(), LISTED).await? {
+            let reason = "its time is over";
+            match self.step(&gate(), &row.id, ("grant_expired", reason), Grant::expire).await {
+                // Somebody was quicker.
+                Ok(_) | Err(GrantError::Step(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One grant.
+    ///
+    /// # Errors
+    /// [`GrantError::Unknown`], or that it cannot be read.
+    pub async fn grant(&self, id: &str) -> Result<Grant, GrantError> {
+        Ok(self.one(id).await?.0)
+    }
+
+    /// Grants in one of these states, the newest first: all, or a person's.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn list(
+        &self,
+        person: Option<&str>,
+        states: &[State],
+    ) -> Result<Vec<Grant>, GrantError> {
+        let words: Vec<&str> = states.iter().map(|state| state.word()).collect();
+        let rows = self.store.grants(person, &words, LISTED).await?;
+        rows.iter().map(|row| self.open(row)).collect()
+    }
+
+    /// What changed after a change.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn news(&self, after: i64) -> Result<News, GrantError> {
+        let rows = self.store.grants_after(after, BATCH).await?;
+        let change = rows.last().map_or(after, |row| row.change);
+        let is_more = rows.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
+        let grants: Result<_, _> = rows.iter().map(|row| self.open(row)).collect();
+        Ok(News { grants: grants?, change, is_more })
+    }
+
+    /// Now, in Unix seconds.
+    #[must_use]
+    pub fn now_s(&self) -> i64 {
+        self.clock.unix_s()
+    }
+
+    async fn step(
+        &self,
+        who: &Who,
+        id: &str,
+        (act, reason): (&'static str, &str),
+        take: impl Fn(&mut Grant, i64) -> Result<(), StepFault>,
+    ) -> Result<Grant, GrantError> {
+        check_reason(reason)?;
+        for _ in 0..TRIES {
+            let (mut grant, change) = self.one(id).await?;
+            take(&mut grant, self.clock.unix_s())?;
+            let step = Step { act, reason: reason.to_owned(), ..Step::default() };
+            match self.put(&grant, change, who, step).await {
+                Err(GrantError::State(StateError::Unknown(_))) => {}
+                done => return done.map(|()| grant),
+            }
+        }
+        Err(GrantError::State(StateError::TimedOut))
+    }
+
+    async fn one(&self, id: &str) -> Result<(Grant, i64), GrantError> {
+        let row = self.store.grant(id).await?;
+        let unknown = || GrantError::Unknown(id.chars().take(64).collect());
+        let row = row.ok_or_else(unknown)?;
+        Ok((self.open(&row)?, row.change))
+    }
+
+    fn open(&self, row: &GrantRow) -> Result<Grant, GrantError> {
+        let opened = self.sealer.open(&label(&row.id), &row.sealed)?;
+        let read = serde_json::from_slice(&opened);
+        read.map_err(|_damaged| GrantError::Damaged(row.id.clone()))
+    }
+
+    async fn put(
+        &self,
+        grant: &Grant,
+        change: i64,
+        who: &Who,
+        step: Step,
+    ) -> Result<(), GrantError> {
+        let text = serde_json::to_vec(grant);
+        let text = text.map_err(|_never| GrantError::Damaged(grant.id.clone()))?;
+        let until_s = match grant.state {
+            State::Asked => grant.waits_until_s,
+            State::Approved => grant.until_s.unwrap_or_default(),
+            State::Refused | State::Expired | State::Revoked | State::UsedUp | State::Reviewed => {
+                i64::MAX
+            }
+        };
+        let row = GrantRow {
+            id: grant.id.clone(),
+            person: grant.person.clone(),
+            state: grant.state.word().to_owned(),
+            asked_ms: grant.asked_ms,
+            until_s,
+            sealed: self.sealer.seal(&label(&grant.id), &text)?,
+            change,
+        };
+        let Step { act, reason, approved_by, approval } = step;
+        let detail = format!("{} for {}", grant.scope.counted(), grant.holder);
+        let step = GrantStep { act, detail, reason, approved_by, approval };
+        let store = self.store.clone().acting_as(&who.account);
+        Ok(store.put_grant(row, step, PER_PERSON).await?)
+    }
+}
+
+#[derive(Default)]
+struct Step {
+    act: &'static str,
+    reason: String,
+    approved_by: String,
+    approval: Option<(String, String)>,
+}
+
+/// Whoever takes the steps that nobody takes.
+fn gate() -> Who {
+    Who { account: "gate".to_owned(), person: String::new(), roles: Vec::new() }
+}
+
+fn label(id: &str) -> String {
+    format!("grants\n{id}")
+}
+
+fn check_reason(reason: &str) -> Result<(), GrantError> {
+    let is_one = !reason.trim().is_empty()
+        && reason.len() <= REASON_BYTES
+        && !reason.chars().any(char::is_control);
+    if is_one { Ok(()) } else { Err(GrantError::Reason) }
+}

@@ -1,0 +1,276 @@
+//! `grants`: who may be granted what, by whom, and for how long, as a policy says it. How a grant comes to be, and is
+//! kept, `grant` knows.
+//!
+//! Every entry that is about what is asked for binds: the strictest holds, so that their order means nothing. What
+//! none is about nobody grants.
+
+use super::grant::Coverage;
+use super::model::{Action, Audience, Grade, Model};
+use super::program::Program;
+
+/// Who is asked for a grant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Approvers {
+    /// Whoever has a higher rank than the holder.
+    #[default]
+    HigherRank,
+    /// Holders of one of these roles, by index.
+    Roles(Vec<usize>),
+}
+
+/// What opens at once, and is looked at afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakGlass {
+    /// How long it lasts at most, in seconds.
+    pub longest_s: u32,
+    /// The assurance that the holder must show.
+    pub assurance: u8,
+    /// How old that factor may be, in seconds.
+    pub fresh_s: u32,
+    /// Within how many seconds somebody else must review it.
+    pub review_s: u32,
+    /// How many people it may be about.
+    pub subjects: u32,
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(super) struct GrantRule {
+    pub(super) to: Audience,
+    /// None means all.
+    pub(super) actions: Vec<Action>,
+    pub(super) routes: Vec<Box<str>>,
+    /// The roles that may be lent, by index.
+    pub(super) lends: Vec<usize>,
+    /// The highest grade of a field that it may open.
+    pub(super) grade: u8,
+    pub(super) by: Approvers,
+    pub(super) terms: GrantTerms,
+}
+
+/// Within what somebody may be granted something, and what is asked of who grants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantTerms {
+    /// How many people must agree.
+    pub number: u8,
+    /// The assurance that each must show.
+    pub assurance: u8,
+    /// How old that factor may be, in seconds.
+    pub fresh_s: u32,
+    /// How long it lasts at most, in seconds.
+    pub longest_s: u32,
+    /// How often it may be used; none means as often as one likes.
+    pub uses: Option<u32>,
+    /// How many people it may be about; none means about everybody.
+    pub subjects: Option<u32>,
+    /// How long a request waits to be decided, in seconds.
+    pub waits_s: u32,
+    /// After how many grants the other way round, within how many seconds, nobody agrees any more.
+    pub ring: (u32, u32),
+    /// What opens at once.
+    pub break_glass: Option<BreakGlass>,
+}
+
+impl Default for GrantTerms {
+    fn default() -> Self {
+        Self {
+            number: 1,
+            assurance: 2,
+            fresh_s: 900,
+            longest_s: 3600,
+            uses: None,
+            subjects: Some(1),
+            waits_s: 86_400,
+            ring: (3, 30 * 86_400),
+            break_glass: None,
+        }
+    }
+}
+
+impl GrantTerms {
+    /// What satisfies both.
+    fn join(&mut self, other: &Self) {
+        let least = |mine: Option<u32>, theirs: Option<u32>| match (mine, theirs) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.number = self.number.max(other.number);
+        self.assurance = self.assurance.max(other.assurance);
+        self.fresh_s = self.fresh_s.min(other.fresh_s);
+        self.longest_s = self.longest_s.min(other.longest_s);
+        self.uses = least(self.uses, other.uses);
+        self.subjects = least(self.subjects, other.subjects);
+        self.waits_s = self.waits_s.min(other.waits_s);
+        self.ring = (self.ring.0.min(other.ring.0), self.ring.1.max(other.ring.1));
+        self.break_glass = match (self.break_glass, other.break_glass) {
+            (Some(mine), Some(theirs)) => Some(BreakGlass {
+                longest_s: mine.longest_s.min(theirs.longest_s),
+                assurance: mine.assurance.max(theirs.assurance),
+                fresh_s: mine.fresh_s.min(theirs.fresh_s),
+                review_s: mine.review_s.min(theirs.review_s),
+                subjects: mine.subjects.min(theirs.subjects),
+            }),
+            (_, _) => None,
+        };
+    }
+}
+
+/// What binds a grant under the policy in force.
+#[derive(Clone, Debug)]
+pub struct Granting {
+    /// The strictest of all that is said of it.
+    pub terms: GrantTerms,
+    /// Who must agree: each of these asks it of every approver.
+    by: Vec<Approvers>,
+}
+
+/// Why nobody can grant something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGrantable {
+    /// There is no such role, route or field.
+    #[error("the policy knows no {0} `{1}`")]
+    Unknown(&'static str, String),
+    /// No entry of `grants` is about it.
+    #[error("the policy lets nobody grant this")]
+    Nobody,
+}
+
+impl Program {
+    /// What binds a grant of this coverage to a holder of these roles.
+    ///
+    /// # Errors
+    /// [`NotGrantable`].
+    pub fn granting(
+        &self,
+        roles: &[String],
+        coverage: &Coverage,
+    ) -> Result<Granting, NotGrantable> {
+        self.check_known(coverage)?;
+        let held = self.holding(roles);
+        let grade = self.highest_of(coverage);
+        let is_about = |rule: &&GrantRule| {
+            let role = coverage.role.as_deref();
+            let lent = |name: &str| {
+                let of = |index: &usize| self.model.roles.get(*index);
+                rule.lends.iter().filter_map(of).any(|role| *role.name == *name)
+            };
+            let routes = &coverage.routes;
+            rule.to.includes(&held.roles)
+                && (rule.actions.is_empty()
+                    || coverage.actions.iter().all(|action| rule.actions.contains(action)))
+                && (rule.routes.is_empty()
+                    || (!routes.is_empty()
+                        && routes.iter().all(|name| rule.routes.iter().any(|r| **r == **name))))
+                && role.is_none_or(lent)
+                && grade <= rule.grade
+        };
+        let mut found: Option<Granting> = None;
+        for rule in self.model.grants.iter().filter(is_about) {
+            let granting =
+                found.get_or_insert_with(|| Granting { terms: rule.terms.clone(), by: Vec::new() });
+            granting.terms.join(&rule.terms);
+            granting.by.push(rule.by.clone());
+        }
+        found.filter(|_| !coverage.actions.is_empty()).ok_or(NotGrantable::Nobody)
+    }
+
+    /// Whether somebody with these roles may grant what binds so to a holder of those.
+    #[must_use]
+    pub fn may_grant(&self, granting: &Granting, approver: &[String], holder: &[String]) -> bool {
+        let held = self.holding(approver);
+        granting.by.iter().all(|by| match by {
+            Approvers::HigherRank => self.rank(approver) > self.rank(holder),
+            Approvers::Roles(roles) => roles.iter().any(|role| held.roles.contains(role)),
+        })
+    }
+
+    /// The highest rank of these roles; none of those that the policy defines has none.
+    #[must_use]
+    pub fn rank(&self, roles: &[String]) -> Option<u8> {
+        let named = self.model.roles.iter().filter(|role| roles.iter().any(|r| **r == *role.name));
+        named.map(|role| role.rank).max()
+    }
+
+    fn check_known(&self, coverage: &Coverage) -> Result<(), NotGrantable> {
+        let unknown = |what, name: &str| Err(NotGrantable::Unknown(what, name.to_owned()));
+        let Coverage { routes, role, fields, .. } = coverage;
+        if let Some(name) =
+            routes.iter().find(|name| !self.routes.iter().any(|r| r.name() == **name))
+        {
+            return unknown("route", name);
+        }
+        if let Some(name) =
+            role.iter().find(|name| !self.model.roles.iter().any(|r| *r.name == ***name))
+        {
+            return unknown("role", name);
+        }
+        match fields.iter().flatten().find(|name| self.field_named(name).is_none()) {
+            Some(name) => unknown("field", name),
+            None => Ok(()),
+        }
+    }
+
+    /// The highest grade of what a grant could open: of its fields, else of all fields and files of its routes.
+    #[must_use]
+    pub fn highest_of(&self, coverage: &Coverage) -> u8 {
+        let grade = |(entity, field): (usize, u16)| {
+            let field = self.model.entities.get(entity)?.fields.get(usize::from(field))?;
+            match field.grade {
+                Grade::Open(grade) => Some(grade),
+                // These never leave, whatever is granted.
+                Grade::Sealed | Grade::Ungraded => None,
+            }
+        };
+        let is_meant =
+            |name: &str| coverage.routes.is_empty() || coverage.routes.iter().any(|r| r == name);
+        let routes = || self.routes.iter().filter(|route| is_meant(route.name()));
+        let files = routes().filter_map(|route| Some(route.opaque.as_ref()?.grade)).max();
+        let fields = match &coverage.fields {
+            Some(names) => names.iter().filter_map(|name| grade(self.field_named(name)?)).max(),
+            None => {
+                let entities = routes().flat_map(|route| route.entities.iter().copied());
+                let all = entities.flat_map(|at| {
+                    let count = self.model.entities.get(at).map_or(0, |e| e.fields.len());
+                    (0..u16::try_from(count).unwrap_or(u16::MAX)).map(move |field| (at, field))
+                });
+                all.filter_map(grade).max()
+            }
+        };
+        files.max(fields).unwrap_or(0)
+    }
+
+    /// Whom a request is about, as far as its path says so: the entity, and the key of the subject.
+    #[must_use]
+    pub fn subject_of<'q>(&'q self, query: &super::judge::Query<'q>) -> Option<(&'q str, &'q str)> {
+        let (entity, name, _) = self.subject_parameter(query.route)?;
+        let found = query.params.iter().find(|(parameter, _)| parameter == name);
+        found.map(|(_, key)| (entity, key.as_str()))
+    }
+}
+
+/// The entries as a comparison tells of them.
+pub(super) fn described(model: &Model) -> std::collections::BTreeSet<String> {
+    let names = |roles: &[usize]| {
+        let of = |index: &usize| model.roles.get(*index).map(|role| role.name.to_string());
+        roles.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+    };
+    let describe = |rule: &GrantRule| {
+        let GrantRule { to, actions, routes, lends, grade, by, terms } = rule;
+        let to = match to {
+            Audience::Any => "any".to_owned(),
+            Audience::Roles(roles) => names(roles),
+        };
+        let actions: Vec<&str> = actions.iter().map(|action| action.name()).collect();
+        let by = match by {
+            Approvers::HigherRank => "a higher rank".to_owned(),
+            Approvers::Roles(roles) => names(roles),
+        };
+        format!(
+            "to {to}, actions [{}], routes [{}], lends [{}], up to grade {grade}, by {by}, {terms:?}",
+            actions.join(", "),
+            routes.join(", "),
+            names(lends),
+        )
+    };
+    model.grants.iter().map(describe).collect()
+}
