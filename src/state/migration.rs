@@ -28,7 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0018_resets.sql"),
     include_str!("migrations/0019_findings.sql"),
     include_str!("migrations/0020_holds.sql"),
-    include_str!("migrations/0021_notices.sql"),
+    include_str!("migrations/0021_device_changes.sql"),
     include_str!("migrations/0022_grants.sql"),
 ];
 
