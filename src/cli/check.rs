@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::check_people;
 use super::output::{self, Format, Ink};
 use super::{Failure, Outcome};
 use crate::config::Config;
@@ -25,6 +26,10 @@ pub(super) struct Arguments {
     /// checked where no other is named.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Look too whether anybody holds roles that the policy keeps apart, by the accounts in the gate's state. A gate
+    /// of another version should not run meanwhile.
+    #[arg(long, requires = "config")]
+    people: bool,
     /// Text for people, or one JSON document.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -43,6 +48,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let config = arguments.config.as_deref().map(Config::load).transpose();
     let config = config.map_err(Failure::fault)?;
     let named = arguments.policies.clone();
+    let people = config.as_ref().filter(|_| arguments.people).cloned();
     let (folder, checked) = match config {
         Some(mut config) => {
             config.policies = named.unwrap_or(config.policies);
@@ -55,6 +61,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             (folder, checked)
         }
     };
+    if let (Some(config), Ok(program)) = (people, &checked) {
+        check_people::check(config, program)?;
+    }
     match (checked, arguments.format) {
         (Ok(program), Format::Human) => tell(&folder.display().to_string(), &program, out),
         (Ok(program), Format::Json) => output::json(

@@ -167,6 +167,7 @@ fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {
     Ok(Principal {
         account: arguments.account.clone(),
         roles: arguments.roles.clone(),
+        roles_elsewhere: Vec::new(),
         attributes,
         factors,
         assurance: arguments.assurance,

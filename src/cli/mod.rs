@@ -4,6 +4,7 @@ mod account;
 mod backup;
 mod catalog;
 mod check;
+mod check_people;
 mod columns;
 mod demo;
 mod detection;

@@ -54,6 +54,12 @@ impl Identity {
         self.roster.person(account).map(|(person, _)| person)
     }
 
+    /// The roles of the local accounts that the same person has beside this one.
+    #[must_use]
+    pub fn roles_elsewhere(&self, account: &str) -> Vec<String> {
+        self.roster.roles_elsewhere(account)
+    }
+
     /// Under what an account is counted: itself, or the person whose it is.
     #[must_use]
     pub fn counted_as(&self, account: &str) -> Arc<str> {

@@ -3,7 +3,7 @@
 //! Two accounts of one person are counted as one. The gate keeps the roster in memory and reads what is new about
 //! once a second, since `menshen account` writes beside it. While it cannot be read nobody is let in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -74,15 +74,24 @@ pub(super) struct Roster {
     due: Due,
     looking: tokio::sync::Mutex<()>,
     newest: AtomicI64,
-    known: RwLock<HashMap<String, Known>>,
+    known: RwLock<People>,
     joined: Mutex<VecDeque<Joined>>,
     has_joined: AtomicBool,
     changes: watch::Sender<()>,
 }
 
+#[derive(Debug, Default)]
+struct People {
+    accounts: HashMap<String, Known>,
+    /// The accounts of each person.
+    of: HashMap<Arc<str>, BTreeSet<String>>,
+}
+
 #[derive(Clone, Debug)]
 struct Known {
     standing: Standing,
+    /// Those of a local account.
+    roles: Vec<String>,
     /// The person, and under what the person is counted.
     person: Option<(Arc<str>, Arc<str>)>,
 }
@@ -142,12 +151,14 @@ impl Roster {
         Ok(())
     }
 
-    fn take_over(&self, known: &mut HashMap<String, Known>, row: RosterRow) {
+    fn take_over(&self, people: &mut People, row: RosterRow) {
         let counts = |person: &Option<(Arc<str>, Arc<str>)>| {
             person.as_ref().map_or_else(|| row.account.clone(), |(_, counted)| counted.to_string())
         };
         let person = row.person.as_deref().map(|name| (name.into(), counted_as(name).into()));
-        let before = counts(&known.get(&row.account).and_then(|known| known.person.clone()));
+        let person_before =
+            people.accounts.get(&row.account).and_then(|known| known.person.clone());
+        let before = counts(&person_before);
         let into = counts(&person);
         if before != into {
             // What was used under the person before was copied to the account when that changed.
@@ -157,19 +168,42 @@ impl Roster {
             self.has_joined.store(true, Ordering::Release);
         }
         let standing = Standing::of(&row.standing);
-        known.insert(row.account, Known { standing, person });
+        let roles = row.roles.as_deref().map_or_else(Vec::new, |json| {
+            serde_json::from_str(json).unwrap_or_else(|error| {
+                tracing::error!(%error, account = row.account, "the roles of an account cannot be read");
+                Vec::new()
+            })
+        });
+        if let Some(of) = person_before.and_then(|(name, _)| people.of.get_mut(&name)) {
+            of.remove(&row.account);
+        }
+        if let Some((name, _)) = &person {
+            people.of.entry(Arc::clone(name)).or_default().insert(row.account.clone());
+        }
+        people.accounts.insert(row.account, Known { standing, roles, person });
+    }
+
+    /// The roles of the local accounts that the same person has beside this one; none of those that were left.
+    pub(super) fn roles_elsewhere(&self, account: &str) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let person = known.accounts.get(account).and_then(|known| known.person.as_ref());
+        let Some(of) = person.and_then(|(name, _)| known.of.get(name)) else { return Vec::new() };
+        let others = of.iter().filter(|other| *other != account);
+        let others = others.filter_map(|other| known.accounts.get(other));
+        let others = others.filter(|other| other.standing != Standing::Left);
+        others.flat_map(|other| other.roles.iter().cloned()).collect()
     }
 
     /// How an account stands; one that nobody said anything of is welcome.
     pub(super) fn standing(&self, account: &str) -> Standing {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(account).map_or(Standing::Active, |known| known.standing)
+        known.accounts.get(account).map_or(Standing::Active, |known| known.standing)
     }
 
     /// Whose an account is, and under what that person is counted.
     pub(super) fn person(&self, account: &str) -> Option<(Arc<str>, Arc<str>)> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(account)?.person.clone()
+        known.accounts.get(account)?.person.clone()
     }
 
     pub(super) fn next_joined(&self) -> Option<Joined> {

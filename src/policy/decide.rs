@@ -132,6 +132,7 @@ impl Program {
 
     fn decide_as_is(&self, query: &Query<'_>) -> Result<Permit, Denial> {
         self.check_published(query)?;
+        self.check_apart(query.principal)?;
         self.check_purpose(query)?;
         let Some(grant) = query.grant else { return self.decide_covered(query) };
         // What does not cover the request is as good as none.

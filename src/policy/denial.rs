@@ -43,6 +43,14 @@ pub enum Reason {
     /// Nothing there for this zone.
     #[error("no such route is published here")]
     NotPublished,
+    /// The person holds roles that are kept apart.
+    #[error("the person holds `{one}` and `{other}`, which the policy keeps apart")]
+    HeldTogether {
+        /// One of them.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// Not on the closed list.
     #[error("the purpose declared is not on the list (accepted: {})", listed(accepted))]
     UnknownPurpose {
@@ -219,6 +227,7 @@ impl Reason {
             | Self::ConditionFailed { rule, .. } => Some(rule),
             Self::NeedsDevice { rule } | Self::NeedsGrant { rule } => rule.as_deref(),
             Self::NotPublished
+            | Self::HeldTogether { .. }
             | Self::Ticket { .. }
             | Self::TenantUntested { .. }
             | Self::UnknownPurpose { .. }

@@ -31,6 +31,8 @@ pub struct Principal {
     pub account: String,
     /// The roles held; names that the policy does not define count for nothing.
     pub roles: Vec<String>,
+    /// The roles of the same person's other accounts. They allow nothing here; they must not be kept apart from those.
+    pub roles_elsewhere: Vec<String>,
     /// What else identity knows, such as `branch`.
     pub attributes: BTreeMap<String, Value>,
     /// The factors shown in this session.

@@ -2,6 +2,7 @@
 //!
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
+mod apart;
 mod changes;
 mod compare;
 mod decide;

@@ -638,6 +638,8 @@ pub(super) struct Model {
     pub(super) two_person: Vec<Box<str>>,
     /// Who may be granted what.
     pub(super) grants: Vec<GrantRule>,
+    /// Sets of roles of which nobody holds two.
+    pub(super) apart: Vec<Vec<usize>>,
     pub(super) detections: Detections,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,

@@ -51,7 +51,9 @@ impl Gate {
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         self.refuse_old_password(&head, parts, facts, &caller).await?;
         self.note_order(&caller, &entrance.found.params, trail);
-        let question = Question::new(entrance, &head, &caller, facts, trail.time_unix_s());
+        let elsewhere = self.identity.roles_elsewhere(&caller.account);
+        let now = trail.time_unix_s();
+        let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
         self.refuse_switched(&question, trail).await?;
         let held = self.check_curbs(&caller, trail.time_unix_s());
         let permit = match held.and_then(|()| self.decide(&question, trail)) {

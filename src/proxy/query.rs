@@ -22,8 +22,12 @@ const TENANT: &str = "tenant";
 /// The attribute that names the partner that a caller belongs to.
 const PARTNER: &str = "partner";
 
-/// The caller as conditions see them.
-pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
+/// The caller as conditions see them. `roles_elsewhere` are those of the person's other accounts.
+pub(super) fn principal(
+    caller: &Caller,
+    roles_elsewhere: Vec<String>,
+    address: IpAddr,
+) -> Principal {
     let mut attributes: std::collections::BTreeMap<String, Value> = caller
         .attributes
         .iter()
@@ -33,6 +37,7 @@ pub(super) fn principal(caller: &Caller, address: IpAddr) -> Principal {
     Principal {
         account: caller.account.clone(),
         roles: caller.roles.clone(),
+        roles_elsewhere,
         attributes,
         assurance: caller.assurance,
         // A factor of unknown age meets no demand for a fresh one.

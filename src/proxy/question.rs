@@ -29,13 +29,14 @@ impl Question {
         entrance: Entrance,
         head: &Head,
         caller: &Caller,
+        roles_elsewhere: Vec<String>,
         facts: &Facts,
         now_unix_s: i64,
     ) -> Self {
         Self {
             entrance,
             zone: Arc::clone(&facts.zone),
-            principal: Arc::new(query::principal(caller, facts.peer.ip())),
+            principal: Arc::new(query::principal(caller, roles_elsewhere, facts.peer.ip())),
             method: head.method.as_str().to_owned(),
             host: head.host.clone(),
             path: head.path.clone(),

@@ -75,7 +75,8 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<(), Rejection> {
         self.know_commands().await?;
-        let principal = query::principal(caller, facts.peer.ip());
+        let elsewhere = self.identity.roles_elsewhere(&caller.account);
+        let principal = query::principal(caller, elsewhere, facts.peer.ip());
         let found = find(&self.switches, &self.identity, (&principal, None));
         refused(found, self.policies.live().version(), trail)
     }

@@ -11,7 +11,9 @@ use hyper::body::Incoming;
 
 use super::Gate;
 use super::body::{self, Answer, BodyFault, read_capped};
+use super::entrance::rejection;
 use super::head::Head;
+use super::query;
 use super::rejection::Rejection;
 use super::respond::{self, Form};
 use super::sent::Sent;
@@ -110,7 +112,24 @@ impl Gate {
         }
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         self.refuse_switched_holder(&caller, facts, trail).await?;
+        self.refuse_apart(&caller, facts, trail)?;
         Ok((head, caller))
+    }
+
+    /// Refuses whoever holds roles that the policy keeps apart: nobody operates and reviews.
+    fn refuse_apart(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        let elsewhere = self.identity.roles_elsewhere(&caller.account);
+        let principal = query::principal(caller, elsewhere, facts.peer.ip());
+        let program = self.policies.live();
+        program.check_apart(&principal).map_err(|denial| {
+            trail.denied(&denial, program.version());
+            rejection(denial)
+        })
     }
 
     /// Brings what was commanded into the log and into force; `false` if it could not be read or recorded.

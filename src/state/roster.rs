@@ -11,6 +11,10 @@ const MOST_ROWS: i64 = if cfg!(test) { 20 } else { 100_000 };
 /// Who has left does not come back under the same name: budgets and log would take two people for one.
 const LEFT: &str = "left";
 
+/// All rows, each with the roles of a local account.
+const ROWS: &str = "SELECT account, person, standing, since_s, change, roles
+    FROM roster LEFT JOIN accounts ON accounts.name = roster.account";
+
 /// What is known of an account beside what it signs in with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RosterRow {
@@ -22,6 +26,8 @@ pub struct RosterRow {
     pub standing: String,
     /// Since when, Unix seconds.
     pub since_s: i64,
+    /// JSON list of the roles of a local account; those of an issuer's are in its tokens.
+    pub roles: Option<String>,
     /// Grows with each change of any row.
     pub change: i64,
 }
@@ -33,9 +39,8 @@ impl Store {
     /// Any [`StateError`] of a read.
     pub async fn roster_after(&self, change: i64) -> Result<Vec<RosterRow>, StateError> {
         self.read(move |connection| {
-            let sql = "SELECT account, person, standing, since_s, change FROM roster
-                       WHERE change > ?1 ORDER BY change";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!("{ROWS} WHERE change > ?1 ORDER BY change");
+            let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([change], from_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -133,6 +138,9 @@ impl Store {
             if connection.execute(sql, params![account, roles, now])? == 0 {
                 return Err(StateError::Unknown(account));
             }
+            let sql = "UPDATE roster SET change = (SELECT max(change) + 1 FROM roster)
+                       WHERE account = ?1";
+            connection.execute(sql, [&account])?;
             act::note_with(connection, "roles_replaced", &account, &detail, &doer)
         })
         .await
@@ -182,8 +190,8 @@ fn next_change(connection: &Connection) -> Result<i64, StateError> {
 }
 
 fn find(connection: &Connection, account: &str) -> Result<Option<RosterRow>, StateError> {
-    let sql = "SELECT account, person, standing, since_s, change FROM roster WHERE account = ?1";
-    Ok(connection.prepare_cached(sql)?.query_row([account], from_row).optional()?)
+    let sql = format!("{ROWS} WHERE account = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([account], from_row).optional()?)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<RosterRow> {
@@ -192,6 +200,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<RosterRow> {
         person: row.get("person")?,
         standing: row.get("standing")?,
         since_s: row.get("since_s")?,
+        roles: row.get("roles")?,
         change: row.get("change")?,
     })
 }

@@ -56,6 +56,7 @@ impl Caller {
         Arc::new(Principal {
             account: self.account.clone(),
             roles: self.roles.clone(),
+            roles_elsewhere: Vec::new(),
             attributes: self.attributes.clone(),
             factors: (1..=self.assurance).map(|level| Factor { level, at_unix_s }).collect(),
             assurance: self.assurance,

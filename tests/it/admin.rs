@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use menshen::audit::{Entry, Event};
+use menshen::identity::Standing;
 use serde_json::{Value, json};
 
 use crate::harness::client::Client;
 use crate::harness::clients::Authority;
+use crate::harness::process::menshen;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup};
 
 const PASSWORD: &str = "lanterns-at-dusk";
@@ -15,11 +17,15 @@ const WHY: &str = "incident 4711";
 
 /// A gate with the interface on a port of its own; `more` are further keys of `admin`.
 fn setup_with(policy: &str, more: &str) -> Setup {
+    setup_of(&format!("{OPEN_BANK}{policy}"), more)
+}
+
+fn setup_of(policy: &str, more: &str) -> Setup {
     let admin = format!(
         "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
          rights: {{ switches: [security], limits: [risk], detections: [security] }}\n{more}"
     );
-    Setup::policy(&format!("{OPEN_BANK}{policy}")).yaml(&admin)
+    Setup::policy(policy).yaml(&admin)
 }
 
 async fn gate_with(policy: &str, more: &str) -> Gate {
@@ -217,6 +223,64 @@ async fn what_means_nothing_is_refused_and_said_to_be() {
     post(&gate, &lin, "/v1/requests/7/confirm", json!({})).await.expect(404);
     post(&gate, &lin, "/v1/requests/x/confirm", json!({})).await.expect(404);
     gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
+}
+
+#[tokio::test]
+async fn nobody_operates_and_reviews_by_one_account_or_by_two() {
+    let policy = "apart: [[security, auditor]]\n";
+    let policy =
+        format!("{}{policy}", OPEN_BANK.replace("roles: {", "roles: { auditor: {}, security: {},"));
+    let mut gate = answering(setup_of(&policy, "").start().await);
+    let switches = |token: String| Ask::get("/v1/switches").bearer(&token);
+    ask(&gate, switches(security(&gate, "lin"))).await.expect(200);
+    let both = gate.token(&json!({ "sub": "lin", "roles": ["security", "auditor"] }));
+    ask(&gate, switches(both)).await.expect(403);
+    let teller_too =
+        gate.token(&json!({ "sub": "lin", "roles": ["teller", "security", "auditor"] }));
+    gate.ask(Ask::get("/one/1").by(&teller_too)).await.expect(403);
+    // A local account of the same person has the other role.
+    gate.add_account("lin", PASSWORD, "auditor").await;
+    for account in ["lin", "corp:lin"] {
+        gate.identity().set_person(account, Some("e7")).await.unwrap();
+    }
+    gate.advance_s(2);
+    ask(&gate, switches(security(&gate, "lin"))).await.expect(403);
+    let entries = gate.entries().await;
+    let told = |entry: &Entry| {
+        let unmet = &entry.decision.as_ref()?.unmet;
+        unmet.iter().any(|reason| reason.contains("holds `security` and `auditor`")).then_some(())
+    };
+    assert_eq!(entries.iter().filter_map(told).count(), 3);
+    // Once it is taken away there, the gate knows in a second; so too if that account is left for good.
+    gate.identity().set_roles("lin", vec![]).await.unwrap();
+    gate.advance_s(2);
+    ask(&gate, switches(security(&gate, "lin"))).await.expect(200);
+    gate.identity().set_roles("lin", vec!["auditor".to_owned()]).await.unwrap();
+    gate.advance_s(2);
+    ask(&gate, switches(security(&gate, "lin"))).await.expect(403);
+    let said = menshen(&[
+        "check",
+        "--people",
+        "--config",
+        &gate.path("menshen.yaml").display().to_string(),
+    ]);
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    gate.identity()
+        .set_roles("lin", vec!["auditor".to_owned(), "security".to_owned()])
+        .await
+        .unwrap();
+    let said = menshen(&[
+        "check",
+        "--people",
+        "--config",
+        &gate.path("menshen.yaml").display().to_string(),
+    ]);
+    let told = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(1), "{told}");
+    assert!(told.contains("`e7` holds `security` and `auditor`"), "{told}");
+    gate.identity().set_standing("lin", Standing::Left).await.unwrap();
+    gate.advance_s(2);
+    ask(&gate, switches(security(&gate, "lin"))).await.expect(200);
 }
 
 #[tokio::test]

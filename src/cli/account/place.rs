@@ -49,6 +49,15 @@ pub(super) fn open(place: &Place) -> Result<Identity, AccountCommandError> {
     open_found(place.find()?)
 }
 
+/// Opens the accounts of a gate, which must be there already.
+pub(in crate::cli) fn open_of(config: Config) -> Result<Identity, AccountCommandError> {
+    let Config { state, key, identity, .. } = config;
+    if !Store::exists(&state) {
+        return Err(AccountCommandError::NoState(state.display().to_string()));
+    }
+    open_found(Found { state, key, house_words: identity.house_words })
+}
+
 fn open_found(found: Found) -> Result<Identity, AccountCommandError> {
     let master = MasterKey::read(&found.key)?;
     let store = Store::open(&found.state, &master, Clock::system())?.acting_as(&operator().0);

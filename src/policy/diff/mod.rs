@@ -6,6 +6,7 @@
 //! for one role and one purpose, because rules only add up and rules that deny only take away; the
 //! few places where taking away gives (a search, a count, a record that nobody tests) are in `hidden`.
 
+mod apart;
 mod catalogue;
 mod cover;
 mod detect;
@@ -72,6 +73,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(detect::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
     changes.extend(grants::changes(&old, &new));
+    changes.extend(apart::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
     changes.extend(retention::changes(&old, &new));
     changes.sort();

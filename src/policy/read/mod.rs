@@ -1,5 +1,6 @@
 //! From files to a [`Model`]: every name resolved, every fault of every file found in one run.
 
+mod apart;
 mod caps;
 mod detect;
 mod detections;
@@ -35,7 +36,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "grades",
     "purposes",
     "entities",
@@ -48,6 +49,7 @@ const SECTIONS: [&str; 16] = [
     "detect",
     "two-person",
     "grants",
+    "apart",
     "detections",
     "retention",
     // Read by who runs them; they decide nothing.
@@ -86,6 +88,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     detect::read(&sections, &mut reader, &mut model);
     two_person::read(&sections, &mut reader, &mut model);
     grants::read(&sections, &mut reader, &mut model);
+    apart::read(&sections, &mut reader, &mut model);
     detections::read(&sections, &mut reader, &mut model);
     retention::read(&sections, &mut reader, &mut model);
     (model, reader.finish())

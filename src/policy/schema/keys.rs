@@ -117,6 +117,11 @@ pub(super) const FILE: Table = Table {
             Form::List(&Form::Table(&super::grants::GRANT)),
         ),
         key(
+            "apart",
+            "Sets of roles of which nobody may hold two, by one account or by several: whoever does is let do nothing.",
+            Form::List(&NAMES),
+        ),
+        key(
             "detections",
             "Which patterns in what people do are looked for, and what follows. Those that are not named are as shipped.",
             Form::Table(&super::detections::DETECTIONS),

@@ -59,6 +59,8 @@ pub(super) struct Survey {
     pub(super) two_person: BTreeSet<String>,
     /// What may be granted, in words.
     pub(super) grants: BTreeSet<String>,
+    /// Roles that nobody holds together, two by two.
+    pub(super) apart: BTreeSet<(Box<str>, Box<str>)>,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,
 }
@@ -110,6 +112,7 @@ impl Survey {
             detect,
             two_person,
             grants: _,
+            apart: _,
             detections,
             retention,
         } = &program.model;
@@ -141,6 +144,7 @@ impl Survey {
             detect: DetectView::of(detect, program),
             two_person: each_way(two_person),
             grants: described(&program.model),
+            apart: program.model.apart_pairs(),
             detections: detections.clone(),
             retention: *retention,
         }

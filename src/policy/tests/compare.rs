@@ -270,7 +270,7 @@ fn questions() -> impl Strategy<Value = Asked> {
                 factors: factors.collect(),
                 assurance,
                 address: address.parse().ok(),
-                device: None,
+                ..Principal::default()
             };
             Asked { principal, search, now, purpose, ticket }
         },

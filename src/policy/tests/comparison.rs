@@ -419,13 +419,12 @@ impl Asking {
             ticket: [Some("T-1"), None][dice.below(2)],
             grant: dice.chance(50).then(|| Arc::new(Grant::of_everything("", [].into()))),
             principal: Arc::new(Principal {
-                device: None,
                 account: "lin".to_owned(),
                 roles,
                 attributes: x.into_iter().chain(tenant).collect(),
                 factors: vec![Factor { level: assurance, at_unix_s: NOW - age }],
                 assurance,
-                address: None,
+                ..Principal::default()
             }),
             purpose: [None, Some("p"), Some("q")][dice.below(3)],
         }

@@ -1,5 +1,6 @@
 //! The policy as a whole: golden faults, decisions, and a naive interpreter it must agree with.
 
+mod apart;
 mod compare;
 mod comparison;
 mod comparison_surface;
@@ -67,6 +68,7 @@ fn caller(roles: &[&str]) -> Principal {
         assurance: 2,
         address: Some([10, 0, 0, 7].into()),
         device: None,
+        roles_elsewhere: Vec::new(),
     }
 }
 

@@ -23,6 +23,11 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("two-person: tenant", "", "one person alone may command `tenant-on`"),
     ("two-person: [tenant, limits]", "two-person: tenant", "may command `limits`"),
     ("two-person: exports", "two-person: exports-on", "may command `exports-off`"),
+    (
+        "apart: [[teller, security, boss]]",
+        "apart: [[security, boss]]",
+        "may hold `security` and `teller`",
+    ),
     ("", "detections: { zero-hits: off }", "detection `zero-hits`: off, was alert"),
     ("detections: { zero-hits: { action: slow } }", "", "detection `zero-hits`: alert, was slow"),
     ("", "detections: { sequential-ids: { count: 30 } }", "`count` 30, was 20"),
