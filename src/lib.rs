@@ -20,6 +20,7 @@ pub mod backup;
 pub mod command;
 pub mod grant;
 pub mod index;
+pub mod notify;
 pub mod replay;
 pub mod report;
 pub mod review;

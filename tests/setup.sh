@@ -3,7 +3,7 @@
 # redis-server and oathtool; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
 # Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later)
-# and an emulator of S3. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
+# and an emulator of S3, a mail server and a verifier of webhooks. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
 set -eu
 missing=""
 for tool in curl openssl chromium redis-server nats-server oathtool; do
@@ -33,6 +33,12 @@ if ! s3/venv/bin/python -c 'import moto.server, boto3' 2>/dev/null; then
   rm -rf s3/venv
   python3 -m venv s3/venv
   s3/venv/bin/pip install --quiet --requirement s3/requirements.txt
+fi
+# A mail server and a verifier of signed webhooks; see it/notify.rs.
+if ! notify/venv/bin/python -c 'import aiosmtpd.controller, standardwebhooks' 2>/dev/null; then
+  rm -rf notify/venv
+  python3 -m venv notify/venv
+  notify/venv/bin/pip install --quiet --requirement notify/requirements.txt
 fi
 for folder in browser oidc; do
   (

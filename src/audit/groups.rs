@@ -81,6 +81,10 @@ words! {
         Shipping = "shipping_behind",
         /// A place has no backup that is new enough.
         Backup = "backup_overdue",
+        /// A listener's certificate ends soon, or has ended.
+        Certificate = "certificate_ends",
+        /// A notice did not get to its target and was given up.
+        Notice = "notice_undelivered",
         /// Alerts that were too many to be told apart.
         Others = "others",
     }

@@ -174,6 +174,12 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::Backup => {
             format!("no new backup in `{}`", joined(&mut alert.kinds.iter()))
         }
+        Concern::Certificate => {
+            format!("the certificate of `{}` ends within days", joined(&mut alert.kinds.iter()))
+        }
+        Concern::Notice => {
+            format!("notices that did not get to `{}`", joined(&mut alert.kinds.iter()))
+        }
         Concern::Others => "further alerts, too many to be told apart".to_owned(),
     };
     if !alert.fields.is_empty() {

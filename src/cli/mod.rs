@@ -34,6 +34,7 @@ mod log_tail;
 mod log_trace;
 mod log_verify;
 mod matrix;
+mod notify;
 mod output;
 mod progress;
 mod replay;
@@ -107,6 +108,8 @@ enum Command {
     Limits(limits::Arguments),
     /// Switch off a person, a role, a tenant, a partner, a route or all exports, and let it go on.
     Switch(switch::Arguments),
+    /// Try whether people can be told, and list what waits to be.
+    Notify(notify::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -176,6 +179,7 @@ pub fn main() -> ExitCode {
         Command::Device(arguments) => device::run(&arguments, &mut out),
         Command::Limits(arguments) => limits::run(&arguments, &mut out),
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
+        Command::Notify(arguments) => notify::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

@@ -8,6 +8,7 @@ mod admin;
 mod backup;
 mod callers;
 mod clients;
+mod notify;
 mod posture;
 mod read;
 mod scanners;
@@ -48,6 +49,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// When backups are made, and where to.
     pub backup: Option<crate::backup::Settings>,
+    /// Who is told what needs a person.
+    pub notify: Vec<crate::notify::Settings>,
     /// Where the log's entries are carried to.
     pub ship: Vec<shipping::Settings>,
     /// The folder with the policy.

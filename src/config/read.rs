@@ -17,6 +17,7 @@ const TOP: &[&str] = &[
     "log-key",
     "checkpoint-copies",
     "ship",
+    "notify",
     "backup",
     "policies",
     "policies-watch",
@@ -90,6 +91,7 @@ impl File<'_> {
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
         let (ship, backup) = (self.ship(&keys), self.backup(&keys));
+        let notify = self.notify(&keys);
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -121,6 +123,7 @@ impl File<'_> {
             log_key,
             checkpoint_copies,
             ship,
+            notify,
             file: None,
             backup,
             policies: policies?,

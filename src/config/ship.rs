@@ -160,7 +160,7 @@ impl File<'_> {
     }
 
     /// `address` and how it is secured.
-    fn peer(&mut self, keys: &Keys<'_>, what: What<'_>) -> Option<Peer> {
+    pub(super) fn peer(&mut self, keys: &Keys<'_>, what: What<'_>) -> Option<Peer> {
         let text = self.text(keys, what, "address", "siem.internal:6514")?;
         let Some((host, port)) = host_and_port(&text) else {
             let span = keys.find("address").map_or(what.1, |pair| pair.value.span);
@@ -173,7 +173,12 @@ impl File<'_> {
     }
 
     /// `url` and how it is secured.
-    fn endpoint(&mut self, keys: &Keys<'_>, what: What<'_>, example: &str) -> Option<Endpoint> {
+    pub(super) fn endpoint(
+        &mut self,
+        keys: &Keys<'_>,
+        what: What<'_>,
+        example: &str,
+    ) -> Option<Endpoint> {
         let text = self.text(keys, what, "url", example)?;
         let is_plain = keys.find("plain").is_some();
         let (scheme, usual) = if is_plain { ("http", 80) } else { ("https", 443) };

@@ -247,6 +247,8 @@ impl Alerts {
                 | Concern::SharedStoreLost
                 | Concern::Shipping
                 | Concern::Backup
+                | Concern::Certificate
+                | Concern::Notice
                 | Concern::Others => {
                     alert.entity = (&*place).into();
                 }

@@ -11,18 +11,25 @@ use rustls::ServerConfig;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Act, Event, Log, LogError};
+use crate::audit::{Act, Alert, Concern, Event, Log, LogError};
+use crate::clock::Clock;
 use crate::listen::Shown;
 use crate::tls::{self, ServerSettings, TlsError};
 
 /// How often the files are looked at unasked.
 const EVERY: Duration = Duration::from_secs(30);
+/// So long before a certificate's end somebody is told.
+const NEAR_S: i64 = 14 * 24 * 3600;
+/// So often again, while it lasts.
+const ALERT_EVERY_S: i64 = 24 * 3600;
 
 /// Follows the files of all listeners.
 pub(super) struct Certificates {
-    pub(super) listeners: Vec<Followed>,
-    pub(super) log: Log,
-    pub(super) asked: Arc<Notify>,
+    listeners: Vec<Followed>,
+    log: Log,
+    asked: Arc<Notify>,
+    /// Whoever connects judges the certificates by the real time, whatever the gate's clock is in a test.
+    clock: Clock,
 }
 
 /// The files of one listener.
@@ -32,13 +39,21 @@ pub(super) struct Followed {
     shown: Arc<Shown>,
     /// What the files held when they were last read, whether or not it could be used.
     seen: Option<[u8; 32]>,
+    /// When its end was last warned of, Unix seconds.
+    warned_s: Option<i64>,
 }
 
 impl Followed {
     /// Reads the files for the first time.
     pub(super) fn begin(address: SocketAddr, settings: ServerSettings) -> Result<Self, TlsError> {
         let (config, seen) = tls::server_config_and_print(&settings)?;
-        Ok(Self { address, settings, shown: Arc::new(Shown::new(config)), seen: Some(seen) })
+        Ok(Self {
+            address,
+            settings,
+            shown: Arc::new(Shown::new(config)),
+            seen: Some(seen),
+            warned_s: None,
+        })
     }
 
     /// What the listener shows.
@@ -48,9 +63,17 @@ impl Followed {
 }
 
 impl Certificates {
+    /// Of these listeners.
+    pub(super) fn new(listeners: Vec<Followed>, log: Log, asked: Arc<Notify>) -> Self {
+        Self { listeners, log, asked, clock: Clock::system() }
+    }
+
     /// Goes on until told to stop.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         loop {
+            for listener in &mut self.listeners {
+                warn_of_end(listener, &self.log, &self.clock).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.asked.notified() => {}
@@ -60,6 +83,39 @@ impl Certificates {
                 look(listener, &self.log).await;
             }
         }
+    }
+}
+
+/// Raises the alert where a certificate ends soon, or has ended.
+async fn warn_of_end(listener: &mut Followed, log: &Log, clock: &Clock) {
+    let file = listener.settings.certificate.clone();
+    let read = tokio::task::spawn_blocking(move || tls::ends_at_s(&file)).await;
+    // What cannot be read is told by the look at the files.
+    let Ok(Ok(ends_s)) = read else { return };
+    let now_s = clock.unix_s();
+    let left_s = ends_s.saturating_sub(now_s);
+    if left_s > NEAR_S {
+        listener.warned_s = None;
+        return;
+    }
+    if listener.warned_s.is_some_and(|before| now_s.saturating_sub(before) < ALERT_EVERY_S) {
+        return;
+    }
+    let (address, days) = (listener.address, left_s.div_euclid(24 * 3600));
+    tracing::error!(%address, days, "a listener's certificate ends soon, or has ended");
+    let Ok(mut entry) = log.entry(Event::Alert) else { return };
+    let mut alert = Alert::new(Concern::Certificate, 1);
+    alert.kinds.push(&address.to_string());
+    entry.alert = Some(alert);
+    let ends = crate::audit::Moment(ends_s.saturating_mul(1000)).to_string();
+    entry.act = Some(Act {
+        name: "certificate_ends".into(),
+        object: format!("listener {address}").as_str().into(),
+        detail: format!("ends {ends}").as_str().into(),
+        ..Act::default()
+    });
+    if log.append(entry).await.is_ok() {
+        listener.warned_s = Some(now_s);
     }
 }
 

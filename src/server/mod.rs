@@ -8,6 +8,7 @@ mod commands;
 mod fetch;
 mod fields;
 mod index;
+mod notices;
 mod policies;
 mod readings;
 mod reload;
@@ -48,6 +49,7 @@ use crate::identity::{Assertions, FetchError, Identity, IdentityError, KeySource
 use crate::index::Index;
 use crate::limits::{AddressLimits, AddressSettings, LimitError, Limits};
 use crate::listen::{Listener, Shutdown};
+use crate::notify::{self, NotifyError};
 use crate::policy::Program;
 use crate::proxy::{Gate, Parts, Policies, Voucher};
 use crate::scan::Scanners;
@@ -108,6 +110,9 @@ pub enum StartError {
     /// A place that the log is carried to.
     #[error("ship: {0}")]
     Ship(#[from] ShipError),
+    /// A target of notices.
+    #[error("notify: {0}")]
+    Notify(#[from] NotifyError),
     /// A port.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -130,7 +135,8 @@ impl StartError {
             | Self::Identity(_)
             | Self::Issuer(_)
             | Self::Shared(_)
-            | Self::Ship(_) => true,
+            | Self::Ship(_)
+            | Self::Notify(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_) | Self::Command(_) | Self::Limits(_) | Self::Listen { .. } => false,
         }
@@ -245,6 +251,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
+        server.keep_notices(&store, &config, (&clock, &master)).await?;
         server.keep_log(store, &config, (&clock, &master))?;
         server.serve_admin(&config, &clock, &mut bound);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
@@ -427,11 +434,37 @@ impl Server {
         Ok(())
     }
 
+    /// Tells people what needs one of them.
+    async fn keep_notices(
+        &self,
+        store: &Store,
+        config: &Config,
+        (clock, master): (&Clock, &MasterKey),
+    ) -> Result<(), StartError> {
+        if config.notify.is_empty() {
+            return Ok(());
+        }
+        let log = self.log.clone();
+        let durable: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || log.health().durable);
+        let source = ship_source(config, master)?;
+        let notices = notices::Notices {
+            targets: config.notify.clone(),
+            source: ship::Source { durable: Some(durable), ..source },
+            store: store.clone(),
+            log: self.log.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+            clock: clock.clone(),
+        };
+        let next = notices.begin().await?;
+        notices.spawn(next, &self.tasks, &self.shutdown.finish);
+        Ok(())
+    }
+
     /// Follows the certificates of the listeners.
     fn keep_certificates(&mut self, listeners: Vec<Followed>) {
         let asked = Arc::new(Notify::new());
         self.reload.push(Arc::clone(&asked));
-        let certificates = Certificates { listeners, log: self.log.clone(), asked };
+        let certificates = Certificates::new(listeners, self.log.clone(), asked);
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
     }
 
@@ -571,10 +604,11 @@ fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher,
     Ok(Voucher { assertions, upstreams: config.vouching.clone() })
 }
 
-/// Reads what vouches for issuers and for the places that the log is carried to.
+/// Reads what vouches for issuers, for the places that the log is carried to and for the targets of notices.
 fn check_others(config: &Config) -> Result<(), StartError> {
     check_issuers(config)?;
     config.ship.iter().try_for_each(ship::check)?;
+    config.notify.iter().try_for_each(notify::check)?;
     Ok(())
 }
 

@@ -146,8 +146,19 @@ impl Source {
         Ok(batch)
     }
 
+    /// Some of the entries from `next` on, as many as are carried at a time. Blocks.
+    ///
+    /// # Errors
+    /// [`ShipError::Log`].
+    pub fn after(&self, next: u64) -> Result<Batch, ShipError> {
+        self.read(next, Caps { entries: 512, bytes: 1024 * 1024 })
+    }
+
     /// The id of the entry at a place. Blocks.
-    pub(super) fn id_at(&self, index: u64) -> Result<Option<String>, ShipError> {
+    ///
+    /// # Errors
+    /// [`ShipError::Log`].
+    pub fn id_at(&self, index: u64) -> Result<Option<String>, ShipError> {
         let batch = self.read(index, Caps { entries: 1, bytes: usize::MAX })?;
         Ok(batch.entries.into_iter().next().map(|entry| entry.id))
     }

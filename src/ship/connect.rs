@@ -22,21 +22,27 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_ADDRESSES: usize = 4;
 
 /// A connection of either kind.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
-pub(super) type Stream = Box<dyn Wire>;
+/// Whatever carries bytes both ways.
+pub type Stream = Box<dyn Wire>;
 
 impl Peer {
     /// Its name in what is told of it.
-    pub(super) fn shown(&self) -> String {
+    #[must_use]
+    pub fn shown(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    pub(super) fn broken(&self, source: io::Error) -> ShipError {
+    /// What the system said of a connection to it.
+    #[must_use]
+    pub fn broken(&self, source: io::Error) -> ShipError {
         ShipError::Connection { peer: self.shown(), source }
     }
 
-    pub(super) fn refused(&self, said: impl Into<String>) -> ShipError {
+    /// What it said, or what is missing.
+    #[must_use]
+    pub fn refused(&self, said: impl Into<String>) -> ShipError {
         ShipError::Refused { peer: self.shown(), said: said.into() }
     }
 }
@@ -48,7 +54,10 @@ pub(super) async fn connect(peer: &Peer) -> Result<Stream, ShipError> {
 }
 
 /// Connects.
-pub(super) async fn dial(peer: &Peer) -> Result<TcpStream, ShipError> {
+///
+/// # Errors
+/// [`ShipError`]; one is that an address without TLS is not of this machine.
+pub async fn dial(peer: &Peer) -> Result<TcpStream, ShipError> {
     let found = tokio::net::lookup_host((peer.host.as_str(), peer.port)).await;
     let mut last = peer.broken(io::Error::other("the name has no address"));
     for address in found.map_err(|error| peer.broken(error))?.take(MAX_ADDRESSES) {
@@ -65,7 +74,10 @@ pub(super) async fn dial(peer: &Peer) -> Result<TcpStream, ShipError> {
 }
 
 /// Speaks TLS on the connection, where that is to be.
-pub(super) async fn secure(peer: &Peer, stream: TcpStream) -> Result<Stream, ShipError> {
+///
+/// # Errors
+/// [`ShipError`] if it is not the one whose certificate is trusted.
+pub async fn secure(peer: &Peer, stream: impl Wire + 'static) -> Result<Stream, ShipError> {
     let Security::Tls { server_name, .. } = &peer.security else { return Ok(Box::new(stream)) };
     let name = ServerName::try_from(server_name.clone());
     let name = name.map_err(|error| peer.broken(io::Error::other(error)))?;
@@ -102,7 +114,10 @@ fn tls(peer: &Peer) -> Result<Arc<ClientConfig>, ShipError> {
 }
 
 /// Reads the files that a peer's connections need, to see that they can be used.
-pub(super) fn check(peer: &Peer) -> Result<(), ShipError> {
+///
+/// # Errors
+/// [`ShipError`], as a connection would give it.
+pub fn check(peer: &Peer) -> Result<(), ShipError> {
     match &peer.security {
         Security::PlainOnLoopback => Ok(()),
         Security::Tls { .. } => tls(peer).map(drop),

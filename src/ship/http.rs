@@ -17,15 +17,21 @@ use super::settings::Endpoint;
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// The answer, if it is one of success.
-    pub(super) fn of_success(self, endpoint: &Endpoint) -> Result<Self, ShipError> {
+    ///
+    /// # Errors
+    /// [`ShipError::Status`] or [`ShipError::TooLarge`].
+    pub fn of_success(self, endpoint: &Endpoint) -> Result<Self, ShipError> {
         let peer = endpoint.peer.shown();
         match self.status {
             200..=299 => Ok(self),
@@ -40,7 +46,10 @@ impl Answer {
 }
 
 /// Asks, and reads at most `most` bytes of the answer's body.
-pub(super) async fn ask(
+///
+/// # Errors
+/// [`ShipError`] if there is no connection, it broke, or the answer is larger.
+pub async fn ask(
     endpoint: &Endpoint,
     mut request: Request<Full<Bytes>>,
     most: usize,

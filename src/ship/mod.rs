@@ -20,7 +20,9 @@ use std::time::Duration;
 
 pub use batch::{Batch, Shipped, Source};
 pub use carrier::{Carrier, Carrying};
+pub use connect::{Stream, Wire, check as check_peer, dial, secure};
 pub use cursor::Cursor;
+pub use http::{Answer, ask};
 pub use s3::Bucket;
 pub use settings::{
     Endpoint, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
@@ -110,7 +112,8 @@ pub enum ShipError {
 
 impl ShipError {
     /// How long the peer asks to be left alone.
-    fn again(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn again(&self) -> Option<Duration> {
         match self {
             Self::Status { again, .. } => *again,
             Self::Log(_)
@@ -156,8 +159,11 @@ pub fn check(settings: &Settings) -> Result<(), ShipError> {
     }
 }
 
-/// A secret from a file that only its owner may read, without the line's end.
-fn read_secret(path: &std::path::Path) -> Result<crate::secret::Secret<String>, ShipError> {
+/// A secret from a file that only its owner may read, without the line's end. Blocks.
+///
+/// # Errors
+/// [`ShipError::Public`], [`ShipError::Form`] or [`ShipError::File`].
+pub fn read_secret(path: &std::path::Path) -> Result<crate::secret::Secret<String>, ShipError> {
     use std::os::unix::fs::PermissionsExt as _;
     const MOST: u64 = 16 * 1024;
     let shown = path.display().to_string();

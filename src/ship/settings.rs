@@ -87,6 +87,32 @@ pub struct Endpoint {
     pub path: String,
 }
 
+impl Endpoint {
+    /// The endpoint of a URL: of `https`, or of `http` where `security` says that its host is spoken to without TLS.
+    #[must_use]
+    pub fn parse(url: &str, security: impl FnOnce(&str) -> Security) -> Option<Self> {
+        let uri: http::Uri = url.parse().ok()?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        let host = authority.host();
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let security = security(host);
+        let (scheme, usual) = match security {
+            Security::PlainOnLoopback => ("http", 80),
+            Security::Tls { .. } => ("https", 443),
+        };
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        (uri.scheme_str() == Some(scheme)).then(|| Self {
+            peer: Peer {
+                host: host.to_owned(),
+                port: authority.port_u16().unwrap_or(usual),
+                security,
+            },
+            authority: authority.as_str().to_owned(),
+            path: path.to_owned(),
+        })
+    }
+}
+
 /// A server that takes lines of JSON by POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {

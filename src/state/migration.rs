@@ -30,6 +30,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0020_holds.sql"),
     include_str!("migrations/0021_device_changes.sql"),
     include_str!("migrations/0022_grants.sql"),
+    include_str!("migrations/0023_notices.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -369,3 +369,43 @@ async fn a_key_with_many_proofs_keeps_no_other_key_out() {
     let counts = file.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)));
     assert_eq!(counts, Ok((2_i64, 2_i64)), "one key, and in all");
 }
+
+fn notice(target: &str, key: &str, count: u64) -> NewNotice {
+    NewNotice {
+        target: target.into(),
+        merge_key: key.into(),
+        notice: format!("{key}{count}"),
+        count,
+        since_ms: 1,
+    }
+}
+
+#[tokio::test]
+async fn notices_of_one_kind_wait_as_one_and_what_comes_while_it_is_sent_waits_on() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let queue = |rows, next| store.queue_notices(rows, None, (next, format!("e{next}")));
+    queue(vec![notice("a", "k", 1), notice("a", "k", 2), notice("b", "k", 1)], 7).await.unwrap();
+    assert_eq!(store.notice_cursor().await.unwrap(), Some((7, "e7".to_owned())));
+    let sent = store.notices_for("a").await.unwrap().remove(0);
+    assert_eq!((sent.count, sent.notice.as_str()), (3, "k2"));
+    queue(vec![notice("a", "k", 4)], 8).await.unwrap();
+    store.notice_done(sent).await.unwrap();
+    let left = store.notices_for("a").await.unwrap();
+    assert_eq!((left.len(), left[0].count), (1, 4));
+    assert_eq!(store.keep_notices_of(vec!["b".into()]).await.unwrap(), 1);
+    assert_eq!(store.notices_waiting().await.unwrap(), [("b".to_owned(), 1, 1)]);
+}
+
+#[tokio::test]
+async fn notices_beyond_the_room_for_them_become_a_number_and_none_is_uncounted() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let rest = notice("", "rest", 1);
+    let rows = (0..40).map(|n| notice("a", &format!("k{n}"), 1)).collect();
+    store.queue_notices(rows, Some(rest), (1, String::new())).await.unwrap();
+    let waiting = store.notices_for("a").await.unwrap();
+    assert!(waiting.len() <= 5, "{waiting:?}");
+    assert_eq!(waiting.iter().map(|row| row.count).sum::<u64>(), 40);
+    assert!(waiting.iter().any(|row| row.notice == "k391"), "the newest is told: {waiting:?}");
+}

@@ -2,6 +2,7 @@
 //!
 //! Labels are words of ours or names of the policy, never anything that came with a request.
 
+mod notify;
 mod serve;
 mod ship;
 
@@ -123,6 +124,7 @@ pub struct Telemetry {
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
     shared: SharedStore,
     ship: ship::Shipping,
+    notices: notify::Notices,
 }
 
 /// The store in which several gates count budgets together.
@@ -177,6 +179,7 @@ impl Telemetry {
             retention: Family::default(),
             shared: SharedStore::default(),
             ship: ship::Shipping::default(),
+            notices: notify::Notices::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -247,6 +250,7 @@ impl Telemetry {
         let help = "What was refused because the store of shared budgets could not be asked";
         registry.register("limits_stricter", help, stricter.clone());
         self.ship.register(registry);
+        self.notices.register(registry);
     }
 
     /// Counts an attempt to load a policy.

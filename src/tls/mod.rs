@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::VerifierBuilderError;
 
 pub use clients::{Ask, ClientSettings};
-pub use server::{ServerSettings, print, server_config, server_config_and_print};
+pub use server::{ServerSettings, ends_at_s, print, server_config, server_config_and_print};
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum TlsError {
     /// The file holds no certificate.
     #[error("`{path}`: no certificate found; a PEM file with `BEGIN CERTIFICATE` is expected", path = .0.display())]
     NoCertificate(PathBuf),
+    /// The first certificate of the file is not one.
+    #[error("`{path}`: the first certificate cannot be read", path = .0.display())]
+    Form(PathBuf),
     /// The file holds no private key.
     #[error("`{path}`: no private key found; a PEM file with `BEGIN PRIVATE KEY` is expected", path = .0.display())]
     NoKey(PathBuf),

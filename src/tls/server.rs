@@ -9,6 +9,8 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::clients::{ClientSettings, verifier};
 use super::{TlsError, provider};
@@ -94,6 +96,18 @@ pub fn print(settings: &ServerSettings) -> Result<[u8; 32], TlsError> {
         *to = *from;
     }
     Ok(print)
+}
+
+/// When the first certificate of the file ends, in Unix seconds.
+///
+/// # Errors
+/// [`TlsError::File`], [`TlsError::NoCertificate`] or [`TlsError::Form`].
+pub fn ends_at_s(path: &Path) -> Result<i64, TlsError> {
+    let form = || TlsError::Form(path.to_owned());
+    let chain = certificates(path)?;
+    let leaf = chain.first().ok_or_else(form)?;
+    let (_, read) = X509Certificate::from_der(leaf).ok().ok_or_else(form)?;
+    Ok(read.validity().not_after.timestamp())
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Those that have commands of their own below them.
-const GROUPS: [&str; 11] = [
+const GROUPS: [&str; 12] = [
     "account",
     "catalog",
     "detection",
@@ -14,6 +14,7 @@ const GROUPS: [&str; 11] = [
     "key",
     "limits",
     "log",
+    "notify",
     "report",
     "review",
     "switch",

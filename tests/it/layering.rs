@@ -30,6 +30,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("replay", &["audit", "policy", "route"]),
     ("report", &["audit"]),
     ("review", &["audit", "policy", "secret"]),
+    ("notify", &["audit", "ship"]),
     ("ship", &["audit", "clock", "secret", "tls"]),
     ("backup", &["audit", "clock", "secret", "ship", "state"]),
     // shells
@@ -65,6 +66,7 @@ const RULE: &[(&str, &[&str])] = &[
             "identity",
             "limits",
             "listen",
+            "notify",
             "proxy",
             "scan",
             "shared",
@@ -89,6 +91,7 @@ const RULE: &[(&str, &[&str])] = &[
             "index",
             "limits",
             "listen",
+            "notify",
             "policy",
             "proxy",
             "review",
@@ -115,8 +118,8 @@ const RULE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "audit", "backup", "clock", "command", "config", "demo", "document", "identity",
-            "index", "limits", "policy", "replay", "report", "review", "route", "secret", "server",
-            "ship", "state", "suite",
+            "index", "limits", "notify", "policy", "replay", "report", "review", "route", "secret",
+            "server", "ship", "state", "suite",
         ],
     ),
 ];

@@ -62,6 +62,7 @@ mod monitoring;
 mod no_secret_in_logs;
 mod nobody_above;
 mod noticed;
+mod notify;
 mod oidc;
 mod one_time_codes;
 mod own_account;

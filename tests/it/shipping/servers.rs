@@ -66,7 +66,7 @@ impl Server {
         Self::begin(elsewhere, port, python, arguments.map(str::to_owned).to_vec()).await
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         elsewhere: &Elsewhere,
         port: u16,
         program: &str,
@@ -130,6 +130,6 @@ impl Drop for Server {
 }
 
 /// A port that is free now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
