@@ -116,6 +116,8 @@ pub enum Lack {
     Subject,
     /// Nothing tells whom a change without a record would be about.
     Untestable,
+    /// The role that it lends must not be held together with one that the person has.
+    Apart,
     /// Another purpose.
     Purpose,
     /// Another zone.
@@ -139,6 +141,7 @@ impl fmt::Display for Lack {
             Self::Route => "it is for another route",
             Self::Subject => "it is about somebody else",
             Self::Untestable => "it is about certain people, and nothing tells whom this is about",
+            Self::Apart => "the policy keeps the role that it lends apart from one of the person",
             Self::Purpose => "it is for another purpose",
             Self::Zone => "it does not hold in this zone",
             Self::Device => "it asks for a device bound to the person",
@@ -190,6 +193,7 @@ impl Program {
         let Coverage { actions, routes, purpose, zones, device, assurance, .. } = &grant.coverage;
         let lacks = [
             (self.is_dead(&grant.coverage), Lack::Dead),
+            (self.lends_apart(&grant.coverage, query), Lack::Apart),
             (!actions.contains(&query.route.action), Lack::Action),
             (!routes.is_empty() && !routes.iter().any(|r| r == query.route.name()), Lack::Route),
             (purpose.is_some() && purpose.as_deref() != query.purpose, Lack::Purpose),
@@ -254,6 +258,14 @@ impl Program {
         let mut parameters = route.template.parameters();
         let named = parameters.find(|parameter| **parameter == *key.path)?;
         Some((&entity.name, named, Told::ByName))
+    }
+
+    /// Whether the person would hold roles together that the policy keeps apart.
+    fn lends_apart(&self, coverage: &Coverage, query: &Query<'_>) -> bool {
+        let Some(role) = &coverage.role else { return false };
+        let mut roles = query.principal.roles.clone();
+        roles.push(role.clone());
+        self.held_together(&roles, &query.principal.roles_elsewhere).is_some()
     }
 
     /// Whether the policy in force lacks the role or a field of a grant.

@@ -150,6 +150,16 @@ fn a_lent_role_shows_what_it_shows_and_of_the_guest_alone() {
 }
 
 #[test]
+fn no_role_is_lent_that_the_policy_keeps_apart_from_one_of_the_person() {
+    let hotel = program(&format!("{HOTEL}apart: [[clerk, manager]]\n"));
+    let lent = Coverage { role: Some("manager".to_owned()), ..only(&["G7"]) };
+    let asked = Asked { grant: Some(grant(lent)), ..Asked::default() };
+    let permit = ask_with(&hotel, caller(&["clerk"]), "GET /guests/G7", asked).unwrap();
+    assert!(permit.grant().is_none());
+    assert_eq!(filter(&permit, &guest("G7")).unwrap().get("phone"), None);
+}
+
+#[test]
 fn a_grant_without_people_holds_for_everybody_that_the_rules_show() {
     let permit = under("clerk", "GET /guests", Coverage::everything()).unwrap();
     let seen = filter(&permit, &json!([guest("G7"), guest("G8")])).unwrap();
