@@ -17,6 +17,7 @@ pub mod upstream;
 // -- beside the way
 pub mod admin;
 pub mod backup;
+pub mod bulletin;
 pub mod command;
 pub mod grant;
 pub mod index;

@@ -77,6 +77,11 @@ words! {
         /// The store in which several gates count budgets together does not answer, or lost what it knew: this
         /// gate's limits are stricter until it does.
         SharedStoreLost = "shared_store_lost",
+        /// The board on which gates tell each other of switches, blocks, releases and resets does not answer: what is
+        /// done elsewhere is not known here, nor what is done here elsewhere.
+        BoardLost = "board_lost",
+        /// On that board stands what no gate of this key sealed. It counts for nothing.
+        ForgedNotice = "forged_notice",
         /// Entries do not get to the place that the log is carried to.
         Shipping = "shipping_behind",
         /// A place has no backup that is new enough.

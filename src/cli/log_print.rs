@@ -168,6 +168,13 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::SharedStoreLost => {
             "the shared store of budgets lost: limits are stricter until it is back".to_owned()
         }
+        Concern::BoardLost => {
+            "the board of gates lost: what is done at one is not known at the others".to_owned()
+        }
+        Concern::ForgedNotice => {
+            "what no gate of this key sealed on the board of gates: it counts for nothing"
+                .to_owned()
+        }
         Concern::Shipping => {
             format!("entries that do not get to `{}`", joined(&mut alert.kinds.iter()))
         }

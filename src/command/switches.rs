@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 
 use super::{Kind, Target};
-use crate::state::{StateError, Store};
+use crate::state::{ResetRow as Reset, StateError, Store};
 
 /// How often to look for commands.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -48,14 +48,14 @@ pub struct News {
     change: i64,
     on: On,
     /// Holders and budgets that begin anew.
-    resets: Vec<(String, String)>,
+    resets: Vec<Reset>,
     newest_reset: i64,
 }
 
 impl News {
     /// Holders, with the budget of theirs that begins anew.
-    pub fn resets(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.resets.iter().map(|(holder, budget)| (holder.as_str(), budget.as_str()))
+    pub fn resets(&self) -> &[Reset] {
+        &self.resets
     }
 }
 
@@ -125,7 +125,7 @@ impl Switches {
         let newest_reset = rows.last().map_or(known.max(0), |row| row.seq);
         // The counters were read after those that were there at the first look.
         let rows = rows.into_iter().filter(|_| known >= 0);
-        let resets = rows.map(|row| (row.holder, row.budget)).collect();
+        let resets = rows.collect();
         Ok(Some(News { change, on, resets, newest_reset }))
     }
 

@@ -108,7 +108,7 @@ async fn a_running_gate_hears_of_a_reset_once_and_one_that_starts_of_none() {
     };
     let heard = async || {
         let Some(news) = place.switches.look().await.unwrap() else { return Vec::new() };
-        let heard: Vec<String> = news.resets().map(|(holder, _)| holder.to_owned()).collect();
+        let heard: Vec<String> = news.resets().iter().map(|reset| reset.holder.clone()).collect();
         place.switches.install(news, true);
         heard
     };

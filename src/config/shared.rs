@@ -1,4 +1,4 @@
-//! `shared`: the store in which several gates count budgets together.
+//! `shared`: the store in which several gates count budgets together and tell each other what is done at one.
 
 use std::time::Duration;
 

@@ -36,6 +36,17 @@ pub struct Options {
     pub folder: Option<PathBuf>,
 }
 
+/// What makes a gate one of several that share a store.
+#[derive(Clone, Debug)]
+pub(super) struct Sharing {
+    /// Its name, another for each.
+    pub(super) node: &'static str,
+    /// The same for all.
+    pub(super) master: MasterKey,
+    /// Where the store is, on this machine.
+    pub(super) port: u16,
+}
+
 /// A demo that runs.
 pub struct Stage {
     clock: Clock,
@@ -66,6 +77,28 @@ impl Stage {
     /// # Errors
     /// As [`Stage::set`].
     pub async fn play(script: Script, options: &Options, clock: Clock) -> Result<Self, DemoError> {
+        // On the heap: whoever waits does not carry what all the parts take on the way.
+        Box::pin(Self::build(script, options, clock, None)).await
+    }
+
+    /// The bank once more, behind a gate that shares a store with others.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub(super) async fn share(
+        options: &Options,
+        clock: Clock,
+        sharing: &Sharing,
+    ) -> Result<Self, DemoError> {
+        Box::pin(Self::build(Script::bank()?, options, clock, Some(sharing))).await
+    }
+
+    async fn build(
+        script: Script,
+        options: &Options,
+        clock: Clock,
+        sharing: Option<&Sharing>,
+    ) -> Result<Self, DemoError> {
         if !options.listen.ip().is_loopback() {
             return Err(DemoError::NotLoopback(options.listen));
         }
@@ -74,7 +107,10 @@ impl Stage {
         let tasks = TaskTracker::new();
         let Script { host, policies, people, zones, desk } = script;
         let (ca_pem, ca_key_hash) = write_gate_certificate(path, &host, &clock)?;
-        let master = MasterKey::generate()?;
+        let master = match sharing {
+            Some(sharing) => sharing.master.clone(),
+            None => MasterKey::generate()?,
+        };
         master.write_new(&path.join("master.key"))?;
         let doorman = Doorman::of(&master, &clock)?;
         let backend = start_backend(path, desk, doorman, &clock, &tasks).await?;
@@ -82,7 +118,7 @@ impl Stage {
         let signer = write_tokens(path, &clock)?;
         let enrolments = open_accounts(path, &people, &master, &clock).await?;
         codes::write(path, &enrolments)?;
-        let configuration = configuration(options.listen, &zones, &backend);
+        let configuration = configuration(options.listen, &zones, &backend, sharing);
         write_public(&path.join("menshen.yaml"), &configuration)?;
         let server = None;
         let mut stage = Self {
@@ -272,7 +308,12 @@ async fn open_accounts(
 }
 
 /// The first zone listens where the options say, any other on a free port beside it.
-fn configuration(listen: SocketAddr, zones: &[String], backend: &Backend) -> String {
+fn configuration(
+    listen: SocketAddr,
+    zones: &[String],
+    backend: &Backend,
+    sharing: Option<&Sharing>,
+) -> String {
     let mut listeners = String::new();
     for (at, zone) in zones.iter().enumerate() {
         let address = if at == 0 { listen } else { SocketAddr::new(listen.ip(), 0) };
@@ -280,9 +321,13 @@ fn configuration(listen: SocketAddr, zones: &[String], backend: &Backend) -> Str
             "  - {{ address: \"{address}\", zone: {zone}, certificate: gate.pem, key: gate.key }}\n"
         ));
     }
+    let node = sharing.map_or("demo-1", |sharing| sharing.node);
+    let shared = sharing.map_or_else(String::new, |Sharing { port, .. }| {
+        format!("shared: {{ redis: \"redis://127.0.0.1:{port}\", gates: 2 }}\n")
+    });
     format!(
         r#"# The operator's file of this demo. Paths are relative to its folder.
-node: demo-1
+node: {node}
 state: state
 log: log
 key: master.key
@@ -301,7 +346,7 @@ issuers:
     keys: jwks.json
     kind: machine
 drain: 5s
-"#,
+{shared}"#,
         backend = backend.address(),
         issuer = tokens::ISSUER,
         audience = tokens::AUDIENCE,

@@ -7,6 +7,8 @@ use super::allowance::{Allowance, Bound, Limit, Rate, Share};
 use super::budget::Unit;
 use super::concurrency::{Full, Place as Room};
 use super::holder::{Asker, Holder};
+use super::ledger::Place;
+use super::purse::Purse;
 use super::quota::{Quota, Refused, seconds_until};
 use super::rate::KeyedRate;
 use super::seat::{Inner, Seat, Stake, lock_all, own_quotas, sit, used_up};
@@ -17,12 +19,21 @@ use super::{Limits, MAX_RATES, lock};
 struct Texts<'a> {
     asker: Asker<'a>,
     person: Arc<str>,
+    /// The person's purse, where there is one already.
+    own: Option<Arc<Purse>>,
     shared: Vec<(Holder, Vec<Arc<str>>)>,
 }
 
 impl<'a> Texts<'a> {
-    fn of(asker: Asker<'a>) -> Self {
-        Self { asker, person: asker.person.into(), shared: Vec::new() }
+    /// The text of somebody who is known is the one by which their purse is known: they are told alike by their address.
+    fn of(asker: Asker<'a>, own: Option<Arc<Purse>>) -> Self {
+        let known = own.as_ref().map(|purse| Arc::clone(&purse.text));
+        Self {
+            asker,
+            person: known.unwrap_or_else(|| asker.person.into()),
+            own,
+            shared: Vec::new(),
+        }
     }
 
     fn of_holder(&mut self, holder: &Holder) -> &[Arc<str>] {
@@ -53,7 +64,8 @@ impl Limits {
         occasion: &Arc<Occasion>,
         allowance: &Arc<Allowance>,
     ) -> Result<Seat, Refused> {
-        let mut texts = Texts::of(asker.into());
+        let asker = asker.into();
+        let mut texts = Texts::of(asker, lock(&self.purses).get(asker.person).cloned());
         let now = self.means.clock.unix_ms();
         let room = self.enter(&mut texts, allowance)?;
         let rates = self.check_rates(&mut texts, allowance)?;
@@ -64,7 +76,7 @@ impl Limits {
         Ok(Seat::new(Inner {
             stakes,
             allowance: Arc::clone(allowance),
-            means: self.means.clone(),
+            means: Arc::clone(&self.means),
             before,
             rates,
             searches: AtomicBool::new(false),
@@ -84,18 +96,21 @@ impl Limits {
         let own = allowance.concurrent().iter().filter(is_own).map(|bound| bound.most).min();
         let mut keys =
             vec![(Arc::clone(&texts.person), own.unwrap_or(self.settings.in_flight_each))];
-        let mut holders = vec![Holder::Person];
-        for bound in allowance.concurrent().iter().filter(|bound| !is_own(bound)) {
-            for text in texts.of_holder(&bound.holder) {
-                keys.push((keyed(text, &bound.slice), bound.most));
-                holders.push(bound.holder.clone());
-            }
+        let others = || allowance.concurrent().iter().filter(|bound| !is_own(bound));
+        for bound in others() {
+            let texts = texts.of_holder(&bound.holder).iter();
+            keys.extend(texts.map(|text| (keyed(text, &bound.slice), bound.most)));
         }
         self.in_flight.enter(keys).map_err(|full| match full {
+            Full::Everybody => refused(Limit::InFlight, Holder::Person, 1),
             Full::Key(at) => {
+                let mut holders = vec![Holder::Person];
+                for bound in others() {
+                    let keys = texts.of_holder(&bound.holder).len();
+                    holders.extend(std::iter::repeat_n(bound.holder.clone(), keys));
+                }
                 refused(Limit::Concurrent, holders.get(at).cloned().unwrap_or_default(), 1)
             }
-            Full::Everybody => refused(Limit::InFlight, Holder::Person, 1),
         })
     }
 
@@ -138,14 +153,17 @@ impl Limits {
         now: i64,
     ) -> Result<Vec<Stake>, Refused> {
         let none = |holder: &Holder| refused(Limit::Memory, holder.clone(), 60);
-        let own = self.purse(&texts.person, now).ok_or_else(|| none(&Holder::Person))?;
-        let mut stakes = vec![Stake::of(own)];
+        let own = texts.own.take().or_else(|| self.purse(&texts.person, now));
+        let mut stakes = vec![Stake::of(own.ok_or_else(|| none(&Holder::Person))?)];
         let budgets = allowance.budgets().iter().enumerate().map(|(at, share)| (at, share, true));
         let requests = allowance.requests().iter().enumerate();
         for (at, share, is_budget) in budgets.chain(requests.map(|(at, share)| (at, share, false)))
         {
             for text in texts.of_holder(&share.holder) {
-                let found = stakes.iter().position(|stake| stake.purse.text == *text);
+                let is_it = |stake: &Stake| {
+                    Arc::ptr_eq(&stake.purse.text, text) || stake.purse.text == *text
+                };
+                let found = stakes.iter().position(is_it);
                 let place = found.unwrap_or(stakes.len());
                 if found.is_none() {
                     let purse = self.purse(text, now).ok_or_else(|| none(&share.holder))?;
@@ -156,18 +174,38 @@ impl Limits {
                     stake.shares.reserve_exact(allowance.budgets().len());
                 }
                 if is_budget {
-                    let (place, is_new) = stake.purse.ledger().name(&share.budget, now);
-                    stake.shares.push((at, place));
-                    if is_new {
-                        lock(&self.budgets).insert(share.budget.clone());
-                    }
+                    stake.shares.push((at, Place::default()));
                 } else {
                     stake.requests.push(at);
                 }
             }
         }
+        stakes.iter_mut().for_each(|stake| self.open_budgets(stake, allowance, now));
         stakes.sort_unstable_by(|one, other| one.purse.text.cmp(&other.purse.text));
         Ok(stakes)
+    }
+
+    /// Makes sure that all budgets of a holder are counted, under one lock.
+    fn open_budgets(
+        &self,
+        Stake { purse, shares, .. }: &mut Stake,
+        allowance: &Allowance,
+        now: i64,
+    ) {
+        let mut new = Vec::new();
+        let mut ledger = purse.ledger();
+        for (at, place) in shares {
+            let Some(share) = allowance.budgets().get(*at) else { continue };
+            let is_new;
+            (*place, is_new) = ledger.name(&share.budget, now);
+            if is_new {
+                new.push(share.budget.clone());
+            }
+        }
+        drop(ledger);
+        if !new.is_empty() {
+            lock(&self.budgets).extend(new);
+        }
     }
 
     /// Counts the request in the windows of all holders, or in none.

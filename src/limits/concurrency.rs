@@ -1,6 +1,7 @@
 //! How many requests run at once: per key, and over all keys.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,27 +40,41 @@ impl<K: Clone + Eq + Hash> Concurrency<K> {
         if running.total >= self.cap {
             return Err(Full::Everybody);
         }
-        let of_key = |key| running.by_key.get(key).copied().unwrap_or(0);
-        if let Some(full) = keys.iter().position(|(key, most)| of_key(key) >= *most) {
+        let full = keys.iter().position(|(key, most)| !running.begin(key, *most));
+        if let Some(full) = full {
+            keys.into_iter().take(full).for_each(|(key, _)| running.end(key));
             return Err(Full::Key(full));
-        }
-        for (key, _) in &keys {
-            *running.by_key.entry(key.clone()).or_default() += 1;
         }
         running.total += 1;
         Ok(Place { counter: Arc::clone(self), keys })
     }
 
-    fn leave(&self, keys: &[(K, u32)]) {
+    fn leave(&self, keys: Vec<(K, u32)>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.total = running.total.saturating_sub(1);
-        for (key, _) in keys {
-            let left = running.by_key.get_mut(key).map_or(0, |count| {
-                *count = count.saturating_sub(1);
-                *count
-            });
+        keys.into_iter().for_each(|(key, _)| running.end(key));
+    }
+}
+
+impl<K: Clone + Eq + Hash> Running<K> {
+    /// Counts one more, unless that are too many. The key is looked up once.
+    fn begin(&mut self, key: &K, most: u32) -> bool {
+        match self.by_key.entry(key.clone()) {
+            Entry::Occupied(mut entry) if *entry.get() < most => *entry.get_mut() += 1,
+            Entry::Vacant(entry) if most > 0 => {
+                entry.insert(1);
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => return false,
+        }
+        true
+    }
+
+    fn end(&mut self, key: K) {
+        if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
+            let left = entry.get().saturating_sub(1);
+            *entry.get_mut() = left;
             if left == 0 {
-                running.by_key.remove(key);
+                entry.remove();
             }
         }
     }
@@ -74,7 +89,7 @@ pub(super) struct Place<K: Clone + Eq + Hash> {
 
 impl<K: Clone + Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        self.counter.leave(&self.keys);
+        self.counter.leave(std::mem::take(&mut self.keys));
     }
 }
 

@@ -98,7 +98,7 @@ impl Default for Settings {
 /// The limits of all persons and of what they share.
 pub struct Limits {
     settings: Settings,
-    means: Means,
+    means: Arc<Means>,
     in_flight: Arc<Concurrency<Arc<str>>>,
     rates: Mutex<HashMap<Rate, Arc<KeyedRate<Arc<str>>>>>,
     /// By the holder's text.
@@ -122,12 +122,12 @@ impl Limits {
         let usage = store.load()?;
         let limits = Self {
             in_flight: Concurrency::new(settings.in_flight),
-            means: Means {
+            means: Arc::new(Means {
                 clock: clock.clone(),
                 store,
                 store_deadline: settings.store_deadline,
                 tally: Tally::new(settings.subjects),
-            },
+            }),
             rates: Mutex::default(),
             purses: Mutex::default(),
             budgets: Mutex::default(),

@@ -43,6 +43,11 @@ impl Limits {
     /// In memory only: what the store remembers of it must be gone before, or a restart brings it back.
     pub fn reset(&self, holder: &str, budget: &Budget) {
         self.reset_shared(holder, budget);
+        self.reset_here(holder, budget);
+    }
+
+    /// The same of what this gate counts itself, not of what several count together.
+    pub fn reset_here(&self, holder: &str, budget: &Budget) {
         if let Some(purse) = lock(&self.purses).get(holder) {
             purse.ledger().reset(budget);
         }

@@ -51,6 +51,14 @@ impl Grid {
         }
     }
 
+    /// Whether a bucket no longer counts: the same as being before [`oldest`](Self::oldest), without a division.
+    pub(super) fn is_over(&self, bucket: i64, now_ms: i64) -> bool {
+        match self {
+            Self::Sliding { .. } => self.leaves_at(bucket) <= now_ms,
+            Self::Days(zone) => bucket < zone.day(now_ms),
+        }
+    }
+
     /// The first moment at which a bucket no longer counts.
     pub(super) fn leaves_at(&self, bucket: i64) -> i64 {
         match self {
@@ -94,7 +102,7 @@ impl Amounts {
 
     /// The amount that counts now.
     pub(super) fn used(&mut self, now_ms: i64) -> u64 {
-        if self.buckets.first().is_some() {
+        if self.buckets.first().is_some_and(|first| self.grid.is_over(first, now_ms)) {
             let over = self.buckets.drop_before(self.grid.oldest(now_ms));
             self.total = self.total.saturating_sub(over);
         }
@@ -211,9 +219,8 @@ impl Subjects {
     /// How many subjects count now. What `held` names stays, however old.
     pub(super) fn used(&mut self, now_ms: i64, held: &HashMap<u64, u32>) -> usize {
         let Some(first) = self.buckets.first() else { return self.seen.len() };
-        let oldest = self.grid.oldest(now_ms);
-        let aged = first < oldest;
-        if aged {
+        if self.grid.is_over(first, now_ms) {
+            let oldest = self.grid.oldest(now_ms);
             let before = self.seen.len();
             self.seen.retain(|subject, seen| {
                 if held.contains_key(subject) {
@@ -323,6 +330,22 @@ mod tests {
                 amounts.book(released, 1);
                 assert_eq!(amounts.used(released + window_ms), 1);
                 assert_eq!(amounts.used(released + window_ms + width_ms), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_over_just_when_it_is_before_the_oldest_that_counts() {
+        let zone = Zone::named("Asia/Shanghai").unwrap();
+        let sliding = [1, 7, 60, 3_601, 86_400].map(|seconds| Grid::of(&Period::Sliding(seconds)));
+        for grid in sliding.into_iter().chain([Grid::Days(zone)]) {
+            for now in [0, 1, 999, -1, 1_800_000_000_123, 1_800_000_059_999] {
+                let oldest = grid.oldest(now);
+                for bucket in oldest - 3..oldest + 4 {
+                    assert_eq!(grid.is_over(bucket, now), bucket < oldest, "{grid:?} {bucket}");
+                }
+                let leaves = grid.leaves_at(oldest);
+                assert!(!grid.is_over(oldest, leaves - 1) && grid.is_over(oldest, leaves));
             }
         }
     }

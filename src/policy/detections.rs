@@ -32,6 +32,8 @@ pub enum Detection {
     Dormant,
     /// A data subject whom nobody has a reason to open.
     Canary,
+    /// A data subject of a list that is opened with a reason only: colleagues, well-known people.
+    Watched,
     /// A file, and soon after it the account goes.
     ExportThenLeave,
     /// Day after day nearly as many people as the limit lets through.
@@ -127,7 +129,7 @@ const DAY_S: u32 = 86_400;
 
 impl Detection {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OwnMedian,
         Self::SequentialIds,
         Self::ZeroHits,
@@ -137,6 +139,7 @@ impl Detection {
         Self::NewPlace,
         Self::Dormant,
         Self::Canary,
+        Self::Watched,
         Self::ExportThenLeave,
         Self::SteadyDraw,
         Self::PageDepth,
@@ -157,6 +160,7 @@ impl Detection {
             Self::NewPlace => "new-place",
             Self::Dormant => "dormant",
             Self::Canary => "canary",
+            Self::Watched => "watched",
             Self::ExportThenLeave => "export-then-leave",
             Self::SteadyDraw => "steady-draw",
             Self::PageDepth => "page-depth",
@@ -184,7 +188,9 @@ impl Detection {
             Self::SequentialIds => SEQUENCE,
             Self::ZeroHits => SEARCHES,
             Self::ManyOpeners => OPENERS,
-            Self::OwnRecord | Self::OffHours | Self::Canary | Self::SwitchedOff => &[],
+            Self::OwnRecord | Self::OffHours | Self::Canary | Self::Watched | Self::SwitchedOff => {
+                &[]
+            }
             Self::NewPlace => const { &[knob("days", 7, 1, 90)] },
             Self::Dormant | Self::ExportThenLeave => const { &[knob("days", 30, 1, 365)] },
             Self::SteadyDraw => STEADY,
@@ -197,7 +203,7 @@ impl Detection {
     pub(super) fn needs(self) -> &'static [&'static str] {
         match self {
             Self::OffHours => &["hours", "zone"],
-            Self::Canary => &["subjects"],
+            Self::Canary | Self::Watched => &["subjects"],
             Self::OwnRecord => &["of", "attribute"],
             Self::OwnMedian
             | Self::SequentialIds
@@ -218,7 +224,8 @@ impl Detection {
     pub(super) fn usually(self) -> Consequence {
         match self {
             Self::Canary => Consequence::Block,
-            Self::OwnMedian
+            Self::Watched
+            | Self::OwnMedian
             | Self::SequentialIds
             | Self::ZeroHits
             | Self::ManyOpeners
@@ -308,6 +315,7 @@ pub struct Detections {
     pub(super) terms: BTreeMap<Detection, Terms>,
     pub(super) hours: Option<Hours>,
     pub(super) canaries: Vec<(Box<str>, Box<str>)>,
+    pub(super) watched: Vec<(Box<str>, Box<str>)>,
     pub(super) own: Option<OwnRecord>,
     pub(super) release: Vec<Box<str>>,
 }
@@ -315,7 +323,8 @@ pub struct Detections {
 impl Default for Detections {
     fn default() -> Self {
         let terms = Detection::ALL.into_iter().map(|one| (one, one.usual_terms())).collect();
-        Self { terms, hours: None, canaries: Vec::new(), own: None, release: Vec::new() }
+        let (canaries, watched, release) = Default::default();
+        Self { terms, hours: None, canaries, watched, own: None, release }
     }
 }
 
@@ -336,6 +345,11 @@ impl Detections {
     /// The canaries, as entity and key.
     pub fn canaries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.canaries.iter().map(|(entity, key)| (&**entity, &**key))
+    }
+
+    /// Whom nobody opens without a reason, as entity and key.
+    pub fn watched(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.watched.iter().map(|(entity, key)| (&**entity, &**key))
     }
 
     /// How a caller's own record is told.

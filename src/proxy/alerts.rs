@@ -245,6 +245,8 @@ impl Alerts {
                 | Concern::ClonedPasskey
                 | Concern::Finding
                 | Concern::SharedStoreLost
+                | Concern::BoardLost
+                | Concern::ForgedNotice
                 | Concern::Shipping
                 | Concern::Backup
                 | Concern::Certificate

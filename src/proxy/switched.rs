@@ -48,9 +48,13 @@ impl Gate {
 
     /// Forgets what was counted of budgets that begin anew; the state has forgotten it.
     fn begin_anew(&self, news: &News) {
-        for (holder, budget) in news.resets() {
-            match budget.parse::<Budget>() {
-                Ok(budget) => self.limits.reset(&self.identity.counted_as(holder), &budget),
+        for reset in news.resets() {
+            let holder = self.identity.counted_as(&reset.holder);
+            match reset.budget.parse::<Budget>() {
+                // What all count together began anew where that was commanded; once more would forget what was
+                // given since.
+                Ok(budget) if reset.is_shared => self.limits.reset_here(&holder, &budget),
+                Ok(budget) => self.limits.reset(&holder, &budget),
                 Err(error) => tracing::error!(%error, "a budget cannot begin anew"),
             }
         }

@@ -81,6 +81,7 @@ fn tell(story: &mut Story, detection: Detection, terms: &Terms, rules: &Rules) -
             let canary = rules.one_canary()?.to_owned();
             story.asks_for(None, &canary, 0);
         }
+        Detection::Watched => story.opens_whom(rules.one_watched()?)?,
         Detection::ExportThenLeave => {
             story.takes(0, 3, 3, Some(Mode::Download));
             story.goes();
@@ -195,6 +196,17 @@ impl Story {
         if let Some(actor) = entry.actor.as_mut() {
             actor.account = format!("{HOLDER} {n}").as_str().into();
         }
+    }
+
+    /// Opens the record of somebody who has this token.
+    fn opens_whom(&mut self, token: &str) -> Option<()> {
+        self.takes(0, 0, 1, None);
+        let entry = self.entries.last_mut()?;
+        entry.request = Some(Request { action: "view".into(), ..Request::default() });
+        let reference = serde_json::from_value(format!("{token}.drill").into()).ok()?;
+        let refs = [reference].into_iter().collect();
+        entry.subjects = Some(Subjects { count: 1, refs, ..Subjects::default() });
+        Some(())
     }
 
     fn opens_the_own_record(&mut self) {

@@ -13,6 +13,8 @@ pub struct Rules {
     hours: Option<Hours>,
     /// Tokens of canaries, as answers name them.
     canaries: HashSet<String>,
+    /// Tokens of those who are opened with a reason only.
+    watched: HashSet<String>,
     /// Hashes of canaries' keys, as requests name them.
     canaries_asked: HashSet<String>,
     /// How many people a day each role lets through.
@@ -46,7 +48,10 @@ impl Rules {
             Some((one, (terms.clone(), consequence)))
         };
         let (mut canaries, mut canaries_asked) = (HashSet::new(), HashSet::new());
+        let mut watched = HashSet::new();
         if let Some(names) = names {
+            let tokens = detections.watched().map(|(of, key)| names.subjects.token(of, key));
+            watched.extend(tokens);
             let parameters = parameters(program);
             for (entity, key) in detections.canaries() {
                 canaries.insert(names.subjects.token(entity, key));
@@ -60,6 +65,7 @@ impl Rules {
             terms: Detection::ALL.into_iter().filter_map(on).collect(),
             hours: detections.hours().cloned(),
             canaries,
+            watched,
             canaries_asked,
             daily: program.daily_subjects().map(|(role, most)| (role.into(), most)).collect(),
         }
@@ -99,6 +105,15 @@ impl Rules {
 
     pub(super) fn asks_for_a_canary(&self, hash: &str) -> bool {
         self.canaries_asked.contains(hash)
+    }
+
+    pub(super) fn is_watched(&self, token: &str) -> bool {
+        self.watched.contains(token)
+    }
+
+    /// The token of somebody who is watched, for a drill.
+    pub(super) fn one_watched(&self) -> Option<&str> {
+        self.watched.iter().next().map(String::as_str)
     }
 
     /// A hash by which a canary is asked for, for a drill.

@@ -29,6 +29,7 @@ const EVERYTHING: &str = "
 detections:
   off-hours: { hours: 'Mon-Fri 08:00-18:00', zone: UTC }
   canary: { subjects: { customer: [C-1] } }
+  watched: { subjects: { customer: [C-2] } }
   own-record: { of: customer, attribute: customer_id }
 ";
 

@@ -3,6 +3,7 @@
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
 mod backups;
+mod bulletin;
 mod certificates;
 mod commands;
 mod fetch;
@@ -195,7 +196,6 @@ impl Server {
         let voucher = voucher(&config, &master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
-        let switches = Arc::new(Switches::new(store.clone()));
         let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
         let curbs = load_curbs(&store).await?;
@@ -216,7 +216,7 @@ impl Server {
                 policies: Arc::new(Policies::new(program)),
                 curbs,
                 identity: Arc::new(identity),
-                switches,
+                switches: Arc::new(Switches::new(store.clone())),
                 limits: Arc::new(limits),
                 addresses,
                 upstreams: Arc::new(upstreams),
@@ -251,6 +251,7 @@ impl Server {
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
+        server.keep_board(&config, (&clock, &master), &store).await?;
         server.keep_notices(&store, &config, (&clock, &master)).await?;
         server.keep_log(store, &config, (&clock, &master))?;
         server.serve_admin(&config, &clock, &mut bound);
@@ -495,6 +496,21 @@ impl Server {
         keeper.begin().await;
         let Monitoring { tasks, stop } = &self.monitoring;
         tasks.spawn(keeper.run(stop.clone()));
+    }
+
+    /// Hears of what is done at other gates, and tells them, until the last request has ended.
+    async fn keep_board(
+        &self,
+        config: &Config,
+        (clock, master): (&Clock, &MasterKey),
+        store: &Store,
+    ) -> Result<(), StartError> {
+        let keeper = bulletin::Keeper::open(config, clock, master, (store, &self.gate))?;
+        let Some(mut keeper) = keeper else { return Ok(()) };
+        keeper.begin().await;
+        let Monitoring { tasks, stop } = &self.monitoring;
+        tasks.spawn(keeper.run(stop.clone()));
+        Ok(())
     }
 
     /// Serves what was bound.

@@ -255,7 +255,8 @@ pub fn to_keep(found: &Finding, is_drill: bool) -> NewFinding {
     }
 }
 
-fn curb(row: CurbRow) -> Curb {
+/// What follows for somebody, as requests ask for it.
+pub(super) fn curb(row: CurbRow) -> Curb {
     // A word that nobody knows is the strictest.
     let consequence = Consequence::named(&row.consequence).unwrap_or(Consequence::Block);
     Curb { holder: row.holder, consequence, since_ms: row.since_ms }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::limits::shared::{Shared, SharedHealth};
-use crate::secret::{MasterKey, random_token};
+use crate::secret::{MasterKey, SecretError, random_token};
 use crate::shared::RedisShared;
 use crate::telemetry::Telemetry;
 
@@ -31,12 +31,15 @@ pub(super) fn open(
     master: &MasterKey,
 ) -> Result<Option<Arc<Shared>>, StartError> {
     let Some(store) = &config.shared else { return Ok(None) };
-    // Gates with another master key would count the same persons under other names.
-    let fingerprint = master.tagger("shared-store")?.reference(&[b"fingerprint"]);
-    let redis = RedisShared::new(&store.redis, fingerprint)?;
+    let redis = RedisShared::new(&store.redis, fingerprint(master)?)?;
     let (names, run) = (master.tagger("shared-account")?, random_token::<12>()?);
     let settings = store.settings.clone();
     Ok(Some(Shared::new(Arc::new(redis), clock, settings, names, run.expose())))
+}
+
+/// What tells gates of one master key from others, which would count the same persons under other names.
+pub(super) fn fingerprint(master: &MasterKey) -> Result<String, SecretError> {
+    Ok(master.tagger("shared-store")?.reference(&[b"fingerprint"]))
 }
 
 /// What reviewers were told of losses.

@@ -1,8 +1,9 @@
-//! Budgets that several gates share, kept in Redis or Valkey.
+//! What several gates share, kept in Redis or Valkey: budgets, and the board of what is done at one and all must know.
 //!
 //! What is said and lent is `limits::shared`'s business; here are the two scripts that say the same to the server,
 //! and a connection that never hides a server that began anew.
 
+mod board;
 mod connection;
 mod settings;
 
@@ -13,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use redis::{FromRedisValue, Script, Value};
 
+pub use self::board::RedisBoard;
 use self::connection::{Link, Live};
 pub use self::settings::{RedisFault, RedisSettings};
 use crate::limits::shared::{

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bulletin::{Board as _, Exchange, MemoryBoard};
 use crate::clock::Clock;
 use crate::limits::shared::{MemoryShared, Span};
 
@@ -55,6 +56,16 @@ impl Server {
             deadline: Duration::from_secs(2),
         };
         RedisShared::new(&settings, fingerprint.to_owned()).unwrap()
+    }
+
+    fn board(&self) -> RedisBoard {
+        let settings = RedisSettings {
+            url: format!("redis://127.0.0.1:{}", self.port),
+            ca: None,
+            password_file: None,
+            deadline: Duration::from_secs(2),
+        };
+        RedisBoard::new(&settings, "key".to_owned()).unwrap()
     }
 
     async fn command(&self, words: &[&str]) {
@@ -272,5 +283,66 @@ fn a_server_whose_clock_is_not_the_gates_is_not_used_and_begins_anew_if_it_jumpe
         server.command(&["HSET", "{menshen}:epoch", "last", &now_ms.to_string()]).await;
         store.beat(Beat { now_ms, ..fresh() }).await.unwrap_err();
         assert_eq!(*store.beat(fresh()).await.unwrap().epoch, *"another life");
+    });
+}
+
+fn sealed() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
+    let one = (0..6_u8, 0..4_u8).prop_map(|(tag, value)| (format!("t{tag}"), vec![255, value]));
+    proptest::collection::vec(one, 0..4)
+}
+
+#[test]
+fn the_board_on_the_server_answers_whatever_the_one_in_memory_answers() {
+    let server = Server::start();
+    let deed = (0..12_u8, sealed(), sealed(), 1..5_usize);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
+    runner
+        .run(&proptest::collection::vec(deed, 1..25), |deeds| {
+            wait(async {
+                server.command(&["FLUSHALL"]).await;
+                let (redis, memory) = (server.board(), MemoryBoard::default());
+                let mut readers = [(String::new(), 0), (String::new(), 0)];
+                for (at, (what, posts, drops, most)) in deeds.into_iter().enumerate() {
+                    if what == 0 {
+                        server.command(&["FLUSHALL"]).await;
+                        memory.flush();
+                    }
+                    let (life, cursor) = readers[at % 2].clone();
+                    let fresh = format!("life {at}");
+                    let exchange = Exchange { life, fresh, cursor, most, posts, drops };
+                    let told = redis.exchange(exchange.clone()).await.unwrap();
+                    let model = memory.exchange(exchange).await.unwrap();
+                    prop_assert_eq!(&told, &model, "call {}", at);
+                    readers[at % 2] = (told.life, told.cursor);
+                }
+                Ok(())
+            })
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_server_that_started_again_is_another_life_of_the_board_and_goes_on_counting() {
+    let server = Server::start();
+    wait(async {
+        let board = server.board();
+        let post = |tag: &str| vec![(tag.to_owned(), b"x".to_vec())];
+        let first =
+            Exchange { fresh: "one".into(), most: 9, posts: post("a"), ..Exchange::default() };
+        let before = board.exchange(first).await.unwrap();
+        server.command(&["HSET", "{menshen}:board", "server", "an earlier run"]).await;
+        server.command(&["HDEL", "{menshen}:board", "count"]).await;
+        let (life, cursor) = (before.life.clone(), before.cursor);
+        let again = Exchange {
+            life,
+            fresh: "two".into(),
+            cursor,
+            most: 9,
+            posts: post("b"),
+            drops: vec![],
+        };
+        let after = board.exchange(again).await.unwrap();
+        assert_eq!((before.life.as_str(), after.life.as_str()), ("one", "two"));
+        assert_eq!((after.notices.len(), after.cursor), (2, 2));
     });
 }

@@ -3,6 +3,8 @@
 use rusqlite::{Connection, Row, params};
 
 use super::act::{self, Deed};
+use super::bulletin::{self, News};
+use super::shared_act::SwitchNotice;
 use super::{StateError, Store};
 
 /// The most switches; a gate compares every request with those of people.
@@ -130,6 +132,13 @@ impl Store {
             };
             if changed > 0 {
                 note(connection, &command, &command.verb, [&done_by, &approved_by], doer.at_ms)?;
+                let CommandRow { kind, name, reason, .. } = command;
+                let at_ms = doer.at_ms;
+                let switch =
+                    SwitchNotice { is_on, kind, name, reason, done_by, approved_by, at_ms };
+                let (kind, topic) = (bulletin::SWITCH, switch.topic());
+                let news = News { kind, topic: &topic, lasts: is_on, payload: &switch, at_ms };
+                bulletin::post(connection, &news)?;
                 changed_now(connection)?;
             }
             Ok(changed > 0)

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::bulletin::{self, News};
+use super::shared_act::FindingNotice;
 use super::{StateError, Store, act};
 
 /// Findings that are kept; the oldest that hold nobody are forgotten first.
@@ -193,16 +195,18 @@ impl Store {
         self.write(move |connection| {
             let sql = format!(
                 "UPDATE findings SET released_ms = ?2, released_by = ?3, reason = ?4, change = ?5
-                 WHERE holder = ?1 AND {HOLDS} RETURNING id"
+                 WHERE holder = ?1 AND {HOLDS} RETURNING {COLUMNS}"
             );
             let change = newest_change(connection)?.saturating_add(1);
             let mut statement = connection.prepare_cached(&sql)?;
             let values = params![holder, doer.at_ms, doer.name.as_ref(), reason, change];
-            let rows = statement.query_map(values, |row| row.get(0))?;
-            let released: Vec<i64> = rows.collect::<Result<_, _>>()?;
-            if released.is_empty() {
+            let rows: Vec<FindingRow> =
+                statement.query_map(values, from_row)?.collect::<Result<_, _>>()?;
+            if rows.is_empty() {
                 return Err(StateError::Unknown(holder));
             }
+            rows.iter().try_for_each(|row| tell_others(connection, row, doer.at_ms))?;
+            let released: Vec<i64> = rows.iter().map(|row| row.id).collect();
             let numbers: Vec<String> = released.iter().map(ToString::to_string).collect();
             let object = format!("findings {} of {holder}", numbers.join(", "));
             let deed = act::Deed {
@@ -221,7 +225,14 @@ impl Store {
     }
 }
 
-fn newest_change(connection: &Connection) -> Result<i64, StateError> {
+/// Notes for the other gates whom a finding holds, or holds no more.
+fn tell_others(connection: &Connection, row: &FindingRow, at_ms: i64) -> Result<(), StateError> {
+    let finding = FindingNotice::of(row);
+    let (kind, topic, lasts) = (bulletin::FINDING, finding.topic(), finding.lasts());
+    bulletin::post(connection, &News { kind, topic: &topic, lasts, payload: &finding, at_ms })
+}
+
+pub(super) fn newest_change(connection: &Connection) -> Result<i64, StateError> {
     let sql = "SELECT ifnull(max(change), 0) FROM findings";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
@@ -239,26 +250,34 @@ fn add(connection: &Connection, new: &NewFinding) -> Result<(), StateError> {
     }
     let change = newest_change(connection)?.saturating_add(1);
     let count = i64::try_from(new.count).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached(
+    let added = connection
+        .prepare_cached(&format!(
             "INSERT INTO findings (detection, consequence, holder, account, cause, at_ms, count,
                                    said, drill, change)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (detection, holder, cause) DO NOTHING",
-        )?
-        .execute(params![
-            new.detection,
-            new.consequence,
-            new.holder,
-            new.account,
-            new.cause,
-            new.at_ms,
-            count,
-            new.said,
-            new.is_drill,
-            change
-        ])?;
-    Ok(())
+             ON CONFLICT (detection, holder, cause) DO NOTHING
+             RETURNING {COLUMNS}"
+        ))?
+        .query_row(
+            params![
+                new.detection,
+                new.consequence,
+                new.holder,
+                new.account,
+                new.cause,
+                new.at_ms,
+                count,
+                new.said,
+                new.is_drill,
+                change
+            ],
+            from_row,
+        )
+        .optional()?;
+    match added.filter(FindingRow::holds) {
+        Some(row) => tell_others(connection, &row, row.at_ms),
+        None => Ok(()),
+    }
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<FindingRow> {

@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0021_device_changes.sql"),
     include_str!("migrations/0022_grants.sql"),
     include_str!("migrations/0023_notices.sql"),
+    include_str!("migrations/0024_bulletin.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

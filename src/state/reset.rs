@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, params};
 
+use super::bulletin::{self, News};
 use super::command::{CommandRow, Leave, changed_now, note, take_leave};
+use super::shared_act::ResetNotice;
 use super::usage::{amounts_of, seen_of};
 use super::{StateError, Store, Usage};
 
@@ -18,6 +20,8 @@ pub struct ResetRow {
     pub holder: String,
     /// Which budget.
     pub budget: String,
+    /// Whether another gate let it begin anew, also what all count together.
+    pub is_shared: bool,
 }
 
 /// Under what a person is counted; no account has a slash before its colon, so none is counted so.
@@ -36,17 +40,16 @@ impl Store {
         self.write(move |connection| {
             let (done_by, approved_by) = take_leave(connection, &leave, &doer)?;
             let at_ms = doer.at_ms;
-            for holder in names(connection, &command.name)? {
-                for table in ["usage", "seen"] {
-                    let sql = format!("DELETE FROM {table} WHERE person = ?1 AND budget = ?2");
-                    connection.execute(&sql, params![holder, command.detail])?;
-                }
-                let sql = "INSERT INTO resets (holder, budget, at_ms) VALUES (?1, ?2, ?3)";
-                connection.execute(sql, params![holder, command.detail, at_ms])?;
-            }
-            let before = at_ms.saturating_sub(HEARD_MS);
-            connection.execute("DELETE FROM resets WHERE at_ms < ?1", [before])?;
-            note(connection, &command, &command.verb, [&done_by, &approved_by], at_ms)?;
+            let CommandRow { verb, name, detail, reason, .. } = command.clone();
+            forget_usage(connection, &name, &detail, (at_ms, false))?;
+            note(connection, &command, &verb, [&done_by, &approved_by], at_ms)?;
+            let reset =
+                ResetNotice { holder: name, budget: detail, reason, done_by, approved_by, at_ms };
+            // Each is an act of its own: one more does not replace it.
+            let topic = format!("{}: {} at {at_ms}", reset.holder, reset.budget);
+            let kind = bulletin::RESET;
+            let news = News { kind, topic: &topic, lasts: false, payload: &reset, at_ms };
+            bulletin::post(connection, &news)?;
             changed_now(connection)
         })
         .await
@@ -58,10 +61,15 @@ impl Store {
     /// Any [`StateError`] of a read.
     pub async fn resets_after(&self, seq: i64) -> Result<Vec<ResetRow>, StateError> {
         self.read(move |connection| {
-            let sql = "SELECT seq, holder, budget FROM resets WHERE seq > ?1 ORDER BY seq";
+            let sql = "SELECT seq, holder, budget, shared FROM resets WHERE seq > ?1 ORDER BY seq";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([seq], |row| {
-                Ok(ResetRow { seq: row.get(0)?, holder: row.get(1)?, budget: row.get(2)? })
+                Ok(ResetRow {
+                    seq: row.get(0)?,
+                    holder: row.get(1)?,
+                    budget: row.get(2)?,
+                    is_shared: row.get(3)?,
+                })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -84,6 +92,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// Forgets what a holder used of a budget, for a running gate to do so as well.
+pub(super) fn forget_usage(
+    connection: &Connection,
+    holder: &str,
+    budget: &str,
+    (at_ms, is_shared): (i64, bool),
+) -> Result<(), StateError> {
+    for name in names(connection, holder)? {
+        for table in ["usage", "seen"] {
+            let sql = format!("DELETE FROM {table} WHERE person = ?1 AND budget = ?2");
+            connection.execute(&sql, [name.as_str(), budget])?;
+        }
+        let sql = "INSERT INTO resets (holder, budget, at_ms, shared) VALUES (?1, ?2, ?3, ?4)";
+        connection.execute(sql, params![name, budget, at_ms, is_shared])?;
+    }
+    let before = at_ms.saturating_sub(HEARD_MS);
+    connection.execute("DELETE FROM resets WHERE at_ms < ?1", [before])?;
+    Ok(())
 }
 
 /// All names under which the holder is counted: an account, a person, or what several share.

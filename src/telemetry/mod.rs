@@ -2,6 +2,7 @@
 //!
 //! Labels are words of ours or names of the policy, never anything that came with a request.
 
+mod bulletin;
 mod notify;
 mod serve;
 mod ship;
@@ -123,6 +124,7 @@ pub struct Telemetry {
     log_missed: Gauge,
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
     shared: SharedStore,
+    bulletin: bulletin::Bulletin,
     ship: ship::Shipping,
     notices: notify::Notices,
 }
@@ -178,6 +180,7 @@ impl Telemetry {
             log_missed,
             retention: Family::default(),
             shared: SharedStore::default(),
+            bulletin: bulletin::Bulletin::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
             registry: Registry::default(),
@@ -249,6 +252,7 @@ impl Telemetry {
         registry.register("shared_store_lost", help, losses.clone());
         let help = "What was refused because the store of shared budgets could not be asked";
         registry.register("limits_stricter", help, stricter.clone());
+        self.bulletin.register(registry);
         self.ship.register(registry);
         self.notices.register(registry);
     }

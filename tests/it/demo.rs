@@ -16,8 +16,17 @@ fn options() -> Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_the_tour_holds() {
     let mut out = Vec::new();
-    let told = Box::pin(tour::run(&options(), &mut out)).await.unwrap();
+    let told = Box::pin(tour::run_alone(&options(), &mut out)).await.unwrap();
     assert!(told.held() && told.steps >= 15, "{}", String::from_utf8_lossy(&out));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two gates more and a redis-server, by the machine's clock"]
+async fn the_tour_shows_two_gates_where_a_server_for_their_store_is_found() {
+    let mut out = Vec::new();
+    let told = Box::pin(tour::run(&options(), &mut out)).await.unwrap();
+    let text = String::from_utf8_lossy(&out);
+    assert!(told.held() && text.contains("demo-b"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

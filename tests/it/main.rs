@@ -7,6 +7,7 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod acts_shared;
 mod addresses;
 mod admin;
 mod api_keys;

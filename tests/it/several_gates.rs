@@ -37,9 +37,12 @@ async fn doors(store: &SharedStore, limits: &str) -> [Door; 2] {
 }
 
 async fn gates(store: &SharedStore, limits: &str) -> [Gate; 2] {
-    let setup = || {
-        Setup::policy(&format!("{OPEN_BANK}limits:\n  - to: teller\n{limits}")).yaml(&store.yaml(2))
-    };
+    let policy = format!("{OPEN_BANK}limits:\n  - to: teller\n{limits}");
+    pair(|| Setup::policy(&policy).yaml(&store.yaml(2))).await
+}
+
+/// Two gates by one setup, with one master key and one issuer.
+pub(crate) async fn pair(setup: impl Fn() -> Setup) -> [Gate; 2] {
     let mut one = setup().prepare(Clock::system()).await;
     let second = setup().tweak(|config| {
         config.node = "gate-2".to_owned();

@@ -5,6 +5,7 @@
 mod change;
 pub(super) mod door;
 mod fields;
+mod gates;
 mod log;
 mod people;
 mod rows;
@@ -44,6 +45,25 @@ impl Told {
 /// [`DemoError`] if the demo cannot be set up or nothing can be printed; a step that does not hold
 /// is no error but stands in [`Told`].
 pub async fn run(options: &Options, out: &mut dyn Write) -> Result<Told, DemoError> {
+    tell(options, out, Cast::WithOthers).await
+}
+
+/// The same without the step for which a server of another kind is started, where one is found.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_alone(options: &Options, out: &mut dyn Write) -> Result<Told, DemoError> {
+    tell(options, out, Cast::Alone).await
+}
+
+/// Which gates the story has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cast {
+    Alone,
+    WithOthers,
+}
+
+async fn tell(options: &Options, out: &mut dyn Write, cast: Cast) -> Result<Told, DemoError> {
     let clock = Clock::fixed(Clock::system().unix_ms());
     let stage = Stage::set(options, clock).await?;
     let door = match Door::new(stage.ca_pem(), stage.host(), stage.tasks()) {
@@ -54,19 +74,22 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> Result<Told, DemoErr
         }
     };
     let mut story = Story::begin(stage, door, out);
-    let played = play(&mut story).await;
+    let played = play(&mut story, cast).await;
     let told = played.and_then(|()| story.summary());
     story.end().await;
     told.map_err(DemoError::Print)
 }
 
-async fn play(story: &mut Story<'_>) -> std::io::Result<()> {
+async fn play(story: &mut Story<'_>, cast: Cast) -> std::io::Result<()> {
     story.headline(&format!("a bank of {CUSTOMERS} invented customers"))?;
     sign_in::play(story).await?;
     fields::play(story).await?;
     rows::play(story).await?;
     change::play(story).await?;
     people::play(story).await?;
+    if cast == Cast::WithOthers {
+        gates::play(story).await?;
+    }
     tokens::play(story).await?;
     log::play(story).await
 }

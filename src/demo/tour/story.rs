@@ -55,7 +55,7 @@ impl Ask {
         Self { method, path: path.into(), body, ..Self::default() }
     }
 
-    fn post(path: &str, body: Value) -> Self {
+    pub(in crate::demo) fn post(path: &str, body: Value) -> Self {
         let (method, body) = (Method::POST, Some(body));
         Self { method, path: path.into(), body, ..Self::default() }
     }
@@ -124,7 +124,10 @@ impl Ask {
         told
     }
 
-    fn request(&self, cookie: Option<&String>) -> Result<Request<Full<Bytes>>, http::Error> {
+    pub(in crate::demo) fn request(
+        &self,
+        cookie: Option<&String>,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request = Request::builder().method(&self.method).uri(&self.path);
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, format!("{COOKIE_NAME}={cookie}"));
@@ -169,6 +172,11 @@ impl<'o> Story<'o> {
     pub(in crate::demo) fn begin(stage: Stage, door: Door, out: &'o mut dyn Write) -> Self {
         let (cookies, lines, broken, copy) = Default::default();
         Self { stage, door, cookies, out, lines, holds: true, steps: 0, broken, copy }
+    }
+
+    /// Prints a line between two steps.
+    pub(in crate::demo) fn aside(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.out, "   - {line}\n")
     }
 
     /// Prints where the story plays.

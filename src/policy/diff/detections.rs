@@ -15,10 +15,15 @@ pub(super) fn changes(old: &Detections, new: &Detections) -> Vec<Change> {
     for (less, more, class, said) in
         [(old, new, Class::Widens, "no longer"), (new, old, Class::Narrows, "now")]
     {
-        let gone = less.canaries.iter().filter(|canary| !more.canaries.contains(canary)).count();
-        if gone > 0 {
-            let sentence = format!("detection `canary`: {gone} data subjects are {said} canaries");
-            changes.push(Change::of(class, sentence));
+        for (less, more, name, what) in [
+            (&less.canaries, &more.canaries, "canary", "canaries"),
+            (&less.watched, &more.watched, "watched", "watched"),
+        ] {
+            let gone = less.iter().filter(|one| !more.contains(one)).count();
+            if gone > 0 {
+                let said = format!("{gone} data subjects are {said} {what}");
+                changes.push(Change::of(class, format!("detection `{name}`: {said}")));
+            }
         }
     }
     if old.hours != new.hours && old.hours.is_some() && new.hours.is_some() {

@@ -24,7 +24,8 @@ const KEYS: [&str; 13] = [
     "of",
     "attribute",
 ];
-const CANARY_LIMIT: usize = 1000;
+/// Canaries, and watched subjects, of a policy.
+const SUBJECT_LIMIT: usize = 1000;
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     for pair in sections.definitions("detections", reader) {
@@ -100,7 +101,14 @@ fn said(
     }
     match detection {
         Detection::OffHours => hours(reader, model, &keys),
-        Detection::Canary => canaries(reader, model, &keys),
+        Detection::Canary => {
+            let found = subjects(reader, model, &keys, "canaries");
+            model.detections.canaries.extend(found);
+        }
+        Detection::Watched => {
+            let found = subjects(reader, model, &keys, "watched subjects");
+            model.detections.watched.extend(found);
+        }
         Detection::OwnRecord => own_record(reader, model, &keys),
         Detection::OwnMedian
         | Detection::SequentialIds
@@ -180,21 +188,29 @@ fn hours(reader: &mut Reader<'_>, model: &mut Model, keys: &Keys<'_>) {
     }
 }
 
-fn canaries(reader: &mut Reader<'_>, model: &mut Model, keys: &Keys<'_>) {
-    let Some(pair) = keys.find("subjects") else { return };
+/// Data subjects by their entity and key, so many at most.
+fn subjects(
+    reader: &mut Reader<'_>,
+    model: &Model,
+    keys: &Keys<'_>,
+    what: &str,
+) -> Vec<(Box<str>, Box<str>)> {
+    let mut subjects = Vec::new();
+    let Some(pair) = keys.find("subjects") else { return subjects };
     for pair in reader.map(&pair.value, "`subjects`") {
         if !is_counted_entity(reader, model, &pair.key, pair.key_span) {
             continue;
         }
-        for (key, span) in reader.words(&pair.value, "a canary") {
-            if model.detections.canaries.len() >= CANARY_LIMIT {
-                let message = format!("a policy must have at most {CANARY_LIMIT} canaries");
+        for (key, span) in reader.words(&pair.value, "the key of a data subject") {
+            if subjects.len() >= SUBJECT_LIMIT {
+                let message = format!("a policy must have at most {SUBJECT_LIMIT} {what}");
                 reader.fault(span, Code::TooLarge, message, None);
-                return;
+                return subjects;
             }
-            model.detections.canaries.push((pair.key.as_str().into(), key.into()));
+            subjects.push((pair.key.as_str().into(), key.into()));
         }
     }
+    subjects
 }
 
 fn own_record(reader: &mut Reader<'_>, model: &mut Model, keys: &Keys<'_>) {

@@ -1,4 +1,5 @@
-//! Data subjects whom nobody has a reason to open, and the one whom somebody should leave to others: themselves.
+//! Data subjects whom nobody has a reason to open, those who are opened with a reason only, and the one whom somebody
+//! should leave to others: themselves.
 
 use super::super::Hit;
 use super::super::person::Person;
@@ -19,6 +20,17 @@ pub(super) fn detect(_: &mut Person, seen: &Seen<'_>, rules: &Rules, hits: &mut 
     if asks || given {
         let said = if given { "a canary was given" } else { "a canary was asked for" };
         hits.push(Hit { detection: Detection::Canary, count: 1, said: said.to_owned() });
+    }
+}
+
+/// Somebody of the list, opened alone: in lists they come by.
+pub(super) fn watched(_: &mut Person, seen: &Seen<'_>, rules: &Rules, hits: &mut Vec<Hit>) {
+    if rules.on(Detection::Watched).is_none() || !seen.is_given() || !seen.is("view") {
+        return;
+    }
+    if seen.subjects().any(|one| rules.is_watched(one.token())) {
+        let said = "a data subject of the watched list was opened".to_owned();
+        hits.push(Hit { detection: Detection::Watched, count: 1, said });
     }
 }
 

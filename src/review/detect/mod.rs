@@ -19,11 +19,12 @@ pub(super) use leaving::{switched_off, took_a_file_before};
 type Detect = fn(&mut Person, &Seen<'_>, &Rules, &mut Vec<Hit>);
 
 /// Those that are about a single person, in the order in which they look.
-pub(super) const OF_A_PERSON: [Detect; 6] = [
+pub(super) const OF_A_PERSON: [Detect; 7] = [
     canary::detect,
     sequence::detect,
     searches::detect,
     volume::detect,
     habits::detect,
+    canary::watched,
     canary::own_record,
 ];

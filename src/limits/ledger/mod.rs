@@ -4,113 +4,26 @@
 //! back. Everything that is released for a holder counts in all windows whose slice includes the
 //! request, whichever policy named them.
 
-use std::collections::HashSet;
+mod held;
+mod portion;
+
 use std::sync::Arc;
 
-use super::budget::{Budget, Unit};
+use self::held::Sitting;
+pub(super) use self::portion::Portion;
+use self::portion::Sums;
+use super::budget::Budget;
 use super::group::{Group, Windows};
 use super::quota::seconds_until;
 use super::requests::Requests;
-use super::slice::Occasion;
 use super::store::{AmountRow, SeenRow, UsageChange};
 use super::window::Tally;
 
-/// What an answer has taken and not yet released.
-#[derive(Debug, Default)]
-struct Held {
-    amounts: Sums,
-    subjects: HashSet<u64>,
-    unmasked: HashSet<u64>,
-    /// Whether nobody was found: only then is a search booked.
-    found_nobody: bool,
-}
-
-impl Held {
-    fn is_empty(&self) -> bool {
-        self.amounts == Sums::default() && self.subjects.is_empty() && self.unmasked.is_empty()
-    }
-}
-
-/// Amounts of everything that is counted by amount.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    records: u64,
-    bytes: u64,
-    files: u64,
-    zero_hits: u64,
-}
-
-impl Sums {
-    fn of(portion: Portion) -> Self {
-        match portion {
-            Portion::Record { .. } => Self { records: 1, ..Self::default() },
-            Portion::Bytes(bytes) => Self { bytes, ..Self::default() },
-            Portion::File => Self { files: 1, ..Self::default() },
-            Portion::Search => Self { zero_hits: 1, ..Self::default() },
-        }
-    }
-
-    fn unit(&self, unit: Unit) -> u64 {
-        match unit {
-            Unit::Records => self.records,
-            Unit::Bytes => self.bytes,
-            Unit::Files => self.files,
-            Unit::ZeroHits => self.zero_hits,
-            Unit::Subjects | Unit::Unmasked | Unit::Requests => 0,
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.records = self.records.saturating_add(other.records);
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.files = self.files.saturating_add(other.files);
-        self.zero_hits = self.zero_hits.saturating_add(other.zero_hits);
-    }
-}
-
-/// What is asked of the budgets at once: all of it, or nothing.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Portion {
-    /// One record.
-    Record {
-        /// Whose data it is.
-        subject: Option<u64>,
-        /// As whose it counts as unmasked, if a field of a high grade is in clear.
-        unmasked: Option<u64>,
-    },
-    /// Bytes of an answer.
-    Bytes(u64),
-    /// An answer that is a file.
-    File,
-    /// A search that may find nobody.
-    Search,
-}
-
-impl Portion {
-    /// The subject that it costs a unit that counts subjects.
-    fn subject(self, unit: Unit) -> Option<u64> {
-        match (unit, self) {
-            (Unit::Subjects, Self::Record { subject, .. }) => subject,
-            (Unit::Unmasked, Self::Record { unmasked, .. }) => unmasked,
-            (_, Self::Record { .. } | Self::Bytes(_) | Self::File | Self::Search) => None,
-        }
-    }
-}
-
 /// Where a budget is in its ledger. It holds as long as a seat of the ledger does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     group: usize,
     window: usize,
-}
-
-/// An answer under way.
-#[derive(Debug)]
-struct Sitting {
-    occasion: Arc<Occasion>,
-    /// The groups that count it.
-    groups: Vec<usize>,
-    held: Held,
 }
 
 /// All budgets of one holder.
@@ -162,42 +75,6 @@ impl Ledger {
             self.owed.extend(owed);
         }
         (Place { group, window }, is_new)
-    }
-
-    /// Begins an answer; gives its number, to be given to [`Ledger::leave`].
-    pub(super) fn sit(&mut self, occasion: &Arc<Occasion>) -> usize {
-        let counted = self.groups.iter().enumerate();
-        let groups = counted.filter(|(_, group)| group.slice.includes(occasion));
-        let groups = groups.map(|(at, _)| at).collect();
-        let sitting =
-            Some(Sitting { occasion: Arc::clone(occasion), groups, held: Held::default() });
-        if let Some(free) = self.sittings.iter().position(Option::is_none) {
-            if let Some(slot) = self.sittings.get_mut(free) {
-                *slot = sitting;
-            }
-            return free;
-        }
-        if self.sittings.is_empty() {
-            self.sittings.reserve_exact(1);
-        }
-        self.sittings.push(sitting);
-        self.sittings.len() - 1
-    }
-
-    /// Ends an answer; what it holds is free again.
-    pub(super) fn leave(&mut self, sitting: usize) {
-        self.found(sitting, true);
-        self.give_back(sitting);
-        if let Some(slot) = self.sittings.get_mut(sitting) {
-            *slot = None;
-        }
-        while self.sittings.last().is_some_and(Option::is_none) {
-            self.sittings.pop();
-        }
-        if self.sittings.is_empty() {
-            // Whoever asks nothing keeps no room for it: there may be a million of them.
-            self.sittings = Vec::new();
-        }
     }
 
     /// The requests, in windows that memory alone knows.
@@ -252,117 +129,6 @@ impl Ledger {
                 .map_or(0, |subject| distinct.cost(place.window, subject)),
         };
         more == 0 || group.used(place.window, now_ms).saturating_add(more) <= limit
-    }
-
-    /// How many subjects more must be remembered to hold a portion; `None` if one answer holds too many.
-    pub(super) fn fresh(&self, sitting: usize, portion: Portion, most: usize) -> Option<usize> {
-        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get(sitting) else {
-            return Some(0);
-        };
-        let mut fresh = 0;
-        for (unit, mine) in [(Unit::Subjects, &held.subjects), (Unit::Unmasked, &held.unmasked)] {
-            let key = portion.subject(unit).filter(|key| !mine.contains(key));
-            let Some(key) = key else { continue };
-            if mine.len() >= most {
-                return None;
-            }
-            let counting = groups.iter().filter_map(|at| self.groups.get(*at));
-            for group in counting.filter(|group| group.unit == unit) {
-                if let Windows::Subjects(distinct) = &group.windows {
-                    fresh += distinct.fresh(key);
-                }
-            }
-        }
-        Some(fresh)
-    }
-
-    /// Holds a portion for an answer; it must be left, and there must be room for it.
-    pub(super) fn hold(&mut self, sitting: usize, portion: Portion) {
-        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
-            return;
-        };
-        let taken = Sums::of(portion);
-        held.amounts.add(taken);
-        let is_new = |unit, mine: &mut HashSet<u64>| {
-            portion.subject(unit).filter(|subject| mine.insert(*subject))
-        };
-        let subject = is_new(Unit::Subjects, &mut held.subjects);
-        let unmasked = is_new(Unit::Unmasked, &mut held.unmasked);
-        for at in groups.iter() {
-            let Some(group) = self.groups.get_mut(*at) else { continue };
-            let new = if group.unit == Unit::Subjects { subject } else { unmasked };
-            match (&mut group.windows, new) {
-                (Windows::Amounts(totals), _) => totals.hold(taken.unit(group.unit)),
-                (Windows::Subjects(distinct), Some(subject)) => distinct.hold(subject),
-                (Windows::Subjects(_), None) | (Windows::Requests(_), _) => {}
-            }
-        }
-    }
-
-    /// Makes free again what an answer holds, but the search that it is: whether that found somebody is not known yet.
-    pub(super) fn give_back(&mut self, sitting: usize) {
-        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
-            return;
-        };
-        let held = held.take_released();
-        if held.is_empty() {
-            return;
-        }
-        for at in groups.iter() {
-            let Some(group) = self.groups.get_mut(*at) else { continue };
-            match &mut group.windows {
-                Windows::Amounts(totals) => totals.give_back(held.amounts.unit(group.unit)),
-                Windows::Subjects(distinct) => {
-                    held.of(group.unit).iter().for_each(|subject| distinct.give_back(*subject));
-                }
-                Windows::Requests(_) => {}
-            }
-        }
-    }
-
-    /// Says whether the search that an answer is found anybody. If it did it is free again; if not it is
-    /// booked with what else the answer holds.
-    pub(super) fn found(&mut self, sitting: usize, anybody: bool) {
-        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
-            return;
-        };
-        if !anybody {
-            held.found_nobody = held.amounts.zero_hits > 0;
-            return;
-        }
-        let searches = std::mem::take(&mut held.amounts.zero_hits);
-        held.found_nobody = false;
-        for at in groups.iter().filter(|_| searches > 0) {
-            let Some(group) = self.groups.get_mut(*at) else { continue };
-            if let (Unit::ZeroHits, Windows::Amounts(totals)) = (group.unit, &mut group.windows) {
-                totals.give_back(searches);
-            }
-        }
-    }
-
-    /// Books as released now what an answer holds.
-    pub(super) fn book(&mut self, sitting: usize, now_ms: i64) {
-        let Some(Some(Sitting { groups, held, .. })) = self.sittings.get_mut(sitting) else {
-            return;
-        };
-        let held = held.take_released();
-        if held.is_empty() {
-            return;
-        }
-        let (holder, owed) = (&self.holder, &mut self.owed);
-        for at in groups.iter() {
-            let Some(group) = self.groups.get_mut(*at) else { continue };
-            let amount = held.amounts.unit(group.unit);
-            match &mut group.windows {
-                Windows::Amounts(totals) if amount > 0 => totals.book(holder, amount, now_ms, owed),
-                Windows::Amounts(_) | Windows::Requests(_) => {}
-                Windows::Subjects(distinct) => {
-                    for subject in held.of(group.unit) {
-                        distinct.book(holder, *subject, now_ms, owed);
-                    }
-                }
-            }
-        }
     }
 
     /// What is booked and not known to be in the store.
@@ -484,21 +250,5 @@ impl Ledger {
         let opened = self.groups.get_mut(at).map(|group| group.open(budget, now_ms));
         let (window, is_new) = opened.unwrap_or_default();
         (at, window, is_new)
-    }
-}
-
-impl Held {
-    /// All but a search that may still find somebody, which stays.
-    fn take_released(&mut self) -> Self {
-        let mut taken = std::mem::take(self);
-        if !taken.found_nobody {
-            self.amounts.zero_hits = std::mem::take(&mut taken.amounts.zero_hits);
-        }
-        taken
-    }
-
-    /// The subjects that are held of a unit.
-    fn of(&self, unit: Unit) -> &HashSet<u64> {
-        if unit == Unit::Unmasked { &self.unmasked } else { &self.subjects }
     }
 }
