@@ -120,6 +120,44 @@ pub enum Fault {
     Rewritten(u64),
 }
 
+impl Fault {
+    /// What whoever finds it does next.
+    #[must_use]
+    pub fn to_do(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(_) | Self::VerifierKey { .. } | Self::Signature | Self::Root => {
+                "start no gate on it and keep the folder as it is: somebody without the log's key wrote it, or this is another log; \
+                 compare with checkpoints and a verifier key that were kept elsewhere"
+            }
+            Self::Missing
+            | Self::Unreadable(_)
+            | Self::Entry
+            | Self::Bundle
+            | Self::Hashes
+            | Self::Gap { .. }
+            | Self::Journal => {
+                "start no gate on it and keep the folder as it is; put the file back from a backup, and see in what was \
+                 carried elsewhere what the entries said"
+            }
+            Self::Unexpected => {
+                "find out who put it there; nothing of it is part of the log, and it may be moved away"
+            }
+            Self::Tail(_) => {
+                "start the gate, which removes them and says so in an entry; if it was stopped in good order, somebody \
+                 altered the file: keep it as it is"
+            }
+            Self::Certificate(_) | Self::Key | Self::KeysMissing | Self::Uncertified => {
+                "put `keys` and `certificates` back from a backup; what has no certificate was destroyed by somebody, not by \
+                 the log"
+            }
+            Self::Shorter { .. } | Self::Rewritten(_) => {
+                "start no gate on it: find the folder that has the missing entries, or a backup and what was carried \
+                 elsewhere, and whoever could write here"
+            }
+        }
+    }
+}
+
 /// A file that could not be read.
 pub(super) fn unreadable(error: &std::io::Error) -> Fault {
     if error.kind() == std::io::ErrorKind::NotFound {

@@ -103,7 +103,7 @@ fn print_verified(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let Holds { verified, destroyed } = match result {
-        Err(broken) => return writeln!(out, "BROKEN  {broken}"),
+        Err(broken) => return writeln!(out, "BROKEN  {broken}\nto do   {}", broken.fault.to_do()),
         Ok(holds) => holds,
     };
     writeln!(
@@ -144,6 +144,7 @@ fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
             "file": broken.file,
             "entry": broken.index,
             "fault": broken.fault.to_string(),
+            "to_do": broken.fault.to_do(),
         }),
     }
 }

@@ -1,5 +1,8 @@
 //! The log as a whole: durability, recovery, faults of the disk, and what verification finds.
 
+mod tampered;
+mod torture;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
