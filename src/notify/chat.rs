@@ -78,7 +78,11 @@ impl App {
                 }
                 serde_json::from_value::<Said>(serde_json::Value::Object(members))
             }
-            other => serde_json::from_value::<Said>(other),
+            other @ (serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_)
+            | serde_json::Value::Array(_)) => serde_json::from_value::<Said>(other),
         };
         match said {
             Ok(said) if said.code == 0 => Ok(()),

@@ -199,13 +199,7 @@ impl Server {
         let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
         let curbs = load_curbs(&store).await?;
-        let usage =
-            StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
-        let limits = Limits::open(config.limits.clone(), &clock, Arc::new(usage))?;
-        let limits = match shared::open(&config, &clock, &master)? {
-            Some(shared) => limits.sharing(shared),
-            None => limits,
-        };
+        let limits = open_limits(&config, &store, &identity, (&clock, &master)).await?;
         let log = open_log(&config, &clock, &master)?;
         let addresses = Arc::new(AddressLimits::new(&config.addresses, &clock));
         record_start(&log, program.version()).await?;
@@ -607,6 +601,21 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
 /// All listeners that speak TLS; that of the security team comes last.
 fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Listener> {
     config.listeners.iter().chain(config.admin.as_ref().map(|admin| &admin.listener))
+}
+
+/// The budgets, with what was used of them before, shared with other gates where the configuration says so.
+async fn open_limits(
+    config: &Config,
+    store: &Store,
+    identity: &Identity,
+    (clock, master): (&Clock, &MasterKey),
+) -> Result<Limits, StartError> {
+    let usage = StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
+    let limits = Limits::open(config.limits.clone(), clock, Arc::new(usage))?;
+    Ok(match shared::open(config, clock, master)? {
+        Some(shared) => limits.sharing(shared),
+        None => limits,
+    })
 }
 
 /// The certificates of the listeners, as they are now.
