@@ -111,7 +111,6 @@ async fn posted(store: &SharedStore, count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn who_is_switched_off_at_one_gate_is_refused_at_the_other_and_let_go_on_from_either() {
     let store = SharedStore::start();
     let [one, two] = banks(&store, OPEN_BANK, "").await;
@@ -133,7 +132,6 @@ async fn who_is_switched_off_at_one_gate_is_refused_at_the_other_and_let_go_on_f
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn an_open_stream_of_one_gate_is_cut_by_a_switch_at_another() {
     let store = SharedStore::start();
     let [one, mut two] = banks(&store, OPEN_BANK, "bodies: { held-kib: 4 }\n").await;
@@ -154,7 +152,6 @@ async fn an_open_stream_of_one_gate_is_cut_by_a_switch_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn a_gate_that_was_away_knows_with_its_first_request_what_was_done_meanwhile() {
     let store = SharedStore::start();
     let [one, mut two] = banks(&store, OPEN_BANK, "").await;
@@ -173,7 +170,6 @@ async fn a_gate_that_was_away_knows_with_its_first_request_what_was_done_meanwhi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn while_the_store_is_lost_what_is_switched_off_stays_and_what_was_done_is_heard_of_later() {
     let mut store = SharedStore::start();
     let [one, two] = banks(&store, OPEN_BANK, METRICS).await;
@@ -197,7 +193,6 @@ async fn while_the_store_is_lost_what_is_switched_off_stays_and_what_was_done_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn an_emptied_board_is_filled_again_and_nothing_that_was_switched_off_goes_on() {
     let store = SharedStore::start();
     let [one, mut two] = banks(&store, OPEN_BANK, "").await;
@@ -220,7 +215,6 @@ async fn an_emptied_board_is_filled_again_and_nothing_that_was_switched_off_goes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn what_somebody_else_writes_on_the_board_counts_for_nothing_and_is_told() {
     let store = SharedStore::start();
     let [one, two] = banks(&store, OPEN_BANK, METRICS).await;
@@ -246,7 +240,6 @@ async fn what_somebody_else_writes_on_the_board_counts_for_nothing_and_is_told()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn a_gate_with_another_master_key_neither_hears_nor_tells() {
     let store = SharedStore::start();
     let setup = || Setup::policy(OPEN_BANK).yaml(&format!("{METRICS}{}", store.yaml(2)));
@@ -263,7 +256,6 @@ async fn a_gate_with_another_master_key_neither_hears_nor_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn whom_a_detection_blocks_at_one_gate_is_blocked_at_the_other_until_released_at_either() {
     let store = SharedStore::start();
     let policy = format!("{OPEN_BANK}detections:\n  sequential-ids: {{ action: block }}\n");
@@ -289,7 +281,6 @@ async fn whom_a_detection_blocks_at_one_gate_is_blocked_at_the_other_until_relea
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two gates and a redis-server each: run them with `--run-ignored all`"]
 async fn a_budget_that_begins_anew_at_one_gate_does_so_at_all() {
     let store = SharedStore::start();
     let policy = format!("{OPEN_BANK}limits:\n  - to: teller\n    subjects: [8/h]\n");

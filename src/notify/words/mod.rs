@@ -96,7 +96,7 @@ impl Language {
     }
 
     fn pick<'t>(self, texts: &[&'t str; 5]) -> &'t str {
-        self.pick_ref(texts)
+        self.pick_ref::<&'t str>(texts)
     }
 
     fn pick_ref<T>(self, [en, zh, ko, th, id]: &[T; 5]) -> &T {
