@@ -21,7 +21,6 @@ async fn every_step_of_the_tour_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "two gates more and a redis-server, by the machine's clock"]
 async fn the_tour_shows_two_gates_where_a_server_for_their_store_is_found() {
     let mut out = Vec::new();
     let told = Box::pin(tour::run(&options(), &mut out)).await.unwrap();
