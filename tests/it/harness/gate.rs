@@ -177,7 +177,8 @@ impl Gate {
     /// Starts on the folders as they are; [`Gate::stop`] must have come before.
     pub(crate) async fn start(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        let started = Server::start(self.config(), self.clock.clone()).await;
+        // Boxed, so that no test carries a whole configuration while it waits.
+        let started = Box::pin(Server::start(self.config(), self.clock.clone())).await;
         self.server = Some(started.unwrap_or_else(|error| panic!("{error}")));
     }
 
