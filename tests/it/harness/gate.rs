@@ -93,14 +93,21 @@ impl Setup {
         self
     }
 
-    pub(crate) async fn start(self) -> Gate {
-        let mut gate = self.prepare(Clock::fixed(NOW_S * 1000)).await;
-        gate.start().await;
-        gate
+    /// Boxed, so that no test carries all that a start takes on the way.
+    pub(crate) fn start(self) -> impl Future<Output = Gate> {
+        Box::pin(async move {
+            let mut gate = self.prepare(Clock::fixed(NOW_S * 1000)).await;
+            gate.start().await;
+            gate
+        })
     }
 
     /// Writes all files and starts the backend, but not the gate.
-    pub(crate) async fn prepare(self, clock: Clock) -> Gate {
+    pub(crate) fn prepare(self, clock: Clock) -> impl Future<Output = Gate> {
+        Box::pin(self.prepare_unboxed(clock))
+    }
+
+    async fn prepare_unboxed(self, clock: Clock) -> Gate {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("the tests' CA", &Clock::system()).unwrap();
         let gate_files = authority.issue(&[HOST, "other.example"]).unwrap();
@@ -177,7 +184,6 @@ impl Gate {
     /// Starts on the folders as they are; [`Gate::stop`] must have come before.
     pub(crate) async fn start(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        // Boxed, so that no test carries a whole configuration while it waits.
         let started = Box::pin(Server::start(self.config(), self.clock.clone())).await;
         self.server = Some(started.unwrap_or_else(|error| panic!("{error}")));
     }
