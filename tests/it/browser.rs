@@ -51,7 +51,7 @@ impl Desk {
         gate.upstream.answers(Reply::json(one));
         gate.add_account("wang", PASSWORD, "teller").await;
         let secret = gate.enrol("wang").await;
-        let mut browser = Browser::start(&gate.ca_key_hash).await;
+        let mut browser = Box::pin(Browser::start(&gate.ca_key_hash)).await;
         browser.authenticator(true).await;
         let site = format!("https://bank.example:{}", gate.server().addresses()[0].port());
         Self { gate, browser, site, secret }

@@ -286,12 +286,12 @@ impl Gate {
             attributes: BTreeMap::from([("branch".to_owned(), Attribute::Text("sh01".into()))]),
             password: Secret::new(password.to_owned()),
         };
-        self.identity().add_account(account).await.unwrap();
+        Box::pin(self.identity().add_account(account)).await.unwrap();
     }
 
     /// Enrols one-time codes for the account.
     pub(crate) async fn enrol(&self, name: &str) -> Secret<Vec<u8>> {
-        self.identity().enrol_totp(name).await.unwrap().secret
+        Box::pin(self.identity().enrol_totp(name)).await.unwrap().secret
     }
 
     /// The code that an app with this secret shows now.
