@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     /// Look too whether anybody holds roles that the policy keeps apart, by the accounts in the gate's state. A gate
     /// of another version should not run meanwhile.
-    #[arg(long, requires = "config")]
+    #[arg(long, requires = "config", conflicts_with = "format")]
     people: bool,
     /// Text for people, or one JSON document.
     #[arg(long, value_enum, default_value_t)]
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     };
     if let (Some(config), Ok(program)) = (people, &checked) {
-        check_people::check(config, program)?;
+        check_people::check(config, program, out)?;
     }
     match (checked, arguments.format) {
         (Ok(program), Format::Human) => tell(&folder.display().to_string(), &program, out),

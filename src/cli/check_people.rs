@@ -1,9 +1,10 @@
 //! `menshen check --people`: whether anybody holds roles that the policy keeps apart, by one local account or several.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
-use super::Failure;
 use super::account::open_of;
+use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::identity::{Account, AccountError, Identity, Standing};
 use crate::policy::Program;
@@ -15,7 +16,8 @@ struct Person {
     roles: Vec<String>,
 }
 
-pub(super) fn check(config: Config, program: &Program) -> Result<(), Failure> {
+/// Tells everybody who holds two such roles; that is a finding.
+pub(super) fn check(config: Config, program: &Program, out: &mut dyn Write) -> Outcome {
     let identity = open_of(config).map_err(Failure::fault)?;
     let persons = super::runtime()?.block_on(persons(&identity)).map_err(Failure::fault)?;
     let found: Vec<String> = persons
@@ -33,7 +35,8 @@ pub(super) fn check(config: Config, program: &Program) -> Result<(), Failure> {
     }
     let help =
         "take a role away with `menshen account roles`; until then the gate lets them do nothing";
-    Err(Failure::Fault(format!("{}\n{help}", found.join("\n"))))
+    writeln!(out, "{}\n{help}", found.join("\n")).map_err(Failure::internal)?;
+    Err(Failure::Finding)
 }
 
 /// Everybody by the name of the person, or of an account that is nobody's in particular. Accounts that were left count
