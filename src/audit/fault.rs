@@ -130,7 +130,6 @@ impl Fault {
                  compare with checkpoints and a verifier key that were kept elsewhere"
             }
             Self::Missing
-            | Self::Unreadable(_)
             | Self::Entry
             | Self::Bundle
             | Self::Hashes
@@ -139,8 +138,12 @@ impl Fault {
                 "start no gate on it and keep the folder as it is; put the file back from a backup, and see in what was \
                  carried elsewhere what the entries said"
             }
+            Self::Unreadable(_) => {
+                "see that you may read it and that the disk is whole, and verify again; start no gate on it before"
+            }
             Self::Unexpected => {
-                "find out who put it there; nothing of it is part of the log, and it may be moved away"
+                "start no gate on it and keep the folder as it is: below `tile` it may be entries that a checkpoint put back \
+                 no longer counts; compare with `--from` a checkpoint that was kept elsewhere, and find out who put it there"
             }
             Self::Tail(_) => {
                 "start the gate, which removes them and says so in an entry; if it was stopped in good order, somebody \

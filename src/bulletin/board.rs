@@ -41,6 +41,8 @@ pub struct Seen {
     pub more: bool,
     /// So many found no room.
     pub refused: u64,
+    /// What no gate can have written and was cleared away unread.
+    pub strange: u64,
 }
 
 /// Why the board cannot be asked.
@@ -115,7 +117,7 @@ impl Posted {
         after.truncate(most);
         let cursor = after.last().map_or(from, |(_, (at, _))| *at);
         let notices = after.into_iter().map(|(tag, (_, bytes))| (tag.clone(), bytes.clone()));
-        Seen { life: now, cursor, notices: notices.collect(), more, refused }
+        Seen { life: now, cursor, notices: notices.collect(), more, refused, strange: 0 }
     }
 }
 

@@ -19,6 +19,8 @@ const MOST_CALLS: usize = 500;
 const WHOLE_EVERY_MS: i64 = 60_000;
 /// The same after somebody else wrote there: it may stand in the place of what a gate wrote.
 const WHOLE_AGAIN_MS: i64 = 5_000;
+/// Once in so many times that everything is read, also what is as it was is looked at: a day, where nobody forges.
+const LOOK_CLOSER_EVERY: u64 = 1_440;
 /// What nobody of this key sealed is cleared away when everything is told anew, so much at once.
 const MOST_GARBAGE: usize = 1_000;
 
@@ -49,6 +51,8 @@ pub struct Bulletin {
     digests: RandomState,
     /// On the steady clock: when everything was last read and told.
     whole_at: Option<i64>,
+    /// How often everything was read.
+    wholes: u64,
     /// To be put there again: the board has an older one.
     again: Vec<(String, String)>,
     drops: Vec<Sealed>,
@@ -61,7 +65,7 @@ impl Bulletin {
     #[must_use]
     pub fn new(store: Store, board: Arc<dyn Board>, seals: Seals, clock: Clock) -> Self {
         let (life, cursor, told, read, digests) = Default::default();
-        let (whole_at, again, drops, garbage) = Default::default();
+        let (whole_at, wholes, again, drops, garbage) = Default::default();
         Self {
             store,
             board,
@@ -73,6 +77,7 @@ impl Bulletin {
             read,
             digests,
             whole_at,
+            wholes,
             again,
             drops,
             garbage,
@@ -93,6 +98,11 @@ impl Bulletin {
                 self.read.remove(tag);
             }
             self.drops.append(&mut self.garbage);
+            self.wholes = self.wholes.wrapping_add(1);
+            if self.wholes.is_multiple_of(LOOK_CLOSER_EVERY) {
+                // What was read long ago may be over by now.
+                self.read.clear();
+            }
             self.store.forget_bulletin().await?;
             (self.cursor, self.told) = (0, 0);
         }
@@ -112,13 +122,16 @@ impl Bulletin {
     async fn tell(&mut self, round: &mut Round) -> Result<(), BulletinError> {
         for _ in 0..MOST_CALLS {
             let rows = self.store.bulletin_after(self.told, BATCH).await?;
-            let (mut again, asked) = (Vec::new(), self.again.len());
-            for (kind, topic) in &self.again {
+            let (mut again, asked) = (Vec::new(), self.again.len().min(BATCH as usize));
+            for (kind, topic) in self.again.iter().take(asked) {
                 again.extend(self.store.bulletin_of(kind, topic).await?);
             }
             if rows.is_empty() && again.is_empty() {
-                self.again.clear();
-                return Ok(());
+                self.again.drain(..asked);
+                if self.again.is_empty() {
+                    return Ok(());
+                }
+                continue;
             }
             let last = rows.last().map_or(self.told, |row| row.seq);
             let mut posts = Vec::with_capacity(rows.len() + again.len());
@@ -148,8 +161,10 @@ impl Bulletin {
         let (life, drops) = (self.life.clone(), std::mem::take(&mut self.drops));
         let (cursor, most) = (self.cursor, BATCH as usize);
         let exchange = Exchange { life, fresh, cursor, most, posts, drops };
-        let Seen { life, cursor, notices, more, refused } = self.board.exchange(exchange).await?;
+        let seen = self.board.exchange(exchange).await?;
+        let Seen { life, cursor, notices, more, refused, strange } = seen;
         round.left += refused;
+        round.forged += strange;
         self.take(&notices, round).await?;
         if life != self.life {
             // It lost what it knew, or may have: everything is told again.
@@ -168,7 +183,6 @@ impl Bulletin {
             if self.read.get(tag) == Some(&digest) {
                 continue;
             }
-            read.push((tag.clone(), digest));
             match self.seals.open(tag, sealed) {
                 Ok(notice) if notice.is_over(now_ms) => {
                     self.drops.push((tag.clone(), sealed.clone()));
@@ -176,11 +190,14 @@ impl Bulletin {
                 Ok(notice) => came.push(notice),
                 Err(_not_ours) => {
                     round.forged += 1;
-                    if self.garbage.len() < MOST_GARBAGE {
-                        self.garbage.push((tag.clone(), sealed.clone()));
+                    if self.garbage.len() == MOST_GARBAGE {
+                        // It is come upon again once there is room to clear it away.
+                        continue;
                     }
+                    self.garbage.push((tag.clone(), sealed.clone()));
                 }
             }
+            read.push((tag.clone(), digest));
         }
         if !came.is_empty() {
             let taken = self.store.take_bulletin(came).await?;

@@ -140,10 +140,11 @@ impl Roster {
     async fn read(&self) -> Result<(), StateError> {
         let rows = self.store.roster_after(self.newest.load(Ordering::Acquire)).await?;
         let Some(newest) = rows.last().map(|row| row.change) else { return Ok(()) };
+        let rows: Vec<_> = rows.into_iter().map(with_roles).collect::<Result<_, _>>()?;
         // Who joined is known no later than that they did: whoever sees the link sees the flag.
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for row in rows {
-            self.take_over(&mut known, row);
+        for (row, roles) in rows {
+            self.take_over(&mut known, row, roles);
         }
         drop(known);
         self.newest.fetch_max(newest, Ordering::AcqRel);
@@ -151,7 +152,7 @@ impl Roster {
         Ok(())
     }
 
-    fn take_over(&self, people: &mut People, row: RosterRow) {
+    fn take_over(&self, people: &mut People, row: RosterRow, roles: Vec<String>) {
         let counts = |person: &Option<(Arc<str>, Arc<str>)>| {
             person.as_ref().map_or_else(|| row.account.clone(), |(_, counted)| counted.to_string())
         };
@@ -168,12 +169,6 @@ impl Roster {
             self.has_joined.store(true, Ordering::Release);
         }
         let standing = Standing::of(&row.standing);
-        let roles = row.roles.as_deref().map_or_else(Vec::new, |json| {
-            serde_json::from_str(json).unwrap_or_else(|error| {
-                tracing::error!(%error, account = row.account, "the roles of an account cannot be read");
-                Vec::new()
-            })
-        });
         if let Some(of) = person_before.and_then(|(name, _)| people.of.get_mut(&name)) {
             of.remove(&row.account);
         }
@@ -222,4 +217,11 @@ impl Roster {
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
+}
+
+/// A row with its roles; what cannot be read is not taken for none, since some are kept apart.
+fn with_roles(row: RosterRow) -> Result<(RosterRow, Vec<String>), StateError> {
+    let roles = row.roles.as_deref().map_or(Ok(Vec::new()), serde_json::from_str);
+    let damaged = |error: serde_json::Error| StateError::Damaged { detail: error.to_string() };
+    Ok((row, roles.map_err(damaged)?))
 }

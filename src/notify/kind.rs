@@ -28,6 +28,8 @@ pub enum Kind {
     ForeignTenant,
     /// There may be a copy of a passkey.
     ClonedPasskey,
+    /// Somebody else writes where gates tell each other what was done.
+    ForgedNotice,
     /// The store that several gates share is lost.
     StoreLost,
     /// The log does not get to one of its places.
@@ -92,7 +94,7 @@ impl Topic {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::GrantAsked,
         Self::GrantDecided,
         Self::GrantEnded,
@@ -104,6 +106,7 @@ impl Kind {
         Self::NewField,
         Self::ForeignTenant,
         Self::ClonedPasskey,
+        Self::ForgedNotice,
         Self::StoreLost,
         Self::ShippingBehind,
         Self::BackupOverdue,
@@ -130,6 +133,7 @@ impl Kind {
             Self::NewField => "new_field",
             Self::ForeignTenant => "foreign_tenant",
             Self::ClonedPasskey => "cloned_passkey",
+            Self::ForgedNotice => "forged_notice",
             Self::StoreLost => "store_lost",
             Self::ShippingBehind => "shipping_behind",
             Self::BackupOverdue => "backup_overdue",
@@ -150,9 +154,11 @@ impl Kind {
             Self::BreakGlass | Self::ReviewDue => Some(Topic::BreakGlass),
             Self::RequestWaits => Some(Topic::Requests),
             Self::Finding => Some(Topic::Findings),
-            Self::ValueDetected | Self::NewField | Self::ForeignTenant | Self::ClonedPasskey => {
-                Some(Topic::Alerts)
-            }
+            Self::ValueDetected
+            | Self::NewField
+            | Self::ForeignTenant
+            | Self::ClonedPasskey
+            | Self::ForgedNotice => Some(Topic::Alerts),
             Self::StoreLost
             | Self::ShippingBehind
             | Self::BackupOverdue
@@ -179,6 +185,7 @@ impl Kind {
             | Self::NewField
             | Self::ForeignTenant
             | Self::ClonedPasskey
+            | Self::ForgedNotice
             | Self::StoreLost
             | Self::ShippingBehind
             | Self::BackupOverdue

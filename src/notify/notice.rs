@@ -104,7 +104,7 @@ impl Notice {
             Concern::ClonedPasskey => (Kind::ClonedPasskey, String::new()),
             Concern::Finding => return self.finding(alert),
             Concern::SharedStoreLost | Concern::BoardLost => (Kind::StoreLost, String::new()),
-            Concern::ForgedNotice => (Kind::Others, "forged_notice".to_owned()),
+            Concern::ForgedNotice => (Kind::ForgedNotice, String::new()),
             Concern::Shipping => (Kind::ShippingBehind, kinds()),
             Concern::Backup => (Kind::BackupOverdue, kinds()),
             Concern::Certificate => (Kind::CertificateEnds, kinds()),

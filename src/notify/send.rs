@@ -1,5 +1,7 @@
 //! One notice to one target. Nothing is kept here: whoever calls tries again.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
@@ -10,6 +12,8 @@ use super::settings::{ChatSettings, HookSettings, MailSettings, Settings, To};
 use super::{Language, Notice, NotifyError, mail, sign, smtp};
 use crate::ship::{Endpoint, Security, ShipError, ask, check_peer, read_secret};
 
+/// For all of it.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// What is read of an answer.
 const MOST_OF_ANSWER: usize = 64 * 1024;
 /// What a signing secret must be.
@@ -33,11 +37,19 @@ pub struct Delivered {
     pub refused: Vec<String>,
 }
 
-/// Sends it.
+/// Sends it, within a minute.
 ///
 /// # Errors
 /// [`NotifyError`]; whether the target has it all the same is not known.
 pub async fn send(settings: &Settings, message: &Message) -> Result<Delivered, NotifyError> {
+    let done = tokio::time::timeout(DEADLINE, go(settings, message)).await;
+    done.unwrap_or_else(|_elapsed| {
+        let peer = settings.name.clone();
+        Err(NotifyError::Way(ShipError::Slow { peer, time: DEADLINE }))
+    })
+}
+
+async fn go(settings: &Settings, message: &Message) -> Result<Delivered, NotifyError> {
     match &settings.to {
         To::Webhook(hook) => to_hook(hook, settings.language, message).await,
         To::Mail(server) => to_mail(server, settings.language, message).await,

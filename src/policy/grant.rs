@@ -112,6 +112,8 @@ pub enum Lack {
     Action,
     /// Another route.
     Route,
+    /// Certain fields only, and what is asked for passes unread.
+    Unread,
     /// Another data subject, or another parameter of the path.
     Subject,
     /// Nothing tells whom a change without a record would be about.
@@ -139,6 +141,7 @@ impl fmt::Display for Lack {
         f.write_str(match self {
             Self::Action => "it is for another action",
             Self::Route => "it is for another route",
+            Self::Unread => "it is for certain fields, and this passes whole",
             Self::Subject => "it is about somebody else",
             Self::Untestable => "it is about certain people, and nothing tells whom this is about",
             Self::Apart => "the policy keeps the role that it lends apart from one of the person",
@@ -190,12 +193,14 @@ impl Program {
 
     /// Whether a grant covers the request, records apart.
     pub(super) fn covers(&self, grant: &Grant, query: &Query<'_>) -> Result<(), Lack> {
-        let Coverage { actions, routes, purpose, zones, device, assurance, .. } = &grant.coverage;
+        let Coverage { actions, routes, fields, purpose, zones, device, assurance, .. } =
+            &grant.coverage;
         let lacks = [
             (self.is_dead(&grant.coverage), Lack::Dead),
             (self.lends_apart(&grant.coverage, query), Lack::Apart),
             (!actions.contains(&query.route.action), Lack::Action),
             (!routes.is_empty() && !routes.iter().any(|r| r == query.route.name()), Lack::Route),
+            (fields.is_some() && query.route.opaque.is_some(), Lack::Unread),
             (purpose.is_some() && purpose.as_deref() != query.purpose, Lack::Purpose),
             (!zones.is_empty() && !zones.iter().any(|zone| zone == query.zone), Lack::Zone),
             (*device && query.principal.device.is_none(), Lack::Device),
@@ -228,7 +233,10 @@ impl Program {
             return Err(Lack::Subject);
         }
         let is_told = matches!(told, Some((.., Told::Surely)));
-        let is_judged = query.route.opaque.is_none() && query.route.action.only_reads();
+        // An answer without entities has no record that could be judged.
+        let has_records = !query.route.main.is_empty();
+        let is_judged =
+            query.route.opaque.is_none() && has_records && query.route.action.only_reads();
         if is_told || is_judged || query.route.reads.is_some() {
             return Ok(());
         }

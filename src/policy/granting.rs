@@ -148,6 +148,7 @@ impl Program {
         self.check_known(coverage)?;
         let held = self.holding(roles);
         let grade = self.highest_of(coverage);
+        // Whoever asks for more than an entry is about does not shed it: all that overlap bind, one must hold all.
         let is_about = |rule: &&GrantRule| {
             let role = coverage.role.as_deref();
             let lent = |name: &str| {
@@ -157,13 +158,23 @@ impl Program {
             let routes = &coverage.routes;
             rule.to.includes(&held.roles)
                 && (rule.actions.is_empty()
-                    || coverage.actions.iter().all(|action| rule.actions.contains(action)))
+                    || coverage.actions.iter().any(|action| rule.actions.contains(action)))
                 && (rule.routes.is_empty()
-                    || (!routes.is_empty()
-                        && routes.iter().all(|name| rule.routes.iter().any(|r| **r == **name))))
+                    || routes.is_empty()
+                    || routes.iter().any(|name| rule.routes.iter().any(|r| **r == **name)))
                 && role.is_none_or(lent)
                 && grade <= rule.grade
         };
+        let holds_all = |rule: &GrantRule| {
+            (rule.actions.is_empty()
+                || coverage.actions.iter().all(|action| rule.actions.contains(action)))
+                && (rule.routes.is_empty()
+                    || (!coverage.routes.is_empty()
+                        && coverage.routes.iter().all(|n| rule.routes.iter().any(|r| **r == **n))))
+        };
+        if !self.model.grants.iter().filter(is_about).any(holds_all) {
+            return Err(NotGrantable::Nobody);
+        }
         let mut found: Option<Granting> = None;
         for rule in self.model.grants.iter().filter(is_about) {
             let granting =

@@ -227,12 +227,15 @@ pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
         return Judgement { holding, lent, rules, granted, lifted };
     };
     let (holding, bare) = judge_rules(program, &Query { grant: None, ..*query });
+    let (own, under) = judge_rules(program, query);
     let (lent, rules) = match &grant.coverage.role {
-        None => judge_rules(program, query),
+        None => (own, under),
         Some(role) => {
             let mut principal = Principal::clone(query.principal);
             principal.roles.push(role.clone());
-            judge_rules(program, &Query { principal: &Arc::new(principal), ..*query })
+            let lent = Query { principal: &Arc::new(principal), ..*query };
+            let (holding, rules) = judge_rules(program, &lent);
+            (holding, denying_too(program, rules, &under))
         }
     };
     let mut judgement =
@@ -243,6 +246,27 @@ pub(super) fn judge(program: &Program, query: &Query<'_>) -> Judgement {
         judgement.add((index, rule), alone, under);
     }
     judgement
+}
+
+/// The rules under a lent role; what denies whoever has the own roles alone denies all the same.
+fn denying_too(
+    program: &Program,
+    lent: Vec<(usize, Standing)>,
+    own: &[(usize, Standing)],
+) -> Vec<(usize, Standing)> {
+    let denies = |index: &usize| {
+        program.model.rules.get(*index).is_some_and(|rule| rule.effect == Effect::Deny)
+    };
+    let own_denial = |index: &usize| {
+        let mut own = own.iter().filter(|(other, _)| other == index && denies(index));
+        own.next().filter(|(_, own)| matches!(own, Standing::Applies(_)))
+    };
+    lent.into_iter()
+        .map(|(index, standing)| {
+            let own = own_denial(&index).map(|(_, own)| own.clone());
+            (index, own.unwrap_or(standing))
+        })
+        .collect()
 }
 
 impl Judgement {

@@ -177,6 +177,8 @@ impl Program {
         put(query.grant.map_or("", |grant| &grant.id));
         put(principal.device.as_deref().unwrap_or_default());
         principal.roles.iter().for_each(|role| put(role));
+        put("elsewhere");
+        principal.roles_elsewhere.iter().for_each(|role| put(role));
         for name in &self.reads.decisive {
             put(&written(principal.attributes.get(name.as_ref())));
         }

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     store: Store,
     failed: u32,
     told_lost: Option<Instant>,
+    /// Whether the log says that the board is lost.
+    is_alerted: bool,
     told_forged: Option<Instant>,
     /// What was forged since that was last told.
     forged: u64,
@@ -57,6 +59,7 @@ impl Keeper {
             store: store.clone(),
             failed: 0,
             told_lost: None,
+            is_alerted: false,
             told_forged: None,
             forged: 0,
         }))
@@ -112,6 +115,7 @@ impl Keeper {
             tracing::info!("the board of gates answers again");
         }
         self.failed = 0;
+        self.is_alerted = false;
         let Round { taken, forged, left } = round;
         self.gate.telemetry.board_read(taken as u64, forged, left);
         if taken > 0 {
@@ -145,7 +149,9 @@ impl Keeper {
                 %error,
                 "the board of gates is lost: what is done at one is not known at the others; what is known here stays"
             );
-            self.alert(Concern::BoardLost, 1);
+            if !std::mem::replace(&mut self.is_alerted, true) {
+                self.alert(Concern::BoardLost, 1);
+            }
         }
     }
 

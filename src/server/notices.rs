@@ -26,8 +26,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// The pause after the log or the state could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
-/// From the first byte of a delivery to its confirmation.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after a failure; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -239,7 +237,6 @@ impl Messenger {
         let rows = self.store.notices_for(&self.settings.name).await?;
         self.telemetry.notices_waiting(&self.settings.name, rows.len() as u64);
         self.tried.retain(|id, _| rows.iter().any(|row| row.id == *id));
-        let was_full = !rows.is_empty();
         let mut sent = false;
         for row in rows {
             let due = self.tried.get(&row.id).map(|(_, due)| *due);
@@ -247,7 +244,7 @@ impl Messenger {
                 sent |= self.try_one(row).await?;
             }
         }
-        if sent && was_full {
+        if sent {
             return Ok(Duration::ZERO);
         }
         let next = self.tried.values().map(|(_, due)| *due).min();
@@ -266,12 +263,7 @@ impl Messenger {
         let id = format!("{}-{}", notice.entry, row.count);
         let notice = Notice { count: row.count, ..notice };
         let message = Message { id, notice, at_ms: self.clock.unix_ms() };
-        let done = tokio::time::timeout(DEADLINE, send(&self.settings, &message)).await;
-        let done = done.unwrap_or_else(|_elapsed| {
-            let peer = target.clone();
-            Err(NotifyError::Way(ShipError::Slow { peer, time: DEADLINE }))
-        });
-        match done {
+        match send(&self.settings, &message).await {
             Ok(delivered) => {
                 for refused in &delivered.refused {
                     tracing::warn!(target_name = target, refused, "a recipient was not taken");

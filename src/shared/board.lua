@@ -9,9 +9,20 @@ if not life or redis.call('HGET', head, 'server') ~= ARGV[3] then
   life = ARGV[2]
   redis.call('HSET', head, 'life', life, 'server', ARGV[3])
 end
--- What is put there next comes after all that is there, whoever wrote that.
+-- A place in the order, if it is one: no gate writes any other.
+local function place(text)
+  local number = tonumber(text or 0)
+  return number and number >= 0 and number < 2 ^ 52 and number or nil
+end
+-- What is put there next comes after all that is there. Where somebody wrote what can have no next, all begins anew.
 local last = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
-local count = math.max(tonumber(redis.call('HGET', head, 'count') or 0), math.min(tonumber(last[2] or 0), 2 ^ 52))
+local count, top, strange = place(redis.call('HGET', head, 'count')), place(last[2]), 0
+if not count or not top then
+  redis.call('DEL', notices, order, head)
+  life, count, top, strange = ARGV[2], 0, 0, 1
+  redis.call('HSET', head, 'life', life, 'server', ARGV[3])
+end
+count = math.max(count, top)
 local from = 0
 if life == ARGV[1] then
   from = tonumber(ARGV[4])
@@ -21,8 +32,9 @@ local refused, posts = 0, tonumber(ARGV[7])
 for i = 8, 7 + 2 * posts, 2 do
   local name, notice = ARGV[i], ARGV[i + 1]
   local known = redis.call('HGET', notices, name)
-  if known ~= notice or not redis.call('ZSCORE', order, name) then
-    if not known and redis.call('HLEN', notices) >= tonumber(ARGV[6]) then
+  local at = redis.call('ZSCORE', order, name)
+  if known ~= notice or not at then
+    if not at and redis.call('ZCARD', order) >= tonumber(ARGV[6]) then
       refused = refused + 1
     else
       redis.call('HSET', notices, name, notice)
@@ -45,11 +57,16 @@ local most = tonumber(ARGV[5])
 local after = redis.call('ZRANGEBYSCORE', order, '(' .. string.format('%.0f', from), '+inf', 'WITHSCORES', 'LIMIT', 0, most + 1)
 local told, cursor = {}, from
 for i = 1, math.min(#after, 2 * most), 2 do
-  cursor = math.max(from, math.min(tonumber(after[i + 1]), 2 ^ 52))
-  local notice = redis.call('HGET', notices, after[i])
-  if notice then
+  cursor = math.max(from, tonumber(after[i + 1]))
+  -- Longer than any gate's: it is not carried to whoever reads.
+  local length = redis.call('HSTRLEN', notices, after[i])
+  if length == 0 or length > 16384 or #after[i] > 128 then
+    redis.call('HDEL', notices, after[i])
+    redis.call('ZREM', order, after[i])
+    strange = strange + 1
+  else
     table.insert(told, after[i])
-    table.insert(told, notice)
+    table.insert(told, redis.call('HGET', notices, after[i]))
   end
 end
-return { life, cursor, #after > 2 * most and 1 or 0, refused, told }
+return { life, cursor, #after > 2 * most and 1 or 0, refused, strange, told }

@@ -12,8 +12,9 @@ use crate::bulletin::{Board, BoardError, BoardFuture, Exchange, MOST_NOTICES, Se
 
 static BOARD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("board.lua")));
 
-/// The life, how far it was read, whether there is more, what found no room, names and notices in turn.
-type Told = (String, u64, u8, u64, Vec<Value>);
+/// The life, how far it was read, whether there is more, what found no room, what was cleared away, names and notices
+/// in turn.
+type Told = (String, u64, u8, u64, u64, Vec<Value>);
 
 /// A board in Redis or Valkey.
 #[derive(Debug)]
@@ -44,7 +45,8 @@ impl RedisBoard {
         }
         let answer: Value =
             self.link.within(&live, call.invoke_async(&mut live.connection())).await?;
-        let (life, cursor, more, refused, told): Told = FromRedisValue::from_redis_value(answer)?;
+        let (life, cursor, more, refused, strange, told): Told =
+            FromRedisValue::from_redis_value(answer)?;
         let mut told = told.into_iter();
         let mut notices = Vec::new();
         while let (Some(name), Some(notice)) = (told.next(), told.next()) {
@@ -55,7 +57,7 @@ impl RedisBoard {
             // A name that is no text is of no gate, and neither opens nor does harm.
             notices.push((String::from_utf8_lossy(&name).into_owned(), notice));
         }
-        Ok(Seen { life, cursor, notices, more: more != 0, refused })
+        Ok(Seen { life, cursor, notices, more: more != 0, refused, strange })
     }
 }
 

@@ -206,7 +206,7 @@ fn take(
         // It is not told on, but what is stricter holds here all the same.
     }
     taken.fresh += 1;
-    shared_act::perform(connection, act, &notice.origin, now_ms)
+    shared_act::perform(connection, act, (&notice.origin, notice.stamp), now_ms)
 }
 
 /// Keeps a notice in the place of what it replaces, if there is room.

@@ -132,6 +132,9 @@ impl Store {
             };
             if changed > 0 {
                 note(connection, &command, &command.verb, [&done_by, &approved_by], doer.at_ms)?;
+            }
+            // Also what is off already: another gate may be letting it go on at this very moment.
+            if changed > 0 || is_on {
                 let CommandRow { kind, name, reason, .. } = command;
                 let at_ms = doer.at_ms;
                 let switch =

@@ -117,21 +117,25 @@ pub(super) fn read(notice: &BulletinRow) -> Option<SharedAct> {
     }
 }
 
-/// Does here what was done at `origin`.
+/// Does here what was done at `origin`, with the notice's stamp.
 pub(super) fn perform(
     connection: &Connection,
     act: SharedAct,
-    origin: &str,
+    (origin, stamp): (&str, i64),
     now_ms: i64,
 ) -> Result<(), StateError> {
     match act {
-        SharedAct::Switch(switch) => turn(connection, &switch, origin),
+        SharedAct::Switch(switch) => turn(connection, &switch, (origin, stamp)),
         SharedAct::Finding(finding) => hold(connection, &finding, origin),
         SharedAct::Reset(reset) => begin_anew(connection, &reset, origin, now_ms),
     }
 }
 
-fn turn(connection: &Connection, switch: &SwitchNotice, origin: &str) -> Result<(), StateError> {
+fn turn(
+    connection: &Connection,
+    switch: &SwitchNotice,
+    (origin, stamp): (&str, i64),
+) -> Result<(), StateError> {
     let SwitchNotice { is_on, kind, name, reason, done_by, approved_by, at_ms } = switch;
     let changed = if *is_on {
         // Whatever else is switched off: here, too, rather than not.
@@ -140,8 +144,9 @@ fn turn(connection: &Connection, switch: &SwitchNotice, origin: &str) -> Result<
         let values = params![kind, name, reason, done_by, approved_by, at_ms];
         connection.prepare_cached(sql)?.execute(values)?
     } else {
-        let sql = "DELETE FROM switches WHERE kind = ?1 AND name = ?2";
-        connection.prepare_cached(sql)?.execute([kind, name])?
+        // Never what was switched off since: its own notice may have found no room.
+        let sql = "DELETE FROM switches WHERE kind = ?1 AND name = ?2 AND since_ms < ?3";
+        connection.prepare_cached(sql)?.execute(params![kind, name, stamp])?
     };
     if changed == 0 {
         return Ok(());

@@ -240,6 +240,59 @@ async fn what_somebody_else_writes_on_the_board_counts_for_nothing_and_is_told()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_row_of_somebody_else_ends_what_gates_tell_each_other() {
+    let store = SharedStore::start();
+    let [one, two] = banks(&store, OPEN_BANK, METRICS).await;
+    let wang = one.teller();
+    let (notices, order) = (format!("{BOARD}notices"), format!("{BOARD}order"));
+    let (head, long) = (format!("{BOARD}board"), "x".repeat(1 << 20));
+    let (notices, order) = (notices.as_bytes(), order.as_bytes());
+    let way = [Way::On, Way::Off];
+    let attacks: [&[&[u8]]; 5] = [
+        // A place that has no next, with and without a notice; a count that is none.
+        &[b"ZADD", order, b"1e300", b"ghost"],
+        &[b"ZADD", order, b"inf", b"ghost"],
+        &[b"HSET", head.as_bytes(), b"count", b"1e300"],
+        &[b"HSET", head.as_bytes(), b"count", b"many"],
+        &[b"HSET", notices, b"long", long.as_bytes()],
+    ];
+    for (n, attack) in attacks.into_iter().enumerate() {
+        command::<()>(&store, attack).await;
+        if attack[1] == notices {
+            command::<()>(&store, &[b"ZADD", order, b"1000000", b"long"]).await;
+        }
+        turn(&one, way[n % 2], "corp:wang").await;
+        two.until([403, 200][n % 2], &view(&wang)).await;
+    }
+    let (at_one, at_two) = (alert(&one, Concern::ForgedNotice), alert(&two, Concern::ForgedNotice));
+    tokio::select! { _ = at_one => {}, _ = at_two => {} }
+    assert!(!command::<bool>(&store, &[b"HEXISTS", notices, b"long"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_board_filled_with_what_nobody_reads_has_room_and_one_full_of_forged_rows_is_cleared() {
+    let store = SharedStore::start();
+    let [one, two] = banks(&store, OPEN_BANK, METRICS).await;
+    let wang = one.teller();
+    // 50,000 rows that stand in no order, then 3,000 that do: more than are cleared away at once.
+    let script = "for i = 1, 50000 do redis.call('HSET', KEYS[1], 'junk' .. i, 'x') end \
+                  for i = 1, 3000 do redis.call('HSET', KEYS[1], 'row' .. i, 'x') \
+                  redis.call('ZADD', KEYS[2], 1000 + i, 'row' .. i) end return 0";
+    let (notices, order) = (format!("{BOARD}notices"), format!("{BOARD}order"));
+    let eval: [&[u8]; 5] = [b"EVAL", script.as_bytes(), b"2", notices.as_bytes(), order.as_bytes()];
+    command::<i64>(&store, &eval).await;
+    turn(&one, Way::On, "corp:wang").await;
+    two.until(403, &view(&wang)).await;
+    let cleared = async {
+        while command::<u64>(&store, &[b"ZCARD", order.as_bytes()]).await > 10 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), cleared).await.unwrap();
+    two.ask(view(&wang)).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_with_another_master_key_neither_hears_nor_tells() {
     let store = SharedStore::start();
     let setup = || Setup::policy(OPEN_BANK).yaml(&format!("{METRICS}{}", store.yaml(2)));

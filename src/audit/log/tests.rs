@@ -222,13 +222,14 @@ fn a_log_of_another_master_key_is_refused() {
 
 #[test]
 fn entries_in_the_journal_only_survive_a_crash_and_are_published_afterwards() {
-    let dir = crashed(300, 500);
+    // Fewer than are published at once, however slow the machine is, and over the edge of a bundle.
+    let dir = crashed(300, 250);
     let log_dir = dir.path().join("crashed");
     let verified = verify(&log_dir, &verifier(), None).unwrap();
-    assert_eq!((verified.entries, verified.checkpoint_size), (800, 300));
+    assert_eq!((verified.entries, verified.checkpoint_size), (550, 300));
     let (log, recovery) = open(&log_dir);
-    assert_eq!(recovery, Recovery { entries: 800, replayed: 500, torn_bytes: 0 });
-    append_many(&log, 800..900);
+    assert_eq!(recovery, Recovery { entries: 550, replayed: 250, torn_bytes: 0 });
+    append_many(&log, 550..900);
     log.close();
     assert_eq!(counts(&log_dir), (0..900).collect::<Vec<_>>());
     let verified = verify(&log_dir, &verifier(), None).unwrap();

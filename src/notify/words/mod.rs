@@ -130,6 +130,7 @@ pub(super) fn texts(kind: Kind) -> Texts {
         Kind::NewField => people::NEW_FIELD,
         Kind::ForeignTenant => people::FOREIGN_TENANT,
         Kind::ClonedPasskey => people::CLONED_PASSKEY,
+        Kind::ForgedNotice => operation::FORGED_NOTICE,
         Kind::StoreLost => operation::STORE_LOST,
         Kind::ShippingBehind => operation::SHIPPING_BEHIND,
         Kind::BackupOverdue => operation::BACKUP_OVERDUE,

@@ -5,20 +5,46 @@ use super::Texts;
 pub(super) const STORE_LOST: Texts = [
     (
         "The shared store is lost",
-        "The store in which several gates count together does not answer, or was emptied. Limits are stricter until it is back.",
+        "The store in which several gates count together does not answer, or was emptied. Limits are stricter until it is back. What is commanded at one gate may not hold at the others.",
     ),
-    ("共享存储不可用", "多个网关共同计数的存储无应答或已被清空。恢复之前限额从严。"),
+    (
+        "共享存储不可用",
+        "多个网关共同计数的存储无应答或已被清空。恢复之前限额从严。在一个网关执行的命令可能不会在其他网关生效。",
+    ),
     (
         "공유 저장소를 쓸 수 없습니다",
-        "여러 게이트가 함께 세는 저장소가 응답하지 않거나 비워졌습니다. 돌아올 때까지 한도가 더 엄격합니다.",
+        "여러 게이트가 함께 세는 저장소가 응답하지 않거나 비워졌습니다. 돌아올 때까지 한도가 더 엄격합니다. 한 게이트에서 내린 명령이 다른 게이트에는 미치지 않을 수 있습니다.",
     ),
     (
         "ที่เก็บข้อมูลร่วมใช้งานไม่ได้",
-        "ที่เก็บข้อมูลที่หลายเกตเวย์ใช้นับร่วมกันไม่ตอบสนองหรือถูกล้าง ข้อจำกัดจะเข้มงวดขึ้นจนกว่าจะกลับมา",
+        "ที่เก็บข้อมูลที่หลายเกตเวย์ใช้นับร่วมกันไม่ตอบสนองหรือถูกล้าง ข้อจำกัดจะเข้มงวดขึ้นจนกว่าจะกลับมา คำสั่งที่เกตเวย์หนึ่งอาจยังไม่มีผลที่เกตเวย์อื่น",
     ),
     (
         "Penyimpanan bersama hilang",
-        "Penyimpanan tempat beberapa gerbang menghitung bersama tidak menjawab atau dikosongkan. Batas lebih ketat sampai pulih.",
+        "Penyimpanan tempat beberapa gerbang menghitung bersama tidak menjawab atau dikosongkan. Batas lebih ketat sampai pulih. Perintah di satu gerbang mungkin tidak berlaku di gerbang lain.",
+    ),
+];
+
+pub(super) const FORGED_NOTICE: Texts = [
+    (
+        "Somebody writes in the gates' shared store",
+        "On the board of the gates stands what no gate wrote: somebody else has the store's password. It counts for nothing. Change the password, and see who has it.",
+    ),
+    (
+        "有人在网关的共享存储中写入",
+        "网关的公告板上有并非任何网关写入的内容：他人持有该存储的密码。这些内容不起作用。请更换密码并查明持有者。",
+    ),
+    (
+        "누군가 게이트의 공유 저장소에 기록합니다",
+        "게이트의 게시판에 어떤 게이트도 쓰지 않은 내용이 있습니다. 다른 누군가가 저장소의 비밀번호를 가지고 있습니다. 그 내용은 효력이 없습니다. 비밀번호를 바꾸고 누가 가지고 있는지 확인하십시오.",
+    ),
+    (
+        "มีผู้เขียนลงในที่เก็บข้อมูลร่วมของเกตเวย์",
+        "บนกระดานของเกตเวย์มีสิ่งที่ไม่มีเกตเวย์ใดเขียน: มีผู้อื่นถือรหัสผ่านของที่เก็บข้อมูล สิ่งนั้นไม่มีผล เปลี่ยนรหัสผ่านและตรวจดูว่าใครถืออยู่",
+    ),
+    (
+        "Seseorang menulis di penyimpanan bersama gerbang",
+        "Di papan gerbang terdapat yang tidak ditulis gerbang mana pun: orang lain memegang kata sandi penyimpanan. Itu tidak berlaku. Ganti kata sandinya, dan periksa siapa yang memilikinya.",
     ),
 ];
 

@@ -92,14 +92,25 @@ fn break_glass(reader: &mut Reader<'_>, node: &Node) -> BreakGlass {
 fn actions(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Vec<Action> {
     let Some(pair) = keys.find("action") else { return Vec::new() };
     let words = reader.words(&pair.value, "`action`");
+    not_empty(reader, &pair.value, words.is_empty(), "`action`");
     words.into_iter().filter_map(|(word, span)| action_named(reader, word, span)).collect()
+}
+
+/// An empty list would mean all, which nobody who writes one expects.
+fn not_empty(reader: &mut Reader<'_>, node: &Node, is_empty: bool, key: &str) {
+    if is_empty {
+        let message = format!("{key} must name at least one; without the key it is all");
+        reader.fault(node.span, Code::WrongValue, message, None);
+    }
 }
 
 fn routes(reader: &mut Reader<'_>, keys: &Keys<'_>, model: &Model) -> Vec<Box<str>> {
     let Some(pair) = keys.find("route") else { return Vec::new() };
     let known: Vec<&str> = model.routes.iter().map(|route| route.name()).collect();
     let mut found = Vec::new();
-    for (word, span) in reader.words(&pair.value, "`route`") {
+    let words = reader.words(&pair.value, "`route`");
+    not_empty(reader, &pair.value, words.is_empty(), "`route`");
+    for (word, span) in words {
         if known.contains(&word) {
             found.push(word.into());
         } else {

@@ -112,6 +112,43 @@ fn a_file_passes_for_the_guest_of_its_path_only() {
 }
 
 #[test]
+fn a_grant_of_certain_fields_opens_no_file_since_nobody_reads_which_are_in_it() {
+    let narrow = Coverage { fields: Some(vec!["guest.passport".to_owned()]), ..only(&["G7"]) };
+    assert_eq!(lack(&under("clerk", "GET /guests/G7/scan", narrow)), Some(Lack::Unread));
+}
+
+#[test]
+fn an_answer_without_records_is_about_nobody_that_could_be_tested() {
+    let points = "
+  guest.points: { match: \"GET bank.example/guests/{id}/points\", to: core, action: view, returns: { pass: $.points } }
+rules:
+  - { name: points, allow: view, to: clerk, route: guest.points, require: { grant: required } }
+";
+    let hotel = program(&HOTEL.replace("\nrules:\n", points));
+    let asked = |coverage| Asked { grant: Some(grant(coverage)), ..Asked::default() };
+    let ask = |path, coverage| ask_with(&hotel, caller(&["clerk"]), path, asked(coverage));
+    let denied = ask("GET /guests/G8/points", only(&["G7"]));
+    assert_eq!(lack(&denied), Some(Lack::Untestable));
+    assert!(ask("GET /guests/G8/points", Coverage::everything()).is_ok());
+}
+
+#[test]
+fn what_denies_the_own_roles_denies_under_a_lent_one_too() {
+    let denies = |when: &str| {
+        let deny = format!(
+            "\n  - {{ name: no, deny: view, to: any, of: guest, when: '{when}' }}\nlimits:"
+        );
+        program(&HOTEL.replace("\nlimits:", &deny))
+    };
+    let lent = Coverage { role: Some("manager".to_owned()), ..only(&["G7"]) };
+    let asked = || Asked { grant: Some(grant(lent.clone())), ..Asked::default() };
+    for when in [r#"!("manager" in caller.roles)"#, r#""manager" in caller.roles"#] {
+        let denied = ask_with(&denies(when), caller(&["clerk"]), "GET /guests/G7", asked());
+        assert!(matches!(&denied.unwrap_err().reasons[..], [Reason::Denied { .. }, ..]), "{when}");
+    }
+}
+
+#[test]
 fn no_field_opens_that_was_not_asked_for() {
     let narrow = Coverage { fields: Some(vec!["guest.passport".to_owned()]), ..only(&["G7"]) };
     let permit = under("clerk", "GET /guests/G7", narrow.clone()).unwrap();
@@ -256,8 +293,15 @@ fn of_all_that_is_said_of_a_grant_the_strictest_binds() {
     assert!(may(&["manager"], &found) && !may(&["auditor"], &found) && !may(&[], &found));
     let wide = hotel.granting(&clerk, &scan(&["guest.view"], &[Action::View])).unwrap();
     assert_eq!((wide.terms.uses, wide.terms.subjects), (Some(3), Some(5)));
-    // A view of every route is not what the second entry is about; a change is what none is about.
-    assert!(hotel.granting(&clerk, &scan(&[], &[Action::View])).is_ok());
+    // Whoever asks for more than the second entry is about is bound by it all the same.
+    for routes in [&[][..], &["guest.scan", "guest.view"]] {
+        let more = hotel.granting(&clerk, &scan(routes, &[Action::View])).unwrap();
+        assert_eq!((more.terms.number, more.terms.uses), (2, Some(1)));
+    }
+    // No entry alone is about both actions; a change is what none is about.
+    assert!(
+        hotel.granting(&clerk, &scan(&["guest.view"], &[Action::View, Action::Search])).is_err()
+    );
     assert!(hotel.granting(&clerk, &scan(&["guest.drop"], &[Action::Delete])).is_err());
     assert!(hotel.granting(&clerk, &scan(&["guest.scan"], &[])).is_err());
     let lent =
@@ -288,6 +332,8 @@ fn an_entry_that_means_nothing_is_a_fault() {
         ("{ route: guest.scan }", "needs `to`"),
         ("{ to: clerk, route: guest.scam }", "guest.scam"),
         ("{ to: clerk, lends: chief }", "chief"),
+        ("{ to: clerk, route: [] }", "`route`"),
+        ("{ to: clerk, action: [] }", "`action`"),
         ("{ to: clerk, by: any }", "not everybody agrees"),
         ("{ to: clerk, ring: 3 }", "`ring`"),
         ("{ to: clerk, longest: 400d }", "`longest`"),

@@ -23,9 +23,10 @@ pub(super) fn detect(_: &mut Person, seen: &Seen<'_>, rules: &Rules, hits: &mut 
     }
 }
 
-/// Somebody of the list, opened alone: in lists they come by.
+/// Somebody of the list, opened alone, also by a search that finds nobody else: in lists they come by.
 pub(super) fn watched(_: &mut Person, seen: &Seen<'_>, rules: &Rules, hits: &mut Vec<Hit>) {
-    if rules.on(Detection::Watched).is_none() || !seen.is_given() || !seen.is("view") {
+    let is_alone = seen.is("view") || seen.only_subject().is_some();
+    if rules.on(Detection::Watched).is_none() || !seen.is_given() || !is_alone {
         return;
     }
     if seen.subjects().any(|one| rules.is_watched(one.token())) {

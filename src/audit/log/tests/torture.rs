@@ -30,10 +30,20 @@ impl Chance {
     }
 }
 
+/// A file, whatever its name is by now: its number, which may be given again, and when it was made.
+type FileId = (u64, std::time::SystemTime);
+
+fn id_of(file: &fs::Metadata) -> FileId {
+    use std::os::unix::fs::MetadataExt as _;
+    (file.ino(), file.created().unwrap())
+}
+
 /// A write that no sync has made durable yet.
 #[derive(Debug)]
 struct Unsynced {
-    path: PathBuf,
+    file: FileId,
+    /// Whether a sync failed since: no later one makes it durable.
+    is_forgotten: bool,
     position: u64,
     before: Vec<u8>,
     length: usize,
@@ -45,6 +55,18 @@ struct Medium {
     is_armed: bool,
     unsynced: Vec<Unsynced>,
     faults: u64,
+}
+
+impl Medium {
+    /// What was cut off a file needs no sync any more: it is written anew, or not at all.
+    fn cut(&mut self, file: FileId, length: u64) {
+        for write in self.unsynced.iter_mut().filter(|write| write.file == file) {
+            let left = length.saturating_sub(write.position);
+            write.length = write.length.min(usize::try_from(left).unwrap_or(usize::MAX));
+            write.before.truncate(write.length);
+        }
+        self.unsynced.retain(|write| write.length > 0);
+    }
 }
 
 #[derive(Debug)]
@@ -72,7 +94,10 @@ impl Disk for CruelDisk {
         let taken = if is_faulty { medium.chance.below(bytes.len() + 1) } else { bytes.len() };
         let path = path_of(file);
         let before = read_at(&path, position, taken);
-        medium.unsynced.push(Unsynced { path, position, before, length: taken });
+        let metadata = file.metadata()?;
+        let (id, is_forgotten) = (id_of(&metadata), false);
+        medium.cut(id, metadata.len());
+        medium.unsynced.push(Unsynced { file: id, is_forgotten, position, before, length: taken });
         file.write_all_at(&bytes[..taken], position)?;
         if !is_faulty {
             return Ok(());
@@ -86,13 +111,15 @@ impl Disk for CruelDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         let mut medium = self.0.lock().unwrap();
+        let id = id_of(&file.metadata()?);
         if medium.is_armed && medium.chance.is_one_in(24) {
             // The system forgets that the pages were dirty: a later sync says yes and writes nothing of them.
             medium.faults += 1;
+            let of_it = medium.unsynced.iter_mut().filter(|write| write.file == id);
+            of_it.for_each(|write| write.is_forgotten = true);
             return Err(io::Error::from_raw_os_error(5));
         }
-        let path = path_of(file);
-        medium.unsynced.retain(|write| write.path != path);
+        medium.unsynced.retain(|write| write.file != id || write.is_forgotten);
         Ok(())
     }
 }
@@ -111,17 +138,41 @@ impl CruelDisk {
     /// What is on the disk after the power went: `false` if a file moved while it was copied.
     fn crash(&self, live: &Path, crashed: &Path) -> bool {
         let mut medium = self.0.lock().unwrap();
-        if !copy_of_a_moving_folder(live, crashed) {
+        let names = names_in(live);
+        if !copy_of_a_moving_folder(live, crashed) || names != names_in(live) {
             return false;
+        }
+        for (file, path) in &names {
+            // The copy of a file that a writer has cut meanwhile may be longer: it was there, so it may be there still.
+            let length = fs::metadata(live.join(path)).map_or(0, |metadata| metadata.len());
+            medium.cut(*file, length);
         }
         let Medium { chance, unsynced, .. } = &mut *medium;
         for write in unsynced.iter().rev() {
-            let Ok(path) = write.path.strip_prefix(live) else { continue };
+            let Some(path) = names.get(&write.file) else { continue };
             let Ok(file) = File::options().write(true).open(crashed.join(path)) else { continue };
             lose(&file, write, chance);
         }
         true
     }
+}
+
+/// The names that files have at the moment, below the folder.
+fn names_in(live: &Path) -> std::collections::HashMap<FileId, PathBuf> {
+    let (mut names, mut folders) = (std::collections::HashMap::new(), vec![live.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            // What was renamed or removed meanwhile makes both looks differ.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if metadata.is_dir() {
+                folders.push(path);
+            } else {
+                names.insert(id_of(&metadata), path.strip_prefix(live).unwrap().to_owned());
+            }
+        }
+    }
+    names
 }
 
 /// Each sector of a write that was not synced is there or is not.
@@ -166,7 +217,7 @@ fn endure(seed: u64, crashes: u64) -> u64 {
         }
         let crashed = dir.path().join(format!("crash{crash}"));
         while !disk.crash(&live, &crashed) {
-            fs::remove_dir_all(&crashed).unwrap();
+            let _absent = fs::remove_dir_all(&crashed);
         }
         let (recovered, _) = open(&crashed);
         append_many(&recovered, 1_000_000..1_000_003);
