@@ -265,7 +265,7 @@ async fn old_backups_go_when_their_time_is_over_and_never_the_newest() {
     gate.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_goes_to_a_store_of_s3_and_comes_back() {
     let elsewhere = Elsewhere::new();
     let keys = elsewhere.secret("keys", "gate\nsecret\n");

@@ -278,7 +278,7 @@ async fn until_stored(gate: &Gate, port: u16, elsewhere: &Elsewhere) -> Vec<Stri
     stored
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_s3_that_was_down_at_first_gets_every_entry_as_others_read_it() {
     let elsewhere = Elsewhere::new();
     let keys = elsewhere.secret("keys", "gate\nsecret\n");

@@ -109,14 +109,14 @@ impl Server {
         self.listens().await;
     }
 
-    /// What a client that others wrote sees in a bucket.
+    /// What a client that others wrote sees in a bucket. The gate goes on meanwhile, so the test's runtime has several threads:
+    /// the store shakes hands on the thread that accepts, and a gate that stood still in the middle would hold up everybody.
     pub(crate) fn look(&self, verb: &str, bucket: &str, prefix: &str) -> String {
         let s3 = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3");
-        let ran = Command::new(format!("{s3}/venv/bin/python"))
-            .arg(format!("{s3}/look.py"))
-            .args([&format!("https://localhost:{}", self.port), &self.ca, verb, bucket, prefix])
-            .output()
-            .unwrap();
+        let mut look = Command::new(format!("{s3}/venv/bin/python"));
+        look.arg(format!("{s3}/look.py"));
+        look.args([&format!("https://localhost:{}", self.port), &self.ca, verb, bucket, prefix]);
+        let ran = tokio::task::block_in_place(|| look.output().unwrap());
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()
     }
