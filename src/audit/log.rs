@@ -101,6 +101,8 @@ pub struct Settings {
     pub at_rest: AtRest,
     /// Where copies of the checkpoint go.
     pub copies: Option<CopySettings>,
+    /// Where appended entries go.
+    pub sink: Sink,
 }
 
 impl Default for Settings {
@@ -114,8 +116,20 @@ impl Default for Settings {
             publish_interval: Duration::from_secs(1),
             at_rest: AtRest::default(),
             copies: None,
+            sink: Sink::Folder,
         }
     }
+}
+
+/// Where appended entries go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sink {
+    /// Into the log's folder.
+    #[default]
+    Folder,
+    /// Nowhere: each is acknowledged at once and forgotten. For measuring what the log costs; no configuration
+    /// leads here.
+    Nowhere,
 }
 
 /// Says that an entry is durable.
@@ -328,8 +342,15 @@ impl Log {
     ) -> impl Future<Output = Result<Receipt, LogError>> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         let shared = &self.owner.shared;
-        let queued = shared.item(entry, Some(sender)).and_then(|item| shared.queue.push(item));
+        let forgotten = shared.forgets().then_some(Receipt { index: 0, id: entry.id });
+        let queued = match forgotten {
+            Some(_) => Ok(()),
+            None => shared.item(entry, Some(sender)).and_then(|item| shared.queue.push(item)),
+        };
         async move {
+            if let Some(receipt) = forgotten {
+                return Ok(receipt);
+            }
             queued?;
             match tokio::time::timeout(PATIENCE, receiver).await {
                 Ok(told) => told.unwrap_or(Err(LogError::Closed)),
@@ -345,6 +366,9 @@ impl Log {
     /// soon as it can be written again.
     pub fn append_detached(&self, entry: Entry) {
         let shared = &self.owner.shared;
+        if shared.forgets() {
+            return;
+        }
         let event = entry.event;
         let queued = shared.item(entry, None).and_then(|item| shared.queue.push(item));
         if let Err(error) = queued {

@@ -53,7 +53,7 @@ pub use groups::{
     Ending, Event, Extent, Found, Levels, Mode, Order, Origin, Query, QueryUse, Request, Uploads,
     Why,
 };
-pub use log::{Health, Log, LogError, Receipt, Settings};
+pub use log::{Health, Log, LogError, Receipt, Settings, Sink};
 pub use lookup::{Lookup, Stored, StoredEntries, destroyed_keys};
 pub use order::{Fit, OrderKey};
 pub use proof::{ProofError, Proven, check_proof, prove};

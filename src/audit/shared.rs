@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::at_rest::{DayKeys, RestError};
 use super::entry::{Entry, EntryId, Moment, Stamp};
 use super::follow::Tail;
-use super::log::{LogError, Receipt, Settings};
+use super::log::{LogError, Receipt, Settings, Sink};
 use super::queue::{Capacity, Item, Queue};
 use super::text::Text;
 use crate::clock::Clock;
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     /// The keys that entries are sealed under; none for a legible log.
     keys: Option<DayKeys>,
     publish_interval: Duration,
+    sink: Sink,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -64,6 +65,7 @@ impl Shared {
             node: Text::word(&settings.node),
             keys,
             publish_interval: settings.publish_interval,
+            sink: settings.sink,
             state: Mutex::new(State { durable, published, ..State::default() }),
             changed: Condvar::new(),
         }
@@ -71,6 +73,11 @@ impl Shared {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what is appended is forgotten.
+    pub(super) fn forgets(&self) -> bool {
+        self.sink == Sink::Nowhere
     }
 
     pub(super) fn stamp(&self) -> Result<Stamp, LogError> {

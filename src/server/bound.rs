@@ -1,0 +1,64 @@
+//! The ports: bound before anything is served, so that a start is all or nothing.
+
+use std::net::SocketAddr;
+
+use super::StartError;
+use super::certificates::Followed;
+use crate::config::{self, Config};
+use crate::listen::Listener;
+use crate::telemetry;
+use crate::tls::TlsError;
+
+/// Ports that are bound and not served yet.
+pub(super) struct Bound {
+    pub(super) listeners: Vec<(SocketAddr, Listener)>,
+    pub(super) metrics: Option<(SocketAddr, telemetry::Listener)>,
+    pub(super) admin: Option<(SocketAddr, Listener)>,
+}
+
+impl Bound {
+    pub(super) async fn bind(
+        config: &Config,
+        certificates: &[Followed],
+    ) -> Result<Self, StartError> {
+        let mut listeners = Vec::new();
+        for (settings, followed) in all_listeners(config).zip(certificates) {
+            let address = settings.socket.address;
+            let refused = |source| StartError::Listen { address, source };
+            let listener = Listener::bind(settings.socket.clone(), followed.shown());
+            let listener = listener.await.map_err(refused)?;
+            listeners.push((listener.address().map_err(refused)?, listener));
+        }
+        let mut metrics = None;
+        if let Some(settings) = config.metrics {
+            let address = settings.address;
+            let refused = |source| StartError::Listen { address, source };
+            let listener = telemetry::Listener::bind(settings).await.map_err(refused)?;
+            metrics = Some((listener.address().map_err(refused)?, listener));
+        }
+        let admin = if config.admin.is_some() { listeners.pop() } else { None };
+        Ok(Self { listeners, metrics, admin })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(address, _)| *address).collect()
+    }
+
+    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(address, _)| *address)
+    }
+
+    pub(super) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
+    }
+}
+
+/// All listeners that speak TLS; that of the security team comes last.
+pub(super) fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Listener> {
+    config.listeners.iter().chain(config.admin.as_ref().map(|admin| &admin.listener))
+}
+
+/// The certificates of the listeners, as they are now.
+pub(super) fn follow_certificates(config: &Config) -> Result<Vec<Followed>, TlsError> {
+    all_listeners(config).map(|one| Followed::begin(one.socket.address, one.tls.clone())).collect()
+}

@@ -1,0 +1,55 @@
+//! What can be checked without opening anything.
+
+use tokio_util::task::TaskTracker;
+
+use super::bound::all_listeners;
+use super::log::at_rest;
+use super::policies::{Backends, admit};
+use super::{StartError, fetch, read_policies};
+use crate::config::Config;
+use crate::identity::{FetchError, KeySource};
+use crate::policy::Program;
+use crate::secret::MasterKey;
+use crate::upstream::Upstreams;
+use crate::{notify, ship, tls};
+
+/// Checks all that can be checked without opening anything: the policy, where its routes go, the
+/// certificates and keys. Gives the compiled policy.
+///
+/// # Errors
+/// [`StartError`], as a start would give it.
+pub fn check(config: &Config) -> Result<Program, StartError> {
+    let program = admit(&read_policies(&config.policies)?, &Backends::of(config))?;
+    Upstreams::open(&config.upstreams, &TaskTracker::new())?;
+    for listener in all_listeners(config) {
+        tls::server_config(&listener.tls)?;
+    }
+    check_others(config)?;
+    if let Some(shared) = &config.shared {
+        shared.redis.check()?;
+    }
+    MasterKey::read(&config.key)?;
+    at_rest(config)?;
+    Ok(program)
+}
+
+/// Reads what vouches for issuers, for the places that the log is carried to and for the targets of notices.
+pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
+    check_issuers(config)?;
+    config.ship.iter().try_for_each(ship::check)?;
+    config.notify.iter().try_for_each(notify::check)?;
+    Ok(())
+}
+
+/// Reads the certificates that vouch for issuers.
+fn check_issuers(config: &Config) -> Result<(), FetchError> {
+    for issuer in &config.identity.issuers {
+        if let KeySource::Url { ca, .. } = &issuer.keys {
+            fetch::check_ca(ca)?;
+        }
+        if let Some(client) = &issuer.sign_in {
+            fetch::check_ca(&client.ca)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The order of a start: every file is read and every part opened before the first port is.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::bound::{Bound, follow_certificates};
+use super::certificates::Followed;
+use super::check::check_others;
+use super::fetch::HttpsFetch;
+use super::fields::known_fields;
+use super::log::{open_sink, record_start};
+use super::policies::{Backends, admit, read_policies};
+use super::review::{Reviewer, load_curbs};
+use super::usage::StoredUsage;
+use super::{Monitoring, Server, StartError, shared};
+use crate::audit::Sink;
+use crate::clock::Clock;
+use crate::command::{Desk, Switches};
+use crate::config::Config;
+use crate::identity::{Assertions, Identity};
+use crate::limits::{AddressLimits, Limits};
+use crate::listen::Shutdown;
+use crate::policy::Program;
+use crate::proxy::{Gate, Parts, Policies, Voucher};
+use crate::scan::Scanners;
+use crate::secret::{MasterKey, SecretError};
+use crate::state::Store;
+use crate::telemetry::Telemetry;
+use crate::upstream::Upstreams;
+
+/// What the parts of a start have in common.
+struct Opening {
+    config: Box<Config>,
+    clock: Clock,
+    master: MasterKey,
+    backends: Backends,
+    program: Arc<Program>,
+    store: Store,
+    tasks: TaskTracker,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    pub(super) async fn open(
+        config: Box<Config>,
+        clock: Clock,
+        sink: Sink,
+    ) -> Result<Self, StartError> {
+        let master = MasterKey::read(&config.key)?;
+        let backends = Backends::of(&config);
+        let program = Arc::new(admit(&read_policies(&config.policies)?, &backends)?);
+        let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
+        let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
+        let certificates = follow_certificates(&config)?;
+        let store = Store::open(&config.state, &master, clock.clone())?;
+        check_others(&config)?;
+        let opening = Opening { config, clock, master, backends, program, store, tasks, shutdown };
+        let (gate, desk) = opening.gate(upstreams, sink).await?;
+        let reviewer = Reviewer::begin(opening.store.clone(), &gate, &opening.master).await?;
+        gate.tidy_ledger().await;
+        gate.tidy_commands().await;
+        let bound = Bound::bind(&opening.config, &certificates).await?;
+        opening.run(gate, desk, reviewer, (bound, certificates)).await
+    }
+}
+
+impl Opening {
+    /// Everything that a request passes, and where commands are given beside it.
+    async fn gate(
+        &self,
+        upstreams: Upstreams,
+        sink: Sink,
+    ) -> Result<(Arc<Gate>, Desk), StartError> {
+        let Self { config, clock, master, program, store, tasks, .. } = self;
+        let identity = self.identity().await?;
+        let voucher = voucher(config, master, clock.clone())?;
+        let fields = known_fields(store.clone()).await?;
+        identity.load_roster().await?;
+        let desk = Desk::new(store.clone(), clock.clone());
+        desk.set_two_person(&program.two_person()).await?;
+        let curbs = load_curbs(store).await?;
+        let limits = self.limits(&identity).await?;
+        let log = open_sink(config, clock, master, sink)?;
+        record_start(&log, program.version()).await?;
+        let telemetry = Arc::new(Telemetry::new());
+        telemetry.in_force(program.version(), None);
+        let parts = Parts {
+            policies: Arc::new(Policies::new(Arc::clone(program))),
+            curbs,
+            identity: Arc::new(identity),
+            switches: Arc::new(Switches::new(store.clone())),
+            limits: Arc::new(limits),
+            addresses: Arc::new(AddressLimits::new(&config.addresses, clock)),
+            upstreams: Arc::new(upstreams),
+            voucher,
+            scanners: Arc::new(Scanners::new(&config.scanners)),
+            log,
+            telemetry,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            fields,
+            caps: config.caps,
+            settings: config.proxy.clone(),
+        };
+        Ok((Arc::new(Gate::new(parts, master)?), desk))
+    }
+
+    async fn identity(&self) -> Result<Identity, StartError> {
+        let (settings, clock) = (self.config.identity.clone(), self.clock.clone());
+        let identity = Identity::new(settings, self.store.clone(), &self.master, clock)?
+            .fetching(Arc::new(HttpsFetch));
+        identity.recall_keys().await;
+        // Those that do not answer now are asked again when their tokens come.
+        identity.keep_keys().await;
+        Ok(identity)
+    }
+
+    async fn limits(&self, identity: &Identity) -> Result<Limits, StartError> {
+        let Self { config, clock, master, store, .. } = self;
+        let usage =
+            StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
+        let limits = Limits::open(config.limits.clone(), clock, Arc::new(usage))?;
+        Ok(match shared::open(config, clock, master)? {
+            Some(shared) => limits.sharing(shared),
+            None => limits,
+        })
+    }
+
+    /// Begins all that goes on beside requests, then serves them.
+    async fn run(
+        self,
+        gate: Arc<Gate>,
+        desk: Desk,
+        reviewer: Reviewer,
+        (mut bound, certificates): (Bound, Vec<Followed>),
+    ) -> Result<Server, StartError> {
+        let Self { config, clock, master, backends, store, tasks, shutdown, program: _ } = self;
+        let mut server = Server {
+            addresses: bound.addresses(),
+            metrics: bound.metrics_address(),
+            admin: bound.admin_address(),
+            log: gate.log.clone(),
+            gate,
+            desk,
+            tasks,
+            shutdown,
+            drain: config.drain,
+            reload: Vec::new(),
+            monitoring: Monitoring::default(),
+        };
+        server.keep_policies(&config, &backends);
+        server.keep_certificates(certificates);
+        server.keep_board(&config, (&clock, &master), &store).await?;
+        server.keep_notices(&store, &config, (&clock, &master)).await?;
+        server.keep_log(store, &config, (&clock, &master))?;
+        server.serve_admin(&config, &clock, &mut bound);
+        server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
+        server.keep_shared().await;
+        server.serve(bound);
+        Ok(server)
+    }
+}
+
+/// Who tells the backends who asks.
+fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher, SecretError> {
+    let assertions = Assertions::new(config.assertions.clone(), master, clock)?;
+    Ok(Voucher { assertions, upstreams: config.vouching.clone() })
+}
