@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, TRAILER,
 };
+use http::response::Parts;
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::sync::mpsc;
@@ -65,26 +66,12 @@ impl Gate {
             result.status = Some(parts.status.as_u16());
         });
         let standpoint = Standpoint::of(&permit, &question);
-        if parts.status.is_redirection() {
-            body.discard().await;
-            let passed = standpoint.redirect(parts.status, &parts.headers)?;
-            return self
-                .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
-                .await;
-        }
-        let body = match judged(parts.status, body).await {
-            Err(missing @ Rejection::NotFound) => return Err(none_found(&seat, missing).await),
-            judged => judged?,
+        let (passed, body) = match judge_head(&standpoint, &seat, &parts, body).await? {
+            Opened::Bodiless(bodiless) => {
+                return self.without_body(bodiless, &seat, facts, trail).await;
+            }
+            Opened::Body(passed, body) => (passed, body),
         };
-        let content = has_content(parts.status, body.size_hint().exact(), &permit)?;
-        let passed = standpoint.pass(&parts.headers);
-        if content == Content::None {
-            seat.found(false);
-            body.discard().await;
-            return self
-                .without_body(Bodiless::of(parts.status, passed), &seat, facts, trail)
-                .await;
-        }
         disclosure.with(|entry| passed.note(entry));
         let meter = Meter {
             register: Register::of(&permit, &self.keys, carried.clone()),
@@ -94,36 +81,17 @@ impl Gate {
             foreign: Foreign::default(),
         };
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
-        let plan = Arc::clone(permit.plan());
-        let alerts = Arc::clone(&self.alerts);
+        let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
-        let read = if format.is_live() {
-            passage.end_at_limits();
-            Read::Some
-        } else {
-            let read = passage.read(self.settings.held_bytes).await;
-            read.map_err(|halt| missing_if_empty(halt, &permit))?
-        };
+        let read = self.read_beginning(&mut passage, &permit, format).await?;
         if self.judge_whole(&passage, &permit, (format, read)).await? == Content::None {
             passage.seat().give_back();
             // What stands in its head may name the record that was withheld.
             let none = Bodiless::of(parts.status, Passed::default());
             return self.without_body(none, passage.seat(), facts, trail).await;
         }
-        let mut response = if read == Read::All {
-            self.check_still_on(&permit, &question)?;
-            self.whole(passage, facts, trail).await?
-        } else {
-            let right = Right::new(
-                Arc::clone(&self.policies),
-                Arc::clone(&self.identity),
-                Arc::clone(&self.switches),
-                Arc::clone(&self.curbs),
-                question,
-                Arc::clone(&permit),
-            );
-            self.streamed(passage, right, head, facts, trail).await?
-        };
+        let granted = (Arc::clone(&permit), question);
+        let mut response = self.let_out((passage, read), granted, head, facts, trail).await?;
         *response.status_mut() = parts.status;
         let headers = response.headers_mut();
         headers.extend(passed.headers);
@@ -131,6 +99,45 @@ impl Gate {
         let ending = mark::ending(format.content_type());
         carried.tell(headers, permit.route().name(), trail.time_unix_s(), ending);
         Ok(response)
+    }
+
+    /// Reads what is judged before anything leaves: a small answer whole; of a stream that lives, nothing.
+    async fn read_beginning(
+        &self,
+        passage: &mut Passage,
+        permit: &Permit,
+        format: Format,
+    ) -> Result<Read, Rejection> {
+        if format.is_live() {
+            passage.end_at_limits();
+            return Ok(Read::Some);
+        }
+        let read = passage.read(self.settings.held_bytes).await;
+        read.map_err(|halt| missing_if_empty(halt, permit))
+    }
+
+    /// Lets out what was judged: all at once, or in steps for as long as the right to it stands.
+    async fn let_out(
+        &self,
+        (passage, read): (Passage, Read),
+        (permit, question): (Arc<Permit>, Question),
+        head: &Head,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Response<Answer>, Rejection> {
+        if read == Read::All {
+            self.check_still_on(&permit, &question)?;
+            return self.whole(passage, facts, trail).await;
+        }
+        let right = Right::new(
+            Arc::clone(&self.policies),
+            Arc::clone(&self.identity),
+            Arc::clone(&self.switches),
+            Arc::clone(&self.curbs),
+            question,
+            permit,
+        );
+        self.streamed(passage, right, head, facts, trail).await
     }
 
     /// Judges an answer by what was read of it: by its records, by the limits that may refuse it whole, and as a
@@ -258,6 +265,40 @@ impl Gate {
         }
         conclude(&test, &self.keys)
     }
+}
+
+/// An answer whose head was judged.
+enum Opened {
+    /// It has no body to judge.
+    Bodiless(Bodiless),
+    /// What of its head passes, and the body.
+    Body(Passed, UpstreamBody),
+}
+
+/// Judges the head of an answer: its status, whether there is a body to judge, and which headers pass.
+async fn judge_head(
+    standpoint: &Standpoint<'_>,
+    seat: &Seat,
+    parts: &Parts,
+    body: UpstreamBody,
+) -> Result<Opened, Rejection> {
+    if parts.status.is_redirection() {
+        body.discard().await;
+        let passed = standpoint.redirect(parts.status, &parts.headers)?;
+        return Ok(Opened::Bodiless(Bodiless::of(parts.status, passed)));
+    }
+    let body = match judged(parts.status, body).await {
+        Err(missing @ Rejection::NotFound) => return Err(none_found(seat, missing).await),
+        judged => judged?,
+    };
+    let content = has_content(parts.status, body.size_hint().exact(), standpoint.permit)?;
+    let passed = standpoint.pass(&parts.headers);
+    if content == Content::Some {
+        return Ok(Opened::Body(passed, body));
+    }
+    seat.found(false);
+    body.discard().await;
+    Ok(Opened::Bodiless(Bodiless::of(parts.status, passed)))
 }
 
 /// Counts a search that found nobody, so that what is told of it may be told.
