@@ -1,16 +1,13 @@
 //! Fetches documents of issuers over https: one request, a pinned authority, no redirect, caps on size and time.
 
 use std::path::Path;
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Scheme;
-use http::{Method, Request, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::Full;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::identity::{FETCH_LIMIT, Fetch, FetchAsk, FetchError, FetchFuture};
 use crate::tls::client::client_config;
+use crate::tls::{self, ExchangeError};
 
 /// From the look-up of the name to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -129,51 +127,20 @@ async fn exchange(ask: FetchAsk) -> Result<Vec<u8>, FetchError> {
     let target = Target::of(&ask.url)?;
     let ca = ask.ca.clone();
     // Read each time: an authority that is replaced counts from the next fetch on.
-    let tls = tokio::task::spawn_blocking(move || read_ca(&ca)).await;
-    let tls = tls.map_err(|error| target.unreachable(error))??;
-    let stream = target.connect(&tls).await?;
-    let started = http1::Builder::new()
-        .max_headers(64)
-        .max_header_size(16 * 1024)
-        .max_buf_size(32 * 1024)
-        .handshake(TokioIo::new(stream))
-        .await;
-    let (mut sender, connection) = started.map_err(|error| target.unreachable(error))?;
-    let request = target.request(&ask)?;
-    let mut work = pin!(async {
-        let answer = sender.send_request(request).await;
-        read(&target, answer.map_err(|error| target.unreachable(error))?).await
-    });
-    let mut connection = pin!(connection);
-    let mut is_open = true;
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            _ended = &mut connection, if is_open => is_open = false,
+    let trust = tokio::task::spawn_blocking(move || read_ca(&ca)).await;
+    let trust = trust.map_err(|error| target.unreachable(error))??;
+    let stream = target.connect(&trust).await?;
+    let answer = tls::exchange(stream, target.request(&ask)?, FETCH_LIMIT).await;
+    let url = || target.url.clone();
+    match answer {
+        Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
+        Ok(answer) => Err(FetchError::Status { url: url(), status: answer.status().as_u16() }),
+        Err(ExchangeError::TooLarge { status, .. }) if status != StatusCode::OK.as_u16() => {
+            Err(FetchError::Status { url: url(), status })
         }
+        Err(ExchangeError::TooLarge { .. }) => Err(FetchError::TooLarge(url())),
+        Err(ExchangeError::Http(error)) => Err(target.unreachable(error)),
     }
-}
-
-async fn read(
-    target: &Target,
-    answer: http::Response<hyper::body::Incoming>,
-) -> Result<Vec<u8>, FetchError> {
-    let status = answer.status().as_u16();
-    if status != 200 {
-        return Err(FetchError::Status { url: target.url.clone(), status });
-    }
-    let mut body = answer.into_body();
-    let mut text = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| target.unreachable(error))?;
-        let Some(data) = frame.data_ref() else { continue };
-        if text.len().saturating_add(data.len()) > FETCH_LIMIT {
-            return Err(FetchError::TooLarge(target.url.clone()));
-        }
-        text.extend_from_slice(data);
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

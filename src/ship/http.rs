@@ -1,19 +1,17 @@
 //! One request over a connection of its own, with caps on what comes back.
 
 use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 
 use super::ShipError;
 use super::connect::connect;
 use super::settings::Endpoint;
+use crate::tls::{ExchangeError, exchange};
 
 /// What a server answered.
 #[derive(Debug)]
@@ -59,35 +57,13 @@ pub async fn ask(
         |error: Box<dyn std::error::Error + Send + Sync>| peer.broken(io::Error::other(error));
     let host = HeaderValue::try_from(endpoint.authority.as_str());
     request.headers_mut().insert(HOST, host.map_err(|error| other(error.into()))?);
-    let stream = connect(peer).await?;
-    let started = http1::Builder::new()
-        .max_headers(64)
-        .max_header_size(16 * 1024)
-        .max_buf_size(64 * 1024)
-        .handshake(TokioIo::new(stream))
-        .await;
-    let (mut sender, connection) = started.map_err(|error| other(error.into()))?;
-    let mut work = pin!(async {
-        let answer = sender.send_request(request).await.map_err(|error| other(error.into()))?;
-        let (head, mut body) = answer.into_parts();
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| other(error.into()))?;
-            let Some(data) = frame.data_ref() else { continue };
-            if bytes.len().saturating_add(data.len()) > most {
-                return Err(peer.refused(format!("answered with more than {most} bytes")));
+    let answer =
+        exchange(connect(peer).await?, request, most).await.map_err(|error| match error {
+            ExchangeError::Http(error) => other(error.into()),
+            ExchangeError::TooLarge { most, .. } => {
+                peer.refused(format!("answered with more than {most} bytes"))
             }
-            bytes.extend_from_slice(data);
-        }
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: bytes })
-    });
-    let mut connection = pin!(connection);
-    let mut is_open = true;
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            _ended = &mut connection, if is_open => is_open = false,
-        }
-    }
+        })?;
+    let (head, body) = answer.into_parts();
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
 }

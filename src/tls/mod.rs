@@ -4,6 +4,7 @@
 
 pub mod client;
 mod clients;
+mod exchange;
 mod server;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::VerifierBuilderError;
 
 pub use clients::{Ask, ClientSettings};
+pub use exchange::{ExchangeError, exchange};
 pub use server::{ServerSettings, ends_at_s, print, server_config, server_config_and_print};
 
 /// Why a certificate or key cannot be used.
