@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::log_custody::record;
 use super::log_keys::{LogKeys, Unread};
 use super::{Failure, Outcome};
 use crate::audit::{Frame, OpenedFrames};
@@ -37,6 +38,7 @@ pub(super) fn run(
 ) -> Outcome {
     super::log::need_log(log).map_err(Failure::fault)?;
     let (question, policy) = find(id, log, keys)?;
+    record(keys, log, "log_explained", &format!("entry {id}"), 1).map_err(Failure::fault)?;
     let Some(route) = question.route_in(program) else {
         writeln!(out, "route  none: the policy publishes nothing there")
             .map_err(Failure::internal)?;

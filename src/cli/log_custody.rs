@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::account::operator;
 use super::log::LogCommandError;
+use super::log_keys::LogKeys;
 use crate::audit::{Filter, Moment, Reading, Readings, SubjectRef, SubjectSealer, Text};
 use crate::clock::Clock;
 use crate::secret::{MasterKey, SecretError};
@@ -68,6 +69,18 @@ impl Custody {
         let left = self.readings.leave(&Reading { at_ms, who, ..reading });
         left.map_err(|source| LogCommandError::Custody { path: self.path.clone(), source })
     }
+}
+
+/// Records a reading that shows nobody's data by name, where a key was given: without one nothing can be read.
+pub(super) fn record(
+    keys: &LogKeys,
+    dir: &Path,
+    name: &str,
+    asked: &str,
+    seen: usize,
+) -> Result<(), LogCommandError> {
+    let Some(master) = keys.master()? else { return Ok(()) };
+    Custody::new(dir, &master)?.read(name, asked, &Unmasking::default(), None, seen)
 }
 
 /// The reference to whom somebody named, as `entity:key`.

@@ -5,10 +5,9 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::log::LogCommandError;
-use super::log_custody::{Custody, Unmasking, asked};
-use super::log_filter::FilterArgs;
-use super::log_place::LogPlace;
-use super::log_print::{Naming, json};
+use super::log_custody::asked;
+use super::log_print::json;
+use super::log_question::QuestionArgs;
 use super::progress::Progress;
 use crate::audit::Reading;
 use crate::report::{cef, ocsf};
@@ -20,11 +19,7 @@ const PAGE: usize = 1_000;
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    place: LogPlace,
-    #[command(flatten)]
-    filter: FilterArgs,
-    #[command(flatten)]
-    unmasking: Unmasking,
+    question: QuestionArgs,
     /// The form: an object a line with all entries, OCSF 1.x, or CEF 0. OCSF and CEF name people by reference only.
     #[arg(long, value_enum, default_value_t)]
     view: View,
@@ -43,24 +38,21 @@ enum View {
 
 /// Prints what fits, the newest first; it is recorded before, and how much it was after.
 pub(super) fn run_export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
-    let log = args.place.find()?;
-    let (filter, subject) = args.filter.read(&log.sealer)?;
-    let mut index = log.index()?;
-    let custody = Custody::new(&log.dir, &log.master)?;
+    let question = args.question.open()?;
+    let mut index = question.log.index()?;
     let reading = Reading {
         name: "log_export_begun".to_owned(),
-        asked: asked(&filter),
-        reason: args.unmasking.reason.clone().unwrap_or_default(),
-        subject: subject.clone(),
+        asked: asked(&question.filter),
+        reason: args.question.unmasking.reason.clone().unwrap_or_default(),
+        subject: question.subject.clone(),
         ..Reading::default()
     };
-    custody.leave(reading)?;
-    let named = subject.as_ref().map(|one| one.token());
-    let naming = Naming { sealer: Some(&log.sealer), asked: named, unmask: args.unmasking.unmask };
+    question.custody.leave(reading)?;
+    let naming = question.naming();
     let mut progress = Progress::new("exporting", "requests", 0);
     let (mut before, mut seen) = (None, 0);
     loop {
-        let page = index.search(&filter, before, PAGE)?;
+        let page = index.search(&question.filter, before, PAGE)?;
         for access in &page.accesses {
             match args.view {
                 View::Jsonl => writeln!(out, "{}", json(access, &naming))?,
@@ -75,6 +67,6 @@ pub(super) fn run_export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, L
             break;
         }
     }
-    custody.read("log_exported", &asked(&filter), &args.unmasking, subject.as_ref(), seen)?;
+    question.record("log_exported", seen)?;
     Ok(0)
 }

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::log::LogCommandError;
-use super::log_custody::{Custody, Unmasking, asked};
-use super::log_filter::{FilterArgs, Form, Zone};
+use super::log_filter::{Form, Zone};
 use super::log_keys::unread;
-use super::log_place::{FoundLog, LogPlace};
+use super::log_place::FoundLog;
 use super::log_print::{Naming, json};
+use super::log_question::QuestionArgs;
 use super::output::Ink;
 use super::progress::Progress;
 use super::table;
@@ -21,11 +21,7 @@ use crate::index::Page;
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
     #[command(flatten)]
-    place: LogPlace,
-    #[command(flatten)]
-    filter: FilterArgs,
-    #[command(flatten)]
-    unmasking: Unmasking,
+    question: QuestionArgs,
     /// How many, the newest first.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -42,22 +38,17 @@ pub(super) struct SearchArgs {
 
 /// Runs the command.
 pub(super) fn run_search(args: &SearchArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
-    let log = args.place.find()?;
-    let (filter, subject) = args.filter.read(&log.sealer)?;
+    let question = args.question.open()?;
     let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let page = if args.scan {
-        scan(&log, filter.clone(), most)?
+        scan(&question.log, question.filter.clone(), most)?
     } else {
-        log.index()?.search(&filter, args.before, most)?
+        question.log.index()?.search(&question.filter, args.before, most)?
     };
-    let custody = Custody::new(&log.dir, &log.master)?;
-    let seen = page.accesses.len();
-    custody.read("log_searched", &asked(&filter), &args.unmasking, subject.as_ref(), seen)?;
-    let named = subject.as_ref().map(|one| one.token());
-    let unmask = args.unmasking.unmask;
-    let naming = Naming { sealer: Some(&log.sealer), asked: named, unmask };
+    question.record("log_searched", page.accesses.len())?;
+    let naming = question.naming();
     match args.format {
-        Form::Human => human(&page, &naming, &args.filter.when.zone(), out)?,
+        Form::Human => human(&page, &naming, &args.question.filter.when.zone(), out)?,
         Form::Json => {
             for access in &page.accesses {
                 writeln!(out, "{}", json(access, &naming))?;

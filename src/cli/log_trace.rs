@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::log::{LogCommandError, need_log};
-use super::log_custody::{Custody, Unmasking};
+use super::log_custody::record;
 use super::log_keys::{LogKeys, Unread};
 use super::log_print::who_and_what;
 use crate::audit::{ContentHash, Entry, Extent, Fit, Mode, OrderKey, Reader, Record};
@@ -63,18 +63,8 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
         marks.len(),
         order.as_ref().map_or(0, |(_, keys)| keys.len())
     )?;
-    if let Some(master) = args.keys.master()? {
-        // Before the first lead is told; how many there are is known only then.
-        let asked = format!("whose copy is sha256 {sha256}");
-        Custody::new(&args.dir, &master)?.read(
-            "log_traced",
-            &asked,
-            &Unmasking::default(),
-            None,
-            0,
-        )?;
-    }
-    let mut found = 0_u32;
+    // Kept until the reading is recorded, with how many there are.
+    let (mut told, mut found) = (Vec::new(), 0);
     let mut decisions = BTreeMap::new();
     let mut unread = Unread::default();
     for read in Reader::new(&args.dir, 0, args.keys.opener(&args.dir)?) {
@@ -95,21 +85,23 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
             if data.sha256.as_str() == sha256 {
                 let extent = data.file.unwrap_or(Extent::Cut);
                 let decision = entry.decided_by.and_then(|id| decisions.get(&id)).unwrap_or(&entry);
-                found += tell(decision, Lead::Bytes(extent), out)?;
+                found += tell(decision, Lead::Bytes(extent), &mut told)?;
             }
             continue;
         }
         if marks.contains(mark) {
-            found += tell(&entry, Lead::Mark, out)?;
+            found += tell(&entry, Lead::Mark, &mut told)?;
         }
         if let Some((key, keys)) = &order {
             let fit = key.fit(mark, keys);
             if fit.is_telling() {
-                found += tell(&entry, Lead::Order(fit), out)?;
+                found += tell(&entry, Lead::Order(fit), &mut told)?;
             }
         }
         decisions.insert(entry.id, entry);
     }
+    record(&args.keys, &args.dir, "log_traced", &format!("whose copy is sha256 {sha256}"), found)?;
+    out.write_all(&told)?;
     for line in unread.lines() {
         writeln!(out, "{line}")?;
     }
@@ -119,7 +111,7 @@ pub(super) fn run_trace(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, Log
     Ok(u8::from(found == 0))
 }
 
-fn tell(entry: &Entry, lead: Lead, out: &mut dyn Write) -> io::Result<u32> {
+fn tell(entry: &Entry, lead: Lead, out: &mut dyn Write) -> io::Result<usize> {
     let why = match lead {
         Lead::Bytes(Extent::Complete) => "the same bytes, all of the file".to_owned(),
         Lead::Bytes(Extent::Cut) => "the same bytes, as far as they left".to_owned(),

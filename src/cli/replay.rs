@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::log_custody::record;
 use super::log_keys::{LogKeys, Unread};
 use super::output::{self, Format};
 use super::{Failure, Outcome};
@@ -60,6 +61,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     }
     let report = replay.finish();
+    let asked = format!("its decisions on the policy {}", new.version());
+    let seen = usize::try_from(report.decisions).unwrap_or(usize::MAX);
+    record(&arguments.keys, &arguments.log, "log_replayed", &asked, seen)
+        .map_err(Failure::fault)?;
     match arguments.format {
         Format::Human => tell(&report, &unread, out).map_err(Failure::internal)?,
         Format::Json => output::json(out, &report)?,

@@ -1,7 +1,7 @@
 //! A look is not a file: what is only looked at cannot be taken as one, and a file carries a mark and has
 //! a hash in the log, so that a copy of it leads back to whoever took it.
 
-use menshen::audit::{ContentHash, Data, Entry, Extent, Mode, OrderKey};
+use menshen::audit::{ContentHash, Data, Entry, Extent, Mode, OrderKey, Readings};
 use menshen::secret::MasterKey;
 use serde_json::json;
 
@@ -404,6 +404,10 @@ async fn a_file_that_was_found_leads_to_its_entry() {
     let few: String = whole.lines().take(4).map(|row| format!("{row}\n")).collect();
     let (code, told) = trace(&few);
     assert_eq!((code, told.matches(request).count()), (Some(0), 1), "{told}");
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let waiting = Readings::new(&gate.path("log"), &master).unwrap().waiting().unwrap();
+    let seen: Vec<_> = waiting.iter().map(|one| one.reading.as_ref().unwrap().seen).collect();
+    assert_eq!(seen, [Some(3), Some(1), Some(1)], "the log knows how many leads were told");
     let (code, told) = trace("id,note\nC1,x\nC2,y\n");
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("nobody"), "{told}");

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use menshen::audit::{Entry, Event};
+use menshen::audit::{Entry, Event, Readings};
+use menshen::secret::MasterKey;
 use serde_json::Value;
 
 use crate::harness::process::menshen;
@@ -118,10 +119,61 @@ async fn what_cannot_be_recorded_is_not_shown() {
     let readings = gate.path("log/readings");
     std::fs::remove_dir_all(&readings).unwrap_or_default();
     std::fs::write(&readings, "").unwrap();
-    for command in ["search", "show"] {
-        let (code, text) = said(&["log", command, &log, "--key", &key]);
-        assert_eq!(code, Some(64), "{text}");
+    let policies = gate.path("policies").display().to_string();
+    let found = gate.path("menshen.yaml").display().to_string();
+    let id = gate.entries_so_far()[1].id.to_string();
+    let with = ["--log", &log, "--key", &key];
+    for command in [
+        vec!["log", "search", &log, "--key", &key],
+        vec!["log", "show", &log, "--key", &key],
+        vec!["log", "trace", &log, "--key", &key, "--file", &found],
+        [&["replay", &policies][..], &with].concat(),
+        [&["detection", "replay", &policies][..], &with].concat(),
+        [&["explain", "--entry", &id, "--policies", &policies][..], &with].concat(),
+    ] {
+        let (code, text) = said(&command);
+        assert_eq!(code, Some(64), "{command:?}: {text}");
         assert!(text.contains("every reading is recorded there first"), "{text}");
         assert!(!text.contains("one.view"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_that_reads_the_log_leaves_what_it_read_and_how_much() {
+    let mut gate = gate_with_looks().await;
+    gate.stop().await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (log, key, policies) = (path("log"), path("master.key"), path("policies"));
+    let entries = gate.entries_so_far();
+    let is_look = |entry: &&Entry| entry.decision.is_some();
+    let id = entries.iter().find(is_look).unwrap().id.to_string();
+    let with = ["--log", &log, "--key", &key];
+    let (code, text) = said(&[&["replay", &policies][..], &with].concat());
+    assert_eq!(code, Some(0), "{text}");
+    let (_, text) = said(&[&["detection", "replay", &policies][..], &with].concat());
+    assert!(text.contains("findings"), "{text}");
+    let (code, text) =
+        said(&[&["explain", "--entry", &id, "--policies", &policies][..], &with].concat());
+    assert_eq!(code, Some(0), "{text}");
+    std::fs::write(gate.path("found"), "nothing of ours").unwrap();
+    let (code, text) = said(&["log", "trace", &log, "--key", &key, "--file", &path("found")]);
+    assert_eq!(code, Some(1), "{text}");
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let waiting = Readings::new(&gate.path("log"), &master).unwrap().waiting().unwrap();
+    let mut left: Vec<_> = waiting
+        .into_iter()
+        .map(|one| one.reading.unwrap())
+        .map(|one| (one.name, one.seen.unwrap(), one.asked))
+        .collect();
+    left.sort();
+    let names: Vec<_> = left.iter().map(|(name, seen, _)| (name.as_str(), *seen)).collect();
+    let all = entries.len() as u64;
+    let expected =
+        [("log_explained", 1), ("log_replayed", 3), ("log_reviewed", all), ("log_traced", 0)];
+    assert_eq!(names, expected, "{left:?}");
+    assert_eq!(left[0].2, format!("entry {id}"));
+    gate.start().await;
+    for name in ["log_explained", "log_replayed", "log_reviewed", "log_traced"] {
+        reading(&gate, name).await;
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::device::time;
+use super::super::log_custody::record;
 use super::super::log_keys::{LogKeys, Unread};
 use super::super::output::{self, Format};
 use super::super::{Failure, Outcome};
@@ -85,6 +86,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     }
     report.held = held.len();
+    let asked = format!("what the detections of the policy {} find", program.version());
+    let seen = usize::try_from(report.entries).unwrap_or(usize::MAX);
+    record(&arguments.keys, &arguments.log, "log_reviewed", &asked, seen)
+        .map_err(Failure::fault)?;
     match arguments.format {
         Format::Human => tell(&report, &unread, out).map_err(Failure::internal)?,
         Format::Json => output::json(out, &report)?,
