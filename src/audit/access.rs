@@ -38,6 +38,23 @@ pub struct Access {
 }
 
 impl Access {
+    /// One entry by itself, whatever it belongs to.
+    #[must_use]
+    pub fn alone(index: u64, entry: Entry) -> Self {
+        let named = entry.subjects.iter().flat_map(|subjects| &subjects.refs);
+        let subjects: BTreeSet<_> = named.take(MAX_SHOWN).cloned().collect();
+        let counted = entry.subjects.as_ref().map_or(0, |subjects| subjects.count);
+        Self {
+            index,
+            outcome: None,
+            subject_count: counted.max(subjects.len() as u64),
+            subjects,
+            has_wanted_subject: false,
+            parts_missing: 0,
+            entry,
+        }
+    }
+
     /// Whether it was allowed and no outcome says what was given: possibly all that was permitted.
     #[must_use]
     pub fn is_without_outcome(&self) -> bool {

@@ -105,6 +105,14 @@ pub enum Fault {
     /// A key is called destroyed, and no certificate says so.
     #[error("the key is called destroyed, but no certificate of the log says so")]
     Uncertified,
+    /// A note on bundles that were removed does not hold.
+    #[error("the note on entries that were removed: {0}")]
+    Removal(NoteError),
+    /// Entries were removed whose key is there still.
+    #[error(
+        "entries were removed whose key `{0}` is not destroyed: put their bundle back from a copy"
+    )]
+    RemovedEarly(String),
     /// The log is shorter than an earlier checkpoint says.
     #[error(
         "the log has {entries} entries, an earlier checkpoint says {size}: its end was cut off"
@@ -152,6 +160,10 @@ impl Fault {
             Self::Certificate(_) | Self::Key | Self::KeysMissing | Self::Uncertified => {
                 "put `keys` and `certificates` back from a backup; what has no certificate was destroyed by somebody, not by \
                  the log"
+            }
+            Self::Removal(_) | Self::RemovedEarly(_) => {
+                "put `removed` and the bundles that it names back from a backup; what no note of the log names was removed by \
+                 somebody, not by the log"
             }
             Self::Shorter { .. } | Self::Rewritten(_) => {
                 "start no gate on it: find the folder that has the missing entries, or a backup and what was carried \

@@ -80,6 +80,24 @@ impl Folder {
         Ok(names)
     }
 
+    /// Where it stands which bundles were removed.
+    pub(super) fn removed(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
+    /// The names of the notes on bundles that were removed, in order; temporary files left out.
+    pub(super) fn removal_names(&self) -> io::Result<Vec<String>> {
+        let mut names = names(&self.removed())?;
+        names.retain(|name| !is_temporary(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// One of these notes as it stands.
+    pub(super) fn read_removal(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.removed().join(name), MAX_NOTE_BYTES as u64)
+    }
+
     /// Where what was read of the log waits to come into it.
     pub(super) fn readings(&self) -> PathBuf {
         self.root.join("readings")

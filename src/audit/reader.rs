@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use super::at_rest::{Closed, Frame, Opener};
+use super::at_rest::{Closed, Frame, Opener, head_of};
 use super::batch::Segment;
 use super::entry::{Entry, EntryError};
 use super::folder::Folder;
+use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle};
 
 /// Why a log cannot be read on.
@@ -42,13 +43,15 @@ pub(super) struct Frames {
     folder: Folder,
     next: u64,
     ready: VecDeque<Vec<u8>>,
+    removed: Removals,
     has_failed: bool,
 }
 
 impl Frames {
     /// The entries of the log in `dir` from entry `first` on.
     pub(super) fn new(dir: &Path, first: u64) -> Self {
-        Self { folder: Folder::new(dir), next: first, ready: VecDeque::new(), has_failed: false }
+        let (folder, ready, removed) = (Folder::new(dir), VecDeque::new(), Removals::default());
+        Self { folder, next: first, ready, removed, has_failed: false }
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -57,6 +60,9 @@ impl Frames {
             self.fill_from_bundle()?;
             if self.ready.is_empty() {
                 self.fill_from_journal()?;
+            }
+            if self.ready.is_empty() {
+                self.fill_from_removed()?;
             }
             if !self.ready.is_empty() {
                 return Ok(());
@@ -77,6 +83,15 @@ impl Frames {
         let (entries, _) = decode_bundle(&bytes);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         self.ready.extend(entries.into_iter().skip(skip).map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    /// Of a bundle that was removed there are the heads, which say what the entries were under.
+    fn fill_from_removed(&mut self) -> io::Result<()> {
+        self.removed.refresh(&self.folder)?;
+        let skip = usize::try_from(self.next % WIDTH).unwrap_or(usize::MAX);
+        let keys = self.removed.bundle(self.next / WIDTH).unwrap_or_default();
+        self.ready.extend(keys.iter().skip(skip).map(head_of));
         Ok(())
     }
 

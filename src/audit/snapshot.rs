@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::folder::Folder;
 use super::note::Verifier;
+use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle, encode_bundle, partial_widths};
 
 /// How often the right edge is read anew because it moved.
@@ -82,17 +83,32 @@ impl LogSnapshot {
         let Self { folder, entries, held } = self;
         let tiles = full_tiles(entries);
         let of_tiles = folder.clone();
-        let tiles = tiles.map(move |tile| Ok((tile.path(), of_tiles.read_tile(&tile)?)));
+        let tiles = tiles.filter_map(move |tile| match of_tiles.read_tile(&tile) {
+            Err(error) if is_removed(&of_tiles, &tile, &error) => None,
+            read => Some(read.map(|bytes| (tile.path(), bytes))),
+        });
         // After the checkpoint: a key is durable before the first entry that needs it.
         let keys = named(folder.key_names(), "keys", {
             let folder = folder.clone();
             move |name| folder.read_key(name)
         });
-        let certificates = named(folder.certificate_names(), "certificates", move |name| {
-            folder.read_certificate(name)
-        });
-        held.into_iter().map(Ok).chain(keys).chain(certificates).chain(tiles)
+        let certificates =
+            named(folder.certificate_names(), "certificates", |name| folder.read_certificate(name));
+        let files = held.into_iter().map(Ok).chain(keys).chain(certificates).chain(tiles);
+        // After the bundles, some of which may go meanwhile.
+        files.chain(std::iter::once(()).flat_map(move |()| {
+            named(folder.removal_names(), "removed", |name| folder.read_removal(name))
+        }))
     }
+}
+
+/// Whether a bundle is missing because it was removed.
+fn is_removed(folder: &Folder, tile: &Tile, error: &io::Error) -> bool {
+    let mut removals = Removals::default();
+    error.kind() == io::ErrorKind::NotFound
+        && tile.kind == Kind::Entries
+        && removals.refresh(folder).is_ok()
+        && removals.bundle(tile.index).is_some()
 }
 
 /// The tiles and bundles that `entries` fill.

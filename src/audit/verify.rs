@@ -1,6 +1,7 @@
 //! Verification: is every entry there, in order, unaltered? Offline, with the public key only.
 //!
-//! Every entry is hashed again, every tile compared, every file accounted for. Memory stays small:
+//! Every entry is hashed again, every tile compared, every file accounted for. Of bundles that were removed there
+//! are only hashes, which must give the root all the same. Memory stays small:
 //! one bundle, one segment and the tiles of the right edge at a time.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use super::folder::{Folder, segment_index};
 use super::merkle::{Frontier, Hash, leaf_hash};
 use super::note::{Checkpoint, Verifier};
 use super::recover::{Torn, add_batch, check_verifier_key, read_checkpoint, segment_name, walk};
+use super::retention::Removals;
 use super::tile::{
     Edge, Kind, Tile, WIDTH, decode_bundle, decode_hashes, encode_bundle, encode_hashes,
 };
@@ -31,6 +33,8 @@ pub struct Verified {
     pub checkpoint_root: Hash,
     /// Entries that stand in the journal only; each batch of them is signed as well.
     pub journal_entries: u64,
+    /// Entries whose bundles were removed when nobody could open them any more; their hashes are in the tree.
+    pub removed: u64,
     /// The key that all signatures were checked with.
     pub verifier: String,
 }
@@ -86,7 +90,8 @@ fn verify_once(
     let checkpoint = read_checkpoint(folder, verifier)?;
     let listed = folder.segments().map_err(|e| Broken::new("journal", None, unreadable(&e)))?;
     let journal_start = listed.first().copied().unwrap_or(checkpoint.size);
-    let mut check = Check::new(folder, earlier, journal_start);
+    let removals = Removals::verified(folder, verifier)?;
+    let mut check = Check::new(folder, earlier, journal_start, removals);
     check.bundles(checkpoint.size)?;
     if check.edge.root() != checkpoint.root {
         return Err(Broken::new("checkpoint", None, Fault::Root));
@@ -107,6 +112,7 @@ fn verify_once(
         checkpoint_size: checkpoint.size,
         checkpoint_root: checkpoint.root,
         journal_entries: entries - checkpoint.size,
+        removed: check.removed,
         verifier: verifier.to_string(),
     })
 }
@@ -123,10 +129,18 @@ struct Check<'a> {
     at_journal: Option<Frontier>,
     /// What the tiles and bundles that the checkpoint does not fill may hold, and no more.
     growing: BTreeMap<(Kind, u64), Vec<u8>>,
+    /// The bundles that need not be there.
+    removals: Removals,
+    removed: u64,
 }
 
 impl<'a> Check<'a> {
-    fn new(folder: &'a Folder, earlier: Option<&'a Checkpoint>, journal_start: u64) -> Self {
+    fn new(
+        folder: &'a Folder,
+        earlier: Option<&'a Checkpoint>,
+        journal_start: u64,
+        removals: Removals,
+    ) -> Self {
         Self {
             folder,
             earlier,
@@ -135,14 +149,16 @@ impl<'a> Check<'a> {
             journal_start,
             at_journal: None,
             growing: BTreeMap::new(),
+            removals,
+            removed: 0,
         }
     }
 
     /// Adds an entry; gives the tiles that it completes.
-    fn add(&mut self, entry: &[u8]) -> Vec<(Tile, Vec<u8>)> {
+    fn add(&mut self, leaf: Hash) -> Vec<(Tile, Vec<u8>)> {
         self.mark();
         let mut full = Vec::new();
-        self.edge.push(leaf_hash(entry), |tile, hashes| full.push((tile, encode_hashes(hashes))));
+        self.edge.push(leaf, |tile, hashes| full.push((tile, encode_hashes(hashes))));
         full
     }
 
@@ -164,15 +180,20 @@ impl<'a> Check<'a> {
             let bundle = Tile { kind: Kind::Entries, index, width };
             let hashes = self.read(&Tile { kind: Kind::Hashes(0), ..bundle })?;
             let hashes = decode_hashes(&hashes).unwrap_or_default();
+            if width == WIDTH && self.is_removed(&bundle) {
+                self.without_entries(&bundle, &hashes)?;
+                continue;
+            }
             let bytes = self.read(&bundle)?;
             let (entries, rest) = decode_bundle(&bytes);
             for at in 0..usize::try_from(width).unwrap_or_default() {
                 let next = self.edge.size();
                 let entry = entries.get(at);
-                let Some(entry) = entry.filter(|e| hashes.get(at) == Some(&leaf_hash(e))) else {
+                let leaf = entry.map(|entry| leaf_hash(entry));
+                let Some(leaf) = leaf.filter(|leaf| hashes.get(at) == Some(leaf)) else {
                     return Err(Broken::new(bundle.path(), next, Fault::Entry));
                 };
-                self.full_tiles(entry)?;
+                self.full_tiles(leaf)?;
             }
             let exact = entries.len() as u64 == width && rest.is_empty();
             if width == WIDTH && !exact {
@@ -188,8 +209,27 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn full_tiles(&mut self, entry: &[u8]) -> Result<(), Broken> {
-        for (tile, expected) in self.add(entry) {
+    /// Whether a bundle is not there and need not be.
+    fn is_removed(&self, bundle: &Tile) -> bool {
+        self.removals.bundle(bundle.index).is_some()
+            && self.folder.tile(bundle).try_exists().is_ok_and(|there| !there)
+    }
+
+    /// Goes on by the hashes of a bundle that was removed: they must give the root like those of entries.
+    fn without_entries(&mut self, bundle: &Tile, hashes: &[Hash]) -> Result<(), Broken> {
+        if hashes.len() as u64 != WIDTH {
+            let tile = Tile { kind: Kind::Hashes(0), ..*bundle };
+            return Err(Broken::new(tile.path(), bundle.index * WIDTH, Fault::Hashes));
+        }
+        for hash in hashes {
+            self.full_tiles(*hash)?;
+        }
+        self.removed += WIDTH;
+        Ok(())
+    }
+
+    fn full_tiles(&mut self, leaf: Hash) -> Result<(), Broken> {
+        for (tile, expected) in self.add(leaf) {
             if self.read(&tile)? != expected {
                 let first = tile.index.checked_mul(span(&tile));
                 return Err(Broken::new(tile.path(), first, Fault::Hashes));
@@ -245,7 +285,7 @@ impl<'a> Check<'a> {
     /// Adds an entry of the journal to what tiles and bundles may hold already.
     fn grow(&mut self, entry: &[u8]) {
         let index = self.edge.size() / WIDTH;
-        for (tile, bytes) in self.add(entry) {
+        for (tile, bytes) in self.add(leaf_hash(entry)) {
             self.growing.insert((tile.kind, tile.index), bytes);
         }
         let bundle = self.growing.entry((Kind::Entries, index)).or_default();

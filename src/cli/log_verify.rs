@@ -117,6 +117,13 @@ fn print_verified(
             "destroyed what {destroyed} keys of a class and day opened; certificates say so"
         )?;
     }
+    if verified.removed > 0 {
+        writeln!(
+            out,
+            "removed   {} of these entries, since nobody can open them; their hashes hold",
+            verified.removed
+        )?;
+    }
     writeln!(out, "root      {}", hex(&verified.checkpoint_root))?;
     writeln!(out, "verifier  {}", verified.verifier)?;
     if own_key {
@@ -133,6 +140,7 @@ fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
         Ok(Holds { verified, destroyed }) => serde_json::json!({
             "ok": true,
             "destroyed_keys": destroyed,
+            "removed_entries": verified.removed,
             "entries": verified.entries,
             "checkpoint_size": verified.checkpoint_size,
             "checkpoint_root": hex(&verified.checkpoint_root),

@@ -13,7 +13,7 @@ use crate::audit::groups::Class;
 use crate::audit::tile::MAX_ENTRY_BYTES;
 use crate::secret::{SEALED_OVERHEAD, Sealer, SecretError};
 
-const HEAD_BYTES: usize = 1 + 1 + 4 + 4;
+pub(in crate::audit) const HEAD_BYTES: usize = 1 + 1 + 4 + 4;
 
 /// The longest JSON of an entry: sealed, also twice, it must still fit a bundle.
 pub(in crate::audit) const MAX_JSON_BYTES: usize =
@@ -153,6 +153,19 @@ pub(super) fn parts(frame: &[u8]) -> Result<Parts<'_>, EntryError> {
         day: Day(u32::from_be_bytes([d0, d1, d2, d3])),
     };
     Ok(Parts::Sealed { key, head, sealed })
+}
+
+/// The key that a stored frame needs, by its head; none for a legible one.
+pub(in crate::audit) fn key_of(frame: &[u8]) -> Option<KeyName> {
+    match parts(frame).ok()? {
+        Parts::Sealed { key, .. } => Some(key),
+        Parts::Legible(_) => None,
+    }
+}
+
+/// The head alone, of an entry that was removed: a reader learns from it what it was under.
+pub(in crate::audit) fn head_of(key: &KeyName) -> Vec<u8> {
+    head(AS_IT_IS, key)
 }
 
 /// What stands behind a head.

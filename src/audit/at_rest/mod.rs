@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::secret::{MasterKey, Sealer, SecretError};
 
 pub use day::Day;
-pub(super) use frame::{KeyName, Lock, MAX_JSON_BYTES};
+pub(super) use frame::{HEAD_BYTES, KeyName, Lock, MAX_JSON_BYTES, head_of, key_of};
 pub(super) use key_file::{KeyFile, State};
 pub(super) use maker::DayKeys;
 pub use maker::RestError;

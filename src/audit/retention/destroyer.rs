@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::certificate::Certificate;
 use super::judge::judge;
+use super::remover::remove;
 use super::{Fate, Hold, Periods};
 use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
 use crate::audit::entry::Moment;
@@ -30,6 +31,8 @@ pub struct Tended {
     pub waiting: u64,
     /// Keys that a hold keeps.
     pub held: u64,
+    /// Entries whose bundles were removed now, since nobody can open any of them.
+    pub removed: u64,
 }
 
 /// A round.
@@ -48,10 +51,12 @@ pub(in crate::audit) fn tend(
     };
     let mut tended = Tended::default();
     let due = with(|fate| *fate == Fate::Due);
-    for due in due.chunks(MAX_KEYS) {
-        round.destroy(due)?;
-        tended.destroyed += due.len() as u64;
+    for some in due.chunks(MAX_KEYS) {
+        round.destroy(some)?;
+        tended.destroyed += some.len() as u64;
     }
+    let dropped: Vec<KeyName> = due.iter().map(|(name, _)| *name).collect();
+    tended.removed = remove(keeper, &dropped)?;
     let new = with(|fate| matches!(fate, Fate::ToAnnounce(_)));
     round.announce(&new)?;
     tended.announced = new.len() as u64;

@@ -2,11 +2,13 @@
 //!
 //! Destruction drops the key of a class and day. It happens when the policy says so, not before the least that the
 //! class must be kept, counted also in the days that the log itself has seen: a clock that is set forward destroys
-//! nothing. A legal hold stops it.
+//! nothing. A legal hold stops it. A bundle of which nothing can be opened any more is removed; its hashes stay.
 
 mod certificate;
 mod destroyer;
 mod judge;
+mod removal;
+mod remover;
 mod survey;
 
 use std::fmt;
@@ -17,6 +19,7 @@ use super::groups::Class;
 pub use certificate::Certificate;
 pub use destroyer::Tended;
 pub(super) use destroyer::tend;
+pub(super) use removal::Removals;
 pub use survey::{Line, check_keys, survey};
 
 /// How long before its end it is announced.

@@ -1,11 +1,12 @@
 //! What goes when, and whether what is gone is certified: for a reader, without any secret key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use super::certificate::Certificate;
 use super::judge::judge;
+use super::removal::Removals;
 use super::{Fate, Hold, Periods};
 use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
 use crate::audit::entry::Moment;
@@ -67,7 +68,7 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
     let broken = |name: &str, fault| Err(Broken::new(format!("keys/{name}"), None, fault));
     let certified = certified(&folder, verifier)?;
     let names = folder.key_names().map_err(|e| Broken::new("keys", None, unreadable(&e)))?;
-    let (mut destroyed, mut next) = (0, None);
+    let (mut destroyed, mut next, mut kept) = (0, None, HashSet::new());
     for name in names {
         let Some(key) = KeyName::parse(&name) else {
             return broken(&name, Fault::Unexpected);
@@ -90,6 +91,14 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
                 return broken(&name, Fault::Uncertified);
             }
             destroyed += 1;
+        } else {
+            kept.insert(key);
+        }
+    }
+    let removals = Removals::verified(&folder, verifier)?;
+    for (_, keys) in removals.bundles() {
+        if let Some(early) = keys.iter().find(|key| kept.contains(key)) {
+            return Err(Broken::new("removed", None, Fault::RemovedEarly(early.file())));
         }
     }
     Ok(destroyed)

@@ -12,6 +12,7 @@ use crate::audit::groups::{Act, Actor, ActorKind, Event, Origin, Why};
 use crate::audit::log::{Log, Settings};
 use crate::audit::note::Verifier;
 use crate::audit::reader::{Reader, Record};
+use crate::audit::snapshot::LogSnapshot;
 use crate::audit::subject::SubjectSealer;
 use crate::audit::verify::verify;
 use crate::audit::{Entry, Opener};
@@ -144,6 +145,7 @@ fn live(log: &Log, clock: &Clock, dir: &Path, weeks: u32, holds: &[Hold]) -> Ten
         let tended = log.tend_retention(&periods(), holds).unwrap();
         sum.announced += tended.announced;
         sum.destroyed += tended.destroyed;
+        sum.removed += tended.removed;
         (sum.waiting, sum.held) = (tended.waiting, tended.held);
     }
     sum
@@ -293,6 +295,82 @@ fn what_is_gone_without_a_certificate_or_with_a_forged_one_is_found() {
     assert_eq!(fault(), Fault::Key);
     std::fs::write(&key, bytes).unwrap();
     check_keys(dir.path(), &verifier).unwrap();
+}
+
+#[test]
+fn a_bundle_of_which_nothing_can_be_opened_is_removed_and_its_hashes_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let settings = Settings {
+        publish_interval: Duration::from_millis(1),
+        segment_bytes: 64 * 1024,
+        ..Settings::default()
+    };
+    let keys = MasterKey::from_bytes([1; 32]);
+    let open = || Log::open(dir.path(), settings.clone(), clock.clone(), &keys).unwrap().0;
+    let log = open();
+    for n in 0..2_000 {
+        write(&log, Event::Session, &format!("step {n}"));
+    }
+    let tended = live(&log, &clock, dir.path(), 56, &[]);
+    assert!(tended.removed >= 512 && tended.removed.is_multiple_of(256), "{tended:?}");
+    let bundle = |n: u64| dir.path().join(format!("tile/entries/{n:03}"));
+    assert!(!bundle(0).exists() && dir.path().join("tile/0/000").exists());
+    let gone = acts(dir.path(), "bundles_removed");
+    assert_eq!(gone[0].count, Some(tended.removed), "one note names all of them");
+    let records = read(dir.path());
+    assert_eq!(records.len() as u64, log.health().durable, "no place is left out");
+    let Record::Closed(closed) = &records[255] else { panic!("{:?}", records[255]) };
+    assert!(closed.to_string().starts_with(&format!("security of {DAY}: destroyed on 2027-")));
+    let verifier = log.verifier().clone();
+    log.close();
+    let log = open();
+    for _ in 0..600 {
+        write(&log, Event::Change, "it goes on");
+    }
+    log.close();
+    let held = verify(dir.path(), &verifier, None).unwrap();
+    assert_eq!(held.removed, tended.removed);
+    check_keys(dir.path(), &verifier).unwrap();
+    let copied: Vec<String> = LogSnapshot::take(dir.path(), &verifier)
+        .unwrap()
+        .files()
+        .map(|file| file.unwrap().0)
+        .collect();
+    assert!(copied.contains(&"removed/00000001".to_owned()));
+    assert!(!copied.contains(&"tile/entries/000".to_owned()));
+
+    // What no note names must be there, and notes and hashes cannot be made up.
+    let fault = || verify(dir.path(), &verifier, None).unwrap_err().fault;
+    let swap = |path: &Path, change: fn(Vec<u8>) -> Option<Vec<u8>>, wanted: &str| {
+        let whole = std::fs::read(path).unwrap();
+        match change(whole.clone()) {
+            Some(changed) => std::fs::write(path, changed).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+        assert!(format!("{:?}", fault()).starts_with(wanted), "{}: {:?}", path.display(), fault());
+        std::fs::write(path, whole).unwrap();
+    };
+    let flip = |mut bytes: Vec<u8>| {
+        bytes[100] ^= 1;
+        Some(bytes)
+    };
+    let kept = tended.removed / 256;
+    let note = dir.path().join("removed/00000001");
+    swap(&bundle(kept), |_| None, "Missing");
+    swap(&note, |_| None, "Missing");
+    swap(&note, flip, "Removal");
+    swap(&dir.path().join("tile/0/000"), flip, "Root");
+    verify(dir.path(), &verifier, None).unwrap();
+    let name = Folder::new(dir.path()).key_names().unwrap();
+    let name = name.iter().find(|name| name.contains(&format!("-security-{DAY}"))).unwrap();
+    let path = dir.path().join("keys").join(name);
+    let key = KeyName::parse(name).unwrap();
+    let file = KeyFile::read(key, &std::fs::read(&path).unwrap()).unwrap();
+    let state = State::Kept { under: "x".into(), wrapped: "y".into() };
+    std::fs::write(&path, KeyFile { state, ..file }.write()).unwrap();
+    let early = check_keys(dir.path(), &verifier).unwrap_err().fault;
+    assert_eq!(early, Fault::RemovedEarly(name.clone()));
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! What stands in the place of bundles that were removed: which key each of their entries was under, signed with the
+//! log's key. Their hashes stay in the tree.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use crate::audit::at_rest::KeyName;
+use crate::audit::entry::Moment;
+use crate::audit::fault::{Broken, Fault, unreadable};
+use crate::audit::folder::Folder;
+use crate::audit::note::{NoteError, Signer, Verifier};
+use crate::audit::tile::WIDTH;
+
+/// A signed list of bundles that were removed together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::audit) struct Removal {
+    pub(super) number: u32,
+    pub(super) time: Moment,
+    /// By the number of the bundle: the key of each entry, in their order.
+    pub(super) bundles: BTreeMap<u64, Vec<KeyName>>,
+}
+
+impl Removal {
+    pub(super) fn name(&self) -> String {
+        format!("{:08}", self.number)
+    }
+
+    /// The first entry and the last.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.bundles.first_key_value()?.0, self.bundles.last_key_value()?.0);
+        Some((first * WIDTH, last * WIDTH + WIDTH - 1))
+    }
+
+    fn text(&self, log: &str) -> String {
+        let mut text = format!("{log} removed\nremoval {}\ntime {}\n", self.name(), self.time);
+        let mut keys: Vec<KeyName> = self.bundles.values().flatten().copied().collect();
+        keys.sort_unstable_by_key(|key| key.number);
+        keys.dedup();
+        // Writing to a text cannot fail.
+        for key in &keys {
+            writeln!(text, "key {}", key.file()).unwrap_or_default();
+        }
+        for (bundle, entries) in &self.bundles {
+            write!(text, "bundle {bundle}").unwrap_or_default();
+            for run in entries.chunk_by(|a, b| a == b) {
+                let place = keys.iter().position(|key| run.first() == Some(key));
+                write!(text, " {}*{}", place.unwrap_or_default(), run.len()).unwrap_or_default();
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    pub(super) fn sign(&self, signer: &Signer) -> String {
+        let text = self.text(signer.verifier().name());
+        signer.verifier().note_of(&text, &signer.sign_text(&text))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().skip(1).peekable();
+        let number = lines.next()?.strip_prefix("removal ")?.parse().ok()?;
+        let time: jiff::Timestamp = lines.next()?.strip_prefix("time ")?.parse().ok()?;
+        let mut keys = Vec::new();
+        while let Some(name) = lines.peek().and_then(|line| line.strip_prefix("key ")) {
+            keys.push(KeyName::parse(name)?);
+            lines.next();
+        }
+        let bundles: Option<_> = lines.map(|line| bundle(line, &keys)).collect();
+        Some(Self { number, time: Moment(time.as_millisecond()), bundles: bundles? })
+    }
+
+    fn open(note: &[u8], verifier: &Verifier) -> Result<Self, NoteError> {
+        let text = verifier.open_text(note)?;
+        let read = Self::parse(&text).filter(|read| read.text(verifier.name()) == text);
+        read.ok_or(NoteError::Form)
+    }
+}
+
+/// `bundle 12 0*5 1*251`: so many entries under each of the keys.
+fn bundle(line: &str, keys: &[KeyName]) -> Option<(u64, Vec<KeyName>)> {
+    let (index, runs) = line.strip_prefix("bundle ")?.split_once(' ')?;
+    let mut entries = Vec::new();
+    for run in runs.split(' ') {
+        let (key, count) = run.split_once('*')?;
+        let (key, count) = (keys.get(key.parse::<usize>().ok()?)?, count.parse::<u64>().ok()?);
+        if entries.len() as u64 + count > WIDTH {
+            return None;
+        }
+        entries.extend((0..count).map(|_| *key));
+    }
+    (entries.len() as u64 == WIDTH).then_some((index.parse().ok()?, entries))
+}
+
+/// The bundles of a log that were removed, by their numbers.
+#[derive(Clone, Debug, Default)]
+pub(in crate::audit) struct Removals {
+    notes: usize,
+    bundles: BTreeMap<u64, Vec<KeyName>>,
+}
+
+impl Removals {
+    /// As the folder says, for a reader, who trusts it; read again only if there are more than before.
+    pub(in crate::audit) fn refresh(&mut self, folder: &Folder) -> io::Result<()> {
+        let names = folder.removal_names()?;
+        if names.len() == self.notes {
+            return Ok(());
+        }
+        *self = Self { notes: names.len(), ..Self::default() };
+        for name in names {
+            let note = folder.read_removal(&name)?;
+            let note = String::from_utf8_lossy(&note);
+            let (text, _signature) = note.split_once("\n\n").unwrap_or_default();
+            self.bundles.extend(Removal::parse(text).into_iter().flat_map(|one| one.bundles));
+        }
+        Ok(())
+    }
+
+    /// As the log's key has signed them.
+    pub(in crate::audit) fn verified(folder: &Folder, verifier: &Verifier) -> Result<Self, Broken> {
+        let names = folder.removal_names();
+        let names = names.map_err(|e| Broken::new("removed", None, unreadable(&e)))?;
+        let mut all = Self { notes: names.len(), ..Self::default() };
+        for name in names {
+            let broken = |fault| Broken::new(format!("removed/{name}"), None, fault);
+            let note = folder.read_removal(&name).map_err(|e| broken(unreadable(&e)))?;
+            let read = Removal::open(&note, verifier);
+            let read = read.map_err(|error| broken(Fault::Removal(error)))?;
+            if read.name() != name {
+                return Err(broken(Fault::Removal(NoteError::Form)));
+            }
+            all.bundles.extend(read.bundles);
+        }
+        Ok(all)
+    }
+
+    /// The key of each entry of this bundle, if it was removed.
+    pub(in crate::audit) fn bundle(&self, index: u64) -> Option<&[KeyName]> {
+        self.bundles.get(&index).map(Vec::as_slice)
+    }
+
+    /// The bundles, and the key of each of their entries.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = (u64, &[KeyName])> {
+        self.bundles.iter().map(|(index, keys)| (*index, keys.as_slice()))
+    }
+}
