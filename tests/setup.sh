@@ -3,7 +3,7 @@
 # redis-server and oathtool; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
 # Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later)
-# and an emulator of S3, a mail server and a verifier of webhooks. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
+# an emulator of S3, a mail server and a verifier of webhooks, and the schemas of other tools' forms. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
 set -eu
 missing=""
 for tool in curl openssl chromium redis-server nats-server oathtool; do
@@ -39,6 +39,12 @@ if ! notify/venv/bin/python -c 'import aiosmtpd.controller, standardwebhooks' 2>
   rm -rf notify/venv
   python3 -m venv notify/venv
   notify/venv/bin/pip install --quiet --requirement notify/requirements.txt
+fi
+# The schemas that OCSF publishes, and a parser of CEF; see it/log_views.rs.
+if ! views/venv/bin/python -c 'import ocsf_json_schema, pycef' 2>/dev/null; then
+  rm -rf views/venv
+  python3 -m venv views/venv
+  views/venv/bin/pip install --quiet --requirement views/requirements.txt
 fi
 for folder in browser oidc; do
   (

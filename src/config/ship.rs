@@ -7,14 +7,15 @@ use http::Uri;
 use super::read::{File, host_and_port};
 use crate::document::{Code, Keys, Pair, Span, cut};
 use crate::ship::{
-    Endpoint, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
+    Endpoint, Form, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
     SyslogSettings, To, WebhookSettings,
 };
 
 /// The most places.
 const MOST: usize = 16;
 const KINDS: [&str; 5] = ["file", "syslog", "webhook", "nats", "s3"];
-const EVERY: [&str; 3] = ["to", "alert-after", "gather"];
+const EVERY: [&str; 4] = ["to", "alert-after", "gather", "form"];
+const FORMS: [(&str, Form); 3] = [("json", Form::Json), ("ocsf", Form::Ocsf), ("cef", Form::Cef)];
 const TLS: [&str; 5] = ["server-name", "ca", "certificate", "certificate-key", "plain"];
 /// The log audit.
 const FACILITY: u8 = 13;
@@ -66,6 +67,7 @@ impl File<'_> {
             name: pair.key.clone(),
             alert_after: Duration::from_secs(3600),
             gather: Duration::from_secs(if kind == "s3" { 60 } else { 1 }),
+            form: self.form(&keys),
             to: self.to(&kind, &keys, what)?,
         };
         let day = Duration::from_secs(24 * 3600);
@@ -74,6 +76,19 @@ impl File<'_> {
         });
         self.span(&keys, "gather", (Duration::from_secs(1), day), |time| settings.gather = time);
         Some(settings)
+    }
+
+    fn form(&mut self, keys: &Keys<'_>) -> Form {
+        let Some(pair) = keys.find("form") else { return Form::default() };
+        let Some(text) = self.reader.text(&pair.value, "`form`").map(str::to_owned) else {
+            return Form::default();
+        };
+        let found = FORMS.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            let known = FORMS.map(|(name, _)| name);
+            self.reader.unknown(pair.value.span, "form", &cut(&text), &known);
+        }
+        found.map_or(Form::default(), |(_, form)| *form)
     }
 
     fn to(&mut self, kind: &str, keys: &Keys<'_>, what: What<'_>) -> Option<To> {

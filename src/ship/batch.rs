@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::ShipError;
-use crate::audit::{Closed, Frame, OpenedFrames, Opener};
+use super::settings::Form;
+use crate::audit::{Access, Closed, Entry, Frame, OpenedFrames, Opener};
+use crate::report::{cef, cef_unreadable, ocsf, ocsf_unreadable};
 
 /// An entry as it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +22,8 @@ pub struct Shipped {
     pub event: String,
     /// When, as RFC 3339 has it; empty where that cannot be read.
     pub time: String,
-    /// Its canonical JSON.
-    pub json: Vec<u8>,
+    /// Its canonical JSON, or what it is in another form.
+    pub text: Vec<u8>,
 }
 
 /// What of an entry is needed beside its text.
@@ -33,10 +35,10 @@ struct Envelope {
 }
 
 impl Shipped {
-    fn of(index: u64, frame: Frame) -> Self {
+    fn of(index: u64, frame: Frame, form: Form) -> Self {
         let json = match frame {
             Frame::Json(json) => json,
-            Frame::Closed(closed) => return Self::closed(index, &closed),
+            Frame::Closed(closed) => return Self::closed(index, &closed, form),
         };
         let read = serde_json::from_slice::<Envelope>(&json);
         // Whatever it is, it is in the log, so it goes along.
@@ -45,19 +47,41 @@ impl Shipped {
             event: "unreadable".to_owned(),
             time: String::new(),
         });
-        Self { index, id, event, time, json }
+        let text = match form {
+            Form::Json => json,
+            Form::Ocsf | Form::Cef => in_form(index, &json, form).into_bytes(),
+        };
+        Self { index, id, event, time, text }
     }
 
     /// Says what stands there that cannot be read, so that nobody misses an index.
-    fn closed(index: u64, closed: &Closed) -> Self {
-        let json = serde_json::json!({ "index": index, "not_read": closed });
+    fn closed(index: u64, closed: &Closed, form: Form) -> Self {
+        let text = match form {
+            Form::Json => serde_json::json!({ "index": index, "not_read": closed }).to_string(),
+            Form::Ocsf => {
+                ocsf_unreadable(index, &closed.to_string(), closed.day.start_ms()).to_string()
+            }
+            Form::Cef => cef_unreadable(index, &closed.to_string()),
+        };
         let (event, time) = ("unreadable".to_owned(), String::new());
-        Self { index, id: unreadable(index), event, time, json: json.to_string().into_bytes() }
+        Self { index, id: unreadable(index), event, time, text: text.into_bytes() }
     }
 
     /// When it was written, in Unix milliseconds.
     pub(super) fn at_ms(&self) -> Option<i64> {
         self.time.parse::<jiff::Timestamp>().ok().map(|time| time.as_millisecond())
+    }
+}
+
+/// An entry in the form of another tool. It stands alone there: an outcome names its decision.
+fn in_form(index: u64, json: &[u8], form: Form) -> String {
+    match (Entry::decode(json), form) {
+        (Ok(entry), Form::Cef) => cef(&Access::alone(index, entry)),
+        (Ok(entry), Form::Ocsf | Form::Json) => ocsf(&Access::alone(index, entry)).to_string(),
+        (Err(error), Form::Cef) => cef_unreadable(index, &error.to_string()),
+        (Err(error), Form::Ocsf | Form::Json) => {
+            ocsf_unreadable(index, &error.to_string(), 0).to_string()
+        }
     }
 }
 
@@ -72,6 +96,8 @@ pub struct Batch {
     pub node: String,
     /// The entries.
     pub entries: Vec<Shipped>,
+    /// The form that they are in.
+    pub form: Form,
     /// Whether there was room for no more.
     pub is_full: bool,
 }
@@ -88,7 +114,7 @@ impl Batch {
     pub fn lines(&self) -> Vec<u8> {
         let mut lines = Vec::new();
         for entry in &self.entries {
-            lines.extend_from_slice(&entry.json);
+            lines.extend_from_slice(&entry.text);
             lines.push(b'\n');
         }
         lines
@@ -123,16 +149,16 @@ impl fmt::Debug for Source {
 
 impl Source {
     /// Some of the entries from `next` on; none where there is none yet. Blocks.
-    pub(super) fn read(&self, next: u64, caps: Caps) -> Result<Batch, ShipError> {
-        let mut batch = Batch { node: self.node.clone(), ..Batch::default() };
+    pub(super) fn read(&self, next: u64, caps: Caps, form: Form) -> Result<Batch, ShipError> {
+        let mut batch = Batch { node: self.node.clone(), form, ..Batch::default() };
         if self.durable.as_ref().is_some_and(|durable| durable() <= next) {
             return Ok(batch);
         }
         let mut bytes = 0_usize;
         for read in OpenedFrames::new(&self.dir, next, self.opener.clone()) {
             let (index, frame) = read?;
-            let entry = Shipped::of(index, frame);
-            bytes = bytes.saturating_add(entry.json.len());
+            let entry = Shipped::of(index, frame, form);
+            bytes = bytes.saturating_add(entry.text.len());
             if !batch.entries.is_empty() && bytes > caps.bytes {
                 batch.is_full = true;
                 break;
@@ -151,7 +177,7 @@ impl Source {
     /// # Errors
     /// [`ShipError::Log`].
     pub fn after(&self, next: u64) -> Result<Batch, ShipError> {
-        self.read(next, Caps { entries: 512, bytes: 1024 * 1024 })
+        self.read(next, Caps { entries: 512, bytes: 1024 * 1024 }, Form::Json)
     }
 
     /// The id of the entry at a place. Blocks.
@@ -159,7 +185,8 @@ impl Source {
     /// # Errors
     /// [`ShipError::Log`].
     pub fn id_at(&self, index: u64) -> Result<Option<String>, ShipError> {
-        let batch = self.read(index, Caps { entries: 1, bytes: usize::MAX })?;
+        let caps = Caps { entries: 1, bytes: usize::MAX };
+        let batch = self.read(index, caps, Form::Json)?;
         Ok(batch.entries.into_iter().next().map(|entry| entry.id))
     }
 }

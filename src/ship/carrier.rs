@@ -156,7 +156,8 @@ impl Carrier {
     async fn read(&self) -> Result<Batch, ShipError> {
         let caps = Caps { entries: self.most, ..caps(&self.settings.to) };
         let (source, next) = (self.source.clone(), self.cursor.next());
-        blocking(move || source.read(next, caps)).await
+        let form = self.settings.form;
+        blocking(move || source.read(next, caps, form)).await
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<(), ShipError> {

@@ -1,7 +1,8 @@
 //! Carries the log's entries to other places: in order, at least once, from where a durable cursor stands.
 //!
 //! It reads the log's folder like any reader, so whoever writes the log never waits for it, and a place that is
-//! down for days costs no memory. What leaves is the canonical JSON of an entry, as the log has it.
+//! down for days costs no memory. What leaves is the canonical JSON of an entry, as the log has it,
+//! or a view of it for other tools.
 
 mod batch;
 mod carrier;
@@ -25,7 +26,7 @@ pub use cursor::Cursor;
 pub use http::{Answer, ask};
 pub use s3::Bucket;
 pub use settings::{
-    Endpoint, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
+    Endpoint, Form, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
     SyslogSettings, To, WebhookSettings,
 };
 

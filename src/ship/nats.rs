@@ -30,9 +30,9 @@ pub(super) async fn deliver(settings: &NatsSettings, batch: &Batch) -> Result<()
             "NATS/1.0\r\nNats-Msg-Id: {}\r\nMenshen-Index: {}\r\n\r\n",
             entry.id, entry.index
         );
-        let total = head.len() + entry.json.len();
+        let total = head.len() + entry.text.len();
         let line = format!("HPUB {} {inbox}.{number} {} {total}\r\n", settings.subject, head.len());
-        for part in [line.as_bytes(), head.as_bytes(), &entry.json, b"\r\n"] {
+        for part in [line.as_bytes(), head.as_bytes(), &entry.text, b"\r\n"] {
             server.send(part).await?;
         }
         waiting.insert(number);

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::batch::Batch;
 use super::http::{Answer, ask};
-use super::settings::{Endpoint, S3Settings};
+use super::settings::{Endpoint, Form, S3Settings};
 use super::{ShipError, read_secret};
 use crate::secret::Secret;
 
@@ -34,7 +34,11 @@ pub(super) async fn deliver(
         return Ok(());
     };
     let day = oldest.time.get(..10).unwrap_or("undated").replace('-', "/");
-    let name = format!("{}/{day}/{first:020}-{last:020}.ndjson", batch.node);
+    let ending = match batch.form {
+        Form::Json | Form::Ocsf => "ndjson",
+        Form::Cef => "cef",
+    };
+    let name = format!("{}/{day}/{first:020}-{last:020}.{ending}", batch.node);
     Bucket::new(settings).put(&name, batch.lines(), now_s).await
 }
 

@@ -12,8 +12,22 @@ pub struct Settings {
     pub alert_after: Duration,
     /// How long entries are gathered for one batch.
     pub gather: Duration,
+    /// The form that entries leave in.
+    pub form: Form,
     /// The place.
     pub to: To,
+}
+
+/// The forms that entries leave in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The canonical JSON, as the log has it.
+    #[default]
+    Json,
+    /// OCSF, an object each.
+    Ocsf,
+    /// CEF, a line each.
+    Cef,
 }
 
 /// The kinds of places.

@@ -40,7 +40,7 @@ fn unconfirmed(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the end of the connection was not confirmed: {error}"))
 }
 
-/// `<PRI>1 TIME HOST menshen - EVENT [menshen@N index="…" id="…"] JSON`
+/// `<PRI>1 TIME HOST menshen - EVENT [menshen@N index="…" id="…"] ENTRY`
 pub(super) fn message(facility: u8, node: &str, entry: &Shipped) -> Vec<u8> {
     let severity = if entry.event == "alert" { WARNING } else { INFORMATIONAL };
     let priority = facility.min(23) * 8 + severity;
@@ -51,7 +51,7 @@ pub(super) fn message(facility: u8, node: &str, entry: &Shipped) -> Vec<u8> {
         "<{priority}>1 {time} {host} menshen - {event} [menshen@{ENTERPRISE} index=\"{index}\" id=\"{id}\"] "
     )
     .into_bytes();
-    message.extend_from_slice(&entry.json);
+    message.extend_from_slice(&entry.text);
     message
 }
 

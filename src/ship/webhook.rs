@@ -7,11 +7,18 @@ use http_body_util::Full;
 
 use super::batch::Batch;
 use super::http::ask;
-use super::settings::WebhookSettings;
+use super::settings::{Form, WebhookSettings};
 use super::{ShipError, read_secret};
 
 /// What is read of an answer.
 const MOST_OF_ANSWER: usize = 64 * 1024;
+
+fn content_type(form: Form) -> &'static str {
+    match form {
+        Form::Json | Form::Ocsf => "application/x-ndjson",
+        Form::Cef => "text/plain; charset=utf-8",
+    }
+}
 
 pub(super) async fn deliver(settings: &WebhookSettings, batch: &Batch) -> Result<(), ShipError> {
     let endpoint = &settings.endpoint;
@@ -20,7 +27,7 @@ pub(super) async fn deliver(settings: &WebhookSettings, batch: &Batch) -> Result
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(endpoint.path.as_str())
-        .header(CONTENT_TYPE, "application/x-ndjson")
+        .header(CONTENT_TYPE, content_type(batch.form))
         .header("menshen-node", node)
         .header("menshen-first", first)
         .header("menshen-last", last)

@@ -32,7 +32,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("report", &["audit"]),
     ("review", &["audit", "policy", "secret"]),
     ("notify", &["audit", "ship"]),
-    ("ship", &["audit", "clock", "secret", "tls"]),
+    ("ship", &["audit", "clock", "report", "secret", "tls"]),
     ("backup", &["audit", "clock", "secret", "ship", "state"]),
     // shells
     (
