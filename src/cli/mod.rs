@@ -27,6 +27,7 @@ mod log_keys;
 mod log_place;
 mod log_print;
 mod log_prove;
+mod log_question;
 mod log_retention;
 mod log_search;
 mod log_show;

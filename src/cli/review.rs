@@ -87,7 +87,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     done.map_err(Failure::fault)
 }
 
-fn signer(key: &MasterKey, name: &str) -> Result<Signer, LogCommandError> {
+/// Signs as this reviewer.
+pub(super) fn signer(key: &MasterKey, name: &str) -> Result<Signer, LogCommandError> {
     let wrong = |source: NoteError| LogCommandError::Note { path: "--name".to_owned(), source };
     Signer::new(name, key.derive("review-sign")?.expose()).map_err(wrong)
 }

@@ -6,6 +6,7 @@ mod monthly;
 mod page;
 mod person;
 mod subject;
+mod trace;
 mod views;
 mod words;
 
@@ -13,7 +14,8 @@ pub use monthly::Monthly;
 pub use page::page;
 pub use person::{Habits, Person};
 pub use subject::{How, Look, Post, looks};
-pub use views::{cef, ocsf};
+pub use trace::{AtOnce, Received, Trace};
+pub use views::{cef, cef_unreadable, ocsf, ocsf_unreadable};
 pub use words::{LANGUAGES, Words};
 
 use crate::audit::{Access, Effect};

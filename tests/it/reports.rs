@@ -68,6 +68,54 @@ async fn a_privacy_officer_answers_who_saw_customer_42_in_one_command_and_the_cu
 }
 
 #[tokio::test]
+async fn a_leaked_list_leads_to_who_received_these_people_or_to_a_signed_nobody() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    let (wang, li) = (gate.teller(), gate.token(&serde_json::json!({ "sub": "li" })));
+    let list = |keys: &[u32]| {
+        let people: Vec<_> =
+            keys.iter().map(|key| format!(r#"{{"id":{key},"phone":"139"}}"#)).collect();
+        Reply::json(format!("[{}]", people.join(",")))
+    };
+    for (who, keys) in [(&wang, &[1, 2, 3, 4][..]), (&li, &[3, 9]), (&li, &[4, 8])] {
+        gate.upstream.answers(list(keys));
+        gate.ask(Ask::get("/list").by(who)).await.expect(200);
+    }
+    gate.stop().await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (config, leaked) = (path("menshen.yaml"), path("leaked.txt"));
+    let trace = |people: &str, more: &[&str]| {
+        std::fs::write(&leaked, people).unwrap();
+        said(&[&["report", "trace", "--subjects", &leaked, "--config", &config], more].concat())
+    };
+    let (code, text, errors) = trace("1\ncustomer:3\n4\n\n4\n", &["--format", "json"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |one: &Value| {
+        let at_once = &one["at_once"];
+        [&one["people"], &one["requests"], &at_once["people"], &at_once["of"]]
+            .map(|number| number.as_u64().unwrap())
+    };
+    assert_eq!((told(&found[0]), told(&found[1])), ([3, 1, 3, 4], [2, 2, 1, 2]), "{text}");
+    assert!(found[0]["account"].as_str().unwrap().contains("wang"), "{text}");
+    let (_, table, _) = trace("1\n3\n4\n", &[]);
+    assert!(table.contains("3 of 3") && table.contains("most at once"), "{table}");
+    let (code, text, _) = trace("1\n", &["--field", "customer.secret"]);
+    assert!(code == Some(1) && text.contains("nobody"), "a field that was not shown: {text}");
+
+    let key = path("li.key");
+    let (_, public, _) = said(&["review", "key", &key, "--name", "li.na"]);
+    let sign = ["--reviewer-key", &key, "--name", "li.na"];
+    let (code, statement, errors) = trace("77\n78\n", &sign);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(statement.contains("list 2 people") && statement.contains("received by nobody\n"));
+    let reviewer: menshen::audit::note::Verifier = public.trim().parse().unwrap();
+    reviewer.open_signed(statement.as_bytes()).unwrap();
+    let forged = statement.replace("nobody", "wang");
+    assert!(reviewer.open_signed(forged.as_bytes()).is_err());
+    assert_eq!(trace("", &[]).0, Some(64));
+}
+
+#[tokio::test]
 async fn one_employee_is_set_beside_others_with_their_roles() {
     let gate = gate_with_looks().await;
     let config = gate.path("menshen.yaml").display().to_string();

@@ -1,5 +1,7 @@
 //! `menshen report`: who saw a customer, what one employee did, what a reviewer looks at each month.
 
+mod trace;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,6 +41,10 @@ enum Report {
     ///
     /// Example: menshen report person li.na --config menshen.yaml --month 2026-10
     Person(Box<PersonArgs>),
+    /// Who received these people: a leaked list without a mark, held against every look of the log.
+    ///
+    /// Example: menshen report trace --subjects leaked.txt --config menshen.yaml --month 2026-10
+    Trace(Box<trace::TraceArgs>),
     /// The monthly review: every download with its reason, changed rights, refusals, findings, the log itself.
     ///
     /// Example: menshen report monthly 2026-10 --config menshen.yaml --out 2026-10.json
@@ -189,6 +195,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         Report::Subject(args) => subject(args, out),
         Report::Person(args) => person(args, out),
         Report::Monthly(args) => monthly(args, out),
+        Report::Trace(args) => match trace::run(args, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => return Err(Failure::Finding),
+            Err(error) => Err(error),
+        },
     };
     done.map_err(|error| match error.exit_code() {
         64 => Failure::fault(error),

@@ -1,0 +1,196 @@
+//! `menshen report trace`: who received these people. A leaked list, without a mark, held against every look of the log.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::log::LogCommandError;
+use super::super::log_custody::{Unmasking, reference};
+use super::super::log_filter::{Form, WhenArgs};
+use super::super::log_place::FoundLog;
+use super::super::log_trace::hash_of;
+use super::super::output::Ink;
+use super::super::progress::Progress;
+use super::super::review::signer;
+use super::super::table;
+use super::{AtPlace, House, all, custody};
+use crate::audit::Filter;
+use crate::report::{AtOnce, Hours as _, Received, Trace};
+use crate::secret::MasterKey;
+
+/// The largest list, and the most people in it.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MOST_PEOPLE: usize = 100_000;
+/// Accounts that a signed statement names; it says how many there are.
+const NAMED: usize = 100;
+
+/// Arguments of `menshen report trace`.
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    /// The people of the leaked list: a line each, as `customer:42` or `42`.
+    #[arg(long, value_name = "FILE")]
+    subjects: PathBuf,
+    /// The entity of lines that name none.
+    #[arg(long, value_name = "ENTITY", default_value = "customer")]
+    entity: String,
+    /// Only where this field was shown, as it stands in the list; may be given again.
+    #[arg(long, value_name = "ENTITY.FIELD")]
+    field: Vec<String>,
+    #[command(flatten)]
+    place: AtPlace,
+    #[command(flatten)]
+    when: WhenArgs,
+    /// Print a statement signed with this reviewer's key, also where it was nobody.
+    #[arg(long, value_name = "FILE", requires = "name")]
+    reviewer_key: Option<PathBuf>,
+    /// The reviewer's name, as the key was made for.
+    #[arg(long, requires = "reviewer_key")]
+    name: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "reviewer_key")]
+    format: Form,
+}
+
+/// Prints who received them; whether it was anybody.
+pub(super) fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<bool, LogCommandError> {
+    let log = args.place.find()?;
+    let names = names(args)?;
+    let sha256 = hash_of(&args.subjects)?;
+    let found = looked(args, &log, &names)?;
+    let asked = format!("{} people of a list, sha256 {sha256}", names.len());
+    let seen = found.iter().map(|one| one.requests).sum::<u64>();
+    let seen = usize::try_from(seen).unwrap_or(usize::MAX);
+    custody(&log, "report trace", &asked, &Unmasking::default(), None, seen)?;
+    if let (Some(key), Some(name)) = (&args.reviewer_key, &args.name) {
+        let signer = signer(&MasterKey::read(key)?, name)?;
+        let text = statement(args, &log, &names, &sha256, &found)?;
+        out.write_all(signer.sign_note(&text).as_bytes())?;
+        return Ok(!found.is_empty());
+    }
+    match args.format {
+        Form::Json => {
+            for one in &found {
+                writeln!(out, "{}", json!(one))?;
+            }
+        }
+        Form::Human => human(args, names.len(), &found, out)?,
+    }
+    Ok(!found.is_empty())
+}
+
+/// The people of the list, each once.
+fn names(args: &TraceArgs) -> Result<BTreeSet<String>, LogCommandError> {
+    let path = args.subjects.display().to_string();
+    let failed = |source| LogCommandError::File { path: path.clone(), source };
+    let (mut text, file) = (String::new(), std::fs::File::open(&args.subjects).map_err(failed)?);
+    file.take(MOST_BYTES).read_to_string(&mut text).map_err(failed)?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let whole = |line: &str| match line.contains(':') {
+        true => line.to_owned(),
+        false => format!("{}:{line}", args.entity),
+    };
+    let names: BTreeSet<_> = lines.filter(|line| !line.is_empty()).map(whole).collect();
+    if names.is_empty() || names.len() > MOST_PEOPLE {
+        let said = format!("`{path}`: must have 1 to {MOST_PEOPLE} people, a line each");
+        return Err(LogCommandError::Asked(said));
+    }
+    Ok(names)
+}
+
+fn looked(
+    args: &TraceArgs,
+    log: &FoundLog,
+    names: &BTreeSet<String>,
+) -> Result<Vec<Received>, LogCommandError> {
+    let (from_ms, until_ms) = args.when.range()?;
+    let mut index = log.index()?;
+    let mut trace = Trace::default();
+    let mut progress = Progress::new("tracing", "people", names.len() as u64);
+    for (number, name) in (0..).zip(names) {
+        progress.at(number);
+        trace.next();
+        let subject = Some(reference(name, &log.sealer)?.token().to_owned());
+        let filter = Filter { subject, from_ms, until_ms, ..Filter::default() };
+        all(&mut index, &filter, |access| {
+            let shows = |field: &String| Filter { field: Some(field.clone()), ..Filter::default() };
+            if args.field.iter().all(|field| shows(field).wants(access)) {
+                trace.take(access);
+            }
+        })?;
+    }
+    Ok(trace.finish())
+}
+
+fn human(
+    args: &TraceArgs,
+    people: usize,
+    found: &[Received],
+    out: &mut dyn Write,
+) -> Result<(), LogCommandError> {
+    if found.is_empty() {
+        writeln!(out, "nobody: none of the {people} people was given to anybody in this time")?;
+        return Ok(());
+    }
+    let house = House { zone: args.when.zone(), hours: (0, 24) };
+    let rows: Vec<_> = found
+        .iter()
+        .map(|one| {
+            let AtOnce { request, people: most, of, is_file } = &one.at_once;
+            let file = if *is_file { " as a file" } else { "" };
+            [
+                one.account.clone(),
+                format!("{} of {people}", one.people),
+                format!("{most}{file}, of {of} in request {request}"),
+                one.requests.to_string(),
+                one.files.to_string(),
+                house.shown(one.first_ms),
+                house.shown(one.last_ms),
+            ]
+        })
+        .collect();
+    let heads = ["who", "people", "most at once", "requests", "files", "first", "last"];
+    table::print(out, heads, &rows, Ink::of_stdout())?;
+    Ok(())
+}
+
+/// What is signed: the log as it was, the list by its hash, and who it was.
+fn statement(
+    args: &TraceArgs,
+    log: &FoundLog,
+    names: &BTreeSet<String>,
+    sha256: &str,
+    found: &[Received],
+) -> Result<String, LogCommandError> {
+    let (name, entries, root) = log.head();
+    let (from, to) = args.when.range()?;
+    let zone = args.when.zone();
+    let day =
+        |ms: Option<i64>| ms.map_or_else(|| "the log's bound".to_owned(), |ms| zone.shown(ms));
+    let mut text = format!(
+        "menshen trace\nlog {name}\nentries {entries}\nroot {root}\nlist {} people, sha256 {sha256}\nfrom {} until {} ({})\n",
+        names.len(),
+        day(from),
+        day(to),
+        zone.name(),
+    );
+    for field in &args.field {
+        text.push_str(&format!("with field {field}\n"));
+    }
+    if found.is_empty() {
+        text.push_str("received by nobody\n");
+    }
+    for one in found.iter().take(NAMED) {
+        let AtOnce { request, people, .. } = &one.at_once;
+        text.push_str(&format!(
+            "received by {}: {} of them, {people} at once in request {request}\n",
+            one.account, one.people
+        ));
+    }
+    if found.len() > NAMED {
+        text.push_str(&format!("and by {} more\n", found.len() - NAMED));
+    }
+    Ok(text)
+}
