@@ -62,8 +62,9 @@ fn take_tour(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let options =
         Options { listen: arguments.listen.unwrap_or(free_port), folder: arguments.dir.clone() };
     let runtime = super::runtime()?;
+    let program = std::env::current_exe().map_err(Failure::internal)?;
     let told = match template(arguments)? {
-        None => runtime.block_on(tour::run(&options, out)),
+        None => runtime.block_on(tour::run(&options, &program, out)),
         Some(template) => runtime.block_on(template::run(template, &options, out)),
     };
     let told = told.map_err(failure)?;

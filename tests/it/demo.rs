@@ -16,7 +16,8 @@ fn options() -> Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_the_tour_holds() {
     let mut out = Vec::new();
-    let told = Box::pin(tour::run_alone(&options(), &mut out)).await.unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_menshen"));
+    let told = Box::pin(tour::run_alone(&options(), program, &mut out)).await.unwrap();
     assert!(told.held() && told.steps >= 15, "{}", String::from_utf8_lossy(&out));
 }
 

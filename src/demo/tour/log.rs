@@ -61,7 +61,7 @@ pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
         .await
 }
 
-fn folder(story: &Story<'_>) -> PathBuf {
+pub(super) fn folder(story: &Story<'_>) -> PathBuf {
     story.stage.path().join("log")
 }
 
@@ -85,7 +85,7 @@ async fn the_log_verifies(story: &mut Story<'_>) -> Result<(), Trouble> {
 }
 
 /// The accesses that a filter wants, oldest first.
-fn accesses(story: &Story<'_>, filter: Filter) -> Result<Vec<Access>, Trouble> {
+pub(super) fn accesses(story: &Story<'_>, filter: Filter) -> Result<Vec<Access>, Trouble> {
     let (dir, opener) = (folder(story), opener(story)?);
     let mut accesses = Accesses::new(filter, 1_000);
     for read in Reader::new(&dir, 0, opener) {
@@ -100,7 +100,7 @@ fn opener(story: &Story<'_>) -> Result<Opener, Trouble> {
     Ok(Opener::new(&folder(story), vec![RestKey::new(&master)?]))
 }
 
-fn sealer(story: &Story<'_>) -> Result<SubjectSealer, Trouble> {
+pub(super) fn sealer(story: &Story<'_>) -> Result<SubjectSealer, Trouble> {
     let master = MasterKey::read(&story.stage.path().join("master.key"))?;
     Ok(SubjectSealer::new(&master)?)
 }

@@ -8,12 +8,14 @@ mod fields;
 mod gates;
 mod log;
 mod people;
+mod review;
 mod rows;
 mod sign_in;
 pub(super) mod story;
 mod tokens;
 
 use std::io::Write;
+use std::path::Path;
 
 use super::DemoError;
 use super::cast::CUSTOMERS;
@@ -39,21 +41,30 @@ impl Told {
     }
 }
 
-/// Sets up a demo, tells the story on `out` step by step, and removes what it made.
+/// Sets up a demo, tells the story on `out` step by step, and removes what it made. `program` is the product, whose
+/// commands the story runs on what the gate wrote.
 ///
 /// # Errors
 /// [`DemoError`] if the demo cannot be set up or nothing can be printed; a step that does not hold
 /// is no error but stands in [`Told`].
-pub async fn run(options: &Options, out: &mut dyn Write) -> Result<Told, DemoError> {
-    tell(options, out, Cast::WithOthers).await
+pub async fn run(
+    options: &Options,
+    program: &Path,
+    out: &mut dyn Write,
+) -> Result<Told, DemoError> {
+    tell(options, program, out, Cast::WithOthers).await
 }
 
 /// The same without the step for which a server of another kind is started, where one is found.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_alone(options: &Options, out: &mut dyn Write) -> Result<Told, DemoError> {
-    tell(options, out, Cast::Alone).await
+pub async fn run_alone(
+    options: &Options,
+    program: &Path,
+    out: &mut dyn Write,
+) -> Result<Told, DemoError> {
+    tell(options, program, out, Cast::Alone).await
 }
 
 /// Which gates the story has.
@@ -63,7 +74,12 @@ enum Cast {
     WithOthers,
 }
 
-async fn tell(options: &Options, out: &mut dyn Write, cast: Cast) -> Result<Told, DemoError> {
+async fn tell(
+    options: &Options,
+    program: &Path,
+    out: &mut dyn Write,
+    cast: Cast,
+) -> Result<Told, DemoError> {
     let clock = Clock::fixed(Clock::system().unix_ms());
     let stage = Stage::set(options, clock).await?;
     let door = match Door::new(stage.ca_pem(), stage.host(), stage.tasks()) {
@@ -74,13 +90,13 @@ async fn tell(options: &Options, out: &mut dyn Write, cast: Cast) -> Result<Told
         }
     };
     let mut story = Story::begin(stage, door, out);
-    let played = play(&mut story, cast).await;
+    let played = play(&mut story, program, cast).await;
     let told = played.and_then(|()| story.summary());
     story.end().await;
     told.map_err(DemoError::Print)
 }
 
-async fn play(story: &mut Story<'_>, cast: Cast) -> std::io::Result<()> {
+async fn play(story: &mut Story<'_>, program: &Path, cast: Cast) -> std::io::Result<()> {
     story.headline(&format!("a bank of {CUSTOMERS} invented customers"))?;
     sign_in::play(story).await?;
     fields::play(story).await?;
@@ -91,5 +107,6 @@ async fn play(story: &mut Story<'_>, cast: Cast) -> std::io::Result<()> {
         gates::play(story).await?;
     }
     tokens::play(story).await?;
-    log::play(story).await
+    log::play(story).await?;
+    review::play(story, program).await
 }
