@@ -93,13 +93,22 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn start(folder: &Path) -> Self {
         let config = folder.join("menshen.yaml");
-        let child = Command::new(env!("CARGO_BIN_EXE_menshen"))
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the gate");
-        let text = std::fs::read_to_string(config).expect("the configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+        command.args(["run", "--config"]).arg(&config);
+        Self::spawn(folder, command)
+    }
+
+    /// This benchmark once more, to be the gate itself.
+    #[allow(dead_code, reason = "most benchmarks run the product")]
+    pub(crate) fn start_other(folder: &Path, word: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this benchmark"));
+        command.arg(word).arg(folder);
+        Self::spawn(folder, command)
+    }
+
+    fn spawn(folder: &Path, mut command: Command) -> Self {
+        let child = command.stdout(Stdio::null()).spawn().expect("the gate");
+        let text = std::fs::read_to_string(folder.join("menshen.yaml")).expect("the configuration");
         let port = text.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
         let port = port.and_then(|port| port.parse().ok()).expect("a port");
         let deadline = Instant::now() + Duration::from_secs(60);
