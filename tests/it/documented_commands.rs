@@ -54,3 +54,38 @@ fn every_command_that_a_guide_names_is_there() {
         );
     }
 }
+
+/// Each line of `systemd/*.service` that starts the product is taken as it stands: what it names must be there.
+#[test]
+fn every_unit_of_systemd_starts_a_command_that_is_there_and_every_timer_has_its_service() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/guide/operator.md")).unwrap();
+    let (mut started, mut timers) = (0, 0);
+    for unit in std::fs::read_dir(root.join("systemd")).unwrap() {
+        let path = unit.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(guide.contains(name), "the guide does not name systemd/{name}");
+        if let Some(stem) = name.strip_suffix(".timer") {
+            assert!(text.contains("OnCalendar=") && text.contains("Persistent=true"), "{name}");
+            assert!(path.with_file_name(format!("{stem}.service")).exists(), "{name}");
+            timers += 1;
+        }
+        for line in text.lines().filter(|line| line.starts_with("ExecStart")) {
+            let Some((_, command)) = line.split_once("/usr/local/bin/menshen ") else { continue };
+            // A shell's own words are no options of ours.
+            let command = command.replace("$$(date -u -d \"last month\" +%%Y-%%m)", "2026-10");
+            let words = command.trim_end_matches('\'').split_whitespace();
+            let told = Command::new(env!("CARGO_BIN_EXE_menshen"))
+                .args(words.map(|word| word.trim_matches('"')))
+                .arg("--help")
+                .output()
+                .unwrap();
+            assert!(told.status.success(), "{name}: {}", String::from_utf8_lossy(&told.stderr));
+            started += 1;
+        }
+    }
+    assert!(started >= 4 && timers >= 3);
+    let service = std::fs::read_to_string(root.join("systemd/menshen.service")).unwrap();
+    assert!(guide.contains(&service), "the guide shows another unit than systemd/menshen.service");
+}
