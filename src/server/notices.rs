@@ -189,7 +189,7 @@ fn read(entry: &Shipped) -> Option<Notice> {
     if !Notice::may_be_in(&entry.event) {
         return None;
     }
-    Notice::of(&Entry::decode(&entry.json).ok()?)
+    Notice::of(&Entry::decode(&entry.text).ok()?)
 }
 
 fn row(target: &str, notice: &Notice) -> Option<NewNotice> {

@@ -13,18 +13,22 @@ fn options() -> Options {
     Options { listen: "127.0.0.1:0".parse().unwrap(), folder: None }
 }
 
+/// The product, whose commands the tour runs.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_menshen"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_the_tour_holds() {
     let mut out = Vec::new();
-    let program = Path::new(env!("CARGO_BIN_EXE_menshen"));
-    let told = Box::pin(tour::run_alone(&options(), program, &mut out)).await.unwrap();
+    let told = Box::pin(tour::run_alone(&options(), program(), &mut out)).await.unwrap();
     assert!(told.held() && told.steps >= 15, "{}", String::from_utf8_lossy(&out));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tour_shows_two_gates_where_a_server_for_their_store_is_found() {
     let mut out = Vec::new();
-    let told = Box::pin(tour::run(&options(), &mut out)).await.unwrap();
+    let told = Box::pin(tour::run(&options(), program(), &mut out)).await.unwrap();
     let text = String::from_utf8_lossy(&out);
     assert!(told.held() && text.contains("demo-b"), "{text}");
 }
