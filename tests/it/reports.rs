@@ -113,6 +113,8 @@ async fn a_leaked_list_leads_to_who_received_these_people_or_to_a_signed_nobody(
     let forged = statement.replace("nobody", "wang");
     assert!(reviewer.open_signed(forged.as_bytes()).is_err());
     assert_eq!(trace("", &[]).0, Some(64));
+    let (code, _, errors) = trace(&("77\n".to_owned() + &" ".repeat(16 * 1024 * 1024)), &[]);
+    assert!(code == Some(64) && errors.contains("is longer than"), "no part of a list: {errors}");
 }
 
 #[tokio::test]

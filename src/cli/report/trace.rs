@@ -59,14 +59,14 @@ pub(super) fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<bool, LogComm
     let log = args.place.find()?;
     let names = names(args)?;
     let sha256 = hash_of(&args.subjects)?;
-    let found = looked(args, &log, &names)?;
+    let (found, unread) = looked(args, &log, &names)?;
     let asked = format!("{} people of a list, sha256 {sha256}", names.len());
     let seen = found.iter().map(|one| one.requests).sum::<u64>();
     let seen = usize::try_from(seen).unwrap_or(usize::MAX);
     custody(&log, "report trace", &asked, &Unmasking::default(), None, seen)?;
     if let (Some(key), Some(name)) = (&args.reviewer_key, &args.name) {
         let signer = signer(&MasterKey::read(key)?, name)?;
-        let text = statement(args, &log, &names, &sha256, &found)?;
+        let text = statement(args, &log, (&names, &sha256), (&found, unread))?;
         out.write_all(signer.sign_note(&text).as_bytes())?;
         return Ok(!found.is_empty());
     }
@@ -75,8 +75,19 @@ pub(super) fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<bool, LogComm
             for one in &found {
                 writeln!(out, "{}", json!(one))?;
             }
+            if unread > 0 {
+                writeln!(out, "{}", json!({ "not_read": unread }))?;
+            }
         }
-        Form::Human => human(args, names.len(), &found, out)?,
+        Form::Human => {
+            human(args, names.len(), &found, out)?;
+            if unread > 0 {
+                writeln!(
+                    out,
+                    "{unread} entries about them cannot be read: another key is needed, or one is missing"
+                )?;
+            }
+        }
     }
     Ok(!found.is_empty())
 }
@@ -86,7 +97,11 @@ fn names(args: &TraceArgs) -> Result<BTreeSet<String>, LogCommandError> {
     let path = args.subjects.display().to_string();
     let failed = |source| LogCommandError::File { path: path.clone(), source };
     let (mut text, file) = (String::new(), std::fs::File::open(&args.subjects).map_err(failed)?);
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(failed)?;
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MOST_BYTES {
+        // A part of it would lead to a statement about all of it.
+        return Err(LogCommandError::Asked(format!("`{path}`: is longer than {MOST_BYTES} bytes")));
+    }
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let whole = |line: &str| match line.contains(':') {
         true => line.to_owned(),
@@ -100,13 +115,14 @@ fn names(args: &TraceArgs) -> Result<BTreeSet<String>, LogCommandError> {
     Ok(names)
 }
 
+/// Who received them, and how many entries about them cannot be read.
 fn looked(
     args: &TraceArgs,
     log: &FoundLog,
     names: &BTreeSet<String>,
-) -> Result<Vec<Received>, LogCommandError> {
+) -> Result<(Vec<Received>, u64), LogCommandError> {
     let (from_ms, until_ms) = args.when.range()?;
-    let mut index = log.index()?;
+    let (mut index, mut unread) = (log.index()?, 0);
     let mut trace = Trace::default();
     let mut progress = Progress::new("tracing", "people", names.len() as u64);
     for (number, name) in (0..).zip(names) {
@@ -114,14 +130,14 @@ fn looked(
         trace.next();
         let subject = Some(reference(name, &log.sealer)?.token().to_owned());
         let filter = Filter { subject, from_ms, until_ms, ..Filter::default() };
-        all(&mut index, &filter, |access| {
+        unread += all(&mut index, &filter, |access| {
             let shows = |field: &String| Filter { field: Some(field.clone()), ..Filter::default() };
             if args.field.iter().all(|field| shows(field).wants(access)) {
                 trace.take(access);
             }
         })?;
     }
-    Ok(trace.finish())
+    Ok((trace.finish(), unread))
 }
 
 fn human(
@@ -160,9 +176,8 @@ fn human(
 fn statement(
     args: &TraceArgs,
     log: &FoundLog,
-    names: &BTreeSet<String>,
-    sha256: &str,
-    found: &[Received],
+    (names, sha256): (&BTreeSet<String>, &str),
+    (found, unread): (&[Received], u64),
 ) -> Result<String, LogCommandError> {
     let (name, entries, root) = log.head();
     let (from, to) = args.when.range()?;
@@ -178,6 +193,9 @@ fn statement(
     );
     for field in &args.field {
         text.push_str(&format!("with field {field}\n"));
+    }
+    if unread > 0 {
+        text.push_str(&format!("not read {unread} entries about them\n"));
     }
     if found.is_empty() {
         text.push_str("received by nobody\n");
