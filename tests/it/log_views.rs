@@ -185,6 +185,8 @@ fn every_kind_of_entry_is_an_event_of_ocsf_as_its_schema_says() {
     assert!(!text.contains("10017"), "people by reference only");
     assert_eq!(with("entity", "account_added").unwrap()["activity_id"], 1);
     assert_eq!(with("entity", "log_searched").unwrap()["activity_id"], 2);
+    let patch = events.iter().find(|event| event["unmapped"]["http_method"] == "PATCH").unwrap();
+    assert_eq!(patch["activity_id"], 3, "OCSF knows no such method, but what it does");
     let finding = events.iter().find(|event| event["finding_info"]["uid"] == "4").unwrap();
     assert_eq!((&finding["severity_id"], &finding["activity_id"]), (&4.into(), &1.into()));
     // The schema would have said so.

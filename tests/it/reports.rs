@@ -74,7 +74,7 @@ async fn a_leaked_list_leads_to_who_received_these_people_or_to_a_signed_nobody(
     let list = |keys: &[u32]| {
         let people: Vec<_> =
             keys.iter().map(|key| format!(r#"{{"id":{key},"phone":"139"}}"#)).collect();
-        Reply::json(format!("[{}]", people.join(",")))
+        Reply::json(format!(r#"{{"items":[{}]}}"#, people.join(",")))
     };
     for (who, keys) in [(&wang, &[1, 2, 3, 4][..]), (&li, &[3, 9]), (&li, &[4, 8])] {
         gate.upstream.answers(list(keys));

@@ -8,6 +8,8 @@ use crate::audit::{Access, Actor, Alert, Entry, Event, Origin};
 use crate::report::is_allowed;
 
 const SCHEMA: &str = "1.3.0";
+/// The methods that it knows; any other stands beside what it maps.
+const METHODS: [&str; 8] = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT"];
 const SUCCESS: u8 = 1;
 const FAILURE: u8 = 2;
 
@@ -57,6 +59,7 @@ pub fn ocsf(access: &Access) -> Value {
             "data": access.told().data,
             "decision": entry.decision,
             "act": entry.act,
+            "http_method": entry.request.as_ref().map(|request| request.method.as_str()).filter(is_other),
         },
     });
     if let (Value::Object(event), Value::Object(own)) = (&mut event, own) {
@@ -100,7 +103,7 @@ fn request(access: &Access) -> Told {
         "src_endpoint": endpoint(entry.origin.as_ref()),
         "api": { "operation": operation, "request": { "uid": entry.decided_by.unwrap_or(entry.id) } },
         "http_request": {
-            "http_method": some(request.method.as_str()),
+            "http_method": METHODS.iter().find(|method| **method == request.method.as_str()),
             "user_agent": entry.origin.as_ref().and_then(|origin| some(origin.user_agent.as_str())),
         },
         "resources": resources(access),
@@ -109,6 +112,11 @@ fn request(access: &Access) -> Told {
     });
     let (severity, status) = if is_denied { (2, FAILURE) } else { (1, SUCCESS) };
     Told { class: API_ACTIVITY, activity: (activity, operation.to_owned()), severity, status, own }
+}
+
+/// Whether OCSF has no word for a method, such as `PATCH`.
+fn is_other(method: &&str) -> bool {
+    !method.is_empty() && !METHODS.contains(method)
 }
 
 fn session(entry: &Entry) -> Told {
