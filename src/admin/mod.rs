@@ -6,6 +6,7 @@
 
 mod describe;
 mod detections;
+mod grants;
 mod limits;
 mod requests;
 mod resource;
@@ -33,6 +34,7 @@ const RESOURCES: &[&Resource] = &[
     &requests::RESOURCE,
     &limits::RESOURCE,
     &detections::RESOURCE,
+    &grants::RESOURCE,
 ];
 
 /// The most of a body, in bytes.
@@ -92,7 +94,8 @@ impl Admin {
         };
         let doer = Doer { name: account, person: person(visit) };
         let roles = visit.caller().roles.clone();
-        let call = Call { doer, roles, params, body };
+        let caller = visit.caller().clone();
+        let call = Call { doer, caller, roles, params, body };
         self.perform(operation, &call, visit).await
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Admin;
 use crate::command::{CommandError, Doer};
+use crate::identity::Caller;
 use crate::proxy::Refused;
 
 /// Statuses with which any operation may answer.
@@ -46,6 +47,7 @@ pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Told, Refused>>
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) doer: Doer,
+    pub(super) caller: Caller,
     pub(super) roles: Vec<String>,
     pub(super) params: Vec<String>,
     pub(super) body: Value,

@@ -211,7 +211,7 @@ impl Entry {
             Event::Session | Event::Custody | Event::Shadow | Event::Alert | Event::Admin => {
                 Class::Security
             }
-            Event::Change => Class::Ledger,
+            Event::Change | Event::Grant => Class::Ledger,
         };
         let Stamp { id, time, node } = stamp;
         let (decided_by, continues, actor, auth, origin, request) = Default::default();

@@ -48,6 +48,8 @@ words! {
         Session = "session",
         /// Policy, configuration, accounts, rights, keys or switches changed.
         Change = "change",
+        /// A grant was asked for, agreed to, refused, taken back, used up or reviewed, or its time is over.
+        Grant = "grant",
         /// The log itself was read, recovered, backed up, purged.
         Custody = "custody",
         /// A candidate policy would have decided otherwise.

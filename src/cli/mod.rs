@@ -13,6 +13,7 @@ mod diff;
 mod explain;
 mod explain_entry;
 mod fmt;
+mod grant;
 mod import;
 mod jwks;
 mod key;
@@ -107,6 +108,8 @@ enum Command {
     Device(device::Arguments),
     /// Show how budgets stand, and let one begin anew.
     Limits(limits::Arguments),
+    /// Ask a running gate for a grant, and decide on what others ask for.
+    Grant(grant::Arguments),
     /// Switch off a person, a role, a tenant, a partner, a route or all exports, and let it go on.
     Switch(switch::Arguments),
     /// Try whether people can be told, and list what waits to be.
@@ -179,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Detection(arguments) => detection::run(&arguments, &mut out),
         Command::Device(arguments) => device::run(&arguments, &mut out),
         Command::Limits(arguments) => limits::run(&arguments, &mut out),
+        Command::Grant(arguments) => grant::run(&arguments, &mut out),
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Notify(arguments) => notify::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),

@@ -82,6 +82,8 @@ impl Limits {
             searches: AtomicBool::new(false),
             reached: Mutex::default(),
             shared: std::sync::OnceLock::new(),
+            beside: std::sync::OnceLock::new(),
+            is_used: AtomicBool::new(false),
             _room: room,
         }))
     }

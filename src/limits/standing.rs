@@ -38,6 +38,19 @@ impl Limits {
         standings
     }
 
+    /// How much of the budgets of a holder was released, the most of any of them: what answers under way hold is not in
+    /// it, since they may give it back.
+    #[must_use]
+    pub fn settled(&self, holder: &str) -> u64 {
+        let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
+        let purses = lock(&self.purses);
+        let Some(purse) = purses.get(holder) else { return 0 };
+        let released = purse.ledger().released(now, steady);
+        let amounts =
+            released.iter().map(|(_, past)| past.iter().map(|(count, _)| count).sum::<u64>());
+        amounts.max().unwrap_or_default()
+    }
+
     /// Lets a holder's budget begin anew: nothing that was released counts any more. What answers under way hold does.
     ///
     /// In memory only: what the store remembers of it must be gone before, or a restart brings it back.

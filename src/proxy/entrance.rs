@@ -239,7 +239,7 @@ pub(super) fn rejection(denial: Denial) -> Rejection {
         DenialKind::Forbidden => Rejection::Forbidden,
         DenialKind::Purpose { accepted, ticket: None } => Rejection::Purpose(accepted),
         DenialKind::Purpose { ticket: Some(form), .. } => Rejection::Ticket(form),
-        DenialKind::Grant => Rejection::Grant,
+        DenialKind::Grant => Rejection::Grant(Box::default()),
         DenialKind::StepUp(step_up) => Rejection::StepUp(FactorAsked::of(step_up)),
     }
 }

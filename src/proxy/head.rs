@@ -18,6 +18,8 @@ use crate::route::{Path, PathError, normalise_host};
 pub const PURPOSE: HeaderName = HeaderName::from_static("menshen-purpose");
 /// The ticket that the request belongs to.
 pub const TICKET: HeaderName = HeaderName::from_static("menshen-ticket");
+/// The grant that the request shall use, of those that the caller holds.
+pub const GRANT: HeaderName = HeaderName::from_static("menshen-grant");
 /// Why, in the caller's words.
 pub(super) const REASON: HeaderName = HeaderName::from_static("menshen-reason");
 
@@ -58,6 +60,7 @@ pub(super) struct Head {
     pub(super) accepts_trailers: bool,
     pub(super) purpose: Option<String>,
     pub(super) ticket: Option<String>,
+    pub(super) grant: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) has_body: bool,
 }
@@ -137,6 +140,7 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
         accepts_trailers: accepts_trailers(&parts.headers),
         purpose: single(&parts.headers, &PURPOSE, TICKET_LIMIT_CHARS)?,
         ticket: single(&parts.headers, &TICKET, TICKET_LIMIT_CHARS)?,
+        grant: single(&parts.headers, &GRANT, TICKET_LIMIT_CHARS)?,
         reason: single(&parts.headers, &REASON, REASON_LIMIT_CHARS)?,
         has_body,
     })

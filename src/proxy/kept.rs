@@ -10,14 +10,14 @@ use http::{HeaderMap, Request, Version};
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 
-use super::head::{FORWARDED, Head, PURPOSE, REASON, TICKET};
+use super::head::{FORWARDED, GRANT, Head, PURPOSE, REASON, TICKET};
 use super::sent::Sent;
 use crate::policy::StepUp;
 
 /// What says where the request comes from, and whose it is: that of the confirmation counts.
 const FROM_CONFIRMATION: [HeaderName; 3] =
     [COOKIE, ORIGIN, HeaderName::from_static("sec-fetch-site")];
-const KEPT: [HeaderName; 5] = [ACCEPT, CONTENT_ENCODING, PURPOSE, TICKET, REASON];
+const KEPT: [HeaderName; 6] = [ACCEPT, CONTENT_ENCODING, PURPOSE, TICKET, GRANT, REASON];
 
 /// A request that waits.
 #[derive(Debug)]

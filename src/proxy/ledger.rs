@@ -27,7 +27,10 @@ impl Gate {
     }
 
     async fn record_act(&self, act: &AccountAct) -> Result<(), Rejection> {
-        let entry = self.log.entry(Event::Change);
+        let is_step = act.name.starts_with("grant_") || act.name.starts_with("glass_broken");
+        let grant = act.object.strip_prefix("grant ").filter(|_| is_step);
+        let event = if grant.is_some() { Event::Grant } else { Event::Change };
+        let entry = self.log.entry(event);
         let mut entry = entry.map_err(|_no_randomness| Rejection::LogUnavailable)?;
         entry.actor = Some(Actor {
             account: act.done_by.as_str().into(),
@@ -46,6 +49,9 @@ impl Gate {
         });
         if !act.reason.is_empty() {
             entry.why = Some(Why { reason: Text::reason(&act.reason), ..Why::default() });
+        }
+        if let Some(grant) = grant {
+            entry.why.get_or_insert_default().grant = grant.into();
         }
         self.log.append(entry).await.map_err(|error| {
             tracing::error!(%error, "a change to an account could not be recorded");

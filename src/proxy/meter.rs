@@ -116,6 +116,8 @@ pub(super) struct Meter {
     pub(super) nobodys: u64,
     /// Records of foreign tenants, so far.
     pub(super) foreign: Foreign,
+    /// Whether a record was judged that passes by a grant.
+    pub(super) granted: bool,
 }
 
 /// Subjects of foreign records that are named.
@@ -162,15 +164,20 @@ impl Hooks for Meter {
         let Register { permit, keys, .. } = &self.register;
         let case = permit.case(record, captures);
         self.foreign.note((permit, keys), record, captures, case);
+        self.granted |= permit.is_granted(record, case);
         case
     }
 
     fn take(&mut self, record: &Outgoing) -> Take {
-        let Self { register, seat, disclosure, nobodys, foreign: _ } = self;
-        register.take(record, |keys, about| match about {
+        let Self { register, seat, disclosure, nobodys, foreign: _, granted } = self;
+        let taken = register.take(record, |keys, about| match about {
             Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
             None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
-        })
+        });
+        if *granted && taken == Take::Release {
+            seat.is_used();
+        }
+        taken
     }
 
     fn pseudonym(&mut self, field: &str, text: &str) -> String {

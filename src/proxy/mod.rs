@@ -14,6 +14,9 @@ mod drift;
 mod enrol;
 mod entrance;
 mod form;
+mod grant_desk;
+mod grant_pages;
+mod grants;
 mod head;
 mod kept;
 mod ledger;
@@ -64,7 +67,8 @@ use tokio_util::task::TaskTracker;
 pub use body::{Answer, BodyFault, Cut};
 pub use curbs::{Curb, Curbs};
 pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, UnknownField};
-pub use head::{HeadFault, PURPOSE, TICKET};
+pub use grants::Grants;
+pub use head::{GRANT, HeadFault, PURPOSE, TICKET};
 pub use policies::Policies;
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 pub use visit::{Refused, Visit};
@@ -140,6 +144,8 @@ pub struct Parts {
     pub switches: Arc<Switches>,
     /// Whom a detection holds.
     pub curbs: Arc<Curbs>,
+    /// What people were granted.
+    pub grants: Arc<Grants>,
     /// How much may leave.
     pub limits: Arc<Limits>,
     /// How often an address may try.
@@ -238,6 +244,7 @@ impl Gate {
         self.write_gathered_refusals().await;
         self.write_looks().await;
         self.write_differences();
+        self.tidy_grants().await;
         self.alerts.write_gathered();
         self.alerts.keep_fields().await;
     }
@@ -284,7 +291,11 @@ impl Gate {
     /// Looks for what was commanded beside the gate; call it every [`crate::command::LOOK_EVERY`]. `false` if that
     /// could not be read or recorded: nothing passes until it can.
     pub async fn tidy_commands(&self) -> bool {
-        self.look_for_commands().await.is_ok()
+        let is_known = self.look_for_commands().await.is_ok();
+        if is_known {
+            self.note_used_up().await;
+        }
+        is_known
     }
 
     /// Closes connections to the backends that have been idle for too long.

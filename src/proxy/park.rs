@@ -64,6 +64,9 @@ impl Gate {
         if let Rejection::Purpose(accepted) = denied {
             return self.ask_purpose(accepted, &asking, body, facts, trail).await;
         }
+        if let Rejection::Grant(wanted) = denied {
+            return Rejection::Grant(self.wanted(*wanted, &asking));
+        }
         let Rejection::StepUp(mut asked) = denied else { return denied };
         let most = asking.caller.most_assurance;
         // Then no factor counts for so much from here, unless it is a device itself.

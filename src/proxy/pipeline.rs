@@ -53,8 +53,10 @@ impl Gate {
         self.note_order(&caller, &entrance.found.params, trail);
         let elsewhere = self.identity.roles_elsewhere(&caller.account);
         let now = trail.time_unix_s();
-        let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
+        let mut question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
         self.refuse_switched(&question, trail).await?;
+        let named = head.grant.as_deref();
+        question.bring(self.granted(&caller.account, named, trail.time_unix_s()));
         let held = self.check_curbs(&caller, trail.time_unix_s());
         let permit = match held.and_then(|()| self.decide(&question, trail)) {
             Ok(permit) => permit,
@@ -64,7 +66,12 @@ impl Gate {
             }
         };
         let query = self.guard_query(&permit, &head, trail)?;
+        self.check_reviewed(&caller, &permit, trail.time_unix_s())?;
         let seat = self.admit(&caller, &permit).await?;
+        if let Err(denied) = self.take_use(&permit, &seat).await {
+            let asking = Asking { head: &head, parts, caller: &caller, question: &question };
+            return Err(self.lead_back(denied, asking, body, facts, trail).await);
+        }
         self.record(&permit, trail)?;
         self.note_own(&question, trail);
         if !permit.action().only_reads() {
@@ -73,6 +80,7 @@ impl Gate {
         let (permit, subject) = self.read_first(permit, &question, trail).await?;
         let mut onward = self.guard_request(&permit, &head, &query, parts, body, trail).await?;
         self.vouch(&permit, &question, trail, "", onward.headers_mut())?;
+        self.use_now(&permit, &seat).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }

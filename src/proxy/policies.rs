@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::body::Cut;
 use super::curbs::Curbs;
+use super::grants::Grants;
 use super::question::Question;
 use super::switched;
 use crate::command::{Switches, Target};
@@ -64,6 +65,8 @@ pub(super) struct Right {
     switched: watch::Receiver<()>,
     curbs: Arc<Curbs>,
     held: watch::Receiver<()>,
+    grants: Arc<Grants>,
+    granted: watch::Receiver<()>,
     question: Question,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
@@ -77,11 +80,13 @@ impl Right {
         identity: Arc<Identity>,
         switches: Arc<Switches>,
         curbs: Arc<Curbs>,
+        grants: Arc<Grants>,
         question: Question,
         permit: Arc<Permit>,
     ) -> Self {
         let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());
         let (switched, held) = (switches.changes(), curbs.changes());
+        let granted = grants.changes();
         let stands_under = Arc::clone(question.program());
         Self {
             policies,
@@ -92,6 +97,8 @@ impl Right {
             switched,
             curbs,
             held,
+            grants,
+            granted,
             question,
             permit,
             stands_under,
@@ -117,6 +124,9 @@ impl Right {
             if stopped || !self.identity.is_welcome(account) {
                 return Cut::Withdrawn;
             }
+            if self.permit.grant().is_some_and(|grant| !self.grants.stands(&grant.id)) {
+                return Cut::Withdrawn;
+            }
             if self.switched_off().is_some() {
                 return Cut::Switched;
             }
@@ -125,6 +135,7 @@ impl Right {
                 changed = self.roster.changed() => changed,
                 changed = self.switched.changed() => changed,
                 changed = self.held.changed() => changed,
+                changed = self.granted.changed() => changed,
             };
             if changed.is_err() {
                 // Nothing more will come.

@@ -8,7 +8,7 @@ use super::head::Head;
 use super::query;
 use crate::identity::Caller;
 use crate::listen::Facts;
-use crate::policy::{Denial, Permit, Principal, Program, Query, Route, RouteMatch};
+use crate::policy::{Denial, Grant, Permit, Principal, Program, Query, Route, RouteMatch};
 use crate::route::Path;
 
 /// Who asks for what, from where and when.
@@ -21,6 +21,8 @@ pub(super) struct Question {
     path: Path,
     purpose: Option<String>,
     ticket: Option<String>,
+    /// What the caller holds, the narrowest first.
+    grants: Vec<Arc<Grant>>,
     now_unix_s: i64,
 }
 
@@ -42,6 +44,7 @@ impl Question {
             path: head.path.clone(),
             purpose: head.purpose.clone(),
             ticket: head.ticket.clone(),
+            grants: Vec::new(),
             now_unix_s,
         }
     }
@@ -76,13 +79,31 @@ impl Question {
     /// # Errors
     /// [`Denial`].
     pub(super) fn decide(&self) -> Result<Permit, Denial> {
-        self.entrance.program.decide(&self.query(&self.entrance.found))
+        self.decide_by(&self.entrance.program, &self.entrance.found)
     }
 
     /// Asks another program; `None` if it publishes nothing there.
     pub(super) fn decide_on(&self, program: &Program) -> Option<Result<Permit, Denial>> {
         let found = program.find(&self.zone, &self.host, &self.method, &self.path)?;
-        Some(program.decide(&self.query(&found)))
+        Some(self.decide_by(program, &found))
+    }
+
+    /// The question itself, as far as it is about the route that it meets.
+    pub(super) fn asked(&self) -> Query<'_> {
+        self.query(&self.entrance.found)
+    }
+
+    /// Brings what the caller was granted.
+    pub(super) fn bring(&mut self, grants: Vec<Arc<Grant>>) {
+        self.grants = grants;
+    }
+
+    fn decide_by(&self, program: &Program, found: &RouteMatch) -> Result<Permit, Denial> {
+        let query = self.query(found);
+        match self.grants.as_slice() {
+            [] => program.decide(&query),
+            grants => program.decide_under(&query, grants),
+        }
     }
 
     fn query<'a>(&'a self, found: &'a RouteMatch) -> Query<'a> {

@@ -6,6 +6,7 @@
 mod backend;
 mod credential;
 mod factor;
+mod grant;
 mod limit;
 mod request;
 mod told;
@@ -14,6 +15,7 @@ use http::StatusCode;
 
 pub(super) use backend::Unjudged;
 pub(super) use factor::{FactorAsked, Way};
+pub(super) use grant::Wanted;
 pub(super) use told::Told;
 
 use super::body::BodyFault;
@@ -76,8 +78,10 @@ pub(super) enum Rejection {
     Purpose(Vec<String>),
     /// The purpose counts only with a ticket of this form.
     Ticket(String),
-    /// Somebody must grant it first.
-    Grant,
+    /// Somebody must grant it first; with what to ask for, where somebody may.
+    Grant(Box<Wanted>),
+    /// What the caller had opened at once was not reviewed in time.
+    Unreviewed,
     /// A detection holds the caller, who gets nothing more until somebody releases them.
     Stopped,
     /// A detection slows the caller; the next request may come in so many seconds.
@@ -148,7 +152,8 @@ impl Rejection {
             Self::Purpose(accepted) => credential::purpose(accepted),
             Self::Ticket(form) => forbidden("ticket", "The purpose needs a ticket")
                 .detail(format!("send `Menshen-Ticket` with one such as `{form}`")),
-            Self::Grant => forbidden("grant", "A grant is needed"),
+            Self::Grant(wanted) => grant::needed(wanted),
+            Self::Unreviewed => grant::unreviewed(),
             Self::Stopped => limit::stopped(),
             Self::Slowed(wait_s) => limit::slowed(*wait_s),
             Self::Limit(refused) => limit::limit(refused),

@@ -79,6 +79,7 @@ impl Gate {
             disclosure: disclosure.clone(),
             nobodys: 0,
             foreign: Foreign::default(),
+            granted: false,
         };
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
@@ -134,6 +135,7 @@ impl Gate {
             Arc::clone(&self.identity),
             Arc::clone(&self.switches),
             Arc::clone(&self.curbs),
+            Arc::clone(&self.grants),
             question,
             permit,
         );

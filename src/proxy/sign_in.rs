@@ -15,6 +15,7 @@ use super::arrival;
 use super::body::{Answer, read_capped};
 use super::entrance::place;
 use super::form::{Form, form_fields, json_fields};
+use super::grant_pages;
 use super::head::{Head, same_origin};
 use super::looks::Open;
 use super::oidc::{self, AtIssuer};
@@ -75,6 +76,9 @@ impl Gate {
             (&Method::GET, "/.menshen/code") => {
                 self.looked_at(Open::Code, facts.peer.ip());
                 self.code_page(head, parts, facts).await
+            }
+            (_, grant_pages::PATH | grant_pages::DECIDE) => {
+                self.grant_page(Own { head, parts, facts, trail }, body).await
             }
             (_, path) if session::PATHS.contains(&path) => {
                 self.own_account(Own { head, parts, facts, trail }, body).await

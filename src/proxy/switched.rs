@@ -29,6 +29,7 @@ impl Gate {
     }
 
     async fn look_anew(&self) -> Result<(), Rejection> {
+        self.look_for_grants().await?;
         let news = self.switches.look().await.map_err(|error| {
             tracing::error!(%error, "commands could not be read, so nothing passes");
             Rejection::StoreUnavailable

@@ -273,6 +273,9 @@ impl Trail {
         decision.rules = permit.rules().collect();
         decision.policy = permit.policy_version().into();
         self.entry.decision = Some(decision);
+        if let Some(grant) = permit.grant() {
+            self.entry.why.get_or_insert_default().grant = grant.id.as_str().into();
+        }
         let mut data = promised(permit);
         carried.describe(&mut data);
         self.entry.data = Some(data);

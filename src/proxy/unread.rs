@@ -50,6 +50,7 @@ impl Gate {
             Arc::clone(&self.identity),
             Arc::clone(&self.switches),
             Arc::clone(&self.curbs),
+            Arc::clone(&self.grants),
             question,
             Arc::clone(&permit),
         );
@@ -235,6 +236,8 @@ impl Unread {
             tracing::debug!(%limit, "no more bytes may leave");
             return Err(Halt::UsedUp(Box::new(self.seat.refusal())));
         }
+        // A file opened by a grant is a use of it, once something of it leaves.
+        self.seat.is_used();
         let (counted, recorded) = tokio::join!(self.seat.persist(), self.disclosure.record_parts());
         counted.map_err(Halt::Uncounted)?;
         recorded.map_err(Halt::Unrecorded)?;

@@ -47,6 +47,13 @@ pub enum Refused {
     Forbidden,
     /// The caller must show a factor of this level.
     Weak(u8),
+    /// The caller must show a factor of this level anew.
+    Factor {
+        /// The level.
+        assurance: u8,
+        /// How old it may be, in seconds.
+        fresh_s: u32,
+    },
     /// The body is not JSON.
     Type,
     /// The body could not be read.
@@ -134,7 +141,9 @@ impl Gate {
 
     /// Brings what was commanded into the log and into force; `false` if it could not be read or recorded.
     pub async fn take_effect(&self) -> bool {
-        self.record_acts().await.is_ok() && self.look_for_commands().await.is_ok()
+        self.record_acts().await.is_ok()
+            && self.look_for_commands().await.is_ok()
+            && self.look_for_grants().await.is_ok()
     }
 
     /// How budgets stand: of a person by name or account, of what several share, or of everybody.

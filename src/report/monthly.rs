@@ -93,7 +93,7 @@ impl Monthly {
         let who = who(entry);
         match entry.event {
             Event::Decision | Event::Outcome => self.take_request(access, &who, hours),
-            Event::Change => self.changes.push(line(entry, who, hours)),
+            Event::Change | Event::Grant => self.changes.push(line(entry, who, hours)),
             Event::Admin => self.admin.push(line(entry, who, hours)),
             Event::Custody => self.custody.push(line(entry, who, hours)),
             Event::Alert => self.alerts.push(line(entry, who, hours)),

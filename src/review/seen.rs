@@ -33,7 +33,12 @@ impl<'e> Seen<'e> {
     pub(super) fn of(entry: &'e Entry) -> Option<Self> {
         match entry.event {
             Event::Decision | Event::Outcome | Event::Change => {}
-            Event::Session | Event::Custody | Event::Shadow | Event::Alert | Event::Admin => {
+            Event::Session
+            | Event::Custody
+            | Event::Shadow
+            | Event::Alert
+            | Event::Admin
+            | Event::Grant => {
                 return None;
             }
         }

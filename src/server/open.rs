@@ -18,11 +18,12 @@ use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
 use crate::config::Config;
+use crate::grant::Counter;
 use crate::identity::{Assertions, Identity};
 use crate::limits::{AddressLimits, Limits};
 use crate::listen::Shutdown;
 use crate::policy::Program;
-use crate::proxy::{Gate, Parts, Policies, Voucher};
+use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::state::Store;
@@ -80,6 +81,8 @@ impl Opening {
         let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
         let curbs = load_curbs(store).await?;
+        let counter = Counter::new(store.clone(), master, clock.clone())?;
+        let grants = Arc::new(Grants::new(counter, clock));
         let limits = self.limits(&identity).await?;
         let log = open_sink(config, clock, master, sink)?;
         record_start(&log, program.version()).await?;
@@ -88,6 +91,7 @@ impl Opening {
         let parts = Parts {
             policies: Arc::new(Policies::new(Arc::clone(program))),
             curbs,
+            grants,
             identity: Arc::new(identity),
             switches: Arc::new(Switches::new(store.clone())),
             limits: Arc::new(limits),

@@ -5,6 +5,7 @@
 //! or a view of it for other tools.
 
 mod batch;
+mod call;
 mod carrier;
 mod connect;
 mod cursor;
@@ -20,6 +21,7 @@ use std::io;
 use std::time::Duration;
 
 pub use batch::{Batch, Shipped, Source};
+pub use call::call;
 pub use carrier::{Carrier, Carrying};
 pub use connect::{Stream, Wire, check as check_peer, dial, secure};
 pub use cursor::Cursor;

@@ -106,6 +106,7 @@ pub struct Telemetry {
     requests: Counted<2>,
     denials: Counted<1>,
     limited: Counted<2>,
+    glass: Counted<1>,
     near_limits: Counted<2>,
     unrecorded: Counter,
     withdrawn: Counter,
@@ -151,7 +152,7 @@ impl Telemetry {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("menshen");
         let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
-        let (limited, near_limits) = <(_, _)>::default();
+        let (limited, near_limits, glass) = <(_, _, _)>::default();
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
         let (log_writable, log_missed, rules) = <(_, _, _)>::default();
         let (detections, foreign_tenant, new_fields, switches) = <(_, _, _, _)>::default();
@@ -162,6 +163,7 @@ impl Telemetry {
             requests,
             denials,
             limited,
+            glass,
             near_limits,
             unrecorded,
             withdrawn,
@@ -205,6 +207,8 @@ impl Telemetry {
         let limited = self.limited.clone();
         let help = "Requests refused by a limit, by what it limits and whose it is";
         registry.register("limited", help, limited);
+        let help = "Grants that somebody opened at once, in earnest or as a drill";
+        registry.register("break_glass", help, self.glass.clone());
         let help = "Answers that brought a budget to nine tenths of its limit, by unit and holder";
         registry.register("near_limits", help, self.near_limits.clone());
         let unrecorded = self.unrecorded.clone();
@@ -293,6 +297,12 @@ impl Telemetry {
     /// Counts a request refused by a limit; both words are of closed sets.
     pub fn limited(&self, limit: &'static str, holder: &'static str) {
         self.limited.get_or_create(&[("limit", limit), ("holder", holder)]).inc();
+    }
+
+    /// Counts a grant that somebody opened at once.
+    pub fn glass_broken(&self, drill: bool) {
+        let kind = if drill { "drill" } else { "emergency" };
+        self.glass.get_or_create(&[("kind", kind)]).inc();
     }
 
     /// Counts an answer that brought a budget near its limit.

@@ -10,6 +10,7 @@ const GROUPS: [&str; 12] = [
     "catalog",
     "detection",
     "device",
+    "grant",
     "jwks",
     "key",
     "limits",

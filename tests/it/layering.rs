@@ -41,6 +41,7 @@ const RULE: &[(&str, &[&str])] = &[
             "audit",
             "clock",
             "command",
+            "grant",
             "guard",
             "identity",
             "limits",
@@ -53,7 +54,7 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("admin", &["clock", "command", "identity", "limits", "listen", "proxy"]),
+    ("admin", &["clock", "command", "grant", "identity", "limits", "listen", "proxy"]),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
@@ -89,6 +90,7 @@ const RULE: &[(&str, &[&str])] = &[
             "config",
             "document",
             "guard",
+            "grant",
             "identity",
             "index",
             "limits",

@@ -45,6 +45,7 @@ mod fuzz_corpora;
     reason = "a target ends where it meets a surprise, and looks at a few of many variants"
 )]
 mod fuzz_targets;
+mod grants;
 mod graph_requests;
 mod graphql;
 mod guard_attacks;

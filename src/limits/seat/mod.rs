@@ -70,6 +70,9 @@ pub(super) struct Inner {
     pub(super) reached: Mutex<Option<Reached>>,
     /// The same budgets over several gates, if they share.
     pub(super) shared: OnceLock<Sharing>,
+    /// What counts once with what is released.
+    pub(super) beside: OnceLock<Seat>,
+    pub(super) is_used: AtomicBool,
     pub(super) _room: Room<Arc<str>>,
 }
 
@@ -197,7 +200,25 @@ impl Seat {
     #[must_use]
     pub fn persist(&self) -> Persist {
         let inner = Arc::clone(&self.inner);
-        Box::pin(async move { inner.persist().await })
+        Box::pin(async move {
+            if let Some(beside) =
+                inner.beside.get().filter(|_| inner.is_used.load(Ordering::Acquire))
+            {
+                beside.inner.persist().await?;
+            }
+            inner.persist().await
+        })
+    }
+
+    /// Has something else counted with what is made durable, once [`Seat::is_used`] was said: the use of a grant. Its
+    /// own portion is taken already, and given back with this seat if nothing was.
+    pub fn counts_with(&self, other: Self) {
+        drop(self.inner.beside.set(other));
+    }
+
+    /// Says that what is released next is what the other seat counts.
+    pub fn is_used(&self) {
+        self.inner.is_used.store(true, Ordering::Release);
     }
 
     /// Gives back what was taken since the last [`Seat::persist`]: it will not be released.

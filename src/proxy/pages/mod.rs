@@ -4,6 +4,8 @@
 
 mod devices;
 mod enrol;
+mod grant_words;
+mod grants;
 mod new_password;
 mod oidc;
 mod passkey;
@@ -20,6 +22,7 @@ use crate::identity::Ways;
 
 pub(super) use devices::devices;
 pub(super) use enrol::{codes, scan};
+pub(super) use grants::{GrantLine, encoded, grant_needed, grants};
 pub(super) use new_password::{invitation, new_password, no_invitation, welcome};
 pub(super) use oidc::{at_issuer, issuer_done, issuer_missed, issuer_refused};
 pub(super) use recovery::{recovery, recovery_codes};

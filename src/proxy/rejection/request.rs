@@ -61,6 +61,10 @@ pub(super) fn visit(refused: &Refused) -> Told {
             let step_up = StepUp { assurance: *assurance, max_age_s: None, fields };
             stronger(&FactorAsked::of(step_up))
         }
+        Refused::Factor { assurance, fresh_s } => {
+            let (max_age_s, fields) = (Some(*fresh_s), Vec::new());
+            stronger(&FactorAsked::of(StepUp { assurance: *assurance, max_age_s, fields }))
+        }
         Refused::Type => {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             told(status, "request_body", "The request body is refused").detail("send JSON")

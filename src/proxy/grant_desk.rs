@@ -1,0 +1,297 @@
+//! Asking for grants and deciding on them: one way for the gate's own paths and for the security team's interface. Who
+//! may grant what, the policy in force says at that moment; how long ago a factor was shown, identity.
+
+use serde_json::{Value, json};
+
+use super::Gate;
+use super::grants::{OPEN, coverage};
+use super::visit::Refused;
+use crate::grant::{
+    ApprovalFault, Ask, Emergency, Grant, GrantError, State, Terms, Verdict, Who, check_fresh,
+    check_width,
+};
+use crate::identity::Caller;
+use crate::policy::{GrantTerms, Granting, NotGrantable};
+
+impl Gate {
+    /// Keeps what somebody asks to be granted, until others agree; in an emergency it opens at once.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing is kept then.
+    pub async fn ask_grant(&self, caller: &Caller, mut ask: Ask) -> Result<Grant, Refused> {
+        let who = self.who(caller);
+        self.grants.asked.check(&who.person).map_err(|wait_s| Refused::TooMany { wait_s })?;
+        let program = self.policies.live();
+        if ask.scope.actions.is_empty() {
+            let named = program.routes().iter();
+            let named = named.filter(|route| ask.scope.routes.iter().any(|r| r == route.name()));
+            ask.scope.actions = named.map(|route| route.action().name().to_owned()).collect();
+            ask.scope.actions.sort_unstable();
+            ask.scope.actions.dedup();
+        }
+        let covered = coverage(&ask.scope);
+        if covered.actions.len() != ask.scope.actions.len() {
+            return Err(Refused::Body("`action` names none of the policy's".to_owned()));
+        }
+        let granting = program.granting(&who.roles, &covered).map_err(ungrantable)?;
+        let grade = program.highest_of(&covered);
+        let now_s = self.grants.counter.now_s();
+        let emergency = match ask.is_emergency {
+            true => Some(self.emergency(caller, &granting.terms, (&ask, grade, now_s))?),
+            false => None,
+        };
+        let longest_s = match (emergency, granting.terms.break_glass) {
+            (Some(_), Some(glass)) => glass.longest_s,
+            (_, _) => granting.terms.longest_s,
+        };
+        if ask.uses.is_none() {
+            ask.uses = granting.terms.uses;
+        }
+        if ask.uses == Some(0) {
+            return Err(Refused::Body("`uses` must be at least 1".to_owned()));
+        }
+        let lasts_s = ask.lasts_s.unwrap_or(longest_s);
+        let terms = Terms { longest_s, ..terms(&granting.terms) };
+        check_width(&ask.scope, (lasts_s, ask.uses), &terms).map_err(refused)?;
+        let counter = &self.grants.counter;
+        let kept = counter.ask(&who, ask, (lasts_s, granting.terms.waits_s), emergency).await;
+        let kept = kept.map_err(failed)?;
+        if let Some(emergency) = kept.emergency {
+            self.telemetry.glass_broken(emergency.drill);
+        }
+        self.in_effect(kept).await
+    }
+
+    /// What opens at once: allowed by the policy, with a fresh factor.
+    fn emergency(
+        &self,
+        caller: &Caller,
+        terms: &GrantTerms,
+        (ask, grade, now_s): (&Ask, u8, i64),
+    ) -> Result<Emergency, Refused> {
+        let nobody = "the policy has no `break-glass` for this: have it approved";
+        let glass = terms.break_glass.ok_or_else(|| Refused::Conflict(nobody.to_owned()))?;
+        let age_s = caller.factor_time(glass.assurance).map(|at| now_s.saturating_sub(at));
+        check_fresh((caller.assurance, age_s), glass.assurance, glass.fresh_s).map_err(refused)?;
+        let named = u32::try_from(ask.scope.subjects.len()).unwrap_or(u32::MAX);
+        if named == 0 || named > glass.subjects {
+            let most = glass.subjects;
+            return Err(Refused::Conflict(format!("it must name at most {most} people")));
+        }
+        let review_until_s = now_s.saturating_add(i64::from(glass.review_s));
+        Ok(Emergency { review_until_s, grade, drill: ask.is_drill })
+    }
+
+    /// Somebody agrees to a grant.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing changed then.
+    pub async fn approve_grant(&self, caller: &Caller, id: &str) -> Result<Grant, Refused> {
+        let who = self.who(caller);
+        let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        let granting = self.granting_of(&grant)?;
+        let is_high = self.policies.live().may_grant(&granting, &who.roles, &grant.roles);
+        let now_s = self.grants.counter.now_s();
+        let age_s = caller.factor_time(granting.terms.assurance).map(|at| now_s.saturating_sub(at));
+        let terms = (terms(&granting.terms), granting.terms.ring.1);
+        let shown = (caller.assurance, age_s);
+        let counter = &self.grants.counter;
+        let grant = counter.approve(&who, id, terms, is_high, shown).await.map_err(failed)?;
+        self.in_effect(grant).await
+    }
+
+    /// Somebody who could agree says no.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing changed then.
+    pub async fn refuse_grant(
+        &self,
+        caller: &Caller,
+        id: &str,
+        reason: &str,
+    ) -> Result<Grant, Refused> {
+        let who = self.who(caller);
+        self.check_decides(&who, id).await?;
+        let grant = self.grants.counter.refuse(&who, id, reason).await.map_err(failed)?;
+        self.in_effect(grant).await
+    }
+
+    /// The holder, or somebody who could agree, takes a grant back.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing changed then.
+    pub async fn revoke_grant(
+        &self,
+        caller: &Caller,
+        id: &str,
+        (reason, has_right): (&str, bool),
+    ) -> Result<Grant, Refused> {
+        let who = self.who(caller);
+        let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        if grant.person != who.person && !has_right {
+            self.check_decides(&who, id).await?;
+        }
+        let grant = self.grants.counter.revoke(&who, id, reason).await.map_err(failed)?;
+        self.in_effect(grant).await
+    }
+
+    /// Somebody who took no part says whether it was fit.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing changed then.
+    pub async fn review_grant(
+        &self,
+        caller: &Caller,
+        id: &str,
+        (verdict, note): (&str, &str),
+    ) -> Result<Grant, Refused> {
+        let verdict = match verdict {
+            "fit" => Verdict::Fit,
+            "unfit" => Verdict::Unfit,
+            _ => return Err(Refused::Body("`verdict` must be `fit` or `unfit`".to_owned())),
+        };
+        let who = self.who(caller);
+        let grant = self.grants.counter.review(&who, id, verdict, note).await.map_err(failed)?;
+        self.in_effect(grant).await
+    }
+
+    /// One grant, if the caller holds it, may decide on it or `has_right` to see all.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`], or that it cannot be read.
+    pub async fn grant(
+        &self,
+        caller: &Caller,
+        id: &str,
+        has_right: bool,
+    ) -> Result<Grant, Refused> {
+        let who = self.who(caller);
+        let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        let may = has_right || grant.person == who.person || self.decides(&who, &grant);
+        if may { Ok(grant) } else { Err(Refused::NotFound) }
+    }
+
+    /// What the caller asked for and holds, and what waits for them to decide.
+    ///
+    /// # Errors
+    /// [`Refused::NotYet`].
+    pub async fn own_grants(&self, caller: &Caller) -> Result<(Vec<Grant>, Vec<Grant>), Refused> {
+        let who = self.who(caller);
+        let counter = &self.grants.counter;
+        let mine = counter.list(Some(&who.person), &State::ALL).await.map_err(failed)?;
+        let mut waiting = counter.list(None, &[State::Asked]).await.map_err(failed)?;
+        let now_s = counter.now_s();
+        waiting.retain(|grant| grant.state_at(now_s) == State::Asked && self.decides(&who, grant));
+        Ok((mine, waiting))
+    }
+
+    /// All grants that wait or hold, or all that there are.
+    ///
+    /// # Errors
+    /// [`Refused::NotYet`].
+    pub async fn all_grants(&self, with_closed: bool) -> Result<Vec<Grant>, Refused> {
+        let states: &[State] = if with_closed { &State::ALL } else { &OPEN };
+        self.grants.counter.list(None, states).await.map_err(failed)
+    }
+
+    /// A grant as it is told.
+    #[must_use]
+    pub fn told_grant(&self, grant: &Grant) -> Value {
+        let now_s = self.grants.counter.now_s();
+        let agreed: Vec<&str> = grant.approvals.iter().map(|a| a.account.as_str()).collect();
+        json!({
+            "id": grant.id,
+            "state": grant.state_at(now_s).word(),
+            "sentence": grant.sentence(),
+            "holder": grant.holder,
+            "reason": grant.reason,
+            "ticket": grant.ticket,
+            "actions": grant.scope.actions,
+            "routes": grant.scope.routes,
+            "role": grant.scope.role,
+            "fields": grant.scope.fields,
+            "subjects": grant.scope.subjects.iter().map(|(e, k)| format!("{e}:{k}"))
+                .collect::<Vec<_>>(),
+            "asked_s": grant.asked_ms.div_euclid(1000),
+            "waits_until_s": grant.waits_until_s,
+            "from_s": grant.from_s,
+            "until_s": grant.until_s,
+            "uses": grant.uses,
+            "used": self.used(&grant.id),
+            "approved_by": agreed,
+            "emergency": grant.emergency.is_some(),
+            "drill": grant.emergency.is_some_and(|emergency| emergency.drill),
+            "review_until_s": grant.emergency.map(|emergency| emergency.review_until_s),
+            "reviewed_by": grant.review.as_ref().map(|review| &review.account),
+        })
+    }
+
+    /// What was done holds, and is in the log, before anybody hears of it.
+    async fn in_effect(&self, grant: Grant) -> Result<Grant, Refused> {
+        if self.take_effect().await { Ok(grant) } else { Err(Refused::NotYet) }
+    }
+
+    fn who(&self, caller: &Caller) -> Who {
+        Who {
+            account: caller.account.clone(),
+            person: self.identity.counted_as(&caller.account).to_string(),
+            roles: caller.roles.clone(),
+        }
+    }
+
+    /// What binds a grant under the policy in force.
+    fn granting_of(&self, grant: &Grant) -> Result<Granting, Refused> {
+        let program = self.policies.live();
+        program.granting(&grant.roles, &coverage(&grant.scope)).map_err(ungrantable)
+    }
+
+    fn decides(&self, who: &Who, grant: &Grant) -> bool {
+        let may = |granting: Granting| {
+            self.policies.live().may_grant(&granting, &who.roles, &grant.roles)
+        };
+        grant.person != who.person && self.granting_of(grant).is_ok_and(may)
+    }
+
+    async fn check_decides(&self, who: &Who, id: &str) -> Result<(), Refused> {
+        let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        if self.decides(who, &grant) { Ok(()) } else { Err(Refused::Forbidden) }
+    }
+}
+
+fn terms(terms: &GrantTerms) -> Terms {
+    let GrantTerms { number, assurance, fresh_s, longest_s, uses, subjects, ring, .. } = *terms;
+    Terms { number, assurance, fresh_s, longest_s, uses, subjects, ring: ring.0 }
+}
+
+fn ungrantable(fault: NotGrantable) -> Refused {
+    match &fault {
+        NotGrantable::Unknown(..) => Refused::Body(fault.to_string()),
+        NotGrantable::Nobody => Refused::Conflict(fault.to_string()),
+    }
+}
+
+fn refused(fault: ApprovalFault) -> Refused {
+    match fault {
+        ApprovalFault::Factor { assurance, fresh_s } => Refused::Factor { assurance, fresh_s },
+        ApprovalFault::Rank => Refused::Forbidden,
+        ApprovalFault::Oneself
+        | ApprovalFault::Twice
+        | ApprovalFault::Ring
+        | ApprovalFault::TooWide(..) => Refused::Conflict(fault.to_string()),
+    }
+}
+
+fn failed(error: GrantError) -> Refused {
+    match error {
+        GrantError::Unknown(_) => Refused::NotFound,
+        GrantError::Approval(fault) => refused(fault),
+        GrantError::Ask(_) | GrantError::Reason => Refused::Body(error.to_string()),
+        GrantError::Step(_) | GrantError::OwnReview | GrantError::Full => {
+            Refused::Conflict(error.to_string())
+        }
+        GrantError::State(_) | GrantError::Secret(_) | GrantError::Damaged(_) => {
+            tracing::error!(%error, "a grant could not be read or written");
+            Refused::NotYet
+        }
+    }
+}
