@@ -45,7 +45,7 @@ impl Notice {
         };
         match entry.event {
             Event::Alert => notice.alert(entry.alert.as_ref()?),
-            Event::Change | Event::Custody => notice.act(entry.act.as_ref()?)?,
+            Event::Change | Event::Custody | Event::Grant => notice.act(entry.act.as_ref()?)?,
             Event::Decision | Event::Outcome | Event::Session | Event::Shadow | Event::Admin => {
                 return None;
             }
@@ -56,7 +56,9 @@ impl Notice {
     /// Whether an entry of this event can have something to tell: the others are not even decoded.
     #[must_use]
     pub fn may_be_in(event: &str) -> bool {
-        [Event::Alert, Event::Change, Event::Custody].iter().any(|one| one.word() == event)
+        [Event::Alert, Event::Change, Event::Custody, Event::Grant]
+            .iter()
+            .any(|one| one.word() == event)
     }
 
     /// By what it is found again while it waits, so that the next of the same adds to it.
