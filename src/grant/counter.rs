@@ -3,13 +3,15 @@
 
 use super::approval::{ApprovalFault, Approver, Terms, check_approval};
 use super::ask::{Ask, AskFault};
-use super::steps::{Approval, Emergency, Grant, Review, State, StepFault, Verdict};
+use super::steps::{Approval, Emergency, Grant, Review, State, StepFault, Told, Verdict};
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, SecretError, random_token};
 use crate::state::{GrantRow, GrantStep, StateError, Store};
 
 /// How many requests of a person may wait at once.
 pub const PER_PERSON: i64 = 10;
+/// How many emergencies of a person may wait to be reviewed.
+pub const MOST_OWING: i64 = 3;
 /// So many are listed.
 const LISTED: u32 = 500;
 /// So many are read in one step.
@@ -45,6 +47,11 @@ pub enum GrantError {
         "{PER_PERSON} requests of this person wait already; have them decided, or take one back"
     )]
     Full,
+    /// Too many emergencies wait to be reviewed.
+    #[error(
+        "{MOST_OWING} emergencies of this person wait to be reviewed; have somebody else review one"
+    )]
+    Owing,
     /// It cannot be read or written.
     #[error(transparent)]
     State(StateError),
@@ -140,13 +147,16 @@ impl Counter {
             Some(Emergency { drill: true, .. }) => "glass_broken_drill",
             Some(Emergency { drill: false, .. }) => "glass_broken",
         };
-        if grant.emergency.is_some() {
+        let is_emergency = grant.emergency.is_some();
+        if is_emergency {
             grant.from_s = None;
             grant.open(now_s);
         }
         let reason = grant.reason.clone();
-        self.put(&grant, 0, who, Step { act, reason, ..Step::default() }).await?;
-        Ok(grant)
+        match self.put(&grant, 0, who, Step { act, reason, ..Step::default() }).await {
+            Err(GrantError::Full) if is_emergency => Err(GrantError::Owing),
+            kept => kept.map(|()| grant),
+        }
     }
 
     /// Somebody agrees, under the terms of the policy in force. `factor` is the assurance reached, and how old a factor
@@ -224,18 +234,46 @@ impl Counter {
         verdict: Verdict,
         note: &str,
     ) -> Result<Grant, GrantError> {
-        let (grant, _) = self.one(id).await?;
-        let took_part = grant.approvals.iter().any(|approval| approval.person == who.person);
-        if grant.person == who.person || took_part {
-            return Err(GrantError::OwnReview);
-        }
         let at_ms = self.clock.unix_ms();
         let review = Review { account: who.account.clone(), verdict, at_ms };
         let act = match verdict {
             Verdict::Fit => "grant_reviewed",
             Verdict::Unfit => "grant_reviewed_unfit",
         };
-        self.step(who, id, (act, note), move |grant, _now_s| grant.review(review.clone())).await
+        let take = |grant: &mut Grant, _now_s| {
+            let took_part = grant.approvals.iter().any(|approval| approval.person == who.person);
+            if grant.person == who.person || took_part {
+                return Err(GrantError::OwnReview);
+            }
+            Ok(grant.review(review.clone())?)
+        };
+        self.step(who, id, (act, note), take).await
+    }
+
+    /// Says of each emergency whose review is due, or overdue, that it is: once each.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub async fn remind(&self) -> Result<(), GrantError> {
+        let now_s = self.clock.unix_s();
+        for row in self.store.grants_owing(now_s, LISTED).await? {
+            let grant = self.open(&row)?;
+            let is_drill = grant.emergency.is_some_and(|emergency| emergency.drill);
+            let Some(told) = grant.to_tell(now_s) else { continue };
+            let act = match (told, is_drill) {
+                (Told::Overdue, false) => "grant_review_overdue",
+                (Told::Overdue, true) => "grant_review_overdue_drill",
+                (Told::Nothing | Told::Due, false) => "grant_review_due",
+                (Told::Nothing | Told::Due, true) => "grant_review_due_drill",
+            };
+            let reason = "nobody reviewed it yet";
+            match self.step(&gate(), &row.id, (act, reason), |grant, _| grant.tell(told)).await {
+                // Somebody was quicker.
+                Ok(_) | Err(GrantError::Step(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Notes of all whose time is over that it is.
@@ -294,17 +332,17 @@ impl Counter {
         self.clock.unix_s()
     }
 
-    async fn step(
+    async fn step<F: Into<GrantError>>(
         &self,
         who: &Who,
         id: &str,
         (act, reason): (&'static str, &str),
-        take: impl Fn(&mut Grant, i64) -> Result<(), StepFault>,
+        take: impl Fn(&mut Grant, i64) -> Result<(), F>,
     ) -> Result<Grant, GrantError> {
         check_reason(reason)?;
         for _ in 0..TRIES {
             let (mut grant, change) = self.one(id).await?;
-            take(&mut grant, self.clock.unix_s())?;
+            take(&mut grant, self.clock.unix_s()).map_err(Into::into)?;
             let step = Step { act, reason: reason.to_owned(), ..Step::default() };
             match self.put(&grant, change, who, step).await {
                 Err(GrantError::State(StateError::Unknown(_))) => {}
@@ -349,14 +387,17 @@ impl Counter {
             state: grant.state.word().to_owned(),
             asked_ms: grant.asked_ms,
             until_s,
+            review_s: grant.review_s(),
             sealed: self.sealer.seal(&label(&grant.id), &text)?,
             change,
         };
         let Step { act, reason, approved_by, approval } = step;
-        let detail = format!("{} for {}", grant.scope.counted(), grant.holder);
+        let is_drill = grant.emergency.is_some_and(|emergency| emergency.drill);
+        let drill = if is_drill { " (drill)" } else { "" };
+        let detail = format!("{} for {}{drill}", grant.scope.counted(), grant.holder);
         let step = GrantStep { act, detail, reason, approved_by, approval };
         let store = self.store.clone().acting_as(&who.account);
-        Ok(store.put_grant(row, step, PER_PERSON).await?)
+        Ok(store.put_grant(row, step, (PER_PERSON, MOST_OWING)).await?)
     }
 }
 

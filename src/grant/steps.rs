@@ -71,6 +71,22 @@ pub struct Emergency {
     pub grade: u8,
     /// Whether it is an exercise.
     pub drill: bool,
+    /// What was said of its review so far.
+    #[serde(default)]
+    pub told: Told,
+}
+
+/// How far somebody was reminded of a review.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// Half of its time is over.
+    Due,
+    /// All of its time is over, and the holder is blocked.
+    Overdue,
 }
 
 /// What a reviewer says of it.
@@ -169,6 +185,42 @@ impl Grant {
     pub fn is_overdue(&self, now_s: i64) -> bool {
         let late = |emergency: &Emergency| now_s >= emergency.review_until_s;
         self.review.is_none() && self.emergency.as_ref().is_some_and(late)
+    }
+
+    /// When its review must be reminded of next, Unix seconds: after half of its time, and when that is over. None where
+    /// none is owed.
+    #[must_use]
+    pub fn review_s(&self) -> Option<i64> {
+        let Emergency { review_until_s, told, .. } =
+            self.emergency.filter(|_| self.review.is_none())?;
+        let asked_s = self.asked_ms.div_euclid(1000);
+        Some(match told {
+            Told::Nothing => asked_s.saturating_add(review_until_s.saturating_sub(asked_s) / 2),
+            Told::Due => review_until_s,
+            Told::Overdue => i64::MAX,
+        })
+    }
+
+    /// What is to be said of its review now, if anything.
+    #[must_use]
+    pub fn to_tell(&self, now_s: i64) -> Option<Told> {
+        self.review_s().filter(|at| *at <= now_s)?;
+        Some(if self.is_overdue(now_s) { Told::Overdue } else { Told::Due })
+    }
+
+    /// Notes that this was said of its review.
+    ///
+    /// # Errors
+    /// [`StepFault`] if it was said already, or nobody owes a review.
+    pub fn tell(&mut self, told: Told) -> Result<(), StepFault> {
+        let state = self.state;
+        match &mut self.emergency {
+            Some(emergency) if self.review.is_none() && emergency.told < told => {
+                emergency.told = told;
+                Ok(())
+            }
+            Some(_) | None => Err(StepFault::State(state, "reminded of")),
+        }
     }
 
     /// Somebody agrees; it holds once as many did as are asked.

@@ -233,6 +233,9 @@ fn what_cannot_be_read_is_refused() {
         assert!(read((name, value.to_owned())).is_err(), "{name} {value:?}");
     }
     assert!(read(("reason", "x".repeat(501))).is_err());
+    for name in ["purpose", "role", "route"] {
+        assert!(read((name, "x".repeat(257))).is_err(), "without its {name} it would be wider");
+    }
     let many: Vec<String> = (0..201).map(|n| format!("guest:{n}")).collect();
     assert_eq!(read(("subjects", many.join(" "))), Err(AskFault::TooMany("subjects")));
     assert_eq!(read(("lasts", "90m".to_owned())).unwrap().lasts_s, Some(5400));
@@ -345,4 +348,63 @@ async fn of_two_who_decide_at_once_one_does() {
     let revoked = desk.counter.revoke(&mei, &grant.id, "no");
     let (refused, revoked) = tokio::join!(refused, revoked);
     assert_eq!(usize::from(refused.is_ok()) + usize::from(revoked.is_ok()), 1);
+}
+
+async fn broken(desk: &Desk, holder: &str, drill: bool) -> Result<Grant, GrantError> {
+    let review_until_s = desk.clock.unix_s() + 3600;
+    let emergency = Emergency { review_until_s, grade: 4, drill, told: Told::Nothing };
+    desk.counter.ask(&who(holder), ask(), (600, 3600), Some(emergency)).await
+}
+
+#[tokio::test]
+async fn an_emergency_that_nobody_reviewed_makes_room_for_nothing_and_has_a_cap_of_its_own() {
+    let desk = desk();
+    let mut owed = Vec::new();
+    for _ in 0..MOST_OWING {
+        owed.push(broken(&desk, "wu", false).await.unwrap().id);
+    }
+    assert!(matches!(broken(&desk, "wu", true).await, Err(GrantError::Owing)));
+    // The table has room for fifty in tests.
+    for person in 0..20 {
+        for _ in 0..PER_PERSON {
+            desk.asked(&format!("p{person}")).await;
+        }
+        desk.clock.advance_ms(3_600_000);
+        desk.counter.tidy().await.unwrap();
+    }
+    for id in &owed {
+        let grant = desk.counter.grant(id).await.unwrap();
+        assert!(grant.review.is_none() && grant.is_overdue(desk.clock.unix_s()));
+    }
+    desk.counter.review(&who("eve"), &owed[0], Verdict::Fit, "r").await.unwrap();
+    broken(&desk, "wu", true).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_review_is_reminded_of_once_when_it_is_due_and_once_when_it_is_overdue() {
+    let desk = desk();
+    let (one, drill) = (broken(&desk, "wu", false).await.unwrap(), broken(&desk, "wu", true).await);
+    let reviewed = broken(&desk, "wu", false).await.unwrap();
+    desk.counter.review(&who("eve"), &reviewed.id, Verdict::Unfit, "r").await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        desk.counter.remind().await.unwrap();
+        desk.counter.remind().await.unwrap();
+        desk.clock.advance_ms(900_000);
+    }
+    for act in desk.store.pending_acts().await.unwrap() {
+        if act.name.starts_with("grant_review_") {
+            told.push((act.name.clone(), act.object.clone()));
+        }
+    }
+    let (one, drill) = (format!("grant {}", one.id), format!("grant {}", drill.unwrap().id));
+    let mut wanted = vec![
+        ("grant_review_due".to_owned(), one.clone()),
+        ("grant_review_due_drill".to_owned(), drill.clone()),
+        ("grant_review_overdue".to_owned(), one),
+        ("grant_review_overdue_drill".to_owned(), drill),
+    ];
+    wanted.sort();
+    told.sort();
+    assert_eq!(told, wanted);
 }

@@ -60,6 +60,12 @@ impl Identity {
         self.roster.roles_elsewhere(account)
     }
 
+    /// The other accounts of the same person.
+    #[must_use]
+    pub fn accounts_beside(&self, account: &str) -> Vec<String> {
+        self.roster.accounts_beside(account)
+    }
+
     /// Under what an account is counted: itself, or the person whose it is.
     #[must_use]
     pub fn counted_as(&self, account: &str) -> Arc<str> {

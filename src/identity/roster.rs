@@ -189,6 +189,14 @@ impl Roster {
         others.flat_map(|other| other.roles.iter().cloned()).collect()
     }
 
+    /// The other accounts of the same person.
+    pub(super) fn accounts_beside(&self, account: &str) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let person = known.accounts.get(account).and_then(|known| known.person.as_ref());
+        let of = person.and_then(|(name, _)| known.of.get(name)).into_iter().flatten();
+        of.filter(|other| *other != account).cloned().collect()
+    }
+
     /// How an account stands; one that nobody said anything of is welcome.
     pub(super) fn standing(&self, account: &str) -> Standing {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

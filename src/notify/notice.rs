@@ -136,7 +136,10 @@ impl Notice {
             }
             "grant_revoked" | "grant_expired" | "grant_used_up" => Kind::GrantEnded,
             "glass_broken" | "glass_broken_drill" => Kind::BreakGlass,
-            "grant_review_overdue" => Kind::ReviewDue,
+            "grant_review_due"
+            | "grant_review_due_drill"
+            | "grant_review_overdue"
+            | "grant_review_overdue_drill" => Kind::ReviewDue,
             "policy_refused" => Kind::PolicyRefused,
             "certificates_refused" => Kind::CertificatesRefused,
             asked if asked.ends_with("_asked") => Kind::RequestWaits,

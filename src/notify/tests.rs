@@ -25,6 +25,8 @@ fn what_needs_a_person_is_told_and_what_does_not_is_not() {
     assert_eq!(kind(&act("policy_refused", "policy")), Some(Kind::PolicyRefused));
     assert_eq!(kind(&act("grant_asked", "grant 7")), Some(Kind::GrantAsked));
     assert_eq!(kind(&act("glass_broken", "grant 7")), Some(Kind::BreakGlass));
+    assert_eq!(kind(&act("grant_review_due", "grant 7")), Some(Kind::ReviewDue));
+    assert_eq!(kind(&act("grant_review_overdue_drill", "grant 7")), Some(Kind::ReviewDue));
     assert_eq!(kind(&act("switch_on", "tenant hq")), None);
     assert_eq!(kind(&act("started", "policy 1")), None);
     assert_eq!(kind(&entry(Event::Decision)), None);

@@ -20,6 +20,16 @@ impl Program {
         })
     }
 
+    /// Whether the policy keeps any of these roles apart from another: then what else the person holds decides, too.
+    #[must_use]
+    pub fn keeps_apart(&self, roles: &[String]) -> bool {
+        if self.model.apart.is_empty() {
+            return false;
+        }
+        let held = self.holding(roles);
+        self.model.apart.iter().flatten().any(|role| held.roles.contains(role))
+    }
+
     /// Two roles that the policy keeps apart, where a person holds both; `elsewhere` are those of the person's other
     /// accounts.
     #[must_use]

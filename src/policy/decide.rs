@@ -75,12 +75,21 @@ impl Asked {
     }
 
     fn facts(&self) -> Facts<'_> {
+        self.facts_of(&self.holding)
+    }
+
+    /// The same with the roles that a grant lends, for what takes away; none where it lends none.
+    fn facts_lent(&self) -> Option<Facts<'_>> {
+        (self.lent.names != self.holding.names).then(|| self.facts_of(&self.lent))
+    }
+
+    fn facts_of<'a>(&'a self, holding: &'a Holding) -> Facts<'a> {
         Facts {
             zone: &self.zone,
             account: &self.principal.account,
             assurance: self.principal.assurance,
             address: self.principal.address,
-            roles: &self.holding.names,
+            roles: &holding.names,
             attributes: &self.principal.attributes,
             parameters: &self.params,
             method: &self.route.method,
@@ -330,13 +339,21 @@ impl Program {
         if let Some(fields) = &mut fields {
             fields.sort_unstable();
         }
+        let is_bound = grant.coverage.is_bound();
+        let is_own = |index: &usize| !judgement.granted.contains(index);
+        let opens_alone =
+            |rule: &super::model::Rule| rule.effect == Effect::Allow && opens(rule.of, query.route);
+        let opened =
+            judgement.applied().iter().filter(|at| is_own(at)).filter_map(rule).any(opens_alone);
+        let is_told = matches!(self.subject_parameter(query.route), Some((.., Told::Surely)));
         Lent {
             grades: self.grades(query),
             rules: judgement.granted.clone(),
             lifted: judgement.lifted.clone(),
             fields,
-            is_bound: grant.coverage.is_bound(),
+            is_bound,
             is_whole,
+            hides_scalars: is_bound && !is_told && (is_whole || !opened),
         }
     }
 
@@ -547,6 +564,7 @@ impl Permit {
             && self.plan == other.plan
             && tests(self) == tests(other)
             && self.asked.holding.names == other.asked.holding.names
+            && self.asked.lent.names == other.asked.lent.names
             && self.asked.grant == other.asked.grant
             && self.route.opaque == other.route.opaque
             && self.route.headers == other.route.headers
@@ -640,8 +658,14 @@ impl Permit {
         captures: &'a [Option<Value>],
     ) -> impl Iterator<Item = Result<bool, EvaluationError>> + 'a {
         let record = Record { slots: &rows.slots, captures };
-        let facts = self.asked.facts();
-        rows.tests.iter().map(move |test| test.holds(&facts, record))
+        let (facts, lent) = (self.asked.facts(), self.asked.facts_lent());
+        rows.tests.iter().map(move |test| match test.holds(&facts, record) {
+            // What denies by a lent role denies as by one's own.
+            Ok(false) if test.if_closed() => {
+                lent.as_ref().map_or(Ok(false), |lent| test.holds(lent, record))
+            }
+            outcome => outcome,
+        })
     }
 
     /// How the caller stands to a grade, for explanations.

@@ -158,17 +158,20 @@ impl fmt::Display for Lack {
 
 impl Program {
     /// Decides with the first of these grants that leads further than the request does without: so that no grant is
-    /// used where none is needed. Narrow ones come first.
+    /// used where none is needed. Narrow ones come first. Where one would lead further with a factor, that is said.
     ///
     /// # Errors
     /// [`Denial`], with every reason.
     pub fn decide_under(&self, query: &Query<'_>, grants: &[Arc<Grant>]) -> Result<Permit, Denial> {
         let mut without = self.decide(&Query { grant: None, ..*query });
         let mut best: Option<Denial> = None;
+        let mut raisable: Option<Permit> = None;
         for grant in grants {
             let under = self.decide(&Query { grant: Some(grant), ..*query });
             match under {
                 Ok(permit) if permit.grant().is_some() => return Ok(permit),
+                // It shows no more than without, but would after a factor that is asked for here.
+                Ok(permit) if permit.step_up().is_some() => raisable = raisable.or(Some(permit)),
                 Ok(_) => {}
                 // All that is missing under it is a factor, so that is what is asked for.
                 Err(denial) if matches!(denial.kind, DenialKind::StepUp(_)) => {
@@ -185,9 +188,10 @@ impl Program {
                 }
             }
         }
-        match (without, best) {
-            (Err(_), Some(denial)) => Err(denial),
-            (without, _) => without,
+        match (without, best, raisable) {
+            (Err(_), Some(denial), _) => Err(denial),
+            (Ok(plain), _, Some(raisable)) if plain.step_up() != raisable.step_up() => Ok(raisable),
+            (without, ..) => without,
         }
     }
 

@@ -20,6 +20,9 @@ pub(super) struct Lent {
     pub(super) is_bound: bool,
     /// Whether without it nothing of the answer would pass, so that nothing of other people does.
     pub(super) is_whole: bool,
+    /// Whether what stands beside the records must not pass: it does so by the grant alone, and nothing tells whom it is
+    /// about.
+    pub(super) hides_scalars: bool,
 }
 
 impl Lent {
@@ -155,6 +158,11 @@ pub(super) struct Effective<'a> {
 }
 
 impl Effective<'_> {
+    /// Whether it is in force on this record without the grant as well.
+    pub(super) fn is_own(&self) -> bool {
+        self.within.is_none()
+    }
+
     /// Whether the rule has this effect on the field by one of its lists.
     pub(super) fn says(&self, effect: Effect, list: &[u16], field: u16) -> bool {
         let may =

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::judge::StepUp;
-use super::lent::{Effective, Lent, Reach};
+use super::lent::{Effective, Grip, Lent, Reach};
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
@@ -172,7 +172,7 @@ impl Outcome {
                 entities.push((*index, entity_outcome(entity, &of, key, &reach)?));
             }
         }
-        let (plan, plan_rows) = planner::response(program, route, &entities);
+        let (plan, plan_rows) = planner::response(program, route, &entities, key);
         let acting = acting_entity(program, route, &entities);
         // What passes unread may do so only for a record that is there, and counts for its subject.
         let must_read = acting
@@ -291,7 +291,9 @@ fn entity_outcome(
         let effective: Vec<Effective<'_>> = effective.collect();
         let grade = |field: u16, grade| reach.standing(&key.grades, is_lent, field, grade);
         outcome.read.push(read_case(entity, &effective, &grade));
-        outcome.write.push(write_case(entity, &effective, confined));
+        // Under a grant about certain people no record becomes anybody else's.
+        let bound = entity.subject.filter(|_| matches!(grant, Grip::Bit(_)));
+        outcome.write.push(write_case(entity, &effective, (confined, bound)));
         held_back(entity, &effective, &grade, &mut outcome.held_back);
     }
     Ok(outcome)
@@ -338,18 +340,23 @@ fn read_case(
     is_open(rules).then(|| entity.fields.iter().enumerate().map(treat).collect())
 }
 
-/// Who is confined to a tenant moves no record to another one.
+/// Who is confined to a tenant moves no record to another one; nor does a grant about certain people let anybody say
+/// whom a record is about, in the field that is `bound`.
 fn write_case(
     entity: &Entity,
     rules: &[Effective<'_>],
-    confined: Option<u16>,
+    (confined, bound): (Option<u16>, Option<u16>),
 ) -> Option<Vec<bool>> {
     let writable = |index: usize| {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         if confined == Some(index) {
             return false;
         }
-        let said = |effect| rules.iter().any(|one| one.says(effect, &one.rule.write, index));
+        let counts = |one: &&Effective<'_>| bound != Some(index) || one.is_own();
+        let said = |effect| {
+            let mut rules = rules.iter().filter(|one| effect == Effect::Deny || counts(one));
+            rules.any(|one| one.says(effect, &one.rule.write, index))
+        };
         said(Effect::Allow) && !said(Effect::Deny)
     };
     is_open(rules).then(|| (0..entity.fields.len()).map(writable).collect())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::detect::Way;
 use super::kind::Kind;
 use super::model::{Action, Body, BodyShape, Entity, Grade, PathSearch, QueryUse, Route, Shape};
-use super::outcome::{EntityOutcome, Treatment};
+use super::outcome::{EntityOutcome, Key, Treatment};
 use super::plan::{
     DetectId, Detection, FieldId, Node, NodeId, ObjectNode, Plan, RecordId, RecordPlan, Slot,
     Verdict,
@@ -25,6 +25,7 @@ pub(super) fn response(
     program: &Program,
     route: &Route,
     entities: &Entities,
+    key: &Key,
 ) -> (Plan, Vec<RowTests>) {
     let placed = |entity: &usize| {
         let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
@@ -33,7 +34,8 @@ pub(super) fn response(
     let filtered =
         entities.iter().any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
     let mut builder = Builder::new(program, entities);
-    builder.passes = Passes::Scalars { counts: !filtered };
+    let hides = key.lent.as_ref().is_some_and(|lent| lent.hides_scalars);
+    builder.passes = if hides { Passes::Nothing } else { Passes::Scalars { counts: !filtered } };
     builder.searched = Some((Way::Answer, route.index));
     builder.finish(route.returns.as_ref())
 }

@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::Gate;
-use super::grants::{OPEN, coverage};
+use super::grants::{OPEN, beside, coverage};
 use super::visit::Refused;
 use crate::grant::{
-    ApprovalFault, Ask, Emergency, Grant, GrantError, State, Terms, Verdict, Who, check_fresh,
-    check_width,
+    ApprovalFault, Ask, Emergency, Grant, GrantError, State, Terms, Told, Verdict, Who,
+    check_fresh, check_width,
 };
 use crate::identity::Caller;
 use crate::policy::{GrantTerms, Granting, NotGrantable};
@@ -36,6 +36,7 @@ impl Gate {
         let granting = program.granting(&who.roles, &covered).map_err(ungrantable)?;
         let grade = program.highest_of(&covered);
         let now_s = self.grants.counter.now_s();
+        self.check_lendable((&caller.account, &who.roles), ask.scope.role.as_deref(), "")?;
         let emergency = match ask.is_emergency {
             true => Some(self.emergency(caller, &granting.terms, (&ask, grade, now_s))?),
             false => None,
@@ -69,6 +70,10 @@ impl Gate {
         terms: &GrantTerms,
         (ask, grade, now_s): (&Ask, u8, i64),
     ) -> Result<Emergency, Refused> {
+        if self.owes_review(&caller.account, grade, now_s) {
+            let first = "what you opened in an emergency before must be reviewed first";
+            return Err(Refused::Conflict(first.to_owned()));
+        }
         let nobody = "the policy has no `break-glass` for this: have it approved";
         let glass = terms.break_glass.ok_or_else(|| Refused::Conflict(nobody.to_owned()))?;
         let age_s = caller.factor_time(glass.assurance).map(|at| now_s.saturating_sub(at));
@@ -79,7 +84,7 @@ impl Gate {
             return Err(Refused::Conflict(format!("it must name at most {most} people")));
         }
         let review_until_s = now_s.saturating_add(i64::from(glass.review_s));
-        Ok(Emergency { review_until_s, grade, drill: ask.is_drill })
+        Ok(Emergency { review_until_s, grade, drill: ask.is_drill, told: Told::Nothing })
     }
 
     /// Somebody agrees to a grant.
@@ -89,6 +94,8 @@ impl Gate {
     pub async fn approve_grant(&self, caller: &Caller, id: &str) -> Result<Grant, Refused> {
         let who = self.who(caller);
         let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        self.check_other_person(&who, &grant)?;
+        self.check_lendable((&grant.holder, &grant.roles), grant.scope.role.as_deref(), id)?;
         let granting = self.granting_of(&grant)?;
         let is_high = self.policies.live().may_grant(&granting, &who.roles, &grant.roles);
         let now_s = self.grants.counter.now_s();
@@ -128,7 +135,7 @@ impl Gate {
     ) -> Result<Grant, Refused> {
         let who = self.who(caller);
         let grant = self.grants.counter.grant(id).await.map_err(failed)?;
-        if grant.person != who.person && !has_right {
+        if !self.is_own(&who, &grant) && !has_right {
             self.check_decides(&who, id).await?;
         }
         let grant = self.grants.counter.revoke(&who, id, reason).await.map_err(failed)?;
@@ -151,6 +158,10 @@ impl Gate {
             _ => return Err(Refused::Body("`verdict` must be `fit` or `unfit`".to_owned())),
         };
         let who = self.who(caller);
+        let grant = self.grants.counter.grant(id).await.map_err(failed)?;
+        if self.is_own(&who, &grant) || self.has_agreed(&who, &grant) {
+            return Err(failed(GrantError::OwnReview));
+        }
         let grant = self.grants.counter.review(&who, id, verdict, note).await.map_err(failed)?;
         self.in_effect(grant).await
     }
@@ -167,7 +178,7 @@ impl Gate {
     ) -> Result<Grant, Refused> {
         let who = self.who(caller);
         let grant = self.grants.counter.grant(id).await.map_err(failed)?;
-        let may = has_right || grant.person == who.person || self.decides(&who, &grant);
+        let may = has_right || self.is_own(&who, &grant) || self.decides(&who, &grant);
         if may { Ok(grant) } else { Err(Refused::NotFound) }
     }
 
@@ -239,6 +250,46 @@ impl Gate {
         }
     }
 
+    /// Whether it is their own, as is known now or was when they asked: whose an account is may be said later.
+    fn is_own(&self, who: &Who, grant: &Grant) -> bool {
+        grant.person == who.person
+            || grant.holder == who.account
+            || *self.identity.counted_as(&grant.holder) == *who.person
+    }
+
+    fn has_agreed(&self, who: &Who, grant: &Grant) -> bool {
+        grant.approvals.iter().any(|other| {
+            other.person == who.person || *self.identity.counted_as(&other.account) == *who.person
+        })
+    }
+
+    /// Refuses the holder, and whoever agreed already, by whichever account.
+    fn check_other_person(&self, who: &Who, grant: &Grant) -> Result<(), Refused> {
+        match (self.is_own(who, grant), self.has_agreed(who, grant)) {
+            (true, _) => Err(refused(ApprovalFault::Oneself)),
+            (false, true) => Err(refused(ApprovalFault::Twice)),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Refuses to lend a role that the policy keeps apart from one that the person has, or is lent by another grant.
+    fn check_lendable(
+        &self,
+        (account, roles): (&str, &[String]),
+        role: Option<&str>,
+        id: &str,
+    ) -> Result<(), Refused> {
+        let Some(role) = role else { return Ok(()) };
+        let held: Vec<String> = roles.iter().cloned().chain([role.to_owned()]).collect();
+        let mut elsewhere = self.identity.roles_elsewhere(account);
+        elsewhere.extend(beside(&self.lent_to(account, self.grants.counter.now_s()), id));
+        let program = self.policies.live();
+        let Some((one, other)) = program.held_together(&held, &elsewhere) else { return Ok(()) };
+        let apart =
+            format!("the policy keeps the roles `{one}` and `{other}` apart: nobody holds both");
+        Err(Refused::Conflict(apart))
+    }
+
     /// What binds a grant under the policy in force.
     fn granting_of(&self, grant: &Grant) -> Result<Granting, Refused> {
         let program = self.policies.live();
@@ -249,7 +300,7 @@ impl Gate {
         let may = |granting: Granting| {
             self.policies.live().may_grant(&granting, &who.roles, &grant.roles)
         };
-        grant.person != who.person && self.granting_of(grant).is_ok_and(may)
+        !self.is_own(who, grant) && self.granting_of(grant).is_ok_and(may)
     }
 
     async fn check_decides(&self, who: &Who, id: &str) -> Result<(), Refused> {
@@ -286,7 +337,7 @@ fn failed(error: GrantError) -> Refused {
         GrantError::Unknown(_) => Refused::NotFound,
         GrantError::Approval(fault) => refused(fault),
         GrantError::Ask(_) | GrantError::Reason => Refused::Body(error.to_string()),
-        GrantError::Step(_) | GrantError::OwnReview | GrantError::Full => {
+        GrantError::Step(_) | GrantError::OwnReview | GrantError::Full | GrantError::Owing => {
             Refused::Conflict(error.to_string())
         }
         GrantError::State(_) | GrantError::Secret(_) | GrantError::Damaged(_) => {

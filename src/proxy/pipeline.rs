@@ -56,7 +56,9 @@ impl Gate {
         let mut question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
         self.refuse_switched(&question, trail).await?;
         let named = head.grant.as_deref();
-        question.bring(self.granted(&caller.account, named, trail.time_unix_s()));
+        let now = (question.program().as_ref(), trail.time_unix_s());
+        let granted = self.granted(&caller.account, named, now);
+        question.bring(granted);
         let held = self.check_curbs(&caller, trail.time_unix_s());
         let permit = match held.and_then(|()| self.decide(&question, trail)) {
             Ok(permit) => permit,

@@ -124,7 +124,7 @@ impl Right {
             if stopped || !self.identity.is_welcome(account) {
                 return Cut::Withdrawn;
             }
-            if self.permit.grant().is_some_and(|grant| !self.grants.stands(&grant.id)) {
+            if self.taken_back().is_some() {
                 return Cut::Withdrawn;
             }
             if self.switched_off().is_some() {
@@ -142,6 +142,12 @@ impl Right {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// The grant by which it passes, if that was taken back or is over.
+    pub(super) fn taken_back(&self) -> Option<&str> {
+        let grant = self.permit.grant().filter(|grant| !self.grants.stands(&grant.id));
+        grant.map(|grant| grant.id.as_str())
     }
 
     /// What was switched off that stops the stream.

@@ -44,6 +44,12 @@ pub(super) struct Granted {
     pub(super) question: Question,
 }
 
+fn use_if_granted(permit: &Permit, seat: &Seat) {
+    if permit.grant().is_some() {
+        seat.is_used();
+    }
+}
+
 impl Gate {
     pub(super) async fn guard_response(
         &self,
@@ -68,11 +74,19 @@ impl Gate {
         let standpoint = Standpoint::of(&permit, &question);
         let (passed, body) = match judge_head(&standpoint, &seat, &parts, body).await? {
             Opened::Bodiless(bodiless) => {
+                if parts.status.is_redirection() {
+                    // Where it leads is all that the grant opened.
+                    use_if_granted(&permit, &seat);
+                }
                 return self.without_body(bodiless, &seat, facts, trail).await;
             }
             Opened::Body(passed, body) => (passed, body),
         };
         disclosure.with(|entry| passed.note(entry));
+        if permit.entity().is_empty() {
+            // No record will tell that it passed by the grant.
+            use_if_granted(&permit, &seat);
+        }
         let meter = Meter {
             register: Register::of(&permit, &self.keys, carried.clone()),
             seat: Arc::clone(&seat),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Gate;
 use super::query::{self, KIND};
 use super::question::Question;
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Wanted};
 use super::trail::Trail;
 use crate::command::{Asker, Kind, News, Switches, Target};
 use crate::identity::{Caller, CallerKind, Identity};
@@ -109,6 +109,10 @@ impl Gate {
         }
         if self.curbs.blocks(&self.identity.counted_as(&question.principal().account)) {
             return Err(Rejection::Stopped);
+        }
+        // Taken back while the backend was asked.
+        if let Some(grant) = permit.grant().filter(|grant| !self.grants.stands(&grant.id)) {
+            return Err(Rejection::Grant(Wanted::ended(&grant.id)));
         }
         let is_switched = stops(&self.switches, &self.identity, question).is_some();
         if is_switched { Err(Rejection::Switched) } else { Ok(()) }

@@ -19,7 +19,7 @@ use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
 use super::policies::Right;
-use super::rejection::{Rejection, Unjudged};
+use super::rejection::{Rejection, Unjudged, Wanted};
 use super::release::{Granted, codings, judged};
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
@@ -93,6 +93,9 @@ impl Gate {
         }
         if right.switched_off().is_some() {
             return Err(Rejection::Switched);
+        }
+        if let Some(id) = right.taken_back() {
+            return Err(Rejection::Grant(Wanted::ended(id)));
         }
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();

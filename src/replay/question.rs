@@ -101,7 +101,7 @@ impl Question {
     }
 
     /// On what the program's answer depends that the entry does not hold: rules whose condition reads it, or
-    /// `(roles)`, `(tenant)`, `(grant)`.
+    /// `(roles)`, `(tenant)`, `(grant)`, or `(other accounts)` of the person, whose roles may be kept apart from these.
     #[must_use]
     pub fn undetermined<'p>(&self, program: &'p Program, route: &Arc<Route>) -> Vec<&'p str> {
         let mut open = program.undetermined(&self.query(route), |name| self.is_unknown(name));
@@ -114,6 +114,9 @@ impl Question {
         }
         if self.has_grant {
             open.push("(grant)");
+        }
+        if self.needs_other_accounts(program) {
+            open.push("(other accounts)");
         }
         open
     }
@@ -132,7 +135,16 @@ impl Question {
         if self.has_grant {
             unknown.push("what the grant was for".to_owned());
         }
+        if self.needs_other_accounts(program) {
+            unknown.push("the roles of the person's other accounts".to_owned());
+        }
         unknown
+    }
+
+    /// Whoever holds roles that are kept apart is denied by these alone.
+    fn needs_other_accounts(&self, program: &Program) -> bool {
+        let roles = &self.principal.roles;
+        program.keeps_apart(roles) && program.held_together(roles, &[]).is_none()
     }
 
     fn is_unknown(&self, name: &str) -> bool {

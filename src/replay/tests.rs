@@ -220,6 +220,13 @@ fn what_depends_on_what_was_not_recorded_is_undetermined_and_never_guessed() {
     many.actor.as_mut().unwrap().roles = (0..900).map(|n| format!("role {n}")).collect();
     let report = replay(vec![many], BANK, None);
     assert_eq!(report.open[0].name, "(roles)");
+    let mut granted = look(1);
+    granted.why = Some(Why { grant: "G-1".into(), ..Why::default() });
+    assert_eq!(replay(vec![granted], BANK, None).open[0].name, "(grant)");
+    // Which roles another account of the person has nobody recorded.
+    let apart = format!("{BANK}apart: [[teller, clerk]]\n");
+    let report = replay(vec![look(1)], &apart, None);
+    assert_eq!((report.undetermined, &*report.open[0].name), (1, "(other accounts)"));
     let deny = format!(
         "{BANK}  - name: not seven\n    deny: view\n    to: any\n    when: request.id == '7'\n"
     );

@@ -7,6 +7,8 @@ use super::{StateError, Store};
 
 /// The most grants that are kept, those that are over too.
 const MOST: i64 = if cfg!(test) { 50 } else { 1_000_000 };
+/// How long it is kept who agreed to whose, in milliseconds: longer than any ring is looked for.
+const APPROVALS_KEPT_MS: i64 = 400 * 86_400_000;
 
 /// A grant as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct GrantRow {
     pub asked_ms: i64,
     /// When what it is now ends by itself, Unix seconds.
     pub until_s: i64,
+    /// When the review that it owes must be reminded of next, Unix seconds; none where it owes none.
+    pub review_s: Option<i64>,
     /// What it says.
     pub sealed: Vec<u8>,
     /// Which change brought it here; 0 for a new one.
@@ -43,8 +47,8 @@ pub struct GrantStep {
 }
 
 impl Store {
-    /// Writes a grant after a step, with the act of it in the same transaction. `most_waiting` is how many of the
-    /// person's may wait at once, for a new one.
+    /// Writes a grant after a step, with the act of it in the same transaction. `most` is, for a new one, how many of
+    /// the person's may wait to be decided, and how many to be reviewed.
     ///
     /// # Errors
     /// [`StateError::Unknown`] if somebody took another step meanwhile, [`StateError::Full`] if there is no room.
@@ -52,36 +56,38 @@ impl Store {
         &self,
         row: GrantRow,
         step: GrantStep,
-        most_waiting: i64,
+        most: (i64, i64),
     ) -> Result<(), StateError> {
         let doer = self.doer();
         self.write(move |connection| {
             if row.change == 0 {
-                check_room(connection, &row, most_waiting)?;
+                check_room(connection, &row, most)?;
             }
             connection.execute("UPDATE grant_change SET change = change + 1", [])?;
             let next = "(SELECT change FROM grant_change)";
-            let GrantRow { id, person, state, asked_ms, until_s, sealed, change } = &row;
+            let GrantRow { id, person, state, asked_ms, until_s, review_s, sealed, change } = &row;
             let changed = if *change == 0 {
                 let sql = format!(
-                    "INSERT INTO grants (id, person, state, asked_ms, until_s, sealed, change)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, {next})"
+                    "INSERT INTO grants (id, person, state, asked_ms, until_s, sealed, review_s, change)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {next})"
                 );
                 connection
                     .prepare_cached(&sql)?
-                    .execute(params![id, person, state, asked_ms, until_s, sealed])?
+                    .execute(params![id, person, state, asked_ms, until_s, sealed, review_s])?
             } else {
                 let sql = format!(
-                    "UPDATE grants SET state = ?2, until_s = ?3, sealed = ?4, change = {next}
+                    "UPDATE grants SET state = ?2, until_s = ?3, sealed = ?4, review_s = ?6, change = {next}
                      WHERE id = ?1 AND change = ?5"
                 );
-                let values = params![id, state, until_s, sealed, change];
+                let values = params![id, state, until_s, sealed, change, review_s];
                 connection.prepare_cached(&sql)?.execute(values)?
             };
             if changed != 1 {
                 return Err(StateError::Unknown(id.clone()));
             }
             if let Some((holder, approver)) = &step.approval {
+                let old = doer.at_ms.saturating_sub(APPROVALS_KEPT_MS);
+                connection.execute("DELETE FROM grant_approvals WHERE at_ms < ?1", [old])?;
                 let sql = "INSERT INTO grant_approvals (grant_id, holder, approver, at_ms)
                            VALUES (?1, ?2, ?3, ?4)";
                 let values = params![id, holder, approver, doer.at_ms];
@@ -159,6 +165,18 @@ impl Store {
         .await
     }
 
+    /// The grants that owe a review of which somebody must be reminded by a moment, so many at most.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn grants_owing(&self, now_s: i64, most: u32) -> Result<Vec<GrantRow>, StateError> {
+        self.read(move |connection| {
+            let sql = format!("{SELECT} WHERE review_s <= ?1 ORDER BY review_s LIMIT ?2");
+            rows(connection, &sql, params![now_s, most])
+        })
+        .await
+    }
+
     /// How many grants of a holder somebody agreed to since a moment.
     ///
     /// # Errors
@@ -180,7 +198,8 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT id, person, state, asked_ms, until_s, sealed, change FROM grants";
+const SELECT: &str =
+    "SELECT id, person, state, asked_ms, until_s, review_s, sealed, change FROM grants";
 
 fn rows(
     connection: &Connection,
@@ -199,24 +218,33 @@ fn row(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         state: row.get(2)?,
         asked_ms: row.get(3)?,
         until_s: row.get(4)?,
-        sealed: row.get(5)?,
-        change: row.get(6)?,
+        review_s: row.get(5)?,
+        sealed: row.get(6)?,
+        change: row.get(7)?,
     })
 }
 
-/// The oldest that are over make room; what waits or holds does not.
-fn check_room(connection: &Connection, row: &GrantRow, most: i64) -> Result<(), StateError> {
+/// The oldest that are over make room; what waits, holds or must be reviewed does not.
+fn check_room(
+    connection: &Connection,
+    row: &GrantRow,
+    (most_waiting, most_owing): (i64, i64),
+) -> Result<(), StateError> {
     let sql = "SELECT count(*) FROM grants WHERE person = ?1 AND state = 'asked' AND until_s > ?2";
     let values = params![row.person, row.asked_ms.div_euclid(1000)];
     let waiting: i64 = connection.query_row(sql, values, |row| row.get(0))?;
+    let sql = "SELECT count(*) FROM grants WHERE person = ?1 AND review_s IS NOT NULL";
+    let owing: i64 = connection.query_row(sql, [&row.person], |row| row.get(0))?;
     let all: i64 = connection.query_row("SELECT count(*) FROM grants", [], |row| row.get(0))?;
-    if waiting >= most {
+    let is_full =
+        if row.review_s.is_some() { owing >= most_owing } else { waiting >= most_waiting };
+    if is_full {
         return Err(StateError::Full);
     }
     if all < MOST {
         return Ok(());
     }
     let sql = "DELETE FROM grants WHERE id IN (SELECT id FROM grants
-               WHERE state NOT IN ('asked', 'approved') ORDER BY asked_ms LIMIT 100)";
+               WHERE state NOT IN ('asked', 'approved') AND review_s IS NULL ORDER BY asked_ms LIMIT 100)";
     if connection.execute(sql, [])? == 0 { Err(StateError::Full) } else { Ok(()) }
 }

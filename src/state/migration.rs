@@ -32,6 +32,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0022_grants.sql"),
     include_str!("migrations/0023_notices.sql"),
     include_str!("migrations/0024_bulletin.sql"),
+    include_str!("migrations/0025_grant_reviews.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

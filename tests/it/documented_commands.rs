@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Those that have commands of their own below them.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "account",
     "catalog",
     "detection",

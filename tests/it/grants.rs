@@ -47,7 +47,7 @@ async fn hotel() -> Gate {
     hotel_with("").await
 }
 
-async fn hotel_with(more: &str) -> Gate {
+pub(crate) async fn hotel_with(more: &str) -> Gate {
     let admin = "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
                  rights: { grants: [manager, auditor, security] }\nbodies: { held-kib: 4 }\n";
     let gate = Setup::policy(&format!("{HOTEL}{more}")).yaml(admin).start().await;
@@ -71,41 +71,41 @@ fn guest(id: &str) -> String {
     json!({ "id": id, "name": "n", "passport": PASSPORT }).to_string()
 }
 
-fn manager(gate: &Gate, name: &str) -> String {
+pub(crate) fn manager(gate: &Gate, name: &str) -> String {
     gate.token(&json!({ "sub": name, "roles": ["manager"] }))
 }
 
-async fn look(gate: &Gate, path: &str) -> Answer {
+pub(crate) async fn look(gate: &Gate, path: &str) -> Answer {
     gate.ask(Ask::get(path).by(&gate.teller())).await
 }
 
-async fn asks(gate: &Gate, token: &str, fields: Value) -> Answer {
+pub(crate) async fn asks(gate: &Gate, token: &str, fields: Value) -> Answer {
     gate.ask(Ask::post("/.menshen/grants", &fields.to_string()).bearer(token)).await
 }
 
 /// Asks for one look at the scan of one guest.
-fn scan_of(key: &str) -> Value {
+pub(crate) fn scan_of(key: &str) -> Value {
     json!({ "route": "guest.scan", "subjects": format!("guest:{key}"), "uses": "1", "reason": "police asks" })
 }
 
-async fn asked(gate: &Gate, fields: Value) -> String {
+pub(crate) async fn asked(gate: &Gate, fields: Value) -> String {
     let told = asks(gate, &gate.teller(), fields).await;
     let told = told.expect(201).json();
     assert_eq!(told["state"], "asked");
     told["id"].as_str().unwrap().to_owned()
 }
 
-async fn admin(gate: &Gate, token: &str, path: &str, body: Value) -> Answer {
+pub(crate) async fn admin(gate: &Gate, token: &str, path: &str, body: Value) -> Answer {
     let address = gate.server().admin_address().unwrap();
     let ask = Ask::post(path, &body.to_string()).bearer(token);
     Client::new(address, &gate.ca_pem).h2().await.send(ask).await
 }
 
-async fn approve(gate: &Gate, token: &str, id: &str) -> Answer {
+pub(crate) async fn approve(gate: &Gate, token: &str, id: &str) -> Answer {
     admin(gate, token, &format!("/v1/grants/{id}/approve"), json!({})).await
 }
 
-async fn granted(gate: &Gate, fields: Value) -> String {
+pub(crate) async fn granted(gate: &Gate, fields: Value) -> String {
     let id = asked(gate, fields).await;
     approve(gate, &manager(gate, "mei"), &id).await.expect(200);
     id

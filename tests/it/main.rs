@@ -46,6 +46,7 @@ mod fuzz_corpora;
 )]
 mod fuzz_targets;
 mod grants;
+mod grants_guarded;
 mod graph_requests;
 mod graphql;
 mod guard_attacks;

@@ -9,6 +9,7 @@ mod detector;
 mod exports;
 mod golden;
 mod grants;
+mod grants_bounds;
 mod hostile;
 mod masks;
 mod naive;

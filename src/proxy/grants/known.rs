@@ -1,0 +1,188 @@
+//! What holds, as it was read last: whose it is, until when, and what must be reviewed first. Bounded by what is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::grant::{Grant as Kept, Scope, State};
+use crate::policy::{Action, Coverage, Grant, Subjects, Value};
+
+/// So many that were used up are remembered, for streams that are their last use; of older ones such streams are cut.
+const MOST_USED_UP: usize = 100_000;
+
+/// What holds.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By account, the narrowest first.
+    held: HashMap<String, Vec<Held>>,
+    /// Whose they are, by name.
+    holders: HashMap<String, String>,
+    /// When each ends by itself.
+    ends: BTreeSet<(i64, String)>,
+    /// What opened at once and nobody has reviewed, by name.
+    open: HashMap<String, Opened>,
+    /// What was used as often as it may be, and until when it would hold.
+    used_up: HashMap<String, i64>,
+}
+
+/// What opened at once, and until when somebody must have reviewed it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) holder: String,
+    pub(super) person: String,
+    pub(super) review_until_s: i64,
+    pub(super) grade: u8,
+}
+
+/// A grant that holds, or will.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) grant: Arc<Grant>,
+    pub(super) uses: Option<u32>,
+    pub(super) lasts_s: u32,
+    pub(super) until_s: i64,
+}
+
+impl Known {
+    /// What an account holds, the narrowest first.
+    pub(super) fn of(&self, account: &str, now_s: i64) -> impl Iterator<Item = &Held> {
+        let held = self.held.get(account).map_or(&[][..], Vec::as_slice);
+        held.iter().filter(move |held| held.until_s > now_s)
+    }
+
+    /// One of them.
+    pub(super) fn named(&self, id: &str) -> Option<&Held> {
+        self.held.get(self.holders.get(id)?)?.iter().find(|held| held.grant.id == id)
+    }
+
+    /// Whether what began under a grant may go on: it holds, or that was its last use.
+    pub(super) fn stands(&self, id: &str, now_s: i64) -> bool {
+        let until_s = self.named(id).map(|held| held.until_s);
+        until_s.or_else(|| self.used_up.get(id).copied()).is_some_and(|until_s| until_s > now_s)
+    }
+
+    /// What nobody has reviewed.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Opened> {
+        self.open.values()
+    }
+
+    /// Whether there is any whose time is over.
+    pub(super) fn has_over(&self, now_s: i64) -> bool {
+        self.ends.first().is_some_and(|(until_s, _)| *until_s <= now_s)
+    }
+
+    /// Forgets those whose time is over.
+    pub(super) fn forget_over(&mut self, now_s: i64) {
+        while let Some((until_s, id)) = self.ends.first().filter(|(until_s, _)| *until_s <= now_s) {
+            let (until_s, id) = (*until_s, id.clone());
+            self.forget(&id);
+            self.ends.remove(&(until_s, id));
+        }
+        self.used_up.retain(|_, until_s| *until_s > now_s);
+    }
+
+    fn forget(&mut self, id: &str) {
+        let Some(holder) = self.holders.remove(id) else { return };
+        let Some(held) = self.held.get_mut(&holder) else { return };
+        let ends = &mut self.ends;
+        held.retain(|held| {
+            let stays = held.grant.id != id;
+            if !stays {
+                ends.remove(&(held.until_s, id.to_owned()));
+            }
+            stays
+        });
+        if held.is_empty() {
+            self.held.remove(&holder);
+        }
+    }
+
+    /// Knows a grant as it is now.
+    pub(super) fn put(&mut self, kept: &Kept, is_recorded: bool, now_s: i64) {
+        self.forget(&kept.id);
+        self.open.remove(&kept.id);
+        self.used_up.remove(&kept.id);
+        let until_s = kept.until_s.unwrap_or_default();
+        if kept.state == State::UsedUp {
+            if self.used_up.len() >= MOST_USED_UP {
+                self.used_up.clear();
+            }
+            self.used_up.insert(kept.id.clone(), until_s);
+        }
+        if let Some(emergency) = kept.emergency.filter(|_| kept.review.is_none()) {
+            let opened = Opened {
+                holder: kept.holder.clone(),
+                person: kept.person.clone(),
+                review_until_s: emergency.review_until_s,
+                grade: emergency.grade,
+            };
+            self.open.insert(kept.id.clone(), opened);
+        }
+        if !is_recorded || !kept.is_live(now_s) {
+            return;
+        }
+        let grant = Arc::new(judged(kept));
+        let held = Held { grant, uses: kept.uses, lasts_s: kept.lasts_s, until_s };
+        let all = self.held.entry(kept.holder.clone()).or_default();
+        let at = all.partition_point(|other| width(&other.grant) <= width(&held.grant));
+        all.insert(at, held);
+        self.holders.insert(kept.id.clone(), kept.holder.clone());
+        self.ends.insert((until_s, kept.id.clone()));
+    }
+}
+
+/// How far a grant reaches: about whom first, then fields, routes, actions.
+fn width(grant: &Grant) -> (usize, usize, usize, usize) {
+    let of = |count: usize| if count == 0 { usize::MAX } else { count };
+    let Coverage { subjects, fields, routes, actions, .. } = &grant.coverage;
+    (
+        subjects.as_ref().map_or(usize::MAX, Subjects::count),
+        fields.as_ref().map_or(usize::MAX, Vec::len),
+        of(routes.len()),
+        actions.len(),
+    )
+}
+
+/// What the policy judges.
+fn judged(kept: &Kept) -> Grant {
+    let scope = &kept.scope;
+    let texts = |texts: Vec<String>| Value::List(texts.into_iter().map(Value::Text).collect());
+    let keys = scope.subjects.iter().map(|(_, key)| key.clone()).collect();
+    // `guest.scan` is a scan too, as policies call it.
+    let last = |name: &String| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let named = scope.routes.iter().chain(&scope.fields).chain(&scope.actions);
+    let mut words: Vec<String> = named.flat_map(|name| [name.clone(), last(name)]).collect();
+    words.sort_unstable();
+    words.dedup();
+    let attributes = BTreeMap::from([
+        ("subjects".to_owned(), texts(keys)),
+        ("scope".to_owned(), texts(words)),
+        ("ticket".to_owned(), Value::Text(kept.ticket.clone())),
+        ("holder".to_owned(), Value::Text(kept.holder.clone())),
+    ]);
+    let mut coverage = coverage(&kept.scope);
+    (coverage.from_unix_s, coverage.until_unix_s) = (kept.from_s, kept.until_s);
+    Grant { id: kept.id.clone(), attributes, coverage }
+}
+
+/// What a scope covers, without its time.
+pub(in crate::proxy) fn coverage(scope: &Scope) -> Coverage {
+    let action = |word: &String| {
+        let found = Action::NAMES.iter().find(|(name, _)| *name == word.as_str());
+        found.map(|(_, action)| *action)
+    };
+    Coverage {
+        actions: scope.actions.iter().filter_map(action).collect(),
+        routes: scope.routes.clone(),
+        role: scope.role.clone(),
+        fields: Some(scope.fields.clone()).filter(|fields| !fields.is_empty()),
+        subjects: Some(Subjects::from_iter(scope.subjects.iter().cloned()))
+            .filter(|subjects| subjects.count() > 0),
+        parameters: scope.parameters.clone(),
+        purpose: scope.purpose.clone(),
+        zones: scope.zones.clone(),
+        device: scope.device,
+        assurance: scope.assurance,
+        from_unix_s: None,
+        until_unix_s: None,
+    }
+}
