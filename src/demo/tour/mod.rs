@@ -6,6 +6,7 @@ mod change;
 pub(super) mod door;
 mod fields;
 mod gates;
+mod grants;
 mod log;
 mod people;
 mod review;
@@ -103,6 +104,7 @@ async fn play(story: &mut Story<'_>, program: &Path, cast: Cast) -> std::io::Res
     rows::play(story).await?;
     change::play(story).await?;
     people::play(story).await?;
+    grants::play(story).await?;
     if cast == Cast::WithOthers {
         gates::play(story).await?;
     }
