@@ -13,7 +13,7 @@ use super::question::Question;
 use super::switched;
 use crate::command::{Switches, Target};
 use crate::identity::Identity;
-use crate::policy::{Permit, Program};
+use crate::policy::{Grant, Permit, Program};
 
 /// The policies. A request keeps the program that it began with.
 #[derive(Debug)]
@@ -114,7 +114,8 @@ impl Right {
         loop {
             let live = self.policies.live();
             if !Arc::ptr_eq(&live, &self.stands_under) {
-                if !self.stands(&live) {
+                let fits = |grant: &Arc<Grant>| self.grants.fits(&grant.id, &live);
+                if !self.stands(&live) || !self.permit.grant().is_none_or(fits) {
                     return Cut::Withdrawn;
                 }
                 self.stands_under = live;

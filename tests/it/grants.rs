@@ -15,7 +15,7 @@ use crate::harness::{Answer, Ask, Gate, Reply, Setup, Step, soon};
 const PASSPORT: &str = "E12345678";
 const PNG: &str = "\u{1}PNG of a passport";
 
-const HOTEL: &str = r#"
+pub(crate) const HOTEL: &str = r#"
 grades: { 1: {}, 2: {}, 3: {}, 4: { grant: required } }
 purposes: [service]
 entities:

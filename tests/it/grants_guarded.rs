@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use menshen::audit::Entry;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::grants::{admin, approve, asked, asks, granted, hotel_with, look, manager, scan_of};
+use crate::grants::{
+    HOTEL, admin, approve, asked, asks, granted, hotel_with, look, manager, scan_of,
+};
 use crate::harness::upstream::{chunk, head};
 use crate::harness::{Ask, Gate, Reply, Step, soon};
 
@@ -67,6 +70,22 @@ async fn a_name_that_is_too_long_is_refused_rather_than_left_out() {
     }
 }
 
+#[tokio::test]
+async fn a_policy_that_lets_nobody_grant_it_any_more_closes_what_was_granted() {
+    let gate = hotel_with("").await;
+    granted(&gate, json!({ "route": "guest.scan", "subjects": "guest:G7", "reason": "r" })).await;
+    look(&gate, "/guests/G7/scan").await.expect(200);
+    let tighter = HOTEL.replace("    grade: 4\n    longest: 1h", "    grade: 3\n    longest: 1h");
+    std::fs::write(gate.path("policies/policy.yaml"), tighter).unwrap();
+    gate.server().reload();
+    let closed = async {
+        while look(&gate, "/guests/G7/scan").await.status != 403 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the policy to close it", closed).await;
+}
+
 fn emergency(key: &str, drill: bool) -> serde_json::Value {
     let mut fields = scan_of(key);
     fields["emergency"] = "true".into();
@@ -74,9 +93,21 @@ fn emergency(key: &str, drill: bool) -> serde_json::Value {
     fields
 }
 
-async fn acts(gate: &mut Gate) -> Vec<String> {
-    let entries = gate.entries().await;
-    entries.iter().filter_map(|e| Some(e.act.as_ref()?.name.as_str().to_owned())).collect()
+fn count(gate: &Gate, name: &str) -> usize {
+    let entries = gate.entries_so_far();
+    let named = |e: &&Entry| e.act.as_ref().is_some_and(|act| act.name.as_str() == name);
+    entries.iter().filter(named).count()
+}
+
+/// Waits until so many entries of this name are in the log.
+async fn told(gate: &Gate, name: &str, wanted: usize) {
+    let told = async {
+        while count(gate, name) < wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon(name, told).await;
+    assert_eq!(count(gate, name), wanted, "{name}");
 }
 
 #[tokio::test]
@@ -91,16 +122,14 @@ async fn of_an_emergency_that_nobody_reviews_somebody_is_reminded_and_then_it_bl
     assert!(more.expect(409).text().contains("wait to be reviewed"), "{}", more.text());
     gate.advance_s(1_800);
     gate.restart().await;
-    let told = acts(&mut gate).await;
-    let count = |told: &[String], name: &str| told.iter().filter(|act| *act == name).count();
-    assert_eq!(count(&told, "grant_review_due"), 2, "{told:?}");
-    assert_eq!(count(&told, "grant_review_due_drill"), 1);
-    assert_eq!(count(&told, "grant_review_overdue"), 0);
+    told(&gate, "grant_review_due", 2).await;
+    told(&gate, "grant_review_due_drill", 1).await;
+    assert_eq!(count(&gate, "grant_review_overdue"), 0);
     gate.advance_s(1_800);
     gate.restart().await;
-    let told = acts(&mut gate).await;
-    assert_eq!((count(&told, "grant_review_due"), count(&told, "grant_review_overdue")), (2, 2));
-    assert_eq!(count(&told, "grant_review_overdue_drill"), 1, "{told:?}");
+    told(&gate, "grant_review_overdue", 2).await;
+    told(&gate, "grant_review_overdue_drill", 1).await;
+    told(&gate, "grant_review_due", 2).await;
     // Neither what was opened before nor anything new helps.
     let more = asks(&gate, &gate.teller(), emergency("G7", false)).await;
     assert!(more.expect(409).text().contains("must be reviewed first"), "{}", more.text());

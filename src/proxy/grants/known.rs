@@ -1,10 +1,10 @@
 //! What holds, as it was read last: whose it is, until when, and what must be reviewed first. Bounded by what is kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::grant::{Grant as Kept, Scope, State};
-use crate::policy::{Action, Coverage, Grant, Subjects, Value};
+use crate::policy::{Action, Coverage, Grant, GrantTerms, Program, Subjects, Value};
 
 /// So many that were used up are remembered, for streams that are their last use; of older ones such streams are cut.
 const MOST_USED_UP: usize = 100_000;
@@ -40,6 +40,44 @@ pub(super) struct Held {
     pub(super) uses: Option<u32>,
     pub(super) lasts_s: u32,
     pub(super) until_s: i64,
+    /// The roles of the holder when they asked.
+    roles: Vec<String>,
+    /// How many people agreed; none where it opened at once.
+    agreed: Option<usize>,
+    /// Whether a policy lets it be granted, by the version that was asked last.
+    fits: Arc<Mutex<Option<(String, bool)>>>,
+}
+
+impl Held {
+    /// Whether this policy would let it be granted: one that was granted under another opens nothing that this one lets
+    /// nobody grant. Worked out once for each policy.
+    pub(super) fn fits(&self, program: &Program) -> bool {
+        let mut known = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, fits)) = &*known
+            && version == program.version()
+        {
+            return *fits;
+        }
+        let granting = program.granting(&self.roles, &self.grant.coverage);
+        let fits = granting.is_ok_and(|granting| self.is_within(&granting.terms));
+        *known = Some((program.version().to_owned(), fits));
+        fits
+    }
+
+    fn is_within(&self, terms: &GrantTerms) -> bool {
+        let (longest_s, subjects) = match (self.agreed, terms.break_glass) {
+            (Some(agreed), _) if agreed >= usize::from(terms.number) => {
+                (terms.longest_s, terms.subjects)
+            }
+            (None, Some(glass)) => (glass.longest_s, Some(glass.subjects)),
+            (Some(_), _) | (None, None) => return false,
+        };
+        let named = self.grant.coverage.subjects.as_ref().map_or(0, Subjects::count);
+        let named = u32::try_from(named).unwrap_or(u32::MAX);
+        self.lasts_s <= longest_s
+            && terms.uses.is_none_or(|most| self.uses.is_some_and(|uses| uses <= most))
+            && subjects.is_none_or(|most| (1..=most).contains(&named))
+    }
 }
 
 impl Known {
@@ -121,7 +159,10 @@ impl Known {
             return;
         }
         let grant = Arc::new(judged(kept));
-        let held = Held { grant, uses: kept.uses, lasts_s: kept.lasts_s, until_s };
+        let agreed = kept.emergency.is_none().then_some(kept.approvals.len());
+        let (roles, fits) = (kept.roles.clone(), Arc::default());
+        let (uses, lasts_s) = (kept.uses, kept.lasts_s);
+        let held = Held { grant, uses, lasts_s, until_s, roles, agreed, fits };
         let all = self.held.entry(kept.holder.clone()).or_default();
         let at = all.partition_point(|other| width(&other.grant) <= width(&held.grant));
         all.insert(at, held);

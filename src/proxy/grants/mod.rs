@@ -51,6 +51,11 @@ impl Grants {
         self.read().stands(id, self.counter.now_s())
     }
 
+    /// Whether a policy that came meanwhile would let it be granted, too. A last use goes on.
+    pub(super) fn fits(&self, id: &str, program: &Program) -> bool {
+        self.held(id).is_none_or(|held| held.fits(program))
+    }
+
     /// Tells when something was granted or taken back, or ended.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
@@ -137,7 +142,8 @@ impl Gate {
         };
         let is_left =
             |held: &Held| held.uses.is_none_or(|uses| self.used(&held.grant.id) < u64::from(uses));
-        let opens = held.into_iter().filter(|held| is_left(held) && !is_apart(held));
+        let opens = |held: &Held| held.fits(program) && is_left(held) && !is_apart(held);
+        let opens = held.into_iter().filter(opens);
         opens.map(|held| held.grant).collect()
     }
 
