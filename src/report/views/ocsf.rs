@@ -40,7 +40,9 @@ pub fn ocsf(access: &Access) -> Value {
         Event::Decision | Event::Outcome => request(access),
         Event::Session => session(entry),
         Event::Alert => finding(access),
-        Event::Change | Event::Custody | Event::Shadow | Event::Admin => change(access),
+        Event::Change | Event::Grant | Event::Custody | Event::Shadow | Event::Admin => {
+            change(access)
+        }
     };
     let mut event = json!({
         "activity_id": activity.0,
