@@ -23,7 +23,7 @@ use super::note::{NoteError, Signer, Verifier};
 use super::publish::Publisher;
 use super::reader::Reader;
 use super::recover::{self, Recovered, Recovery};
-use super::retention::{self, Hold, Periods, Tended};
+use super::retention::{self, Hold, Periods, Swept, Tended};
 use super::shared::Shared;
 use super::writer::Writer;
 use crate::clock::Clock;
@@ -175,6 +175,7 @@ struct Owner {
     signer: Arc<Signer>,
     disk: Arc<dyn Disk>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    swept: Mutex<Swept>,
 }
 
 impl Drop for Owner {
@@ -269,7 +270,8 @@ impl Log {
         };
         // Made first, so that the first thread ends again if the second cannot be started.
         let (folder, threads) = (Folder::new(opener.dir()), Mutex::default());
-        let owner = Owner { shared, verifier, folder, opener, signer, disk, threads };
+        let swept = Mutex::default();
+        let owner = Owner { shared, verifier, folder, opener, signer, disk, threads, swept };
         let log = Self { owner: Arc::new(owner) };
         log.spawn("log-writer", move || writer.run())?;
         log.spawn("log-publisher", move || publisher.run())?;
@@ -428,6 +430,11 @@ pub(super) struct Keeper<'a> {
 impl Keeper<'_> {
     pub(super) fn now(&self) -> Moment {
         self.log.owner.shared.now()
+    }
+
+    /// What the rounds of retention have been through; one round at a time holds it.
+    pub(super) fn swept(&self) -> MutexGuard<'_, Swept> {
+        self.log.owner.swept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn entries(&self) -> u64 {

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::folder::Folder;
 use super::merkle::{Hash, leaf_hash};
 use super::reader::{Frames, ReadError, Record};
+use super::retention::Removals;
 use super::tile::WIDTH;
 
 /// What stands at a place of the log.
@@ -68,13 +69,14 @@ pub struct Lookup {
     opener: Opener,
     first: u64,
     frames: Vec<Vec<u8>>,
+    removed: Removals,
 }
 
 impl Lookup {
     /// Of the log that `opener` opens.
     #[must_use]
     pub fn new(opener: Opener) -> Self {
-        Self { opener, first: 0, frames: Vec::new() }
+        Self { opener, first: 0, frames: Vec::new(), removed: Removals::default() }
     }
 
     /// What stands at this place; `None` beyond the log's end.
@@ -96,9 +98,12 @@ impl Lookup {
             self.first = index - index % WIDTH;
             self.frames.clear();
             let width = usize::try_from(WIDTH).unwrap_or(usize::MAX);
-            for frame in Frames::new(self.opener.dir(), self.first).take(width) {
+            let frames = Frames::new(self.opener.dir(), self.first);
+            let mut frames = frames.knowing(std::mem::take(&mut self.removed));
+            for frame in frames.by_ref().take(width) {
                 self.frames.push(frame?.1);
             }
+            self.removed = frames.into_removed();
         }
         let place = usize::try_from(index - self.first).unwrap_or(usize::MAX);
         Ok(self.frames.get(place).map(Vec::as_slice))

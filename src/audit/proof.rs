@@ -15,6 +15,7 @@ use super::merkle::{Hash, inclusion_proof, leaf_hash, perfect_root, verify_inclu
 use super::note::{Checkpoint, NoteError, Verifier};
 use super::reader::Frames;
 use super::recover::read_checkpoint;
+use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_hashes};
 
 const HEAD: &str = "c2sp.org/tlog-proof@v1";
@@ -31,6 +32,16 @@ pub enum ProofError {
         index: u64,
         /// What is covered.
         covered: u64,
+    },
+    /// The entry's time was over, and it was removed.
+    #[error(
+        "entry {index} was removed when its time was over, note `removed/{note:08}`: its hash is in the tree still, its bytes are not there to be proven"
+    )]
+    Removed {
+        /// The entry.
+        index: u64,
+        /// The number of the note that says so.
+        note: u32,
     },
     /// The log does not hold at a place that the proof needs.
     #[error("the log is broken: {0}")]
@@ -60,7 +71,7 @@ pub struct Proven {
 /// Proves that the entry at `index` stands in the log in `dir`.
 ///
 /// # Errors
-/// [`ProofError::NotCovered`] or [`ProofError::Broken`]; never a proof that does not hold.
+/// [`ProofError::NotCovered`], [`ProofError::Removed`] or [`ProofError::Broken`]; never a proof that does not hold.
 pub fn prove(dir: &Path, verifier: &Verifier, index: u64) -> Result<String, ProofError> {
     let folder = Folder::new(dir);
     let checkpoint = read_checkpoint(&folder, verifier)?;
@@ -73,6 +84,13 @@ pub fn prove(dir: &Path, verifier: &Verifier, index: u64) -> Result<String, Proo
         return Err(broken(Fault::Missing).into());
     };
     if !verify_inclusion(&leaf_hash(&stored), index, size, &hashes, &checkpoint.root) {
+        let bundle = index / WIDTH;
+        let is_there = folder.tile(&Tile::full(Kind::Entries, bundle)).exists();
+        if let Some(note) = Removals::verified(&folder, verifier)?.note_of(bundle)
+            && !is_there
+        {
+            return Err(ProofError::Removed { index, note });
+        }
         return Err(broken(Fault::Entry).into());
     }
     let note = folder.read_checkpoint();

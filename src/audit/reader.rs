@@ -54,6 +54,16 @@ impl Frames {
         Self { folder, next: first, ready, removed, has_failed: false }
     }
 
+    /// One that knows already which bundles were removed.
+    pub(super) fn knowing(self, removed: Removals) -> Self {
+        Self { removed, ..self }
+    }
+
+    /// Which bundles were removed, as far as it had to know.
+    pub(super) fn into_removed(self) -> Removals {
+        self.removed
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         // A bundle may be published, and its segment removed, between the two looks.
         for _ in 0..2 {
@@ -88,10 +98,17 @@ impl Frames {
 
     /// Of a bundle that was removed there are the heads, which say what the entries were under.
     fn fill_from_removed(&mut self) -> io::Result<()> {
-        self.removed.refresh(&self.folder)?;
+        let index = self.next / WIDTH;
+        // The hashes stay. Without them this is the log's end, where somebody may look twice a second.
+        if !self.folder.tile(&Tile::full(Kind::Hashes(0), index)).try_exists()? {
+            return Ok(());
+        }
+        if self.removed.bundle(index).is_none() {
+            self.removed.refresh(&self.folder)?;
+        }
         let skip = usize::try_from(self.next % WIDTH).unwrap_or(usize::MAX);
-        let keys = self.removed.bundle(self.next / WIDTH).unwrap_or_default();
-        self.ready.extend(keys.iter().skip(skip).map(head_of));
+        let Some(keys) = self.removed.bundle(index) else { return Ok(()) };
+        self.ready.extend(keys.each().skip(skip).map(|key| head_of(&key)));
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! is left out: what it has beyond the checkpoint belongs to the next backup.
 
 use std::io;
+use std::iter;
 use std::path::Path;
 
 use super::folder::Folder;
@@ -22,6 +23,7 @@ type NamedFile = (String, Vec<u8>);
 #[derive(Debug)]
 pub struct LogSnapshot {
     folder: Folder,
+    verifier: Verifier,
     entries: u64,
     /// What a writer replaces: the checkpoint and the partial tiles.
     held: Vec<NamedFile>,
@@ -39,7 +41,10 @@ impl LogSnapshot {
                 // The edge moved on between two looks.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
-                Ok((entries, held)) => return Ok(Self { folder, entries, held }),
+                Ok((entries, held)) => {
+                    let verifier = verifier.clone();
+                    return Ok(Self { folder, verifier, entries, held });
+                }
             }
         }
         Err(io::Error::new(io::ErrorKind::NotFound, "the log has no tiles for its checkpoint"))
@@ -79,36 +84,47 @@ impl LogSnapshot {
     }
 
     /// Every file below the log's folder with its path from there, one at a time; none is larger than some 16 MiB.
+    ///
+    /// The end of entries may come meanwhile. Certificate, key, note, bundle is the order in which that goes, so they
+    /// are looked up in the other: whatever a file says was done before, those after it show.
     pub fn files(self) -> impl Iterator<Item = io::Result<(String, Vec<u8>)>> {
-        let Self { folder, entries, held } = self;
-        let tiles = full_tiles(entries);
-        let of_tiles = folder.clone();
-        let tiles = tiles.filter_map(move |tile| match of_tiles.read_tile(&tile) {
-            Err(error) if is_removed(&of_tiles, &tile, &error) => None,
-            read => Some(read.map(|bytes| (tile.path(), bytes))),
+        let Self { folder, verifier, entries, held } = self;
+        let (of_tiles, mut removals) = (folder.clone(), Removals::default());
+        let tiles = full_tiles(entries).filter_map(move |tile| {
+            let read = match of_tiles.read_tile(&tile) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match is_removed(&mut removals, &of_tiles, &verifier, &tile) {
+                        Ok(true) => return None,
+                        Ok(false) => Err(error),
+                        Err(broken) => Err(broken),
+                    }
+                }
+                read => read,
+            };
+            Some(read.map(|bytes| (tile.path(), bytes)))
         });
-        // After the checkpoint: a key is durable before the first entry that needs it.
-        let keys = named(folder.key_names(), "keys", {
-            let folder = folder.clone();
-            move |name| folder.read_key(name)
-        });
+        let notes = named(&folder, "removed", Folder::removal_names, Folder::read_removal);
+        let keys = named(&folder, "keys", Folder::key_names, Folder::read_key);
         let certificates =
-            named(folder.certificate_names(), "certificates", |name| folder.read_certificate(name));
-        let files = held.into_iter().map(Ok).chain(keys).chain(certificates).chain(tiles);
-        // After the bundles, some of which may go meanwhile.
-        files.chain(std::iter::once(()).flat_map(move |()| {
-            named(folder.removal_names(), "removed", |name| folder.read_removal(name))
-        }))
+            named(&folder, "certificates", Folder::certificate_names, Folder::read_certificate);
+        held.into_iter().map(Ok).chain(tiles).chain(notes).chain(keys).chain(certificates)
     }
 }
 
-/// Whether a bundle is missing because it was removed.
-fn is_removed(folder: &Folder, tile: &Tile, error: &io::Error) -> bool {
-    let mut removals = Removals::default();
-    error.kind() == io::ErrorKind::NotFound
-        && tile.kind == Kind::Entries
-        && removals.refresh(folder).is_ok()
-        && removals.bundle(tile.index).is_some()
+/// Whether a bundle that is missing was removed, as the log's key has signed.
+fn is_removed(
+    known: &mut Removals,
+    folder: &Folder,
+    verifier: &Verifier,
+    tile: &Tile,
+) -> io::Result<bool> {
+    if tile.kind != Kind::Entries {
+        return Ok(false);
+    }
+    if known.bundle(tile.index).is_none() {
+        *known = Removals::verified(folder, verifier).map_err(io::Error::other)?;
+    }
+    Ok(known.bundle(tile.index).is_some())
 }
 
 /// The tiles and bundles that `entries` fill.
@@ -121,18 +137,23 @@ fn full_tiles(entries: u64) -> impl Iterator<Item = Tile> {
     bundles.chain(hashes)
 }
 
-type Named = Vec<io::Result<NamedFile>>;
-
+/// The files of one folder, which are listed when the first of them is wanted.
 fn named(
-    names: io::Result<Vec<String>>,
-    folder: &str,
-    read: impl Fn(&str) -> io::Result<Vec<u8>>,
-) -> Named {
-    match names {
-        Err(error) => vec![Err(error)],
-        Ok(names) => {
-            let one = |name: String| read(&name).map(|bytes| (format!("{folder}/{name}"), bytes));
-            names.into_iter().map(one).collect()
-        }
-    }
+    folder: &Folder,
+    below: &'static str,
+    list: fn(&Folder) -> io::Result<Vec<String>>,
+    read: fn(&Folder, &str) -> io::Result<Vec<u8>>,
+) -> impl Iterator<Item = io::Result<NamedFile>> + use<> {
+    let folder = folder.clone();
+    iter::once(()).flat_map(move |()| {
+        let (folder, listed) = (folder.clone(), list(&folder));
+        let (names, failed) = match listed {
+            Ok(names) => (names, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        let one = move |name: String| {
+            read(&folder, &name).map(|bytes| (format!("{below}/{name}"), bytes))
+        };
+        failed.into_iter().chain(names.into_iter().map(one))
+    })
 }

@@ -37,8 +37,11 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Outcome {
     super::log::need_log(log).map_err(Failure::fault)?;
-    let (question, policy) = find(id, log, keys)?;
-    record(keys, log, "log_explained", &format!("entry {id}"), 1).map_err(Failure::fault)?;
+    let found = find(id, log, keys)?;
+    // Also where it is not there: the whole log was read for that.
+    let seen = usize::from(found.is_ok());
+    record(keys, log, "log_explained", &format!("entry {id}"), seen).map_err(Failure::fault)?;
+    let (question, policy) = found.map_err(Failure::Fault)?;
     let Some(route) = question.route_in(program) else {
         writeln!(out, "route  none: the policy publishes nothing there")
             .map_err(Failure::internal)?;
@@ -59,7 +62,12 @@ pub(super) fn run(
     Ok(())
 }
 
-fn find(id: &str, log: &Path, keys: &LogKeys) -> Result<(Question, String), Failure> {
+/// The decision and its policy, or what is said where there is none.
+fn find(
+    id: &str,
+    log: &Path,
+    keys: &LogKeys,
+) -> Result<Result<(Question, String), String>, Failure> {
     // Its own id stands in an entry in this form only; that of another stands under other keys.
     let needle = format!("\"id\":\"{id}\"");
     let mut unread = Unread::default();
@@ -75,12 +83,12 @@ fn find(id: &str, log: &Path, keys: &LogKeys) -> Result<(Question, String), Fail
         if text.contains(&needle)
             && let Some(found) = question_of(&frame)
         {
-            return Ok(found);
+            return Ok(Ok(found));
         }
     }
     let mut lines = unread.lines();
     lines.insert(0, format!("entry `{id}`: the log has no decision of a policy with this id"));
-    Err(Failure::Fault(lines.join("\n")))
+    Ok(Err(lines.join("\n")))
 }
 
 fn short(version: &str) -> String {

@@ -5,9 +5,8 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::log::LogCommandError;
-use super::log_custody::asked;
 use super::log_print::json;
-use super::log_question::QuestionArgs;
+use super::log_question::{Question, QuestionArgs};
 use super::progress::Progress;
 use crate::audit::Reading;
 use crate::report::{cef, ocsf};
@@ -36,37 +35,47 @@ enum View {
     Cef,
 }
 
-/// Prints what fits, the newest first; it is recorded before, and how much it was after.
+/// Prints what fits, the newest first; it is recorded before, and how much it was after, also where it broke off.
 pub(super) fn run_export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, LogCommandError> {
     let question = args.question.open()?;
-    let mut index = question.log.index()?;
     let reading = Reading {
         name: "log_export_begun".to_owned(),
-        asked: asked(&question.filter),
+        asked: question.asked(),
         reason: args.question.unmasking.reason.clone().unwrap_or_default(),
         subject: question.subject.clone(),
         ..Reading::default()
     };
     question.custody.leave(reading)?;
+    let mut seen = 0;
+    let printed = print(args.view, &question, &mut seen, out);
+    question.record("log_exported", seen)?;
+    printed.map(|()| 0)
+}
+
+fn print(
+    view: View,
+    question: &Question<'_>,
+    seen: &mut usize,
+    out: &mut dyn Write,
+) -> Result<(), LogCommandError> {
+    let mut index = question.log.index()?;
     let naming = question.naming();
     let mut progress = Progress::new("exporting", "requests", 0);
-    let (mut before, mut seen) = (None, 0);
+    let mut before = None;
     loop {
         let page = index.search(&question.filter, before, PAGE)?;
         for access in &page.accesses {
-            match args.view {
+            *seen += 1;
+            match view {
                 View::Jsonl => writeln!(out, "{}", json(access, &naming))?,
                 View::Ocsf => writeln!(out, "{}", ocsf(access))?,
                 View::Cef => writeln!(out, "{}", cef(access))?,
             }
         }
-        seen += page.accesses.len();
-        progress.at(seen as u64);
+        progress.at(*seen as u64);
         before = page.next;
         if before.is_none() {
-            break;
+            return Ok(out.flush()?);
         }
     }
-    question.record("log_exported", seen)?;
-    Ok(0)
 }

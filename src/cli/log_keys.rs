@@ -14,8 +14,9 @@ pub(super) struct LogKeys {
     /// The master key, to read the entries.
     #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
-    /// The log's own key, where `log-key` names one; may be given again, for older ones.
-    #[arg(long, value_name = "FILE")]
+    /// The log's own key, where `log-key` names one; may be given again, for older ones. With the master key, which
+    /// seals that you read.
+    #[arg(long, value_name = "FILE", requires = "key")]
     log_key: Vec<PathBuf>,
 }
 

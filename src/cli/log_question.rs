@@ -47,6 +47,12 @@ impl Question<'_> {
         self.custody.read(name, &asked, self.unmasking, self.subject.as_ref(), seen)
     }
 
+    /// What was asked, as the log keeps it, and whether people are shown by name.
+    pub(super) fn asked(&self) -> String {
+        let asked = asked(&self.filter);
+        if self.unmasking.unmask { format!("unmasked; {asked}") } else { asked }
+    }
+
     /// How the people in what is found are shown.
     pub(super) fn naming(&self) -> Naming<'_> {
         let asked = self.subject.as_ref().map(SubjectRef::token);

@@ -1,14 +1,18 @@
 //! Makes backups when the newest is old enough, and says so when there is none that is new.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::note::Verifier;
 use crate::audit::{Act, Alert, Concern, Event, Log};
-use crate::backup::{BackupError, Made, Maker, PlaceSettings, Settings, make};
+use crate::backup::{BackupError, Found, Made, Maker, PlaceSettings, Settings, make};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::secret::MasterKey;
@@ -17,6 +21,10 @@ use crate::telemetry::Telemetry;
 
 /// How often to look how old the newest are.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long one place may take to say what it has: a folder of the network may hang for ever.
+const LOOK_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 120 });
+/// How long the first backup may take before it is told how old the newest are.
+const GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 900 });
 /// The pause after one that failed.
 const PAUSE: Duration = Duration::from_secs(600);
 /// A place whose newest is older is told.
@@ -55,41 +63,62 @@ pub(super) struct Keeper {
     pub(super) telemetry: Arc<Telemetry>,
 }
 
+/// Looks into places that have not answered yet, one at a time for each place.
+type Looks = BTreeMap<String, JoinHandle<Result<Vec<Found>, BackupError>>>;
+
 impl Keeper {
-    /// Goes on until told to stop.
+    /// Goes on until told to stop. A backup that is being made, for however long, keeps nobody from being told that
+    /// there is none that is new.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let mut alerted = None;
-        loop {
-            let pause = tokio::select! {
-                () = stop.cancelled() => return,
-                pause = self.round(&mut alerted) => pause,
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
+        let made = Notify::new();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.keep_making(&made) => {}
+            () = self.keep_telling(&made) => {}
         }
     }
 
-    async fn round(&self, alerted: &mut Option<Duration>) -> Duration {
-        let now_s = self.maker.clock.unix_s();
-        let mut oldest = Some(now_s);
-        for place in &self.settings.places {
-            oldest = oldest.min(self.newest(place).await);
+    async fn keep_making(&self, made: &Notify) {
+        let mut looks = Looks::new();
+        loop {
+            let now_s = self.maker.clock.unix_s();
+            let mut oldest = Some(now_s);
+            for place in &self.settings.places {
+                oldest = oldest.min(self.newest(place, &mut looks).await);
+            }
+            let every_s = i64::try_from(self.settings.every.as_secs()).unwrap_or(i64::MAX);
+            let is_due = oldest.is_none_or(|oldest| now_s.saturating_sub(oldest) >= every_s);
+            let pause = if is_due { self.make().await } else { LOOK_EVERY };
+            made.notify_one();
+            tokio::time::sleep(pause).await;
         }
-        let every_s = i64::try_from(self.settings.every.as_secs()).unwrap_or(i64::MAX);
-        let is_due = oldest.is_none_or(|oldest| now_s.saturating_sub(oldest) >= every_s);
-        let pause = if is_due { self.make().await } else { LOOK_EVERY };
-        self.tell(alerted).await;
-        pause
+    }
+
+    async fn keep_telling(&self, made: &Notify) {
+        let (mut alerted, mut looks) = (None, Looks::new());
+        let mut pause = GRACE;
+        loop {
+            // Early where something was made, or tried.
+            timeout(pause, made.notified()).await.unwrap_or_default();
+            self.tell(&mut alerted, &mut looks).await;
+            pause = LOOK_EVERY;
+        }
     }
 
     /// When the newest in a place was made; `None` if there is none, or nobody can say.
-    async fn newest(&self, place: &PlaceSettings) -> Option<i64> {
-        let (place, maker) = (place.clone(), Arc::clone(&self.maker));
-        let runtime = Handle::current();
-        let found = tokio::task::spawn_blocking(move || place.place.found(&maker.clock, &runtime));
-        match found.await {
+    async fn newest(&self, place: &PlaceSettings, looks: &mut Looks) -> Option<i64> {
+        let look = looks.entry(place.name.clone()).or_insert_with(|| {
+            let (place, maker) = (place.place.clone(), Arc::clone(&self.maker));
+            let runtime = Handle::current();
+            tokio::task::spawn_blocking(move || place.found(&maker.clock, &runtime))
+        });
+        let Ok(found) = timeout(LOOK_WITHIN, look).await else {
+            // It goes on, and the next round waits for it again: no second thread hangs there.
+            tracing::error!(place = place.name, "a place of backups does not answer");
+            return None;
+        };
+        looks.remove(&place.name);
+        match found {
             Ok(Ok(found)) => {
                 let prefix = format!("{}-", self.maker.node);
                 let own = found.into_iter().filter(|found| found.name.starts_with(&prefix));
@@ -147,11 +176,12 @@ impl Keeper {
     }
 
     /// Says how old the newest are, and raises the alert.
-    async fn tell(&self, alerted: &mut Option<Duration>) {
+    async fn tell(&self, alerted: &mut Option<Duration>, looks: &mut Looks) {
         let now_s = self.maker.clock.unix_s();
         let mut overdue = Vec::new();
         for place in &self.settings.places {
-            let age_s = self.newest(place).await.map(|newest| now_s.saturating_sub(newest).max(0));
+            let newest = self.newest(place, looks).await;
+            let age_s = newest.map(|newest| now_s.saturating_sub(newest).max(0));
             let is_overdue = age_s.is_none_or(|age| age > OVERDUE_S);
             let age = age_s.map(|age| Duration::from_secs(u64::try_from(age).unwrap_or(0)));
             self.telemetry.backup_age(&place.name, age, is_overdue);
@@ -184,5 +214,86 @@ fn detail(made: &Made) -> String {
     match failed.as_slice() {
         [] => format!("in {places}"),
         failed => format!("in {places}, not in {}", failed.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::audit::{Opener, Reader, RestKey};
+    use crate::backup::Place;
+    use crate::ship::{Endpoint, S3Settings, Security};
+
+    fn keeper(dir: &std::path::Path, places: Vec<PlaceSettings>) -> Keeper {
+        let (clock, master) = (Clock::fixed(1_790_000_000_000), MasterKey::from_bytes([1; 32]));
+        let settings = crate::audit::Settings::default();
+        let (log, _) = Log::open(&dir.join("log"), settings, clock.clone(), &master).unwrap();
+        std::fs::create_dir(dir.join("policies")).unwrap();
+        let maker = Maker {
+            node: "gate-1".into(),
+            store: Store::open(&dir.join("state"), &master, clock.clone()).unwrap(),
+            state: dir.join("state"),
+            log: dir.join("log"),
+            verifier: log.verifier().clone(),
+            policies: dir.join("policies"),
+            files: Vec::new(),
+            has_log_key: false,
+            master,
+            clock,
+        };
+        let day = Duration::from_secs(24 * 3600);
+        let settings = Settings { every: day, keep: day * 30, places };
+        Keeper { maker: Arc::new(maker), settings, log, telemetry: Arc::new(Telemetry::new()) }
+    }
+
+    /// A store that takes connections and says nothing.
+    async fn silent(dir: &std::path::Path) -> (tokio::net::TcpListener, Place) {
+        let credentials = dir.join("keys");
+        std::fs::write(&credentials, "id\nkey\n").unwrap();
+        std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let endpoint = Endpoint::parse(&url, |_| Security::PlainOnLoopback).unwrap();
+        let (bucket, prefix, region) = ("b".into(), String::new(), "r".into());
+        let settings = S3Settings { endpoint, bucket, prefix, region, credentials };
+        (silent, Place::S3(Box::new(settings)))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_never_answers_is_alerted_and_the_other_place_has_its_backup() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_silent, cloud) = silent(dir.path()).await;
+        let near = Place::Folder(dir.path().join("near"));
+        let named = |name: &str, place| PlaceSettings { name: name.into(), place };
+        let keeper = keeper(dir.path(), vec![named("cloud", cloud), named("near", near)]);
+        let log = keeper.log.clone();
+        let stop = CancellationToken::new();
+        let tasks = tokio_util::task::TaskTracker::new();
+        tasks.spawn(keeper.run(stop.clone()));
+        let happened = || {
+            let rest = RestKey::new(&MasterKey::from_bytes([1; 32])).unwrap();
+            let at = dir.path().join("log");
+            let opener = Opener::new(&at, vec![rest]);
+            let read: Vec<_> =
+                Reader::new(&at, 0, opener).filter_map(|read| read.ok()?.1.entry()).collect();
+            let is_told = |alert: &Alert| {
+                alert.concern == Concern::Backup && alert.kinds.iter().any(|one| one == "cloud")
+            };
+            let is_made = |act: &Act| act.name.as_str() == "backup_made";
+            read.iter().any(|entry| entry.alert.as_ref().is_some_and(is_told))
+                && read.iter().any(|entry| entry.act.as_ref().is_some_and(is_made))
+        };
+        let waited = async {
+            while !happened() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(90), waited).await.expect("an alert and a backup");
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        log.close();
     }
 }

@@ -1,6 +1,7 @@
 //! A store that speaks S3: objects by path, requests signed as AWS Signature Version 4 has it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
@@ -23,6 +24,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const MOST_OF_ANSWER: usize = 4 * 1024 * 1024;
 /// Pages of names that are read; of a thousand names each.
 const MOST_PAGES: usize = 1000;
+/// How long an answer may take, and how much longer for each piece of what is carried.
+const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
+const PIECE_BYTES: usize = 64 * 1024;
+const PIECE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1000 });
+/// How long all pages of names may take.
+const LISTING: Duration = Duration::from_secs(600);
 
 /// Puts a batch as one object, `PREFIX/NODE/YYYY/MM/DD/FIRST-LAST.ndjson`; sent again, it is the same object.
 pub(super) async fn deliver(
@@ -104,6 +111,11 @@ impl<'a> Bucket<'a> {
     /// # Errors
     /// [`ShipError`]
     pub async fn list(&self, begin: &str, now_s: i64) -> Result<Vec<String>, ShipError> {
+        let slow = |_elapsed| ShipError::Slow { peer: self.endpoint().peer.shown(), time: LISTING };
+        tokio::time::timeout(LISTING, self.list_all(begin, now_s)).await.map_err(slow)?
+    }
+
+    async fn list_all(&self, begin: &str, now_s: i64) -> Result<Vec<String>, ShipError> {
         let prefix = encoded(&format!("{}{begin}", self.settings.prefix));
         let (mut names, mut after) = (Vec::new(), String::new());
         for _ in 0..MOST_PAGES {
@@ -148,7 +160,7 @@ impl<'a> Bucket<'a> {
             }
         }
         let time = Time::of(now_s);
-        let hash = hex(digest(&SHA256, &body).as_ref());
+        let (hash, carried) = (hex(digest(&SHA256, &body).as_ref()), body.len());
         let mut headers = vec![
             ("host", self.endpoint().authority.clone()),
             ("x-amz-content-sha256", hash.clone()),
@@ -170,8 +182,17 @@ impl<'a> Bucket<'a> {
         let request = request.body(Full::new(Bytes::from(body)));
         let peer = &self.endpoint().peer;
         let request = request.map_err(|error| peer.refused(error.to_string()))?;
-        ask(self.endpoint(), request, most).await
+        let time = within(call, carried, most);
+        let slow = |_elapsed| ShipError::Slow { peer: peer.shown(), time };
+        tokio::time::timeout(time, ask(self.endpoint(), request, most)).await.map_err(slow)?
     }
+}
+
+/// How long it may take: one that accepts and never answers must not hold up whoever waits for it.
+fn within(call: &Call<'_>, carried: usize, most: usize) -> Duration {
+    let comes = if call.method == Method::GET && call.name.is_some() { most } else { 0 };
+    let pieces = carried.saturating_add(comes) / PIECE_BYTES;
+    ANSWER.saturating_add(PIECE.saturating_mul(u32::try_from(pieces).unwrap_or(u32::MAX)))
 }
 
 /// What is asked of a store.
@@ -290,6 +311,29 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_accepts_and_never_answers_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let credentials = dir.path().join("keys");
+        std::fs::write(&credentials, "id\nkey\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&credentials, mode).unwrap();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let endpoint =
+            Endpoint::parse(&url, |_| crate::ship::settings::Security::PlainOnLoopback).unwrap();
+        let (bucket, prefix, region) = ("b".into(), String::new(), "r".into());
+        let settings = S3Settings { endpoint, bucket, prefix, region, credentials };
+        let bucket = Bucket::new(&settings);
+        let patience = Duration::from_secs(60);
+        let put = tokio::time::timeout(patience, bucket.put("a", vec![0; 9], 0)).await;
+        assert!(matches!(put.expect("a deadline"), Err(ShipError::Slow { .. })));
+        let listed = tokio::time::timeout(patience, bucket.list("", 0)).await;
+        assert!(matches!(listed.expect("a deadline"), Err(ShipError::Slow { .. })));
+        let call = Call { method: Method::PUT, name: Some("a"), query: "", headers: &[] };
+        assert_eq!(within(&call, 128 * 1024, 9), ANSWER + PIECE * 2);
+    }
 
     /// The example of AWS' documentation, "GET Object", without its range.
     #[test]

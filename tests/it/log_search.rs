@@ -123,8 +123,21 @@ async fn what_cannot_be_recorded_is_not_shown() {
     let found = gate.path("menshen.yaml").display().to_string();
     let id = gate.entries_so_far()[1].id.to_string();
     let with = ["--log", &log, "--key", &key];
+    // The key that opens entries is not the one that seals what was read: it alone reads nothing.
+    for command in [
+        vec!["log", "show", &log, "--log-key", &key],
+        vec!["log", "trace", &log, "--log-key", &key, "--file", &found],
+        vec!["replay", &policies, "--log", &log, "--log-key", &key],
+        vec!["detection", "replay", &policies, "--log", &log, "--log-key", &key],
+        vec!["explain", "--entry", &id, "--policies", &policies, "--log", &log, "--log-key", &key],
+    ] {
+        let (code, text) = said(&command);
+        assert!(code == Some(64) && text.contains("--key <FILE>"), "{command:?}: {text}");
+    }
+    let nobody = "01a0c450-6c7b-7101-8101-010101010101";
     for command in [
         vec!["log", "search", &log, "--key", &key],
+        [&["explain", "--entry", nobody, "--policies", &policies][..], &with].concat(),
         vec!["log", "show", &log, "--key", &key],
         vec!["log", "trace", &log, "--key", &key, "--file", &found],
         [&["replay", &policies][..], &with].concat(),
@@ -176,4 +189,28 @@ async fn every_command_that_reads_the_log_leaves_what_it_read_and_how_much() {
     for name in ["log_explained", "log_replayed", "log_reviewed", "log_traced"] {
         reading(&gate, name).await;
     }
+}
+
+#[tokio::test]
+async fn an_export_by_name_that_breaks_off_has_said_before_that_it_is_unmasked() {
+    let mut gate = gate_with_looks().await;
+    gate.stop().await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_menshen"))
+        .args(["log", "export", &path("log"), "--key", &path("master.key")])
+        .args(["--unmask", "--reason", "complaint 9/2027"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert!(!ran.status.success());
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let waiting = Readings::new(&gate.path("log"), &master).unwrap().waiting().unwrap();
+    let left: Vec<_> = waiting.into_iter().map(|one| one.reading.unwrap()).collect();
+    let of = |name: &str| left.iter().find(|one| one.name == name).unwrap();
+    assert_eq!(of("log_export_begun").asked, "unmasked; everything");
+    let ended = of("log_exported");
+    assert_eq!(ended.asked, "unmasked; everything");
+    assert!(ended.seen.is_some_and(|seen| seen > 0));
+    assert_eq!(ended.reason, "complaint 9/2027");
 }

@@ -55,14 +55,14 @@ pub(in crate::audit) fn tend(
         round.destroy(some)?;
         tended.destroyed += some.len() as u64;
     }
-    let dropped: Vec<KeyName> = due.iter().map(|(name, _)| *name).collect();
-    tended.removed = remove(keeper, &dropped)?;
     let new = with(|fate| matches!(fate, Fate::ToAnnounce(_)));
     round.announce(&new)?;
     tended.announced = new.len() as u64;
     tended.waiting =
         tended.announced + with(|fate| matches!(fate, Fate::Announced(_))).len() as u64;
     tended.held = with(|fate| matches!(fate, Fate::Held(_))).len() as u64;
+    // Last: what is wrong with a note of removal keeps nothing from its end.
+    tended.removed = remove(keeper)?;
     Ok(tended)
 }
 

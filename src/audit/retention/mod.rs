@@ -20,6 +20,7 @@ pub use certificate::Certificate;
 pub use destroyer::Tended;
 pub(super) use destroyer::tend;
 pub(super) use removal::Removals;
+pub(super) use remover::Swept;
 pub use survey::{Line, check_keys, survey};
 
 /// How long before its end it is announced.

@@ -1,63 +1,87 @@
 //! Removes bundles of which no entry can be opened any more: their keys are destroyed. Their hashes stay.
 //!
 //! The signed note is durable first, then the entry of the log, then the files go; a crash in between is made good by
-//! the next round.
+//! the next round. No file goes because a note says so: its own heads must name destroyed keys only, and each
+//! destruction must be certified.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 
-use super::removal::{Removal, Removals};
+use super::removal::{Removal, Removals, Runs};
+use super::survey::certified;
 use crate::audit::at_rest::{Day, HEAD_BYTES, KeyFile, KeyName, State, key_of};
 use crate::audit::folder::{Folder, Replacer, sync_folder};
 use crate::audit::groups::{Act, Event};
 use crate::audit::log::{Keeper, LogError};
 use crate::audit::merkle::sha256;
-use crate::audit::tile::{Kind, Tile, WIDTH, decode_bundle};
+use crate::audit::tile::{Kind, Tile, WIDTH};
 
 /// What one note may name, so that it stays as short as a note must be: 32 KiB.
 const MOST_KEYS: usize = 300;
 const MOST_RUNS: usize = 600;
 
-/// Removes the bundles that became empty of meaning when these keys were dropped; gives how many entries they had.
-pub(super) fn remove(keeper: &Keeper<'_>, dropped: &[KeyName]) -> Result<u64, LogError> {
-    let failed = |source| failed(keeper.folder, source);
-    finish(keeper.folder).map_err(failed)?;
-    let days = dropped.iter().map(|key| key.day);
-    let (Some(first), Some(last)) = (days.clone().min(), days.max()) else { return Ok(0) };
-    let gone = destroyed(keeper.folder).map_err(failed)?;
-    let (mut removed, mut together) = (0, Together::default());
-    for index in candidates(keeper.folder, (first, last)).map_err(failed)? {
-        let Some(keys) = keys_of(keeper.folder, index).map_err(failed)? else { continue };
-        if !keys.iter().all(|key| gone.contains(key)) {
-            continue;
-        }
+/// What earlier rounds of this process have been through, so that not every one reads the whole log. A round that
+/// failed leaves it as it was, and the first one goes through all there is.
+#[derive(Debug, Default)]
+pub(in crate::audit) struct Swept {
+    gone: HashSet<KeyName>,
+    /// Bundles before this one were looked at.
+    end: u64,
+}
+
+/// Removes the bundles all of whose keys are destroyed; gives how many entries they had.
+pub(super) fn remove(keeper: &Keeper<'_>) -> Result<u64, LogError> {
+    let folder = keeper.folder;
+    let failed = |source| failed(folder, source);
+    let broken = |broken| LogError::Broken { path: folder.root().display().to_string(), broken };
+    let verifier = keeper.signer.verifier();
+    let removals = Removals::verified(folder, verifier).map_err(broken)?;
+    let named = certified(folder, verifier).map_err(broken)?;
+    let mut gone = destroyed(folder).map_err(failed)?;
+    gone.retain(|key| named.contains_key(&key.file()));
+    finish(folder, &removals, &gone).map_err(failed)?;
+    // What the journal has still is left alone.
+    let journal = folder.segments().map_err(failed)?.first().copied();
+    let end = journal.map_or(0, |first| first / WIDTH);
+    let mut swept = keeper.swept();
+    let (mut removed, mut together) = (0, Together::after(removals.last()));
+    for index in candidates(folder, &gone, &swept, end).map_err(failed)? {
+        let Some(keys) = keys_of(folder, index, &gone).map_err(failed)? else { continue };
         if !together.has_room_for(&keys) {
-            removed += remove_together(keeper, std::mem::take(&mut together))?;
+            let next = Together::after(together.number);
+            removed += remove_together(keeper, std::mem::replace(&mut together, next))?;
         }
         together.add(index, keys);
     }
-    Ok(removed + remove_together(keeper, together)?)
+    removed += remove_together(keeper, together)?;
+    *swept = Swept { gone, end };
+    Ok(removed)
 }
 
 /// Bundles that one note names.
-#[derive(Default)]
 struct Together {
-    bundles: BTreeMap<u64, Vec<KeyName>>,
+    number: u32,
+    bundles: BTreeMap<u64, Runs>,
     keys: HashSet<KeyName>,
     runs: usize,
 }
 
 impl Together {
-    fn has_room_for(&self, keys: &[KeyName]) -> bool {
-        let new: HashSet<_> = keys.iter().filter(|key| !self.keys.contains(key)).collect();
-        let runs = self.runs + keys.chunk_by(|a, b| a == b).count();
+    fn after(last: u32) -> Self {
+        let number = last.saturating_add(1);
+        Self { number, bundles: BTreeMap::new(), keys: HashSet::new(), runs: 0 }
+    }
+
+    fn has_room_for(&self, keys: &Runs) -> bool {
+        let new: HashSet<_> = keys.keys().filter(|key| !self.keys.contains(key)).collect();
+        let runs = self.runs + keys.len();
         self.bundles.is_empty() || self.keys.len() + new.len() <= MOST_KEYS && runs <= MOST_RUNS
     }
 
-    fn add(&mut self, index: u64, keys: Vec<KeyName>) {
-        self.runs += keys.chunk_by(|a, b| a == b).count();
-        self.keys.extend(keys.iter().copied());
+    fn add(&mut self, index: u64, keys: Runs) {
+        self.runs += keys.len();
+        self.keys.extend(keys.keys());
         self.bundles.insert(index, keys);
     }
 }
@@ -66,12 +90,12 @@ fn failed(folder: &Folder, source: io::Error) -> LogError {
     LogError::Folder { path: folder.root().display().to_string(), source }
 }
 
-/// Removes what the last note names, where a crash left some.
-fn finish(folder: &Folder) -> io::Result<()> {
-    let mut removals = Removals::default();
-    removals.refresh(folder)?;
+/// Removes what the notes name, where a crash left some.
+fn finish(folder: &Folder, removals: &Removals, gone: &HashSet<KeyName>) -> io::Result<()> {
     for (index, _) in removals.bundles() {
-        remove_file(folder, index)?;
+        if keys_of(folder, index, gone)?.is_some() {
+            remove_file(folder, index)?;
+        }
     }
     Ok(())
 }
@@ -82,57 +106,101 @@ fn destroyed(folder: &Folder) -> io::Result<HashSet<KeyName>> {
     Ok(gone.map(|(name, _)| name).collect())
 }
 
-/// The full bundles that may have entries of these days, by the first entry of each and of the one behind it.
-/// What the journal has still is left alone.
-fn candidates(folder: &Folder, (first, last): (Day, Day)) -> io::Result<Vec<u64>> {
-    let Some(journal) = folder.segments()?.first().copied() else { return Ok(Vec::new()) };
+/// The full bundles before `end` that may have entries of keys that were destroyed since they were looked at, by the
+/// first entry of each and of the one behind it.
+fn candidates(
+    folder: &Folder,
+    gone: &HashSet<KeyName>,
+    swept: &Swept,
+    end: u64,
+) -> io::Result<Vec<u64>> {
+    let new = days(gone.difference(&swept.gone));
+    let all = days(gone.iter());
+    let may_have = |bundle: u64, begins: Day, ends: Option<Day>| {
+        let days = if bundle < swept.end { new } else { all };
+        days.is_some_and(|(first, last)| begins <= last && ends.is_none_or(|ends| ends >= first))
+    };
+    let from = if new.is_some() { 0 } else { swept.end };
     let (mut before, mut found) = (None, Vec::new());
-    for index in 0..journal / WIDTH {
+    for index in from..end {
         let Some(day) = first_day(folder, index)? else { continue };
         if let Some((bundle, begins)) = before.replace((index, day))
-            && begins <= last
-            && day >= first
+            && may_have(bundle, begins, Some(day))
         {
             found.push(bundle);
         }
     }
-    found.extend(before.filter(|(_, begins)| *begins <= last).map(|(bundle, _)| bundle));
+    let last = before.filter(|(bundle, begins)| may_have(*bundle, *begins, None));
+    found.extend(last.map(|(bundle, _)| bundle));
     Ok(found)
 }
 
-/// The day of a bundle's first entry; none of one that is removed, or from before entries were sealed.
-fn first_day(folder: &Folder, index: u64) -> io::Result<Option<Day>> {
-    let mut file = match File::open(folder.tile(&Tile::full(Kind::Entries, index))) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let mut head = [0; 2 + HEAD_BYTES];
-    file.read_exact(&mut head)?;
-    Ok(head.split_first_chunk::<2>().and_then(|(_, head)| key_of(head)).map(|key| key.day))
+/// The first day and the last.
+fn days<'k>(keys: impl Iterator<Item = &'k KeyName> + Clone) -> Option<(Day, Day)> {
+    let days = keys.map(|key| key.day);
+    days.clone().min().zip(days.max())
 }
 
-/// The key of each entry of a full bundle; none if one is legible.
-fn keys_of(folder: &Folder, index: u64) -> io::Result<Option<Vec<KeyName>>> {
-    let bytes = folder.read_tile(&Tile::full(Kind::Entries, index))?;
-    let keys: Option<Vec<_>> = decode_bundle(&bytes).0.into_iter().map(key_of).collect();
-    Ok(keys.filter(|keys| keys.len() as u64 == WIDTH))
+/// The day of a bundle's first entry; none of one that is removed, damaged, or from before entries were sealed.
+fn first_day(folder: &Folder, index: u64) -> io::Result<Option<Day>> {
+    let Some(mut bundle) = open(folder, index)? else { return Ok(None) };
+    Ok(next_head(&mut bundle)?.and_then(|(key, _)| key).map(|key| key.day))
+}
+
+/// The key of each entry of a full bundle, if all of them are destroyed: reads no further than to the first that is
+/// not.
+fn keys_of(folder: &Folder, index: u64, gone: &HashSet<KeyName>) -> io::Result<Option<Runs>> {
+    let Some(mut bundle) = open(folder, index)? else { return Ok(None) };
+    let mut keys = Runs::default();
+    for _ in 0..WIDTH {
+        let Some((Some(key), behind)) = next_head(&mut bundle)? else { return Ok(None) };
+        if !gone.contains(&key) {
+            return Ok(None);
+        }
+        bundle.seek_relative(behind)?;
+        keys.push(key, 1);
+    }
+    Ok(bundle.fill_buf()?.is_empty().then_some(keys))
+}
+
+fn open(folder: &Folder, index: u64) -> io::Result<Option<BufReader<File>>> {
+    match File::open(folder.tile(&Tile::full(Kind::Entries, index))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => Ok(Some(BufReader::new(opened?))),
+    }
+}
+
+/// The key of the entry that comes next, none of a legible one, and how many bytes are behind its head. Nothing where
+/// the bundle ends.
+fn next_head(bundle: &mut BufReader<File>) -> io::Result<Option<(Option<KeyName>, i64)>> {
+    let mut head = [0; 2 + HEAD_BYTES];
+    match bundle.read_exact(&mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let Some((length, head)) = head.split_first_chunk::<2>() else { return Ok(None) };
+    let behind = usize::from(u16::from_be_bytes(*length)).checked_sub(HEAD_BYTES);
+    let behind = behind.and_then(|behind| i64::try_from(behind).ok());
+    Ok(behind.map(|behind| (key_of(head), behind)))
 }
 
 fn remove_together(
     keeper: &Keeper<'_>,
-    Together { bundles, .. }: Together,
+    Together { number, bundles, .. }: Together,
 ) -> Result<u64, LogError> {
     let folder = keeper.folder;
     let failed = |source| failed(folder, source);
-    let names = folder.removal_names().map_err(failed)?;
-    let last = names.last().and_then(|name| name.parse::<u32>().ok());
-    let number = last.map_or(1, |last| last.saturating_add(1));
     let removal = Removal { number, time: keeper.now(), bundles };
     let Some((first, last)) = removal.range() else { return Ok(0) };
     let entries = removal.bundles.len() as u64 * WIDTH;
     let note = removal.sign(keeper.signer);
     let mut files = Replacer::beside(folder, keeper.disk, "removal");
-    let put = files.put(&folder.removed().join(removal.name()), note.as_bytes());
+    let path = folder.removed().join(removal.name());
+    if path.try_exists().map_err(failed)? {
+        // Never over another: what that names would be missing without a word.
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let put = files.put(&path, note.as_bytes());
     put.and_then(|()| files.settle()).map_err(failed)?;
     let mut entry = keeper.entry(Event::Custody)?;
     let hash = sha256(&[note.as_bytes()]);

@@ -97,7 +97,7 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
     }
     let removals = Removals::verified(&folder, verifier)?;
     for (_, keys) in removals.bundles() {
-        if let Some(early) = keys.iter().find(|key| kept.contains(key)) {
+        if let Some(early) = keys.keys().find(|key| kept.contains(key)) {
             return Err(Broken::new("removed", None, Fault::RemovedEarly(early.file())));
         }
     }
@@ -105,7 +105,10 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
 }
 
 /// The certificate of each key that is named by one.
-fn certified(folder: &Folder, verifier: &Verifier) -> Result<BTreeMap<String, String>, Broken> {
+pub(super) fn certified(
+    folder: &Folder,
+    verifier: &Verifier,
+) -> Result<BTreeMap<String, String>, Broken> {
     let numbers = Certificate::numbers(folder);
     let numbers = numbers.map_err(|e| Broken::new("certificates", None, unreadable(&e)))?;
     let mut certified = BTreeMap::new();

@@ -128,20 +128,20 @@ fn acts(dir: &Path, name: &str) -> Vec<Act> {
     entries.filter_map(|e| e.act).filter(|act| act.name.as_str() == name).collect()
 }
 
+fn pass_a_week(clock: &Clock, dir: &Path) {
+    clock.advance_ms(7 * DAY_MS);
+    let tomorrow = Day::of_ms(clock.unix_ms()).plus(1);
+    let wanted = format!("customer_identity-{tomorrow}");
+    while !Folder::new(dir).key_names().unwrap().iter().any(|name| name.ends_with(&wanted)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Lets time pass as a running gate sees it, and tends the log each week.
 fn live(log: &Log, clock: &Clock, dir: &Path, weeks: u32, holds: &[Hold]) -> Tended {
     let mut sum = Tended::default();
     for _ in 0..weeks {
-        clock.advance_ms(7 * DAY_MS);
-        let tomorrow = Day::of_ms(clock.unix_ms()).plus(1);
-        while !Folder::new(dir)
-            .key_names()
-            .unwrap()
-            .iter()
-            .any(|name| name.ends_with(&format!("customer_identity-{tomorrow}")))
-        {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        pass_a_week(clock, dir);
         let tended = log.tend_retention(&periods(), holds).unwrap();
         sum.announced += tended.announced;
         sum.destroyed += tended.destroyed;
@@ -389,3 +389,5 @@ fn a_survey_says_what_goes_when_without_any_key() {
     assert_eq!(ledger[0].fate, Fate::Held(9));
     assert!(matches!(ledger[1].fate, Fate::ToAnnounce(_)));
 }
+
+mod removed;
