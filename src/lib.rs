@@ -21,6 +21,7 @@ pub mod bulletin;
 pub mod command;
 pub mod grant;
 pub mod index;
+pub mod link;
 pub mod notify;
 pub mod replay;
 pub mod report;

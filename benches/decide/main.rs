@@ -161,6 +161,7 @@ fn decide(
         purpose: Some("service"),
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: NOW_S,
     });
     assert!(decision.is_ok(), "the decision is a permit");

@@ -8,6 +8,7 @@ mod describe;
 mod detections;
 mod grants;
 mod limits;
+mod links;
 mod requests;
 mod resource;
 mod switches;
@@ -35,6 +36,7 @@ const RESOURCES: &[&Resource] = &[
     &limits::RESOURCE,
     &detections::RESOURCE,
     &grants::RESOURCE,
+    &links::RESOURCE,
 ];
 
 /// The most of a body, in bytes.

@@ -483,6 +483,9 @@ pub struct Data {
     /// Of those, the ones that a flag or a rule that denies took away, such as people who opted out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<u64>,
+    /// Records that passed although no case ties the caller, where the policy wants that flagged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlinked: Option<u64>,
     /// Bytes given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,

@@ -21,7 +21,7 @@ use crate::identity::{
 use crate::secret::{Secret, SecretError};
 use crate::state::StateError;
 use place::open;
-pub(super) use place::{Place, open_existing, open_of, open_state, operator};
+pub(super) use place::{Place, open_existing, open_of, open_state, open_state_and_key, operator};
 
 /// The most bytes read of a password file.
 const PASSWORD_FILE_LIMIT: u64 = 4096;

@@ -13,7 +13,9 @@ use super::explain_entry::{self, Recorded};
 use super::output::{self, Format};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::policy::{Factor, FieldReport, Grant, Principal, Query, RuleReport, Stage, Value};
+use crate::policy::{
+    Factor, FieldReport, Grant, KnownCases, Principal, Query, RuleReport, Stage, Ties, Value,
+};
 use crate::route::Path;
 use crate::server::load_policies;
 
@@ -61,6 +63,9 @@ pub(super) struct Arguments {
     /// Asks under a grant with this attribute; may be given several times. `[a, b]` is a list.
     #[arg(long, value_name = "NAME=VALUE")]
     grant: Vec<String>,
+    /// Asks while a case ties the caller: of this kind, to the data subject of an entity; may be given several times.
+    #[arg(long = "link", value_name = "KIND:ENTITY:KEY")]
+    links: Vec<String>,
     /// The caller's address.
     #[arg(long)]
     address: Option<IpAddr>,
@@ -91,6 +96,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     };
     let principal = Arc::new(principal(arguments, now)?);
     let grant = grant(&arguments.grant)?.map(Arc::new);
+    let ties: Arc<dyn Ties> = Arc::new(links(&arguments.links)?);
     let explanation = program.explain(&Query {
         zone: &arguments.zone,
         principal: &principal,
@@ -101,6 +107,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         purpose: arguments.purpose.as_deref(),
         ticket: arguments.ticket.as_deref(),
         grant: grant.as_ref(),
+        ties: Some(&ties),
         now_unix_s: now,
     });
     match arguments.format {
@@ -158,6 +165,19 @@ fn grant(pairs: &[String]) -> Result<Option<Grant>, Failure> {
         grant.attributes.insert(name.to_owned(), value);
     }
     Ok((!pairs.is_empty()).then_some(grant))
+}
+
+/// The cases that `call:customer:42` and its like describe; what follows the second colon is the key.
+fn links(texts: &[String]) -> Result<KnownCases, Failure> {
+    let mut links = KnownCases::default();
+    for text in texts {
+        let parts =
+            text.split_once(':').and_then(|(kind, rest)| Some((kind, rest.split_once(':')?)));
+        let (kind, (entity, key)) = parts
+            .ok_or_else(|| Failure::Fault(format!("link `{text}`: must read `kind:entity:key`")))?;
+        links.add(kind, entity, key);
+    }
+    Ok(links)
 }
 
 fn principal(arguments: &Arguments, now: i64) -> Result<Principal, Failure> {

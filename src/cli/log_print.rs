@@ -240,6 +240,7 @@ fn fields(data: &Data, given: &mut Vec<String>) {
         (data.held_back, "held back"),
         (data.withheld_records, "withheld"),
         (data.suppressed, "of them suppressed"),
+        (data.unlinked, "without a case"),
         (data.bytes, "bytes"),
     ] {
         counts.extend(count.map(|count| format!("{count} {label}")));

@@ -18,6 +18,7 @@ mod import;
 mod jwks;
 mod key;
 mod limits;
+mod link;
 mod log;
 mod log_custody;
 mod log_export;
@@ -114,6 +115,8 @@ enum Command {
     Switch(switch::Arguments),
     /// Try whether people can be told, and list what waits to be.
     Notify(notify::Arguments),
+    /// Tie an account and a customer by a case, and end that.
+    Link(link::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Grant(arguments) => grant::run(&arguments, &mut out),
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Notify(arguments) => notify::run(&arguments, &mut out),
+        Command::Link(arguments) => link::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

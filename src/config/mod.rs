@@ -8,6 +8,7 @@ mod admin;
 mod backup;
 mod callers;
 mod clients;
+mod links;
 mod notify;
 mod posture;
 mod read;
@@ -75,6 +76,8 @@ pub struct Config {
     pub scanners: Vec<scan::Settings>,
     /// Tokens, sessions, lock-out.
     pub identity: identity::Settings,
+    /// The business systems whose tickets tie an account and a data subject.
+    pub case_issuers: Vec<identity::CaseIssuerSettings>,
     /// What counting may cost.
     pub limits: limits::Settings,
     /// Where several gates count budgets together, if they do.

@@ -18,6 +18,7 @@ const TOP: &[&str] = &[
     "checkpoint-copies",
     "ship",
     "notify",
+    "links",
     "backup",
     "policies",
     "policies-watch",
@@ -91,7 +92,7 @@ impl File<'_> {
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
         let (ship, backup) = (self.ship(&keys), self.backup(&keys));
-        let notify = self.notify(&keys);
+        let (notify, case_issuers) = (self.notify(&keys), self.links(&keys));
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
@@ -137,6 +138,7 @@ impl File<'_> {
             assertions,
             scanners,
             identity,
+            case_issuers,
             limits,
             shared,
             addresses,

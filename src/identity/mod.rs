@@ -8,6 +8,7 @@ mod assertion;
 mod bearer;
 mod binding;
 mod caller;
+mod case_ticket;
 mod ceremony;
 mod claims;
 mod client_cert;
@@ -60,6 +61,7 @@ pub use binding::Binding;
 pub use caller::{
     Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
 };
+pub use case_ticket::{CaseIssuerSettings, CaseTicket, CaseTicketFault, CaseTickets};
 pub use ceremony::{
     CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, PendingCodes,
     RequestOptions, ShownPasskey, Site,

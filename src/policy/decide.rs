@@ -22,6 +22,7 @@ use super::program::Program;
 use super::rotation::Rotation;
 use super::rows::{InForce, RowTest, RowTests};
 use super::search::SearchPlan;
+use super::ties::Ties;
 use super::value::Value;
 
 /// More rounds of step-ups than three levels and their ages can need.
@@ -66,6 +67,7 @@ struct Asked {
     grant: Option<Arc<Grant>>,
     now_unix_s: i64,
     rotation: Rotation,
+    ties: Option<Arc<dyn Ties>>,
 }
 
 impl Asked {
@@ -209,6 +211,7 @@ impl Program {
                 grant: query.grant.map(Arc::clone),
                 now_unix_s: query.now_unix_s,
                 rotation: self.model.rotation(query.purpose).clone(),
+                ties: query.ties.map(Arc::clone),
             }),
             outcome,
         }
@@ -537,7 +540,11 @@ impl Permit {
         }
         let is_met = |(bit, test): (usize, &RowTest)| match test {
             RowTest::Granted(..) => Some(case >> bit & 1 == 1),
-            RowTest::Allow(_) | RowTest::Deny(_) | RowTest::Flag(_) | RowTest::Tenant(_) => None,
+            RowTest::Allow(_)
+            | RowTest::Deny(_)
+            | RowTest::Flag(_)
+            | RowTest::Tenant(_)
+            | RowTest::Linked(_) => None,
         };
         let Some(rows) = self.rows().get(usize::from(record.0)) else { return false };
         let is_bound = self.asked.grant.as_ref().is_some_and(|grant| grant.coverage.is_bound());
@@ -618,6 +625,16 @@ impl Permit {
         tests.any(|(bit, test)| matches!(test, RowTest::Tenant(_)) && case >> bit & 1 == 0)
     }
 
+    /// Whether a record in this case, as [`Permit::case`] gave it, passes although no case ties the caller to whom it
+    /// is about, where the policy wants that flagged.
+    #[must_use]
+    pub fn is_unlinked(&self, record: RecordId, case: usize) -> bool {
+        let Some(rows) = self.rows().get(usize::from(record.0)) else { return false };
+        let passes = self.plan.record(record).and_then(|plan| plan.cases.get(case)?.as_ref());
+        let mut tests = rows.tests.iter().enumerate();
+        passes.is_some() && tests.any(|(bit, test)| test.only_flags() && case >> bit & 1 == 0)
+    }
+
     /// The rules that apply whatever a record holds.
     pub fn rules_without_condition(&self) -> impl Iterator<Item = &str> {
         let entities = &self.outcome.entities;
@@ -659,10 +676,11 @@ impl Permit {
     ) -> impl Iterator<Item = Result<bool, EvaluationError>> + 'a {
         let record = Record { slots: &rows.slots, captures };
         let (facts, lent) = (self.asked.facts(), self.asked.facts_lent());
-        rows.tests.iter().map(move |test| match test.holds(&facts, record) {
+        let ties = self.asked.ties.as_deref();
+        rows.tests.iter().map(move |test| match test.holds(&facts, record, ties) {
             // What denies by a lent role denies as by one's own.
             Ok(false) if test.if_closed() => {
-                lent.as_ref().map_or(Ok(false), |lent| test.holds(lent, record))
+                lent.as_ref().map_or(Ok(false), |lent| test.holds(lent, record, ties))
             }
             outcome => outcome,
         })

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::cases::on_tied;
 use super::decide::Permit;
 use super::denial::{Denial, Reason};
 use super::detect::Way;
@@ -120,6 +121,7 @@ impl Program {
                 why.push(format!("on records where {}", row.text));
             }
             if applies && rule.effect == Effect::Allow {
+                why.extend(on_tied(&rule.require));
                 why.extend(self.passed_over(rule, query));
             }
             if applies && rule.of.is_some_and(|of| !query.route.main.contains(&of)) {
@@ -168,8 +170,10 @@ impl Program {
                         let asked = asked(permit.standing(field.grade));
                         Some(format!("a rule shows it in clear, but grade {grade} asks {asked}"))
                     }
-                    Grade::Open(_) if treatment == Treatment::Clear => {
-                        self.looked_for(permit, (*of, index), field.kind)
+                    Grade::Open(grade) if treatment == Treatment::Clear => {
+                        let notes = self.link_of_grade(grade).into_iter();
+                        let notes = notes.chain(self.looked_for(permit, (*of, index), field.kind));
+                        Some(notes.collect::<Vec<_>>().join("; ")).filter(|note| !note.is_empty())
                     }
                     Grade::Open(_) => None,
                 };
@@ -294,6 +298,7 @@ fn stages(
             format!("passes unread: {}{at_most}, grade {}", opaque.accept(), opaque.grade);
         stages.push(Stage { name: "answer", finding });
     }
+    stages.extend(program.link_stages(query, judgement));
     stages.extend(watermark(query.route.watermark()));
     if let Ok(permit) = decision {
         stages.extend(pseudonyms(permit));

@@ -10,6 +10,7 @@ use super::holding::Holding;
 use super::limits::Moment;
 use super::model::{Effect, Requirement, Route, Rule};
 use super::program::Program;
+use super::ties::Ties;
 use super::value::Value;
 
 /// A clock may run this much ahead of the one that recorded a factor.
@@ -81,6 +82,8 @@ pub struct Query<'a> {
     pub ticket: Option<&'a str>,
     /// The grant under which it is asked, if there is one.
     pub grant: Option<&'a Arc<Grant>>,
+    /// Who knows which cases tie the caller to whom; without, none does.
+    pub ties: Option<&'a Arc<dyn Ties>>,
     /// Unix time in seconds.
     pub now_unix_s: i64,
 }

@@ -3,6 +3,7 @@
 //! Pure: no files, no clock, no sockets. Callers bring text, facts and the time.
 
 mod apart;
+mod cases;
 mod changes;
 mod compare;
 mod decide;
@@ -23,6 +24,7 @@ mod judge;
 pub mod kind;
 mod lent;
 mod limits;
+mod linked;
 mod model;
 mod opaque;
 mod openapi;
@@ -40,6 +42,7 @@ pub mod search;
 mod sending;
 mod survey;
 mod ticket;
+mod ties;
 mod two_person;
 pub mod value;
 mod warnings;
@@ -74,6 +77,7 @@ pub use schema::schema;
 pub use search::{FilterForm, Parameter, PathParameter, SearchPlan, TooLarge};
 pub use sending::{BodyForm, FileRule, Sending, Unwritable, Uploads};
 pub use survey::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
+pub use ties::{KnownCases, Ties};
 pub use value::Value;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
 use super::ticket::TicketForm;
+use super::ties::CaseKinds;
 use crate::document::Span;
 use crate::route::Template;
 
@@ -157,6 +158,8 @@ pub(super) struct Requirement {
     pub(super) device: bool,
     /// Whether somebody must have granted it.
     pub(super) grant: bool,
+    /// The kinds of cases of which one must tie the caller to whom a record is about.
+    pub(super) link: CaseKinds,
 }
 
 impl Requirement {
@@ -171,6 +174,7 @@ impl Requirement {
                     && other.zones.iter().all(|zone| self.zones.contains(zone))))
             && (!self.device || other.device)
             && (!self.grant || other.grant)
+            && self.link.asks_no_more_than(&other.link)
     }
 }
 

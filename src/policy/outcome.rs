@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::judge::StepUp;
 use super::lent::{Effective, Grip, Lent, Reach};
+use super::linked::{self, Asked};
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
@@ -169,7 +170,8 @@ impl Outcome {
                     key.lent.as_deref().filter(|lent| lent.opens((*index, entity), &of, key));
                 uses_grant |= lent.is_some();
                 let reach = Reach { lent, index: *index, is_inside };
-                entities.push((*index, entity_outcome(entity, &of, key, &reach)?));
+                let asked = Asked::of(program, route, !is_inside);
+                entities.push((*index, entity_outcome(entity, &of, key, (&reach, &asked))?));
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities, key);
@@ -249,7 +251,7 @@ fn entity_outcome(
     entity: &Entity,
     numbered: &[(usize, &Rule)],
     key: &Key,
-    reach: &Reach<'_>,
+    (reach, asked): (&Reach<'_>, &Asked<'_>),
 ) -> Result<EntityOutcome, TooManyConditions> {
     let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let confined = entity.tenant.filter(|_| key.is_confined);
@@ -259,8 +261,11 @@ fn entity_outcome(
     let mut forces: Vec<InForce> = Vec::new();
     for (index, rule) in numbered {
         let in_force = InForce { set: rows.bit_of(rule), unset: 0 };
-        forces.push(reach.force(*index, in_force, grant));
+        let mut force = reach.force(*index, in_force, grant);
+        force.set |= linked::must(&mut rows, entity, &rule.require.link);
+        forces.push(force);
     }
+    let links = asked.test(entity, numbered, &mut rows);
     for (index, flag) in entity.flags.iter().enumerate() {
         let is_blind = |rule: &Rule| rule.effect == Effect::Allow && !rule.flags.contains(&index);
         let mut blind = forces.iter_mut().zip(&rules).filter(|(_, rule)| is_blind(rule));
@@ -281,8 +286,10 @@ fn entity_outcome(
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
         let is_lent = grant.holds(case);
-        // Of another tenant nothing is left, whatever the rules say, nor of another subject where all is granted.
-        let is_here = case & tenant == tenant && reach.is_here(is_lent);
+        // Of another tenant nothing is left, whatever the rules say, nor of another subject where all is granted, nor
+        // of whom no case ties to the caller where the route wants one.
+        let asks = tenant | links.here;
+        let is_here = case & asks == asks && reach.is_here(is_lent);
         let here = numbered.iter().zip(&forces).filter(|_| is_here);
         let in_force = here.filter(|((index, _), force)| {
             force.holds(case) && (is_lent || !reach.is_granted(*index))
@@ -290,7 +297,11 @@ fn entity_outcome(
         let effective = in_force.map(|((index, rule), _)| reach.effective(*index, rule));
         let effective: Vec<Effective<'_>> = effective.collect();
         let grade = |field: u16, grade| reach.standing(&key.grades, is_lent, field, grade);
-        outcome.read.push(read_case(entity, &effective, &grade));
+        let tied = |field: u16, of: Grade| match links.lacks(of, case) {
+            true => &GradeStanding::NotHere,
+            false => grade(field, of),
+        };
+        outcome.read.push(read_case(entity, &effective, &tied));
         // Under a grant about certain people no record becomes anybody else's.
         let bound = entity.subject.filter(|_| matches!(grant, Grip::Bit(_)));
         outcome.write.push(write_case(entity, &effective, (confined, bound)));

@@ -31,8 +31,9 @@ pub(super) fn response(
         let returned = route.returns.as_ref().map_or(&[][..], |body| &body.entities);
         returned.iter().any(|main| program.model.nested(*main).contains(entity))
     };
-    let filtered =
-        entities.iter().any(|(index, outcome)| placed(index) && !outcome.rows.tests.is_empty());
+    let filtered = entities.iter().any(|(index, outcome)| {
+        placed(index) && outcome.rows.tests.iter().any(|test| !test.only_flags())
+    });
     let mut builder = Builder::new(program, entities);
     let hides = key.lent.as_ref().is_some_and(|lent| lent.hides_scalars);
     builder.passes = if hides { Passes::Nothing } else { Passes::Scalars { counts: !filtered } };

@@ -1,10 +1,11 @@
 //! What is tested on each record before it is known which rules are in force: row conditions, flags, the
-//! tenant of a caller who is confined to one, and whom a grant is about.
+//! tenant of a caller who is confined to one, whom a grant is about, and whether a case ties.
 
 use std::sync::Arc;
 
 use super::expression::{Condition, EvaluationError, Facts, Record};
-use super::model::{Effect, Rule};
+use super::model::{Effect, Entity, Rule};
+use super::ties::{CaseKinds, Missing, Ties};
 
 /// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
 pub(super) const ROW_TEST_LIMIT: usize = 8;
@@ -59,6 +60,33 @@ pub(super) enum RowTest {
     Tenant(u16),
     /// Whether the grant is about the record's data subject, by its entity and the field that is its key.
     Granted(Box<str>, u16),
+    /// Whether a case ties the caller to the record's data subject.
+    Linked(Box<LinkTest>),
+}
+
+/// A case that must tie the caller to whom a record is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LinkTest {
+    kinds: CaseKinds,
+    /// The entity of the subject, and the field that is its key.
+    entity: Box<str>,
+    field: u16,
+    /// The test in words.
+    text: Box<str>,
+}
+
+impl LinkTest {
+    fn holds(
+        &self,
+        facts: &Facts<'_>,
+        record: Record<'_>,
+        ties: Option<&dyn Ties>,
+    ) -> Result<bool, EvaluationError> {
+        let subject = record.subject(self.field)?;
+        let Some(ties) = ties else { return Ok(false) };
+        let tied = |kind| ties.ties(facts.account, kind, &self.entity, &subject);
+        Ok(self.kinds.iter().any(tied))
+    }
 }
 
 impl RowTest {
@@ -66,6 +94,7 @@ impl RowTest {
         &self,
         facts: &Facts<'_>,
         record: Record<'_>,
+        ties: Option<&dyn Ties>,
     ) -> Result<bool, EvaluationError> {
         match self {
             Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
@@ -73,13 +102,14 @@ impl RowTest {
             }
             Self::Tenant(field) => record.is_of_tenant(*field, facts),
             Self::Granted(entity, field) => record.is_granted(entity, *field, facts),
+            Self::Linked(link) => link.holds(facts, record, ties),
         }
     }
 
     /// The outcome that closes, for a test that cannot be evaluated.
     pub(super) fn if_closed(&self) -> bool {
         match self {
-            Self::Allow(_) | Self::Tenant(_) | Self::Granted(..) => false,
+            Self::Allow(_) | Self::Tenant(_) | Self::Granted(..) | Self::Linked(_) => false,
             Self::Deny(_) | Self::Flag(_) => true,
         }
     }
@@ -92,6 +122,19 @@ impl RowTest {
             }
             Self::Tenant(_) => "the record's tenant is one of the caller's",
             Self::Granted(..) => "the grant is about whom the record is about",
+            Self::Linked(link) => &link.text,
+        }
+    }
+
+    /// Whether it takes nothing away: a record that fails it passes all the same, and the log says so.
+    pub(super) fn only_flags(&self) -> bool {
+        match self {
+            Self::Linked(link) => link.kinds.missing == Missing::Flag,
+            Self::Allow(_)
+            | Self::Deny(_)
+            | Self::Flag(_)
+            | Self::Tenant(_)
+            | Self::Granted(..) => false,
         }
     }
 
@@ -105,12 +148,14 @@ impl RowTest {
             (Self::Granted(of, mine), Self::Granted(other, theirs)) => {
                 of == other && mine == theirs
             }
+            (Self::Linked(mine), Self::Linked(theirs)) => mine == theirs,
             (
                 Self::Allow(_)
                 | Self::Deny(_)
                 | Self::Flag(_)
                 | Self::Tenant(_)
-                | Self::Granted(..),
+                | Self::Granted(..)
+                | Self::Linked(_),
                 _,
             ) => false,
         }
@@ -130,11 +175,22 @@ impl RowTests {
         self.bit(test, &condition.fields)
     }
 
+    /// The bit of a link to whom the record is about; nothing where the entity has no subject.
+    pub(super) fn link_of(&mut self, entity: &Entity, kinds: &CaseKinds) -> Option<usize> {
+        let field = entity.subject?;
+        let text = format!("{} ties the caller to whom the record is about", kinds.words());
+        let (kinds, entity) = (kinds.clone(), entity.name.clone());
+        let test = LinkTest { kinds, entity, field, text: text.into() };
+        Some(self.bit(RowTest::Linked(Box::new(test)), &[field]))
+    }
+
     /// The bits of the tests that only take away.
     pub(super) fn taking(&self) -> usize {
         let takes = |test: &RowTest| match test {
             RowTest::Deny(_) | RowTest::Flag(_) => true,
-            RowTest::Allow(_) | RowTest::Tenant(_) | RowTest::Granted(..) => false,
+            RowTest::Allow(_) | RowTest::Tenant(_) | RowTest::Granted(..) | RowTest::Linked(_) => {
+                false
+            }
         };
         let tests = self.tests.iter().enumerate().take(ROW_TEST_LIMIT);
         tests.map(|(bit, test)| usize::from(takes(test)) << bit).sum()

@@ -118,6 +118,8 @@ pub(super) struct Meter {
     pub(super) foreign: Foreign,
     /// Whether a record was judged that passes by a grant.
     pub(super) granted: bool,
+    /// Records that pass although no case ties the caller, where the policy wants that flagged.
+    pub(super) unlinked: u64,
 }
 
 /// Subjects of foreign records that are named.
@@ -165,11 +167,12 @@ impl Hooks for Meter {
         let case = permit.case(record, captures);
         self.foreign.note((permit, keys), record, captures, case);
         self.granted |= permit.is_granted(record, case);
+        self.unlinked += u64::from(permit.is_unlinked(record, case));
         case
     }
 
     fn take(&mut self, record: &Outgoing) -> Take {
-        let Self { register, seat, disclosure, nobodys, foreign: _, granted } = self;
+        let Self { register, seat, disclosure, nobodys, foreign: _, granted, unlinked: _ } = self;
         let taken = register.take(record, |keys, about| match about {
             Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
             None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
@@ -273,16 +276,23 @@ pub(super) struct RowTest<'p> {
     subject: Option<(&'p str, Option<String>)>,
     /// The entity and the key of a record of a foreign tenant.
     foreign: Option<(&'p str, Option<String>)>,
+    /// Whether it may be acted on although no case ties the caller, where the policy wants that flagged.
+    unlinked: bool,
 }
 
 impl<'p> RowTest<'p> {
     pub(super) fn of(permit: &'p Permit) -> Self {
-        Self { permit, case: None, subject: None, foreign: None }
+        Self { permit, case: None, subject: None, foreign: None, unlinked: false }
     }
 
     /// The case of the one record; `None` if there was none or were several.
     pub(super) fn case(&self) -> Option<usize> {
         self.case.filter(|case| *case != usize::MAX)
+    }
+
+    /// Whether the entry must say that no case ties the caller.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.unlinked
     }
 
     /// Raises a record of a foreign tenant, if the backend gave one.
@@ -311,6 +321,7 @@ impl Hooks for RowTest<'_> {
         let case = self.permit.case(record, captures);
         // A second record would leave open which of them is meant.
         self.case = Some(if self.case.is_some() { usize::MAX } else { case });
+        self.unlinked |= self.permit.is_unlinked(record, case);
         let plan = self.permit.plan().record(record);
         if self.permit.is_foreign(record, case) {
             self.foreign = plan.map(|plan| {

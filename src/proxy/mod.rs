@@ -7,6 +7,7 @@ mod alerts;
 mod answer_headers;
 mod arrival;
 mod body;
+mod cases;
 mod constant;
 mod curbs;
 mod devices;
@@ -78,10 +79,11 @@ use crate::audit::Log;
 use crate::clock::Clock;
 use crate::command::Switches;
 use crate::guard;
-use crate::identity::Identity;
+use crate::identity::{CaseTickets, Identity};
 use crate::limits::{AddressLimits, AllowanceFault, Limits};
+use crate::link::Links;
 use crate::listen::{Facts, Handler};
-use crate::policy::Program;
+use crate::policy::{Program, Ties};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::telemetry::Telemetry;
@@ -142,6 +144,10 @@ pub struct Parts {
     pub identity: Arc<Identity>,
     /// What is switched off by command.
     pub switches: Arc<Switches>,
+    /// Who is tied to whom by a case.
+    pub links: Arc<Links>,
+    /// The business systems whose tickets say so.
+    pub cases: Arc<CaseTickets>,
     /// Whom a detection holds.
     pub curbs: Arc<Curbs>,
     /// What people were granted.
@@ -187,6 +193,10 @@ pub struct Gate {
     alerts: Arc<Alerts>,
     /// What people asked for lately.
     orders: Orders,
+    /// The links, as the policy asks for them.
+    ties: Arc<dyn Ties>,
+    /// Tickets of business systems that were taken lately.
+    taken_tickets: cases::TakenTickets,
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
     /// KiB that bodies with files may take while they are read, judged and scanned.
@@ -217,6 +227,7 @@ impl Gate {
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
         let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
+        let ties = Arc::new(cases::Tied(Arc::clone(&parts.links)));
         Ok(Self {
             parts,
             keys,
@@ -227,6 +238,8 @@ impl Gate {
             differences,
             alerts,
             orders,
+            ties,
+            taken_tickets: cases::TakenTickets::default(),
             beside,
             uploads,
         })
@@ -238,6 +251,9 @@ impl Gate {
             tracing::warn!(%error, "counters could not be tidied");
         }
         self.addresses.tidy();
+        if let Err(error) = self.links.tidy().await {
+            tracing::warn!(%error, "business links that ended could not be forgotten");
+        }
         if let Err(error) = self.identity.forget_parked().await {
             tracing::warn!(%error, "kept requests could not be forgotten");
         }

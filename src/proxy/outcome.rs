@@ -43,6 +43,8 @@ struct Shared {
     acted_on: Option<SubjectRef>,
     /// The caller, where the policy says whose record is whose.
     own: Option<SubjectRef>,
+    /// Whether that record is acted on although no case ties the caller, where the policy wants that flagged.
+    unlinked: bool,
 }
 
 /// How an answer ended.
@@ -67,8 +69,9 @@ impl Outcome {
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
-        let shared =
-            Arc::new(Mutex::new(Shared { entry, parts: Vec::new(), acted_on: None, own: None }));
+        let (acted_on, own, unlinked) = Default::default();
+        let shared = Shared { entry, parts: Vec::new(), acted_on, own, unlinked };
+        let shared = Arc::new(Mutex::new(shared));
         let disclosure = Disclosure { log, shared };
         let hash = carried.is_file().then(ContentHash::default);
         Self { disclosure, carried, hash, started, written: false, _unwritten: unwritten }
@@ -99,11 +102,15 @@ impl Outcome {
             return;
         }
         let total_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let acted_on = self.disclosure.shared().acted_on.take();
+        let (acted_on, unlinked) = self.disclosure.acted();
         let hash = self.hash.take();
         let entry = self.disclosure.with(|entry| {
             // An entry of a change names a handful of subjects, so this one always fits.
             acted_on.map_or(Ok(()), |subject| entry.add_subject(subject)).unwrap_or_default();
+            if unlinked {
+                let data = entry.data.get_or_insert_default();
+                data.unlinked = data.unlinked.or(Some(1));
+            }
             if let Some(data) = &mut entry.data {
                 self.carried.describe(data);
                 if let Some(hash) = hash {
@@ -205,6 +212,16 @@ impl Disclosure {
     /// Notes whose record is about to be changed.
     pub(super) fn acts_on(&self, subject: SubjectRef) {
         self.shared().acted_on = Some(subject);
+    }
+
+    /// Notes that the record that is acted on is one to which no case ties the caller.
+    pub(super) fn acts_unlinked(&self) {
+        self.shared().unlinked = true;
+    }
+
+    fn acted(&self) -> (Option<SubjectRef>, bool) {
+        let mut shared = self.shared();
+        (shared.acted_on.take(), shared.unlinked)
     }
 
     /// Forgets what was judged and will not be given: it was not disclosed.

@@ -316,7 +316,8 @@ impl Passage {
 
     /// Writes what was disclosed so far into the outcome.
     fn note(&self) {
-        let data = described(self.report(), &self.plan, self.released);
+        let mut data = described(self.report(), &self.plan, self.released);
+        data.unlinked = some(self.guard.hooks().unlinked);
         self.disclosure.with(|entry| entry.data = Some(data));
     }
 }

@@ -53,8 +53,10 @@ impl Gate {
         self.note_order(&caller, &entrance.found.params, trail);
         let elsewhere = self.identity.roles_elsewhere(&caller.account);
         let now = trail.time_unix_s();
-        let mut question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
+        let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
+        let mut question = question.tied_by(&self.ties);
         self.refuse_switched(&question, trail).await?;
+        self.take_case_ticket(&parts.headers, &caller).await?;
         let named = head.grant.as_deref();
         let now = (question.program().as_ref(), trail.time_unix_s());
         let granted = self.granted(&caller.account, named, now);

@@ -11,7 +11,7 @@ use crate::limits::{
     Allowance, AllowanceFault, Asker, Holder, Occasion, Period, Rate, Slice, Terms, Window, Zone,
 };
 use crate::policy::{
-    self, Grant, LimitSlice, Per, Permit, Principal, Query, RouteMatch, Scoped, Value,
+    self, Grant, LimitSlice, Per, Permit, Principal, Query, RouteMatch, Scoped, Ties, Value,
 };
 
 /// The attribute that says what a caller is.
@@ -59,7 +59,7 @@ pub(super) fn question<'a>(
     found: &'a RouteMatch,
     principal: &'a Arc<Principal>,
     zone: &'a str,
-    grant: Option<&'a Arc<Grant>>,
+    (grant, ties): (Option<&'a Arc<Grant>>, Option<&'a Arc<dyn Ties>>),
     now_unix_s: i64,
 ) -> Query<'a> {
     Query {
@@ -72,6 +72,7 @@ pub(super) fn question<'a>(
         purpose: head.purpose.as_deref(),
         ticket: head.ticket.as_deref(),
         grant,
+        ties,
         now_unix_s,
     }
 }

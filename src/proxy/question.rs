@@ -8,7 +8,7 @@ use super::head::Head;
 use super::query;
 use crate::identity::Caller;
 use crate::listen::Facts;
-use crate::policy::{Denial, Grant, Permit, Principal, Program, Query, Route, RouteMatch};
+use crate::policy::{Denial, Grant, Permit, Principal, Program, Query, Route, RouteMatch, Ties};
 use crate::route::Path;
 
 /// Who asks for what, from where and when.
@@ -23,6 +23,8 @@ pub(super) struct Question {
     ticket: Option<String>,
     /// What the caller holds, the narrowest first.
     grants: Vec<Arc<Grant>>,
+    /// Who knows which cases tie the caller to whom.
+    ties: Option<Arc<dyn Ties>>,
     now_unix_s: i64,
 }
 
@@ -45,8 +47,14 @@ impl Question {
             purpose: head.purpose.clone(),
             ticket: head.ticket.clone(),
             grants: Vec::new(),
+            ties: None,
             now_unix_s,
         }
+    }
+
+    /// The same, asked with who knows which cases tie the caller to whom.
+    pub(super) fn tied_by(self, ties: &Arc<dyn Ties>) -> Self {
+        Self { ties: Some(Arc::clone(ties)), ..self }
     }
 
     /// The program that the request began with.
@@ -117,6 +125,7 @@ impl Question {
             purpose: self.purpose.as_deref(),
             ticket: self.ticket.as_deref(),
             grant: None,
+            ties: self.ties.as_ref(),
             now_unix_s: self.now_unix_s,
         }
     }

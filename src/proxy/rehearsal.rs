@@ -30,7 +30,7 @@ use crate::limits::Refused;
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{
-    Denial, DenialKind, Grant, Permit, Principal, Program, Query, RouteMatch, StepUp, Value,
+    Denial, DenialKind, Grant, Permit, Principal, Program, Query, RouteMatch, StepUp, Ties, Value,
 };
 use crate::secret::{MasterKey, SecretError};
 
@@ -50,6 +50,8 @@ pub struct Exchange<'a> {
     pub caller: Arc<Principal>,
     /// The grant under which it is asked, if there is one.
     pub grant: Option<Arc<Grant>>,
+    /// The cases that tie the caller, if somebody knows of any.
+    pub ties: Option<Arc<dyn Ties>>,
     /// The zone of the listener.
     pub zone: &'a str,
     /// Unix time in seconds.
@@ -94,6 +96,8 @@ pub struct Rehearsed {
     pub records: u64,
     /// Records that a limit held back.
     pub held_back: u64,
+    /// Records that pass although no case ties the caller, where the policy wants that flagged.
+    pub unlinked: u64,
 }
 
 impl Rehearsed {
@@ -185,7 +189,7 @@ impl<'p> Rehearsal<'p> {
     }
 
     fn pass(&self, exchange: Exchange<'_>, seen: &mut Rehearsed) -> Result<(), Stop> {
-        let Exchange { caller, grant, zone, now_unix_s, request, record, answer } = exchange;
+        let Exchange { caller, grant, ties, zone, now_unix_s, request, record, answer } = exchange;
         let (parts, body) = request.into_parts();
         let facts = facts(&caller, zone);
         let head = head::judge(&parts, &facts, body.is_empty()).map_err(Rejection::Head)?;
@@ -197,7 +201,8 @@ impl<'p> Rehearsal<'p> {
         seen.route = Some(found.route.name().to_owned());
         let address = caller.address.or(Some(NOWHERE));
         let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
-        let question = query::question(&head, &found, &caller, zone, grant.as_ref(), now_unix_s);
+        let brought = (grant.as_ref(), ties.as_ref());
+        let question = query::question(&head, &found, &caller, zone, brought, now_unix_s);
         let permit = self.decide(&question, seen)?;
         check_path(permit.search()).map_err(Rejection::Query)?;
         let query =
@@ -252,6 +257,7 @@ impl<'p> Rehearsal<'p> {
         test.finish().map_err(Halt::Guard)?;
         let (case, _subject) = release::conclude(&test, &self.keys)?;
         seen.in_force.extend(reading.rules_met(RecordId(0), case).map(str::to_owned));
+        seen.unlinked = u64::from(reading.is_unlinked(RecordId(0), case));
         Ok(permit.settle(case).map_err(|denial| denied(denial, seen))?)
     }
 
@@ -290,10 +296,12 @@ impl<'p> Rehearsal<'p> {
         let hooks = Rehearsing {
             register: Register::of(&permit, &self.keys, carried.clone()),
             in_force: std::mem::take(&mut seen.in_force),
+            unlinked: seen.unlinked,
         };
         let (format, mut guard) = release::guard(&permit, &parts.headers, self.caps, hooks)?;
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
+        seen.unlinked = guard.hooks().unlinked;
         judged.map_err(|fault| release::missing_if_empty(Halt::Guard(fault), &permit))?;
         // Nothing but the number of records can hold one back here.
         let refusal = || Refused::by_rows(Vec::new());
@@ -378,6 +386,7 @@ fn describe_fields(permit: &Permit, report: &Report, seen: &mut Rehearsed) {
 struct Rehearsing {
     register: Register,
     in_force: BTreeSet<String>,
+    unlinked: u64,
 }
 
 impl Hooks for Rehearsing {
@@ -385,6 +394,7 @@ impl Hooks for Rehearsing {
         let case = self.register.permit().case(record, captures);
         let met = self.register.permit().rules_met(record, case);
         self.in_force.extend(met.map(str::to_owned));
+        self.unlinked += u64::from(self.register.permit().is_unlinked(record, case));
         case
     }
 

@@ -23,7 +23,7 @@ use super::head::HeadFault;
 use super::pages::Html;
 use super::visit::Refused;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault};
-use crate::identity::{AuthError, SignInError};
+use crate::identity::{AuthError, CaseTicketFault, SignInError};
 use crate::limits::{self, AddressRefused};
 use crate::scan::ScanError;
 use crate::upstream::UpstreamError;
@@ -82,6 +82,8 @@ pub(super) enum Rejection {
     Grant(Box<Wanted>),
     /// What the caller had opened at once was not reviewed in time.
     Unreviewed,
+    /// The ticket of a business system is not good.
+    CaseTicket(CaseTicketFault),
     /// A detection holds the caller, who gets nothing more until somebody releases them.
     Stopped,
     /// A detection slows the caller; the next request may come in so many seconds.
@@ -154,6 +156,9 @@ impl Rejection {
                 .detail(format!("send `Menshen-Ticket` with one such as `{form}`")),
             Self::Grant(wanted) => grant::needed(wanted),
             Self::Unreviewed => grant::unreviewed(),
+            Self::CaseTicket(fault) => {
+                forbidden("case_ticket", "The ticket is not accepted").detail(fault)
+            }
             Self::Stopped => limit::stopped(),
             Self::Slowed(wait_s) => limit::slowed(*wait_s),
             Self::Limit(refused) => limit::limit(refused),

@@ -94,6 +94,7 @@ impl Gate {
             nobodys: 0,
             foreign: Foreign::default(),
             granted: false,
+            unlinked: 0,
         };
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
@@ -278,6 +279,9 @@ impl Gate {
         if let Some(outcome) = trail.outcome() {
             let source = Source::of_answer(&outcome.disclosure());
             test.hooks().raise(&self.keys, &self.alerts, &source);
+            if test.hooks().is_unlinked() {
+                outcome.disclosure().acts_unlinked();
+            }
         }
         conclude(&test, &self.keys)
     }

@@ -96,6 +96,7 @@ impl Question {
             purpose: self.purpose.as_deref(),
             ticket: self.ticket.as_deref(),
             grant: None,
+            ties: None,
             now_unix_s: self.now_unix_s,
         }
     }

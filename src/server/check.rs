@@ -7,7 +7,7 @@ use super::log::at_rest;
 use super::policies::{Backends, admit};
 use super::{StartError, fetch, read_policies};
 use crate::config::Config;
-use crate::identity::{FetchError, KeySource};
+use crate::identity::{CaseTickets, FetchError, KeySource};
 use crate::policy::Program;
 use crate::secret::MasterKey;
 use crate::upstream::Upstreams;
@@ -36,6 +36,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
 /// Reads what vouches for issuers, for the places that the log is carried to and for the targets of notices.
 pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
     check_issuers(config)?;
+    CaseTickets::load(&config.case_issuers)?;
     config.ship.iter().try_for_each(ship::check)?;
     config.notify.iter().try_for_each(notify::check)?;
     Ok(())

@@ -14,10 +14,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Goes on until told to stop.
 pub(super) async fn keep(gate: Arc<Gate>, stop: CancellationToken) {
     loop {
-        let wait = if gate.tidy_commands().await { LOOK_EVERY } else { PAUSE };
+        let (commands, links) = (gate.tidy_commands().await, gate.look_for_links().await);
+        look_at_keys(&gate).await;
+        let wait = if commands && links { LOOK_EVERY } else { PAUSE };
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Reads the keys of business systems again whose file changed.
+async fn look_at_keys(gate: &Arc<Gate>) {
+    let (cases, now_s) = (Arc::clone(&gate.cases), gate.clock.unix_s());
+    if cases.is_due(now_s)
+        && let Err(error) = tokio::task::spawn_blocking(move || cases.look()).await
+    {
+        tracing::error!(%error, "the keys of business systems could not be looked at");
     }
 }

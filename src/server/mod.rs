@@ -50,8 +50,9 @@ use crate::audit::{Log, LogError, Sink};
 use crate::clock::Clock;
 use crate::command::{CommandError, Desk};
 use crate::config::Config;
-use crate::identity::{FetchError, IdentityError};
+use crate::identity::{FetchError, IdentityError, KeyFileError};
 use crate::limits::LimitError;
+use crate::link::LinkError;
 use crate::listen::Shutdown;
 use crate::notify::NotifyError;
 use crate::proxy::Gate;
@@ -89,6 +90,12 @@ pub enum StartError {
     /// The state folder.
     #[error("state: {0}")]
     State(#[from] StateError),
+    /// Business links.
+    #[error("links: {0}")]
+    Link(#[from] LinkError),
+    /// The keys of business systems.
+    #[error("links: {0}")]
+    CaseKeys(#[from] KeyFileError),
     /// What is commanded.
     #[error("commands: {0}")]
     Command(#[from] CommandError),
@@ -130,9 +137,14 @@ impl StartError {
             | Self::Issuer(_)
             | Self::Shared(_)
             | Self::Ship(_)
-            | Self::Notify(_) => true,
+            | Self::Notify(_)
+            | Self::CaseKeys(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
-            Self::State(_) | Self::Command(_) | Self::Limits(_) | Self::Listen { .. } => false,
+            Self::State(_)
+            | Self::Link(_)
+            | Self::Command(_)
+            | Self::Limits(_)
+            | Self::Listen { .. } => false,
         }
     }
 }

@@ -19,8 +19,9 @@ use crate::clock::Clock;
 use crate::command::{Desk, Switches};
 use crate::config::Config;
 use crate::grant::Counter;
-use crate::identity::{Assertions, Identity};
+use crate::identity::{Assertions, CaseTickets, Identity};
 use crate::limits::{AddressLimits, Limits};
+use crate::link::Links;
 use crate::listen::Shutdown;
 use crate::policy::Program;
 use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
@@ -61,6 +62,7 @@ impl Server {
         let reviewer = Reviewer::begin(opening.store.clone(), &gate, &opening.master).await?;
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
+        gate.look_for_links().await;
         let bound = Bound::bind(&opening.config, &certificates).await?;
         opening.run(gate, desk, reviewer, (bound, certificates)).await
     }
@@ -94,6 +96,8 @@ impl Opening {
             grants,
             identity: Arc::new(identity),
             switches: Arc::new(Switches::new(store.clone())),
+            links: Arc::new(Links::new(store.clone(), master, clock.clone())?),
+            cases: Arc::new(CaseTickets::load(&config.case_issuers)?),
             limits: Arc::new(limits),
             addresses: Arc::new(AddressLimits::new(&config.addresses, clock)),
             upstreams: Arc::new(upstreams),

@@ -33,6 +33,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0023_notices.sql"),
     include_str!("migrations/0024_bulletin.sql"),
     include_str!("migrations/0025_grant_reviews.sql"),
+    include_str!("migrations/0026_links.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

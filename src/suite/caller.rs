@@ -9,7 +9,7 @@ use http::HeaderValue;
 use super::fixtures::Fixtures;
 use super::json::is_number;
 use crate::document::{Code, Content, Node, Pair, Reader, cut};
-use crate::policy::{Factor, Grant, Principal, Program, Subjects, Value};
+use crate::policy::{Factor, Grant, KnownCases, Principal, Program, Subjects, Ties, Value};
 
 /// How many callers may be like each other.
 const LIKENESS_LIMIT: usize = 8;
@@ -25,6 +25,7 @@ pub(super) struct Caller {
     address: Option<IpAddr>,
     device: Option<String>,
     pub(super) grant: Option<Arc<Grant>>,
+    links: KnownCases,
     pub(super) zone: String,
     pub(super) purpose: Option<HeaderValue>,
     pub(super) ticket: Option<HeaderValue>,
@@ -42,6 +43,7 @@ impl Default for Caller {
             address: None,
             device: None,
             grant: None,
+            links: KnownCases::default(),
             zone: "business".to_owned(),
             purpose: None,
             ticket: None,
@@ -50,6 +52,11 @@ impl Default for Caller {
 }
 
 impl Caller {
+    /// The cases that tie the caller.
+    pub(super) fn ties(&self) -> Arc<dyn Ties> {
+        Arc::new(self.links.clone())
+    }
+
     /// The caller as the policy sees one.
     pub(super) fn principal(&self, now_unix_s: i64) -> Arc<Principal> {
         let at_unix_s = now_unix_s.saturating_sub(i64::from(self.factor_age_s));
@@ -141,6 +148,8 @@ impl Reading<'_, '_, '_> {
             "device" => caller.device = Some(self.reader.text(node, "`device`")?.to_owned()),
             "grant" if is_nothing => caller.grant = None,
             "grant" => caller.grant = Some(Arc::new(self.grant(node)?)),
+            "links" if is_nothing => caller.links = KnownCases::default(),
+            "links" => caller.links = self.links(node),
             name if is_nothing => {
                 caller.attributes.remove(name);
             }
@@ -176,6 +185,19 @@ impl Reading<'_, '_, '_> {
             }
         }
         Some(grant)
+    }
+
+    /// `{ call: { customer: [C1, C2] } }`: kinds of cases, with whom they tie the caller to.
+    fn links(&mut self, node: &Node) -> KnownCases {
+        let mut links = KnownCases::default();
+        for kind in self.reader.map(node, "`links`") {
+            for entity in self.reader.map(&kind.value, "a case of `links`") {
+                for (key, _) in self.reader.words(&entity.value, "`links`") {
+                    links.add(&kind.key, &entity.key, key);
+                }
+            }
+        }
+        links
     }
 
     /// `{ customer: [C1, C2] }`: entities with the keys of their data subjects.

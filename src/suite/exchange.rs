@@ -45,6 +45,7 @@ impl Given {
         rehearsal.take(Exchange {
             caller: self.caller.principal(self.now_unix_s),
             grant: self.caller.grant.clone(),
+            ties: Some(self.caller.ties()),
             zone: &self.caller.zone,
             now_unix_s: self.now_unix_s,
             request,

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "step_up",
     "purposes",
     "held_back",
+    "unlinked",
     "pseudonyms",
     "asks",
 ];
@@ -44,6 +45,7 @@ pub(super) struct Expectation {
     step_up: Option<ExpectedStepUp>,
     purposes: Option<BTreeSet<String>>,
     held_back: Option<u32>,
+    unlinked: Option<u32>,
     pseudonyms: Option<String>,
     asks: Option<Vec<String>>,
 }
@@ -112,6 +114,9 @@ fn part(
         "purposes" => expectation.purposes = Some(texts(reader).into_iter().collect()),
         "held_back" => {
             expectation.held_back = Some(reader.number(node, "`held_back`", 0, u32::MAX)?);
+        }
+        "unlinked" => {
+            expectation.unlinked = Some(reader.number(node, "`unlinked`", 0, u32::MAX)?);
         }
         "pseudonyms" => {
             expectation.pseudonyms = Some(reader.text(node, "`pseudonyms`")?.to_owned());
@@ -209,6 +214,9 @@ impl Expectation {
         self.hold_reasons(told, &mut found);
         if let Some(wanted) = self.held_back.filter(|wanted| u64::from(*wanted) != told.held_back) {
             found.push(Difference::new("held_back", wanted, told.held_back));
+        }
+        if let Some(wanted) = self.unlinked.filter(|wanted| u64::from(*wanted) != told.unlinked) {
+            found.push(Difference::new("unlinked", wanted, told.unlinked));
         }
         let period = pseudonyms_told(told);
         if let Some(wanted) = self.pseudonyms.as_ref().filter(|wanted| **wanted != period) {

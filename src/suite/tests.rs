@@ -245,3 +245,34 @@ fn pseudonyms_join_within_a_period_and_a_purpose_and_not_beyond() {
     let all = [&november.0, &december.0, &cared.0, &undeclared.0];
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
 }
+
+#[test]
+fn a_caller_in_a_test_may_be_tied_by_cases() {
+    let policy = POLICY
+        .replace(
+            "    returns: { customer: $ }\n",
+            "    returns: { customer: $ }\n    require: { link: { kinds: call, missing: flag } }\n",
+        )
+        .replace("2: { assurance: 2, fresh: 15m }", "2: { link: [order] }");
+    let tests = "
+fixtures:
+  callers: { c: { roles: clerk, branch: a, links: { order: { customer: [1, 3] }, call: { customer: 3 } } } }
+tests:
+  - { name: tied, caller: c, request: GET bank.example/customers/1, backend: { id: 1, phone: '13812345678', branch: a },
+      expect: { contains: { phone: '13812345678' }, unlinked: 1 } }
+  - { name: twice, caller: c, request: GET bank.example/customers/3, backend: { id: 3, phone: '13812345678', branch: a },
+      expect: { contains: { phone: '13812345678' }, unlinked: 0 } }
+  - { name: untied, caller: c, request: GET bank.example/customers/2, backend: { id: 2, phone: '13812345678', branch: a },
+      expect: { contains: { phone: '138****5678' } } }
+  - { name: taken away, caller: { like: c, links: null }, request: GET bank.example/customers/1,
+      backend: { id: 1, phone: '13812345678', branch: a }, expect: { contains: { phone: '138****5678' } } }
+  - { name: wrong, caller: c, request: GET bank.example/customers/3, backend: { id: 3, phone: '13812345678', branch: a },
+      expect: { unlinked: 1 } }
+";
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let sources = [source("policy.yaml", &policy), source("tests.yaml", tests)];
+    let program = compile(&sources).unwrap_or_else(|faults| panic!("{faults}"));
+    let report = run(&sources, &program, None).unwrap_or_else(|error| panic!("{error}"));
+    let passed: Vec<bool> = report.tests.iter().map(|test| test.passed).collect();
+    assert_eq!(passed, [true, true, true, true, false], "{:#?}", report.tests);
+}

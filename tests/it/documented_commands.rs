@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Those that have commands of their own below them.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "account",
     "catalog",
     "detection",
@@ -14,6 +14,7 @@ const GROUPS: [&str; 13] = [
     "jwks",
     "key",
     "limits",
+    "link",
     "log",
     "notify",
     "report",

@@ -20,6 +20,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("scan", &[]),
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
+    ("link", &["clock", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
@@ -45,6 +46,7 @@ const RULE: &[(&str, &[&str])] = &[
             "guard",
             "identity",
             "limits",
+            "link",
             "listen",
             "policy",
             "route",
@@ -54,7 +56,7 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("admin", &["clock", "command", "grant", "identity", "limits", "listen", "proxy"]),
+    ("admin", &["clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"]),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
@@ -67,6 +69,7 @@ const RULE: &[(&str, &[&str])] = &[
             "guard",
             "identity",
             "limits",
+            "link",
             "listen",
             "notify",
             "proxy",
@@ -94,6 +97,7 @@ const RULE: &[(&str, &[&str])] = &[
             "identity",
             "index",
             "limits",
+            "link",
             "listen",
             "notify",
             "policy",
@@ -122,8 +126,8 @@ const RULE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "audit", "backup", "clock", "command", "config", "demo", "document", "identity",
-            "index", "limits", "notify", "policy", "replay", "report", "review", "route", "secret",
-            "server", "ship", "state", "suite",
+            "index", "limits", "link", "notify", "policy", "replay", "report", "review", "route",
+            "secret", "server", "ship", "state", "suite",
         ],
     ),
 ];

@@ -58,6 +58,8 @@ mod identity_attacks;
 mod issuer_keys;
 mod layering;
 mod limits_reset;
+mod linked;
+mod links;
 mod log_at_rest;
 mod log_search;
 mod log_views;

@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = sources(vec![root.join("src"), root.join("tests/it")]);
-    let pages = ["identity-threats.md", "limits-threats.md", "log-threats.md", "notify-threats.md"];
+    let pages = [
+        "identity-threats.md",
+        "limits-threats.md",
+        "log-threats.md",
+        "links-threats.md",
+        "notify-threats.md",
+    ];
     for page in pages.map(|page| format!("docs/guide/{page}")) {
         check(&std::fs::read_to_string(root.join(page)).unwrap(), &sources);
     }

@@ -52,6 +52,7 @@ fn evaluate(key: &str, text: &str) {
         purpose: None,
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: 1_800_000_000,
     });
     let Ok(permit) = permit else { return };

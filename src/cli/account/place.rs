@@ -78,12 +78,20 @@ pub(in crate::cli) fn operator() -> (String, u32) {
 
 /// Opens the state of a folder that is there already.
 pub(in crate::cli) fn open_state(place: &Place) -> Result<Store, AccountCommandError> {
+    Ok(open_state_and_key(place)?.0)
+}
+
+/// The same, with the master key.
+pub(in crate::cli) fn open_state_and_key(
+    place: &Place,
+) -> Result<(Store, MasterKey), AccountCommandError> {
     let found = place.find()?;
     if !Store::exists(&found.state) {
         return Err(AccountCommandError::NoState(found.state.display().to_string()));
     }
     let master = MasterKey::read(&found.key)?;
-    Ok(Store::open(&found.state, &master, Clock::system())?)
+    let store = Store::open(&found.state, &master, Clock::system())?;
+    Ok((store, master))
 }
 
 /// As [`open`], but a mistyped folder is told rather than made.

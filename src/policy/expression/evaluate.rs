@@ -1,5 +1,6 @@
 //! What a condition says for one caller, one request and, in `where`, one record.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
@@ -109,9 +110,14 @@ impl Record<'_> {
     ) -> Result<bool, EvaluationError> {
         let grant = facts.grant.ok_or_else(|| missing("grant"))?;
         let Some(subjects) = &grant.coverage.subjects else { return Ok(true) };
+        Ok(subjects.include(entity, &self.subject(field)?))
+    }
+
+    /// The key of the data subject that the field holds. A whole number stands for its digits.
+    pub(in crate::policy) fn subject(&self, field: u16) -> Result<Cow<'_, str>, EvaluationError> {
         match self.value(field) {
-            Some(Value::Text(key)) if !key.is_empty() => Ok(subjects.include(entity, key)),
-            Some(Value::Integer(number)) => Ok(subjects.include(entity, &number.to_string())),
+            Some(Value::Text(key)) if !key.is_empty() => Ok(Cow::Borrowed(key)),
+            Some(Value::Integer(number)) => Ok(Cow::Owned(number.to_string())),
             Some(Value::Text(_) | Value::Null | Value::Bool(_) | Value::Decimal(_))
             | Some(Value::List(_))
             | None => Err(missing("the record's data subject")),

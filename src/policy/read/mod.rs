@@ -8,6 +8,7 @@ mod entities;
 mod grants;
 mod headers;
 mod limits;
+mod links;
 mod masks;
 mod opaque;
 mod parameters;
@@ -81,6 +82,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     entities::read(&sections, &mut reader, &mut model);
     routes::read(&sections, &mut reader, &mut model);
     rules::read(&sections, &mut reader, &mut model);
+    links::check(&mut reader, &model);
     limits::read(&sections, &mut reader, &mut model);
     masks::read(&sections, &mut reader, &mut model);
     masks::settle_kinds(&mut model);
@@ -182,6 +184,7 @@ fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &M
             || low.fresh_s.is_some_and(|low| high.fresh_s.is_none_or(|high| high > low))
             || (low.device && !high.device)
             || (low.grant && !high.grant)
+            || !low.link.asks_no_more_than(&high.link)
     };
     let defined: Vec<(usize, &Requirement)> =
         model.grades.iter().enumerate().filter_map(|(n, g)| Some((n + 1, g.as_ref()?))).collect();
@@ -198,7 +201,8 @@ fn check_grades_rise(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &M
         });
         if let Some(span) = span {
             let message = format!("grade {number} asks less than grade {low_number}");
-            let help = "ask at least the same assurance, freshness, device and grant".to_owned();
+            let help =
+                "ask at least the same assurance, freshness, device, grant and link".to_owned();
             reader.fault(span, Code::WrongValue, message, Some(help));
         }
     }

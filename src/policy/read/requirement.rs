@@ -1,9 +1,10 @@
-//! `{ assurance: 2, fresh: 15m, zone: [business], device: bound, grant: required }`: what a grade, a route or a rule asks.
+//! `{ assurance: 2, fresh: 15m, zone: [business], device: bound, grant: required, link: [call] }`: what a grade, a route or a rule asks.
 
 use super::super::model::Requirement;
+use super::links;
 use crate::document::{Code, Content, Keys, Node, Reader, cut};
 
-const KEYS: [&str; 5] = ["assurance", "fresh", "zone", "device", "grant"];
+const KEYS: [&str; 6] = ["assurance", "fresh", "zone", "device", "grant", "link"];
 
 pub(super) fn requirement(reader: &mut Reader<'_>, node: &Node) -> Requirement {
     // Lines that were meant to stand below it, but are not indented, would be missed in silence.
@@ -26,6 +27,7 @@ pub(super) fn requirement(reader: &mut Reader<'_>, node: &Node) -> Requirement {
     }
     requirement.device = asks(reader, &keys, "device", "bound");
     requirement.grant = asks(reader, &keys, "grant", "required");
+    requirement.link = links::read(reader, &keys);
     requirement
 }
 

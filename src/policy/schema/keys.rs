@@ -29,6 +29,25 @@ const MATCH: Form = Form::Pattern(
 );
 const SEARCHED: Form = Form::Pattern("^[^.]+\\..+$", "customer.phone");
 
+const CASE_KIND: Form = Form::Pattern("^[a-z0-9-]{1,32}$", "call");
+const CASE_KINDS: Form = Form::OneOrMany(&CASE_KIND);
+const LINK: Form = Form::Either(&[
+    CASE_KINDS,
+    Form::Table(&Table {
+        name: "link",
+        keys: &[
+            required("kinds", "The kinds of cases of which one must tie.", CASE_KINDS),
+            key(
+                "missing",
+                "What becomes of a record without one: `deny`, or `flag` to let it pass and say so in the log.",
+                Form::Words(|| vec!["deny", "flag"]),
+            ),
+        ],
+        one_of: &[],
+        may_be_empty: false,
+    }),
+]);
+
 const REQUIREMENT: Form = Form::Table(&Table {
     name: "requirement",
     keys: &[
@@ -45,6 +64,11 @@ const REQUIREMENT: Form = Form::Table(&Table {
             Form::Words(|| vec!["bound"]),
         ),
         key("grant", "Somebody granted it.", Form::Words(required_word)),
+        key(
+            "link",
+            "A case of one of these kinds ties the caller to whom the record is about.",
+            LINK,
+        ),
     ],
     one_of: &[],
     may_be_empty: false,

@@ -17,6 +17,7 @@ const PROBES: &[(&str, &str)] = &[
     ("entity", "entities: { e: { %: 1 } }"),
     ("field", "grades: { 1: {} }\nentities: { e: { fields: { a: { grade: 1, %: 1 } } } }"),
     ("route", "routes: { r: { %: 1 } }"),
+    ("link", "grades: { 1: { link: { %: 1 } } }"),
     ("detect", "detect: { %: 1 }"),
     ("hits-in-answers", "detect: { answers: { %: mask } }"),
     ("hits-in-requests", "detect: { requests: { %: refuse } }"),
@@ -137,6 +138,7 @@ fn values_are_judged_as_the_reader_judges_them() {
         "limits: [{ to: any, unmask: 40/day, files: [3/day], export: none }, { to: any, export: { rows: 500/file, grant: required } }]",
         "purposes: { service: {}, complaint: { ticket: \"CMP-*\", pseudonyms: { rotate: month } } }\npseudonyms: { rotate: never, zone: UTC }\nmasks: { phone: last4, bank-card: bin-last4 }",
         "grades: { 1: { device: bound, grant: required } }\nentities: { e: { flags: { old: record.a }, fields: { a: 1 } } }",
+        "grades: { 1: { link: { kinds: [call, order], missing: flag } }, 2: { link: call } }",
         "detect: { answers: { bank-card: mask, phone: alert, email: withhold }, requests: { id-nik: refuse } }",
         "grades: { 1: {} }\nentities: { e: { fields: { a: 1 } } }\ndetect: { except: { e.a: [phone, email] } }",
         "purposes: [care]\nlimits: [{ to: any, per: tenant, on: { purpose: care, action: [view, search] }, zone: Asia/Shanghai, subjects: 9/calendar-day }]",
@@ -196,6 +198,9 @@ fn values_are_judged_as_the_reader_judges_them() {
         "detect: { requests: { phone: mask } }",
         "detect: { except: { e.a: some } }",
         "grades: { 1: { device: mine } }",
+        "grades: { 1: { link: Call } }",
+        "grades: { 1: { link: { missing: flag } } }",
+        "grades: { 1: { link: { kinds: call, missing: pass } } }",
         "colour: red",
     ];
     for text in right {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::model::Requirement;
+use super::super::ties::CaseKinds;
 
 /// Requirements joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,8 @@ pub(in crate::policy) struct Demand {
     pub(in crate::policy) device: bool,
     /// A grant.
     pub(in crate::policy) grant: bool,
+    /// Cases that tie the caller to whom a record is about, of one kind of each.
+    pub(in crate::policy) links: BTreeSet<CaseKinds>,
 }
 
 /// Zones in which something exists.
@@ -57,13 +60,14 @@ impl Zones {
 
 impl From<&Requirement> for Demand {
     fn from(requirement: &Requirement) -> Self {
-        let Requirement { assurance, fresh_s, zones, device, grant } = requirement;
+        let Requirement { assurance, fresh_s, zones, device, grant, link } = requirement;
         Self {
             assurance: *assurance,
             fresh: fresh_s.iter().map(|age| ((*assurance).max(1), *age)).collect(),
             zones: Zones::of(zones),
             device: *device,
             grant: *grant,
+            links: Some(link.clone()).filter(|link| !link.is_empty()).into_iter().collect(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl Demand {
             zones: self.zones.and(&other.zones),
             device: self.device || other.device,
             grant: self.grant || other.grant,
+            links: self.links.union(&other.links).cloned().collect(),
         }
     }
 
@@ -111,7 +116,11 @@ impl Demand {
                 && other.fresh.iter().all(is_fresh)
                 && self.zones.is_within(&other.zones)
                 && (self.device || !other.device)
-                && (self.grant || !other.grant))
+                && (self.grant || !other.grant)
+                && other
+                    .links
+                    .iter()
+                    .all(|theirs| self.links.iter().any(|mine| theirs.asks_no_more_than(mine))))
     }
 
     /// In words, such as `assurance 2, a factor at most 15 min old, the zone business`; nothing where nothing is asked.
@@ -139,6 +148,7 @@ impl Demand {
         }
         parts.extend(self.device.then(|| "a bound device".to_owned()));
         parts.extend(self.grant.then(|| "a grant".to_owned()));
+        parts.extend(self.links.iter().map(CaseKinds::words));
         parts.join(", ")
     }
 }

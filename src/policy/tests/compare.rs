@@ -213,6 +213,7 @@ fn query<'a>(
         purpose,
         ticket,
         grant: None,
+        ties: None,
         now_unix_s,
     }
 }

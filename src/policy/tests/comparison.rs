@@ -443,6 +443,7 @@ impl Asking {
             purpose: self.purpose,
             ticket: self.ticket,
             grant: self.grant.as_ref(),
+            ties: None,
             now_unix_s: NOW,
         };
         program.decide(&query).ok()

@@ -328,6 +328,7 @@ fn an_explanation_tells_rules_fields_and_what_would_change() {
         purpose: Some("complaint"),
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: NOW,
     };
     let text = demo.explain(&query).to_string();
@@ -378,6 +379,7 @@ rules: [{ name: all, allow: view, to: clerk, of: customer, clear: [id, phone] }]
             purpose: None,
             ticket: None,
             grant: None,
+            ties: None,
             now_unix_s: NOW,
         })
     };

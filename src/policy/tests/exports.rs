@@ -157,6 +157,7 @@ fn an_explanation_tells_the_limits_on_exports() {
         purpose: None,
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: NOW,
     });
     let limits = explained.stages.iter().find(|stage| stage.name == "limits").unwrap();

@@ -250,6 +250,7 @@ fn of_several_grants_the_first_that_leads_further_is_used_and_none_where_none_is
             purpose: None,
             ticket: None,
             grant: None,
+            ties: None,
             now_unix_s: NOW,
         };
         let decided = hotel.decide_under(&query, grants);

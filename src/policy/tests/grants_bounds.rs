@@ -124,6 +124,7 @@ fn what_a_grant_would_show_after_a_factor_is_said() {
         purpose: None,
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: NOW,
     };
     assert_eq!(clinic.decide(&query).unwrap().step_up(), None, "a factor alone shows nothing");

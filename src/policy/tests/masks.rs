@@ -106,6 +106,7 @@ fn an_explanation_names_a_style_that_is_not_the_first() {
         purpose: None,
         ticket: None,
         grant: None,
+        ties: None,
         now_unix_s: NOW,
     });
     let style =

@@ -11,6 +11,7 @@ mod golden;
 mod grants;
 mod grants_bounds;
 mod hostile;
+mod linked;
 mod masks;
 mod naive;
 mod pages;
@@ -112,6 +113,7 @@ fn ask_with(
         purpose: asked.purpose,
         ticket: asked.ticket,
         grant: grant.as_ref(),
+        ties: None,
         now_unix_s: NOW,
     })
 }

@@ -186,6 +186,7 @@ fn an_explanation_tells_of_flags_tenants_devices_grants_and_tickets() {
             purpose: None,
             ticket: None,
             grant: None,
+            ties: None,
             now_unix_s: NOW,
         };
         vault.explain(&query).to_string()
