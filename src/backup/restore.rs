@@ -40,6 +40,8 @@ pub struct Restored {
     pub files: u64,
     /// Bytes.
     pub bytes: u64,
+    /// When it was made, in Unix milliseconds.
+    pub made_ms: i64,
     /// Entries of the log, all verified.
     pub entries: u64,
     /// Local accounts.
@@ -82,8 +84,8 @@ pub fn restore(wanted: &Wanted<'_>, dir: &Path, runtime: &Handle) -> Result<Rest
     }
     let entries = check_log(&dir.join("log"), manifest.entries)?;
     let accounts = check_restored(&dir.join("state"), master)?;
-    let Manifest { node, bytes, has_log_key, .. } = manifest;
-    Ok(Restored { name, node, files, bytes, entries, accounts, has_log_key })
+    let Manifest { node, made_ms, bytes, has_log_key, .. } = manifest;
+    Ok(Restored { name, node, files, bytes, made_ms, entries, accounts, has_log_key })
 }
 
 /// Verifies the restored log from its first entry to its last.

@@ -43,6 +43,9 @@ mod progress;
 mod replay;
 mod report;
 mod restore;
+mod restored;
+mod restored_acts;
+mod restored_grants;
 mod review;
 mod run;
 mod schema;
@@ -93,6 +96,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Bring a backup back into a new folder, or try whether it could be.
     Restore(restore::Arguments),
+    /// Answer for what was done after the backup that a state was restored from; the gate does not start before.
+    Restored(restored::Arguments),
     /// Read and verify the log.
     Log(log::LogArgs),
     /// Reports from the log: who saw a customer, what one employee did, the monthly review.
@@ -175,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Catalog(arguments) => catalog::run(&arguments, &mut out),
         Command::Backup(arguments) => backup::run(&arguments, &mut out),
         Command::Restore(arguments) => restore::run(&arguments, &mut out),
+        Command::Restored(arguments) => restored::run(&arguments, &mut out),
         Command::Log(arguments) => log::run(arguments, &mut out),
         Command::Report(arguments) => report::run(&arguments, &mut out),
         Command::Review(arguments) => review::run(&arguments, &mut out),

@@ -68,12 +68,14 @@ pub(super) fn run(args: &Arguments, out: &mut dyn Write) -> Outcome {
     }
     let into = args.into.clone().unwrap_or_default();
     let restored = restore(&wanted, &into, runtime.handle()).map_err(failure)?;
-    end_after_restore(&into.join("state")).map_err(Failure::internal)?;
+    let Restored { name, made_ms, entries, .. } = &restored;
+    let ended = end_after_restore(&into.join("state"), name, *made_ms, *entries);
+    ended.map_err(Failure::internal)?;
     runtime.block_on(record(args, &into, &master, &restored))?;
     let (said, into) = (told(&restored), into.display());
     writeln!(
         out,
-        "restored into {into}: {said}\nSessions have ended. Put the master key, certificates and keys in their places before the gate starts."
+        "restored into {into}: {said}\nSessions have ended and recovery codes are gone. Put the master key, certificates and keys in their places, then answer for what was done since with `menshen restored`: the gate does not start before. Budgets are used up until their windows have passed."
     )
     .map_err(Failure::internal)
 }

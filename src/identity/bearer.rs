@@ -138,7 +138,8 @@ impl Bearer {
         let mut judged = jws.verify(&keys)?.judge(&issuer.settings, now)?;
         // No longer than its key can be believed.
         judged.until_s = judged.until_s.min(now.saturating_add(good_s));
-        self.revocations.check(&judged, &issuer.settings.name, issuer.settings.leeway_s)?;
+        let settings = &issuer.settings;
+        self.revocations.check(&judged, &settings.name, (now, settings.leeway_s))?;
         Ok(judged)
     }
 

@@ -12,13 +12,16 @@ use super::account::AccountError;
 use super::claims::{TokenFault, is_name};
 use super::due::Due;
 use super::judged::Judged;
+use super::totp::newest_step;
 use crate::secret::Tagger;
-use crate::state::{RevocationRow, RevocationTag, StateError, Store};
+use crate::state::{Before, RevocationRow, RevocationTag, StateError, Store};
 
 /// Seconds between two looks for new ones.
 const INTERVAL_S: i64 = 1;
 /// For how long a revocation is kept: 400 days, longer than any token should live.
 const KEPT_S: i64 = 400 * 24 * 3600;
+/// For how long after a restore a token is refused that does not say when it was issued.
+const UNDATED_S: i64 = 24 * 3600;
 
 /// What is revoked, as known here.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Revocations {
         &self,
         judged: &Judged,
         issuer: &str,
-        leeway_s: u32,
+        (now, leeway_s): (i64, u32),
     ) -> Result<(), TokenFault> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if known.is_empty() {
@@ -80,8 +83,13 @@ impl Revocations {
             let upto = row.upto_s.saturating_add(i64::from(leeway_s));
             judged.issued_s.is_none_or(|issued| issued <= upto)
         });
+        let of_before = known.get(&every_tag(&self.tagger)).is_some_and(|row| {
+            let upto = row.upto_s.saturating_add(i64::from(leeway_s));
+            let is_undated = || now < row.upto_s.saturating_add(UNDATED_S);
+            judged.issued_s.map_or_else(is_undated, |issued| issued <= upto)
+        });
         let by_id = |id: &String| known.contains_key(&id_tag(&self.tagger, issuer, id));
-        if is_old || judged.jti.as_ref().is_some_and(by_id) {
+        if is_old || of_before || judged.jti.as_ref().is_some_and(by_id) {
             return Err(TokenFault::Revoked);
         }
         Ok(())
@@ -99,6 +107,11 @@ impl Revocations {
 
 fn account_tag(tagger: &Tagger, account: &str) -> RevocationTag {
     tagger.tag(&[b"account", account.as_bytes()])
+}
+
+/// Of every token of every issuer.
+fn every_tag(tagger: &Tagger) -> RevocationTag {
+    tagger.tag(&[b"every"])
 }
 
 fn id_tag(tagger: &Tagger, issuer: &str, id: &str) -> RevocationTag {
@@ -127,6 +140,22 @@ impl Identity {
         };
         let row = RevocationRow { seq: 0, tag, upto_s, until_s: upto_s.saturating_add(KEPT_S) };
         Ok(self.store.revoke(row, account, act).await?)
+    }
+
+    /// On a state that was restored: codes of before count no more, nor do tokens that were issued before, since
+    /// nobody knows which were used or revoked after the backup. Does nothing where an earlier start did.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn begin_after_restore(&self) -> Result<(), StateError> {
+        let now = self.clock.unix_s();
+        let before = Before {
+            totp_step: newest_step(now),
+            tag: every_tag(&self.bearer.revocations().tagger),
+            upto_s: now,
+            until_s: now.saturating_add(KEPT_S),
+        };
+        self.store.begin_after_restore(before).await
     }
 }
 

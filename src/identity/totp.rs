@@ -97,6 +97,11 @@ pub(super) fn matching_step(secret: &Secret<Vec<u8>>, code: &str, unix_s: i64) -
     i64::try_from(step).ok()
 }
 
+/// The newest step whose codes could have been accepted by `unix_s`.
+pub(super) fn newest_step(unix_s: i64) -> i64 {
+    unix_s.div_euclid(STEP_S).saturating_add(1)
+}
+
 /// When the step of `unix_s` ends, Unix seconds: the next code is another one.
 #[must_use]
 pub fn next_code_at(unix_s: i64) -> i64 {

@@ -67,6 +67,7 @@ impl Limits {
         let asker = asker.into();
         let mut texts = Texts::of(asker, lock(&self.purses).get(asker.person).cloned());
         let now = self.means.clock.unix_ms();
+        let allowance = &self.gap.tighten(allowance, now);
         let room = self.enter(&mut texts, allowance)?;
         let rates = self.check_rates(&mut texts, allowance)?;
         let mut stakes = self.stakes(&mut texts, allowance, now)?;

@@ -212,6 +212,15 @@ impl Allowance {
         &self.budgets
     }
 
+    /// The same with nothing left of the budgets over such periods.
+    pub(super) fn used_up(&self, is_over: impl Fn(&Period) -> bool) -> Self {
+        let mut tight = self.clone();
+        for share in tight.budgets.iter_mut().filter(|share| is_over(&share.budget.period)) {
+            share.limit = 0;
+        }
+        tight
+    }
+
     fn add(&mut self, terms: &Terms) -> Result<(), AllowanceFault> {
         let Terms { holder, slice, rate, requests, concurrent, .. } = terms;
         if let Some(rate) = rate {

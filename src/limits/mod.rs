@@ -12,6 +12,7 @@ mod budget;
 mod caller_rate;
 mod concurrency;
 mod distinct;
+mod gap;
 mod group;
 mod handshake;
 mod holder;
@@ -56,6 +57,7 @@ pub use self::store::{
 };
 
 use self::concurrency::Concurrency;
+use self::gap::Gap;
 use self::ledger::Ledger;
 use self::purse::Purse;
 use self::rate::KeyedRate;
@@ -107,6 +109,8 @@ pub struct Limits {
     budgets: Mutex<BTreeSet<Budget>>,
     /// Where several gates count together, if they do.
     shared: Option<Arc<Shared>>,
+    /// Of what time nobody knows what was released.
+    gap: Gap,
 }
 
 impl Limits {
@@ -132,6 +136,7 @@ impl Limits {
             purses: Mutex::default(),
             budgets: Mutex::default(),
             shared: None,
+            gap: Gap::default(),
             settings,
         };
         limits.restore(&usage)?;

@@ -15,7 +15,7 @@ use super::shared::Keeper;
 use super::watch::Watch;
 use super::{
     Monitoring, Server, StartError, backups, bulletin, commands, index, maker, notices, readings,
-    retention, shipping,
+    restored, retention, shipping,
 };
 use crate::admin::Admin;
 use crate::audit::{AtRest, Opener, Readings, RestKey};
@@ -67,6 +67,8 @@ impl Server {
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        let (limits, finish) = (Arc::clone(&self.gate.limits), self.shutdown.finish.clone());
+        self.tasks.spawn(restored::follow(store.clone(), limits, finish));
         self.keep_backups(config, &store, clock, master);
         self.ship(config, clock, master)?;
         self.keep_index(config, master)

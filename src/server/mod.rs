@@ -18,6 +18,7 @@ mod open;
 mod policies;
 mod readings;
 mod reload;
+mod restored;
 mod retention;
 mod review;
 mod shared;
@@ -96,6 +97,11 @@ pub enum StartError {
     /// The keys of business systems.
     #[error("links: {0}")]
     CaseKeys(#[from] KeyFileError),
+    /// Nobody has answered for what was done since the backup that the state comes from.
+    #[error(
+        "the state was restored from the backup `{0}`, and what was suspended, revoked or switched off since is good again: have `menshen restored` do it anew, or answer for it there"
+    )]
+    Restored(String),
     /// What is commanded.
     #[error("commands: {0}")]
     Command(#[from] CommandError),
@@ -139,6 +145,7 @@ impl StartError {
             | Self::Ship(_)
             | Self::Notify(_)
             | Self::CaseKeys(_) => true,
+            Self::Restored(_) => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_)
             | Self::Link(_)

@@ -13,7 +13,7 @@ use super::log::{open_sink, record_start};
 use super::policies::{Backends, admit, read_policies};
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, shared};
+use super::{Monitoring, Server, StartError, restored, shared};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -55,7 +55,7 @@ impl Server {
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let certificates = follow_certificates(&config)?;
-        let store = Store::open(&config.state, &master, clock.clone())?;
+        let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
         let opening = Opening { config, clock, master, backends, program, store, tasks, shutdown };
         let (gate, desk) = opening.gate(upstreams, sink).await?;
@@ -129,10 +129,12 @@ impl Opening {
         let usage =
             StoredUsage::load(store.clone(), |account| identity.counted_as(account)).await?;
         let limits = Limits::open(config.limits.clone(), clock, Arc::new(usage))?;
-        Ok(match shared::open(config, clock, master)? {
+        let limits = match shared::open(config, clock, master)? {
             Some(shared) => limits.sharing(shared),
             None => limits,
-        })
+        };
+        restored::begin(store, identity, &limits).await?;
+        Ok(limits)
     }
 
     /// Begins all that goes on beside requests, then serves them.

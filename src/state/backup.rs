@@ -1,4 +1,4 @@
-//! The state as a backup takes it, and as it is after a restore.
+//! The state as a backup takes it, and whether one that came back is whole.
 
 use std::path::Path;
 
@@ -66,17 +66,4 @@ pub fn check_restored(dir: &Path, master: &MasterKey) -> Result<u64, StateError>
     let accounts: i64 =
         connection.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0))?;
     Ok(accounts.unsigned_abs())
-}
-
-/// Ends every session of a restored state, and what else one may hold that has since been used or ended. Blocks.
-///
-/// # Errors
-/// Any [`StateError`] of a write.
-pub fn end_after_restore(dir: &Path) -> Result<(), StateError> {
-    let mut connection = connection::open_writer(&dir.join(connection::FILE))?;
-    let transaction = connection.transaction()?;
-    for table in ["sessions", "issuer_sessions", "challenges", "parked"] {
-        transaction.execute(&format!("DELETE FROM {table}"), [])?;
-    }
-    Ok(transaction.commit()?)
 }

@@ -227,8 +227,10 @@ fn take_ticket(connection: &Connection, ticket: &TicketRow) -> Result<bool, Stat
 
 /// Whether the link, or all of its account, was ended after this moment.
 fn is_ended(connection: &Connection, link: &NewLink, after_ms: i64) -> Result<bool, StateError> {
+    // After a restore nobody knows what was ended in the time that is missing.
     let sql = "SELECT EXISTS (SELECT 1 FROM links
-               WHERE account = ?1 AND tag IN (?2, ?3) AND is_put = 0 AND at_ms > ?4)";
+                   WHERE account = ?1 AND tag IN (?2, ?3) AND is_put = 0 AND at_ms > ?4)
+               OR EXISTS (SELECT 1 FROM restores WHERE until_ms >= ?4)";
     let values = params![link.account, link.tag, ALL_OF_ACCOUNT, after_ms];
     Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
 }

@@ -34,6 +34,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0024_bulletin.sql"),
     include_str!("migrations/0025_grant_reviews.sql"),
     include_str!("migrations/0026_links.sql"),
+    include_str!("migrations/0027_restores.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -10,7 +10,7 @@ use menshen::server::Server;
 
 use crate::harness::client::Client;
 use crate::harness::process::menshen;
-use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, soon};
+use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, soon};
 use crate::shipping::servers;
 use crate::shipping::{Elsewhere, until};
 
@@ -42,6 +42,10 @@ fn ran(arguments: &[&str]) -> (Option<i32>, String) {
     let ran = menshen(arguments);
     let said = [ran.stdout, ran.stderr].concat();
     (ran.status.code(), String::from_utf8(said).unwrap())
+}
+
+async fn ask_with(server: &Server, gate: &Gate, ask: Ask) -> Answer {
+    Client::new(server.addresses()[0], &gate.ca_pem).h1().await.send(ask).await
 }
 
 /// Makes one by hand; gives its name.
@@ -91,12 +95,21 @@ async fn an_empty_machine_gets_accounts_used_budgets_policy_and_a_log_that_verif
         std::fs::copy(gate.path(file), new.join(file)).unwrap();
     }
     assert!(!new.join("private").exists(), "no private key unless asked for");
+    let (code, said) = ran(&[
+        "restored",
+        "--without-acts",
+        "--reason",
+        "the machine burnt",
+        "--config",
+        &new.join("menshen.yaml").display().to_string(),
+    ]);
+    assert_eq!(code, Some(0), "{said}");
     let config = Config::load(&new.join("menshen.yaml")).unwrap();
     let server = Server::start(config, gate.clock.clone()).await.unwrap();
-    let ask = |ask: Ask| {
-        let client = Client::new(server.addresses()[0], &gate.ca_pem);
-        async move { client.h1().await.send(ask).await }
-    };
+    ask_with(&server, &gate, Ask::get("/one/1").by(&token)).await.expect(401);
+    gate.advance_s(60);
+    let token = gate.teller();
+    let ask = |ask: Ask| ask_with(&server, &gate, ask);
     ask(Ask::get("/one/1").by(&token)).await.expect(200);
     ask(Ask::get("/one/4").by(&token)).await.expect(429);
     let old = Ask::get("/one/1").header("cookie", &format!("__Host-menshen={session}"));

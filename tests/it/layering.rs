@@ -125,9 +125,9 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "clock", "command", "config", "demo", "document", "identity",
-            "index", "limits", "link", "notify", "policy", "replay", "report", "review", "route",
-            "secret", "server", "ship", "state", "suite",
+            "audit", "backup", "clock", "command", "config", "demo", "document", "grant",
+            "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
+            "review", "route", "secret", "server", "ship", "state", "suite",
         ],
     ),
 ];

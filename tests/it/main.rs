@@ -83,6 +83,7 @@ mod reload;
 mod replay;
 mod report_pages;
 mod reports;
+mod restored;
 mod retention;
 mod sent_bodies;
 mod several_gates;

@@ -40,7 +40,7 @@ impl Identity {
         if judged.caller.binding.is_bound() {
             return Err(TokenFault::Bound.into());
         }
-        self.bearer.revocations().check(&judged, &issuer.name, issuer.leeway_s)?;
+        self.bearer.revocations().check(&judged, &issuer.name, (now, issuer.leeway_s))?;
         let nonce = claims.text("nonce")?.unwrap_or_default();
         if verify_slices_are_equal(nonce.as_bytes(), begun.nonce.as_bytes()).is_err() {
             return Err(OidcFault::Nonce);

@@ -1,6 +1,7 @@
 //! Limits as a whole: what no window may exceed, over answers at once, restarts and a lost store.
 
 mod durable;
+mod gap;
 mod history;
 mod shared;
 

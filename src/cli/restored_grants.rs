@@ -1,0 +1,85 @@
+//! Grants on a state that was restored: nobody knows which were taken back or used up since, so none opens anything.
+
+use super::Failure;
+use super::account::operator;
+use crate::clock::Clock;
+use crate::grant::{Counter, GrantError, State, Who};
+use crate::secret::MasterKey;
+use crate::state::Store;
+
+/// Takes back every grant that somebody agreed to before the backup; says how many. Requests that wait go on waiting,
+/// and what was opened in an emergency still owes its review.
+///
+/// # Errors
+/// [`Failure`]; those before it are taken back.
+pub(super) async fn end_grants(
+    store: &Store,
+    master: &MasterKey,
+    backup: &str,
+) -> Result<usize, Failure> {
+    let counter =
+        Counter::new(store.clone(), master, Clock::system()).map_err(Failure::internal)?;
+    let account = operator().0;
+    let who = Who { person: account.clone(), account, roles: Vec::new() };
+    let (reason, mut ended) = (format!("restored from {backup}"), 0);
+    loop {
+        // A list has an end; what was taken back is not in the next one.
+        let listed = counter.list(None, &[State::Approved]).await.map_err(Failure::internal)?;
+        let before = ended;
+        for grant in listed {
+            match counter.revoke(&who, &grant.id, &reason).await {
+                Ok(_) => ended += 1,
+                // It ended by itself meanwhile.
+                Err(GrantError::Step(_)) => {}
+                Err(error) => return Err(Failure::internal(error)),
+            }
+        }
+        if ended == before {
+            return Ok(ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::{Ask, Emergency, Told};
+
+    fn ask() -> Ask {
+        Ask::read(|field| match field {
+            "route" => "guest.scan",
+            "action" => "view",
+            "subjects" => "guest:G7",
+            "reason" => "lost key card",
+            _ => "",
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_somebody_agreed_to_before_a_backup_opens_nothing_after_it_and_what_waits_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let master = MasterKey::from_bytes([5; 32]);
+        let store = Store::open(dir.path(), &master, Clock::system()).unwrap();
+        let counter = Counter::new(store.clone(), &master, Clock::system()).unwrap();
+        let who = |name: &str| Who {
+            account: format!("corp:{name}"),
+            person: name.to_owned(),
+            roles: vec!["clerk".to_owned()],
+        };
+        let times = (600, 3600);
+        let waiting = counter.ask(&who("wu"), ask(), times, None).await.unwrap();
+        let review_until_s = counter.now_s() + 86_400;
+        let glass = Emergency { review_until_s, grade: 4, drill: false, told: Told::default() };
+        for name in ["mei", "li"] {
+            let open = counter.ask(&who(name), ask(), times, Some(glass)).await.unwrap();
+            assert_eq!(open.state, State::Approved);
+        }
+        assert_eq!(end_grants(&store, &master, "gate-1-x").await.unwrap(), 2);
+        let left = counter.list(None, &[State::Approved, State::Asked]).await.unwrap();
+        assert_eq!(left.iter().map(|grant| &grant.id).collect::<Vec<_>>(), [&waiting.id]);
+        let ended = counter.list(None, &[State::Revoked]).await.unwrap();
+        assert!(ended.iter().all(|grant| grant.emergency.is_some() && grant.review.is_none()));
+        assert_eq!(end_grants(&store, &master, "gate-1-x").await.unwrap(), 0);
+    }
+}
