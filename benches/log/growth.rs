@@ -27,7 +27,7 @@ struct Grown {
     indexed: f64,
     bytes: f64,
     index_bytes: f64,
-    searches: Vec<(&'static str, f64, f64)>,
+    searches: Vec<Searched>,
 }
 
 pub(crate) fn tell(base: &Path, most: u64, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
@@ -111,11 +111,14 @@ fn grow(base: &Path, entries: u64) -> Result<Grown, Box<dyn Error>> {
     })
 }
 
+/// What was searched for, and the two times of it in milliseconds.
+type Searched = (&'static str, f64, f64);
+
 fn searches(
     index: &mut Index,
     keys: &MasterKey,
     requests: u64,
-) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error>> {
+) -> Result<Vec<Searched>, Box<dyn Error>> {
     let sealer = SubjectSealer::new(keys)?;
     let people = people(requests);
     let subject = |n: u64| Some(sealer.token("customer", &(n * 7919 % people).to_string()));

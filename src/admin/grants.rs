@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::resource::{Call, Operation, Resource, Running, Told};
-use crate::grant::Grant;
+use crate::grant::{Grant, Listed};
 use crate::proxy::Refused;
 
 pub(super) const RESOURCE: Resource = Resource {
@@ -95,9 +95,9 @@ fn list_all<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
 
 fn list(admin: &Admin, with_closed: bool) -> Running<'_> {
     Box::pin(async move {
-        let grants = admin.gate.all_grants(with_closed).await?;
+        let Listed { grants, unreadable } = admin.gate.all_grants(with_closed).await?;
         let grants: Vec<_> = grants.iter().map(|grant| admin.gate.told_grant(grant)).collect();
-        Ok(Told::json(200, json!({ "grants": grants })))
+        Ok(Told::json(200, json!({ "grants": grants, "unreadable": unreadable })))
     })
 }
 

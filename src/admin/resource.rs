@@ -160,6 +160,7 @@ impl From<CommandError> for Refused {
             CommandError::SamePerson
             | CommandError::OtherWays(_)
             | CommandError::NotHeld(_)
+            | CommandError::Uses(_)
             | CommandError::Oneself
             | CommandError::Full => Self::Conflict(error.to_string()),
         }

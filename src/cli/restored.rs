@@ -104,10 +104,10 @@ async fn settle(store: &Store, detail: &str, why: &str) -> Result<(), Failure> {
 }
 
 fn refused(error: StateError, nothing: String) -> Failure {
-    match error {
-        StateError::Unknown(_) => Failure::Fault(nothing),
-        other => Failure::internal(other),
+    if matches!(error, StateError::Unknown(_)) {
+        return Failure::Fault(nothing);
     }
+    Failure::internal(error)
 }
 
 fn told(rows: &[RestoreRow]) -> String {

@@ -166,6 +166,7 @@ pub(super) fn failure(error: CommandError) -> Failure {
         | CommandError::SamePerson
         | CommandError::OtherWays(_)
         | CommandError::NotHeld(_)
+        | CommandError::Uses(_)
         | CommandError::Oneself
         | CommandError::Full => Failure::fault(error),
     }

@@ -10,6 +10,8 @@ pub const ASK_LIFE_S: i64 = 3600;
 pub const RESET: &str = "limits_reset";
 /// The kind of its object, and the policy's word for two persons.
 const LIMITS: &str = "limits";
+/// What a holder begins with that counts the uses of a grant, as `limits` has it.
+const USES: &str = "%grant:";
 /// Users of the machine are told apart by their number; accounts have no slash before a colon.
 const USER: &str = "uid/";
 
@@ -143,6 +145,7 @@ impl Desk {
         reason: &str,
     ) -> Result<Done, CommandError> {
         check_reason(reason)?;
+        check_begins_anew(holder)?;
         let holder = Target::new(super::Kind::Person, holder)?;
         let command = CommandRow {
             verb: RESET.to_owned(),
@@ -244,6 +247,7 @@ impl Desk {
         let is_on = command.verb == Way::On.verb();
         let store = self.store.clone().acting_as(&doer.name);
         if command.verb == RESET {
+            check_begins_anew(&command.name)?;
             let reset = store.reset_usage(command, leave).await;
             return reset.map(|()| Done::Changed).map_err(|error| gone(error, id));
         }
@@ -262,6 +266,14 @@ pub(super) fn check_reason(reason: &str) -> Result<(), CommandError> {
         && reason.len() <= REASON_LIMIT
         && !reason.chars().any(char::is_control);
     if is_one { Ok(()) } else { Err(CommandError::Reason) }
+}
+
+/// Whoever lets the uses of a grant begin anew would grant, without anybody who may.
+fn check_begins_anew(holder: &str) -> Result<(), CommandError> {
+    match holder.trim_start().starts_with(USES) {
+        true => Err(CommandError::Uses(holder.chars().take(64).collect())),
+        false => Ok(()),
+    }
 }
 
 fn all_words() -> Vec<String> {

@@ -49,6 +49,9 @@ pub enum CommandError {
         "it was asked for by {0}: agree in the same way, since nobody here can tell whether an operator of the machine and an account are two persons"
     )]
     OtherWays(&'static str),
+    /// What was used of a grant does not begin anew.
+    #[error("`{0}` counts the uses of a grant, which do not begin anew: ask for another grant")]
+    Uses(String),
     /// Nothing holds them.
     #[error("no finding holds `{0}`; `menshen detection list` shows whom findings hold")]
     NotHeld(String),

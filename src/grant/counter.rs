@@ -85,10 +85,21 @@ pub struct Who {
 pub struct News {
     /// The grants, as they are now.
     pub grants: Vec<Grant>,
+    /// The names of those that do not read: each opens nothing.
+    pub unreadable: Vec<String>,
     /// The newest change among them.
     pub change: i64,
     /// Whether there may be more.
     pub is_more: bool,
+}
+
+/// Grants as they were kept.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Those that read.
+    pub grants: Vec<Grant>,
+    /// The names of those that do not.
+    pub unreadable: Vec<String>,
 }
 
 /// Where grants are asked for and given.
@@ -256,24 +267,34 @@ impl Counter {
     /// [`GrantError`].
     pub async fn remind(&self) -> Result<(), GrantError> {
         let now_s = self.clock.unix_s();
-        for row in self.store.grants_owing(now_s, LISTED).await? {
-            let grant = self.open(&row)?;
-            let is_drill = grant.emergency.is_some_and(|emergency| emergency.drill);
-            let Some(told) = grant.to_tell(now_s) else { continue };
-            let act = match (told, is_drill) {
-                (Told::Overdue, false) => "grant_review_overdue",
-                (Told::Overdue, true) => "grant_review_overdue_drill",
-                (Told::Nothing | Told::Due, false) => "grant_review_due",
-                (Told::Nothing | Told::Due, true) => "grant_review_due_drill",
-            };
-            let reason = "nobody reviewed it yet";
-            match self.step(&gate(), &row.id, (act, reason), |grant, _| grant.tell(told)).await {
-                // Somebody was quicker.
-                Ok(_) | Err(GrantError::Step(_)) => {}
-                Err(error) => return Err(error),
+        let mut after = String::new();
+        loop {
+            let rows = self.store.grants_owing(now_s, &after, LISTED).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in &rows {
+                self.remind_of(row, now_s).await?;
             }
         }
-        Ok(())
+    }
+
+    async fn remind_of(&self, row: &GrantRow, now_s: i64) -> Result<(), GrantError> {
+        // What does not read was told when it was read; the others are still to be reminded of.
+        let Ok(grant) = self.open(row) else { return Ok(()) };
+        let is_drill = grant.emergency.is_some_and(|emergency| emergency.drill);
+        let Some(told) = grant.to_tell(now_s) else { return Ok(()) };
+        let act = match (told, is_drill) {
+            (Told::Overdue, false) => "grant_review_overdue",
+            (Told::Overdue, true) => "grant_review_overdue_drill",
+            (Told::Nothing | Told::Due, false) => "grant_review_due",
+            (Told::Nothing | Told::Due, true) => "grant_review_due_drill",
+        };
+        let reason = "nobody reviewed it yet";
+        match self.step(&gate(), &row.id, (act, reason), |grant, _| grant.tell(told)).await {
+            // Somebody was quicker.
+            Ok(_) | Err(GrantError::Step(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes of all whose time is over that it is.
@@ -281,15 +302,22 @@ impl Counter {
     /// # Errors
     /// [`GrantError`].
     pub async fn tidy(&self) -> Result<(), GrantError> {
-        for row in self.store.grants_over(self.clock.unix_s(), LISTED).await? {
-            let reason = "its time is over";
-            match self.step(&gate(), &row.id, ("grant_expired", reason), Grant::expire).await {
-                // Somebody was quicker.
-                Ok(_) | Err(GrantError::Step(_)) => {}
-                Err(error) => return Err(error),
+        let mut after = String::new();
+        loop {
+            let rows = self.store.grants_over(self.clock.unix_s(), &after, LISTED).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in &rows {
+                let reason = "its time is over";
+                match self.step(&gate(), &row.id, ("grant_expired", reason), Grant::expire).await {
+                    // Somebody was quicker, or it does not read and holds up no other.
+                    Ok(_)
+                    | Err(GrantError::Step(_) | GrantError::Damaged(_) | GrantError::Secret(_)) => {
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(())
     }
 
     /// One grant.
@@ -304,14 +332,21 @@ impl Counter {
     ///
     /// # Errors
     /// [`GrantError`].
-    pub async fn list(
-        &self,
-        person: Option<&str>,
-        states: &[State],
-    ) -> Result<Vec<Grant>, GrantError> {
+    pub async fn list(&self, person: Option<&str>, states: &[State]) -> Result<Listed, GrantError> {
         let words: Vec<&str> = states.iter().map(|state| state.word()).collect();
-        let rows = self.store.grants(person, &words, LISTED).await?;
-        rows.iter().map(|row| self.open(row)).collect()
+        Ok(self.readable(&self.store.grants(person, &words, LISTED).await?))
+    }
+
+    /// One that does not read is said, and hides no other.
+    fn readable(&self, rows: &[GrantRow]) -> Listed {
+        let mut listed = Listed::default();
+        for row in rows {
+            match self.open(row) {
+                Ok(grant) => listed.grants.push(grant),
+                Err(_unreadable) => listed.unreadable.push(row.id.clone()),
+            }
+        }
+        listed
     }
 
     /// What changed after a change.
@@ -322,8 +357,8 @@ impl Counter {
         let rows = self.store.grants_after(after, BATCH).await?;
         let change = rows.last().map_or(after, |row| row.change);
         let is_more = rows.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
-        let grants: Result<_, _> = rows.iter().map(|row| self.open(row)).collect();
-        Ok(News { grants: grants?, change, is_more })
+        let Listed { grants, unreadable } = self.readable(&rows);
+        Ok(News { grants, unreadable, change, is_more })
     }
 
     /// Now, in Unix seconds.

@@ -256,12 +256,16 @@ impl Grant {
         self.step(&[State::Asked], State::Refused, now_s)
     }
 
-    /// Somebody takes it back, the holder too.
+    /// Somebody takes it back, the holder too. Its last use may still be under way.
     ///
     /// # Errors
-    /// [`StepFault`] unless it waits or holds.
+    /// [`StepFault`] unless it waits or holds, or was used up and would hold otherwise.
     pub fn revoke(&mut self, now_s: i64) -> Result<(), StepFault> {
-        self.step(&[State::Asked, State::Approved], State::Revoked, now_s)
+        let is_over = self.until_s.is_none_or(|until| now_s >= until);
+        if self.state == State::UsedUp && is_over {
+            return Err(StepFault::State(self.state, State::Revoked.word()));
+        }
+        self.step(&[State::Asked, State::Approved, State::UsedUp], State::Revoked, now_s)
     }
 
     /// It was used as often as it may be.

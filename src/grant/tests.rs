@@ -90,7 +90,7 @@ fn every_step_is_taken_from_where_it_may_and_from_nowhere_else() {
     let steps: [(&str, Step, &[State]); 5] = [
         ("approve", |grant, at| grant.approve(by("mei", at), 1), &[State::Asked]),
         ("refuse", Grant::refuse, &[State::Asked]),
-        ("revoke", Grant::revoke, &[State::Asked, State::Approved]),
+        ("revoke", Grant::revoke, &[State::Asked, State::Approved, State::UsedUp]),
         ("use up", Grant::use_up, &[State::Approved]),
         (
             "review",
@@ -107,6 +107,14 @@ fn every_step_is_taken_from_where_it_may_and_from_nowhere_else() {
             assert!(taken.is_ok() || after == before, "a step that is refused changes nothing");
         }
     }
+}
+
+#[test]
+fn what_is_used_up_is_taken_back_as_long_as_its_last_use_may_last() {
+    let over = in_state(State::UsedUp).until_s.unwrap();
+    assert!(in_state(State::UsedUp).revoke(over - 1).is_ok());
+    let fault = StepFault::State(State::UsedUp, "revoked");
+    assert_eq!(in_state(State::UsedUp).revoke(over), Err(fault));
 }
 
 #[test]
@@ -334,9 +342,31 @@ async fn a_flood_of_requests_of_one_person_ends_at_the_cap_and_the_news_are_told
     assert!(desk.counter.news(news.change).await.unwrap().grants.is_empty());
     desk.clock.advance_ms(3_600_000);
     desk.counter.tidy().await.unwrap();
-    let over = desk.counter.list(Some("wu"), &[State::Expired]).await.unwrap();
+    let over = desk.counter.list(Some("wu"), &[State::Expired]).await.unwrap().grants;
     assert_eq!(over.len(), usize::try_from(PER_PERSON).unwrap());
     desk.asked("wu").await;
+}
+
+#[tokio::test]
+async fn a_grant_that_does_not_read_hides_no_other_and_holds_up_none() {
+    let desk = desk();
+    let (bad, good) = (desk.asked("wu").await, desk.asked("wu").await);
+    let other = broken(&desk, "wu", false).await.unwrap();
+    let state = rusqlite::Connection::open(desk.path.join("menshen.db")).unwrap();
+    state.execute("UPDATE grants SET sealed = x'00' WHERE id = ?1", [&bad.id]).unwrap();
+    let news = desk.counter.news(0).await.unwrap();
+    assert_eq!(news.unreadable, [bad.id.as_str()]);
+    assert_eq!(news.grants.len(), 2);
+    assert!(desk.counter.news(news.change).await.unwrap().unreadable.is_empty());
+    let listed = desk.counter.list(Some("wu"), &State::ALL).await.unwrap();
+    assert_eq!((listed.grants.len(), listed.unreadable), (2, vec![bad.id.clone()]));
+    desk.clock.advance_ms(3_600_000);
+    desk.counter.tidy().await.unwrap();
+    desk.counter.remind().await.unwrap();
+    assert_eq!(desk.counter.grant(&good.id).await.unwrap().state, State::Expired);
+    let other = desk.counter.grant(&other.id).await.unwrap();
+    assert_eq!(other.emergency.unwrap().told, Told::Overdue);
+    assert!(desk.counter.grant(&bad.id).await.is_err());
 }
 
 #[tokio::test]

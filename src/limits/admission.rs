@@ -65,7 +65,8 @@ impl Limits {
         allowance: &Arc<Allowance>,
     ) -> Result<Seat, Refused> {
         let asker = asker.into();
-        let mut texts = Texts::of(asker, lock(&self.purses).get(asker.person).cloned());
+        let mut texts =
+            Texts::of(asker, lock(self.purses_beside(asker.person)).get(asker.person).cloned());
         let now = self.means.clock.unix_ms();
         let allowance = &self.gap.tighten(allowance, now);
         let room = self.enter(&mut texts, allowance)?;

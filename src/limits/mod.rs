@@ -66,6 +66,9 @@ use self::shared::Shared;
 use self::window::{Grid, Tally};
 use crate::clock::Clock;
 
+/// What a holder's text begins with that counts the uses of a grant; no account's name begins with its first character.
+pub const USES: &str = "%grant:";
+
 /// Different rates in use at once; a policy has a handful.
 const MAX_RATES: usize = 256;
 
@@ -77,7 +80,8 @@ pub struct Settings {
     /// Requests of one person at once, where the policy does not say: nobody may hold every
     /// connection to a backend.
     pub in_flight_each: u32,
-    /// Persons and shared holders whose usage is held in memory; further ones are refused.
+    /// Persons and shared holders whose usage is held in memory, and as many grants beside them; further ones are
+    /// refused.
     pub persons: usize,
     /// Subjects held in memory over all holders and windows, unmasked ones apart, at some 60 bytes each.
     pub subjects: usize,
@@ -97,14 +101,19 @@ impl Default for Settings {
     }
 }
 
+/// By the holder's text.
+type Purses = HashMap<Arc<str>, Arc<Purse>>;
+
 /// The limits of all persons and of what they share.
 pub struct Limits {
     settings: Settings,
     means: Arc<Means>,
     in_flight: Arc<Concurrency<Arc<str>>>,
     rates: Mutex<HashMap<Rate, Arc<KeyedRate<Arc<str>>>>>,
-    /// By the holder's text.
-    purses: Mutex<HashMap<Arc<str>, Arc<Purse>>>,
+    /// By the holder's text: persons, and what they share.
+    purses: Mutex<Purses>,
+    /// Grants whose uses are counted, which take nobody's place.
+    granted: Mutex<Purses>,
     /// Every budget that the store may have rows of.
     budgets: Mutex<BTreeSet<Budget>>,
     /// Where several gates count together, if they do.
@@ -134,6 +143,7 @@ impl Limits {
             }),
             rates: Mutex::default(),
             purses: Mutex::default(),
+            granted: Mutex::default(),
             budgets: Mutex::default(),
             shared: None,
             gap: Gap::default(),
@@ -166,7 +176,9 @@ impl Limits {
         let now = self.means.clock.unix_ms();
         lock(&self.rates).retain(|_, rate| rate.sweep() > 0 || Arc::strong_count(rate) > 1);
         let steady = self.means.steady_ms();
-        lock(&self.purses).retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
+        for purses in self.all_purses() {
+            lock(purses).retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
+        }
         let budgets = lock(&self.budgets).clone();
         let forget = budgets.into_iter().map(|budget| {
             let before = Grid::of(&budget.period).oldest(now);
@@ -181,9 +193,18 @@ impl Limits {
         Ok(written.ok().ok_or(LimitError::Slow(deadline))??)
     }
 
+    fn all_purses(&self) -> [&Mutex<Purses>; 2] {
+        [&self.purses, &self.granted]
+    }
+
+    /// Where a holder's purse is; each has room for as many.
+    fn purses_beside(&self, text: &str) -> &Mutex<Purses> {
+        if text.starts_with(USES) { &self.granted } else { &self.purses }
+    }
+
     /// The purse of a holder; none if there is no room for another.
     fn purse(&self, text: &Arc<str>, now: i64) -> Option<Arc<Purse>> {
-        let mut purses = lock(&self.purses);
+        let mut purses = lock(self.purses_beside(text));
         if let Some(purse) = purses.get(text) {
             return Some(Arc::clone(purse));
         }

@@ -66,9 +66,9 @@ impl Limits {
     pub fn released(&self) -> Vec<Released> {
         let now = self.means.clock.unix_ms();
         let steady = self.means.steady_ms();
-        let purses = Vec::from_iter(lock(&self.purses).values().cloned());
+        let all = self.all_purses().map(|purses| Vec::from_iter(lock(purses).values().cloned()));
         let mut released = Vec::new();
-        for purse in purses {
+        for purse in all.into_iter().flatten() {
             for (budget, past) in purse.ledger().released(now, steady) {
                 let (owner, counts, span) = account(&purse.text, &budget, now);
                 released.push(Released { owner, counts, span, past });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::budget::Budget;
+use super::purse::Purse;
 use super::quota::seconds_until;
 use super::{Limits, lock};
 
@@ -24,10 +25,12 @@ impl Limits {
     #[must_use]
     pub fn standings(&self, holder: Option<&str>) -> Vec<Standing> {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
-        let purses = lock(&self.purses);
-        let asked = purses.values().filter(|purse| holder.is_none_or(|text| *purse.text == *text));
+        let is_asked = |purse: &&Arc<Purse>| holder.is_none_or(|text| *purse.text == *text);
+        let all = self
+            .all_purses()
+            .map(|purses| lock(purses).values().filter(is_asked).cloned().collect::<Vec<_>>());
         let mut standings = Vec::new();
-        for purse in asked {
+        for purse in all.iter().flatten() {
             for (budget, used, (eases_at, from)) in purse.ledger().standings(now, steady) {
                 let eases_in_s = eases_at.map(|at| seconds_until(from, at));
                 let holder = Arc::clone(&purse.text);
@@ -43,7 +46,7 @@ impl Limits {
     #[must_use]
     pub fn settled(&self, holder: &str) -> u64 {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
-        let purses = lock(&self.purses);
+        let purses = lock(self.purses_beside(holder));
         let Some(purse) = purses.get(holder) else { return 0 };
         let released = purse.ledger().released(now, steady);
         let amounts =
@@ -61,7 +64,7 @@ impl Limits {
 
     /// The same of what this gate counts itself, not of what several count together.
     pub fn reset_here(&self, holder: &str, budget: &Budget) {
-        if let Some(purse) = lock(&self.purses).get(holder) {
+        if let Some(purse) = lock(self.purses_beside(holder)).get(holder) {
             purse.ledger().reset(budget);
         }
     }

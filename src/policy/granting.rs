@@ -148,13 +148,9 @@ impl Program {
         self.check_known(coverage)?;
         let held = self.holding(roles);
         let grade = self.highest_of(coverage);
-        // Whoever asks for more than an entry is about does not shed it: all that overlap bind, one must hold all.
+        // Whoever asks for more than an entry is about does not shed it, be it another route, a role or a higher grade:
+        // all that overlap bind, one must hold all.
         let is_about = |rule: &&GrantRule| {
-            let role = coverage.role.as_deref();
-            let lent = |name: &str| {
-                let of = |index: &usize| self.model.roles.get(*index);
-                rule.lends.iter().filter_map(of).any(|role| *role.name == *name)
-            };
             let routes = &coverage.routes;
             rule.to.includes(&held.roles)
                 && (rule.actions.is_empty()
@@ -162,15 +158,19 @@ impl Program {
                 && (rule.routes.is_empty()
                     || routes.is_empty()
                     || routes.iter().any(|name| rule.routes.iter().any(|r| **r == **name)))
-                && role.is_none_or(lent)
-                && grade <= rule.grade
         };
         let holds_all = |rule: &GrantRule| {
+            let lent = |name: &str| {
+                let of = |index: &usize| self.model.roles.get(*index);
+                rule.lends.iter().filter_map(of).any(|role| *role.name == *name)
+            };
             (rule.actions.is_empty()
                 || coverage.actions.iter().all(|action| rule.actions.contains(action)))
                 && (rule.routes.is_empty()
                     || (!coverage.routes.is_empty()
                         && coverage.routes.iter().all(|n| rule.routes.iter().any(|r| **r == **n))))
+                && coverage.role.as_deref().is_none_or(lent)
+                && grade <= rule.grade
         };
         if !self.model.grants.iter().filter(is_about).any(holds_all) {
             return Err(NotGrantable::Nobody);

@@ -7,10 +7,10 @@ use super::Gate;
 use super::grants::{OPEN, beside, coverage};
 use super::visit::Refused;
 use crate::grant::{
-    ApprovalFault, Ask, Emergency, Grant, GrantError, State, Terms, Told, Verdict, Who,
+    ApprovalFault, Ask, Emergency, Grant, GrantError, Listed, State, Terms, Told, Verdict, Who,
     check_fresh, check_width,
 };
-use crate::identity::Caller;
+use crate::identity::{Caller, CredentialRef};
 use crate::policy::{GrantTerms, Granting, NotGrantable};
 
 impl Gate {
@@ -76,7 +76,7 @@ impl Gate {
         }
         let nobody = "the policy has no `break-glass` for this: have it approved";
         let glass = terms.break_glass.ok_or_else(|| Refused::Conflict(nobody.to_owned()))?;
-        let age_s = caller.factor_time(glass.assurance).map(|at| now_s.saturating_sub(at));
+        let age_s = factor_age_s(caller, glass.assurance, now_s);
         check_fresh((caller.assurance, age_s), glass.assurance, glass.fresh_s).map_err(refused)?;
         let named = u32::try_from(ask.scope.subjects.len()).unwrap_or(u32::MAX);
         if named == 0 || named > glass.subjects {
@@ -99,7 +99,7 @@ impl Gate {
         let granting = self.granting_of(&grant)?;
         let is_high = self.policies.live().may_grant(&granting, &who.roles, &grant.roles);
         let now_s = self.grants.counter.now_s();
-        let age_s = caller.factor_time(granting.terms.assurance).map(|at| now_s.saturating_sub(at));
+        let age_s = factor_age_s(caller, granting.terms.assurance, now_s);
         let terms = (terms(&granting.terms), granting.terms.ring.1);
         let shown = (caller.assurance, age_s);
         let counter = &self.grants.counter;
@@ -186,11 +186,11 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refused::NotYet`].
-    pub async fn own_grants(&self, caller: &Caller) -> Result<(Vec<Grant>, Vec<Grant>), Refused> {
+    pub async fn own_grants(&self, caller: &Caller) -> Result<(Listed, Vec<Grant>), Refused> {
         let who = self.who(caller);
         let counter = &self.grants.counter;
         let mine = counter.list(Some(&who.person), &State::ALL).await.map_err(failed)?;
-        let mut waiting = counter.list(None, &[State::Asked]).await.map_err(failed)?;
+        let mut waiting = counter.list(None, &[State::Asked]).await.map_err(failed)?.grants;
         let now_s = counter.now_s();
         waiting.retain(|grant| grant.state_at(now_s) == State::Asked && self.decides(&who, grant));
         Ok((mine, waiting))
@@ -200,7 +200,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refused::NotYet`].
-    pub async fn all_grants(&self, with_closed: bool) -> Result<Vec<Grant>, Refused> {
+    pub async fn all_grants(&self, with_closed: bool) -> Result<Listed, Refused> {
         let states: &[State] = if with_closed { &State::ALL } else { &OPEN };
         self.grants.counter.list(None, states).await.map_err(failed)
     }
@@ -306,6 +306,19 @@ impl Gate {
     async fn check_decides(&self, who: &Who, id: &str) -> Result<(), Refused> {
         let grant = self.grants.counter.grant(id).await.map_err(failed)?;
         if self.decides(who, &grant) { Ok(()) } else { Err(Refused::Forbidden) }
+    }
+}
+
+/// How long ago a factor of this assurance was shown. A certificate is there with every request and proves that nobody
+/// is there now, so it is none.
+fn factor_age_s(caller: &Caller, assurance: u8, now_s: i64) -> Option<i64> {
+    match caller.credential {
+        CredentialRef::ClientCertificate { .. } => None,
+        CredentialRef::Bearer { .. }
+        | CredentialRef::Session { .. }
+        | CredentialRef::ApiKey { .. } => {
+            caller.factor_time(assurance).map(|at| now_s.saturating_sub(at))
+        }
     }
 }
 

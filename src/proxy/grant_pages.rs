@@ -36,7 +36,11 @@ impl Gate {
         let is_post = own.head.method == Method::POST;
         let form = if is_post { Some(self.form(own.head, own.parts, body).await?) } else { None };
         let caller = self.authenticate(own.head, own.parts, own.facts, own.trail).await?;
+        // As on the way of every other request: what closes there closes here.
+        self.refuse_old_password(own.head, own.parts, own.facts, &caller).await?;
         self.refuse_switched_holder(&caller, own.facts, own.trail).await?;
+        self.refuse_apart(&caller, own.facts, own.trail)?;
+        self.check_curbs(&caller, own.trail.time_unix_s())?;
         match (&own.head.method, own.head.path.as_str(), form) {
             (&Method::GET, PATH, _) => self.show_grants(own, &caller).await,
             (_, PATH, Some(form)) => self.take_ask(own, &caller, &form).await,
@@ -62,14 +66,16 @@ impl Gate {
         step.succeeded(&about).await?;
         if own.head.wants_page {
             let asked = own.head.query.as_deref().unwrap_or_default();
-            let (mine, waiting) = (self.lines(&mine), self.lines(&waiting));
+            let (mine, waiting) = (self.lines(&mine.grants), self.lines(&waiting));
             let html = pages::grants(&own.page(), asked, &mine, &waiting);
             return Ok(page(html, StatusCode::OK, own.facts));
         }
         let told = |grants: &[Grant]| -> Vec<_> {
             grants.iter().map(|grant| self.told_grant(grant)).collect()
         };
-        let said = json!({ "grants": told(&mine), "to_decide": told(&waiting) });
+        let (grants, unreadable) = (told(&mine.grants), mine.unreadable);
+        let to_decide = told(&waiting);
+        let said = json!({ "grants": grants, "to_decide": to_decide, "unreadable": unreadable });
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), own.facts))
     }
 
@@ -120,7 +126,7 @@ impl Gate {
     /// The list, as a browser sees it after what it did.
     async fn back(&self, own: Own<'_>, caller: &Caller) -> Result<Response<Answer>, Rejection> {
         let (mine, waiting) = self.own_grants(caller).await.map_err(Rejection::Visit)?;
-        let html = pages::grants(&own.page(), "", &self.lines(&mine), &self.lines(&waiting));
+        let html = pages::grants(&own.page(), "", &self.lines(&mine.grants), &self.lines(&waiting));
         Ok(page(html, StatusCode::OK, own.facts))
     }
 

@@ -2,6 +2,7 @@
 //! replaced in one step by whoever loads a new one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use super::switched;
 use crate::command::{Switches, Target};
 use crate::identity::Identity;
 use crate::policy::{Grant, Permit, Program};
+
+/// How often a stream looks whether the time of its grant is over.
+const END_EVERY: Duration = Duration::from_millis(500);
 
 /// The policies. A request keeps the program that it began with.
 #[derive(Debug)]
@@ -137,6 +141,7 @@ impl Right {
                 changed = self.switched.changed() => changed,
                 changed = self.held.changed() => changed,
                 changed = self.granted.changed() => changed,
+                () = grant_may_end(&self.permit) => Ok(()),
             };
             if changed.is_err() {
                 // Nothing more will come.
@@ -159,5 +164,13 @@ impl Right {
     fn stands(&self, program: &Program) -> bool {
         let again = self.question.decide_on(program);
         again.is_some_and(|answer| answer.is_ok_and(|again| again.releases_as(&self.permit)))
+    }
+}
+
+/// Waits until it is time to ask whether a grant's time is over: whoever notes that of all grants may be held up.
+async fn grant_may_end(permit: &Permit) {
+    match permit.grant() {
+        Some(_) => tokio::time::sleep(END_EVERY).await,
+        None => std::future::pending().await,
     }
 }

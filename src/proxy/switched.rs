@@ -9,7 +9,7 @@ use super::rejection::{Rejection, Wanted};
 use super::trail::Trail;
 use crate::command::{Asker, Kind, News, Switches, Target};
 use crate::identity::{Caller, CallerKind, Identity};
-use crate::limits::Budget;
+use crate::limits::{Budget, USES};
 use crate::listen::Facts;
 use crate::policy::{Permit, Principal, Route, Value};
 
@@ -49,7 +49,8 @@ impl Gate {
 
     /// Forgets what was counted of budgets that begin anew; the state has forgotten it.
     fn begin_anew(&self, news: &News) {
-        for reset in news.resets() {
+        // The uses of grants never begin anew, whoever wrote that they do.
+        for reset in news.resets().iter().filter(|reset| !reset.holder.starts_with(USES)) {
             let holder = self.identity.counted_as(&reset.holder);
             match reset.budget.parse::<Budget>() {
                 // What all count together began anew where that was commanded; once more would forget what was

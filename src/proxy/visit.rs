@@ -120,11 +120,12 @@ impl Gate {
         let caller = self.authenticate(&head, parts, facts, trail).await?;
         self.refuse_switched_holder(&caller, facts, trail).await?;
         self.refuse_apart(&caller, facts, trail)?;
+        self.check_curbs(&caller, trail.time_unix_s())?;
         Ok((head, caller))
     }
 
     /// Refuses whoever holds roles that the policy keeps apart: nobody operates and reviews.
-    fn refuse_apart(
+    pub(super) fn refuse_apart(
         &self,
         caller: &Caller,
         facts: &Facts,

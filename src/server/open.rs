@@ -58,7 +58,7 @@ impl Server {
         let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
         let opening = Opening { config, clock, master, backends, program, store, tasks, shutdown };
-        let (gate, desk) = opening.gate(upstreams, sink).await?;
+        let (gate, desk) = Box::pin(opening.gate(upstreams, sink)).await?;
         let reviewer = Reviewer::begin(opening.store.clone(), &gate, &opening.master).await?;
         gate.tidy_ledger().await;
         gate.tidy_commands().await;

@@ -152,27 +152,42 @@ impl Store {
         .await
     }
 
-    /// The grants in a state that ended by itself before a moment, so many at most.
+    /// The grants in a state that ended by itself before a moment, by name behind this one, so many at most.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
-    pub async fn grants_over(&self, now_s: i64, most: u32) -> Result<Vec<GrantRow>, StateError> {
+    pub async fn grants_over(
+        &self,
+        now_s: i64,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<GrantRow>, StateError> {
+        let after = after.to_owned();
         self.read(move |connection| {
-            let sql =
-                format!("{SELECT} WHERE state IN ('asked', 'approved') AND until_s <= ?1 LIMIT ?2");
-            rows(connection, &sql, params![now_s, most])
+            let sql = format!(
+                "{SELECT} WHERE state IN ('asked', 'approved') AND until_s <= ?1 AND id > ?2
+                 ORDER BY id LIMIT ?3"
+            );
+            rows(connection, &sql, params![now_s, after, most])
         })
         .await
     }
 
-    /// The grants that owe a review of which somebody must be reminded by a moment, so many at most.
+    /// The grants that owe a review of which somebody must be reminded by a moment, by name behind this one, so many at
+    /// most.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
-    pub async fn grants_owing(&self, now_s: i64, most: u32) -> Result<Vec<GrantRow>, StateError> {
+    pub async fn grants_owing(
+        &self,
+        now_s: i64,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<GrantRow>, StateError> {
+        let after = after.to_owned();
         self.read(move |connection| {
-            let sql = format!("{SELECT} WHERE review_s <= ?1 ORDER BY review_s LIMIT ?2");
-            rows(connection, &sql, params![now_s, most])
+            let sql = format!("{SELECT} WHERE review_s <= ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+            rows(connection, &sql, params![now_s, after, most])
         })
         .await
     }

@@ -48,23 +48,31 @@ async fn hotel() -> Gate {
 }
 
 pub(crate) async fn hotel_with(more: &str) -> Gate {
+    let gate = hotel_setup(more).start().await;
+    answering(&gate);
+    gate
+}
+
+pub(crate) fn hotel_setup(more: &str) -> Setup {
     let admin = "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
-                 rights: { grants: [manager, auditor, security] }\nbodies: { held-kib: 4 }\n";
-    let gate = Setup::policy(&format!("{HOTEL}{more}")).yaml(admin).start().await;
+                 rights: { grants: [manager, auditor, security], limits: [security] }\nbodies: { held-kib: 4 }\n";
+    Setup::policy(&format!("{HOTEL}{more}")).yaml(admin)
+}
+
+pub(crate) fn answering(gate: &Gate) {
     gate.upstream.answers_by(|asked| {
         let id = asked.target.split('/').nth(2).unwrap_or("G7").to_owned();
         match asked.target.as_str() {
             path if path.ends_with("/scan") => {
                 Reply::with(200, &[("content-type", "image/png")], PNG)
             }
-            "/guests" => Reply::json(&format!("[{},{}]", guest("G7"), guest("G8"))),
+            "/guests" => Reply::json(format!("[{},{}]", guest("G7"), guest("G8"))),
             // The backend lies about one.
-            "/guests/G6" => Reply::json(&guest("G8")),
+            "/guests/G6" => Reply::json(guest("G8")),
             "/guests/G404" => Reply::with(404, &[], ""),
-            _ => Reply::json(&guest(&id)),
+            _ => Reply::json(guest(&id)),
         }
     });
-    gate
 }
 
 fn guest(id: &str) -> String {

@@ -4,15 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::audit::Entry;
+use menshen::tls::{Ask as AskFor, ClientSettings};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::grants::{
-    HOTEL, admin, approve, asked, asks, granted, hotel_with, look, manager, scan_of,
+    HOTEL, admin, answering, approve, asked, asks, granted, hotel_setup, hotel_with, look, manager,
+    scan_of,
 };
+use crate::harness::client::finish;
+use crate::harness::clients::Authority;
 use crate::harness::gate::session_of;
+use crate::harness::process::menshen;
 use crate::harness::upstream::{chunk, head};
-use crate::harness::{Ask, Gate, Reply, Step, soon};
+use crate::harness::{Ask, Connection, Gate, Reply, Step, soon};
 
 fn lending(key: &str, role: &str) -> serde_json::Value {
     let about = format!("guest:{key}");
@@ -173,4 +178,162 @@ async fn an_answer_that_waits_for_the_backend_does_not_leave_after_its_grant_was
     };
     let (answer, ()) = tokio::join!(asked, taken_back);
     answer.expect(403);
+}
+
+/// A stream under a grant for one use, which is used up while it goes on.
+async fn last_use(gate: &Gate) -> (String, Connection, http::Response<hyper::body::Incoming>) {
+    let fields =
+        json!({ "route": "guest.list", "subjects": "guest:G7", "uses": "1", "reason": "r" });
+    let id = granted(gate, fields).await;
+    let headers = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    let record = format!(r#"[{{"id":"G7","name":"{}","passport":"E1"}},"#, "n".repeat(9000));
+    let first = [head(200, &headers), chunk(record.as_bytes())].concat();
+    let never = Arc::new(Semaphore::new(0));
+    gate.upstream.answers(Reply::raw(first).then(Step::Wait(never)));
+    let mut connection = gate.h2().await;
+    let stream = connection.begin(Ask::get("/guests").by(&gate.teller())).await.unwrap();
+    told(gate, "grant_used_up", 1).await;
+    (id, connection, stream)
+}
+
+#[tokio::test]
+async fn the_stream_that_is_the_last_use_of_a_grant_ends_when_that_is_taken_back() {
+    let gate = hotel_with("").await;
+    let (id, _connection, stream) = last_use(&gate).await;
+    let why = json!({ "reason": "enough" });
+    let revoke = format!("/v1/grants/{id}/revoke");
+    admin(&gate, &manager(&gate, "mei"), &revoke, why).await.expect(200);
+    let cut = soon("the cut", finish(stream)).await;
+    assert!(cut.cut.is_some(), "it goes on");
+}
+
+#[tokio::test]
+async fn the_stream_that_is_the_last_use_of_a_grant_ends_with_its_time() {
+    let gate = hotel_with("").await;
+    let (_id, _connection, stream) = last_use(&gate).await;
+    gate.advance_s(3_600);
+    let cut = soon("the cut", finish(stream)).await;
+    assert!(cut.cut.is_some(), "it goes on");
+}
+
+#[tokio::test]
+async fn the_uses_of_a_grant_do_not_begin_anew_by_the_interface_nor_by_a_command() {
+    let gate = hotel_with("").await;
+    let id = granted(&gate, scan_of("G7")).await;
+    look(&gate, "/guests/G7/scan").await.expect(200);
+    let sec = gate.token(&json!({ "sub": "sec", "roles": ["security"] }));
+    let anew = json!({ "budget": "files-2h", "reason": "once more" });
+    let told = admin(&gate, &sec, &format!("/v1/limits/%25grant%3A{id}/reset"), anew).await;
+    assert!(told.expect(409).text().contains("do not begin anew"), "{}", told.text());
+    let (state, key) = (gate.path("state"), gate.path("master.key"));
+    let holder = format!("%grant:{id}");
+    let place = ["--state", state.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let words = ["limits", "reset", &holder, "--budget", "files-2h", "--reason", "once more"];
+    let ran = menshen(&[&words[..], &place].concat());
+    let said = String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap();
+    assert!(!ran.status.success() && said.contains("do not begin anew"), "{said}");
+    look(&gate, "/guests/G7/scan").await.expect(403);
+}
+
+#[tokio::test]
+async fn whom_a_detection_blocks_asks_for_nothing_and_decides_on_nothing() {
+    let gate = hotel_with("detections:\n  sequential-ids: { action: block }\n").await;
+    let tan = manager(&gate, "tan");
+    let id = asked(&gate, scan_of("G7")).await;
+    let looks = |n: u32| gate.ask(Ask::get(&format!("/guests/C-{n:04}")).by(&tan));
+    for n in 0..19 {
+        looks(n).await.expect(200);
+    }
+    looks(19).await;
+    gate.until(403, &Ask::get("/guests/C-0077").by(&tan)).await;
+    let listed = gate.ask(Ask::get("/.menshen/grants").bearer(&tan)).await;
+    assert!(listed.expect(403).text().contains("stopped"), "{}", listed.text());
+    let agree = json!({ "id": id, "decision": "approve" });
+    let agree = Ask::post("/.menshen/grants/decide", &agree.to_string()).bearer(&tan);
+    gate.ask(agree).await.expect(403);
+    approve(&gate, &tan, &id).await.expect(403);
+    approve(&gate, &manager(&gate, "mei"), &id).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_holds_roles_that_are_kept_apart_neither_asks_nor_decides() {
+    let gate = hotel_with(APART).await;
+    let id = asked(&gate, scan_of("G7")).await;
+    let both = gate.token(&json!({ "sub": "tan", "roles": ["manager", "auditor"] }));
+    let agree = json!({ "id": id, "decision": "approve" });
+    let agree = Ask::post("/.menshen/grants/decide", &agree.to_string());
+    gate.ask(agree.clone().bearer(&both)).await.expect(403);
+    gate.ask(Ask::get("/.menshen/grants").bearer(&both)).await.expect(403);
+    gate.ask(agree.bearer(&manager(&gate, "tan"))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_certificate_is_no_factor_that_somebody_showed_lately() {
+    const MACHINES: &str = "machines:\n  - { name: boss, certificate: \
+        \"uri:spiffe://bank.example/boss\", zones: [business], roles: [manager] }";
+    let authority = Authority::new("clients");
+    let setup = hotel_setup("").yaml(MACHINES).tweak(|config| {
+        let listener = config.listeners.first_mut().unwrap();
+        let ca = listener.tls.certificate.parent().unwrap().join("clients.pem");
+        listener.tls.clients = Some(ClientSettings { ca, crl: None, ask: AskFor::Optional });
+    });
+    let clock = menshen::clock::Clock::fixed(crate::harness::NOW_S * 1000);
+    let mut gate = setup.prepare(clock).await;
+    std::fs::write(gate.path("clients.pem"), &authority.pem).unwrap();
+    gate.start().await;
+    answering(&gate);
+    let id = asked(&gate, scan_of("G7")).await;
+    let shown = authority.issue("spiffe://bank.example/boss", 7);
+    let mut boss = gate.client().showing(&gate.ca_pem, &shown).h2().await;
+    let listed = boss.send(Ask::get("/.menshen/grants")).await;
+    assert!(listed.expect(200).text().contains(&id), "it is a manager: {}", listed.text());
+    let agree = json!({ "id": id, "decision": "approve" });
+    let told = boss.send(Ask::post("/.menshen/grants/decide", &agree.to_string())).await;
+    assert_eq!(told.expect(401).json()["step_up"]["max_age"], 300);
+    look(&gate, "/guests/G7/scan").await.expect(403);
+}
+
+#[tokio::test]
+async fn a_grant_whose_row_is_damaged_closes_alone_and_the_gate_goes_on() {
+    let mut gate = hotel_with("").await;
+    let fields = |key: &str| json!({ "route": "guest.scan", "subjects": format!("guest:{key}"), "reason": "r" });
+    let bad = granted(&gate, fields("G7")).await;
+    granted(&gate, fields("G8")).await;
+    look(&gate, "/guests/G7/scan").await.expect(200);
+    let state = rusqlite::Connection::open(gate.path("state/menshen.db")).unwrap();
+    state.busy_timeout(Duration::from_secs(30)).unwrap();
+    state
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE; UPDATE grant_change SET change = change + 1;
+             UPDATE grants SET sealed = x'00', change = (SELECT change FROM grant_change)
+             WHERE id = '{bad}'; COMMIT;"
+        ))
+        .unwrap();
+    gate.until(403, &Ask::get("/guests/G7/scan").by(&gate.teller())).await;
+    look(&gate, "/guests/G8/scan").await.expect(200);
+    gate.restart().await;
+    look(&gate, "/guests/G7/scan").await.expect(403);
+    look(&gate, "/guests/G8/scan").await.expect(200);
+    let listed = gate.ask(Ask::get("/.menshen/grants").bearer(&gate.teller())).await;
+    let listed = listed.expect(200).json();
+    assert_eq!(listed["unreadable"], json!([bad]));
+    assert_eq!(listed["grants"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_by_an_old_password_neither_asks_nor_decides() {
+    let setup = hotel_setup("").tweak(|config| {
+        config.identity.password.must_change = true;
+        config.identity.password.old_after_s = 86_400;
+    });
+    let gate = setup.start().await;
+    answering(&gate);
+    gate.add_account("tan", "lanterns-at-dusk", "manager").await;
+    let grants = |session: &str| gate.ask(Ask::get("/.menshen/grants").cookie(session));
+    let session = gate.sign_in("tan", "lanterns-at-dusk").await;
+    grants(&session).await.expect(200);
+    gate.advance_s(86_400);
+    let session = gate.sign_in("tan", "lanterns-at-dusk").await;
+    let told = grants(&session).await;
+    assert!(told.expect(403).text().contains("password must be changed"), "{}", told.text());
 }

@@ -30,9 +30,9 @@ fn ticket_claims(now_s: i64, changes: &Value) -> Value {
         "case": { "kind": "call", "entity": "customer", "subject": 1, "reference": "C-118" },
     });
     for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-            value => claims[name] = value.clone(),
+        claims[name] = value.clone();
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
         }
     }
     claims

@@ -188,7 +188,7 @@ async fn end(gate: &Gate, key: &str) {
 async fn what_was_suspended_revoked_or_switched_off_since_is_so_again_from_the_log_or_its_copy() {
     let mut gate = gate("ship:\n  copy: { to: file, path: copy.ndjson }").await;
     is_backed_up(&gate).await;
-    let (id, key) = ended(&gate).await;
+    let (id, key) = Box::pin(ended(&gate)).await;
     std::fs::remove_dir_all(gate.path("near")).unwrap();
     gate.stop().await;
     // The next backup has the accounts.

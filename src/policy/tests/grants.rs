@@ -313,6 +313,36 @@ fn of_all_that_is_said_of_a_grant_the_strictest_binds() {
 }
 
 #[test]
+fn nobody_sheds_an_entry_by_asking_for_a_role_or_a_higher_grade_as_well() {
+    let hotel = program(&format!(
+        "{HOTEL}grants:
+  - {{ to: clerk, grade: 4, lends: manager, subjects: 5 }}
+  - {{ to: clerk, action: view, route: guest.view, number: 2 }}
+"
+    ));
+    let clerk = ["clerk".to_owned()];
+    let view = |role: Option<&str>, fields: &[&str]| Coverage {
+        routes: vec!["guest.view".to_owned()],
+        actions: vec![Action::View],
+        role: role.map(str::to_owned),
+        fields: Some(fields.iter().map(|name| (*name).to_owned()).collect())
+            .filter(|fields: &Vec<String>| !fields.is_empty()),
+        ..Coverage::default()
+    };
+    for (role, fields) in [
+        (None, &["guest.name"][..]),
+        (None, &["guest.name", "guest.passport"]),
+        (None, &[]),
+        (Some("manager"), &["guest.name"]),
+        (Some("manager"), &[]),
+    ] {
+        let found = hotel.granting(&clerk, &view(role, fields)).unwrap();
+        assert_eq!((found.terms.number, found.terms.subjects), (2, Some(1)), "{role:?} {fields:?}");
+    }
+    assert!(hotel.granting(&clerk, &view(Some("auditor"), &["guest.name"])).is_err());
+}
+
+#[test]
 fn what_may_be_granted_otherwise_counts_as_wider() {
     let compare = |old: &str, new: &str| {
         super::super::compare(

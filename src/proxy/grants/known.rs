@@ -118,6 +118,12 @@ impl Known {
         self.used_up.retain(|_, until_s| *until_s > now_s);
     }
 
+    /// Closes a grant that does not read any more. A review that was owed is owed.
+    pub(super) fn close(&mut self, id: &str) {
+        self.forget(id);
+        self.used_up.remove(id);
+    }
+
     fn forget(&mut self, id: &str) {
         let Some(holder) = self.holders.remove(id) else { return };
         let Some(held) = self.held.get_mut(&holder) else { return };

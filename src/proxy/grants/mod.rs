@@ -73,6 +73,10 @@ impl Grants {
         for grant in &news.grants {
             known.put(grant, is_recorded, now_s);
         }
+        for id in &news.unreadable {
+            tracing::error!(%id, "a grant does not read, so it opens nothing; the others hold");
+            known.close(id);
+        }
         drop(known);
         if is_recorded {
             self.change.store(news.change, Ordering::Release);
@@ -111,11 +115,13 @@ impl Gate {
                 tracing::error!(%error, "grants could not be read, so nothing passes");
                 Rejection::StoreUnavailable
             })?;
-            if news.grants.is_empty() {
+            if news.grants.is_empty() && news.unreadable.is_empty() {
                 return Ok(());
             }
             let is_recorded = self.record_acts().await.is_ok();
-            if !self.grants.install(&news, is_recorded) {
+            let is_more = self.grants.install(&news, is_recorded);
+            self.touch_used_up(&news.grants);
+            if !is_more {
                 return Ok(());
             }
         }

@@ -4,14 +4,12 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Held;
-use crate::grant::GrantError;
-use crate::limits::{Allowance, AllowanceFault, Asker, Occasion, Seat, Terms, Window};
+use crate::grant::{Grant, GrantError, State};
+use crate::limits::{Allowance, AllowanceFault, Asker, Occasion, Seat, Terms, USES, Window};
 use crate::policy::Permit;
 use crate::proxy::Gate;
 use crate::proxy::rejection::{Rejection, Wanted};
 
-/// The first characters of a name under which uses are counted; no account's name begins with the first.
-const COUNTED: &str = "%grant:";
 /// Requests under one grant at once, which its uses bound.
 const AT_ONCE: u32 = 10_000;
 
@@ -47,7 +45,7 @@ impl Gate {
             Rejection::Uncountable
         })?;
         let Some(allowance) = allowance else { return Ok(()) };
-        let (name, occasion) = (format!("{COUNTED}{}", grant.id), Arc::new(Occasion::default()));
+        let (name, occasion) = (format!("{USES}{}", grant.id), Arc::new(Occasion::default()));
         let asker = Asker::from(name.as_str());
         let used = self.limits.admit_shared(asker, &occasion, &Arc::new(allowance)).await;
         let used = used.map_err(|refused| Rejection::Limit(Box::new(refused)))?;
@@ -73,6 +71,15 @@ impl Gate {
             tracing::error!(%error, "the use of a grant could not be counted, so nothing is done");
             Rejection::StoreUnavailable
         })
+    }
+
+    /// Has those noted as used up that were, before the gate began.
+    pub(super) fn touch_used_up(&self, grants: &[Grant]) {
+        let is_used_up = |grant: &&Grant| {
+            let uses = grant.uses.filter(|_| grant.state == State::Approved);
+            uses.is_some_and(|uses| self.used(&grant.id) >= u64::from(uses))
+        };
+        grants.iter().filter(is_used_up).for_each(|grant| self.touch(&grant.id));
     }
 
     fn touch(&self, id: &str) {
@@ -114,7 +121,7 @@ impl Gate {
 
     /// How often a grant was used.
     pub(in crate::proxy) fn used(&self, id: &str) -> u64 {
-        self.limits.settled(&format!("{COUNTED}{id}"))
+        self.limits.settled(&format!("{USES}{id}"))
     }
 
     fn untouch(&self, id: &str) {
