@@ -97,6 +97,7 @@ fn list(admin: &Admin, with_closed: bool) -> Running<'_> {
     Box::pin(async move {
         let Listed { grants, unreadable } = admin.gate.all_grants(with_closed).await?;
         let grants: Vec<_> = grants.iter().map(|grant| admin.gate.told_grant(grant)).collect();
+        let unreadable: Vec<_> = unreadable.iter().map(|grant| grant.id.as_str()).collect();
         Ok(Told::json(200, json!({ "grants": grants, "unreadable": unreadable })))
     })
 }

@@ -76,8 +76,7 @@ fn end<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
             (Some(account), None) => admin.gate.links.end_all(&call.doer.name, account).await?,
             (None, Some(_)) => {
                 let links = links(admin, call, false)?;
-                admin.gate.links.end(&call.doer.name, &links).await?;
-                links.len()
+                admin.gate.links.end(&call.doer.name, &links).await?
             }
             (Some(_), Some(_)) | (None, None) => {
                 let message = "name `links`, or an `account` all of whose links end";

@@ -116,8 +116,12 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
                         reference: String::new(),
                         until_s: 0,
                     };
-                    links.end(&doer, &[link]).await.map_err(failure)?;
-                    format!("that link of `{account}` is ended\n")
+                    match links.end(&doer, &[link]).await.map_err(failure)? {
+                        0 => format!(
+                            "no such link of `{account}` stood: see `menshen link list {account}`\n"
+                        ),
+                        _ => format!("that link of `{account}` is ended\n"),
+                    }
                 }
                 (_, _, _) => {
                     let ended = links.end_all(&doer, account).await.map_err(failure)?;

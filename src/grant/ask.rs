@@ -42,29 +42,47 @@ impl Scope {
     pub fn sentence(&self) -> String {
         let of: Vec<String> =
             self.subjects.iter().map(|(entity, key)| format!("{entity} {key}")).collect();
-        self.told(&match of.len() {
-            0 => "everybody".to_owned(),
-            1..=5 => of.join(", "),
-            more => format!("{more} people"),
-        })
+        let of = if of.is_empty() { "everybody".to_owned() } else { of.join(", ") };
+        let parameters = self.parameters.iter().map(|(name, value)| format!("{name} {value}"));
+        self.told(&of, parameters.collect())
     }
 
     /// The same without anybody's key, for the log.
     #[must_use]
     pub fn counted(&self) -> String {
-        self.told(&match self.subjects.len() {
+        let of = match self.subjects.len() {
             0 => "everybody".to_owned(),
             1 => "1 person".to_owned(),
             more => format!("{more} people"),
-        })
+        };
+        let parameters = self.parameters.iter().map(|(name, _)| name.clone());
+        self.told(&of, parameters.collect())
     }
 
-    fn told(&self, of: &str) -> String {
+    /// All that it is confined to, so that nobody agrees to more, or less, than they read.
+    fn told(&self, of: &str, parameters: Vec<String>) -> String {
         let what = if self.fields.is_empty() { &self.routes } else { &self.fields };
         let what = if what.is_empty() { "all records".to_owned() } else { what.join(", ") };
-        let role = self.role.as_ref().map_or_else(String::new, |role| format!(" as {role}"));
-        let purpose = self.purpose.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
-        format!("{} {what} of {of}{role}{purpose}", self.actions.join(" and "))
+        let mut sentence = format!("{} {what} of {of}", self.actions.join(" and "));
+        let mut add = |word: &str, named: &[String]| {
+            if !named.is_empty() {
+                sentence.push_str(&format!(" {word} {}", named.join(", ")));
+            }
+        };
+        if !self.fields.is_empty() {
+            add("over", &self.routes);
+        }
+        add("with", &parameters);
+        add("as", self.role.as_slice());
+        add("for", self.purpose.as_slice());
+        add("in", &self.zones);
+        if self.device {
+            add("on", &["a device of theirs".to_owned()]);
+        }
+        if self.assurance > 0 {
+            add("at assurance", &[self.assurance.to_string()]);
+        }
+        sentence
     }
 }
 

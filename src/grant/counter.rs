@@ -85,12 +85,23 @@ pub struct Who {
 pub struct News {
     /// The grants, as they are now.
     pub grants: Vec<Grant>,
-    /// The names of those that do not read: each opens nothing.
-    pub unreadable: Vec<String>,
+    /// Those that do not read: each opens nothing.
+    pub unreadable: Vec<Unreadable>,
     /// The newest change among them.
     pub change: i64,
     /// Whether there may be more.
     pub is_more: bool,
+}
+
+/// A grant that does not read, by what stands beside what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name.
+    pub id: String,
+    /// Who holds it.
+    pub person: String,
+    /// Whether it opened at once and nobody reviewed it.
+    pub owes_review: bool,
 }
 
 /// Grants as they were kept.
@@ -98,8 +109,8 @@ pub struct News {
 pub struct Listed {
     /// Those that read.
     pub grants: Vec<Grant>,
-    /// The names of those that do not.
-    pub unreadable: Vec<String>,
+    /// Those that do not.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// Where grants are asked for and given.
@@ -343,7 +354,11 @@ impl Counter {
         for row in rows {
             match self.open(row) {
                 Ok(grant) => listed.grants.push(grant),
-                Err(_unreadable) => listed.unreadable.push(row.id.clone()),
+                Err(_unreadable) => {
+                    let (id, person) = (row.id.clone(), row.person.clone());
+                    let owes_review = row.review_s.is_some();
+                    listed.unreadable.push(Unreadable { id, person, owes_review });
+                }
             }
         }
         listed

@@ -13,5 +13,5 @@ mod tests;
 
 pub use approval::{ApprovalFault, Approver, Terms, check_approval, check_fresh, check_width};
 pub use ask::{Ask, AskFault, Scope};
-pub use counter::{Counter, GrantError, Listed, MOST_OWING, News, PER_PERSON, Who};
+pub use counter::{Counter, GrantError, Listed, MOST_OWING, News, PER_PERSON, Unreadable, Who};
 pub use steps::{Approval, Emergency, Grant, Review, State, StepFault, Told, Verdict};

@@ -216,6 +216,23 @@ fn what_is_asked_for_is_told_in_a_sentence_and_in_the_log_without_anybodys_key()
     let grant = grant();
     assert_eq!(grant.sentence(), "corp:clerk may view guest.scan of guest G7 once, for 10m");
     assert_eq!(grant.scope.counted(), "view guest.scan of 1 person");
+    let mut all = grant.scope;
+    all.fields = vec!["guest.passport".into()];
+    all.subjects = (0..7).map(|n| ("guest".to_owned(), format!("G{n}"))).collect();
+    all.parameters = vec![("desk".into(), "D-9".into())];
+    all.role = Some("manager".into());
+    all.zones = vec!["office".into()];
+    (all.device, all.assurance) = (true, 2);
+    let of = (0..7).map(|n| format!("guest G{n}")).collect::<Vec<_>>().join(", ");
+    let confined = "as manager in office on a device of theirs at assurance 2";
+    assert_eq!(
+        all.sentence(),
+        format!("view guest.passport of {of} over guest.scan with desk D-9 {confined}")
+    );
+    assert_eq!(
+        all.counted(),
+        format!("view guest.passport of 7 people over guest.scan with desk {confined}")
+    );
 }
 
 #[test]
@@ -355,11 +372,13 @@ async fn a_grant_that_does_not_read_hides_no_other_and_holds_up_none() {
     let state = rusqlite::Connection::open(desk.path.join("menshen.db")).unwrap();
     state.execute("UPDATE grants SET sealed = x'00' WHERE id = ?1", [&bad.id]).unwrap();
     let news = desk.counter.news(0).await.unwrap();
-    assert_eq!(news.unreadable, [bad.id.as_str()]);
+    let unreadable =
+        Unreadable { id: bad.id.clone(), person: bad.person.clone(), owes_review: false };
+    assert_eq!(news.unreadable, std::slice::from_ref(&unreadable));
     assert_eq!(news.grants.len(), 2);
     assert!(desk.counter.news(news.change).await.unwrap().unreadable.is_empty());
     let listed = desk.counter.list(Some("wu"), &State::ALL).await.unwrap();
-    assert_eq!((listed.grants.len(), listed.unreadable), (2, vec![bad.id.clone()]));
+    assert_eq!((listed.grants.len(), listed.unreadable), (2, vec![unreadable]));
     desk.clock.advance_ms(3_600_000);
     desk.counter.tidy().await.unwrap();
     desk.counter.remind().await.unwrap();

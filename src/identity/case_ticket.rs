@@ -17,8 +17,8 @@ const SIZE_LIMIT: usize = 8 * 1024;
 const TYPE: &str = "menshen-link+jwt";
 /// The longest life of a ticket.
 const LONGEST_S: i64 = 31 * 24 * 3600;
-/// How far ahead the system's clock may be.
-const LEEWAY_S: i64 = 60;
+/// How far ahead the system's clock may be: a ticket may have been made so much earlier than it says.
+pub const TICKET_LEEWAY_S: i64 = 5;
 
 /// A business system whose tickets are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl CaseTickets {
             return Err(TokenFault::Expired);
         }
         let issued_s = claims.time("iat")?.ok_or(TokenFault::Claim("iat"))?;
-        let most_s = now_s.saturating_add(LEEWAY_S);
+        let most_s = now_s.saturating_add(TICKET_LEEWAY_S);
         if issued_s > most_s || claims.time("nbf")?.is_some_and(|time| time > most_s) {
             return Err(TokenFault::NotYet);
         }

@@ -61,7 +61,9 @@ pub use binding::Binding;
 pub use caller::{
     Attribute, Caller, CallerKind, CredentialRef, Factor, FactorMethod, UnknownKind, UnknownMethod,
 };
-pub use case_ticket::{CaseIssuerSettings, CaseTicket, CaseTicketFault, CaseTickets};
+pub use case_ticket::{
+    CaseIssuerSettings, CaseTicket, CaseTicketFault, CaseTickets, TICKET_LEEWAY_S,
+};
 pub use ceremony::{
     CHALLENGE_S, CreationOptions, NewPasskey, PasskeyFault, PasskeyInfo, PendingCodes,
     RequestOptions, ShownPasskey, Site,

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::table::Table;
-use super::{BATCH, LONGEST_S, Link, LinkError, Listed, MOST, Taken, Ticket};
+use super::{BATCH, LONGEST_S, Link, LinkError, Listed, MOST, Taken, Ticket, check_visible};
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Tagger};
 use crate::state::{LinkRow, NewLink, Store, TicketRow};
@@ -41,6 +41,8 @@ pub struct Links {
 #[derive(Debug)]
 pub struct News {
     rows: Vec<LinkRow>,
+    /// When they were read, if nothing more stood there then.
+    all_ms: Option<u64>,
 }
 
 impl News {
@@ -48,6 +50,12 @@ impl News {
     #[must_use]
     pub fn opens(&self) -> bool {
         self.rows.iter().any(|row| row.is_put)
+    }
+
+    /// Whether nothing more stood there.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.all_ms.is_some()
     }
 }
 
@@ -86,16 +94,18 @@ impl Links {
         Ok(self.store.clone().acting_as(doer).add_links(rows).await?)
     }
 
-    /// Ends links; those that do not stand are passed over.
+    /// Ends links; gives how many of them stood.
     ///
     /// # Errors
     /// [`LinkError`]; nothing was ended.
-    pub async fn end(&self, doer: &str, links: &[Link]) -> Result<(), LinkError> {
+    pub async fn end(&self, doer: &str, links: &[Link]) -> Result<usize, LinkError> {
         self.check_number(links)?;
+        links.iter().try_for_each(Link::check_form)?;
         // Whenever it would have ended: no link that was put before lives longer than this.
-        let until_s = self.clock.unix_s().saturating_add(LONGEST_S);
+        let now_s = self.clock.unix_s();
+        let until_s = now_s.saturating_add(LONGEST_S);
         let rows = links.iter().map(|link| NewLink { until_s, ..self.row(link, false) }).collect();
-        Ok(self.store.clone().acting_as(doer).add_links(rows).await?)
+        Ok(self.store.clone().acting_as(doer).end_links(rows, now_s).await?)
     }
 
     /// Ends all links of an account; gives how many.
@@ -103,6 +113,7 @@ impl Links {
     /// # Errors
     /// [`LinkError`]; nothing was ended.
     pub async fn end_all(&self, doer: &str, account: &str) -> Result<usize, LinkError> {
+        check_visible("account", account)?;
         let now_s = self.clock.unix_s();
         let until_s = now_s.saturating_add(LONGEST_S);
         let store = self.store.clone().acting_as(doer);
@@ -187,12 +198,14 @@ impl Links {
     /// # Errors
     /// [`LinkError::State`].
     pub async fn load(&self) -> Result<(), LinkError> {
-        loop {
-            match self.look().await? {
-                None => return Ok(()),
-                Some(news) => self.install(news),
+        while let Some(news) = self.look().await? {
+            let is_all = news.is_all();
+            self.install(news);
+            if is_all {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Reads what was put and ended since the last look; nothing where nothing was.
@@ -202,12 +215,12 @@ impl Links {
     pub async fn look(&self) -> Result<Option<News>, LinkError> {
         let began = self.elapsed_ms();
         let known = self.known.load(Ordering::Acquire);
-        let rows = self.store.links_after(known).await?;
+        let (rows, is_all) = self.store.links_after(known).await?;
         if rows.is_empty() {
             self.looked_ms.store(began, Ordering::Release);
             return Ok(None);
         }
-        Ok(Some(News { rows }))
+        Ok(Some(News { rows, all_ms: is_all.then_some(began) }))
     }
 
     /// Lets one look at a time.
@@ -228,6 +241,10 @@ impl Links {
                 lost += 1;
             }
             self.known.store(row.seq, Ordering::Release);
+        }
+        // Where something is put all the time no look finds nothing, and yet all is known.
+        if let Some(began) = news.all_ms {
+            self.looked_ms.store(began, Ordering::Release);
         }
         if lost > 0 {
             tracing::error!(

@@ -98,31 +98,37 @@ impl Link {
     /// # Errors
     /// [`LinkError::Form`] or [`LinkError::Until`].
     pub fn check(&self, now_s: i64) -> Result<(), LinkError> {
-        const VISIBLE: &str = "1 to 255 visible characters";
-        let is_visible = |text: &str| {
-            !text.is_empty() && text.chars().count() <= 255 && !text.chars().any(char::is_control)
-        };
-        if !is_visible(&self.account) {
-            return Err(LinkError::Form("account", VISIBLE));
-        }
-        if !is_kind(&self.kind) {
-            return Err(LinkError::Form("kind", "1 to 32 lower-case letters, digits and `-`"));
-        }
-        if !is_visible(&self.entity) {
-            return Err(LinkError::Form("entity", VISIBLE));
-        }
-        if !is_visible(&self.subject) {
-            return Err(LinkError::Form("subject", VISIBLE));
-        }
-        let is_word = |b: u8| b.is_ascii_alphanumeric() || b"-_./:#".contains(&b);
-        if self.reference.len() > 64 || !self.reference.bytes().all(is_word) {
-            return Err(LinkError::Form("reference", "at most 64 letters, digits and `-_./:#`"));
-        }
+        self.check_form()?;
         if self.until_s <= now_s || self.until_s.saturating_sub(now_s) > LONGEST_S {
             return Err(LinkError::Until);
         }
         Ok(())
     }
+
+    /// Refuses what could be no link at any time.
+    ///
+    /// # Errors
+    /// [`LinkError::Form`].
+    pub fn check_form(&self) -> Result<(), LinkError> {
+        check_visible("account", &self.account)?;
+        if !is_kind(&self.kind) {
+            return Err(LinkError::Form("kind", "1 to 32 lower-case letters, digits and `-`"));
+        }
+        check_visible("entity", &self.entity)?;
+        check_visible("subject", &self.subject)?;
+        let is_word = |b: u8| b.is_ascii_alphanumeric() || b"-_./:#".contains(&b);
+        if self.reference.len() > 64 || !self.reference.bytes().all(is_word) {
+            return Err(LinkError::Form("reference", "at most 64 letters, digits and `-_./:#`"));
+        }
+        Ok(())
+    }
+}
+
+fn check_visible(name: &'static str, text: &str) -> Result<(), LinkError> {
+    let is_visible =
+        !text.is_empty() && text.chars().count() <= 255 && !text.chars().any(char::is_control);
+    let must_be = LinkError::Form(name, "1 to 255 visible characters");
+    if is_visible { Ok(()) } else { Err(must_be) }
 }
 
 /// Whether it is the word of a kind of case.

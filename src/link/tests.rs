@@ -76,6 +76,51 @@ async fn an_ended_link_stays_ended_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_ends_is_told_as_many_as_stood_and_what_could_be_no_link_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOW_S * 1000);
+    let links = open(dir.path(), &clock);
+    let one = link("wang", "42", NOW_S + 60);
+    links.put("desk", std::slice::from_ref(&one)).await.unwrap();
+    let typo = Link { kind: "cal".into(), ..one.clone() };
+    let end = async |link: &Link| links.end("desk", std::slice::from_ref(link)).await;
+    assert_eq!(end(&typo).await.unwrap(), 0);
+    assert_eq!(end(&one).await.unwrap(), 1);
+    assert_eq!(end(&one).await.unwrap(), 0, "it was ended");
+    links.put("desk", std::slice::from_ref(&one)).await.unwrap();
+    clock.advance_ms(61_000);
+    assert_eq!(end(&one).await.unwrap(), 0, "it is over");
+    for bad in [
+        Link { account: "w".repeat(256), ..one.clone() },
+        Link { kind: "Call".into(), ..one.clone() },
+        Link { subject: String::new(), ..one.clone() },
+        Link { reference: "guest Zhang".into(), ..one.clone() },
+    ] {
+        assert!(matches!(end(&bad).await, Err(LinkError::Form(..))), "{bad:?}");
+    }
+    let nobody = links.end_all("desk", "").await;
+    assert!(matches!(nobody, Err(LinkError::Form("account", _))), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn where_links_are_put_all_the_time_those_that_are_known_go_on_to_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let links = open(dir.path(), &Clock::fixed(NOW_S * 1000));
+    links.put("desk", &[link("wang", "42", NOW_S + 3600)]).await.unwrap();
+    links.load().await.unwrap();
+    for n in 0..4 {
+        links.put("desk", &[link("li", &n.to_string(), NOW_S + 3600)]).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(3)).await;
+        tokio::time::resume();
+        let news = links.look().await.unwrap().expect("one was put");
+        assert!(news.is_all());
+        links.install(news);
+        assert!(is_tied(&links, "wang", "42"), "{n}");
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_brings_no_link_to_life_again() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::fixed(NOW_S * 1000);

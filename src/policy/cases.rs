@@ -25,8 +25,7 @@ impl Program {
     }
 
     fn kinds_of_grade(&self, grade: u8) -> Option<&CaseKinds> {
-        let at = usize::from(grade).checked_sub(1)?;
-        let requirement = self.model.grades.get(at)?.as_ref()?;
+        let requirement = self.model.requirement_of(grade)?;
         Some(&requirement.link).filter(|kinds| !kinds.is_empty())
     }
 

@@ -270,8 +270,7 @@ impl Program {
     /// What passes unread passes whole or not at all: its grade has no masked form to fall back to.
     fn check_opaque(&self, query: &Query<'_>) -> Result<(), Denial> {
         let Some(opaque) = &query.route.opaque else { return Ok(()) };
-        let slot = usize::from(opaque.grade).checked_sub(1);
-        let grade = slot.and_then(|slot| self.model.grades.get(slot)?.as_ref());
+        let grade = self.model.requirement_of(opaque.grade);
         let undefined = || Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone]);
         check_met(grade.ok_or_else(undefined)?, query)
     }
@@ -320,8 +319,8 @@ impl Program {
     /// What a grant that covers the request opens.
     fn lent(&self, grant: &Grant, query: &Query<'_>, judgement: &Judgement) -> Lent {
         let rule = |index: &usize| self.model.rules.get(*index);
-        let slot = query.route.opaque.as_ref().and_then(|o| usize::from(o.grade).checked_sub(1));
-        let grade = slot.and_then(|slot| self.model.grades.get(slot)?.as_ref());
+        let opaque = query.route.opaque.as_ref();
+        let grade = opaque.and_then(|opaque| self.model.requirement_of(opaque.grade));
         let denies_blindly =
             |rule: &super::model::Rule| rule.effect == Effect::Deny && looks_at_the_grant(rule);
         let is_whole = query.route.require.grant

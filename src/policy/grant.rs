@@ -88,6 +88,11 @@ impl Subjects {
         self.0.get(entity).is_some_and(|keys| keys.contains(key))
     }
 
+    /// The entities that they are of.
+    pub(super) fn entities(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// How many.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -4,8 +4,8 @@
 //! Every entry that is about what is asked for binds: the strictest holds, so that their order means nothing. What
 //! none is about nobody grants.
 
-use super::grant::Coverage;
-use super::model::{Action, Audience, Grade, Model};
+use super::grant::{Coverage, Subjects};
+use super::model::{Action, Audience, Grade, Model, Route};
 use super::program::Program;
 
 /// Who is asked for a grant.
@@ -215,8 +215,29 @@ impl Program {
         {
             return unknown("role", name);
         }
-        match fields.iter().flatten().find(|name| self.field_named(name).is_none()) {
-            Some(name) => unknown("field", name),
+        if let Some(name) = fields.iter().flatten().find(|name| self.field_named(name).is_none()) {
+            return unknown("field", name);
+        }
+        let is_purpose = |name: &&String| self.model.purposes.iter().any(|p| *p.name == ***name);
+        if let Some(name) = coverage.purpose.as_ref().filter(|name| !is_purpose(name)) {
+            return unknown("purpose", name);
+        }
+        let has_subjects = |name: &str| {
+            self.model.entities.iter().any(|e| e.subject.is_some() && *e.name == *name)
+        };
+        let mut entities = coverage.subjects.iter().flat_map(Subjects::entities);
+        if let Some(name) = entities.find(|name| !has_subjects(name)) {
+            return unknown("subjects of", name);
+        }
+        let is_parameter = |name: &str| {
+            let is_meant = |route: &&Route| {
+                routes.is_empty() || routes.iter().any(|meant| **meant == *route.name)
+            };
+            let mut meant = self.model.routes.iter().filter(is_meant);
+            meant.any(|route| route.template.parameters().any(|parameter| parameter == name))
+        };
+        match coverage.parameters.iter().find(|(name, _)| !is_parameter(name)) {
+            Some((name, _)) => unknown("parameter", name),
             None => Ok(()),
         }
     }

@@ -1,10 +1,11 @@
 //! What is asked of cases on the records of one entity: by the route, by the grade of a file, by grades of fields.
 //! Each becomes a test on the record; without its bit the record, or the field, is not there.
 
-use super::model::{Effect, Entity, Grade, Route, Rule};
-use super::program::Program;
+use std::collections::BTreeSet;
+
+use super::model::{Effect, Entity, Grade, Model, Route, Rule};
 use super::rows::RowTests;
-use super::ties::{CaseKinds, Missing};
+use super::ties::CaseKinds;
 
 /// A bit that is never set, for what nobody can be tied to.
 const NEVER: usize = 1 << (usize::BITS - 1);
@@ -19,11 +20,11 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// `is_meant`: the route is for the entity's records, which do not just stand inside others.
-    pub(super) fn of(program: &'a Program, route: &'a Route, is_meant: bool) -> Self {
+    pub(super) fn of(model: &'a Model, route: &'a Route, is_meant: bool) -> Self {
         let asks = |kinds: &&CaseKinds| !kinds.is_empty();
-        let grades = program.model.grades.each_ref();
-        let grades =
-            grades.map(|grade| grade.as_ref().map(|requirement| &requirement.link).filter(asks));
+        let grades = [1, 2, 3, 4].map(|grade| {
+            model.requirement_of(grade).map(|requirement| &requirement.link).filter(asks)
+        });
         let slot = route.opaque.as_ref().and_then(|o| usize::from(o.grade).checked_sub(1));
         let file = slot.and_then(|at| grades.get(at).copied().flatten());
         let of_route = Some(&route.require.link).filter(asks);
@@ -45,6 +46,16 @@ impl<'a> Asked<'a> {
             *bits = must(rows, entity, kinds);
         }
         Bits { here, grades }
+    }
+
+    /// The different tests on a record, where all these rules apply.
+    pub(super) fn tests(&self, entity: &Entity, rules: &[(usize, &'a Rule)]) -> usize {
+        let of_rules = rules.iter().map(|(_, rule)| &rule.require.link);
+        let of_rules = of_rules.filter(|kinds| !kinds.is_empty());
+        let shown = (1_u8..).zip(&self.grades).filter(|(at, _)| shows(entity, rules, *at));
+        let of_grades = shown.filter_map(|(_, kinds)| *kinds);
+        let all = self.all.iter().copied().chain(of_rules).chain(of_grades);
+        all.collect::<BTreeSet<&CaseKinds>>().len()
     }
 }
 
@@ -72,10 +83,7 @@ pub(super) fn must(rows: &mut RowTests, entity: &Entity, kinds: &CaseKinds) -> u
         return 0;
     }
     let bit = rows.link_of(entity, kinds);
-    match kinds.missing {
-        Missing::Deny => bit.unwrap_or(NEVER),
-        Missing::Flag => 0,
-    }
+    if kinds.is_must() { bit.unwrap_or(NEVER) } else { 0 }
 }
 
 /// Whether some rule shows a field of the grade in clear.

@@ -650,6 +650,12 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// What a grade asks; nothing where the files do not define it.
+    pub(super) fn requirement_of(&self, grade: u8) -> Option<&Requirement> {
+        let at = usize::from(grade).checked_sub(1)?;
+        self.grades.get(at)?.as_ref()
+    }
+
     /// When pseudonyms change that are given for a purpose, or for none.
     pub(super) fn rotation(&self, purpose: Option<&str>) -> &Rotation {
         let declared = self.purposes.iter().find(|known| Some(&*known.name) == purpose);

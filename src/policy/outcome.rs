@@ -170,7 +170,7 @@ impl Outcome {
                     key.lent.as_deref().filter(|lent| lent.opens((*index, entity), &of, key));
                 uses_grant |= lent.is_some();
                 let reach = Reach { lent, index: *index, is_inside };
-                let asked = Asked::of(program, route, !is_inside);
+                let asked = Asked::of(&program.model, route, !is_inside);
                 entities.push((*index, entity_outcome(entity, &of, key, (&reach, &asked))?));
             }
         }
@@ -284,6 +284,12 @@ fn entity_outcome(
     rows.rules = named.zip(forces.iter().copied()).collect();
     let mut outcome =
         EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
+    let kept = Kept {
+        tenant: confined,
+        subject: entity.subject,
+        by_grant: matches!(grant, Grip::Bit(_)),
+        by_case: links.here != 0,
+    };
     for case in 0..(1_usize << outcome.rows.tests.len()) {
         let is_lent = grant.holds(case);
         // Of another tenant nothing is left, whatever the rules say, nor of another subject where all is granted, nor
@@ -302,9 +308,7 @@ fn entity_outcome(
             false => grade(field, of),
         };
         outcome.read.push(read_case(entity, &effective, &tied));
-        // Under a grant about certain people no record becomes anybody else's.
-        let bound = entity.subject.filter(|_| matches!(grant, Grip::Bit(_)));
-        outcome.write.push(write_case(entity, &effective, (confined, bound)));
+        outcome.write.push(write_case(entity, &effective, &kept));
         held_back(entity, &effective, &grade, &mut outcome.held_back);
     }
     Ok(outcome)
@@ -351,19 +355,30 @@ fn read_case(
     is_open(rules).then(|| entity.fields.iter().enumerate().map(treat).collect())
 }
 
-/// Who is confined to a tenant moves no record to another one; nor does a grant about certain people let anybody say
-/// whom a record is about, in the field that is `bound`.
-fn write_case(
-    entity: &Entity,
-    rules: &[Effective<'_>],
-    (confined, bound): (Option<u16>, Option<u16>),
-) -> Option<Vec<bool>> {
+/// What nobody changes by writing.
+struct Kept {
+    /// Who is confined to a tenant moves no record to another one.
+    tenant: Option<u16>,
+    /// Whom a record is about nobody says by a grant about certain people, nor by a case of whom it was about.
+    subject: Option<u16>,
+    by_grant: bool,
+    by_case: bool,
+}
+
+impl Kept {
+    /// Whether the rule lets the field be written, as far as that goes.
+    fn lets(&self, field: u16, one: &Effective<'_>) -> bool {
+        let moves = self.subject == Some(field);
+        let by_grant = self.by_grant && !one.is_own();
+        let by_case = self.by_case || one.rule.require.link.is_must();
+        self.tenant != Some(field) && !(moves && (by_grant || by_case))
+    }
+}
+
+fn write_case(entity: &Entity, rules: &[Effective<'_>], kept: &Kept) -> Option<Vec<bool>> {
     let writable = |index: usize| {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
-        if confined == Some(index) {
-            return false;
-        }
-        let counts = |one: &&Effective<'_>| bound != Some(index) || one.is_own();
+        let counts = |one: &&Effective<'_>| kept.lets(index, one);
         let said = |effect| {
             let mut rules = rules.iter().filter(|one| effect == Effect::Deny || counts(one));
             rules.any(|one| one.says(effect, &one.rule.write, index))

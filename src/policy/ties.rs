@@ -49,6 +49,11 @@ impl CaseKinds {
         self.kinds.is_empty()
     }
 
+    /// Whether nothing is there without a case.
+    pub(super) fn is_must(&self) -> bool {
+        !self.is_empty() && self.missing == Missing::Deny
+    }
+
     /// Whether whoever meets the other meets this: of more kinds one is easier to have.
     pub(super) fn asks_no_more_than(&self, other: &Self) -> bool {
         self.is_empty()

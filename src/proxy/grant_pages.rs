@@ -73,7 +73,8 @@ impl Gate {
         let told = |grants: &[Grant]| -> Vec<_> {
             grants.iter().map(|grant| self.told_grant(grant)).collect()
         };
-        let (grants, unreadable) = (told(&mine.grants), mine.unreadable);
+        let unreadable: Vec<_> = mine.unreadable.iter().map(|grant| grant.id.as_str()).collect();
+        let grants = told(&mine.grants);
         let to_decide = told(&waiting);
         let said = json!({ "grants": grants, "to_decide": to_decide, "unreadable": unreadable });
         Ok(plain(StatusCode::OK, JSON, Bytes::from(format!("{said}\n")), own.facts))

@@ -59,7 +59,7 @@ impl Gate {
         self.take_case_ticket(&parts.headers, &caller).await?;
         let named = head.grant.as_deref();
         let now = (question.program().as_ref(), trail.time_unix_s());
-        let granted = self.granted(&caller.account, named, now);
+        let granted = self.granted(&caller, named, now);
         question.bring(granted);
         let held = self.check_curbs(&caller, trail.time_unix_s());
         let permit = match held.and_then(|()| self.decide(&question, trail)) {

@@ -118,7 +118,8 @@ impl Right {
         loop {
             let live = self.policies.live();
             if !Arc::ptr_eq(&live, &self.stands_under) {
-                let fits = |grant: &Arc<Grant>| self.grants.fits(&grant.id, &live);
+                let roles = &self.question.principal().roles;
+                let fits = |grant: &Arc<Grant>| self.grants.fits(&grant.id, &live, roles);
                 if !self.stands(&live) || !self.permit.grant().is_none_or(fits) {
                     return Cut::Withdrawn;
                 }

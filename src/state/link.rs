@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::act::{self, Deed};
 use super::{StateError, Store};
@@ -86,7 +86,7 @@ pub struct LinkRow {
 }
 
 impl Store {
-    /// Puts and ends links, all in one commit; the log gets an act.
+    /// Puts links, all in one commit; the log gets an act.
     ///
     /// # Errors
     /// Any [`StateError`] of a write; nothing was put then.
@@ -95,6 +95,24 @@ impl Store {
         self.write(move |connection| {
             add(connection, &links, &doer)?;
             note(connection, &links, false, &doer)
+        })
+        .await
+    }
+
+    /// Ends links, also those that tickets of before would put; the log gets an act. Gives how many stood.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; nothing was ended then.
+    pub async fn end_links(&self, links: Vec<NewLink>, now_s: i64) -> Result<usize, StateError> {
+        let doer = self.doer();
+        self.write(move |connection| {
+            let mut standing = 0;
+            for link in &links {
+                standing += usize::from(stands(connection, link, now_s)?);
+            }
+            add(connection, &links, &doer)?;
+            note(connection, &links, false, &doer)?;
+            Ok(standing)
         })
         .await
     }
@@ -166,16 +184,18 @@ impl Store {
         .await
     }
 
-    /// Some of what was put and ended after a row, in order.
+    /// Some of what was put and ended after a row, in order, and whether that is all.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
-    pub async fn links_after(&self, seq: i64) -> Result<Vec<LinkRow>, StateError> {
+    pub async fn links_after(&self, seq: i64) -> Result<(Vec<LinkRow>, bool), StateError> {
         self.read(move |connection| {
             let sql = "SELECT * FROM links WHERE seq > ?1 ORDER BY seq LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![seq, BATCH], row)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let rows: Vec<LinkRow> = rows.collect::<Result<_, _>>()?;
+            let is_all = u32::try_from(rows.len()).is_ok_and(|read| read < BATCH);
+            Ok((rows, is_all))
         })
         .await
     }
@@ -215,6 +235,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether the last that was said of a link is that it was put, until later than now.
+fn stands(connection: &Connection, link: &NewLink, now_s: i64) -> Result<bool, StateError> {
+    let sql = "SELECT is_put AND until_s > ?3 FROM links
+               WHERE account = ?1 AND tag = ?2 ORDER BY seq DESC LIMIT 1";
+    let values = params![link.account, link.tag, now_s];
+    let last = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
+    Ok(last.unwrap_or(false))
 }
 
 /// `false` if it was taken before.

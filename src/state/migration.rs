@@ -35,6 +35,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0025_grant_reviews.sql"),
     include_str!("migrations/0026_links.sql"),
     include_str!("migrations/0027_restores.sql"),
+    include_str!("migrations/0028_link_tickets.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

@@ -332,6 +332,20 @@ async fn what_the_policy_lets_nobody_grant_is_neither_offered_nor_taken() {
             409,
         ),
         (json!({ "route": "guest.scan", "subjects": "guest:G7", "uses": "0", "reason": "r" }), 422),
+        (json!({ "route": "guest.scan", "subjects": "gest:G7", "reason": "r" }), 422),
+        (
+            json!({ "route": "guest.scan", "subjects": "guest:G7", "purpose": "servce", "reason": "r" }),
+            422,
+        ),
+        (
+            json!({ "route": "guest.scan", "subjects": "guest:G7", "parameters": "no=G7", "reason": "r" }),
+            422,
+        ),
+        (
+            json!({ "route": "guest.scan", "subjects": "guest:G7", "reason": "r",
+                    "from": (gate.clock.unix_s() + 86_460).to_string() }),
+            422,
+        ),
     ] {
         asks(&gate, &teller, fields.clone()).await.expect(status);
     }

@@ -321,6 +321,52 @@ async fn a_grant_whose_row_is_damaged_closes_alone_and_the_gate_goes_on() {
 }
 
 #[tokio::test]
+async fn whoever_has_other_roles_by_now_uses_nothing_that_these_are_not_granted() {
+    let gate = hotel_with("").await;
+    let fields = json!({ "route": "guest.view", "subjects": "guest:G7", "fields": "guest.passport", "reason": "r" });
+    granted(&gate, fields).await;
+    let seen = async |token: &str| {
+        let answer = gate.ask(Ask::get("/guests/G7").by(token)).await;
+        answer.expect(200).json()["passport"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(seen(&gate.teller()).await, "E12345678");
+    // The policy grants managers nothing, also if they were tellers when they asked.
+    let risen = gate.token(&json!({ "roles": ["manager"] }));
+    assert_ne!(seen(&risen).await, "E12345678");
+    assert_eq!(seen(&gate.teller()).await, "E12345678");
+}
+
+#[tokio::test]
+async fn whoever_did_not_answer_for_one_emergency_opens_no_other_of_whatever_grade() {
+    let mut gate = hotel_with("  - { to: teller, route: guest.list, grade: 2, subjects: any, break-glass: { longest: 10m, review: 1h, subjects: 9 } }\n").await;
+    asks(&gate, &gate.teller(), emergency("G7", false)).await.expect(201);
+    let other = json!({ "route": "guest.view", "fields": "guest.name", "subjects": "guest:G7",
+                        "reason": "r", "emergency": "true" });
+    asks(&gate, &gate.teller(), other.clone()).await.expect(201);
+    gate.advance_s(3_600);
+    let more = asks(&gate, &gate.teller(), other).await;
+    assert!(more.expect(409).text().contains("must be reviewed first"), "{}", more.text());
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn an_emergency_that_does_not_read_any_more_owes_its_review_also_after_a_restart() {
+    let mut gate = hotel_with("").await;
+    let opened = asks(&gate, &gate.teller(), emergency("G7", false)).await.expect(201).json();
+    look(&gate, "/guests/G8").await.expect(200);
+    gate.stop().await;
+    let state = rusqlite::Connection::open(gate.path("state/menshen.db")).unwrap();
+    let id = opened["id"].as_str().unwrap();
+    state.execute("UPDATE grants SET sealed = x'00' WHERE id = ?1", [id]).unwrap();
+    drop(state);
+    gate.start().await;
+    let blocked = look(&gate, "/guests/G8").await;
+    assert!(blocked.expect(403).text().contains("must be reviewed"), "{}", blocked.text());
+    let other = gate.token(&json!({ "sub": "li" }));
+    gate.ask(Ask::get("/guests/G8").by(&other)).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_session_by_an_old_password_neither_asks_nor_decides() {
     let setup = hotel_setup("").tweak(|config| {
         config.identity.password.must_change = true;

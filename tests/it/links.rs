@@ -161,7 +161,13 @@ async fn a_ticket_ties_its_account_once_and_what_is_no_good_ticket_is_refused() 
     let late = gate.ask(ask(&gate.teller(), &kept_back)).await;
     assert_eq!(late.expect(403).json()["detail"], closed);
     assert!(!known(&gate).await.ties("corp:wang", "call", "customer", "1"));
-    let newer = ticket(&system, NOW_S, &json!({ "jti": "T-3" }));
+    // Nor one that its system's clock, which may run ahead a little, dates behind the end.
+    gate.clock.advance_ms(1_000);
+    let ahead = ticket(&system, NOW_S + 4, &json!({ "jti": "T-4" }));
+    let late = gate.ask(ask(&gate.teller(), &ahead)).await;
+    assert_eq!(late.expect(403).json()["detail"], closed);
+    gate.clock.advance_ms(6_000);
+    let newer = ticket(&system, NOW_S + 7, &json!({ "jti": "T-3" }));
     gate.ask(ask(&gate.teller(), &newer)).await.expect(200);
     assert!(known(&gate).await.ties("corp:wang", "call", "customer", "1"));
     let entries = gate.entries().await;
@@ -171,7 +177,7 @@ async fn a_ticket_ties_its_account_once_and_what_is_no_good_ticket_is_refused() 
     assert_eq!(puts[0].object.as_str(), "links of corp:wang");
     assert_eq!(puts[0].detail.as_str(), "by a ticket; 1: call; C-118");
     let refused = entries.iter().filter_map(|entry| entry.result.as_ref());
-    assert_eq!(refused.filter(|result| result.cause.as_str() == "case_ticket").count(), 6);
+    assert_eq!(refused.filter(|result| result.cause.as_str() == "case_ticket").count(), 7);
 }
 
 #[tokio::test]
@@ -205,6 +211,15 @@ async fn links_are_put_listed_and_ended_over_the_interface_recorded_before_and_w
         let refused = post(&gate, "/v1/links", &bad).await;
         assert!([400, 422].contains(&refused.status.as_u16()), "{bad}: {}", refused.status);
     }
+    let typo = json!({ "account": "corp:wang", "kind": "queu", "entity": "customer", "subject": "SECRET-42" });
+    let none = post(&gate, "/v1/links/end", &json!({ "links": [typo] })).await;
+    assert_eq!(none.expect(200).json(), json!({ "ended": 0 }), "no such link stood");
+    let unsaid =
+        json!({ "account": "corp:wang", "kind": "Queue", "entity": "customer", "subject": "1" });
+    for bad in [json!({ "links": [unsaid] }), json!({ "account": "" }), json!({ "links": [] })] {
+        let refused = post(&gate, "/v1/links/end", &bad).await;
+        assert!([400, 422].contains(&refused.status.as_u16()), "{bad}: {}", refused.status);
+    }
     let ended = post(&gate, "/v1/links/end", &json!({ "account": "corp:wang" })).await;
     assert_eq!(ended.expect(200).json(), json!({ "ended": 1 }));
     let links = known(&gate).await;
@@ -217,7 +232,7 @@ async fn links_are_put_listed_and_ended_over_the_interface_recorded_before_and_w
     let desk = gate.token(&json!({ "sub": "crm", "roles": ["desk"] }));
     let listed = client.send(Ask::get("/v1/links/corp:wang").bearer(&desk)).await;
     let listed = listed.expect(200).json();
-    assert_eq!(listed["links"].as_array().unwrap().len(), 3, "{listed}");
+    assert_eq!(listed["links"].as_array().unwrap().len(), 4, "{listed}");
     assert_eq!(listed["links"][1]["by"], "corp:crm");
     drop(client);
     let entries = gate.entries().await;
@@ -250,17 +265,19 @@ async fn links_are_put_and_ended_by_command_beside_the_gate() {
     let (code, said) = run(&["list", "corp:wang"]);
     assert!(code == 0 && said.contains("C-118") && !said.contains(" 42 "), "{said}");
     let (code, said) = run(&[&["end"][..], &wang[..]].concat());
-    assert_eq!(code, 0, "{said}");
+    assert!(code == 0 && said.contains("is ended"), "{said}");
+    let (code, said) = run(&["end", "corp:wang", "cal", "customer", "42"]);
+    assert!(code == 0 && said.contains("no such link of `corp:wang` stood"), "{said}");
     assert!(!known(&gate).await.ties("corp:wang", "call", "customer", "42"));
     for bad in ["0m", "60d", "soon", ""] {
         let (code, said) = run(&[&["put"][..], &wang[..], &["--for", bad]].concat());
         assert_eq!(code, 64, "{bad}: {said}");
     }
     // The gate brings what was done beside it into its log by itself.
-    crate::shipping::until("both acts", || {
+    crate::shipping::until("all acts", || {
         let entries = gate.entries_so_far();
         let acts = entries.iter().filter_map(|entry| entry.act.as_ref());
-        acts.filter(|act| act.name.as_str().starts_with("links_")).count() == 2
+        acts.filter(|act| act.name.as_str().starts_with("links_")).count() == 3
     })
     .await;
     gate.stop().await;

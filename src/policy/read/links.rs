@@ -61,8 +61,8 @@ fn kinds(reader: &mut Reader<'_>, node: &Node, asked: &mut CaseKinds) {
 /// A link ties to whom a record is about: where none is known or read, it cannot be asked for.
 pub(super) fn check(reader: &mut Reader<'_>, model: &Model) {
     for route in &model.routes {
-        let grade = route.opaque.as_ref().and_then(|o| usize::from(o.grade).checked_sub(1));
-        let grade = grade.and_then(|at| model.grades.get(at)?.as_ref());
+        let opaque = route.opaque.as_ref();
+        let grade = opaque.and_then(|opaque| model.requirement_of(opaque.grade));
         let asks = !route.require.link.is_empty() || grade.is_some_and(|g| !g.link.is_empty());
         let problem = if asks { untestable(model, route, &route.main) } else { None };
         if let Some(problem) = problem {
@@ -82,10 +82,9 @@ pub(super) fn check(reader: &mut Reader<'_>, model: &Model) {
         }
         let Some(entity) = rule.of.and_then(|of| model.entities.get(of)) else { continue };
         let asks = |at: &u16| match entity.fields.get(usize::from(*at)).map(|field| field.grade) {
-            Some(Grade::Open(grade)) => usize::from(grade)
-                .checked_sub(1)
-                .and_then(|at| model.grades.get(at)?.as_ref())
-                .is_some_and(|grade| !grade.link.is_empty()),
+            Some(Grade::Open(grade)) => {
+                model.requirement_of(grade).is_some_and(|grade| !grade.link.is_empty())
+            }
             Some(Grade::Sealed | Grade::Ungraded) | None => false,
         };
         let shows = rule.effect == Effect::Allow && rule.clear.iter().any(asks);

@@ -124,6 +124,49 @@ fn a_rule_or_a_route_that_asks_for_a_case_gives_nothing_of_a_record_without_one(
 }
 
 #[test]
+fn nobody_makes_a_record_somebody_elses_by_a_case_of_whom_it_was_about() {
+    let change = "  edit: { match: 'PATCH bank.example/c/{id}', to: core, action: update, reads: one, accepts: { customer: $ } }\nrules:\n  - { name: changes, allow: update, to: clerk, of: customer, write: [id, name] REQUIRE }\n";
+    let written = |requirement: &str, route: &str| {
+        let text = SHOP
+            .replace("rules:\n", &change.replace(" REQUIRE", requirement))
+            .replace("reads: one, accepts", &format!("{route}reads: one, accepts"));
+        let shop = program(&text);
+        let permit = tied(&shop, "clerk", "PATCH /c/1", &[("call", "1")]).unwrap();
+        let case =
+            permit.pre_read().map(|reading| reading.case(RecordId(0), &[Some(Value::Integer(1))]));
+        let settled = match case {
+            Some(case) => permit.settle(case).unwrap(),
+            None => permit,
+        };
+        let plan = Arc::clone(settled.write_plan().unwrap());
+        super::slot(&settled, &plan, plan.root, &json!({ "id": 2, "name": "m" })).unwrap()
+    };
+    let all = json!({ "id": 2, "name": "m" });
+    assert_eq!(written("", ""), all, "where no case is asked for");
+    assert_eq!(written(", require: { link: { kinds: call, missing: flag } }", ""), all);
+    let kept = json!({ "name": "m" });
+    assert_eq!(written(", require: { link: call }", ""), kept);
+    assert_eq!(written("", "require: { link: call }, "), kept);
+}
+
+#[test]
+fn cases_count_among_what_is_tested_on_a_record() {
+    let flags: String = (0..8).map(|n| format!("f{n}: record.id == {n}, ")).collect();
+    let told = |grade: &str| {
+        let text = SHOP
+            .replace("    subject: id\n", &format!("    subject: id\n    flags: {{ {flags} }}\n"))
+            .replace("3: { link: [call, order] }", grade)
+            .replace(", require: { link: parcel }", "")
+            .replace(", require: { link: [order] }", "");
+        let warnings =
+            program(&text).warnings().iter().map(ToString::to_string).collect::<String>();
+        warnings.contains("9 row conditions, flags, tenants and cases on `all`")
+    };
+    assert!(told("3: { link: [call, order] }"));
+    assert!(!told("3: {}"));
+}
+
+#[test]
 fn a_record_without_its_subject_is_tied_to_nobody() {
     let shop = program(SHOP);
     let permit = tied(&shop, "clerk", "GET /c/1", &[("call", ""), ("call", "null")]).unwrap();

@@ -1,7 +1,8 @@
 //! What goes wrong with records: counts that betray them, more tests than a plan holds, searches that were
 //! not declared, people who are not counted, tenants that cannot be tested.
 
-use super::super::model::{BodyShape, Effect, Field, Grade, Route, Scalar};
+use super::super::linked::Asked;
+use super::super::model::{BodyShape, Effect, Field, Grade, Route, Rule, Scalar};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Warnings;
 use crate::document::Code;
@@ -48,30 +49,35 @@ impl Warnings<'_> {
     fn many_conditions(&mut self) {
         for route in &self.model.routes {
             for entity in &route.entities {
-                let rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
-                let of = rules.filter(|rule| rule.of == Some(*entity));
-                let mut texts: Vec<(&str, bool)> = of
-                    .filter_map(|rule| {
-                        Some((rule.row.as_ref()?.text.as_ref(), rule.effect == Effect::Deny))
-                    })
-                    .collect();
-                texts.sort_unstable();
-                texts.dedup();
-                let marks =
-                    self.model.entities.get(*entity).map_or(0, |entity| {
-                        entity.flags.len() + usize::from(entity.tenant.is_some())
-                    });
-                let tests = texts.len() + marks;
+                let tests = self.row_tests(route, *entity);
                 if tests > ROW_TEST_LIMIT {
                     let message = format!(
-                        "{tests} row conditions, flags and tenants on `{}`: a caller to whom more than \
-                         {ROW_TEST_LIMIT} apply is denied",
+                        "{tests} row conditions, flags, tenants and cases on `{}`: a caller to whom more \
+                         than {ROW_TEST_LIMIT} apply is denied",
                         route.name
                     );
                     self.add(route.span, Code::ManyConditions, message, "");
                 }
             }
         }
+    }
+
+    /// What is tested on a record where all rules of the route apply.
+    fn row_tests(&self, route: &Route, index: usize) -> usize {
+        let Some(entity) = self.model.entities.get(index) else { return 0 };
+        let rules = route.rules.iter().filter_map(|at| Some((*at, self.model.rules.get(*at)?)));
+        let rules: Vec<(usize, &Rule)> = rules.filter(|(_, rule)| rule.of == Some(index)).collect();
+        let mut texts: Vec<(&str, bool)> = rules
+            .iter()
+            .filter_map(|(_, rule)| {
+                Some((rule.row.as_ref()?.text.as_ref(), rule.effect == Effect::Deny))
+            })
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let marks = entity.flags.len() + usize::from(entity.tenant.is_some());
+        let asked = Asked::of(self.model, route, route.main.contains(&index));
+        texts.len() + marks + asked.tests(entity, &rules)
     }
 
     /// `/by-phone/{phone}` searches by phone, whether the policy says so or not.

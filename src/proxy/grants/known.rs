@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::grant::{Grant as Kept, Scope, State};
+use crate::grant::{Grant as Kept, Scope, State, Unreadable};
 use crate::policy::{Action, Coverage, Grant, GrantTerms, Program, Subjects, Value};
 
 /// So many that were used up are remembered, for streams that are their last use; of older ones such streams are cut.
@@ -44,23 +44,35 @@ pub(super) struct Held {
     roles: Vec<String>,
     /// How many people agreed; none where it opened at once.
     agreed: Option<usize>,
-    /// Whether a policy lets it be granted, by the version that was asked last.
-    fits: Arc<Mutex<Option<(String, bool)>>>,
+    fits: Arc<Mutex<Option<Fit>>>,
+}
+
+/// Whether a policy lets a grant be given to a holder of these roles, as it was asked last.
+#[derive(Debug)]
+struct Fit {
+    version: String,
+    roles: Vec<String>,
+    fits: bool,
 }
 
 impl Held {
-    /// Whether this policy would let it be granted: one that was granted under another opens nothing that this one lets
-    /// nobody grant. Worked out once for each policy.
-    pub(super) fn fits(&self, program: &Program) -> bool {
+    /// Whether this policy would let it be granted to a holder of these roles, as to one of those that they had when they
+    /// asked: what it lets nobody grant opens nothing, whenever it was granted. Worked out once for each policy.
+    pub(super) fn fits(&self, program: &Program, roles: &[String]) -> bool {
         let mut known = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, fits)) = &*known
-            && version == program.version()
+        if let Some(fit) = &*known
+            && fit.version == program.version()
+            && fit.roles == roles
         {
-            return *fits;
+            return fit.fits;
         }
-        let granting = program.granting(&self.roles, &self.grant.coverage);
-        let fits = granting.is_ok_and(|granting| self.is_within(&granting.terms));
-        *known = Some((program.version().to_owned(), fits));
+        let lets = |roles: &[String]| {
+            let granting = program.granting(roles, &self.grant.coverage);
+            granting.is_ok_and(|granting| self.is_within(&granting.terms))
+        };
+        let fits = lets(roles) && (roles == self.roles || lets(&self.roles));
+        let (version, roles) = (program.version().to_owned(), roles.to_vec());
+        *known = Some(Fit { version, roles, fits });
         fits
     }
 
@@ -99,7 +111,7 @@ impl Known {
     }
 
     /// What nobody has reviewed.
-    pub(super) fn open(&self) -> impl Iterator<Item = &Opened> {
+    pub(super) fn open(&self) -> impl ExactSizeIterator<Item = &Opened> {
         self.open.values()
     }
 
@@ -118,10 +130,17 @@ impl Known {
         self.used_up.retain(|_, until_s| *until_s > now_s);
     }
 
-    /// Closes a grant that does not read any more. A review that was owed is owed.
-    pub(super) fn close(&mut self, id: &str) {
+    /// Closes a grant that does not read any more. A review that was owed is owed; where nobody knows any more of which
+    /// grade, of each.
+    pub(super) fn close(&mut self, unreadable: &Unreadable) {
+        let Unreadable { id, person, owes_review } = unreadable;
         self.forget(id);
         self.used_up.remove(id);
+        if *owes_review && !self.open.contains_key(id) {
+            let (holder, review_until_s) = (String::new(), i64::MIN);
+            let opened = Opened { holder, person: person.clone(), review_until_s, grade: 1 };
+            self.open.insert(id.clone(), opened);
+        }
     }
 
     fn forget(&mut self, id: &str) {

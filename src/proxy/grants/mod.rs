@@ -15,7 +15,7 @@ use self::known::{Held, Known};
 use super::Gate;
 use super::rejection::Rejection;
 use crate::clock::Clock;
-use crate::grant::{Counter, News, State};
+use crate::grant::{Counter, News, State, Unreadable};
 use crate::identity::Caller;
 use crate::limits::CallerRate;
 use crate::policy::{Grant, Permit, Program};
@@ -51,9 +51,9 @@ impl Grants {
         self.read().stands(id, self.counter.now_s())
     }
 
-    /// Whether a policy that came meanwhile would let it be granted, too. A last use goes on.
-    pub(super) fn fits(&self, id: &str, program: &Program) -> bool {
-        self.held(id).is_none_or(|held| held.fits(program))
+    /// Whether a policy that came meanwhile would let a holder of these roles be granted it, too. A last use goes on.
+    pub(super) fn fits(&self, id: &str, program: &Program, roles: &[String]) -> bool {
+        self.held(id).is_none_or(|held| held.fits(program, roles))
     }
 
     /// Tells when something was granted or taken back, or ended.
@@ -73,9 +73,14 @@ impl Grants {
         for grant in &news.grants {
             known.put(grant, is_recorded, now_s);
         }
-        for id in &news.unreadable {
-            tracing::error!(%id, "a grant does not read, so it opens nothing; the others hold");
-            known.close(id);
+        for grant in &news.unreadable {
+            let Unreadable { id, owes_review, .. } = grant;
+            tracing::error!(
+                %id, owes_review,
+                "a grant does not read, so it opens nothing and a review that it owes is overdue; the others hold; \
+                 the state of a backup has it whole"
+            );
+            known.close(grant);
         }
         drop(known);
         if is_recorded {
@@ -131,10 +136,11 @@ impl Gate {
     /// one. None that lends a role which must not be held together with what the person's other grants lend.
     pub(super) fn granted(
         &self,
-        account: &str,
+        caller: &Caller,
         named: Option<&str>,
         (program, now_s): (&Program, i64),
     ) -> Vec<Arc<Grant>> {
+        let account = &caller.account;
         let known = self.grants.read();
         let is_meant = |held: &&Held| named.is_none_or(|named| held.grant.id == named);
         let held: Vec<Held> = known.of(account, now_s).filter(is_meant).cloned().collect();
@@ -148,7 +154,8 @@ impl Gate {
         };
         let is_left =
             |held: &Held| held.uses.is_none_or(|uses| self.used(&held.grant.id) < u64::from(uses));
-        let opens = |held: &Held| held.fits(program) && is_left(held) && !is_apart(held);
+        let fits = |held: &Held| held.fits(program, &caller.roles);
+        let opens = |held: &Held| fits(held) && is_left(held) && !is_apart(held);
         let opens = held.into_iter().filter(opens);
         opens.map(|held| held.grant).collect()
     }
@@ -178,12 +185,13 @@ impl Gate {
 
     /// Whether a person may see nothing of this grade until somebody reviewed what they had opened at once.
     pub(super) fn owes_review(&self, account: &str, grade: u8, now_s: i64) -> bool {
-        if grade == 0 {
+        let known = self.grants.read();
+        if grade == 0 || known.open().len() == 0 {
             return false;
         }
         let person = self.identity.counted_as(account);
         // Whose an account is may have been said, or taken back, since.
-        self.grants.read().open().any(|opened| {
+        known.open().any(|opened| {
             opened.review_until_s <= now_s
                 && opened.grade <= grade
                 && (*opened.person == *person
