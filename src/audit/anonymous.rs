@@ -27,6 +27,7 @@ pub(super) fn anonymous(json: &[u8]) -> Option<Vec<u8>> {
         person: Text::default(),
         attributes: Attributes::default(),
         on_behalf_of: Text::default(),
+        own: None,
     });
     entry.actor = actor;
     entry.auth = entry.auth.map(|Auth { assurance, factors, credential, .. }| Auth {

@@ -443,6 +443,11 @@ mod tests {
         assert_eq!((rest.count, rest.parts, rest.refs.len()), (PART_SUBJECTS as u64, 1, 0));
     }
 
+    fn longest_reference() -> SubjectRef {
+        let sealer = SubjectSealer::new(&MasterKey::from_bytes([1; 32])).unwrap();
+        sealer.seal("customer", &"4".repeat(255)).unwrap()
+    }
+
     fn large_attributes() -> Attributes {
         let mut all = Attributes::default();
         (0..900).for_each(|n| all.push(&format!("{n}\""), Trait::list(["\\\"\\\""; 9]).unwrap()));
@@ -457,6 +462,7 @@ mod tests {
         let mut entry = Entry::new(Event::Decision, stamp(1));
         entry.node = text();
         entry.actor = Some(Actor {
+            own: Some(longest_reference()),
             account: text(),
             kind: None,
             roles: (0..900).map(|n| format!("{n}{bad}")).collect(),

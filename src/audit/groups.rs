@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
 use super::entry::{EntryId, Moment};
+use super::subject::SubjectRef;
 use super::text::{FieldNames, Labels, Text};
 
 /// An enum whose JSON form and command-line form are one word.
@@ -220,6 +221,9 @@ pub struct Actor {
     /// For whom the caller acted.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub on_behalf_of: Text,
+    /// The caller as a data subject, as far as the policy says whose record is whose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<SubjectRef>,
 }
 
 /// How sure it was that it was them.

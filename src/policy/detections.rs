@@ -44,6 +44,12 @@ pub enum Detection {
     SwitchedOff,
     /// A partner who takes far more than usual.
     PartnerVolume,
+    /// Somebody who opens the record of a colleague.
+    Colleague,
+    /// Records given though no case ties the caller to whom they are about.
+    Unlinked,
+    /// Two who agree to each other's grants.
+    MutualApprovals,
 }
 
 /// What follows from a finding.
@@ -129,7 +135,7 @@ const DAY_S: u32 = 86_400;
 
 impl Detection {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::OwnMedian,
         Self::SequentialIds,
         Self::ZeroHits,
@@ -145,6 +151,9 @@ impl Detection {
         Self::PageDepth,
         Self::SwitchedOff,
         Self::PartnerVolume,
+        Self::Colleague,
+        Self::Unlinked,
+        Self::MutualApprovals,
     ];
 
     /// The name in policy files, in the log and in metrics.
@@ -166,6 +175,9 @@ impl Detection {
             Self::PageDepth => "page-depth",
             Self::SwitchedOff => "switched-off",
             Self::PartnerVolume => "partner-volume",
+            Self::Colleague => "colleague",
+            Self::Unlinked => "unlinked",
+            Self::MutualApprovals => "mutual-approvals",
         }
     }
 
@@ -183,19 +195,28 @@ impl Detection {
         const OPENERS: &[Knob] = &[knob("count", 5, 2, 16), knob("within", DAY_S, 60, 7 * DAY_S)];
         const PARTNER: &[Knob] = &[knob("times", 3, 2, 100), knob("least", 100, 1, 1_000_000)];
         const STEADY: &[Knob] = &[knob("days", 5, 2, 28), knob("percent", 90, 50, 100)];
+        const UNLINKED: &[Knob] = &[knob("count", 10, 1, 64), knob("within", 3_600, 60, DAY_S)];
+        // `ring` of grants refuses the fourth of one side within a month, as shipped.
+        const APPROVALS: &[Knob] =
+            &[knob("count", 3, 1, 64), knob("within", 7 * DAY_S, 3_600, 90 * DAY_S)];
         match self {
             Self::OwnMedian => MEDIAN,
             Self::SequentialIds => SEQUENCE,
             Self::ZeroHits => SEARCHES,
             Self::ManyOpeners => OPENERS,
-            Self::OwnRecord | Self::OffHours | Self::Canary | Self::Watched | Self::SwitchedOff => {
-                &[]
-            }
+            Self::OwnRecord
+            | Self::Colleague
+            | Self::OffHours
+            | Self::Canary
+            | Self::Watched
+            | Self::SwitchedOff => &[],
             Self::NewPlace => const { &[knob("days", 7, 1, 90)] },
             Self::Dormant | Self::ExportThenLeave => const { &[knob("days", 30, 1, 365)] },
             Self::SteadyDraw => STEADY,
             Self::PageDepth => const { &[knob("count", 20, 1, 1_000_000)] },
             Self::PartnerVolume => PARTNER,
+            Self::Unlinked => UNLINKED,
+            Self::MutualApprovals => APPROVALS,
         }
     }
 
@@ -204,7 +225,7 @@ impl Detection {
         match self {
             Self::OffHours => &["hours", "zone"],
             Self::Canary | Self::Watched => &["subjects"],
-            Self::OwnRecord => &["of", "attribute"],
+            Self::OwnRecord | Self::Colleague => &["of", "attribute"],
             Self::OwnMedian
             | Self::SequentialIds
             | Self::ZeroHits
@@ -215,7 +236,9 @@ impl Detection {
             | Self::SteadyDraw
             | Self::PageDepth
             | Self::SwitchedOff
-            | Self::PartnerVolume => &[],
+            | Self::PartnerVolume
+            | Self::Unlinked
+            | Self::MutualApprovals => &[],
         }
     }
 
@@ -237,7 +260,10 @@ impl Detection {
             | Self::SteadyDraw
             | Self::PageDepth
             | Self::SwitchedOff
-            | Self::PartnerVolume => Consequence::Alert,
+            | Self::PartnerVolume
+            | Self::Colleague
+            | Self::Unlinked
+            | Self::MutualApprovals => Consequence::Alert,
         }
     }
 
@@ -352,7 +378,7 @@ impl Detections {
         self.watched.iter().map(|(entity, key)| (&**entity, &**key))
     }
 
-    /// How a caller's own record is told.
+    /// How a caller's own record is told, for `own-record` and `colleague`.
     #[must_use]
     pub fn own_record(&self) -> Option<&OwnRecord> {
         self.own.as_ref()

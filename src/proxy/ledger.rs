@@ -34,6 +34,7 @@ impl Gate {
         let mut entry = entry.map_err(|_no_randomness| Rejection::LogUnavailable)?;
         entry.actor = Some(Actor {
             account: act.done_by.as_str().into(),
+            person: self.identity.person(&act.done_by).as_deref().unwrap_or_default().into(),
             // Whoever changes their own account does it as nobody else's.
             kind: (act.done_by != act.account).then_some(ActorKind::Admin),
             ..Actor::default()

@@ -206,7 +206,9 @@ impl Disclosure {
 
     /// Notes who the caller is among the people that records are about.
     pub(super) fn is_of(&self, own: Option<SubjectRef>) {
-        self.shared().own = own;
+        let mut shared = self.shared();
+        shared.entry.actor.get_or_insert_default().own.clone_from(&own);
+        shared.own = own;
     }
 
     /// Notes whose record is about to be changed.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Finding, Review, Rules};
 use crate::audit::{
     Act, Actor, ActorKind, Answer, Data, Decision, Effect, Entry, EntryId, Event, Mode, Moment,
-    Order, Origin, Query, Request, Stamp, SubjectSealer, Subjects,
+    Order, Origin, Query, Request, Stamp, SubjectSealer, Subjects, Why,
 };
 use crate::policy::{Detection, Terms};
 use crate::secret::MasterKey;
@@ -95,6 +95,9 @@ fn tell(story: &mut Story, detection: Detection, terms: &Terms, rules: &Rules) -
         }
         Detection::PageDepth => story.asks_for(None, "", count + 1),
         Detection::SwitchedOff => story.switches_off(),
+        Detection::Colleague => story.opens_a_colleagues_record(),
+        Detection::Unlinked => (0..count).for_each(|_| story.takes_without_a_case()),
+        Detection::MutualApprovals => (0..count).for_each(|_| story.agree_to_each_others()),
     }
     Some(())
 }
@@ -214,6 +217,38 @@ impl Story {
         let subjects = self.entries.last_mut().and_then(|entry| entry.subjects.as_mut());
         if let Some(subjects) = subjects {
             subjects.own = true;
+        }
+    }
+
+    /// Somebody's own record is known by their work, and another one opens it.
+    fn opens_a_colleagues_record(&mut self) {
+        self.opens(1);
+        let own = invented(1).refs.into_iter().next();
+        if let Some(actor) = self.entries.last_mut().and_then(|entry| entry.actor.as_mut()) {
+            actor.own = own;
+        }
+        self.opens(2);
+    }
+
+    fn takes_without_a_case(&mut self) {
+        self.takes(0, 1, 1, None);
+        if let Some(entry) = self.entries.last_mut() {
+            entry.data.get_or_insert_default().unlinked = Some(1);
+        }
+    }
+
+    fn agree_to_each_others(&mut self) {
+        for (asks, agrees) in [(1, 2), (2, 1)] {
+            let grant = format!("G-{}", self.entries.len());
+            for (n, act) in [(asks, "grant_asked"), (agrees, "grant_approved")] {
+                let mut entry = self.entry(Event::Grant, 0);
+                entry.act = Some(Act { name: act.into(), ..Act::default() });
+                entry.why = Some(Why { grant: grant.as_str().into(), ..Why::default() });
+                if let Some(actor) = entry.actor.as_mut() {
+                    actor.account = format!("{HOLDER} {n}").as_str().into();
+                }
+                self.entries.push(entry);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! findings. Pure: the time is that of the entries, so a log read twice gives the same findings. What follows from
 //! one is not done here.
 
+mod approvals;
 mod detect;
 mod distinct;
 mod drill;
@@ -12,6 +13,7 @@ mod recent;
 mod rules;
 mod seen;
 mod snapshot;
+mod staff;
 mod subjects;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,8 +24,10 @@ pub use snapshot::Cell;
 
 use crate::audit::{Entry, EntryId};
 use crate::policy::{Consequence, Detection};
+use approvals::Approvals;
 use person::Person;
 use seen::Seen;
+use staff::Staff;
 use subjects::Subjects;
 
 /// People of whom something is known; who was not seen for longest is forgotten for another. Each takes 6 KiB at
@@ -71,6 +75,8 @@ struct Hit {
 pub struct Review {
     people: HashMap<String, Person>,
     subjects: Subjects,
+    staff: Staff,
+    approvals: Approvals,
     /// People whose cell is not as it was kept.
     dirty: BTreeSet<String>,
 }
@@ -89,6 +95,8 @@ impl Review {
         }
         person.note(&seen);
         self.subjects.take(&seen, rules, &mut hits);
+        self.staff.take(&seen, rules, &mut hits);
+        self.approvals.take(&seen, rules, &mut hits);
         hits.into_iter().filter_map(|hit| finding(hit, &seen, seen.holder(), rules)).collect()
     }
 
@@ -108,7 +116,9 @@ impl Review {
         last.sort_unstable();
         last.truncate((MOST_PEOPLE / 16).max(1));
         for (_, name) in last {
-            self.people.remove(&name);
+            if let Some(person) = self.people.remove(&name) {
+                self.staff.forget(&person);
+            }
             self.dirty.insert(name);
         }
     }

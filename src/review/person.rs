@@ -54,6 +54,9 @@ pub(super) struct Person {
     pub(super) rising: Recent,
     pub(super) falling: Recent,
     pub(super) in_vain: Recent,
+    pub(super) unlinked: Recent,
+    /// The hash of their own record.
+    pub(super) own: Option<u64>,
     pub(super) places: Vec<Place>,
     /// The last file, in Unix milliseconds.
     pub(super) last_file_ms: Option<i64>,
@@ -128,6 +131,9 @@ impl Person {
         self.last_ms = self.last_ms.max(seen.at_ms);
         if seen.is_file() {
             self.last_file_ms = Some(seen.at_ms);
+        }
+        if let Some(own) = seen.own() {
+            self.own = Some(hash(own));
         }
         if !self.uses(seen.account()) && self.accounts.len() < ACCOUNTS {
             self.accounts.push(seen.account().to_owned());

@@ -19,6 +19,9 @@ const SWITCHES_OFF: [&str; 9] = [
     "findings_released",
 ];
 
+/// Somebody asks for a grant, or agrees to one.
+const GRANTED: [&str; 2] = ["grant_asked", "grant_approved"];
+
 /// An entry of which it is known who did it.
 pub(super) struct Seen<'e> {
     pub(super) entry: &'e Entry,
@@ -33,6 +36,7 @@ impl<'e> Seen<'e> {
     pub(super) fn of(entry: &'e Entry) -> Option<Self> {
         match entry.event {
             Event::Decision | Event::Outcome | Event::Change => {}
+            Event::Grant if GRANTED.contains(&entry.act.as_ref()?.name.as_str()) => {}
             Event::Session
             | Event::Custody
             | Event::Shadow
@@ -190,6 +194,22 @@ impl<'e> Seen<'e> {
     /// Whether the caller opened the record that is their own.
     pub(super) fn is_own_record(&self) -> bool {
         self.entry.subjects.as_ref().is_some_and(|subjects| subjects.own)
+    }
+
+    /// The token of the caller's own record.
+    pub(super) fn own(&self) -> Option<&'e str> {
+        self.actor.own.as_ref().map(SubjectRef::token)
+    }
+
+    /// Records that were given without a case that ties the caller to whom they are about.
+    pub(super) fn unlinked(&self) -> u64 {
+        self.entry.data.as_ref().and_then(|data| data.unlinked).unwrap_or(0)
+    }
+
+    /// The grant that somebody asks for, or agrees to, and whether they agree.
+    pub(super) fn granted(&self) -> Option<(&'e str, bool)> {
+        let why = self.entry.why.as_ref().filter(|_| self.entry.event == Event::Grant)?;
+        Some((why.grant.as_str(), self.act() == "grant_approved"))
     }
 
     fn act(&self) -> &str {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Review;
+use super::approvals::Approvals;
 use super::person::Person;
+use super::staff::Staff;
 use super::subjects::{Openers, SHARDS};
 
 /// A part of what is known: its name, and its bytes, or nothing if it is not known any more.
@@ -11,6 +13,7 @@ pub type Cell = (String, Option<Vec<u8>>);
 
 const PERSON: &str = "person:";
 const SUBJECTS: &str = "subjects:";
+const APPROVALS: &str = "approvals:";
 
 impl Review {
     /// What was kept. A cell that cannot be read is left out: somebody is then as new.
@@ -22,12 +25,15 @@ impl Review {
                 if let Ok(person) = serde_json::from_slice::<Person>(&bytes) {
                     review.people.insert(holder.to_owned(), person);
                 }
+            } else if name == APPROVALS {
+                review.approvals = serde_json::from_slice::<Approvals>(&bytes).unwrap_or_default();
             } else if name.starts_with(SUBJECTS)
                 && let Ok(subjects) = serde_json::from_slice::<BTreeMap<u64, Openers>>(&bytes)
             {
                 review.subjects.known.extend(subjects);
             }
         }
+        review.staff = Staff::of(&review.people);
         review
     }
 
@@ -36,6 +42,8 @@ impl Review {
         for (name, _) in cells {
             if let Some(holder) = name.strip_prefix(PERSON) {
                 self.dirty.insert(holder.to_owned());
+            } else if name == APPROVALS {
+                self.approvals.is_dirty = true;
             } else if let Some(shard) = name.strip_prefix(SUBJECTS) {
                 self.subjects.dirty.extend(shard.parse::<u64>().ok());
             }
@@ -48,6 +56,9 @@ impl Review {
         for holder in std::mem::take(&mut self.dirty) {
             let bytes = self.people.get(&holder).and_then(|one| serde_json::to_vec(one).ok());
             cells.push((format!("{PERSON}{holder}"), bytes));
+        }
+        if std::mem::take(&mut self.approvals.is_dirty) {
+            cells.push((APPROVALS.to_owned(), serde_json::to_vec(&self.approvals).ok()));
         }
         for shard in std::mem::take(&mut self.subjects.dirty) {
             let bytes = serde_json::to_vec(&self.subjects.shard(shard)).ok();

@@ -31,6 +31,7 @@ detections:
   canary: { subjects: { customer: [C-1] } }
   watched: { subjects: { customer: [C-2] } }
   own-record: { of: customer, attribute: customer_id }
+  colleague: { of: customer, attribute: customer_id }
 ";
 
 fn rules(detections: &str) -> Rules {

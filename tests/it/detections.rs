@@ -319,6 +319,41 @@ async fn work_outside_the_hours_and_the_own_record_are_told() {
 }
 
 #[tokio::test]
+async fn whoever_opens_the_record_of_a_colleague_is_told_also_after_a_restart() {
+    let mut gate = bank("  colleague: { of: customer, attribute: branch }").await;
+    let li = gate.token(&json!({ "sub": "li", "branch": "sh07" }));
+    look(&gate, &li, "sh08").await.expect(200);
+    look(&gate, &li, "sh07").await.expect(200);
+    assert_eq!(all_found(&gate).await, [""; 0], "one's own is no colleague's");
+    gate.restart().await;
+    look(&gate, &gate.token(&json!({ "branch": "sh01" })), "sh07").await.expect(200);
+    found(&gate, "colleague").await;
+    assert_eq!(all_found(&gate).await, ["colleague"]);
+    let text = String::from_utf8(gate.log_text()).unwrap();
+    assert!(!text.contains("\"sh07\""), "whose record is whose stands there as a reference alone");
+}
+
+#[tokio::test]
+async fn two_who_agree_to_each_others_grants_are_told() {
+    let tellers = crate::grants::HOTEL.replace("    lends: manager\n", "    by: [teller]\n");
+    let gate =
+        Setup::policy(&format!("{tellers}detections: {{ mutual-approvals: {{ count: 2 }} }}\n"));
+    let gate = gate.start().await;
+    let (wang, li) = (gate.teller(), gate.token(&json!({ "sub": "li" })));
+    for round in 0..2 {
+        for (asks, agrees) in [(&wang, &li), (&li, &wang)] {
+            assert_eq!(all_found(&gate).await, [""; 0], "{round}");
+            let told = crate::grants::asks(&gate, asks, crate::grants::scan_of("G7")).await;
+            let id = told.expect(201).json()["id"].clone();
+            let agree = json!({ "id": id, "decision": "approve" }).to_string();
+            gate.ask(Ask::post("/.menshen/grants/decide", &agree).bearer(agrees)).await.expect(200);
+        }
+    }
+    let told = found(&gate, "mutual-approvals").await;
+    assert!(told.said.as_str().contains("2 times each within 168 h"), "{}", told.said.as_str());
+}
+
+#[tokio::test]
 async fn page_twenty_one_of_a_list_is_a_page_too_far() {
     let gate = bank("  page-depth: { action: slow }").await;
     let token = gate.teller();

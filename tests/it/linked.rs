@@ -196,7 +196,8 @@ async fn a_look_without_a_case_that_the_policy_only_flags_passes_and_is_flagged(
     let flagged = ["    action: view\n", "    action: export\n"]
         .iter()
         .fold(graded(), |policy, action| policy.replace(action, &format!("{action}{flag}")));
-    let mut gate = Setup::policy(&flagged).start().await;
+    let told_of = format!("{flagged}detections: {{ unlinked: {{ count: 1 }} }}\n");
+    let mut gate = Setup::policy(&told_of).start().await;
     gate.upstream.answers_by(|asked| match asked.target.as_str() {
         "/all" => Reply::json(format!("[{},{},{}]", customer(1), customer(2), customer(3))),
         _ => Reply::json(customer(2)),
@@ -206,6 +207,12 @@ async fn a_look_without_a_case_that_the_policy_only_flags_passes_and_is_flagged(
     until(&gate, "/one/2", |record| record["phone"] == PHONE).await;
     gate.ask(Ask::get("/all").by(&token)).await.expect(200);
     gate.ask(Ask::get("/one/2").by(&token)).await.expect(200);
+    crate::shipping::until("the finding", || {
+        let entries = gate.entries_so_far();
+        let mut found = entries.iter().filter_map(|entry| entry.alert.as_ref()?.found.as_ref());
+        found.any(|found| found.detection.as_str() == "unlinked")
+    })
+    .await;
     let entries = gate.entries().await;
     let outcomes = entries.iter().filter(|entry| entry.event == Event::Outcome);
     let told: Vec<_> = outcomes

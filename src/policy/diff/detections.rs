@@ -31,7 +31,8 @@ pub(super) fn changes(old: &Detections, new: &Detections) -> Vec<Change> {
         changes.push(Change::of(Class::CannotTell, sentence));
     }
     if old.own != new.own && old.own.is_some() && new.own.is_some() {
-        let sentence = "detection `own-record`: another entity or attribute".to_owned();
+        let sentence =
+            "detections `own-record` and `colleague`: another entity or attribute".to_owned();
         changes.push(Change::of(Class::CannotTell, sentence));
     }
     changes.extend(released_by(old, new));

@@ -109,7 +109,7 @@ fn said(
             let found = subjects(reader, model, &keys, "watched subjects");
             model.detections.watched.extend(found);
         }
-        Detection::OwnRecord => own_record(reader, model, &keys),
+        Detection::OwnRecord | Detection::Colleague => own_record(reader, model, &keys),
         Detection::OwnMedian
         | Detection::SequentialIds
         | Detection::ZeroHits
@@ -120,7 +120,9 @@ fn said(
         | Detection::SteadyDraw
         | Detection::PageDepth
         | Detection::SwitchedOff
-        | Detection::PartnerVolume => {}
+        | Detection::PartnerVolume
+        | Detection::Unlinked
+        | Detection::MutualApprovals => {}
     }
 }
 
@@ -219,6 +221,11 @@ fn own_record(reader: &mut Reader<'_>, model: &mut Model, keys: &Keys<'_>) {
     let Some(attribute) = reader.text(&attribute.value, "`attribute`") else { return };
     if is_counted_entity(reader, model, entity, of.value.span) {
         let own = OwnRecord { entity: entity.into(), attribute: attribute.into() };
+        if model.detections.own.as_ref().is_some_and(|other| *other != own) {
+            let message = "`own-record` and `colleague` say otherwise whose record is whose";
+            let help = Some("one entity and one attribute tell it for both".to_owned());
+            reader.fault(of.value.span, Code::Contradiction, message.to_owned(), help);
+        }
         model.detections.own = Some(own);
     }
 }

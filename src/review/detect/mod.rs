@@ -6,6 +6,7 @@ mod habits;
 mod leaving;
 mod searches;
 mod sequence;
+mod unlinked;
 mod volume;
 
 use super::Hit;
@@ -14,12 +15,13 @@ use super::rules::Rules;
 use super::seen::Seen;
 
 pub(super) use leaving::{switched_off, took_a_file_before};
+pub(super) use sequence::span;
 
 /// Looks at one entry of one person.
 type Detect = fn(&mut Person, &Seen<'_>, &Rules, &mut Vec<Hit>);
 
 /// Those that are about a single person, in the order in which they look.
-pub(super) const OF_A_PERSON: [Detect; 7] = [
+pub(super) const OF_A_PERSON: [Detect; 8] = [
     canary::detect,
     sequence::detect,
     searches::detect,
@@ -27,4 +29,5 @@ pub(super) const OF_A_PERSON: [Detect; 7] = [
     habits::detect,
     canary::watched,
     canary::own_record,
+    unlinked::detect,
 ];

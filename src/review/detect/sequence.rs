@@ -50,7 +50,7 @@ fn pages(person: &mut Person, seen: &Seen<'_>, rules: &Rules, hits: &mut Vec<Hit
     }
 }
 
-pub(super) fn span(seconds: u32) -> String {
+pub(in super::super) fn span(seconds: u32) -> String {
     match seconds {
         s if s % 3600 == 0 => format!("{} h", s / 3600),
         s if s % 60 == 0 => format!("{} min", s / 60),
