@@ -190,11 +190,12 @@ impl Server {
         Box::pin(Self::open(Box::new(config), clock, Sink::Folder)).await
     }
 
-    /// As [`Server::start`], with a log that keeps nothing of requests: for measuring what the log costs. No
-    /// command and no configuration leads here.
+    /// As [`Server::start`], with a log that keeps nothing of requests: for measuring what the log costs. It is
+    /// built with the feature `unrecorded` only, which no program has.
     ///
     /// # Errors
     /// [`StartError`].
+    #[cfg(feature = "unrecorded")]
     pub async fn start_unrecorded(config: Config, clock: Clock) -> Result<Self, StartError> {
         Box::pin(Self::open(Box::new(config), clock, Sink::Nowhere)).await
     }
