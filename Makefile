@@ -17,11 +17,11 @@ test: setup ## all tests, documentation examples included
 
 check: ## format, lints and documentation
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --all-features
 
 bench: ## measurements, each beside something to compare with
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --all-features
 
 TARGET ?= json
 SECONDS ?= 60

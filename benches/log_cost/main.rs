@@ -1,6 +1,6 @@
 //! What the log costs the whole gate: requests a second at 32 concurrent, beside the same gate with a log that keeps nothing.
 //!
-//! Run with `cargo bench --bench log_cost [-- DIR]`; DIR decides which disk is measured. Two gates, each a process of its own, are
+//! Run with `cargo bench --features unrecorded --bench log_cost [-- DIR]`; DIR decides which disk is measured. Two gates, each a process of its own, are
 //! asked in turns, so that what else the machine does weighs on both. `MENSHEN_BENCH_SECONDS` is how long a turn takes (5).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]

@@ -33,6 +33,9 @@ pub struct Access {
     /// Whether the subject asked for is among all of them.
     #[serde(skip)]
     pub(super) has_wanted_subject: bool,
+    /// Which of the people who are looked for it is about, by number.
+    #[serde(skip)]
+    found: BTreeSet<u32>,
     #[serde(skip)]
     parts_missing: i64,
 }
@@ -50,9 +53,16 @@ impl Access {
             subject_count: counted.max(subjects.len() as u64),
             subjects,
             has_wanted_subject: false,
+            found: BTreeSet::new(),
             parts_missing: 0,
             entry,
         }
+    }
+
+    /// Which of the people of [`Accesses::about`] it is about, by number.
+    #[must_use]
+    pub fn found(&self) -> &BTreeSet<u32> {
+        &self.found
     }
 
     /// Whether it was allowed and no outcome says what was given: possibly all that was permitted.
@@ -100,14 +110,27 @@ pub struct Accesses {
     places: HashMap<EntryId, u64>,
     wanted: BTreeMap<u64, Access>,
     closed: HashMap<Closed, u64>,
+    /// By the token of a reference, the number of somebody who is looked for; all if it is empty.
+    about: HashMap<String, u32>,
 }
 
 impl Accesses {
     /// Keeps the last `keep` accesses that `filter` wants.
     #[must_use]
     pub fn new(filter: Filter, keep: usize) -> Self {
-        let (waiting, places, wanted, closed) = Default::default();
-        Self { filter, keep, waiting, places, wanted, closed }
+        let (waiting, places, wanted, closed, about) = Default::default();
+        Self { filter, keep, waiting, places, wanted, closed, about }
+    }
+
+    /// Keeps those that `filter` wants and that are about any of these people, each a reference's token and a number.
+    #[must_use]
+    pub fn about(people: HashMap<String, u32>, filter: Filter) -> Self {
+        Self { about: people, ..Self::new(filter, usize::MAX) }
+    }
+
+    /// Takes out what is wanted so far and whole.
+    pub fn take_settled(&mut self) -> impl Iterator<Item = Access> {
+        std::mem::take(&mut self.wanted).into_values()
     }
 
     /// Takes the next entry. One that cannot be read is counted: it may be one that is wanted.
@@ -160,6 +183,7 @@ impl Accesses {
             subjects: BTreeSet::new(),
             subject_count: 0,
             has_wanted_subject: false,
+            found: BTreeSet::new(),
             parts_missing: 0,
         }
     }
@@ -174,6 +198,7 @@ impl Accesses {
         }
         for subject in &subjects.refs {
             access.has_wanted_subject |= self.filter.subject.as_deref() == Some(subject.token());
+            access.found.extend(self.about.get(subject.token()));
             if access.subjects.len() < MAX_SHOWN {
                 access.subjects.insert(subject.clone());
             }
@@ -184,7 +209,8 @@ impl Accesses {
     fn settle(&mut self, access: Access) {
         let entry = &access.entry;
         self.places.remove(&entry.decided_by.unwrap_or(entry.id));
-        if self.filter.wants(&access) {
+        let is_about = self.about.is_empty() || !access.found.is_empty();
+        if is_about && self.filter.wants(&access) {
             self.wanted.insert(access.index, access);
         }
         if self.wanted.len() > self.keep {

@@ -675,4 +675,7 @@ pub struct Act {
     /// How many things it was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Its number in the gate's state, which grows: a state that does not know this one yet was put back from a copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }

@@ -127,8 +127,8 @@ pub enum Sink {
     /// Into the log's folder.
     #[default]
     Folder,
-    /// Nowhere: each is acknowledged at once and forgotten. For measuring what the log costs; no configuration
-    /// leads here.
+    /// Nowhere: each is acknowledged at once and forgotten. For measuring what the log costs; no program has it.
+    #[cfg(feature = "unrecorded")]
     Nowhere,
 }
 

@@ -77,7 +77,11 @@ impl Shared {
 
     /// Whether what is appended is forgotten.
     pub(super) fn forgets(&self) -> bool {
-        self.sink == Sink::Nowhere
+        match self.sink {
+            Sink::Folder => false,
+            #[cfg(feature = "unrecorded")]
+            Sink::Nowhere => true,
+        }
     }
 
     pub(super) fn stamp(&self) -> Result<Stamp, LogError> {

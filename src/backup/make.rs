@@ -4,11 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::runtime::Handle;
 
 use super::part::{MANIFEST, Manifest, PART_BYTES, Parts, object};
-use super::place::{Found, PlaceSettings, Shelf};
+use super::place::{Found, Shelf};
+use super::porter::{Hanging, Porter};
 use super::{BackupError, Settings};
 use crate::audit::LogSnapshot;
 use crate::audit::note::Verifier;
@@ -39,6 +42,8 @@ pub struct Maker {
     pub master: MasterKey,
     /// The time.
     pub clock: Clock,
+    /// Places that hang since an earlier backup.
+    pub hanging: Hanging,
 }
 
 /// A backup that was made.
@@ -66,7 +71,7 @@ pub fn make(maker: &Maker, settings: &Settings, runtime: &Handle) -> Result<Made
     let at_s = maker.clock.unix_s();
     let name = Found::name_of(&maker.node, at_s);
     let scratch = Scratch::make(&maker.state)?;
-    let mut writer = Writer::begin(&name, &settings.places, &maker.clock, runtime)?;
+    let mut writer = Writer::begin(&name, maker, settings, runtime)?;
     // The state first: the log may know more than it, never less.
     let snapshot = scratch.0.join(Store::file_name());
     maker.store.snapshot_to(&snapshot)?;
@@ -82,9 +87,9 @@ pub fn make(maker: &Maker, settings: &Settings, runtime: &Handle) -> Result<Made
         writer.head(&format!("log/{path}"), bytes.len() as u64)?;
         writer.write(&bytes)?;
     }
-    let made = writer.finish(maker, entries, at_s)?;
+    let made = writer.finish(maker, settings, entries, at_s)?;
     drop(scratch);
-    Ok(prune(made, settings, maker, runtime))
+    Ok(made)
 }
 
 /// A folder that is gone when this is dropped; one backup has it at a time.
@@ -140,11 +145,11 @@ fn policy_files(policies: &Path) -> Result<Vec<(String, PathBuf)>, BackupError> 
 }
 
 /// Writes the parts of one backup into all places.
-struct Writer<'a> {
+struct Writer {
     name: String,
     parts: Parts,
     key: crate::secret::Secret<String>,
-    shelves: Vec<(&'a str, Shelf<'a>)>,
+    porters: Vec<Porter>,
     failed: Vec<(String, String)>,
     part: Vec<u8>,
     next: u64,
@@ -152,54 +157,73 @@ struct Writer<'a> {
     files: u64,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     fn begin(
         name: &str,
-        places: &'a [PlaceSettings],
-        clock: &'a Clock,
-        runtime: &'a Handle,
+        maker: &Maker,
+        settings: &Settings,
+        runtime: &Handle,
     ) -> Result<Self, BackupError> {
         let (parts, key) = Parts::begin(name)?;
-        let shelf = |one: &'a PlaceSettings| {
-            (one.name.as_str(), Shelf { place: &one.place, clock, runtime })
-        };
+        let places = settings.places.iter();
+        let porters = places.map(|one| Porter::start(one, &maker.hanging, (&maker.clock, runtime)));
         let mut writer = Self {
             name: name.to_owned(),
             parts,
             key,
-            shelves: places.iter().map(shelf).collect(),
+            porters: porters.collect(),
             failed: Vec::new(),
             part: Vec::with_capacity(PART_BYTES),
             next: 0,
             bytes: 0,
             files: 0,
         };
-        let manifest = format!("{name}/{MANIFEST}");
-        let mut exists = false;
-        writer.everywhere(|shelf| {
-            exists |= shelf.get(&manifest)?.is_some();
+        let (manifest, node) = (format!("{name}/{MANIFEST}"), maker.node.clone());
+        let exists = Arc::new(AtomicBool::new(false));
+        let found = Arc::clone(&exists);
+        writer.everywhere(move |shelf| {
+            if shelf.get(&manifest)?.is_some() {
+                found.store(true, Ordering::Relaxed);
+            }
+            clear(shelf, &node);
             Ok(())
         })?;
-        if exists { Err(BackupError::Exists(name.to_owned())) } else { Ok(writer) }
+        writer.settle()?;
+        match exists.load(Ordering::Relaxed) {
+            true => Err(BackupError::Exists(name.to_owned())),
+            false => Ok(writer),
+        }
     }
 
-    /// Does it in each place that has not failed yet.
+    /// Has it done in each place that has not failed yet.
     ///
     /// # Errors
     /// [`BackupError::Nowhere`] once no place is left.
     fn everywhere(
         &mut self,
-        mut work: impl FnMut(&Shelf<'_>) -> Result<(), BackupError>,
+        work: impl Fn(&Shelf<'_>) -> Result<(), BackupError> + Clone + Send + 'static,
     ) -> Result<(), BackupError> {
+        self.keep(|porter| porter.give(Box::new(work.clone())))
+    }
+
+    /// Waits until all of that is done.
+    ///
+    /// # Errors
+    /// As above.
+    fn settle(&mut self) -> Result<(), BackupError> {
+        self.keep(Porter::settle)
+    }
+
+    fn keep(&mut self, goes_on: impl Fn(&Porter) -> bool) -> Result<(), BackupError> {
         let failed = &mut self.failed;
-        self.shelves.retain(|(name, shelf)| match work(shelf) {
-            Ok(()) => true,
-            Err(error) => {
-                failed.push(((*name).to_owned(), error.to_string()));
-                false
+        self.porters.retain(|porter| {
+            let goes_on = goes_on(porter);
+            if !goes_on {
+                failed.push((porter.name.clone(), porter.failure()));
             }
+            goes_on
         });
-        if self.shelves.is_empty() {
+        if self.porters.is_empty() {
             let said: Vec<_> =
                 self.failed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
             return Err(BackupError::Nowhere(said.join("; ")));
@@ -258,12 +282,19 @@ impl<'a> Writer<'a> {
         }
         let sealed = self.parts.seal(self.next, &part)?;
         let object = object(&self.name, self.next);
-        self.everywhere(|shelf| shelf.put(&object, &sealed))?;
+        let sealed: Arc<[u8]> = sealed.into();
+        self.everywhere(move |shelf| shelf.put(&object, &sealed))?;
         self.next += 1;
         Ok(())
     }
 
-    fn finish(mut self, maker: &Maker, entries: u64, at_s: i64) -> Result<Made, BackupError> {
+    fn finish(
+        mut self,
+        maker: &Maker,
+        settings: &Settings,
+        entries: u64,
+        at_s: i64,
+    ) -> Result<Made, BackupError> {
         self.flush()?;
         let manifest = Manifest {
             version: 1,
@@ -276,33 +307,59 @@ impl<'a> Writer<'a> {
             has_log_key: maker.has_log_key,
             key: self.key.expose().clone(),
         };
-        let sealed = manifest.seal(&self.name, &maker.master)?;
+        let sealed: Arc<[u8]> = manifest.seal(&self.name, &maker.master)?.into();
         let object = format!("{}/{MANIFEST}", self.name);
-        self.everywhere(|shelf| shelf.put(&object, &sealed))?;
-        let places = self.shelves.iter().map(|(name, _)| (*name).to_owned()).collect();
+        self.everywhere(move |shelf| shelf.put(&object, &sealed))?;
+        self.settle()?;
+        let places = self.porters.iter().map(|porter| porter.name.clone()).collect();
+        let removed = self.prune(maker, settings);
         let Self { name, bytes, failed, .. } = self;
-        Ok(Made { name, bytes, entries, places, failed, removed: 0 })
+        Ok(Made { name, bytes, entries, places, failed, removed })
+    }
+
+    /// Removes this node's backups whose time is over, from places that have the new one; never that one. A place that
+    /// fails at this has the new one none the less.
+    fn prune(&self, maker: &Maker, settings: &Settings) -> u64 {
+        let keep_s = i64::try_from(settings.keep.as_secs()).unwrap_or(i64::MAX);
+        let oldest = maker.clock.unix_s().saturating_sub(keep_s);
+        let removed = Arc::new(AtomicU64::new(0));
+        for porter in &self.porters {
+            let (node, new) = (maker.node.clone(), self.name.clone());
+            let removed = Arc::clone(&removed);
+            porter.give(Box::new(move |shelf| {
+                for old in shelf.found().unwrap_or_default() {
+                    let is_own = old.name == Found::name_of(&node, old.at_s);
+                    if !is_own || old.at_s >= oldest || old.name == new {
+                        continue;
+                    }
+                    match shelf.remove(&old.name) {
+                        Ok(()) => {
+                            removed.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(error) => tracing::error!(%error, "an old backup could not be removed"),
+                    }
+                }
+                Ok(())
+            }));
+        }
+        for porter in &self.porters {
+            if !porter.settle() {
+                tracing::error!(place = porter.name, "old backups could not be removed");
+            }
+        }
+        removed.load(Ordering::Relaxed)
     }
 }
 
-/// Removes this node's backups whose time is over, from places that have the new one; never that one.
-fn prune(mut made: Made, settings: &Settings, maker: &Maker, runtime: &Handle) -> Made {
-    let keep_s = i64::try_from(settings.keep.as_secs()).unwrap_or(i64::MAX);
-    let oldest = maker.clock.unix_s().saturating_sub(keep_s);
-    let clock = &maker.clock;
-    for one in settings.places.iter().filter(|one| made.places.contains(&one.name)) {
-        let shelf = Shelf { place: &one.place, clock, runtime };
-        let found = shelf.found().unwrap_or_default();
-        for old in found {
-            let is_own = old.name == Found::name_of(&maker.node, old.at_s);
-            if !is_own || old.at_s >= oldest || old.name == made.name {
-                continue;
-            }
-            match shelf.remove(&old.name) {
-                Ok(()) => made.removed += 1,
-                Err(error) => tracing::error!(%error, "an old backup could not be removed"),
-            }
+/// Removes what earlier backups of this node left behind that were not finished: tried again and again, they would
+/// fill the place.
+fn clear(shelf: &Shelf<'_>, node: &str) {
+    for left in shelf.unfinished().unwrap_or_default() {
+        if left.name != Found::name_of(node, left.at_s) {
+            continue;
+        }
+        if let Err(error) = shelf.clear(&left.name) {
+            tracing::warn!(%error, "what an unfinished backup left behind could not be removed");
         }
     }
-    made
 }

@@ -3,17 +3,21 @@
 //! A backup is a folder of objects: parts of some MiB, each sealed and bound to its place, and a manifest, which is
 //! written last. Without a manifest there is no backup, so one that was interrupted is never taken for whole.
 
+mod fresh;
 mod make;
 mod part;
 mod place;
+mod porter;
 mod restore;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use fresh::Fresh;
 pub use make::{Made, Maker, make};
 pub use place::{Found, Place, PlaceSettings};
+pub use porter::Hanging;
 pub use restore::{Restored, Wanted, restore};
 
 use crate::secret::SecretError;

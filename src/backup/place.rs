@@ -1,5 +1,6 @@
 //! Where backups are kept: folders, and stores that speak S3.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -47,6 +48,12 @@ impl Found {
             |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
         let node: String = node.chars().map(safe).collect();
         format!("{node}-{}", time.strftime("%Y%m%dT%H%M%SZ"))
+    }
+
+    /// Whether the backup of this name is of this node.
+    #[must_use]
+    pub fn is_of(backup: &str, node: &str) -> bool {
+        Self::parse(backup).is_some_and(|found| Self::name_of(node, found.at_s) == backup)
     }
 
     /// What a name says of it.
@@ -110,47 +117,82 @@ impl Shelf<'_> {
         }
     }
 
+    /// The finished backups that are here, the oldest first.
     pub(super) fn found(&self) -> Result<Vec<Found>, BackupError> {
-        let mut found = match self.place {
+        Ok(self
+            .listed()?
+            .into_iter()
+            .filter(|(_, is_whole)| *is_whole)
+            .map(|(one, _)| one)
+            .collect())
+    }
+
+    /// Those that were begun and not finished.
+    pub(super) fn unfinished(&self) -> Result<Vec<Found>, BackupError> {
+        Ok(self
+            .listed()?
+            .into_iter()
+            .filter(|(_, is_whole)| !is_whole)
+            .map(|(one, _)| one)
+            .collect())
+    }
+
+    /// All that are here, and whether each was finished, the oldest first.
+    fn listed(&self) -> Result<BTreeMap<Found, bool>, BackupError> {
+        let mut listed = BTreeMap::new();
+        match self.place {
             Place::Folder(folder) => {
                 let fault = |source| BackupError::file(folder, source);
-                let mut found = Vec::new();
-                let listed = match fs::read_dir(folder) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-                    listed => listed.map_err(fault)?,
+                let entries = match fs::read_dir(folder) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listed),
+                    entries => entries.map_err(fault)?,
                 };
-                for entry in listed {
+                for entry in entries {
                     let entry = entry.map_err(fault)?;
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    if entry.path().join(MANIFEST).is_file() {
-                        found.extend(Found::parse(&name));
+                    let found = Found::parse(&entry.file_name().to_string_lossy());
+                    if let Some(found) = found.filter(|_| entry.path().is_dir()) {
+                        listed.insert(found, entry.path().join(MANIFEST).is_file());
                     }
                 }
-                found
             }
             Place::S3(store) => {
-                let listed = Bucket::new(store);
-                let listed = self.runtime.block_on(listed.list("", self.clock.unix_s()))?;
-                let names = listed.iter().filter_map(|name| name.strip_suffix("/manifest"));
-                names.filter_map(Found::parse).collect()
+                let bucket = Bucket::new(store);
+                for object in self.runtime.block_on(bucket.list("", self.clock.unix_s()))? {
+                    let Some((name, part)) = object.split_once('/') else { continue };
+                    if let Some(found) = Found::parse(name) {
+                        *listed.entry(found).or_default() |= part == MANIFEST;
+                    }
+                }
             }
-        };
-        found.sort();
-        Ok(found)
+        }
+        Ok(listed)
     }
 
     /// Removes a backup, its manifest first.
     pub(super) fn remove(&self, name: &str) -> Result<(), BackupError> {
         match self.place {
             Place::Folder(folder) => {
-                let dir = folder.join(name);
-                let fault = |source| BackupError::file(&dir, source);
-                fs::remove_file(dir.join(MANIFEST)).map_err(fault)?;
-                fs::remove_dir_all(&dir).map_err(fault)
+                let manifest = folder.join(name).join(MANIFEST);
+                fs::remove_file(&manifest)
+                    .map_err(|source| BackupError::file(&manifest, source))?;
             }
             Place::S3(store) => {
                 let (bucket, now_s) = (Bucket::new(store), self.clock.unix_s());
                 self.runtime.block_on(bucket.remove(&format!("{name}/{MANIFEST}"), now_s))?;
+            }
+        }
+        self.clear(name)
+    }
+
+    /// Removes what there is of a backup that has no manifest.
+    pub(super) fn clear(&self, name: &str) -> Result<(), BackupError> {
+        match self.place {
+            Place::Folder(folder) => {
+                let dir = folder.join(name);
+                fs::remove_dir_all(&dir).map_err(|source| BackupError::file(&dir, source))
+            }
+            Place::S3(store) => {
+                let (bucket, now_s) = (Bucket::new(store), self.clock.unix_s());
                 let objects = self.runtime.block_on(bucket.list(&format!("{name}/"), now_s))?;
                 for object in objects {
                     self.runtime.block_on(bucket.remove(&object, now_s))?;

@@ -17,7 +17,7 @@ use super::log_trace::{TraceArgs, run_trace};
 use super::log_verify::{VerifyArgs, run_verify};
 use super::{Failure, Outcome};
 use crate::audit::note::NoteError;
-use crate::audit::{Event, ReadError};
+use crate::audit::{Broken, Event, ReadError};
 use crate::config::ConfigError;
 use crate::index::IndexError;
 use crate::secret::SecretError;
@@ -160,6 +160,9 @@ pub(super) enum LogCommandError {
     /// The log could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The log does not hold, so nothing is said of it.
+    #[error("{0}; look into it with `menshen log verify`, nothing is signed about a broken log")]
+    Broken(#[from] Broken),
     /// The result could not be printed.
     #[error("the result could not be printed: {0}")]
     Print(#[from] io::Error),
@@ -179,7 +182,7 @@ impl LogCommandError {
             | Self::Custody { .. }
             | Self::Index(IndexError::FewLetters(_) | IndexError::File { .. })
             | Self::Key(_) => 64,
-            Self::Read(_) | Self::Print(_) | Self::Index(_) => 70,
+            Self::Read(_) | Self::Broken(_) | Self::Print(_) | Self::Index(_) => 70,
         }
     }
 }

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::log::{LogCommandError, need_log};
 use super::progress::Progress;
-use crate::audit::{Opener, RestKey, SubjectSealer};
+use crate::audit::note::Signer;
+use crate::audit::{Opener, RestKey, SubjectSealer, Verified, verify};
 use crate::config::Config;
 use crate::index::Index;
 use crate::secret::MasterKey;
@@ -89,6 +90,14 @@ impl FoundLog {
         let name = lines.next().unwrap_or_default();
         let entries = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
         (name, entries, lines.next().unwrap_or_default())
+    }
+
+    /// Verifies all of it, with the key that the master key gives, whatever key lies in the folder.
+    pub(super) fn verified(&self) -> Result<Verified, LogCommandError> {
+        let (path, (name, _, _)) = (self.dir.display().to_string(), self.head());
+        let signer = Signer::new(&name, self.master.derive("audit-checkpoint")?.expose());
+        let signer = signer.map_err(|source| LogCommandError::Note { path, source })?;
+        Ok(verify(&self.dir, signer.verifier(), None)?)
     }
 
     /// The index, read on to the log's end; made anew where it cannot be used.

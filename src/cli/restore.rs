@@ -8,7 +8,7 @@ use clap::Args;
 use super::log_custody::Custody;
 use super::{Failure, Outcome};
 use crate::audit::{Act, AtRest, Event, Log, Reading, RestKey, Settings as LogSettings};
-use crate::backup::{BackupError, Place, Restored, Wanted, restore};
+use crate::backup::{BackupError, Fresh, Place, Restored, Wanted, restore};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::secret::MasterKey;
@@ -67,11 +67,14 @@ pub(super) fn run(args: &Arguments, out: &mut dyn Write) -> Outcome {
         return writeln!(out, "ok  {said}; everything is removed again").map_err(Failure::internal);
     }
     let into = args.into.clone().unwrap_or_default();
-    let restored = restore(&wanted, &into, runtime.handle()).map_err(failure)?;
+    let fresh = Fresh::begin(&into).map_err(failure)?;
+    let work = fresh.work();
+    let restored = restore(&wanted, &work, runtime.handle()).map_err(failure)?;
     let Restored { name, made_ms, entries, .. } = &restored;
-    let ended = end_after_restore(&into.join("state"), name, *made_ms, *entries);
+    let ended = end_after_restore(&work.join("state"), name, *made_ms, *entries);
     ended.map_err(Failure::internal)?;
-    runtime.block_on(record(args, &into, &master, &restored))?;
+    runtime.block_on(record(args, &work, &master, &restored))?;
+    fresh.finish().map_err(failure)?;
     let (said, into) = (told(&restored), into.display());
     writeln!(
         out,
@@ -170,8 +173,8 @@ async fn record(
             AtRest::Under(RestKey::new(&own).map_err(Failure::internal)?)
         }
         (None, true) => {
-            let said = "everything is restored, but the log has a key of its own: give it with --log-key, into a \
-                        folder anew, so that the log can say that it was restored";
+            let said = "nothing is restored: the log has a key of its own, give it with --log-key, so that the log can \
+                        say that it was restored";
             return Err(Failure::Fault(said.to_owned()));
         }
         (_, false) => AtRest::UnderMaster,

@@ -1,22 +1,19 @@
 //! `menshen restored`: somebody answers for what was done after a backup that the state was restored from.
 
-use std::io::{BufRead as _, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::account::{Place, open_existing, open_state_and_key, operator};
 use super::device::time;
-use super::restored_acts::{Step, step};
+use super::restored_again::Again;
 use super::restored_grants::end_grants;
+use super::restored_source::{Gaps, Source, gaps_of};
 use super::{Failure, Outcome};
-use crate::audit::{Entry, Opener, Reader, RestKey};
-use crate::identity::{AccountError, ApiKeyError, DeviceError, Identity, Standing};
 use crate::secret::MasterKey;
-use crate::state::{CommandRow, Leave, RestoreRow, StateError, Store};
+use crate::state::{RestoreRow, StateError, Store};
 
-/// No entry's line is longer.
-const LONGEST_LINE: usize = 128 * 1024;
 /// The longest reason, in bytes: the log keeps all of it.
 const REASON_LIMIT: usize = 2000;
 
@@ -30,12 +27,18 @@ pub(super) struct Arguments {
     /// revoked or switched off after the backup is done anew; may be given again.
     #[arg(long, value_name = "PATH", requires = "reason")]
     acts: Vec<PathBuf>,
+    /// Also where what `--acts` names is damaged, cut off, or does not reach back: do what it tells, and answer for the rest.
+    #[arg(long, requires = "acts")]
+    despite_gaps: bool,
     /// Nothing tells what was done after the backup: answer for it without.
     #[arg(long, conflicts_with = "acts", requires = "reason")]
     without_acts: bool,
     /// Let budgets go on as they were in the backup, rather than take those as used up whose windows reach back to it.
     #[arg(long, requires = "reason")]
     release_budgets: bool,
+    /// Take a log that has fewer entries than the state has seen: answer for those that are missing.
+    #[arg(long, requires = "reason")]
+    shorter_log: bool,
     /// Why; the log has it.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: Option<String>,
@@ -63,25 +66,24 @@ async fn act(args: &Arguments, out: &mut dyn Write) -> Outcome {
     let store = store.acting_as(&operator().0);
     let rows = store.restores().await.map_err(Failure::internal)?;
     let why = args.reason.as_deref().unwrap_or_default();
-    let oldest = || {
-        let oldest = rows.iter().find(|row| row.settled_ms.is_none());
-        oldest.ok_or_else(|| Failure::fault(nothing_waits()))
-    };
     let mut said = String::new();
     if !args.acts.is_empty() {
-        let oldest = oldest()?;
-        let again = Again::new(args, &store, &master, oldest)?;
-        let done = again.all(&args.acts, &mut said).await?;
-        let ended = end_grants(&store, &master, &oldest.backup).await?;
-        let done = format!("{done}, {ended} grants taken back");
-        settle(&store, &done, why).await?;
-        said.push_str(&format!("{done}; the gate may start\n"));
+        // Until a gate has started on it, more may be brought up.
+        let since = rows.iter().find(|row| row.until_ms.is_none());
+        let since = since.ok_or_else(|| Failure::fault(nothing_waits()))?;
+        let done = Box::pin(again(args, (&store, &master), since, out)).await?;
+        said.push_str(&settle(&store, &done, why).await?);
     } else if args.without_acts {
-        let oldest = oldest()?;
-        let ended = end_grants(&store, &master, &oldest.backup).await?;
+        let since = rows.iter().find(|row| row.settled_ms.is_none());
+        let since = since.ok_or_else(|| Failure::fault(nothing_waits()))?;
+        let ended = end_grants(&store, &master, &since.backup).await?;
         let done = format!("nothing was done anew, {ended} grants taken back");
-        settle(&store, &done, why).await?;
-        said.push_str(&format!("{done}; the gate may start\n"));
+        said.push_str(&settle(&store, &done, why).await?);
+    }
+    if args.shorter_log {
+        let taken = store.forget_log(why).await;
+        taken.map_err(|error| refused(error, "the state has seen no log".to_owned()))?;
+        said.push_str("the log is taken as it is\n");
     }
     if args.release_budgets {
         let released = store.release_restored_budgets(why).await;
@@ -94,13 +96,54 @@ async fn act(args: &Arguments, out: &mut dyn Write) -> Outcome {
     out.write_all(said.as_bytes()).map_err(Failure::internal)
 }
 
-fn nothing_waits() -> String {
-    "nothing waits for an answer: the state was not restored, or somebody has answered".to_owned()
+/// Does anew what the sources tell, if they are whole or somebody answers for the rest; says what was done.
+async fn again(
+    args: &Arguments,
+    (store, master): (&Store, &MasterKey),
+    since: &RestoreRow,
+    out: &mut dyn Write,
+) -> Result<String, Failure> {
+    let own = args.log_key.as_deref().map(MasterKey::read).transpose().map_err(Failure::fault)?;
+    let keys: Vec<_> = own.into_iter().chain([master.clone()]).collect();
+    let sources = args.acts.iter().map(|path| Source { path, keys: &keys, since });
+    let sources: Vec<_> = sources.collect();
+    let gaps = gaps_of(&sources)?;
+    if gaps.count > 0 && !args.despite_gaps {
+        return Err(Failure::Fault(told_gaps(&gaps)));
+    }
+    let identity = open_existing(&args.place).map_err(Failure::fault)?;
+    let roster = identity.roster().await.map_err(Failure::internal)?;
+    let mut again = Again::new(store, &identity, &since.backup, roster);
+    for source in &sources {
+        again.go_through(source, out).await?;
+    }
+    let ended = end_grants(store, master, &since.backup).await?;
+    let gaps = if gaps.count > 0 { format!(", gaps: {}", gaps.count) } else { String::new() };
+    Ok(format!("{}{gaps}, {ended} grants taken back", again.told()))
 }
 
-async fn settle(store: &Store, detail: &str, why: &str) -> Result<(), Failure> {
+fn told_gaps(gaps: &Gaps) -> String {
+    let mut said =
+        String::from("nothing is done, since not all is there that was done since the backup:");
+    for gap in &gaps.said {
+        said.push_str(&format!("\n  {gap}"));
+    }
+    let more = gaps.count.saturating_sub(gaps.said.len() as u64);
+    if more > 0 {
+        said.push_str(&format!("\n  and {more} more"));
+    }
+    said + "\nbring another copy, or have done what these tell and answer for the rest with --despite-gaps"
+}
+
+fn nothing_waits() -> String {
+    "nothing waits for an answer: the state was not restored, or somebody has answered and a gate may have started"
+        .to_owned()
+}
+
+async fn settle(store: &Store, detail: &str, why: &str) -> Result<String, Failure> {
     let settled = store.settle_restores(detail, why).await;
-    settled.map_err(|error| refused(error, nothing_waits()))
+    settled.map_err(|error| refused(error, nothing_waits()))?;
+    Ok(format!("{detail}; the gate may start\n"))
 }
 
 fn refused(error: StateError, nothing: String) -> Failure {
@@ -125,140 +168,5 @@ fn told(rows: &[RestoreRow]) -> String {
     match rows {
         [] => "the state was never restored from a backup\n".to_owned(),
         rows => rows.iter().map(line).collect(),
-    }
-}
-
-/// Does anew what was done after the backup.
-struct Again<'a> {
-    store: &'a Store,
-    identity: Identity,
-    master: &'a MasterKey,
-    own: Option<MasterKey>,
-    since: &'a RestoreRow,
-}
-
-impl<'a> Again<'a> {
-    fn new(
-        args: &Arguments,
-        store: &'a Store,
-        master: &'a MasterKey,
-        since: &'a RestoreRow,
-    ) -> Result<Self, Failure> {
-        let own = args.log_key.as_deref().map(MasterKey::read).transpose();
-        Ok(Self {
-            store,
-            identity: open_existing(&args.place).map_err(Failure::fault)?,
-            master,
-            own: own.map_err(Failure::fault)?,
-            since,
-        })
-    }
-
-    /// Goes through all sources; says how many acts there were, and how many entries nobody could read.
-    async fn all(&self, sources: &[PathBuf], said: &mut String) -> Result<String, Failure> {
-        let (mut acts, mut unread) = (0_u64, 0_u64);
-        for source in sources {
-            let entries = match source.is_dir() {
-                true => self.log(source)?,
-                false => self.lines(source)?,
-            };
-            unread += entries.1;
-            for entry in &entries.0 {
-                let Some((name, step)) = step(entry) else { continue };
-                acts += 1;
-                let done = self.redo(step).await?;
-                said.push_str(&format!(
-                    "{}  {name}: {done}\n",
-                    time(entry.time.0.div_euclid(1000))
-                ));
-            }
-        }
-        Ok(format!("{acts} acts since the backup, {unread} entries that could not be read"))
-    }
-
-    /// What a log tells since the backup, and how many entries cannot be read.
-    fn log(&self, dir: &Path) -> Result<(Vec<Entry>, u64), Failure> {
-        super::log::need_log(dir).map_err(Failure::fault)?;
-        let mut keys = Vec::new();
-        for key in self.own.iter().chain([self.master]) {
-            keys.push(RestKey::new(key).map_err(Failure::internal)?);
-        }
-        let (mut entries, mut unread) = (Vec::new(), 0);
-        for read in Reader::new(dir, 0, Opener::new(dir, keys)) {
-            let (index, record) = read.map_err(Failure::fault)?;
-            let is_later = index >= self.since.entries;
-            match record.entry() {
-                Some(entry) if is_later || self.is_since(&entry) => self.keep(entry, &mut entries),
-                Some(_) => {}
-                None => unread += u64::from(is_later),
-            }
-        }
-        Ok((entries, unread))
-    }
-
-    /// What a carried copy tells since the backup, an entry a line.
-    fn lines(&self, file: &Path) -> Result<(Vec<Entry>, u64), Failure> {
-        let fault = |error| Failure::Fault(format!("`{}`: {error}", file.display()));
-        let mut lines = BufReader::new(std::fs::File::open(file).map_err(fault)?);
-        let (mut entries, mut unread, mut line) = (Vec::new(), 0, Vec::new());
-        while lines.read_until(b'\n', &mut line).map_err(fault)? > 0 {
-            let entry = (line.len() <= LONGEST_LINE).then(|| Entry::decode(&line).ok()).flatten();
-            match entry {
-                Some(entry) if self.is_since(&entry) => self.keep(entry, &mut entries),
-                Some(_) => {}
-                None => unread += 1,
-            }
-            line.clear();
-        }
-        Ok((entries, unread))
-    }
-
-    fn is_since(&self, entry: &Entry) -> bool {
-        let of_act = entry.act.as_ref().and_then(|act| act.at).map(|at| at.0);
-        of_act.unwrap_or(entry.time.0).max(entry.time.0) >= self.since.made_ms
-    }
-
-    fn keep(&self, entry: Entry, entries: &mut Vec<Entry>) {
-        if step(&entry).is_some() {
-            entries.push(entry);
-        }
-    }
-
-    async fn redo(&self, step: Step) -> Result<&'static str, Failure> {
-        const GONE: &str = "not in the restored state, or so already";
-        let standing = |done: Result<(), AccountError>| match done {
-            Ok(()) => Ok(true),
-            Err(AccountError::State(StateError::Unknown(_) | StateError::Left(_))) => Ok(false),
-            Err(error) => Err(Failure::internal(error)),
-        };
-        let (is_done, said) = match step {
-            Step::Suspend(account) => {
-                let done = self.identity.set_standing(&account, Standing::Suspended).await;
-                (standing(done)?, "suspended, until `menshen account enable`")
-            }
-            Step::Leave(account) => (
-                standing(self.identity.set_standing(&account, Standing::Left).await)?,
-                "left again",
-            ),
-            Step::Key(id) => match self.identity.revoke_api_key(&id).await {
-                Ok(_) => (true, "revoked again"),
-                Err(ApiKeyError::Unknown(_)) => (false, ""),
-                Err(error) => return Err(Failure::internal(error)),
-            },
-            Step::Device(name) => match self.identity.revoke_device(&name).await {
-                Ok(_) => (true, "revoked again"),
-                Err(DeviceError::Unknown(_)) => (false, ""),
-                Err(error) => return Err(Failure::internal(error)),
-            },
-            Step::Switch(kind, name) => {
-                let (verb, detail) = ("switch_on".to_owned(), String::new());
-                let reason = format!("restored from {}", self.since.backup);
-                let command = CommandRow { verb, kind, name, detail, reason };
-                let turned = self.store.set_switch(command, true, Leave::Alone).await;
-                (turned.map_err(Failure::internal)?, "switched off again")
-            }
-            Step::ByHand(what) => (true, what),
-        };
-        Ok(if is_done { said } else { GONE })
     }
 }

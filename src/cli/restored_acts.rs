@@ -4,10 +4,12 @@
 use crate::audit::{Concern, Entry, Event};
 
 /// What is to be done for one act.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     /// Somebody is not let in: what was changed of them is a secret, or too much to tell.
     Suspend(String),
+    /// Nor by any account of a person.
+    Person(String),
     /// They have left.
     Leave(String),
     /// An API key, by its id.
@@ -18,6 +20,17 @@ pub(super) enum Step {
     Switch(String, String),
     /// Nobody but a person can do it.
     ByHand(&'static str),
+}
+
+impl Step {
+    /// Whom or what it is about, as acts name it.
+    pub(super) fn about(&self) -> String {
+        match self {
+            Self::Suspend(account) | Self::Leave(account) => format!("account {account}"),
+            Self::Person(person) => format!("person/{person}"),
+            Self::Key(_) | Self::Device(_) | Self::Switch(..) | Self::ByHand(_) => String::new(),
+        }
+    }
 }
 
 /// What was done to accounts that no restored state lets anybody do because of it.
@@ -41,12 +54,14 @@ const HARMLESS: [&str; 13] = [
 
 /// What is to be done, and for which act; nothing if the entry tells of nothing that a restored state has forgotten to
 /// somebody's good.
-pub(super) fn step(entry: &Entry) -> Option<(String, Step)> {
+pub(super) fn steps(entry: &Entry) -> Vec<(String, Step)> {
     match entry.event {
-        Event::Change | Event::Custody => of_act(entry),
-        Event::Grant => of_grant(entry),
+        Event::Change | Event::Custody => of_act(entry).into_iter().collect(),
+        Event::Grant => of_grant(entry).into_iter().collect(),
         Event::Alert => of_finding(entry),
-        Event::Decision | Event::Outcome | Event::Session | Event::Shadow | Event::Admin => None,
+        Event::Decision | Event::Outcome | Event::Session | Event::Shadow | Event::Admin => {
+            Vec::new()
+        }
     }
 }
 
@@ -54,10 +69,13 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
     let act = entry.act.as_ref()?;
     let (name, object) = (act.name.as_str(), act.object.as_str());
     let step = match name {
-        "switch_on" => {
+        // What another gate switched off is so here as well, and that gate may be gone, too.
+        "switch_on" | "switch_on_shared" => {
             let (kind, which) = object.split_once(' ').unwrap_or((object, ""));
             Step::Switch(kind.to_owned(), which.to_owned())
         }
+        // It was found elsewhere, and held somebody here.
+        "finding_shared" => held(object.rsplit_once("` on ")?.1),
         "policy_loaded" => Step::ByHand("put the newer policy files in their place"),
         "hold_added" => Step::ByHand("enter the legal hold anew"),
         "entries_destroyed" => {
@@ -66,6 +84,12 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
         _ => of_account(name, object)?,
     };
     Some((format!("{name} {object}"), step))
+}
+
+/// Whoever is counted under this name.
+fn held(holder: &str) -> Step {
+    let person = holder.strip_prefix("person/");
+    person.map_or_else(|| Step::Suspend(holder.to_owned()), |one| Step::Person(one.to_owned()))
 }
 
 fn of_account(name: &str, object: &str) -> Option<Step> {
@@ -94,19 +118,29 @@ fn of_grant(entry: &Entry) -> Option<(String, Step)> {
     ))
 }
 
-/// Whom a detection held is held again, in another way: the finding itself is gone.
-fn of_finding(entry: &Entry) -> Option<(String, Step)> {
-    let alert = entry.alert.as_ref().filter(|alert| alert.concern == Concern::Finding)?;
-    let found = alert.found.as_ref().filter(|found| !found.drill)?;
-    let account = entry.actor.as_ref()?.account.as_str();
-    let is_held = found.action.as_str() != "alert" && !account.is_empty();
-    let said = format!("finding {} of account {account}", found.detection.as_str());
-    is_held.then(|| (said, Step::Suspend(account.to_owned())))
+/// Whom a detection held is held again, in another way: the finding itself is gone. It held a person by all accounts.
+fn of_finding(entry: &Entry) -> Vec<(String, Step)> {
+    let alert = entry.alert.as_ref().filter(|alert| alert.concern == Concern::Finding);
+    let found = alert.and_then(|alert| alert.found.as_ref());
+    let held = found.filter(|found| !found.drill && found.action.as_str() != "alert");
+    let (Some(found), Some(actor)) = (held, &entry.actor) else { return Vec::new() };
+    let (account, person) = (actor.account.as_str(), actor.person.as_str());
+    let mut steps = Vec::new();
+    if !account.is_empty() {
+        let said = format!("finding {} of account {account}", found.detection);
+        steps.push((said, Step::Suspend(account.to_owned())));
+    }
+    if !person.is_empty() {
+        let said = format!("finding {} of person/{person}", found.detection);
+        steps.push((said, Step::Person(person.to_owned())));
+    }
+    steps
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{Act, Actor, Alert, EntryId, Found, Moment, Stamp};
 
     #[test]
     fn what_tightened_is_done_anew_and_what_is_not_known_suspends() {
@@ -123,5 +157,42 @@ mod tests {
             assert_eq!(account(name, "account wang"), None, "{name}");
         }
         assert_eq!(account("limits_reset", "person wang"), None);
+    }
+
+    #[test]
+    fn a_finding_holds_all_accounts_of_a_person_and_what_came_from_other_gates_holds_here() {
+        let stamp = Stamp { id: EntryId::new(0, [7; 10]), time: Moment(0), node: "gate-1".into() };
+        let mut entry = Entry::new(Event::Alert, stamp.clone());
+        entry.actor =
+            Some(Actor { account: "corp:wang".into(), person: "e1042".into(), ..Actor::default() });
+        let mut alert = Alert::new(Concern::Finding, 1);
+        let found = |action: &str| Found {
+            finding: 1,
+            detection: "own-median".into(),
+            said: "much".into(),
+            action: action.into(),
+            drill: false,
+        };
+        alert.found = Some(found("block"));
+        entry.alert = Some(alert.clone());
+        let only =
+            |entry: &Entry| -> Vec<_> { steps(entry).into_iter().map(|one| one.1).collect() };
+        let wang = Step::Suspend("corp:wang".into());
+        assert_eq!(only(&entry), [wang.clone(), Step::Person("e1042".into())]);
+        alert.found = Some(found("alert"));
+        entry.alert = Some(alert);
+        assert_eq!(only(&entry), []);
+        let act = |name: &str, object: &str| {
+            let mut entry = Entry::new(Event::Change, stamp.clone());
+            entry.act = Some(Act { name: name.into(), object: object.into(), ..Act::default() });
+            only(&entry)
+        };
+        let off = [Step::Switch("tenant".into(), "hq".into())];
+        assert_eq!(act("switch_on_shared", "tenant hq"), off);
+        assert_eq!(act("switch_off_shared", "tenant hq"), []);
+        assert_eq!(act("finding_shared", "finding of `own-median` on corp:wang"), [wang]);
+        let person = [Step::Person("e1042".into())];
+        assert_eq!(act("finding_shared", "finding of `zero-hits` on person/e1042"), person);
+        assert_eq!(act("findings_released_shared", "finding of `own-median` on corp:wang"), []);
     }
 }

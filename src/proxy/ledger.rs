@@ -46,6 +46,7 @@ impl Gate {
             succeeded: Some(true),
             at: Some(Moment(act.at_ms)),
             approved_by: act.approved_by.as_str().into(),
+            number: u64::try_from(act.seq).ok(),
             ..Act::default()
         });
         if !act.reason.is_empty() {

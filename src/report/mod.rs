@@ -33,6 +33,17 @@ fn is_allowed(access: &Access) -> bool {
     access.entry.decision.as_ref().is_some_and(|decision| decision.effect == Effect::Allow)
 }
 
+/// Why a request that was allowed did not end as it should: refused after all, cut, or failed behind the gate.
+fn failed_after(access: &Access) -> Option<String> {
+    use crate::audit::Ending;
+    let result = access.told().result.as_ref()?;
+    let ended = result.ended.filter(|ended| *ended != Ending::Complete);
+    let status = result.status.filter(|status| *status >= 400);
+    let cause = Some(result.cause.to_string()).filter(|cause| !cause.is_empty());
+    let said = ended.map(|ended| ended.to_string()).or(status.map(|status| status.to_string()))?;
+    Some(cause.map_or(said.clone(), |cause| format!("{said}: {cause}")))
+}
+
 /// Whether anything was given, or nobody knows.
 fn is_disclosed(access: &Access) -> bool {
     use crate::audit::Ending;

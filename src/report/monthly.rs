@@ -95,6 +95,8 @@ impl Monthly {
             Event::Decision | Event::Outcome => self.take_request(access, &who, hours),
             Event::Change | Event::Grant => self.changes.push(line(entry, who, hours)),
             Event::Admin => self.admin.push(line(entry, who, hours)),
+            // Marks come by themselves and say nothing to a person.
+            Event::Custody if is_mark(entry) => {}
             Event::Custody => self.custody.push(line(entry, who, hours)),
             Event::Alert => self.alerts.push(line(entry, who, hours)),
             Event::Session | Event::Shadow => {}
@@ -197,6 +199,10 @@ fn who(entry: &Entry) -> String {
     let account =
         if actor.account.is_empty() { "somebody unknown" } else { actor.account.as_str() };
     if roles.is_empty() { account.to_owned() } else { format!("{account} ({})", roles.join(", ")) }
+}
+
+fn is_mark(entry: &Entry) -> bool {
+    entry.act.as_ref().is_some_and(|act| act.name.as_str() == "state_marked")
 }
 
 fn line(entry: &Entry, who: String, hours: &dyn Hours) -> Line {

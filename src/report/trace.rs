@@ -44,38 +44,53 @@ pub struct AtOnce {
     pub is_file: bool,
 }
 
-/// Takes the looks at each of the people and gives who received how many of them.
+/// Takes the looks at the people and gives who received how many of them.
 #[derive(Debug, Default)]
 pub struct Trace {
-    accounts: BTreeMap<String, Received>,
+    accounts: BTreeMap<String, (Received, Marks)>,
     /// By the place of a request: whose, and how many of the people.
     requests: HashMap<u64, (String, AtOnce)>,
-    /// The accounts that received the one of whom looks are taken now.
-    of_this: BTreeSet<String>,
+}
+
+/// A bit for each of the people.
+#[derive(Debug, Default)]
+struct Marks(Vec<u64>);
+
+impl Marks {
+    /// Marks one; whether it was not marked before.
+    fn mark(&mut self, number: u32) -> bool {
+        let (word, bit) = (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let Some(word) = self.0.get_mut(word) else { return false };
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
 }
 
 impl Trace {
-    /// From here on, looks are those at another of the people.
-    pub fn next(&mut self) {
-        self.of_this.clear();
-    }
-
-    /// Takes a look at one of the people, if anything was given or may have been.
-    pub fn take(&mut self, access: &Access) {
+    /// Takes a look at some of the people, by number, if anything was given or may have been. Each of them is told once
+    /// for a request, in one go or in several.
+    pub fn take(&mut self, access: &Access, people: impl IntoIterator<Item = u32>) {
         let entry = &access.entry;
         let Some(actor) = entry.actor.as_ref().filter(|_| is_disclosed(access)) else { return };
         let (account, at_ms) = (actor.account.to_string(), entry.time.0);
         let data = access.told().data.as_ref();
         let is_file = data.is_some_and(|data| data.mode == Some(Mode::Download));
-        let one = self.accounts.entry(account.clone()).or_insert_with(|| Received {
-            account: account.clone(),
-            first_ms: at_ms,
-            last_ms: at_ms,
-            ..Received::default()
+        let (one, marks) = self.accounts.entry(account.clone()).or_insert_with(|| {
+            let (first_ms, last_ms) = (at_ms, at_ms);
+            let account = account.clone();
+            (Received { account, first_ms, last_ms, ..Received::default() }, Marks::default())
         });
         one.roles.extend(actor.roles.iter().map(str::to_owned));
         (one.first_ms, one.last_ms) = (one.first_ms.min(at_ms), one.last_ms.max(at_ms));
-        one.people += u64::from(self.of_this.insert(account.clone()));
+        let mut number = 0;
+        for person in people {
+            one.people += u64::from(marks.mark(person));
+            number += 1;
+        }
         if self.requests.len() >= MOST_REQUESTS && !self.requests.contains_key(&access.index) {
             return;
         }
@@ -85,7 +100,7 @@ impl Trace {
             let (request, of) = (entry.id.to_string(), access.subject_count);
             (account, AtOnce { request, people: 0, of, is_file })
         });
-        at_once.people += 1;
+        at_once.people += number;
     }
 
     /// Who received any of them, the one with the most at once first.
@@ -97,13 +112,13 @@ impl Trace {
             (b.people, a.of, &a.request).cmp(&(a.people, b.of, &b.request))
         });
         for (account, at_once) in requests {
-            if let Some(one) = self.accounts.get_mut(&account)
+            if let Some((one, _)) = self.accounts.get_mut(&account)
                 && one.at_once.request.is_empty()
             {
                 one.at_once = at_once;
             }
         }
-        let mut found: Vec<Received> = self.accounts.into_values().collect();
+        let mut found: Vec<Received> = self.accounts.into_values().map(|(one, _)| one).collect();
         found.sort_by(|a, b| {
             (b.at_once.people, b.people, &a.account).cmp(&(a.at_once.people, a.people, &b.account))
         });

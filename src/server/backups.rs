@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::note::Verifier;
 use crate::audit::{Act, Alert, Concern, Event, Log};
-use crate::backup::{BackupError, Found, Made, Maker, PlaceSettings, Settings, make};
+use crate::backup::{BackupError, Found, Hanging, Made, Maker, PlaceSettings, Settings, make};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::secret::MasterKey;
@@ -52,6 +52,7 @@ pub fn maker(
         has_log_key: config.log_key.is_some(),
         master,
         clock,
+        hanging: Hanging::default(),
     }
 }
 
@@ -81,17 +82,25 @@ impl Keeper {
     async fn keep_making(&self, made: &Notify) {
         let mut looks = Looks::new();
         loop {
-            let now_s = self.maker.clock.unix_s();
-            let mut oldest = Some(now_s);
-            for place in &self.settings.places {
-                oldest = oldest.min(self.newest(place, &mut looks).await);
-            }
-            let every_s = i64::try_from(self.settings.every.as_secs()).unwrap_or(i64::MAX);
-            let is_due = oldest.is_none_or(|oldest| now_s.saturating_sub(oldest) >= every_s);
-            let pause = if is_due { self.make().await } else { LOOK_EVERY };
+            let due = self.due(&mut looks).await;
+            let pause = if due.is_empty() { LOOK_EVERY } else { self.make(due).await };
             made.notify_one();
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// The places that need a new one: a place that is down is tried again without filling up the others.
+    async fn due(&self, looks: &mut Looks) -> Vec<PlaceSettings> {
+        let now_s = self.maker.clock.unix_s();
+        let every_s = i64::try_from(self.settings.every.as_secs()).unwrap_or(i64::MAX);
+        let mut due = Vec::new();
+        for place in &self.settings.places {
+            let newest = self.newest(place, looks).await;
+            if newest.is_none_or(|newest| now_s.saturating_sub(newest) >= every_s) {
+                due.push(place.clone());
+            }
+        }
+        due
     }
 
     async fn keep_telling(&self, made: &Notify) {
@@ -132,8 +141,9 @@ impl Keeper {
         }
     }
 
-    async fn make(&self) -> Duration {
-        let (maker, settings) = (Arc::clone(&self.maker), self.settings.clone());
+    async fn make(&self, places: Vec<PlaceSettings>) -> Duration {
+        let (maker, settings) =
+            (Arc::clone(&self.maker), Settings { places, ..self.settings.clone() });
         let runtime = Handle::current();
         let made = tokio::task::spawn_blocking(move || make(&maker, &settings, &runtime)).await;
         match made {
@@ -242,6 +252,7 @@ mod tests {
             has_log_key: false,
             master,
             clock,
+            hanging: Hanging::default(),
         };
         let day = Duration::from_secs(24 * 3600);
         let settings = Settings { every: day, keep: day * 30, places };
@@ -261,12 +272,85 @@ mod tests {
         (silent, Place::S3(Box::new(settings)))
     }
 
+    fn named(name: &str, place: Place) -> PlaceSettings {
+        PlaceSettings { name: name.into(), place }
+    }
+
+    /// A folder of the network that hangs: whoever opens a pipe that nobody writes waits.
+    fn hung(dir: &std::path::Path, at_s: i64) -> Place {
+        let time = jiff::Timestamp::from_second(at_s).unwrap().strftime("%Y%m%dT%H%M%SZ");
+        let folder = dir.join("hung");
+        let backup = folder.join(format!("gate-1-{time}"));
+        std::fs::create_dir_all(&backup).unwrap();
+        let pipe = backup.join("manifest");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        Place::Folder(folder)
+    }
+
+    fn made_in(folder: &std::path::Path) -> usize {
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_folder_that_hangs_costs_the_others_a_wait_and_gets_no_second_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let far = hung(dir.path(), 1_790_000_000);
+        let near = dir.path().join("near");
+        let places = vec![named("far", far), named("near", Place::Folder(near.clone()))];
+        let keeper = keeper(dir.path(), places);
+        let (maker, settings) = (Arc::clone(&keeper.maker), keeper.settings.clone());
+        let runtime = Handle::current();
+        let both = tokio::task::spawn_blocking(move || {
+            let made = make(&maker, &settings, &runtime);
+            maker.clock.advance_ms(1000);
+            (made, make(&maker, &settings, &runtime))
+        });
+        let (first, second) = both.await.unwrap();
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.places, ["near"]);
+        assert_eq!(first.failed, [("far".to_owned(), "it does not answer".to_owned())]);
+        assert_eq!(second.places, ["near"]);
+        let said = "it has not answered since an earlier backup";
+        assert_eq!(second.failed, [("far".to_owned(), said.to_owned())]);
+        assert_eq!(made_in(&near), 2);
+        keeper.log.close();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_place_that_is_down_is_tried_again_without_filling_up_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (near, down) = (dir.path().join("near"), dir.path().join("in-the-way"));
+        std::fs::write(&down, "a file").unwrap();
+        let folder = |path: &std::path::Path| Place::Folder(path.to_owned());
+        let places = vec![named("far", folder(&down)), named("near", folder(&near))];
+        let keeper = keeper(dir.path(), places);
+        let mut looks = Looks::new();
+        for round in 0..3 {
+            let due = keeper.due(&mut looks).await;
+            assert_eq!(due.len(), if round == 0 { 2 } else { 1 }, "{due:?}");
+            assert_eq!(keeper.make(due).await, PAUSE);
+            keeper.maker.clock.advance_ms(600_000);
+        }
+        assert_eq!(made_in(&near), 1);
+        // What was begun and not finished is cleared away by the next try; what others have there is not.
+        std::fs::remove_file(&down).unwrap();
+        for left in ["gate-1-20260101T000000Z", "gate-2-20260101T000000Z"] {
+            std::fs::create_dir_all(down.join(left)).unwrap();
+            std::fs::write(down.join(left).join("000000"), "half").unwrap();
+        }
+        let due = keeper.due(&mut looks).await;
+        assert_eq!(keeper.make(due).await, LOOK_EVERY);
+        assert!(keeper.due(&mut looks).await.is_empty());
+        assert_eq!((made_in(&near), made_in(&down)), (1, 2));
+        assert!(!down.join("gate-1-20260101T000000Z").exists());
+        keeper.log.close();
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_store_that_never_answers_is_alerted_and_the_other_place_has_its_backup() {
         let dir = tempfile::tempdir().unwrap();
         let (_silent, cloud) = silent(dir.path()).await;
         let near = Place::Folder(dir.path().join("near"));
-        let named = |name: &str, place| PlaceSettings { name: name.into(), place };
         let keeper = keeper(dir.path(), vec![named("cloud", cloud), named("near", near)]);
         let log = keeper.log.clone();
         let stop = CancellationToken::new();

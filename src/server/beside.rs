@@ -14,8 +14,8 @@ use super::reload::Reloader;
 use super::shared::Keeper;
 use super::watch::Watch;
 use super::{
-    Monitoring, Server, StartError, backups, bulletin, commands, index, maker, notices, readings,
-    restored, retention, shipping,
+    Monitoring, Server, StartError, backups, bulletin, commands, index, maker, memory, notices,
+    readings, restored, retention, shipping,
 };
 use crate::admin::Admin;
 use crate::audit::{AtRest, Opener, Readings, RestKey};
@@ -69,6 +69,11 @@ impl Server {
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
         let (limits, finish) = (Arc::clone(&self.gate.limits), self.shutdown.finish.clone());
         self.tasks.spawn(restored::follow(store.clone(), limits, finish));
+        self.tasks.spawn(memory::keep(
+            store.clone(),
+            self.log.clone(),
+            self.shutdown.finish.clone(),
+        ));
         self.keep_backups(config, &store, clock, master);
         self.ship(config, clock, master)?;
         self.keep_index(config, master)

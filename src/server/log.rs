@@ -68,14 +68,15 @@ pub fn cursors(config: &Config) -> PathBuf {
     config.state.join("shipping")
 }
 
-/// From here on this policy decides; reviewers see since when.
-pub(super) async fn record_start(log: &Log, policy: &str) -> Result<(), LogError> {
+/// From here on this policy decides; reviewers see since when. The number marks how far the state is.
+pub(super) async fn record_start(log: &Log, policy: &str, number: u64) -> Result<(), LogError> {
     let mut entry = log.entry(Event::Change)?;
     let object = format!("policy {policy}");
     entry.act = Some(Act {
         name: "started".into(),
         object: object.as_str().into(),
         succeeded: Some(true),
+        number: Some(number),
         ..Act::default()
     });
     log.append(entry).await.map(drop)

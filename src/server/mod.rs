@@ -13,6 +13,7 @@ mod fetch;
 mod fields;
 mod index;
 mod log;
+mod memory;
 mod notices;
 mod open;
 mod policies;
@@ -47,7 +48,7 @@ pub use retention::{hold, periods};
 pub use review::to_keep;
 pub use usage::read_limits;
 
-use crate::audit::{Log, LogError, Sink};
+use crate::audit::{Log, LogError, ReadError, Sink};
 use crate::clock::Clock;
 use crate::command::{CommandError, Desk};
 use crate::config::Config;
@@ -97,11 +98,24 @@ pub enum StartError {
     /// The keys of business systems.
     #[error("links: {0}")]
     CaseKeys(#[from] KeyFileError),
-    /// Nobody has answered for what was done since the backup that the state comes from.
+    /// Nobody has answered for what was done since the backup, or copy, that the state comes from.
     #[error(
-        "the state was restored from the backup `{0}`, and what was suspended, revoked or switched off since is good again: have `menshen restored` do it anew, or answer for it there"
+        "the state comes from {0}, and what was suspended, revoked or switched off since is good again: have `menshen restored` do it anew, or answer for it there"
     )]
     Restored(String),
+    /// The log has fewer entries than the state has seen.
+    #[error(
+        "the log has {found} entries, and the state has seen {known} of it: put back the log that belongs to the state, or answer for what is missing with `menshen restored --shorter-log`"
+    )]
+    ShorterLog {
+        /// How many the state has seen.
+        known: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// An entry since the state's last look could not be read.
+    #[error("whether the state belongs to the log cannot be told: {0}")]
+    Unread(#[from] ReadError),
     /// What is commanded.
     #[error("commands: {0}")]
     Command(#[from] CommandError),
@@ -145,9 +159,10 @@ impl StartError {
             | Self::Ship(_)
             | Self::Notify(_)
             | Self::CaseKeys(_) => true,
-            Self::Restored(_) => true,
+            Self::Restored(_) | Self::ShorterLog { .. } => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_)
+            | Self::Unread(_)
             | Self::Link(_)
             | Self::Command(_)
             | Self::Limits(_)
@@ -190,11 +205,12 @@ impl Server {
         Box::pin(Self::open(Box::new(config), clock, Sink::Folder)).await
     }
 
-    /// As [`Server::start`], with a log that keeps nothing of requests: for measuring what the log costs. No
-    /// command and no configuration leads here.
+    /// As [`Server::start`], with a log that keeps nothing of requests: for measuring what the log costs. It is
+    /// built with the feature `unrecorded` only, which no program has.
     ///
     /// # Errors
     /// [`StartError`].
+    #[cfg(feature = "unrecorded")]
     pub async fn start_unrecorded(config: Config, clock: Clock) -> Result<Self, StartError> {
         Box::pin(Self::open(Box::new(config), clock, Sink::Nowhere)).await
     }

@@ -13,7 +13,7 @@ use super::log::{open_sink, record_start};
 use super::policies::{Backends, admit, read_policies};
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, restored, shared};
+use super::{Monitoring, Server, StartError, memory, restored, shared};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -85,9 +85,11 @@ impl Opening {
         let curbs = load_curbs(store).await?;
         let counter = Counter::new(store.clone(), master, clock.clone())?;
         let grants = Arc::new(Grants::new(counter, clock));
-        let limits = self.limits(&identity).await?;
         let log = open_sink(config, clock, master, sink)?;
-        record_start(&log, program.version()).await?;
+        // Before anything counts on what the state says.
+        memory::compare(store, &log, &config.node).await?;
+        let limits = self.limits(&identity).await?;
+        record_start(&log, program.version(), store.mark().await?).await?;
         let telemetry = Arc::new(Telemetry::new());
         telemetry.in_force(program.version(), None);
         let parts = Parts {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
+use super::{StartError, memory};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -29,7 +29,7 @@ pub(super) async fn open_settled(
     let store = Store::open(&config.state, master, clock.clone())?;
     let rows = store.restores().await?;
     match rows.into_iter().rfind(|row| row.settled_ms.is_none()) {
-        Some(RestoreRow { backup, .. }) => Err(StartError::Restored(backup)),
+        Some(RestoreRow { backup, .. }) => Err(StartError::Restored(memory::origin(&backup))),
         None => Ok(store),
     }
 }

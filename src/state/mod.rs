@@ -24,6 +24,7 @@ mod invitation;
 mod issuer_keys;
 mod issuer_session;
 mod link;
+mod memory;
 mod migration;
 mod new_password;
 mod notice;

@@ -1,10 +1,12 @@
-//! That this state was restored from a backup, and what follows until somebody has answered for what is missing.
+//! That this state was restored from a backup or put back from a copy, and what follows until somebody has answered for
+//! what is missing.
 
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
 use super::act::{Deed, note_deed};
+use super::memory::see_no_more_than;
 use super::{RevocationTag, StateError, Store, connection};
 
 /// A backup that the state was restored from.
@@ -50,6 +52,16 @@ pub fn end_after_restore(
 ) -> Result<(), StateError> {
     let mut connection = connection::open_writer(&dir.join(connection::FILE))?;
     let transaction = connection.transaction()?;
+    end(&transaction, backup, made_ms, entries)?;
+    Ok(transaction.commit()?)
+}
+
+fn end(
+    transaction: &Connection,
+    backup: &str,
+    made_ms: i64,
+    entries: u64,
+) -> Result<(), StateError> {
     // Recovery codes are good once, and nobody knows which have been used since.
     for table in ["sessions", "issuer_sessions", "challenges", "parked", "recovery", "asked"] {
         transaction.execute(&format!("DELETE FROM {table}"), [])?;
@@ -57,10 +69,11 @@ pub fn end_after_restore(
     // Nobody knows which cases were ended since.
     let sql = "UPDATE links SET until_s = ?1 WHERE until_s > ?1";
     transaction.execute(sql, [made_ms.div_euclid(1000)])?;
+    see_no_more_than(transaction, entries)?;
     let entries = i64::try_from(entries).unwrap_or(i64::MAX);
     let sql = "INSERT INTO restores (backup, made_ms, entries) VALUES (?1, ?2, ?3)";
     transaction.execute(sql, params![backup, made_ms, entries])?;
-    Ok(transaction.commit()?)
+    Ok(())
 }
 
 impl Store {
@@ -89,12 +102,27 @@ impl Store {
         .await
     }
 
-    /// Notes that somebody answered for what was done since the backup: a gate may start.
+    /// Notes that somebody answered for what was done since the backup: a gate may start. Until one did, somebody may
+    /// do so again.
     ///
     /// # Errors
     /// [`StateError::Unknown`] if nothing waits for that.
     pub async fn settle_restores(&self, detail: &str, reason: &str) -> Result<(), StateError> {
-        self.answer("settled_ms", "restore_settled", detail, reason).await
+        self.answer(("settled_ms", "until_ms"), "restore_settled", detail, reason).await
+    }
+
+    /// Ends what [`end_after_restore`] does, on a state that was found older than its log: it was put back from a copy.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn end_after_copy(
+        &self,
+        copy: &str,
+        made_ms: i64,
+        entries: u64,
+    ) -> Result<(), StateError> {
+        let copy = copy.to_owned();
+        self.write(move |connection| end(connection, &copy, made_ms, entries)).await
     }
 
     /// Lets budgets go on as they were in the backup.
@@ -102,12 +130,13 @@ impl Store {
     /// # Errors
     /// [`StateError::Unknown`] if none are taken as used up.
     pub async fn release_restored_budgets(&self, reason: &str) -> Result<(), StateError> {
-        self.answer("released_ms", "restored_budgets_released", "", reason).await
+        let columns = ("released_ms", "released_ms");
+        self.answer(columns, "restored_budgets_released", "", reason).await
     }
 
     async fn answer(
         &self,
-        column: &'static str,
+        (column, open): (&'static str, &'static str),
         name: &'static str,
         detail: &str,
         reason: &str,
@@ -115,7 +144,7 @@ impl Store {
         let (doer, detail, reason) = (self.doer(), detail.to_owned(), reason.to_owned());
         self.write(move |connection| {
             let newest = newest(connection)?;
-            let sql = format!("UPDATE restores SET {column} = ?1 WHERE {column} IS NULL");
+            let sql = format!("UPDATE restores SET {column} = ?1 WHERE {open} IS NULL");
             let changed = connection.execute(&sql, [doer.at_ms])?;
             let object = newest.filter(|_| changed > 0);
             let object = object.ok_or_else(|| StateError::Unknown("restore".to_owned()))?;

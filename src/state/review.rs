@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{StateError, Store};
 
 /// The cell of the cursor.
-const CURSOR: &str = "cursor";
+pub(super) const CURSOR: &str = "cursor";
 
 /// A cell and its bytes; nothing, if it is to be removed.
 pub type ReviewRow = (String, Option<Vec<u8>>);

@@ -205,7 +205,10 @@ async fn an_emptied_board_is_filled_again_and_nothing_that_was_switched_off_goes
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     turn(&one, Way::On, "corp:li").await;
-    std::fs::remove_dir_all(two.path("state")).unwrap();
+    // Another gate stands there now, with neither state nor log.
+    for folder in ["state", "log"] {
+        std::fs::remove_dir_all(two.path(folder)).unwrap();
+    }
     one.until(403, &view(&li)).await;
     posted(&store, 2).await;
     // A gate that knows nothing learns all of it from the board.

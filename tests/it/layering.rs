@@ -269,3 +269,20 @@ fn imports(text: &str) -> BTreeSet<String> {
         .filter(|word: &String| !word.is_empty())
         .collect()
 }
+
+#[test]
+fn no_program_is_built_that_can_run_without_its_record() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, features) = manifest.split_once("[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    assert!(features.contains("unrecorded = []") && !features.contains("default"), "{features}");
+    // Whatever builds a program names no features; only what measures or looks at the source does.
+    let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap();
+    let with: Vec<_> = makefile.lines().filter(|line| line.contains("features")).collect();
+    let measures = |line: &&str| ["clippy", " doc ", " bench "].iter().any(|w| line.contains(w));
+    assert!(with.len() == 3 && with.iter().all(measures), "{with:?}");
+    let server = std::fs::read_to_string(root.join("src/server/mod.rs")).unwrap();
+    let (before, _) = server.split_once("    pub async fn start_unrecorded").unwrap();
+    assert!(before.trim_end().ends_with("#[cfg(feature = \"unrecorded\")]"));
+}

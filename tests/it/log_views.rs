@@ -137,11 +137,32 @@ fn entries(log: &Log, keys: &MasterKey) -> Vec<Entry> {
         found: Some(Found { finding: 4, detection, said, action: "block".into(), drill: false }),
         ..Alert::new(Concern::Finding, 20)
     });
-    vec![
+    let mut all = vec![
         look, shown, refused, unknown, sign_in, wrong, bare, started, added, searched, shadow,
         admin, strange, found,
-    ]
+    ];
+    all.extend(AFTER.iter().flat_map(|(route, status, ended)| {
+        let mut allowed = entry(Event::Decision);
+        let (method, route) = ("GET".into(), (*route).into());
+        allowed.request = Some(Request { method, route, ..Request::default() });
+        allowed.decision = Some(Decision::new(Effect::Allow));
+        let mut outcome = entry(Event::Outcome);
+        outcome.decided_by = Some(allowed.id);
+        let (status, ended) = (Some(*status), Some(*ended));
+        outcome.result = Some(Answer { status, ended, ..Answer::default() });
+        [allowed, outcome]
+    }));
+    all
 }
+
+/// What can become of a request that was allowed, but to end well.
+const AFTER: [(&str, u16, Ending); 5] = [
+    ("after.refused", 403, Ending::Refused),
+    ("after.failed", 502, Ending::Complete),
+    ("after.broken", 200, Ending::AbortedByUpstream),
+    ("after.cut", 200, Ending::AbortedByPolicy),
+    ("after.limited", 200, Ending::Limited),
+];
 
 /// A log of one entry of each kind, with its key beside it.
 fn every_kind(dir: &Path) -> usize {
@@ -170,7 +191,8 @@ fn every_kind_of_entry_is_an_event_of_ocsf_as_its_schema_says() {
     let number = every_kind(dir.path());
     let (text, mut published) = (exported(dir.path(), "ocsf"), Published::default());
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(events.len(), number - 1, "the outcome goes with its decision");
+    let outcomes = 1 + AFTER.len();
+    assert_eq!(events.len(), number - outcomes, "the outcome goes with its decision");
     events.iter().for_each(|event| published.check(event));
     let classes: BTreeSet<u64> =
         events.iter().map(|event| event["class_uid"].as_u64().unwrap()).collect();
@@ -180,6 +202,12 @@ fn every_kind_of_entry_is_an_event_of_ocsf_as_its_schema_says() {
     };
     let look = with("api", "customer.view").unwrap();
     assert_eq!((&look["status_code"], &look["count"]), (&"200".into(), &1.into()));
+    assert_eq!((&look["status_id"], &look["status_detail"]), (&1.into(), &Value::Null));
+    for (route, _, _) in AFTER {
+        let after = with("api", route).unwrap();
+        assert_eq!(after["status_id"], 2, "allowed, and yet it failed: {after:#}");
+        assert!(after["status_detail"].is_string(), "{after:#}");
+    }
     assert_eq!(look["actor"]["user"]["name"], "wang.li");
     assert!(look["resources"][0]["uid"].as_str().unwrap().len() > 16);
     assert!(!text.contains("10017"), "people by reference only");
@@ -200,7 +228,12 @@ fn every_kind_of_entry_is_a_line_of_cef_that_others_read() {
     let dir = tempfile::tempdir().unwrap();
     let number = every_kind(dir.path());
     let events = read_cef(&exported(dir.path(), "cef"));
-    assert_eq!(events.len(), number - 1);
+    assert_eq!(events.len(), number - 1 - AFTER.len());
+    let outcomes = AFTER.map(|(route, _, _)| {
+        let after = events.iter().find(|event| event["DeviceName"] == route).unwrap();
+        after["outcome"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(outcomes, ["403", "502", "failure", "failure", "failure"]);
     for event in &events {
         assert_eq!(
             (&event["DeviceVendor"], &event["CEFVersion"]),

@@ -56,6 +56,7 @@ mod heads;
 mod heads_both_ways;
 mod identity_attacks;
 mod issuer_keys;
+mod killed;
 mod layering;
 mod limits_reset;
 mod linked;

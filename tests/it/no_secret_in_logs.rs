@@ -1,11 +1,15 @@
-//! Promise 8: no secret and no customer's value in the log, the state, or the events of any level.
+//! Promise 8: no secret and no customer's value in the log, its index, the state, the metrics, pages of errors, or the
+//! events of any level; neither as they are nor in base64, hex or the form of a URL.
 //!
 //! The gate runs as a process that writes every event there is; afterwards all it wrote is searched.
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use menshen::clock::Clock;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::gate::session_of;
 use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds};
@@ -134,6 +138,7 @@ async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
     let policy = OPEN_BANK.replace("    action: create\n", create);
     let setup = Setup::policy(&policy).yaml("bodies: { held-kib: 4 }");
     let setup = setup.yaml("connections: { new-per-minute: 10000 }");
+    let setup = setup.yaml("metrics: { address: \"127.0.0.1:0\" }");
     let gate = setup.prepare(Clock::system()).await;
     gate.add_account("wang", PASSWORD, "teller").await;
     let process = Process::run(&gate, "trace").await;
@@ -142,6 +147,7 @@ async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
     secrets.extend([CANARY.to_owned(), DIGITS.to_owned(), token.clone()]);
     secrets.push(token.rsplit('.').next().unwrap().to_owned());
 
+    let mut told_of_errors = Vec::new();
     for reply in replies() {
         gate.upstream.answers(reply);
         for (is_h2, ask) in
@@ -151,28 +157,98 @@ async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
             let mut connection = if is_h2 { client.h2().await } else { client.h1().await };
             let answer = connection.begin(ask).await;
             if let Ok(response) = answer {
-                crate::harness::client::finish(response).await;
+                let answer = crate::harness::client::finish(response).await;
+                if answer.status.is_client_error() || answer.status.is_server_error() {
+                    told_of_errors.extend(answer.bytes());
+                }
             }
         }
     }
+    let measured = metrics(&process).await;
+    until_indexed(&gate).await;
     let (status, said) = process.stop().await;
     assert!(status.success());
     assert!(said.contains("DEBUG"), "all of our events were written");
     let mut written = files(&gate.path("log"));
     written.extend(files(&gate.path("state")));
+    let index = files(&gate.path("log-index"));
+    assert!(!index.is_empty() && measured.contains("menshen_") && told_of_errors.len() > 1000);
+    written.extend(index);
+    written.push(("the metrics".to_owned(), measured.into_bytes()));
+    written.push(("what was told of errors".to_owned(), told_of_errors));
     assert!(written.len() > 4 && gate.entries_so_far().len() > 100);
     written.push(("the events".to_owned(), said.into_bytes()));
     // Sealed files hold nothing legible anyway; what matters is what is in them.
     written.push(("the entries".to_owned(), gate.log_text()));
-    for secret in &secrets {
+    for secret in secrets.iter().flat_map(|secret| forms(secret)) {
         for (name, bytes) in &written {
             assert!(
-                !holds(bytes, secret),
+                !holds(bytes, &secret),
                 "`{secret}` stands in {name}: {}",
-                around(bytes, secret)
+                around(bytes, &secret)
             );
         }
     }
+}
+
+/// How a secret may stand somewhere: as it is, in hex, percent-encoded, and in base64 wherever in it a text begins.
+fn forms(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let each = |form: fn(&u8) -> String| bytes.iter().map(form).collect::<String>();
+    let mut forms = vec![secret.to_owned()];
+    forms.push(each(|byte| format!("{byte:02x}")));
+    forms.push(each(|byte| format!("{byte:02X}")));
+    forms.push(each(|byte| format!("%{byte:02x}")));
+    forms.push(each(|byte| format!("%{byte:02X}")));
+    for before in 0..3 {
+        let text = [&b"..."[..before], bytes].concat();
+        for encoded in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+            // The signs at both ends are of what stands beside it as well.
+            let first = [0, 2, 3][before];
+            let whole = text.len() * 8 / 6;
+            forms.push(encoded[first..whole].to_owned());
+        }
+    }
+    forms
+}
+
+#[test]
+fn the_forms_of_a_secret_are_found_wherever_they_stand() {
+    for before in ["", "a", "ab", "abc"] {
+        let text = format!("{before}{CANARY}xyz");
+        let encoded = STANDARD_NO_PAD.encode(&text);
+        let is_found = forms(CANARY).iter().any(|form| holds(encoded.as_bytes(), form));
+        assert!(is_found, "{encoded}");
+    }
+    for there in ["CANARY", "43414e415259", "%43%41%4E%41%52%59"] {
+        assert!(forms(CANARY).iter().any(|form| holds(there.as_bytes(), form)), "{there}");
+    }
+}
+
+/// What monitoring reads of it.
+async fn metrics(process: &Process) -> String {
+    let said = process.said();
+    let (_, address) = said.split_once("metrics address=").unwrap();
+    let address = address.lines().next().unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n";
+    stream.write_all(ask).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+/// The index is made beside the requests.
+async fn until_indexed(gate: &Gate) {
+    crate::shipping::until("the index", || {
+        let written = files_if_any(&gate.path("log-index"));
+        written.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > 16 * 1024
+    })
+    .await;
+}
+
+fn files_if_any(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    if folder.exists() { files(folder) } else { Vec::new() }
 }
 
 /// The line in which a secret stands.

@@ -112,6 +112,35 @@ async fn a_leaked_list_leads_to_who_received_these_people_or_to_a_signed_nobody(
     reviewer.open_signed(statement.as_bytes()).unwrap();
     let forged = statement.replace("nobody", "wang");
     assert!(reviewer.open_signed(forged.as_bytes()).is_err());
+    let (code, statement, _) = trace("1\n3\n4\n", &sign);
+    assert_eq!(code, Some(0));
+    let three = "corp:wang: 3 of them, 3 at once in request ";
+    assert!(
+        statement.contains(three) && statement.contains("corp:li: 2 of them, 1 at"),
+        "{statement}"
+    );
+    // An index that lies says nobody; what is signed is read from the log.
+    let index = rusqlite::Connection::open(gate.path("log-index/index.db")).unwrap();
+    index.execute_batch("DELETE FROM terms").unwrap();
+    drop(index);
+    assert_eq!(trace("1\n3\n4\n", &[]).0, Some(1));
+    assert!(trace("1\n3\n4\n", &sign).1.contains(three));
+    // Nothing is signed about a log that does not hold.
+    let mut bundle = gate.path("log/tile/entries");
+    while bundle.is_dir() {
+        bundle = std::fs::read_dir(&bundle).unwrap().last().unwrap().unwrap().path();
+    }
+    let whole = std::fs::read(&bundle).unwrap();
+    let mut broken = whole.clone();
+    broken[200] ^= 1;
+    std::fs::write(&bundle, broken).unwrap();
+    let (code, statement, errors) = trace("77\n", &sign);
+    assert!(
+        code == Some(70) && errors.contains("nothing is signed about a broken log"),
+        "{errors}"
+    );
+    assert_eq!(statement, "");
+    std::fs::write(&bundle, whole).unwrap();
     assert_eq!(trace("", &[]).0, Some(64));
     let (code, _, errors) = trace(&("77\n".to_owned() + &" ".repeat(16 * 1024 * 1024)), &[]);
     assert!(code == Some(64) && errors.contains("is longer than"), "no part of a list: {errors}");

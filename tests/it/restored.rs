@@ -228,3 +228,226 @@ async fn what_was_suspended_revoked_or_switched_off_since_is_so_again_from_the_l
         soon("the drain", server.drain()).await;
     }
 }
+
+/// Puts a copy of a folder beside it, as `cp` does.
+fn copy(gate: &Gate, from: &str, to: &str) {
+    let [from, to] = [from, to].map(|name| gate.path(name));
+    std::fs::remove_dir_all(&to).unwrap_or_default();
+    assert!(
+        std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success()
+    );
+}
+
+async fn refused(gate: &Gate) -> String {
+    let started = Server::start(gate.config(), gate.clock.clone()).await;
+    let refused = started.unwrap_err();
+    assert!(refused.is_fault(), "{refused}");
+    refused.to_string()
+}
+
+fn restored(gate: &Gate, arguments: &[&str], code: i32) -> String {
+    let config = gate.path("menshen.yaml").display().to_string();
+    told(&[&["restored"], arguments, &["--config", &config]].concat(), code)
+}
+
+/// A gate of which `old` is the state before wang was suspended, and `state` that old one.
+async fn put_back(yaml: &str) -> Gate {
+    let clock = menshen::clock::Clock::fixed(crate::harness::NOW_S * 1000);
+    let mut gate = Setup::policy(OPEN_BANK).yaml(yaml).prepare(clock).await;
+    menshen::secret::MasterKey::generate().unwrap().write_new(&gate.path("log.key")).unwrap();
+    gate.start().await;
+    gate.add_account("wang", PASSWORD, "teller").await;
+    gate.sign_in("wang", PASSWORD).await;
+    gate.stop().await;
+    copy(&gate, "state", "old");
+    gate.start().await;
+    gate.identity().set_standing("wang", Standing::Suspended).await.unwrap();
+    until("the suspension", || acts(&opened(&gate), "account_suspended") == 1).await;
+    gate.stop().await;
+    copy(&gate, "old", "state");
+    gate
+}
+
+/// The entries of its log, whichever of its keys opens them.
+fn opened(gate: &Gate) -> Vec<Entry> {
+    let keys = ["master.key", "log.key"].map(|name| {
+        let key = menshen::secret::MasterKey::read(&gate.path(name)).unwrap();
+        menshen::audit::RestKey::new(&key).unwrap()
+    });
+    let log = gate.path("log");
+    let opener = menshen::audit::Opener::new(&log, keys.to_vec());
+    menshen::audit::Reader::new(&log, 0, opener)
+        .filter_map(|read| read.unwrap().1.entry())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_state_that_was_copied_back_by_hand_is_known_by_the_log_and_opens_nothing_before_an_answer()
+ {
+    let mut gate = put_back("").await;
+    for _ in 0..2 {
+        let said = refused(&gate).await;
+        assert!(
+            said.contains("a copy of gate-1 of ") && said.contains("`menshen restored`"),
+            "{said}"
+        );
+    }
+    assert!(restored(&gate, &[], 0).contains("NOT YET: no gate starts"));
+    let log = gate.path("log").display().to_string();
+    let settled = ["--acts", &log, "--reason", "a snapshot was put back"];
+    // Until a gate has started on it, as often as somebody has more to bring up.
+    for done in ["suspended, until", "suspended, until"] {
+        let said = restored(&gate, &settled, 0);
+        assert!(said.contains(&format!("account_suspended account wang: {done}")), "{said}");
+    }
+    gate.start().await;
+    let body = json!({ "account": "wang", "password": PASSWORD }).to_string();
+    gate.ask(Ask::post("/.menshen/login", &body)).await.expect(401);
+    // From here on state and log belong together again.
+    gate.restart().await;
+    gate.stop().await;
+    let said = restored(&gate, &settled, 64);
+    assert!(said.contains("nothing waits for an answer"), "{said}");
+}
+
+#[tokio::test]
+async fn a_copy_from_before_the_last_start_is_known_though_nobody_did_anything_since() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    gate.stop().await;
+    copy(&gate, "state", "old");
+    gate.restart().await;
+    gate.stop().await;
+    copy(&gate, "old", "state");
+    assert!(refused(&gate).await.contains("a copy of gate-1 of "));
+    restored(&gate, &["--without-acts", "--reason", "nothing was done"], 0);
+    gate.start().await;
+    gate.restart().await;
+}
+
+#[tokio::test]
+async fn a_log_with_less_than_the_state_has_seen_is_taken_only_when_somebody_answers_for_it() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    gate.stop().await;
+    copy(&gate, "log", "old");
+    gate.start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":"1"}"#));
+    gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
+    gate.stop().await;
+    copy(&gate, "old", "log");
+    assert!(refused(&gate).await.contains("--shorter-log"));
+    restored(&gate, &["--shorter-log", "--reason", "the log's disk is gone"], 0);
+    gate.start().await;
+    until("the answer in the log", || acts(&gate.entries_so_far(), "shorter_log_taken") == 1).await;
+    gate.restart().await;
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_of_acts_that_is_damaged_or_cut_off_settles_nothing_unless_somebody_answers_for_it()
+ {
+    let gate = put_back("").await;
+    refused(&gate).await;
+    let log = gate.path("log");
+    let whole = log.display().to_string();
+    copy(&gate, "log", "cut");
+    let mut bundle = gate.path("cut/tile/entries");
+    while bundle.is_dir() {
+        bundle = std::fs::read_dir(&bundle).unwrap().last().unwrap().unwrap().path();
+    }
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    std::fs::write(&bundle, bytes).unwrap();
+    let cut = gate.path("cut").display().to_string();
+    let said = restored(&gate, &["--acts", &cut, "--reason", "why"], 64);
+    assert!(said.contains("nothing is done") && said.contains(&cut), "{said}");
+    let half = gate.path("half.ndjson");
+    std::fs::write(&half, "{\"id\":\"01").unwrap();
+    let half = half.display().to_string();
+    let said = restored(&gate, &["--acts", &whole, "--acts", &half, "--reason", "why"], 64);
+    assert!(said.contains("half.ndjson`: line 1: it is not an entry"), "{said}");
+    assert!(restored(&gate, &[], 0).contains("NOT YET: no gate starts"));
+    let standing = gate.identity().roster().await.unwrap();
+    assert!(standing.iter().all(|row| row.standing != "suspended"), "{standing:?}");
+    let despite = ["--acts", &whole, "--acts", &half, "--despite-gaps", "--reason", "why"];
+    let said = restored(&gate, &despite, 0);
+    assert!(said.contains("account wang: suspended") && said.contains("gaps: 1"), "{said}");
+}
+
+#[tokio::test]
+async fn a_restore_that_is_killed_leaves_no_state_or_one_that_says_that_it_was_restored() {
+    let mut gate = gate("").await;
+    is_backed_up(&gate).await;
+    gate.stop().await;
+    let room = tempfile::tempdir().unwrap();
+    let (from, key) = (gate.path("near"), gate.path("master.key"));
+    let (mut killed, mut ended) = (0, 0);
+    for round in 0..24 {
+        let into = room.path().join("new");
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_menshen"))
+            .arg("restore")
+            .args([Path::new("--from"), &from, Path::new("--key"), &key])
+            .args([Path::new("--into"), &into])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(round * 8));
+        child.kill().unwrap();
+        let is_whole = child.wait().unwrap().success();
+        ended += u32::from(is_whole);
+        killed += u32::from(!is_whole);
+        if into.join("state/menshen.db").exists() {
+            let master = menshen::secret::MasterKey::read(&key).unwrap();
+            let open = menshen::state::Store::open;
+            let store = open(&into.join("state"), &master, gate.clock.clone()).unwrap();
+            assert_eq!(store.restores().await.unwrap().len(), 1, "round {round}");
+            std::fs::remove_dir_all(&into).unwrap();
+        }
+        // What an interrupted one left is in nobody's way: the next round restores into the same folder.
+    }
+    assert!(killed > 0, "{killed} killed, {ended} ended");
+}
+
+#[tokio::test]
+async fn a_source_of_acts_that_cannot_be_opened_settles_nothing_before_its_key_is_given() {
+    let gate = put_back("log-key: log.key").await;
+    refused(&gate).await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (log, key) = (path("log"), path("log.key"));
+    let settled = ["--acts", &log, "--reason", "why"];
+    let said = restored(&gate, &settled, 64);
+    assert!(said.contains("cannot be read with the keys that there are"), "{said}");
+    assert!(restored(&gate, &[], 0).contains("NOT YET: no gate starts"));
+    let said = restored(&gate, &[&settled[..], &["--log-key", &key]].concat(), 0);
+    assert!(said.contains("account wang: suspended"), "{said}");
+}
+
+#[tokio::test]
+async fn a_restore_without_the_logs_own_key_puts_nothing_in_its_place() {
+    let yaml = "log-key: log.key\nbackup: { to: { near: { folder: near }, far: { folder: far } } }";
+    let clock = menshen::clock::Clock::fixed(crate::harness::NOW_S * 1000);
+    let mut gate = Setup::policy(OPEN_BANK).yaml(yaml).prepare(clock).await;
+    menshen::secret::MasterKey::generate().unwrap().write_new(&gate.path("log.key")).unwrap();
+    gate.start().await;
+    until("the backup", || {
+        ["near", "far"].iter().all(|place| {
+            std::fs::read_dir(gate.path(place)).is_ok_and(|listed| {
+                listed.into_iter().any(|one| one.unwrap().path().join("manifest").exists())
+            })
+        })
+    })
+    .await;
+    gate.stop().await;
+    let path = |name: &str| gate.path(name).display().to_string();
+    let (near, key, own, into) = (path("near"), path("master.key"), path("log.key"), path("new"));
+    let restore = ["restore", "--from", &near, "--key", &key, "--into", &into];
+    let said = told(&restore, 64);
+    assert!(said.contains("nothing is restored: the log has a key of its own"), "{said}");
+    let names = |path: &str| {
+        let listed = std::fs::read_dir(path).unwrap();
+        listed.map(|one| one.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&into), ["unfinished-restore"]);
+    told(&[&restore[..], &["--log-key", &own]].concat(), 0);
+    assert!(names(&into).contains(&"state".to_owned()), "the same folder, begun anew");
+}

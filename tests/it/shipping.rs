@@ -354,6 +354,9 @@ async fn after_a_restore_the_whole_log_goes_again_rather_than_less_of_it() {
     gate.stop().await;
     // Another log stands there now, with fewer entries.
     std::fs::remove_dir_all(gate.path("log")).unwrap();
+    let config = gate.path("menshen.yaml").display().to_string();
+    let taken = ["restored", "--shorter-log", "--reason", "another log", "--config", &config];
+    assert!(crate::harness::process::menshen(&taken).status.success());
     gate.start().await;
     requests(&gate, 3).await;
     all_there(&gate, there).await;

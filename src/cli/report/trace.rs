@@ -1,9 +1,11 @@
 //! `menshen report trace`: who received these people. A leaked list, without a mark, held against every look of the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write};
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::json;
 
@@ -17,7 +19,7 @@ use super::super::progress::Progress;
 use super::super::review::signer;
 use super::super::table;
 use super::{AtPlace, House, all, custody};
-use crate::audit::Filter;
+use crate::audit::{Access, Accesses, Filter, Reader, Verified};
 use crate::report::{AtOnce, Hours as _, Received, Trace};
 use crate::secret::MasterKey;
 
@@ -43,7 +45,8 @@ pub(super) struct TraceArgs {
     place: AtPlace,
     #[command(flatten)]
     when: WhenArgs,
-    /// Print a statement signed with this reviewer's key, also where it was nobody.
+    /// Print a statement signed with this reviewer's key, also where it was nobody: all of the log is verified and read
+    /// for it, not its index.
     #[arg(long, value_name = "FILE", requires = "name")]
     reviewer_key: Option<PathBuf>,
     /// The reviewer's name, as the key was made for.
@@ -59,14 +62,19 @@ pub(super) fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<bool, LogComm
     let log = args.place.find()?;
     let names = names(args)?;
     let sha256 = hash_of(&args.subjects)?;
-    let (found, unread) = looked(args, &log, &names)?;
+    // What is signed is no matter of an index.
+    let verified = args.reviewer_key.as_ref().map(|_| log.verified()).transpose()?;
+    let (found, unread) = match &verified {
+        Some(verified) => scanned(args, &log, &names, verified.entries)?,
+        None => looked(args, &log, &names)?,
+    };
     let asked = format!("{} people of a list, sha256 {sha256}", names.len());
     let seen = found.iter().map(|one| one.requests).sum::<u64>();
     let seen = usize::try_from(seen).unwrap_or(usize::MAX);
     custody(&log, "report trace", &asked, &Unmasking::default(), None, seen)?;
-    if let (Some(key), Some(name)) = (&args.reviewer_key, &args.name) {
+    if let (Some(key), Some(name), Some(verified)) = (&args.reviewer_key, &args.name, &verified) {
         let signer = signer(&MasterKey::read(key)?, name)?;
-        let text = statement(args, &log, (&names, &sha256), (&found, unread))?;
+        let text = statement(args, (&log, verified), (&names, &sha256), (&found, unread))?;
         out.write_all(signer.sign_note(&text).as_bytes())?;
         return Ok(!found.is_empty());
     }
@@ -125,19 +133,57 @@ fn looked(
     let (mut index, mut unread) = (log.index()?, 0);
     let mut trace = Trace::default();
     let mut progress = Progress::new("tracing", "people", names.len() as u64);
-    for (number, name) in (0..).zip(names) {
-        progress.at(number);
-        trace.next();
+    for (number, name) in (0_u32..).zip(names) {
+        progress.at(number.into());
         let subject = Some(reference(name, &log.sealer)?.token().to_owned());
         let filter = Filter { subject, from_ms, until_ms, ..Filter::default() };
         unread += all(&mut index, &filter, |access| {
-            let shows = |field: &String| Filter { field: Some(field.clone()), ..Filter::default() };
-            if args.field.iter().all(|field| shows(field).wants(access)) {
-                trace.take(access);
+            if shows_all(args, access) {
+                trace.take(access, [number]);
             }
         })?;
     }
     Ok((trace.finish(), unread))
+}
+
+/// The same by the log alone, up to where it was verified; and how many of its entries cannot be read.
+fn scanned(
+    args: &TraceArgs,
+    log: &FoundLog,
+    names: &BTreeSet<String>,
+    end: u64,
+) -> Result<(Vec<Received>, u64), LogCommandError> {
+    let (from_ms, until_ms) = args.when.range()?;
+    let mut people = HashMap::new();
+    for (number, name) in (0_u32..).zip(names) {
+        people.insert(reference(name, &log.sealer)?.token().to_owned(), number);
+    }
+    let filter = Filter { from_ms, until_ms, ..Filter::default() };
+    let (mut accesses, mut trace) = (Accesses::about(people, filter), Trace::default());
+    let mut progress = Progress::new("reading the log", "entries", end);
+    let mut take = |access: Access| {
+        if shows_all(args, &access) {
+            trace.take(&access, access.found().iter().copied());
+        }
+    };
+    for read in Reader::new(&log.dir, 0, log.opener.clone()) {
+        let (index, record) = read?;
+        if index >= end {
+            break;
+        }
+        progress.at(index);
+        accesses.add(index, record);
+        accesses.take_settled().for_each(&mut take);
+    }
+    let unread = accesses.closed().iter().map(|(_, count)| count).sum();
+    accesses.finish().into_iter().for_each(take);
+    Ok((trace.finish(), unread))
+}
+
+/// Whether it showed every field that is asked for.
+fn shows_all(args: &TraceArgs, access: &Access) -> bool {
+    let shows = |field: &String| Filter { field: Some(field.clone()), ..Filter::default() };
+    args.field.iter().all(|field| shows(field).wants(access))
 }
 
 fn human(
@@ -172,20 +218,22 @@ fn human(
     Ok(())
 }
 
-/// What is signed: the log as it was, the list by its hash, and who it was.
+/// What is signed: the log as it was verified, the list by its hash, and who it was.
 fn statement(
     args: &TraceArgs,
-    log: &FoundLog,
+    (log, verified): (&FoundLog, &Verified),
     (names, sha256): (&BTreeSet<String>, &str),
     (found, unread): (&[Received], u64),
 ) -> Result<String, LogCommandError> {
-    let (name, entries, root) = log.head();
+    let name = log.head().0;
+    let Verified { checkpoint_size, checkpoint_root, journal_entries, .. } = verified;
+    let root = STANDARD.encode(checkpoint_root);
     let (from, to) = args.when.range()?;
     let zone = args.when.zone();
     let day =
         |ms: Option<i64>| ms.map_or_else(|| "the log's bound".to_owned(), |ms| zone.shown(ms));
     let mut text = format!(
-        "menshen trace\nlog {name}\nentries {entries}\nroot {root}\nlist {} people, sha256 {sha256}\nfrom {} until {} ({})\n",
+        "menshen trace\nlog {name}\nentries {checkpoint_size}\nroot {root}\nand {journal_entries} entries beyond it\nlist {} people, sha256 {sha256}\nfrom {} until {} ({})\n",
         names.len(),
         day(from),
         day(to),
@@ -195,7 +243,9 @@ fn statement(
         text.push_str(&format!("with field {field}\n"));
     }
     if unread > 0 {
-        text.push_str(&format!("not read {unread} entries about them\n"));
+        text.push_str(&format!(
+            "not read {unread} entries, of which nobody can say whom they are about\n"
+        ));
     }
     if found.is_empty() {
         text.push_str("received by nobody\n");

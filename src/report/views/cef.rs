@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::VERSION;
 use crate::audit::{Access, Effect, Event};
+use crate::report::failed_after;
 
 /// References of people in one line; `cn1` has the number of all.
 const MOST_PEOPLE: usize = 20;
@@ -63,7 +64,12 @@ fn pairs(access: &Access) -> Vec<(&'static str, String)> {
     pairs.push(("requestMethod", request.method.to_string()));
     pairs.extend(entry.decision.as_ref().map(|one| ("act", one.effect.to_string())));
     let succeeded = act.succeeded.map(|yes| if yes { "success" } else { "failure" }.to_owned());
-    let outcome = result.status.map(|status| status.to_string()).or(succeeded);
+    let status = result.status.map(|status| match failed_after(access) {
+        // It was cut, whatever the head said.
+        Some(_) if status < 400 => "failure".to_owned(),
+        Some(_) | None => status.to_string(),
+    });
+    let outcome = status.or(succeeded);
     pairs.extend(outcome.map(|outcome| ("outcome", outcome)));
     let data = told.data.clone().unwrap_or_default();
     pairs.push(("fileHash", data.sha256.to_string()));

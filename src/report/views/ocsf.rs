@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::VERSION;
 use crate::audit::{Access, Actor, Alert, Entry, Event, Origin};
-use crate::report::is_allowed;
+use crate::report::{failed_after, is_allowed};
 
 const SCHEMA: &str = "1.3.0";
 /// The methods that it knows; any other stands beside what it maps.
@@ -95,6 +95,7 @@ fn request(access: &Access) -> Told {
     };
     // An outcome that stands alone is one of a request that was allowed.
     let is_denied = entry.decision.is_some() && !is_allowed(access);
+    let failed = failed_after(access);
     let operation = match request.route.is_empty() {
         true => "none",
         false => request.route.as_str(),
@@ -111,8 +112,13 @@ fn request(access: &Access) -> Told {
         "resources": resources(access),
         "count": access.subject_count.max(1),
         "status_code": result.and_then(|result| result.status).map(|status| status.to_string()),
+        "status_detail": failed,
     });
-    let (severity, status) = if is_denied { (2, FAILURE) } else { (1, SUCCESS) };
+    let (severity, status) = match (is_denied, failed) {
+        (true, _) => (2, FAILURE),
+        (false, Some(_)) => (1, FAILURE),
+        (false, None) => (1, SUCCESS),
+    };
     Told { class: API_ACTIVITY, activity: (activity, operation.to_owned()), severity, status, own }
 }
 

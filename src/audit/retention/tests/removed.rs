@@ -156,3 +156,43 @@ fn who_waits_at_the_end_of_a_log_reads_no_notes_and_a_removed_place_says_its_not
     assert_eq!(from(last).map(Result::unwrap).count(), 1);
     assert!(from(0).next().unwrap().is_err(), "below the end they are asked");
 }
+
+/// Somebody else's verifier over a log of which bundles are gone; see `tests/outsider/verify.py`.
+#[test]
+fn a_verifier_that_others_wrote_confirms_a_log_of_which_bundles_were_removed() {
+    let outsider = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outsider");
+    let python = outsider.join("venv/bin/python");
+    assert!(python.exists(), "run `sh tests/setup.sh`");
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let log = filled(dir.path(), &clock);
+    let removed = live(&log, &clock, dir.path(), 56, &[]).removed;
+    assert!(removed >= 512, "{removed}");
+    log.close();
+    let key = std::fs::read_to_string(dir.path().join("verifier.key")).unwrap();
+    let ask = || {
+        let ran = std::process::Command::new(&python)
+            .arg(outsider.join("verify.py"))
+            .arg(dir.path())
+            .arg(key.trim())
+            .output()
+            .unwrap();
+        let said = String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap();
+        (ran.status.success(), said)
+    };
+    let (holds, said) = ask();
+    let alone = format!(", {removed} of them by their hashes alone\n");
+    assert!(holds && said.starts_with("ok ") && said.ends_with(&alone), "{said}");
+    let flip = |path: &Path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    // The hashes of what is gone are still held against the root, and what is there against its hashes.
+    for path in [dir.path().join("tile/0/000"), bundle(dir.path(), removed / 256)] {
+        flip(&path);
+        assert!(!ask().0, "{}", path.display());
+        flip(&path);
+    }
+    assert!(ask().0);
+}
