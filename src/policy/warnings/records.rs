@@ -1,7 +1,7 @@
 //! What goes wrong with records: counts that betray them, more tests than a plan holds, searches that were
 //! not declared, people who are not counted, tenants that cannot be tested.
 
-use super::super::model::{BodyShape, Effect, Field, Grade, Route, Scalar};
+use super::super::model::{BodyShape, Effect, Entity, Field, Grade, Route, Scalar};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Warnings;
 use crate::document::Code;
@@ -34,8 +34,8 @@ impl Warnings<'_> {
             let mut rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
             let mut entities = route.entities.iter().filter_map(|at| self.model.entities.get(*at));
             let counts = route.returns.as_ref().is_some_and(|body| has_count(&body.shape));
-            let filtered = rules.any(|rule| rule.row.is_some())
-                || entities.any(|entity| !entity.flags.is_empty());
+            let filtered = rules.any(|rule| rule.row.is_some() || rule.factor.is_some())
+                || entities.any(may_lose_records);
             if counts && filtered {
                 let message =
                     format!("`{}` passes a count that tells of withheld records", route.name);
@@ -50,21 +50,24 @@ impl Warnings<'_> {
             for entity in &route.entities {
                 let rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
                 let of = rules.filter(|rule| rule.of == Some(*entity));
+                let of: Vec<_> = of.collect();
+                let factors = of.iter().filter(|rule| rule.factor.is_some()).count();
                 let mut texts: Vec<(&str, bool)> = of
+                    .iter()
                     .filter_map(|rule| {
                         Some((rule.row.as_ref()?.text.as_ref(), rule.effect == Effect::Deny))
                     })
                     .collect();
                 texts.sort_unstable();
                 texts.dedup();
-                let marks =
-                    self.model.entities.get(*entity).map_or(0, |entity| {
-                        entity.flags.len() + usize::from(entity.tenant.is_some())
-                    });
-                let tests = texts.len() + marks;
+                let marks = self.model.entities.get(*entity).map_or(0, |entity| {
+                    let marks = entity.flags.len() + usize::from(entity.tenant.is_some());
+                    marks + entity.factors.len()
+                });
+                let tests = texts.len() + factors + marks;
                 if tests > ROW_TEST_LIMIT {
                     let message = format!(
-                        "{tests} row conditions, flags and tenants on `{}`: a caller to whom more than \
+                        "{tests} row conditions, flags, step-ups and tenants on `{}`: a caller to whom more than \
                          {ROW_TEST_LIMIT} apply is denied",
                         route.name
                     );
@@ -158,6 +161,11 @@ impl Warnings<'_> {
             rule.effect == Effect::Allow && opens
         })
     }
+}
+
+/// Whether some of its records are not there for everybody, whatever the rules say.
+fn may_lose_records(entity: &Entity) -> bool {
+    !entity.flags.is_empty() || entity.factors.iter().any(|factor| factor.fields.is_none())
 }
 
 /// Whether a field tells something of a person that is not for everybody.
