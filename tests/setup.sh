@@ -3,7 +3,7 @@
 # redis-server and oathtool; and
 # from the npm registry axe, which looks whether the pages can be used without eyes or hands, and a provider of OpenID
 # Connect to sign in at (it needs Node.js 20 or later); and from PyPI a verifier of transparency logs (Python 3.11 or later)
-# an emulator of S3, a mail server and a verifier of webhooks, and the schemas of other tools' forms. Debian's Go, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
+# an emulator of S3, a mail server and a verifier of webhooks, and the schemas of other tools' forms. Debian's Go and JDK, and PyJWT, run what backend.md shows to backends. The log is carried to the Debian packages nats-server and rsyslog.
 set -eu
 missing=""
 for tool in curl openssl chromium redis-server nats-server oathtool; do
@@ -12,6 +12,7 @@ done
 command -v rsyslogd >/dev/null 2>&1 || [ -x /usr/sbin/rsyslogd ] || missing="$missing rsyslog"
 [ -e /usr/share/doc/rsyslog-gnutls ] || missing="$missing rsyslog-gnutls"
 command -v go >/dev/null 2>&1 || missing="$missing golang-go"
+command -v javac >/dev/null 2>&1 || missing="$missing default-jdk-headless"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then

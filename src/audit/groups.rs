@@ -490,6 +490,9 @@ pub struct Data {
     /// Records that passed although no case ties the caller, where the policy wants that flagged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlinked: Option<u64>,
+    /// Records of which less was given, since a condition on them asks for a factor that was not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<u64>,
     /// Bytes given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,

@@ -110,7 +110,9 @@ fn add(line: &mut String, label: &str, text: &str) {
 }
 
 fn verdict(access: &Access, line: &mut String) {
-    if let Some(decision) = &access.entry.decision {
+    let entries = [Some(&access.entry), access.outcome.as_ref()].into_iter().flatten();
+    // An outcome has a verdict of its own where the record that was read changed it.
+    for decision in entries.filter_map(|entry| entry.decision.as_ref()) {
         add(line, "→ ", decision.effect.word());
         let unmet: Vec<_> = decision.unmet.iter().collect();
         add(line, "unmet: ", &unmet.join(", "));
@@ -241,6 +243,7 @@ fn fields(data: &Data, given: &mut Vec<String>) {
         (data.withheld_records, "withheld"),
         (data.suppressed, "of them suppressed"),
         (data.unlinked, "without a case"),
+        (data.step_up, "asked for a factor"),
         (data.bytes, "bytes"),
     ] {
         counts.extend(count.map(|count| format!("{count} {label}")));

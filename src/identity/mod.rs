@@ -44,6 +44,7 @@ mod revocation;
 mod roster;
 mod session;
 mod settings;
+mod shared_proofs;
 mod shelf;
 mod sign_in;
 pub mod step_up;
@@ -91,6 +92,9 @@ pub use settings::{
     IssuerSettings, KeySource, LockoutSettings, MachineSettings, PasswordSettings, PostureClaim,
     SessionSettings, Settings, SignInSettings,
 };
+pub use shared_proofs::{
+    ProofShown, SharedProof, SharedProofFuture, SharedProofs, SharedProofsError,
+};
 pub use sign_in::{AccountRef, NewSession, SignInError};
 pub use strength::{PasswordFault, Whose, check_new_password};
 pub use summary::Summary;
@@ -126,6 +130,8 @@ pub struct Identity {
     device_tagger: Tagger,
     api_key_tagger: Tagger,
     proof_tagger: Tagger,
+    /// Which proofs any gate took, where several share a store.
+    shared_proofs: Option<Arc<dyn SharedProofs>>,
     devices: enrolled::Enrolled,
     recovery_tagger: Tagger,
 }
@@ -217,6 +223,9 @@ pub enum AuthError {
     /// The keys of the token's issuer could not be fetched, so nobody knows whether it is good.
     #[error("the keys of the token's issuer are not known at the moment")]
     KeysUnavailable,
+    /// Whether another gate took the proof cannot be known, so nobody knows whether it is good.
+    #[error("the store of the gates cannot tell at the moment whether the proof was used before")]
+    ProofsUnavailable,
     /// Whoever holds the session signs in at an issuer, and has password and factors there.
     #[error("password and further factors are kept at `{0}`, where this session was begun")]
     AtIssuer(String),
@@ -270,6 +279,7 @@ impl Identity {
             device_tagger: master.tagger("device")?,
             api_key_tagger: master.tagger("api-key")?,
             proof_tagger: master.tagger("proof")?,
+            shared_proofs: None,
             devices: enrolled::Enrolled::new(store.clone()),
             recovery_tagger: master.tagger("recovery-code")?,
             settings,
@@ -283,6 +293,13 @@ impl Identity {
     pub fn fetching(mut self, fetch: Arc<dyn Fetch>) -> Self {
         self.providers.fetch_by(Arc::clone(&fetch));
         self.bearer.fetch_by(fetch);
+        self
+    }
+
+    /// Has each proof of possession taken once at all gates that share this, and not only here.
+    #[must_use]
+    pub fn sharing_proofs(mut self, proofs: Arc<dyn SharedProofs>) -> Self {
+        self.shared_proofs = Some(proofs);
         self
     }
 
@@ -319,7 +336,7 @@ impl Identity {
         if self.settings.asks_for_nonces {
             let slot = now.div_euclid(dpop::NONCE_S);
             let known = [slot, slot.saturating_sub(1)].map(|slot| self.nonce(slot));
-            if !proof.nonce.is_some_and(|nonce| known.contains(&nonce)) {
+            if !proof.nonce.as_ref().is_some_and(|nonce| known.contains(nonce)) {
                 let [current, _] = known;
                 return Err(AuthError::UseNonce(current));
             }
@@ -329,9 +346,37 @@ impl Identity {
         let taken = self.proof_tagger.tag(&[b"proof", &proof.key, proof.id.as_bytes()]);
         let holder = self.proof_tagger.tag(&[b"holder", &proof.key]);
         match self.store.take_proof(taken, holder, proof.until_s).await? {
-            ProofTaken::Once => self.on_device(caller, place, None).await,
+            ProofTaken::Once => {
+                self.take_at_all_gates(taken, &proof).await?;
+                self.on_device(caller, place, None).await
+            }
             ProofTaken::Replayed => Err(DpopFault::Replayed.into()),
             ProofTaken::TooMany => Err(DpopFault::TooMany.into()),
+        }
+    }
+
+    /// Takes a proof that is new here for the other gates as well, if there are any.
+    async fn take_at_all_gates(
+        &self,
+        name: [u8; 32],
+        proof: &dpop::Proof,
+    ) -> Result<(), AuthError> {
+        let Some(shared) = &self.shared_proofs else { return Ok(()) };
+        let shown = ProofShown {
+            name,
+            made_s: proof.until_s.saturating_sub(dpop::AGE_S),
+            until_s: proof.until_s,
+            ahead_s: dpop::AHEAD_S,
+            now_ms: self.clock.unix_ms(),
+        };
+        match shared.take(shown).await {
+            Ok(SharedProof::Once) => Ok(()),
+            Ok(SharedProof::Replayed) => Err(DpopFault::Replayed.into()),
+            Ok(SharedProof::Unknown) => Err(AuthError::ProofsUnavailable),
+            Err(error) => {
+                tracing::warn!(%error, "whether another gate took a proof cannot be known");
+                Err(AuthError::ProofsUnavailable)
+            }
         }
     }
 

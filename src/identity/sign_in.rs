@@ -122,6 +122,7 @@ impl From<AuthError> for SignInError {
             | AuthError::Malformed
             | AuthError::TokenTooLong
             | AuthError::KeysUnavailable
+            | AuthError::ProofsUnavailable
             | AuthError::Token(_)
             | AuthError::Certificate(_)
             | AuthError::Proof(_)

@@ -23,6 +23,11 @@ impl Program {
                     let fields = step_up.fields.join(", ");
                     changes.push(format!("with {}: {fields} in clear", proof(step_up)));
                 }
+                if let Some(step_up) = permit.factor_on_records() {
+                    let fields = step_up.fields.join(", ");
+                    let proof = proof(step_up);
+                    changes.push(format!("with {proof}: {fields} also on records that ask for it"));
+                }
             }
             Err(Denial { kind: DenialKind::StepUp(step_up), .. }) => {
                 changes.push(format!("with {}: it would be looked at again", proof(step_up)));

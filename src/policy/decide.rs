@@ -167,9 +167,11 @@ impl Program {
         self.check_granted(query, &judgement)?;
         self.check_opaque(query)?;
         self.check_export_grant(query, &judgement)?;
+        let applied = judgement.applied();
         let key = Key {
             route: query.route.index,
-            applied: judgement.applied(),
+            lacked: self.lacked(query, &applied),
+            applied,
             grades: self.grades(&Query { grant: None, ..*query }),
             lent: query.grant.map(|grant| Box::new(self.lent(grant, query, &judgement))),
             is_confined: query.principal.tenant().is_some(),
@@ -507,6 +509,23 @@ impl Permit {
         self.outcome.step_up.as_ref()
     }
 
+    /// What would show all that some records of the answer may keep back: a condition on them asks for a factor.
+    #[must_use]
+    pub fn factor_on_records(&self) -> Option<&StepUp> {
+        self.outcome.on_records.as_ref()
+    }
+
+    /// What would show more of a record in this case, as [`Permit::case`] gave it, or let it be acted on where this
+    /// permit reads it first; `None` where no factor would.
+    #[must_use]
+    pub fn factor(&self, record: RecordId, case: usize) -> Option<&StepUp> {
+        let factors = self.rows().get(usize::from(record.0))?.factors.get(case)?;
+        match self.state {
+            State::PreRead => factors.to_act.as_ref(),
+            State::Open | State::Settled(_) => factors.to_show.as_ref(),
+        }
+    }
+
     /// The purpose declared.
     #[must_use]
     pub fn purpose(&self) -> Option<&str> {
@@ -543,7 +562,8 @@ impl Permit {
             | RowTest::Deny(_)
             | RowTest::Flag(_)
             | RowTest::Tenant(_)
-            | RowTest::Linked(_) => None,
+            | RowTest::Linked(_)
+            | RowTest::Factor(_) => None,
         };
         let Some(rows) = self.rows().get(usize::from(record.0)) else { return false };
         let is_bound = self.asked.grant.as_ref().is_some_and(|grant| grant.coverage.is_bound());

@@ -171,6 +171,9 @@ pub enum Reason {
         /// What was asked.
         action: Action,
     },
+    /// A condition on the record asks for a factor.
+    #[error("the record asks for {}", proof(.0))]
+    RecordStepUp(StepUp),
     /// The policy cannot be evaluated for this caller.
     #[error(transparent)]
     TooManyConditions(#[from] TooManyConditions),
@@ -238,6 +241,7 @@ impl Reason {
             | Self::RouteZone
             | Self::RouteStepUp(_)
             | Self::RecordWithheld { .. }
+            | Self::RecordStepUp(_)
             | Self::TooManyConditions(_) => None,
         }
     }

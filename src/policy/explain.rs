@@ -7,6 +7,7 @@ use super::cases::on_tied;
 use super::decide::Permit;
 use super::denial::{Denial, Reason};
 use super::detect::Way;
+use super::explain_factors::kept_back;
 use super::judge::{Judgement, Query, Standing, judge};
 use super::kind::{Kind, Mask};
 use super::limits::{Export, Limits, Per, Scoped, Window};
@@ -172,10 +173,13 @@ impl Program {
                     }
                     Grade::Open(grade) if treatment == Treatment::Clear => {
                         let notes = self.link_of_grade(grade).into_iter();
+                        let notes = notes.chain(kept_back(outcome, at));
                         let notes = notes.chain(self.looked_for(permit, (*of, index), field.kind));
                         Some(notes.collect::<Vec<_>>().join("; ")).filter(|note| !note.is_empty())
                     }
-                    Grade::Open(_) => None,
+                    Grade::Open(_) => {
+                        Some(kept_back(outcome, at).join("; ")).filter(|note| !note.is_empty())
+                    }
                 };
                 let written = outcome.write.get(outcome.best_case()).cloned().flatten();
                 let writable = permit.route().takes_a_body()
@@ -299,6 +303,7 @@ fn stages(
         stages.push(Stage { name: "answer", finding });
     }
     stages.extend(program.link_stages(query, judgement));
+    stages.extend(program.factor_stages(query, judgement));
     stages.extend(watermark(query.route.watermark()));
     if let Ok(permit) = decision {
         stages.extend(pseudonyms(permit));

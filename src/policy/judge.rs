@@ -126,14 +126,22 @@ pub struct StepUp {
 }
 
 impl StepUp {
-    /// What satisfies both.
     pub(super) fn join(&mut self, other: Self) {
         self.assurance = self.assurance.max(other.assurance);
         self.max_age_s = match (self.max_age_s, other.max_age_s) {
             (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
             (mine, theirs) => mine.or(theirs),
         };
-        self.fields.extend(other.fields);
+        let new = other.fields.into_iter().filter(|field| !self.fields.contains(field));
+        let new: Vec<String> = new.collect();
+        self.fields.extend(new);
+    }
+
+    /// What satisfies both.
+    #[must_use]
+    pub fn joined(mut one: Self, other: Self) -> Self {
+        one.join(other);
+        one
     }
 }
 

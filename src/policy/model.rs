@@ -11,6 +11,7 @@ use super::headers::Headers;
 use super::kind::{Kind, Mask};
 use super::limits::{Limits, OffHours, Slice};
 use super::opaque::Opaque;
+use super::record_factor::RecordFactor;
 use super::retention::Retention;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
@@ -245,6 +246,8 @@ pub(super) struct Entity {
     pub(super) subject: Option<u16>,
     pub(super) tenant: Option<u16>,
     pub(super) flags: Vec<Flag>,
+    /// The factors that are asked for on certain records.
+    pub(super) factors: Vec<RecordFactor>,
     pub(super) fields: Vec<Field>,
     pub(super) shape: Shape,
     /// Where other entities stand in it: path and entity.
@@ -541,6 +544,8 @@ pub(super) struct Rule {
     pub(super) when: Option<Arc<Condition>>,
     pub(super) purposes: Vec<Box<str>>,
     pub(super) require: Requirement,
+    /// The factor without which it gives nothing of certain records.
+    pub(super) factor: Option<RecordFactor>,
     /// The flags of flagged records that the rule is for as well, by index in the entity.
     pub(super) flags: Vec<usize>,
     pub(super) span: Span,

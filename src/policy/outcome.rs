@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use super::ground::Ground;
 use super::judge::StepUp;
-use super::lent::{Effective, Grip, Lent, Reach};
+use super::lent::{Lent, Reach};
 use super::linked::{self, Asked};
 use super::model::{Effect, Entity, Grade, Route, Rule};
 use super::plan::Plan;
 use super::planner;
 use super::program::Program;
+use super::record_factor::{FactorId, Lacking};
 use super::rows::{InForce, ROW_TEST_LIMIT, RowTest, RowTests, TooManyConditions};
 use super::search::SearchPlan;
 
@@ -23,6 +25,14 @@ pub(super) enum GradeStanding {
     NotHere,
 }
 
+impl GradeStanding {
+    /// What would meet it, where a factor would.
+    pub(super) fn step_up(&self) -> Option<StepUp> {
+        let Self::AfterStepUp { assurance, max_age_s } = *self else { return None };
+        Some(StepUp { assurance, max_age_s, fields: Vec::new() })
+    }
+}
+
 /// All that plans depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -33,6 +43,8 @@ pub(super) struct Key {
     pub(super) grades: [GradeStanding; 4],
     /// What a grant opens beside that.
     pub(super) lent: Option<Box<Lent>>,
+    /// The factors that records may ask for and that were not shown.
+    pub(super) lacked: Vec<FactorId>,
     /// Whether the caller gets the records of certain tenants only.
     pub(super) is_confined: bool,
     pub(super) page_limit: Option<u32>,
@@ -139,6 +151,8 @@ pub(super) struct Outcome {
     pub(super) pre_read: Option<(Arc<Plan>, Vec<RowTests>)>,
     pub(super) search: SearchPlan,
     pub(super) step_up: Option<StepUp>,
+    /// What would show all that records of that plan may keep back until a factor is shown.
+    pub(super) on_records: Option<StepUp>,
     pub(super) highest_grade: u8,
     /// Of what may pass in clear.
     pub(super) highest_clear: u8,
@@ -170,8 +184,8 @@ impl Outcome {
                     key.lent.as_deref().filter(|lent| lent.opens((*index, entity), &of, key));
                 uses_grant |= lent.is_some();
                 let reach = Reach { lent, index: *index, is_inside };
-                let asked = Asked::of(&program.model, route, !is_inside);
-                entities.push((*index, entity_outcome(entity, &of, key, (&reach, &asked))?));
+                entities
+                    .push((*index, entity_outcome(program, route, key, (entity, &of), &reach)?));
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities, key);
@@ -189,6 +203,11 @@ impl Outcome {
             uses_grant,
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             plan: Arc::new(plan),
+            on_records: plan_rows
+                .iter()
+                .flat_map(|rows| &rows.factors)
+                .filter_map(|case| case.to_show.clone())
+                .reduce(StepUp::joined),
             plan_rows,
             write: planner::write_cases(program, route, acting, &entities),
             pre_read: pre_read.map(|(plan, rows)| (Arc::new(plan), rows)),
@@ -248,27 +267,55 @@ fn untested_tenant(
 }
 
 fn entity_outcome(
-    entity: &Entity,
-    numbered: &[(usize, &Rule)],
+    program: &Program,
+    route: &Route,
     key: &Key,
-    (reach, asked): (&Reach<'_>, &Asked<'_>),
+    (entity, rules): (&Entity, &[(usize, &Rule)]),
+    reach: &Reach<'_>,
 ) -> Result<EntityOutcome, TooManyConditions> {
     let mut rows = RowTests { slots: entity.subject.into_iter().collect(), ..RowTests::default() };
     let confined = entity.tenant.filter(|_| key.is_confined);
     let tenant = confined.map_or(0, |field| rows.bit(RowTest::Tenant(field), &[field]));
     let grant = reach.test(entity, &mut rows);
-    let rules: Vec<&Rule> = numbered.iter().map(|(_, rule)| *rule).collect();
+    let lacking = Lacking::test(program, route, (reach.index, rules), key, &mut rows);
     let mut forces: Vec<InForce> = Vec::new();
-    for (index, rule) in numbered {
+    for (index, rule) in rules {
         let in_force = InForce { set: rows.bit_of(rule), unset: 0 };
         let mut force = reach.force(*index, in_force, grant);
         force.set |= linked::must(&mut rows, entity, &rule.require.link);
-        forces.push(force);
+        forces.push(lacking.force(*index, rule, force));
     }
-    let links = asked.test(entity, numbered, &mut rows);
+    let links = Asked::of(&program.model, route, !reach.is_inside).test(entity, rules, &mut rows);
+    close_on_flags(entity, rules, &mut rows, &mut forces);
+    if rows.tests.len() > ROW_TEST_LIMIT {
+        return Err(TooManyConditions { entity: entity.name.to_string() });
+    }
+    let named = rules.iter().map(|(_, rule)| rule.name.clone());
+    rows.rules = named.zip(forces.iter().copied()).collect();
+    let (forces, asks) = (forces.as_slice(), tenant | links.here);
+    let ground =
+        Ground { entity, key, reach, rules, forces, grant, confined, asks, links, lacking };
+    let cases = 0..(1_usize << rows.tests.len());
+    let mut held_back = Vec::new();
+    cases.clone().for_each(|case| ground.held_back(case, &mut held_back));
+    if ground.lacking.bits() != 0 {
+        rows.factors = cases.clone().map(|case| ground.factor(case)).collect();
+    }
+    let read = cases.clone().map(|case| ground.read(case)).collect();
+    let write = cases.map(|case| ground.write(case)).collect();
+    Ok(EntityOutcome { rows, read, write, held_back })
+}
+
+/// Has no rule that allows apply to flagged records, unless it names the flag.
+fn close_on_flags(
+    entity: &Entity,
+    rules: &[(usize, &Rule)],
+    rows: &mut RowTests,
+    forces: &mut [InForce],
+) {
     for (index, flag) in entity.flags.iter().enumerate() {
         let is_blind = |rule: &Rule| rule.effect == Effect::Allow && !rule.flags.contains(&index);
-        let mut blind = forces.iter_mut().zip(&rules).filter(|(_, rule)| is_blind(rule));
+        let mut blind = forces.iter_mut().zip(rules).filter(|(_, (_, rule))| is_blind(rule));
         // Where every rule is for flagged records as well, the flag changes nothing.
         let Some((first, _)) = blind.next() else { continue };
         let flag = Arc::clone(&flag.condition);
@@ -277,115 +324,6 @@ fn entity_outcome(
         first.unset |= bit;
         blind.for_each(|(force, _)| force.unset |= bit);
     }
-    if rows.tests.len() > ROW_TEST_LIMIT {
-        return Err(TooManyConditions { entity: entity.name.to_string() });
-    }
-    let named = rules.iter().map(|rule| rule.name.clone());
-    rows.rules = named.zip(forces.iter().copied()).collect();
-    let mut outcome =
-        EntityOutcome { rows, read: Vec::new(), write: Vec::new(), held_back: Vec::new() };
-    let kept = Kept {
-        tenant: confined,
-        subject: entity.subject,
-        by_grant: matches!(grant, Grip::Bit(_)),
-        by_case: links.here != 0,
-    };
-    for case in 0..(1_usize << outcome.rows.tests.len()) {
-        let is_lent = grant.holds(case);
-        // Of another tenant nothing is left, whatever the rules say, nor of another subject where all is granted, nor
-        // of whom no case ties to the caller where the route wants one.
-        let asks = tenant | links.here;
-        let is_here = case & asks == asks && reach.is_here(is_lent);
-        let here = numbered.iter().zip(&forces).filter(|_| is_here);
-        let in_force = here.filter(|((index, _), force)| {
-            force.holds(case) && (is_lent || !reach.is_granted(*index))
-        });
-        let effective = in_force.map(|((index, rule), _)| reach.effective(*index, rule));
-        let effective: Vec<Effective<'_>> = effective.collect();
-        let grade = |field: u16, grade| reach.standing(&key.grades, is_lent, field, grade);
-        let tied = |field: u16, of: Grade| match links.lacks(of, case) {
-            true => &GradeStanding::NotHere,
-            false => grade(field, of),
-        };
-        outcome.read.push(read_case(entity, &effective, &tied));
-        outcome.write.push(write_case(entity, &effective, &kept));
-        held_back(entity, &effective, &grade, &mut outcome.held_back);
-    }
-    Ok(outcome)
-}
-
-/// `None` where the record may not be touched at all.
-fn is_open(rules: &[Effective<'_>]) -> bool {
-    let withheld =
-        |one: &&Effective<'_>| one.rule.effect == Effect::Deny && !one.rule.names_fields();
-    rules.iter().any(|one| one.rule.effect == Effect::Allow)
-        && !rules.iter().any(|one| withheld(&one))
-}
-
-/// How the caller stands to the grade of a field.
-type OfGrade<'a> = dyn Fn(u16, Grade) -> &'a GradeStanding + 'a;
-
-fn read_case(
-    entity: &Entity,
-    rules: &[Effective<'_>],
-    of_grade: &OfGrade<'_>,
-) -> Option<Vec<Treatment>> {
-    let treat = |(index, field): (usize, &super::model::Field)| {
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
-        let said = |effect, list: fn(&Rule) -> &Vec<u16>| {
-            rules.iter().any(|one| one.says(effect, list(one.rule), index))
-        };
-        let lists: [fn(&Rule) -> &Vec<u16>; 3] =
-            [|rule| &rule.clear, |rule| &rule.masked, |rule| &rule.pseudonym];
-        let [clear, masked, pseudonym] = lists;
-        let taken = lists.iter().any(|list| said(Effect::Deny, *list));
-        if taken || !field.grade.is_open() {
-            Treatment::Absent
-        } else if said(Effect::Allow, clear) && of_grade(index, field.grade) == &GradeStanding::Met
-        {
-            Treatment::Clear
-        } else if said(Effect::Allow, masked) {
-            Treatment::Masked
-        } else if said(Effect::Allow, pseudonym) {
-            Treatment::Pseudonym
-        } else {
-            Treatment::Absent
-        }
-    };
-    is_open(rules).then(|| entity.fields.iter().enumerate().map(treat).collect())
-}
-
-/// What nobody changes by writing.
-struct Kept {
-    /// Who is confined to a tenant moves no record to another one.
-    tenant: Option<u16>,
-    /// Whom a record is about nobody says by a grant about certain people, nor by a case of whom it was about.
-    subject: Option<u16>,
-    by_grant: bool,
-    by_case: bool,
-}
-
-impl Kept {
-    /// Whether the rule lets the field be written, as far as that goes.
-    fn lets(&self, field: u16, one: &Effective<'_>) -> bool {
-        let moves = self.subject == Some(field);
-        let by_grant = self.by_grant && !one.is_own();
-        let by_case = self.by_case || one.rule.require.link.is_must();
-        self.tenant != Some(field) && !(moves && (by_grant || by_case))
-    }
-}
-
-fn write_case(entity: &Entity, rules: &[Effective<'_>], kept: &Kept) -> Option<Vec<bool>> {
-    let writable = |index: usize| {
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
-        let counts = |one: &&Effective<'_>| kept.lets(index, one);
-        let said = |effect| {
-            let mut rules = rules.iter().filter(|one| effect == Effect::Deny || counts(one));
-            rules.any(|one| one.says(effect, &one.rule.write, index))
-        };
-        said(Effect::Allow) && !said(Effect::Deny)
-    };
-    is_open(rules).then(|| (0..entity.fields.len()).map(writable).collect())
 }
 
 pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStanding {
@@ -396,34 +334,6 @@ pub(super) fn standing(grades: &[GradeStanding; 4], grade: Grade) -> &GradeStand
     number.checked_sub(1).and_then(|at| grades.get(at)).unwrap_or(&GradeStanding::NotHere)
 }
 
-/// Notes the fields that only their grade keeps from being in clear in this case.
-fn held_back(
-    entity: &Entity,
-    rules: &[Effective<'_>],
-    of_grade: &OfGrade<'_>,
-    found: &mut Vec<u16>,
-) {
-    if !is_open(rules) {
-        return;
-    }
-    let taken = |field: u16| {
-        rules.iter().any(|one| {
-            let lists = [&one.rule.clear, &one.rule.masked, &one.rule.pseudonym];
-            lists.iter().any(|list| one.says(Effect::Deny, list, field))
-        })
-    };
-    for one in rules.iter().filter(|one| one.rule.effect == Effect::Allow) {
-        for field in one.rule.clear.iter().copied() {
-            let grade = entity.fields.get(usize::from(field)).map(|field| field.grade);
-            let unmet = grade.is_some_and(|grade| of_grade(field, grade) != &GradeStanding::Met);
-            let opens = one.says(Effect::Allow, &one.rule.clear, field);
-            if unmet && opens && !taken(field) && !found.contains(&field) {
-                found.push(field);
-            }
-        }
-    }
-}
-
 /// The one step-up that would show all fields that a step-up can show.
 fn step_up(program: &Program, entities: &[(usize, EntityOutcome)], key: &Key) -> Option<StepUp> {
     let mut all: Option<StepUp> = None;
@@ -432,13 +342,9 @@ fn step_up(program: &Program, entities: &[(usize, EntityOutcome)], key: &Key) ->
         let reach = Reach { lent: key.lent.as_deref(), index: *index, is_inside: false };
         for at in &outcome.held_back {
             let Some(field) = entity.fields.get(usize::from(*at)) else { continue };
-            let GradeStanding::AfterStepUp { assurance, max_age_s } =
-                reach.standing(&key.grades, true, *at, field.grade)
-            else {
-                continue;
-            };
-            let name = format!("{}.{}", entity.name, field.path);
-            let one = StepUp { assurance: *assurance, max_age_s: *max_age_s, fields: vec![name] };
+            let standing = reach.standing(&key.grades, true, *at, field.grade);
+            let Some(mut one) = standing.step_up() else { continue };
+            one.fields.push(format!("{}.{}", entity.name, field.path));
             match &mut all {
                 Some(all) => all.join(one),
                 None => all = Some(one),

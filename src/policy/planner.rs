@@ -12,7 +12,7 @@ use super::plan::{
     Verdict,
 };
 use super::program::Program;
-use super::rows::RowTests;
+use super::rows::{RowTest, RowTests};
 use super::search::{Parameter, PathParameter, SearchPlan};
 
 /// From this grade on, a field in clear counts as unmasked.
@@ -32,7 +32,7 @@ pub(super) fn response(
         returned.iter().any(|main| program.model.nested(*main).contains(entity))
     };
     let filtered = entities.iter().any(|(index, outcome)| {
-        placed(index) && outcome.rows.tests.iter().any(|test| !test.only_flags())
+        placed(index) && outcome.rows.tests.iter().any(RowTest::takes_records)
     });
     let mut builder = Builder::new(program, entities);
     let hides = key.lent.as_ref().is_some_and(|lent| lent.hides_scalars);

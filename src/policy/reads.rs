@@ -55,10 +55,15 @@ impl Reads {
         for flag in model.entities.iter().flat_map(|entity| &entity.flags) {
             reads.note(&flag.condition.expression);
         }
+        let factors = model.entities.iter().flat_map(|entity| &entity.factors);
+        let factors = factors.chain(model.rules.iter().filter_map(|rule| rule.factor.as_ref()));
+        let factors: Vec<_> = factors.collect();
+        factors.iter().for_each(|factor| reads.note(&factor.condition.expression));
         reads.ticket |= model.purposes.iter().any(|purpose| purpose.ticket.is_some());
         let rules = model.rules.iter().map(|rule| &rule.require);
         let asked = rules.chain(routes.map(|route| &route.require));
         let asked = asked.chain(model.grades.iter().flatten());
+        let asked = asked.chain(factors.iter().map(|factor| &factor.require));
         reads.ages_s = asked.filter_map(|require| require.fresh_s).collect();
         reads.ages_s.sort_unstable();
         reads.ages_s.dedup();

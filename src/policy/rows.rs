@@ -1,10 +1,11 @@
 //! What is tested on each record before it is known which rules are in force: row conditions, flags, the
-//! tenant of a caller who is confined to one, whom a grant is about, and whether a case ties.
+//! tenant of a caller who is confined to one, whom a grant is about, whether a case ties, and whether a factor is asked for.
 
 use std::sync::Arc;
 
 use super::expression::{Condition, EvaluationError, Facts, Record};
 use super::model::{Effect, Entity, Rule};
+use super::record_factor::{CaseFactor, RecordFactor};
 use super::ties::{CaseKinds, Missing, Ties};
 
 /// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
@@ -28,6 +29,8 @@ pub(super) struct RowTests {
     pub(super) tests: Vec<RowTest>,
     /// The rules of the entity that apply, and the cases in which each is in force.
     pub(super) rules: Vec<(Box<str>, InForce)>,
+    /// By case: what factor would show more of the record, or let it be acted on; empty where none is asked for.
+    pub(super) factors: Vec<CaseFactor>,
 }
 
 /// The cases in which a rule is in force, by the bits that must and that must not be set.
@@ -62,6 +65,8 @@ pub(super) enum RowTest {
     Granted(Box<str>, u16),
     /// Whether a case ties the caller to the record's data subject.
     Linked(Box<LinkTest>),
+    /// Whether a factor is asked for that the caller has not shown.
+    Factor(Box<RecordFactor>),
 }
 
 /// A case that must tie the caller to whom a record is about.
@@ -103,6 +108,7 @@ impl RowTest {
             Self::Tenant(field) => record.is_of_tenant(*field, facts),
             Self::Granted(entity, field) => record.is_granted(entity, *field, facts),
             Self::Linked(link) => link.holds(facts, record, ties),
+            Self::Factor(factor) => factor.condition.holds(facts, Some(record)),
         }
     }
 
@@ -110,7 +116,7 @@ impl RowTest {
     pub(super) fn if_closed(&self) -> bool {
         match self {
             Self::Allow(_) | Self::Tenant(_) | Self::Granted(..) | Self::Linked(_) => false,
-            Self::Deny(_) | Self::Flag(_) => true,
+            Self::Deny(_) | Self::Flag(_) | Self::Factor(_) => true,
         }
     }
 
@@ -123,6 +129,7 @@ impl RowTest {
             Self::Tenant(_) => "the record's tenant is one of the caller's",
             Self::Granted(..) => "the grant is about whom the record is about",
             Self::Linked(link) => &link.text,
+            Self::Factor(factor) => &factor.condition.text,
         }
     }
 
@@ -134,7 +141,21 @@ impl RowTest {
             | Self::Deny(_)
             | Self::Flag(_)
             | Self::Tenant(_)
-            | Self::Granted(..) => false,
+            | Self::Granted(..)
+            | Self::Factor(_) => false,
+        }
+    }
+
+    /// Whether a record may be lost by it, so that counts would tell.
+    pub(super) fn takes_records(&self) -> bool {
+        match self {
+            Self::Factor(factor) => factor.fields.is_none(),
+            Self::Allow(_)
+            | Self::Deny(_)
+            | Self::Flag(_)
+            | Self::Tenant(_)
+            | Self::Granted(..)
+            | Self::Linked(_) => !self.only_flags(),
         }
     }
 
@@ -149,13 +170,15 @@ impl RowTest {
                 of == other && mine == theirs
             }
             (Self::Linked(mine), Self::Linked(theirs)) => mine == theirs,
+            (Self::Factor(mine), Self::Factor(theirs)) => mine == theirs,
             (
                 Self::Allow(_)
                 | Self::Deny(_)
                 | Self::Flag(_)
                 | Self::Tenant(_)
                 | Self::Granted(..)
-                | Self::Linked(_),
+                | Self::Linked(_)
+                | Self::Factor(_),
                 _,
             ) => false,
         }
@@ -188,9 +211,11 @@ impl RowTests {
     pub(super) fn taking(&self) -> usize {
         let takes = |test: &RowTest| match test {
             RowTest::Deny(_) | RowTest::Flag(_) => true,
-            RowTest::Allow(_) | RowTest::Tenant(_) | RowTest::Granted(..) | RowTest::Linked(_) => {
-                false
-            }
+            RowTest::Allow(_)
+            | RowTest::Tenant(_)
+            | RowTest::Granted(..)
+            | RowTest::Linked(_)
+            | RowTest::Factor(_) => false,
         };
         let tests = self.tests.iter().enumerate().take(ROW_TEST_LIMIT);
         tests.map(|(bit, test)| usize::from(takes(test)) << bit).sum()

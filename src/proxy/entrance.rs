@@ -120,6 +120,8 @@ impl Gate {
                 let next = head.wants_page.then(|| coming_back(head));
                 return Err(Rejection::SignIn(next));
             }
+            // Whoever waits for a store that is lost guesses nothing.
+            Err(error @ AuthError::ProofsUnavailable) => return Err(Rejection::Credential(error)),
             Err(error) => {
                 self.addresses.attempt(facts.peer.ip()).map_err(Rejection::Address)?;
                 return Err(Rejection::Credential(error));

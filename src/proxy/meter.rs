@@ -11,7 +11,7 @@ use crate::guard::mask::{PSEUDONYM_PREFIX, WHOLLY_MASKED};
 use crate::guard::{Hooks, Outgoing, Take, Watermark};
 use crate::limits::{self, Seat};
 use crate::policy::plan::RecordId;
-use crate::policy::{Permit, Value};
+use crate::policy::{Permit, StepUp, Value};
 use crate::secret::{KeyRing, MasterKey, SecretError, Tagger};
 
 /// The keys under which subjects and pseudonyms are named.
@@ -118,8 +118,29 @@ pub(super) struct Meter {
     pub(super) foreign: Foreign,
     /// Whether a record was judged that passes by a grant.
     pub(super) granted: bool,
+    /// Whether one was taken since.
+    pub(super) uses_grant: bool,
     /// Records that pass although no case ties the caller, where the policy wants that flagged.
     pub(super) unlinked: u64,
+    pub(super) asking: Asking,
+}
+
+/// What records asked for, so far: conditions on them want a factor that the caller has not shown.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// What would satisfy them all.
+    pub(super) step_up: Option<StepUp>,
+    /// How many of them.
+    pub(super) records: u64,
+}
+
+impl Asking {
+    /// Notes what a record asks for, if it asks for anything.
+    pub(super) fn note(&mut self, asked: Option<&StepUp>) {
+        let Some(asked) = asked.cloned() else { return };
+        self.records += 1;
+        self.step_up = self.step_up.take().into_iter().chain([asked]).reduce(StepUp::joined);
+    }
 }
 
 /// Subjects of foreign records that are named.
@@ -168,18 +189,17 @@ impl Hooks for Meter {
         self.foreign.note((permit, keys), record, captures, case);
         self.granted |= permit.is_granted(record, case);
         self.unlinked += u64::from(permit.is_unlinked(record, case));
+        self.asking.note(permit.factor(record, case));
         case
     }
 
     fn take(&mut self, record: &Outgoing) -> Take {
-        let Self { register, seat, disclosure, nobodys, foreign: _, granted, unlinked: _ } = self;
+        let Self { register, seat, disclosure, nobodys, granted, uses_grant, .. } = self;
         let taken = register.take(record, |keys, about| match about {
             Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
             None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
         });
-        if *granted && taken == Take::Release {
-            seat.is_used();
-        }
+        *uses_grant |= *granted && taken == Take::Release;
         taken
     }
 

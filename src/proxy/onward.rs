@@ -25,6 +25,7 @@ use crate::guard::{
     Caps, CheckedQuery, Judged, Report, Sent, Terms, check_path, check_query, check_sent,
     judge_request,
 };
+use crate::policy::plan::RecordId;
 use crate::policy::{Format, Parameter, Permit, Plan};
 
 impl Gate {
@@ -83,9 +84,13 @@ impl Gate {
         let sent = how_sent(permit, &parts.headers)?;
         let limit = body_limit(permit, &sent.form, &self.settings);
         let room = self.room(&sent.form, limit)?;
-        let body = read_capped(body, limit, self.settings.request_time).await;
-        let body = body.map_err(Rejection::Body)?;
-        let mut judged = written(permit, plan, &sent, body, (self.caps, limit), |report| {
+        let read = read_capped(&mut *body, limit, self.settings.request_time).await;
+        let read = read.map_err(Rejection::Body)?;
+        if permit.factor_on_records().is_some() {
+            // The answer may ask for a factor, and the request is kept whole then.
+            *body = sent::Sent::Kept(Full::new(read.clone()));
+        }
+        let mut judged = written(permit, plan, &sent, read, (self.caps, limit), |report| {
             let entry = trail.outcome().map(Outcome::disclosure);
             let source = entry.map(|entry| entry.with(|entry| Source::of(entry, "request")));
             if let Some(source) = source {
@@ -104,8 +109,8 @@ impl Gate {
     }
 
     /// Where it depends on the record: reads that first, over the route that the policy names, and holds
-    /// the conditions against it. Anything but a clear yes is a 404. Also says whom an answer that
-    /// passes unread is about.
+    /// the conditions against it. Anything but a clear yes is a 404, or asks for the factor that the record asks for.
+    /// Also says whom an answer that passes unread is about.
     pub(super) async fn read_first(
         &self,
         permit: Permit,
@@ -120,6 +125,11 @@ impl Gate {
         self.vouch(&reading, question, trail, "-read", onward.headers_mut())?;
         let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer, trail).await?;
+        let asked = reading.factor(RecordId(0), case);
+        if let Some(denial) = asked.and_then(|asked| question.asks_on_record(&permit, asked)) {
+            trail.denied_on_record(&denial, permit.policy_version());
+            return Err(rejection(denial));
+        }
         let permit = permit.settle(case).map_err(rejection)?;
         if permit.opaque().is_some() {
             let subject = match subject {

@@ -1,6 +1,8 @@
 //! A step-up that leads a browser back: its request is kept sealed, the factor taken, and the request
 //! sent once when its user says so, through the whole gate. Programs repeat their requests themselves.
 
+use std::sync::Arc;
+
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::request::Parts as RequestHead;
 use http::{Method, Response, StatusCode};
@@ -33,7 +35,7 @@ pub(super) struct Asking<'a> {
     pub(super) head: &'a Head,
     pub(super) parts: &'a RequestHead,
     pub(super) caller: &'a Caller,
-    pub(super) question: &'a Question,
+    pub(super) question: &'a Arc<Question>,
 }
 
 /// Why a request is not kept.

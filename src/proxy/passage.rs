@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::alerts::{Alerts, Source};
 use super::body::{Cut, Fed};
-use super::meter::Meter;
+use super::meter::{Asking, Meter};
 use super::outcome::Disclosure;
 use super::policies::Right;
 use super::rejection::{Rejection, Unjudged};
@@ -164,6 +164,11 @@ impl Passage {
         self.guard.report()
     }
 
+    /// What records asked for so far.
+    pub(super) fn asking(&self) -> &Asking {
+        &self.guard.hooks().asking
+    }
+
     pub(super) fn seat(&self) -> &Seat {
         &self.seat
     }
@@ -193,6 +198,9 @@ impl Passage {
     /// Counts what is ready, durably, and gives it out.
     pub(super) async fn settle(&mut self) -> Result<Vec<Bytes>, Halt> {
         self.note_hits();
+        if self.guard.hooks().uses_grant {
+            self.seat.is_used();
+        }
         let bytes = u64::try_from(self.ready_bytes).unwrap_or(u64::MAX);
         if let limits::Take::HoldBack(limit) = self.seat.take_bytes(bytes) {
             tracing::debug!(%limit, "no more bytes may leave");
@@ -318,6 +326,7 @@ impl Passage {
     fn note(&self) {
         let mut data = described(self.report(), &self.plan, self.released);
         data.unlinked = some(self.guard.hooks().unlinked);
+        data.step_up = some(self.asking().records);
         self.disclosure.with(|entry| entry.data = Some(data));
     }
 }

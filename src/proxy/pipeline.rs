@@ -2,6 +2,8 @@
 //! route nobody is authenticated for it, without a permit nothing is admitted, and only a permit
 //! opens the backend.
 
+use std::sync::Arc;
+
 use http::Response;
 use http::request::Parts as RequestHead;
 
@@ -15,6 +17,7 @@ use super::sent::Sent;
 use super::trail::Trail;
 use super::{Gate, sign_in};
 use crate::listen::Facts;
+use crate::policy::Permit;
 
 impl Gate {
     /// Takes a request from its head to its answer.
@@ -61,29 +64,42 @@ impl Gate {
         let now = (question.program().as_ref(), trail.time_unix_s());
         let granted = self.granted(&caller, named, now);
         question.bring(granted);
+        let question = Arc::new(question);
+        let asking = Asking { head: &head, parts, caller: &caller, question: &question };
         let held = self.check_curbs(&caller, trail.time_unix_s());
-        let permit = match held.and_then(|()| self.decide(&question, trail)) {
-            Ok(permit) => permit,
-            Err(denied) => {
-                let asking = Asking { head: &head, parts, caller: &caller, question: &question };
-                return Err(self.lead_back(denied, asking, body, facts, trail).await);
-            }
+        let passed = match held.and_then(|()| self.decide(&question, trail)) {
+            Ok(permit) => self.go_on(permit, &asking, body, facts, trail).await,
+            Err(denied) => Err(denied),
         };
-        let query = self.guard_query(&permit, &head, trail)?;
-        self.check_reviewed(&caller, &permit, trail.time_unix_s())?;
-        let seat = self.admit(&caller, &permit).await?;
-        if let Err(denied) = self.take_use(&permit, &seat).await {
-            let asking = Asking { head: &head, parts, caller: &caller, question: &question };
-            return Err(self.lead_back(denied, asking, body, facts, trail).await);
+        match passed {
+            Ok(answer) => Ok(answer),
+            // Also where the record that was read asks for a factor.
+            Err(denied) => Err(self.lead_back(denied, asking, body, facts, trail).await),
         }
+    }
+
+    /// From the permit on.
+    async fn go_on(
+        &self,
+        permit: Permit,
+        asking: &Asking<'_>,
+        body: &mut Sent,
+        facts: &Facts,
+        trail: &mut Trail,
+    ) -> Result<Response<Answer>, Rejection> {
+        let Asking { head, parts, caller, question } = *asking;
+        let query = self.guard_query(&permit, head, trail)?;
+        self.check_reviewed(caller, &permit, trail.time_unix_s())?;
+        let seat = self.admit(caller, &permit).await?;
+        self.take_use(&permit, &seat).await?;
         self.record(&permit, trail)?;
-        self.note_own(&question, trail);
+        self.note_own(question, trail);
         if !permit.action().only_reads() {
             trail.durable().await?;
         }
-        let (permit, subject) = self.read_first(permit, &question, trail).await?;
-        let mut onward = self.guard_request(&permit, &head, &query, parts, body, trail).await?;
-        self.vouch(&permit, &question, trail, "", onward.headers_mut())?;
+        let (permit, subject) = self.read_first(permit, question, trail).await?;
+        let mut onward = self.guard_request(&permit, head, &query, parts, body, trail).await?;
+        self.vouch(&permit, question, trail, "", onward.headers_mut())?;
         self.use_now(&permit, &seat).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
@@ -91,10 +107,10 @@ impl Gate {
         let answer = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
         let answer = answer.map_err(Rejection::Upstream)?;
-        let granted = Granted { permit, question };
+        let granted = Granted { permit, question: Arc::clone(question) };
         match granted.permit.opaque() {
             Some(_) => self.pass_unread(granted, subject, seat, answer, facts, trail).await,
-            None => self.guard_response(granted, seat, answer, &head, facts, trail).await,
+            None => self.guard_response(granted, seat, answer, head, facts, trail).await,
         }
     }
 }

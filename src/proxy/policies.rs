@@ -71,7 +71,7 @@ pub(super) struct Right {
     held: watch::Receiver<()>,
     grants: Arc<Grants>,
     granted: watch::Receiver<()>,
-    question: Question,
+    question: Arc<Question>,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
     stands_under: Arc<Program>,
@@ -85,7 +85,7 @@ impl Right {
         switches: Arc<Switches>,
         curbs: Arc<Curbs>,
         grants: Arc<Grants>,
-        question: Question,
+        question: Arc<Question>,
         permit: Arc<Permit>,
     ) -> Self {
         let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());

@@ -8,7 +8,9 @@ use super::head::Head;
 use super::query;
 use crate::identity::Caller;
 use crate::listen::Facts;
-use crate::policy::{Denial, Grant, Permit, Principal, Program, Query, Route, RouteMatch, Ties};
+use crate::policy::{
+    Denial, Grant, Permit, Principal, Program, Query, Route, RouteMatch, StepUp, Ties,
+};
 use crate::route::Path;
 
 /// Who asks for what, from where and when.
@@ -88,6 +90,11 @@ impl Question {
     /// [`Denial`].
     pub(super) fn decide(&self) -> Result<Permit, Denial> {
         self.decide_by(&self.entrance.program, &self.entrance.found)
+    }
+
+    /// The denial to be told where a record that was read asks for a factor; `None` where showing it would not help.
+    pub(super) fn asks_on_record(&self, permit: &Permit, asked: &StepUp) -> Option<Denial> {
+        self.program().asks_on_record(&Query { grant: permit.grant(), ..self.asked() }, asked)
     }
 
     /// Asks another program; `None` if it publishes nothing there.

@@ -19,7 +19,7 @@ use super::body::BodyFault;
 use super::entrance::rejection;
 use super::head;
 use super::mark::{self, Carried};
-use super::meter::{Keys, Register};
+use super::meter::{Asking, Keys, Register};
 use super::onward::{how_sent, onward, reading_request, write_plan, written};
 use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
@@ -98,6 +98,8 @@ pub struct Rehearsed {
     pub held_back: u64,
     /// Records that pass although no case ties the caller, where the policy wants that flagged.
     pub unlinked: u64,
+    /// Records of which less left, since a condition on them asks for a factor.
+    pub asking: u64,
 }
 
 impl Rehearsed {
@@ -207,7 +209,7 @@ impl<'p> Rehearsal<'p> {
         check_path(permit.search()).map_err(Rejection::Query)?;
         let query =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
-        let permit = self.read_first(permit, &found, record, seen)?;
+        let permit = self.read_first((permit, &question), &found, record, seen)?;
         let body = match write_plan(&permit, &head)? {
             None => None,
             Some(plan) => {
@@ -227,7 +229,7 @@ impl<'p> Rehearsal<'p> {
         let Some(answer) = answer else {
             return Err(Stop::Incomplete(RehearsalError::NoAnswer(asked)));
         };
-        self.release((permit, zone, &found.params), answer, now_unix_s, seen)
+        self.release((permit, &question), answer, seen)
     }
 
     fn decide(&self, question: &Query<'_>, seen: &mut Rehearsed) -> Result<Permit, Rejection> {
@@ -239,7 +241,7 @@ impl<'p> Rehearsal<'p> {
 
     fn read_first(
         &self,
-        permit: Permit,
+        (permit, question): (Permit, &Query<'_>),
         found: &RouteMatch,
         record: Option<Response<Bytes>>,
         seen: &mut Rehearsed,
@@ -258,16 +260,30 @@ impl<'p> Rehearsal<'p> {
         let (case, _subject) = release::conclude(&test, &self.keys)?;
         seen.in_force.extend(reading.rules_met(RecordId(0), case).map(str::to_owned));
         seen.unlinked = u64::from(reading.is_unlinked(RecordId(0), case));
+        let asked = reading.factor(RecordId(0), case);
+        if let Some(denial) = asked.and_then(|asked| self.asks_on_record(question, &permit, asked))
+        {
+            return Err(denied(denial, seen).into());
+        }
         Ok(permit.settle(case).map_err(|denial| denied(denial, seen))?)
+    }
+
+    fn asks_on_record(
+        &self,
+        question: &Query<'_>,
+        permit: &Permit,
+        asked: &StepUp,
+    ) -> Option<Denial> {
+        self.program.asks_on_record(&Query { grant: permit.grant(), ..*question }, asked)
     }
 
     fn release(
         &self,
-        (permit, zone, params): (Permit, &str, &[(String, String)]),
+        (permit, question): (Permit, &Query<'_>),
         answer: Response<Bytes>,
-        unix_s: i64,
         seen: &mut Rehearsed,
     ) -> Result<(), Stop> {
+        let Query { zone, params, now_unix_s: unix_s, .. } = *question;
         let permit = Arc::new(permit);
         let carried = Carried::rehearsed(&permit);
         let about = (permit.route().name(), unix_s);
@@ -297,12 +313,21 @@ impl<'p> Rehearsal<'p> {
             register: Register::of(&permit, &self.keys, carried.clone()),
             in_force: std::mem::take(&mut seen.in_force),
             unlinked: seen.unlinked,
+            asking: Asking::default(),
         };
         let (format, mut guard) = release::guard(&permit, &parts.headers, self.caps, hooks)?;
         let judged = guard.push(body).and_then(|()| guard.finish());
         seen.in_force = std::mem::take(&mut guard.hooks_mut().in_force);
         seen.unlinked = guard.hooks().unlinked;
+        let Asking { step_up, records } = std::mem::take(&mut guard.hooks_mut().asking);
+        seen.asking = records;
         judged.map_err(|fault| release::missing_if_empty(Halt::Guard(fault), &permit))?;
+        let asked = step_up.as_ref();
+        let asked = asked.and_then(|asked| self.asks_on_record(question, &permit, asked));
+        if let Some(denial) = asked.clone().filter(|_| permit.route().views_one_record()) {
+            return Err(denied(denial, seen).into());
+        }
+        let on_records = step_up.filter(|_| asked.is_some());
         // Nothing but the number of records can hold one back here.
         let refusal = || Refused::by_rows(Vec::new());
         if release::judge_records(format, guard.report(), &permit, refusal)? == Content::None {
@@ -312,10 +337,11 @@ impl<'p> Rehearsal<'p> {
         seen.status = parts.status;
         seen.body = Bytes::from(guard.take_output().concat());
         seen.headers = standpoint.pass(&parts.headers).headers;
-        release::describe(&mut seen.headers, &permit, format);
+        release::describe(&mut seen.headers, &permit, on_records.clone(), format);
         carried.tell(&mut seen.headers, about.0, unix_s, mark::ending(format.content_type()));
         release::tell_held_back(&mut seen.headers, guard.report().records_held_back);
-        seen.step_up = permit.step_up().cloned();
+        let of_grades = permit.step_up().cloned().into_iter();
+        seen.step_up = of_grades.chain(on_records).reduce(StepUp::joined);
         describe_fields(&permit, guard.report(), seen);
         Ok(())
     }
@@ -387,6 +413,7 @@ struct Rehearsing {
     register: Register,
     in_force: BTreeSet<String>,
     unlinked: u64,
+    asking: Asking,
 }
 
 impl Hooks for Rehearsing {
@@ -395,6 +422,7 @@ impl Hooks for Rehearsing {
         let met = self.register.permit().rules_met(record, case);
         self.in_force.extend(met.map(str::to_owned));
         self.unlinked += u64::from(self.register.permit().is_unlinked(record, case));
+        self.asking.note(self.register.permit().factor(record, case));
         case
     }
 

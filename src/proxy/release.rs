@@ -17,9 +17,10 @@ use tokio::sync::mpsc;
 use super::alerts::Source;
 use super::answer_headers::{Passed, Standpoint};
 use super::body::{Answer, Cut};
+use super::entrance::rejection;
 use super::head::Head;
 use super::mark;
-use super::meter::{Foreign, Keys, Meter, Register, RowTest, Subject};
+use super::meter::{Asking, Foreign, Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
 use super::policies::Right;
 use super::question::Question;
@@ -32,7 +33,7 @@ use crate::guard::{
 };
 use crate::limits::{Refused, Seat};
 use crate::listen::Facts;
-use crate::policy::{Format, Permit, StepUp};
+use crate::policy::{Denial, Format, Permit, StepUp};
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -41,7 +42,7 @@ const STEP_UP: HeaderName = HeaderName::from_static("menshen-step-up");
 /// A permit and the question that it answers.
 pub(super) struct Granted {
     pub(super) permit: Permit,
-    pub(super) question: Question,
+    pub(super) question: Arc<Question>,
 }
 
 fn use_if_granted(permit: &Permit, seat: &Seat) {
@@ -94,12 +95,19 @@ impl Gate {
             nobodys: 0,
             foreign: Foreign::default(),
             granted: false,
+            uses_grant: false,
             unlinked: 0,
+            asking: Asking::default(),
         };
         let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
         let read = self.read_beginning(&mut passage, &permit, format).await?;
+        let asked = asked_on_records((&passage, read), &permit, &question);
+        if let Some((_, denial)) = asked.as_ref().filter(|_| permit.route().views_one_record()) {
+            trail.denied_on_record(denial, permit.policy_version());
+            return Err(rejection(denial.clone()));
+        }
         if self.judge_whole(&passage, &permit, (format, read)).await? == Content::None {
             passage.seat().give_back();
             // What stands in its head may name the record that was withheld.
@@ -111,7 +119,7 @@ impl Gate {
         *response.status_mut() = parts.status;
         let headers = response.headers_mut();
         headers.extend(passed.headers);
-        describe(headers, &permit, format);
+        describe(headers, &permit, asked.map(|(step_up, _)| step_up), format);
         let ending = mark::ending(format.content_type());
         carried.tell(headers, permit.route().name(), trail.time_unix_s(), ending);
         Ok(response)
@@ -136,7 +144,7 @@ impl Gate {
     async fn let_out(
         &self,
         (passage, read): (Passage, Read),
-        (permit, question): (Arc<Permit>, Question),
+        (permit, question): (Arc<Permit>, Arc<Question>),
         head: &Head,
         facts: &Facts,
         trail: &mut Trail,
@@ -415,10 +423,31 @@ pub(super) fn conclude(
     Ok((case, subject))
 }
 
-/// What the head of an answer says of the records in it.
-pub(super) fn describe(headers: &mut HeaderMap, permit: &Permit, format: Format) {
+/// What records of the answer ask for, as far as it was read, and the denial of it; `None` where showing a factor would
+/// not help. Of what is not read yet it is known only what records may ask for.
+fn asked_on_records(
+    (passage, read): (&Passage, Read),
+    permit: &Permit,
+    question: &Question,
+) -> Option<(StepUp, Denial)> {
+    let asked = match read {
+        Read::All => passage.asking().step_up.as_ref(),
+        Read::Some if permit.route().views_one_record() => passage.asking().step_up.as_ref(),
+        Read::Some => permit.factor_on_records(),
+    }?;
+    Some((asked.clone(), question.asks_on_record(permit, asked)?))
+}
+
+/// What the head of an answer says of the records in it, some of which ask for a factor.
+pub(super) fn describe(
+    headers: &mut HeaderMap,
+    permit: &Permit,
+    on_records: Option<StepUp>,
+    format: Format,
+) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    if let Some(value) = permit.step_up().and_then(step_up_value) {
+    let step_up = permit.step_up().cloned().into_iter().chain(on_records).reduce(StepUp::joined);
+    if let Some(value) = step_up.as_ref().and_then(step_up_value) {
         headers.insert(STEP_UP, value);
     }
 }

@@ -70,8 +70,12 @@ impl Trail {
 
     /// Notes that the request is kept until its caller has shown a factor or said a purpose, under this keyed hash.
     pub(super) fn kept(&mut self, reference: &str) {
-        self.entry.act =
-            Some(Act { name: "request_kept".into(), object: reference.into(), ..Act::default() });
+        let act = Act { name: "request_kept".into(), object: reference.into(), ..Act::default() };
+        // Where the decision is written already, the outcome tells it.
+        if let Some(outcome) = &self.outcome {
+            outcome.disclosure().with(|entry| entry.act = Some(act.clone()));
+        }
+        self.entry.act = Some(act);
     }
 
     /// Notes that it is the request that was kept under this keyed hash.
@@ -218,11 +222,15 @@ impl Trail {
 
     /// Notes why the policy refused.
     pub(super) fn denied(&mut self, denial: &Denial, version: &str) {
-        let mut decision = Decision::new(Effect::Deny);
-        decision.policy = version.into();
-        let reasons: Vec<String> = denial.reasons.iter().map(ToString::to_string).collect();
-        decision.unmet = reasons.iter().map(String::as_str).collect();
-        self.entry.decision = Some(decision);
+        self.entry.decision = Some(denial_of(denial, version));
+    }
+
+    /// Notes why what was allowed is refused after a record was read.
+    pub(super) fn denied_on_record(&self, denial: &Denial, version: &str) {
+        if let Some(outcome) = &self.outcome {
+            let decision = denial_of(denial, version);
+            outcome.disclosure().with(|entry| entry.decision = Some(decision));
+        }
     }
 
     /// It asks an interface of the gate's own.
@@ -342,6 +350,14 @@ impl Trail {
         outcome.ended(Ending::Refused);
         true
     }
+}
+
+fn denial_of(denial: &Denial, version: &str) -> Decision {
+    let mut decision = Decision::new(Effect::Deny);
+    decision.policy = version.into();
+    let reasons: Vec<String> = denial.reasons.iter().map(ToString::to_string).collect();
+    decision.unmet = reasons.iter().map(String::as_str).collect();
+    decision
 }
 
 /// What a permit may disclose at most: the fields of its plan by what happens to them.

@@ -120,6 +120,10 @@ impl Opening {
         let (settings, clock) = (self.config.identity.clone(), self.clock.clone());
         let identity = Identity::new(settings, self.store.clone(), &self.master, clock)?
             .fetching(Arc::new(HttpsFetch));
+        let identity = match shared::proofs(&self.config, &self.clock, &self.master).await? {
+            Some(proofs) => identity.sharing_proofs(proofs),
+            None => identity,
+        };
         identity.recall_keys().await;
         // Those that do not answer now are asked again when their tokens come.
         identity.keep_keys().await;

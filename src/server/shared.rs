@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::limits::Limits;
 use crate::limits::shared::{Shared, SharedHealth};
 use crate::secret::{MasterKey, SecretError, random_token};
-use crate::shared::RedisShared;
+use crate::shared::{RedisProofs, RedisShared};
 use crate::telemetry::Telemetry;
 
 /// How often the store hears of this gate.
@@ -35,6 +35,20 @@ pub(super) fn open(
     let (names, run) = (master.tagger("shared-account")?, random_token::<12>()?);
     let settings = store.settings.clone();
     Ok(Some(Shared::new(Arc::new(redis), clock, settings, names, run.expose())))
+}
+
+/// Which proofs of possession any gate took, if there is a store; it is told that this gate is there.
+pub(super) async fn proofs(
+    config: &Config,
+    clock: &Clock,
+    master: &MasterKey,
+) -> Result<Option<Arc<RedisProofs>>, StartError> {
+    let Some(store) = &config.shared else { return Ok(None) };
+    let proofs = RedisProofs::new(&store.redis, fingerprint(master)?)?;
+    if let Err(error) = proofs.begin(clock.unix_ms()).await {
+        tracing::warn!(%error, "the shared store does not answer: no proof of possession is believed until it does");
+    }
+    Ok(Some(Arc::new(proofs)))
 }
 
 /// What tells gates of one master key from others, which would count the same persons under other names.

@@ -1,10 +1,12 @@
-//! What several gates share, kept in Redis or Valkey: budgets, and the board of what is done at one and all must know.
+//! What several gates share, kept in Redis or Valkey: budgets, the board of what is done at one and all must know, and
+//! which proofs of possession any of them took.
 //!
-//! What is said and lent is `limits::shared`'s business; here are the two scripts that say the same to the server,
+//! What is said and lent is `limits::shared`'s business; here are the scripts that say the same to the server,
 //! and a connection that never hides a server that began anew.
 
 mod board;
 mod connection;
+mod proofs;
 mod settings;
 
 #[cfg(test)]
@@ -16,6 +18,7 @@ use redis::{FromRedisValue, Script, Value};
 
 pub use self::board::RedisBoard;
 use self::connection::{Link, Live};
+pub use self::proofs::RedisProofs;
 pub use self::settings::{RedisFault, RedisSettings};
 use crate::limits::shared::{
     Beat, Call, Counts, Item, MAX_SKEW_MS, Pulse, Reply, SharedFuture, SharedStore,

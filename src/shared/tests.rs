@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bulletin::{Board as _, Exchange, MemoryBoard};
 use crate::clock::Clock;
+use crate::identity::{ProofShown, SharedProof, SharedProofs as _};
 use crate::limits::shared::{MemoryShared, Span};
 
 /// A private server, ended with the test.
@@ -66,6 +67,16 @@ impl Server {
             deadline: Duration::from_secs(2),
         };
         RedisBoard::new(&settings, "key".to_owned()).unwrap()
+    }
+
+    fn proofs(&self) -> RedisProofs {
+        let settings = RedisSettings {
+            url: format!("redis://127.0.0.1:{}", self.port),
+            ca: None,
+            password_file: None,
+            deadline: Duration::from_secs(2),
+        };
+        RedisProofs::new(&settings, "key".to_owned()).unwrap()
     }
 
     async fn command(&self, words: &[&str]) {
@@ -344,5 +355,53 @@ fn a_server_that_started_again_is_another_life_of_the_board_and_goes_on_counting
         let after = board.exchange(again).await.unwrap();
         assert_eq!((before.life.as_str(), after.life.as_str()), ("one", "two"));
         assert_eq!((after.notices.len(), after.cursor), (2, 2));
+    });
+}
+
+/// A proof that was made now.
+fn shown(name: u8) -> ProofShown {
+    let now_ms = Clock::system().unix_ms();
+    let made_s = now_ms.div_euclid(1000);
+    ProofShown { name: [name; 32], made_s, until_s: made_s + 60, ahead_s: 10, now_ms }
+}
+
+#[test]
+fn a_proof_is_taken_once_by_all_and_by_none_while_nobody_can_tell() {
+    let server = Server::start();
+    let (one, two) = (server.proofs(), server.proofs());
+    wait(async {
+        let began = |ago_ms: i64| (Clock::system().unix_ms() - ago_ms).to_string();
+        one.begin(shown(1).now_ms).await.unwrap();
+        assert_eq!(one.take(shown(1)).await.unwrap(), SharedProof::Unknown, "it began just now");
+        // So long may a proof that was used before have been made ahead of that, by the clocks of all.
+        server.command(&["HSET", "{menshen}:proofs", "began", &began(19_000)]).await;
+        assert_eq!(one.take(shown(1)).await.unwrap(), SharedProof::Unknown);
+        server.command(&["HSET", "{menshen}:proofs", "began", &began(22_000)]).await;
+        assert_eq!(one.take(shown(1)).await.unwrap(), SharedProof::Once);
+        for store in [&two, &one] {
+            assert_eq!(store.take(shown(1)).await.unwrap(), SharedProof::Replayed);
+        }
+        assert_eq!(two.take(shown(2)).await.unwrap(), SharedProof::Once);
+        let skewed = ProofShown { now_ms: shown(3).now_ms + 60_000, ..shown(3) };
+        assert!(one.take(skewed).await.unwrap_err().to_string().contains("clock"));
+        server.command(&["HSET", "{menshen}:proofs", "server", "another run"]).await;
+        assert_eq!(two.take(shown(3)).await.unwrap(), SharedProof::Unknown, "it was started anew");
+    });
+}
+
+#[test]
+fn a_proof_is_remembered_until_no_gate_believes_it() {
+    let server = Server::start();
+    let store = server.proofs();
+    wait(async {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        store.begin(shown(1).now_ms).await.unwrap();
+        server.command(&["HSET", "{menshen}:proofs", "began", "0"]).await;
+        assert_eq!(store.take(shown(1)).await.unwrap(), SharedProof::Once);
+        let key = format!("{{menshen}}:proof:{}", "01".repeat(32));
+        let lasts: i64 = redis::cmd("PTTL").arg(key).query_async(&mut connection).await.unwrap();
+        // The whole minute, and what a gate's clock may be late.
+        assert!((60_000..=70_000).contains(&lasts), "{lasts}");
     });
 }

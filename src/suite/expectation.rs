@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "purposes",
     "held_back",
     "unlinked",
+    "asking",
     "pseudonyms",
     "asks",
 ];
@@ -46,6 +47,7 @@ pub(super) struct Expectation {
     purposes: Option<BTreeSet<String>>,
     held_back: Option<u32>,
     unlinked: Option<u32>,
+    asking: Option<u32>,
     pseudonyms: Option<String>,
     asks: Option<Vec<String>>,
 }
@@ -117,6 +119,9 @@ fn part(
         }
         "unlinked" => {
             expectation.unlinked = Some(reader.number(node, "`unlinked`", 0, u32::MAX)?);
+        }
+        "asking" => {
+            expectation.asking = Some(reader.number(node, "`asking`", 0, u32::MAX)?);
         }
         "pseudonyms" => {
             expectation.pseudonyms = Some(reader.text(node, "`pseudonyms`")?.to_owned());
@@ -217,6 +222,9 @@ impl Expectation {
         }
         if let Some(wanted) = self.unlinked.filter(|wanted| u64::from(*wanted) != told.unlinked) {
             found.push(Difference::new("unlinked", wanted, told.unlinked));
+        }
+        if let Some(wanted) = self.asking.filter(|wanted| u64::from(*wanted) != told.asking) {
+            found.push(Difference::new("asking", wanted, told.asking));
         }
         let period = pseudonyms_told(told);
         if let Some(wanted) = self.pseudonyms.as_ref().filter(|wanted| **wanted != period) {

@@ -174,3 +174,31 @@ func main() {
     assert!(is_built, "{said}");
     given.check(|| Command::new(&program)).await;
 }
+
+#[tokio::test]
+async fn what_the_guide_shows_in_java_believes_the_gate_and_nobody_else() {
+    let given = Given::new().await;
+    given.write("Caller.java", &example("java"));
+    let main = r#"import java.time.Instant;
+
+final class Main {
+    public static void main(String[] arguments) throws Exception {
+        System.out.println(Caller.who(arguments[0], Caller.keys(), Instant.now()).get("sub"));
+    }
+}
+"#;
+    given.write("Main.java", main);
+    let mut build = Command::new("javac");
+    build.current_dir(given.folder.path()).args(["-Xlint:all", "-Werror", "Main.java"]);
+    let (is_built, said) = run(build, "Caller.java").await;
+    assert!(is_built, "{said}");
+    given
+        .check(|| {
+            let mut command = Command::new("java");
+            // Small and quick, and no traces in files where it breaks off.
+            command.args(["-XX:TieredStopAtLevel=1", "-Xmx64m"]).arg("-classpath");
+            command.arg(given.folder.path()).arg("Main");
+            command
+        })
+        .await;
+}

@@ -8,7 +8,8 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 
 use crate::harness::tokens::sign;
-use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup};
+use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, SharedStore, soon};
+use crate::several_gates::pair;
 
 /// A client's key.
 struct Holder(KeyPair);
@@ -174,4 +175,78 @@ async fn a_proof_must_have_the_gates_nonce_where_it_asks_for_one() {
     gate.advance_s(300);
     let old = connection.send(view(&token, &with("4"))).await;
     assert_ne!(old.expect(401).header("dpop-nonce"), Some(nonce.as_str()));
+}
+
+/// As if the store had begun a minute ago: of every proof that is shown now it is known whether any gate took it.
+async fn has_been_there(store: &SharedStore, gate: &Gate) {
+    let began = (gate.clock.unix_ms() - 60_000).to_string();
+    store.command(&["HSET", "{menshen}:proofs", "began", &began]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_that_one_gate_took_is_refused_at_the_other() {
+    let store = SharedStore::start();
+    let gates = pair(|| Setup::policy(OPEN_BANK).yaml(&store.yaml(2))).await;
+    let [one, two] = &gates;
+    let holder = Holder::new();
+    let token = holder.token(one);
+    let proof = |id: &str| holder.proof(one, &token, id, &json!({}));
+    has_been_there(&store, one).await;
+    for (id, first, second) in [("1", one, two), ("2", two, one)] {
+        let proof = proof(id);
+        first.ask(view(&token, &proof)).await.expect(200);
+        let again = second.ask(view(&token, &proof)).await;
+        let challenge = again.expect(401).header("www-authenticate").unwrap();
+        assert!(challenge.contains("invalid_dpop_proof"), "{challenge}");
+        first.ask(view(&token, &proof)).await.expect(401);
+    }
+    let shown_before = proof("3");
+    one.ask(view(&token, &shown_before)).await.expect(200);
+    let hits = two.upstream.hits();
+    store.flush().await;
+    // What it knew is gone: for a while nobody can say of any proof that it was not used.
+    two.ask(view(&token, &shown_before)).await.expect(503);
+    let told = two.ask(view(&token, &proof("4"))).await;
+    assert!(told.expect(503).header("retry-after").is_some(), "{told:?}");
+    assert_eq!(two.upstream.hits(), hits);
+    has_been_there(&store, one).await;
+    two.ask(view(&token, &proof("5"))).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_store_of_several_gates_is_lost_no_proof_is_believed() {
+    let mut store = SharedStore::start();
+    let gates = pair(|| Setup::policy(OPEN_BANK).yaml(&store.yaml(2))).await;
+    let [one, two] = &gates;
+    let holder = Holder::new();
+    let token = holder.token(one);
+    let proof = |id: &str| holder.proof(one, &token, id, &json!({}));
+    has_been_there(&store, one).await;
+    one.ask(view(&token, &proof("1"))).await.expect(200);
+    store.pause();
+    for n in 0..12 {
+        one.ask(view(&token, &proof(&format!("p{n}")))).await.expect(503);
+    }
+    assert_eq!(one.upstream.hits(), 1);
+    // Callers without a proof are none the worse, nor is this address held to be a guesser's.
+    one.ask(Ask::get("/one/1").by(&one.teller())).await.expect(200);
+    store.go_on();
+    let (gate, made) = (one, std::cell::Cell::new(0));
+    let back = async {
+        loop {
+            made.set(made.get() + 1);
+            let shown = proof(&format!("q{}", made.get()));
+            if gate.ask(view(&token, &shown)).await.status == 200 {
+                return;
+            }
+        }
+    };
+    soon("a proof that is believed again", back).await;
+    store.kill();
+    two.ask(view(&token, &proof("2"))).await.expect(503);
+    store.again();
+    // Started anew, it knows of no proof that was taken before.
+    two.ask(view(&token, &proof("3"))).await.expect(503);
+    has_been_there(&store, one).await;
+    two.ask(view(&token, &proof("4"))).await.expect(200);
 }

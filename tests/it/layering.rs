@@ -24,7 +24,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
-    ("shared", &["bulletin", "limits"]),
+    ("shared", &["bulletin", "identity", "limits"]),
     ("index", &["audit", "secret"]),
     ("identity", &["clock", "secret", "state"]),
     ("upstream", &["clock", "policy", "tls"]),

@@ -200,6 +200,7 @@ impl From<AuthError> for OidcFault {
             | AuthError::Certificate(_)
             | AuthError::Proof(_)
             | AuthError::UseNonce(_)
+            | AuthError::ProofsUnavailable
             | AuthError::ApiKey
             | AuthError::AtIssuer(_)
             | AuthError::SessionEnded => Self::NotBegun,

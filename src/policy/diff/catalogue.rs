@@ -118,6 +118,9 @@ fn entity(name: &str, before: &EntityView, after: &EntityView, new: &Survey) -> 
         // What it means for anybody shows in the rules.
         changes.push(neutral(format!("the flags of `{name}` are others")));
     }
+    if before.factors != after.factors {
+        changes.push(neutral(format!("the step-ups that records of `{name}` ask for are others")));
+    }
     for place in after.references.difference(&before.references) {
         let is_given = new.rules.iter().any(|rule| rule.allows && rule.is_of(&place.entity));
         let class = if is_given { Class::Widens } else { Class::Neutral };

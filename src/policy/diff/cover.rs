@@ -84,8 +84,19 @@ impl<'a> Side<'a> {
             | Item::Route
             | Item::Records(_) => None,
         };
+        let about = match item {
+            Item::Field(entity, path, FieldUse::Clear | FieldUse::Write) => {
+                Some((*entity, Some(*path)))
+            }
+            Item::Field(entity, ..) | Item::Records(entity) => Some((*entity, None)),
+            // Where a file passes unread, what a record asks for decides whether it does.
+            Item::Route => {
+                rule.of.as_deref().filter(|_| route.opaque.is_some()).map(|of| (of, None))
+            }
+        };
+        let on_records = about.map(|about| self.survey.on_records(route, rule, about));
         let zones = Demand { zones: zones.clone(), ..Demand::default() };
-        self.survey.demand(route, rule, clear).and(&zones)
+        self.survey.demand(route, rule, clear).and(&on_records.unwrap_or_default()).and(&zones)
     }
 
     /// The rules that give it or more, with the use that does.

@@ -54,12 +54,17 @@ impl Hidden<'_> {
         let mut changes = Vec::new();
         for entity in &self.before.entities {
             let rules = self.old.rules().filter(|rule| rule.is_of(entity));
+            let rules: Vec<&RuleView> = rules.collect();
+            let factors = rules.iter().filter(|rule| rule.factor.is_some()).count();
             let texts: BTreeSet<(&str, bool)> = rules
+                .iter()
                 .filter_map(|rule| Some((rule.row.as_ref()?.raw.as_ref(), rule.allows)))
                 .collect();
             let view = self.old.survey.entities.get(entity);
-            let others =
-                view.map_or(0, |view| view.flags.len() + usize::from(view.tenant.is_some()));
+            let others = factors
+                + view.map_or(0, |view| {
+                    view.flags.len() + view.factors.len() + usize::from(view.tenant.is_some())
+                });
             if texts.len() + others > ROW_TEST_LIMIT && !self.is_same(entity) {
                 let sentence = format!(
                     "`{}`: more than {ROW_TEST_LIMIT} row conditions and flags on `{entity}` denied it to whom \

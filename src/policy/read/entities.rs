@@ -7,6 +7,7 @@ use super::super::kind::Kind;
 use super::super::model::{Entity, Field, Flag, Grade, Model, Shape};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Sections;
+use super::factors;
 use super::rules::condition;
 use crate::document::Code;
 use crate::document::Span;
@@ -15,7 +16,7 @@ use crate::document::{Content, Node, Pair};
 use crate::document::{Reader, cut};
 
 /// Together below 65,536, the number of fields that one plan can name.
-const KEYS: [&str; 4] = ["subject", "tenant", "flags", "fields"];
+const KEYS: [&str; 5] = ["subject", "tenant", "flags", "step-up", "fields"];
 const ENTITY_LIMIT: usize = 255;
 const FIELD_LIMIT: usize = 255;
 const ARRAY_DEPTH_LIMIT: usize = 4;
@@ -67,6 +68,7 @@ fn entity(
         subject: None,
         tenant: None,
         flags: Vec::new(),
+        factors: Vec::new(),
         fields,
         shape,
         references,
@@ -77,6 +79,7 @@ fn entity(
     if let Some(pair) = keys.find("flags") {
         entity.flags = flags(reader, &entity, &pair.value);
     }
+    entity.factors = factors::of_entity(reader, &entity, &keys);
     entity
 }
 

@@ -5,6 +5,7 @@ mod caps;
 mod detect;
 mod detections;
 mod entities;
+mod factors;
 mod grants;
 mod headers;
 mod limits;
@@ -83,6 +84,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     routes::read(&sections, &mut reader, &mut model);
     rules::read(&sections, &mut reader, &mut model);
     links::check(&mut reader, &model);
+    factors::check(&mut reader, &model);
     limits::read(&sections, &mut reader, &mut model);
     masks::read(&sections, &mut reader, &mut model);
     masks::settle_kinds(&mut model);

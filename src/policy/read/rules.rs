@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::expression::{Condition, Scope, View, parse};
 use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Route, Rule};
 use super::Sections;
+use super::factors;
 use super::requirement::requirement;
 use super::roles::audience;
 use super::routes::{action_named, is_empty, route_named};
@@ -15,7 +16,7 @@ use crate::document::{Keys, Reader, cut};
 
 const RULE_LIMIT: usize = 5000;
 const NAME_LIMIT_BYTES: usize = 200;
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "name",
     "allow",
     "deny",
@@ -30,6 +31,7 @@ const KEYS: [&str; 15] = [
     "when",
     "purpose",
     "require",
+    "step-up",
     "flags",
 ];
 
@@ -114,6 +116,7 @@ fn rule(
         when: None,
         purposes: Vec::new(),
         require: Requirement::default(),
+        factor: None,
         flags: Vec::new(),
         span,
     };
@@ -190,8 +193,9 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let message = "a rule that allows needs `of` or `route`".to_owned();
         reader.fault(rule.span, Code::MissingKey, message, Some(help));
     }
+    let asks = keys.find("require").or(keys.find("step-up"));
     if rule.effect == Effect::Deny
-        && let Some(pair) = keys.find("require")
+        && let Some(pair) = asks
     {
         let message = "a rule that denies requires nothing".to_owned();
         let help = "say with `when` whom it hits, such as `caller.assurance < 2`".to_owned();
@@ -213,7 +217,7 @@ fn check_keys(reader: &mut Reader<'_>, keys: &Keys<'_>, rule: &Rule) {
         let message = "`write` means something only for create, update and call".to_owned();
         reader.fault(pair.key_span, Code::Contradiction, message, None);
     }
-    for key in ["clear", "masked", "pseudonym", "write", "where", "flags"] {
+    for key in ["clear", "masked", "pseudonym", "write", "where", "step-up", "flags"] {
         if let Some(pair) =
             keys.find(key).filter(|_| rule.of.is_none() && keys.find("of").is_none())
         {
@@ -232,7 +236,12 @@ fn fields(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Ru
     rule.write = field_list(reader, entity, keys, "write");
 }
 
-fn field_list(reader: &mut Reader<'_>, entity: &Entity, keys: &Keys<'_>, key: &str) -> Vec<u16> {
+pub(super) fn field_list(
+    reader: &mut Reader<'_>,
+    entity: &Entity,
+    keys: &Keys<'_>,
+    key: &str,
+) -> Vec<u16> {
     let Some(pair) = keys.find(key) else { return Vec::new() };
     if is_empty(&pair.value) {
         let message = format!("`{key}` names no field");
@@ -265,10 +274,11 @@ fn conditions(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mu
     };
     let flags = entity.map_or(&[][..], |entity| &entity.flags);
     let view = View::All;
+    let on_records = Scope { record: Some(&find), parameters: &parameters, flags, view };
     if let Some(pair) = keys.find("where") {
-        let scope = Scope { record: Some(&find), parameters: &parameters, flags, view };
-        rule.row = condition(reader, &pair.value, "`where`", &scope);
+        rule.row = condition(reader, &pair.value, "`where`", &on_records);
     }
+    rule.factor = factors::of_rule(reader, keys, &on_records);
     if let Some(pair) = keys.find("when") {
         let scope = Scope { record: None, parameters: &parameters, flags, view };
         rule.when = condition(reader, &pair.value, "`when`", &scope);
@@ -330,27 +340,20 @@ fn flags(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mut Rul
     }
 }
 
-/// A rule must reach a route, and its row condition and its entity's flags a record.
+/// A rule must reach a route, and its conditions on records and its entity's flags a record.
 fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<'_>) {
     let mut reached = false;
     for route in model.routes.iter().filter(|route| rule.covers(route)) {
         reached = true;
         check_flags(reader, model, rule, route);
-        let Some(pair) = keys.find("where").filter(|_| rule.row.is_some()) else { continue };
-        let problem = if route.opaque.is_some() {
-            let problem = format!("the record that `{}` is about is not read before", route.name);
-            route.reads.is_none().then_some(problem)
-        } else if route.action == Action::Create || route.action == Action::Call {
-            Some(format!("`{}` has no record that exists already", route.name))
-        } else if route.action.changes_a_record() && route.reads.is_none() {
-            Some(format!("the record that `{}` changes is not read before", route.name))
-        } else {
-            None
-        };
-        if let Some(problem) = problem {
-            let help = "give the route `reads: VIEW-ROUTE`, or make a rule without `where` for it";
-            let message = format!("`where` cannot be tested: {problem}");
-            reader.fault(pair.key_span, Code::NoRecord, message, Some(help.to_owned()));
+        let Some(problem) = unread(route) else { continue };
+        for (key, is_there) in [("where", rule.row.is_some()), ("step-up", rule.factor.is_some())] {
+            let Some(pair) = keys.find(key).filter(|_| is_there) else { continue };
+            let help = format!(
+                "give the route `reads: VIEW-ROUTE`, or make a rule without `{key}` for it"
+            );
+            let message = format!("`{key}` cannot be tested: {problem}");
+            reader.fault(pair.key_span, Code::NoRecord, message, Some(help));
         }
     }
     let aims = rule.effect == Effect::Deny || rule.of.is_some() || rule.routes.is_some();
@@ -359,6 +362,22 @@ fn check_reach(reader: &mut Reader<'_>, model: &Model, rule: &Rule, keys: &Keys<
         let message = format!("no route matches this rule ({})", actions.join(", "));
         let help = "publish a route with the action and the entity, or correct the rule".to_owned();
         reader.fault(rule.span, Code::DeadRule, message, Some(help));
+    }
+}
+
+/// Why no record of the route is there on which a condition could be tested.
+fn unread(route: &Route) -> Option<String> {
+    let name = &route.name;
+    let not_before = |does: &str| format!("the record that `{name}` {does} is not read before");
+    if route.opaque.is_some() {
+        return route.reads.is_none().then(|| not_before("is about"));
+    }
+    match route.action {
+        Action::Create | Action::Call => {
+            Some(format!("`{name}` has no record that exists already"))
+        }
+        Action::Update | Action::Delete => route.reads.is_none().then(|| not_before("changes")),
+        Action::View | Action::Search | Action::Export => None,
     }
 }
 

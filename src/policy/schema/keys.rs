@@ -51,12 +51,8 @@ const LINK: Form = Form::Either(&[
 const REQUIREMENT: Form = Form::Table(&Table {
     name: "requirement",
     keys: &[
-        key(
-            "assurance",
-            "At least this sure who it is: 1 password, 2 with a one-time code, 3 with a key.",
-            Form::Number(1, 3),
-        ),
-        key("fresh", "A factor of that assurance was shown at most so long ago.", DURATION),
+        ASSURANCE,
+        FRESH,
         key("zone", "The caller stands in one of these zones.", NAMES),
         key(
             "device",
@@ -73,6 +69,39 @@ const REQUIREMENT: Form = Form::Table(&Table {
     one_of: &[],
     may_be_empty: false,
 });
+
+const RULE_STEP_UP: Form = Form::Table(&Table {
+    name: "rule-step-up",
+    keys: &[ON_RECORDS, ASSURANCE, FRESH],
+    one_of: &[],
+    may_be_empty: false,
+});
+
+const STEP_UP: Form = Form::Table(&Table {
+    name: "step-up",
+    keys: &[
+        ON_RECORDS,
+        ASSURANCE,
+        FRESH,
+        key("fields", "For these fields in clear; without it for the record.", PATHS),
+        key("grade", "For the fields of this grade and of higher ones.", Form::Number(1, 4)),
+    ],
+    one_of: &[],
+    may_be_empty: false,
+});
+
+const ON_RECORDS: Key = required(
+    "where",
+    "On records for which the condition holds, or cannot be evaluated.",
+    Form::Condition,
+);
+const ASSURANCE: Key = key(
+    "assurance",
+    "At least this sure who it is: 1 password, 2 with a one-time code, 3 with a key.",
+    Form::Number(1, 3),
+);
+const FRESH: Key =
+    key("fresh", "A factor of that assurance was shown at most so long ago.", DURATION);
 
 pub(super) const NAMES: Form = Form::OneOrMany(&Form::Text);
 const PATHS: Form = Form::OneOrMany(&Form::Text);
@@ -337,6 +366,11 @@ const ENTITY: Table = Table {
             "Marks that some records have, each with its condition; rules that allow must name them.",
             Form::Named(&Form::Condition),
         ),
+        key(
+            "step-up",
+            "Factors that are asked for where a condition holds on the record, for some of its fields or for the record.",
+            Form::List(&STEP_UP),
+        ),
         required("fields", "The record's members.", Form::Members),
     ],
     one_of: &[],
@@ -596,6 +630,11 @@ const RULE: Table = Table {
             NAMES,
         ),
         key("require", "Only for callers who meet it; rules that allow.", REQUIREMENT),
+        key(
+            "step-up",
+            "Of records for which a condition holds, only for callers who have shown this factor; rules that allow.",
+            RULE_STEP_UP,
+        ),
     ],
     one_of: &["allow", "deny"],
     may_be_empty: false,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::model::Requirement;
+use super::super::record_factor::RecordFactor;
 use super::super::ties::CaseKinds;
+use super::{Formula, Names};
 
 /// Requirements joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,42 @@ pub(in crate::policy) struct Demand {
     pub(in crate::policy) grant: bool,
     /// Cases that tie the caller to whom a record is about, of one kind of each.
     pub(in crate::policy) links: BTreeSet<CaseKinds>,
+    /// What certain records ask for beside.
+    pub(in crate::policy) on_records: BTreeSet<OnRecords>,
+}
+
+/// A factor that is asked for on records on which a condition holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::policy) struct OnRecords {
+    condition: Formula,
+    assurance: u8,
+    /// The greatest age of a factor of that assurance.
+    fresh: Option<u32>,
+}
+
+impl OnRecords {
+    pub(super) fn of(factor: &RecordFactor, names: Names<'_>) -> Self {
+        let RecordFactor { condition, fields: _, require } = factor;
+        let condition = Formula::of(condition, names);
+        Self { condition, assurance: require.assurance, fresh: require.fresh_s }
+    }
+
+    /// Whether whoever meets the other meets this, on the same records: an error in a condition asks, so that another
+    /// condition may err where this one does not.
+    fn asks_no_more_than(&self, other: &Self) -> bool {
+        self.condition.form == other.condition.form
+            && self.assurance <= other.assurance
+            && self.fresh.is_none_or(|mine| other.fresh.is_some_and(|theirs| theirs <= mine))
+    }
+
+    fn words(&self) -> String {
+        let of_all = Demand {
+            assurance: self.assurance,
+            fresh: self.fresh.iter().map(|age| (self.assurance.max(1), *age)).collect(),
+            ..Demand::default()
+        };
+        format!("{} where {}", of_all.words(), self.condition.text())
+    }
 }
 
 /// Zones in which something exists.
@@ -68,6 +106,7 @@ impl From<&Requirement> for Demand {
             device: *device,
             grant: *grant,
             links: Some(link.clone()).filter(|link| !link.is_empty()).into_iter().collect(),
+            on_records: BTreeSet::new(),
         }
     }
 }
@@ -95,6 +134,7 @@ impl Demand {
             device: self.device || other.device,
             grant: self.grant || other.grant,
             links: self.links.union(&other.links).cloned().collect(),
+            on_records: self.on_records.union(&other.on_records).cloned().collect(),
         }
     }
 
@@ -111,6 +151,12 @@ impl Demand {
         let is_fresh = |(level, age): (&u8, &u32)| {
             self.fresh.iter().any(|(mine, newer)| mine >= level && newer <= age)
         };
+        let is_asked = |theirs: &OnRecords| {
+            let level = theirs.assurance.max(1);
+            let anyway = self.assurance >= theirs.assurance
+                && theirs.fresh.iter().all(|age| is_fresh((&level, age)));
+            anyway || self.on_records.iter().any(|mine| theirs.asks_no_more_than(mine))
+        };
         self.is_impossible()
             || (self.assurance >= other.assurance
                 && other.fresh.iter().all(is_fresh)
@@ -120,7 +166,8 @@ impl Demand {
                 && other
                     .links
                     .iter()
-                    .all(|theirs| self.links.iter().any(|mine| theirs.asks_no_more_than(mine))))
+                    .all(|theirs| self.links.iter().any(|mine| theirs.asks_no_more_than(mine)))
+                && other.on_records.iter().all(is_asked))
     }
 
     /// In words, such as `assurance 2, a factor at most 15 min old, the zone business`; nothing where nothing is asked.
@@ -149,6 +196,7 @@ impl Demand {
         parts.extend(self.device.then(|| "a bound device".to_owned()));
         parts.extend(self.grant.then(|| "a grant".to_owned()));
         parts.extend(self.links.iter().map(CaseKinds::words));
+        parts.extend(self.on_records.iter().map(OnRecords::words));
         parts.join(", ")
     }
 }

@@ -262,7 +262,11 @@ impl Writer<'_> {
             .filter(|rule| rule.audience.includes(who) && rule.fields(usage).contains(path))
             .filter_map(|rule| {
                 let clear = (usage == FieldUse::Clear).then_some((entity, path));
-                self.condition(rule, &self.survey.demand(route, rule, clear), true, &taken)
+                let is_kept_back = matches!(usage, FieldUse::Clear | FieldUse::Write);
+                let about = (entity, is_kept_back.then_some(path));
+                let demand = self.survey.demand(route, rule, clear);
+                let demand = demand.and(&self.survey.on_records(route, rule, about));
+                self.condition(rule, &demand, true, &taken)
             })
             .collect()
     }

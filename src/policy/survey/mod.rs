@@ -13,7 +13,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) use demand::{Demand, Zones, duration};
+pub(super) use demand::{Demand, OnRecords, Zones, duration};
 pub(super) use detect::DetectView;
 pub(super) use formula::Formula;
 use formula::Names;
@@ -223,6 +223,26 @@ impl Survey {
             }
             None => demand,
         }
+    }
+
+    /// What records of an entity ask for, of what a rule gives of them or of one field, in clear or to be written.
+    pub(super) fn on_records(
+        &self,
+        route: &RouteView,
+        rule: &RuleView,
+        (entity, path): (&str, Option<&str>),
+    ) -> Demand {
+        let is_meant = |fields: &Option<BTreeSet<Box<str>>>| match fields {
+            // A file cannot be told apart by its fields.
+            Some(fields) if route.opaque.is_none() => {
+                path.is_some_and(|path| fields.contains(path))
+            }
+            Some(_) | None => true,
+        };
+        let factors = self.entities.get(entity).map_or(&[][..], |entity| &entity.factors);
+        let factors = factors.iter().filter(|(_, fields)| is_meant(fields));
+        let factors = factors.map(|(factor, _)| factor).chain(&rule.factor);
+        Demand { on_records: factors.cloned().collect(), ..Demand::default() }
     }
 
     /// Whether any rule lets anybody use the route.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::super::model::{Audience as Named, Effect, Entity, Model, Rule};
 use super::view::RouteView;
-use super::{Demand, Formula, Names};
+use super::{Demand, Formula, Names, OnRecords};
 
 /// One caller's standing: without any role, or with one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +99,8 @@ pub(in crate::policy) struct RuleView {
     /// None means any.
     pub(in crate::policy) purposes: BTreeSet<Box<str>>,
     pub(in crate::policy) require: Demand,
+    /// What certain records ask for.
+    pub(in crate::policy) factor: Option<OnRecords>,
     pub(in crate::policy) when: Option<Formula>,
     /// On which records: its row condition, and the flags that it does not name.
     pub(in crate::policy) row: Option<Formula>,
@@ -128,6 +130,7 @@ impl RuleView {
             when,
             purposes,
             require,
+            factor,
             flags,
             span: _,
         } = rule;
@@ -151,6 +154,7 @@ impl RuleView {
             audience: Audience::of(to, model),
             purposes: purposes.iter().cloned().collect(),
             require: Demand::from(require),
+            factor: factor.as_ref().map(|factor| OnRecords::of(factor, names)),
             when: when.as_ref().map(formula),
             row: bounds,
             of: entity.map(|entity| entity.name.clone()),
@@ -209,6 +213,7 @@ impl RuleView {
             audience,
             purposes,
             require,
+            factor,
             when,
             row,
             of,
@@ -220,6 +225,7 @@ impl RuleView {
         (*allows, of, audience, purposes)
             == (other.allows, &other.of, &other.audience, &other.purposes)
             && (require, when, row) == (&other.require, &other.when, &other.row)
+            && *factor == other.factor
             && (clear, masked) == (&other.clear, &other.masked)
             && (pseudonym, write) == (&other.pseudonym, &other.write)
     }

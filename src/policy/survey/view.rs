@@ -10,9 +10,10 @@ use super::super::model::{
 };
 use super::super::opaque::{MediaRange, Opaque};
 use super::super::program::Program;
+use super::super::record_factor::RecordFactor;
 use super::super::search::FilterForm;
 use super::super::sending::{Sending, Unwritable, Uploads};
-use super::{Demand, Formula, Names, Zones};
+use super::{Demand, Formula, Names, OnRecords, Zones};
 
 /// A leaf of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(in crate::policy) struct EntityView {
     pub(in crate::policy) tenant: Option<Box<str>>,
     /// Flags, by name, with their conditions.
     pub(in crate::policy) flags: BTreeMap<Box<str>, Formula>,
+    /// What certain records ask for, and of which fields; of the record where none are named.
+    pub(in crate::policy) factors: Vec<(OnRecords, Option<BTreeSet<Box<str>>>)>,
     /// Where other entities stand in it.
     pub(in crate::policy) references: BTreeSet<Place>,
 }
@@ -134,12 +137,26 @@ pub(in crate::policy) struct BodyView {
 impl EntityView {
     pub(super) fn of(entity: &Entity, model: &Model, roles: &str) -> Self {
         // The shape is what the paths of fields and references say.
-        let Entity { name: _, subject, tenant, flags, fields, shape: _, references, span: _ } =
-            entity;
+        let Entity {
+            name: _,
+            subject,
+            tenant,
+            flags,
+            factors,
+            fields,
+            shape: _,
+            references,
+            span: _,
+        } = entity;
         let paths: Vec<Box<str>> = fields.iter().map(|field| field.path.clone()).collect();
         let names = Names { fields: &paths, roles };
         let flag = |Flag { name, condition }: &Flag| (name.clone(), Formula::of(condition, names));
         let path = |at: &u16| fields.get(usize::from(*at)).map(|field| field.path.clone());
+        let factor = |factor: &RecordFactor| {
+            let fields = factor.fields.as_ref();
+            let fields = fields.map(|fields| fields.iter().filter_map(path).collect());
+            (OnRecords::of(factor, names), fields)
+        };
         let place = |(path, other): &(Box<str>, usize)| {
             let entity = model.entities.get(*other)?.name.clone();
             Some(Place { path: path.clone(), entity })
@@ -150,6 +167,7 @@ impl EntityView {
             subject: subject.as_ref().and_then(path),
             tenant: tenant.as_ref().and_then(path),
             flags: flags.iter().map(flag).collect(),
+            factors: factors.iter().map(factor).collect(),
             references: references.iter().filter_map(place).collect(),
         }
     }

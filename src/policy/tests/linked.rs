@@ -160,7 +160,7 @@ fn cases_count_among_what_is_tested_on_a_record() {
             .replace(", require: { link: [order] }", "");
         let warnings =
             program(&text).warnings().iter().map(ToString::to_string).collect::<String>();
-        warnings.contains("9 row conditions, flags, tenants and cases on `all`")
+        warnings.contains("9 row conditions, flags, step-ups, tenants and cases on `all`")
     };
     assert!(told("3: { link: [call, order] }"));
     assert!(!told("3: {}"));

@@ -15,6 +15,7 @@ mod linked;
 mod masks;
 mod naive;
 mod pages;
+mod record_factors;
 mod records;
 mod requirements;
 mod ungraded;

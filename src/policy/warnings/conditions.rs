@@ -11,6 +11,7 @@ enum Decides {
     Allow,
     Deny,
     Flag,
+    Factor,
 }
 
 impl Warnings<'_> {
@@ -20,6 +21,10 @@ impl Warnings<'_> {
                 Effect::Allow => Decides::Allow,
                 Effect::Deny => Decides::Deny,
             };
+            if let Some(factor) = &rule.factor {
+                let name = format!("`step-up` of `{}`", rule.name);
+                self.constants(&factor.condition, &name, Decides::Factor);
+            }
             for (name, condition) in [("where", &rule.row), ("when", &rule.when)] {
                 if let Some(condition) = condition {
                     self.constants(condition, &format!("`{name}` of `{}`", rule.name), decides);
@@ -30,6 +35,10 @@ impl Warnings<'_> {
             for flag in &entity.flags {
                 let name = format!("the flag `{}`", flag.name);
                 self.constants(&flag.condition, &name, Decides::Flag);
+            }
+            for factor in &entity.factors {
+                let name = format!("a `step-up` of `{}`", entity.name);
+                self.constants(&factor.condition, &name, Decides::Factor);
             }
         }
     }
@@ -61,6 +70,12 @@ fn help(constant: &Constant, decides: Decides) -> &'static str {
             "so the rule applies only where it cannot be evaluated: correct it"
         }
         (Certainty::Always, true, Decides::Flag) => "every record is flagged: correct it",
+        (Certainty::Always, true, Decides::Factor) => {
+            "it is asked for on every record: a grade or `require` says so shorter"
+        }
+        (Certainty::Never, true, Decides::Factor) => {
+            "it is asked for only where it cannot be evaluated: correct it"
+        }
         (Certainty::Never, true, Decides::Flag) => {
             "a record is flagged only where it cannot be evaluated: correct it"
         }

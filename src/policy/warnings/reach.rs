@@ -66,14 +66,16 @@ impl Warnings<'_> {
     /// what goes in without coming out.
     fn used_fields(&self, index: usize, entity: &Entity) -> Vec<u16> {
         let flags = entity.flags.iter().flat_map(|flag| &flag.condition.fields);
+        let factors = entity.factors.iter().flat_map(|factor| &factor.condition.fields);
         let keys = entity.subject.iter().chain(&entity.tenant);
         let rules = self.model.rules.iter().filter(|rule| rule.of == Some(index));
         let ruled = rules.flat_map(|rule| {
-            let read = rule.row.iter().flat_map(|row| &row.fields);
+            let on_records = rule.row.iter().chain(rule.factor.iter().map(|f| &f.condition));
+            let read = on_records.flat_map(|row| &row.fields);
             let written = rule.write.iter().filter(|_| rule.effect == Effect::Allow);
             read.chain(written)
         });
-        flags.chain(keys).chain(ruled).copied().collect()
+        flags.chain(factors).chain(keys).chain(ruled).copied().collect()
     }
 
     fn idle_roles(&mut self) {

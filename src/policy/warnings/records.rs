@@ -52,8 +52,8 @@ impl Warnings<'_> {
                 let tests = self.row_tests(route, *entity);
                 if tests > ROW_TEST_LIMIT {
                     let message = format!(
-                        "{tests} row conditions, flags, tenants and cases on `{}`: a caller to whom more \
-                         than {ROW_TEST_LIMIT} apply is denied",
+                        "{tests} row conditions, flags, step-ups, tenants and cases on `{}`: a caller to whom \
+                         more than {ROW_TEST_LIMIT} apply is denied",
                         route.name
                     );
                     self.add(route.span, Code::ManyConditions, message, "");
@@ -76,8 +76,9 @@ impl Warnings<'_> {
         texts.sort_unstable();
         texts.dedup();
         let marks = entity.flags.len() + usize::from(entity.tenant.is_some());
+        let factors = rules.iter().filter(|(_, rule)| rule.factor.is_some()).count();
         let asked = Asked::of(self.model, route, route.main.contains(&index));
-        texts.len() + marks + asked.tests(entity, &rules)
+        texts.len() + marks + factors + entity.factors.len() + asked.tests(entity, &rules)
     }
 
     /// `/by-phone/{phone}` searches by phone, whether the policy says so or not.

@@ -87,6 +87,7 @@ fn gives_as_much(model: &Model, other: &Rule, rule: &Rule) -> bool {
         && is_implied(other.when.as_ref(), rule.when.as_ref())
         && (other.purposes.is_empty() || names_purposes_of(other, rule))
         && other.require.asks_no_more_than(&rule.require)
+        && (other.factor.is_none() || other.factor == rule.factor)
 }
 
 /// Whether a field's grade asks nothing, so that clear is clear.

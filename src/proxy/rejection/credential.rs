@@ -44,6 +44,11 @@ pub(super) fn credential(error: &AuthError) -> Told {
             .detail(error)
             .header(RETRY_AFTER, 30)
             .note(error),
+        // A new proof may be believed: by a store that is back, or was long enough.
+        AuthError::ProofsUnavailable => Told::new(StatusCode::SERVICE_UNAVAILABLE, CAUSE, TITLE)
+            .detail(error)
+            .header(RETRY_AFTER, 5)
+            .note(error),
         AuthError::AtIssuer(_) => at_issuer().detail(error),
         AuthError::TwoCredentials => refused.detail(error),
         AuthError::Proof(_) => refused

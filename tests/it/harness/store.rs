@@ -83,9 +83,15 @@ impl SharedStore {
 
     /// Forgets everything.
     pub(crate) async fn flush(&self) {
+        self.command(&["FLUSHALL"]).await;
+    }
+
+    /// Says something to it that no gate says.
+    pub(crate) async fn command(&self, words: &[&str]) {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query_async::<()>(&mut connection).await.unwrap();
     }
 
     fn signal(&self, signal: Signal) {
