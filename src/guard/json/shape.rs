@@ -40,11 +40,34 @@ pub(super) struct Name {
     needle: Needle,
     /// Whether this body held it too. One that the plan does not list is told of once a body.
     pub(super) is_met: bool,
-    /// Whether a scalar is more than passed or left out unseen.
-    pub(super) is_looked_at: bool,
-    /// Whether a scalar passes.
-    pub(super) is_passed: bool,
+    /// What the quick way does with a scalar, in short.
+    pub(super) way: Way,
     pub(super) rules: Rules,
+}
+
+/// What the quick way does with most scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// They pass.
+    Pass,
+    /// They are left out, and nobody looks at them.
+    Drop,
+    /// Anything else.
+    Look,
+}
+
+impl Way {
+    fn of(quick: Quick) -> Self {
+        match quick {
+            Quick::Pass => Self::Pass,
+            Quick::Drop => Self::Drop,
+            Quick::Unlisted
+            | Quick::Read(_)
+            | Quick::Glance
+            | Quick::Mask(_)
+            | Quick::Nothing => Self::Look,
+        }
+    }
 }
 
 /// What a member's name means.
@@ -105,9 +128,7 @@ impl Rules {
 impl Name {
     fn new(name: &[u8], rules: Rules) -> Self {
         let needle = Needle::new(&[b"\"", name, b"\":"].concat());
-        let is_passed = rules.quick == Quick::Pass;
-        let is_looked_at = !is_passed && rules.quick != Quick::Drop;
-        Self { name: name.into(), needle, is_met: true, is_looked_at, is_passed, rules }
+        Self { name: name.into(), needle, is_met: true, way: Way::of(rules.quick), rules }
     }
 
     /// What is counted where the quick way took the value.
@@ -169,7 +190,8 @@ impl Needle {
     }
 
     /// Compares what lies behind the first word.
-    #[inline]
+    #[inline(never)]
+    #[cold]
     fn ends_like(&self, rest: &[u8]) -> bool {
         if self.length > 2 * WORD_BYTES {
             return rest.starts_with(&self.bytes);
