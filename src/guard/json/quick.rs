@@ -117,15 +117,8 @@ impl Hand<'_> {
     fn walk(&mut self, at: &mut Walk) -> Halt {
         let mut walk = *at;
         let halt = loop {
-            let Some(name) = walk.names.first() else { break Halt::Name };
-            let Some(value) = walk.value(name) else {
-                cold_path();
-                let Some(behind) = walk.behind_gap().filter(|_| self.is_marked) else {
-                    break Halt::Name;
-                };
-                walk = behind;
-                continue;
-            };
+            let Some((name, names)) = walk.names.split_first() else { break Halt::Name };
+            let Some(value) = walk.value(name) else { break Halt::Name };
             let Some((end, form, places)) = walk.scalar(value) else {
                 break if self.is_expected(name) { walk.halt_at(value) } else { Halt::Name };
             };
@@ -142,7 +135,8 @@ impl Hand<'_> {
                     }
                 }
             }
-            if !walk.go_by(end, places) {
+            walk.go_by(end, names, places);
+            if !walk.is_comma() {
                 break Halt::Name;
             }
         };

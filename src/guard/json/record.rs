@@ -39,6 +39,17 @@ struct OpenRecord {
     filled: Vec<bool>,
 }
 
+impl OpenRecord {
+    /// Expects so many values for conditions.
+    fn expect(&mut self, captures: usize) {
+        if self.values.len() != captures {
+            self.values.resize(captures, None);
+            self.filled.resize(captures, false);
+        }
+        self.filled.fill(false);
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Head {
     id: RecordId,
@@ -132,15 +143,16 @@ impl Records {
         self.replay_start.take()
     }
 
+    /// Opens a record. Inlined, so that what is known of it is written where it stays: moved, it would be
+    /// waited for.
+    #[inline(always)]
     pub(super) fn open(&mut self, id: RecordId, node: NodeId, place: Place, captures: u16) {
         let (notes, takes) = (self.notes.len(), self.takes.as_slice().len());
         let head = Head { id, node, place, notes, takes };
         let new = || OpenRecord { head, values: Vec::new(), filled: Vec::new() };
         let Some(record) = self.open.push(new) else { return };
         record.head = head;
-        record.values.resize(usize::from(captures), None);
-        record.filled.clear();
-        record.filled.resize(usize::from(captures), false);
+        record.expect(usize::from(captures));
     }
 
     /// Notes what a condition reads; false if that was read before.

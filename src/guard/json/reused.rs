@@ -15,6 +15,7 @@ impl<T> Default for Reused<T> {
 
 impl<T> Reused<T> {
     /// Adds an element as it was left, or a new one.
+    #[inline(always)]
     pub(super) fn push(&mut self, new: impl FnOnce() -> T) -> Option<&mut T> {
         if self.length == self.items.len() {
             self.items.push(new());

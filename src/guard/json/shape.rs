@@ -147,7 +147,7 @@ impl Name {
     #[inline]
     pub(super) fn value(&self, input: &[u8], at: usize) -> Option<usize> {
         let value = self.needle.behind(input, at)?;
-        Some(if input.get(value) == Some(&b' ') { behind_space(value) } else { value })
+        Some(if *input.get(value)? == b' ' { behind_space(value) } else { value })
     }
 }
 

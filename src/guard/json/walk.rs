@@ -17,10 +17,8 @@ pub(super) struct Walk<'a> {
     pub(super) names: &'a [Name],
     /// The special bytes of the input from the next member on.
     places: &'a [u32],
-    /// Where the next member starts.
-    at: usize,
-    /// Where the last value read here ended, and with it where the undecided bytes start; before the first
-    /// one it means nothing.
+    /// Where the last value ended, and with it where the undecided bytes start. Before the first member it is
+    /// the byte before that.
     pub(super) mark: usize,
 }
 
@@ -68,7 +66,7 @@ impl<'a> Walk<'a> {
         index: &'a mut Index,
         caps: &'a Caps,
     ) -> Self {
-        Self { input, caps, names, places: index.from(at), at, mark: at }
+        Self { input, caps, names, places: index.from(at), mark: at.wrapping_sub(1) }
     }
 
     /// What remains of it, of so many names.
@@ -77,21 +75,26 @@ impl<'a> Walk<'a> {
         Track {
             taken,
             mark: (taken > 0).then_some(self.mark),
-            follows_comma: taken > 0 && self.mark < self.at,
+            follows_comma: taken > 0 && self.is_comma(),
             places_left: self.places.len(),
         }
     }
 
-    /// The value of the next member, if that has this name and no white space stands before it.
+    /// The value of the next member, if that has this name.
     #[inline(always)]
-    pub(super) fn value(&self, name: &Name) -> Option<usize> {
-        name.value(self.input, self.at)
+    pub(super) fn value(&mut self, name: &Name) -> Option<usize> {
+        let mut at = *self.places.first()? as usize;
+        if at != self.mark.wrapping_add(1) {
+            cold_path();
+            (at, self.places) = behind_gap(self.input, self.mark, self.places, self.caps)?;
+        }
+        name.value(self.input, at)
     }
 
     /// The valid scalar that starts at `start`, behind its name, if it lies in the input.
     #[inline(always)]
     pub(super) fn scalar(&self, start: usize) -> Option<Scalar<'a>> {
-        if self.input.get(start) != Some(&b'"') {
+        if *self.input.get(start)? != b'"' {
             cold_path();
             let end = bare_end(self.input, start, self.caps)?;
             return Some((end, Form::Bare, self.places.get(NAME_PLACES..)?));
@@ -109,32 +112,16 @@ impl<'a> Walk<'a> {
         Some((end, Form::Escaped, behind))
     }
 
-    /// Goes on behind a member whose value ended before `end`; `false` if no comma follows.
+    /// Goes on behind a member whose value ended before `end`, with the names and special bytes that are left.
     #[inline(always)]
-    pub(super) fn go_by(&mut self, end: usize, places: &'a [u32]) -> bool {
-        (self.names, self.places) = (self.names.get(1..).unwrap_or_default(), places);
-        let is_comma = self.input.get(end) == Some(&b',');
-        (self.mark, self.at) = (end, if is_comma { end + 1 } else { end });
-        is_comma
+    pub(super) fn go_by(&mut self, end: usize, names: &'a [Name], places: &'a [u32]) {
+        (self.mark, self.names, self.places) = (end, names, places);
     }
 
-    /// The walk behind white space, if there is some and not too much.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn behind_gap(mut self) -> Option<Self> {
-        let is_space = self.input.get(self.at) == Some(&b' ');
-        let one = self.at + 1;
-        let end = if is_space && self.input.get(one) == Some(&b'"') {
-            one
-        } else {
-            gap_end(self.input, self.at)
-        };
-        if end == self.at || end - self.mark > self.caps.gap_bytes {
-            return None;
-        }
-        self.at = end;
-        self.places = seek(self.places, end);
-        Some(self)
+    /// Whether a comma follows the last value.
+    #[inline(always)]
+    pub(super) fn is_comma(&self) -> bool {
+        self.input.get(self.mark) == Some(&b',')
     }
 
     /// A halt before the value at `value`. The state machine counts white space before it from its first byte on.
@@ -144,6 +131,22 @@ impl<'a> Walk<'a> {
         let is_at_colon = self.input.get(before) == Some(&b':');
         Halt::Value(if is_at_colon { value } else { before })
     }
+}
+
+/// Where the next member starts behind a comma and white space, if that is not too much, with the special bytes
+/// from there on.
+#[cold]
+#[inline(never)]
+fn behind_gap<'a>(
+    input: &[u8],
+    mark: usize,
+    places: &'a [u32],
+    caps: &Caps,
+) -> Option<(usize, &'a [u32])> {
+    let start = mark.wrapping_add(1);
+    let end = gap_end(input, start);
+    let is_fine = end - start < caps.gap_bytes;
+    is_fine.then(|| (end, seek(places, end)))
 }
 
 /// The quotes around a name are so many special bytes.
@@ -174,23 +177,22 @@ fn escaped_end<'a>(input: &[u8], mut places: &'a [u32]) -> Option<(usize, &'a [u
 /// The end of the valid number or literal that starts at `start`, if it lies in the input.
 #[inline(never)]
 pub(super) fn bare_end(input: &[u8], start: usize, caps: &Caps) -> Option<usize> {
-    let end = short_number_end(input, start).or_else(|| other_bare_end(input, start))?;
-    (end - start <= caps.number_bytes).then_some(end)
-}
-
-/// The end of a literal, or of a number of any length.
-#[inline(never)]
-fn other_bare_end(input: &[u8], start: usize) -> Option<usize> {
     let rest = input.get(start..)?;
     let literal = |literal: &[u8]| rest.starts_with(literal).then_some(start + literal.len());
-    match *rest.first()? {
+    let end = match *rest.first()? {
         b't' => literal(b"true"),
         b'f' => literal(b"false"),
         b'n' => literal(b"null"),
-        first => {
-            let mut number = Number::start(first)?;
-            let end = number.scan(input, start + 1);
-            (end < input.len() && number.is_complete()).then_some(end)
-        }
-    }
+        first => short_number_end(input, start).or_else(|| number_end(input, start, first)),
+    }?;
+    (end - start <= caps.number_bytes).then_some(end)
+}
+
+/// The end of a number of any form.
+#[cold]
+#[inline(never)]
+fn number_end(input: &[u8], start: usize, first: u8) -> Option<usize> {
+    let mut number = Number::start(first)?;
+    let end = number.scan(input, start + 1);
+    (end < input.len() && number.is_complete()).then_some(end)
 }
