@@ -29,6 +29,13 @@ impl<T> Reused<T> {
         self.length = self.length.min(length);
     }
 
+    /// Visits what is left of all elements there ever were, of which only the first `most` stay.
+    pub(super) fn each(&mut self, most: usize, visit: impl FnMut(&mut T)) {
+        self.items.truncate(most);
+        self.length = self.length.min(most);
+        self.items.iter_mut().for_each(visit);
+    }
+
     #[inline]
     pub(super) fn as_slice(&self) -> &[T] {
         self.items.get(..self.length).unwrap_or_default()

@@ -42,6 +42,8 @@ pub(super) struct Name {
     pub(super) is_met: bool,
     /// What the quick way does with a scalar, in short.
     pub(super) way: Way,
+    /// What is counted where the quick way took the value.
+    pub(super) event: Option<(FieldId, Fate)>,
     pub(super) rules: Rules,
 }
 
@@ -61,11 +63,9 @@ impl Way {
         match quick {
             Quick::Pass => Self::Pass,
             Quick::Drop => Self::Drop,
-            Quick::Unlisted
-            | Quick::Read(_)
-            | Quick::Glance
-            | Quick::Mask(_)
-            | Quick::Nothing => Self::Look,
+            Quick::Unlisted | Quick::Read(_) | Quick::Glance | Quick::Mask(_) | Quick::Nothing => {
+                Self::Look
+            }
         }
     }
 }
@@ -123,23 +123,24 @@ impl Rules {
     fn of(slot: Slot, decider: u64, is_listed: bool) -> Self {
         Self { slot, quick: Quick::of(&slot, is_listed), decider, is_listed }
     }
-}
-
-impl Name {
-    fn new(name: &[u8], rules: Rules) -> Self {
-        let needle = Needle::new(&[b"\"", name, b"\":"].concat());
-        Self { name: name.into(), needle, is_met: true, way: Way::of(rules.quick), rules }
-    }
 
     /// What is counted where the quick way took the value.
-    pub(super) fn event(&self) -> Option<(FieldId, Fate)> {
-        let fate = match self.rules.quick {
+    fn event(&self) -> Option<(FieldId, Fate)> {
+        let fate = match self.quick {
             Quick::Pass | Quick::Read(_) | Quick::Glance => Fate::Clear,
             Quick::Drop | Quick::Unlisted => Fate::Withheld,
             Quick::Mask(_) => Fate::Masked,
             Quick::Nothing => return None,
         };
-        Some((self.rules.slot.field?, fate))
+        Some((self.slot.field?, fate))
+    }
+}
+
+impl Name {
+    fn new(name: &[u8], rules: Rules) -> Self {
+        let needle = Needle::new(&[b"\"", name, b"\":"].concat());
+        let (way, event) = (Way::of(rules.quick), rules.event());
+        Self { name: name.into(), needle, is_met: true, way, event, rules }
     }
 
     /// The place of the value, if this name stands at `at`, which is the quote before it. Too near to the end

@@ -153,8 +153,7 @@ mod tests {
     fn form(kind: Kind, text: &str, behind: &str) -> Option<String> {
         let input = format!("\"{text}\"{behind}");
         let mut out = BytesMut::from("x");
-        let is_done =
-            quoted_form_into(Mask::of(kind), input.as_bytes(), text.len() + 2, &mut out);
+        let is_done = quoted_form_into(Mask::of(kind), input.as_bytes(), text.len() + 2, &mut out);
         let out = std::str::from_utf8(&out).unwrap();
         if !is_done {
             assert_eq!(out, "x");
