@@ -49,7 +49,6 @@ use kept::Lent;
 use output::Output;
 use record::Records;
 use report::{Stretch, Tally};
-use shape::Name;
 use token::{Frame, State, Token};
 use utf8::Stop;
 
@@ -231,7 +230,7 @@ impl<H> fmt::Debug for Filter<H> {
 impl<H: Hooks> Filter<H> {
     /// A filter for one body.
     pub fn new(plan: Arc<Plan>, caps: Caps, mode: Mode, hooks: H) -> Self {
-        Self {
+        let mut filter = Self {
             caps,
             mode,
             line: None,
@@ -249,14 +248,21 @@ impl<H: Hooks> Filter<H> {
             slot: plan.root,
             is_emitted: false,
             member_name: String::new(),
-            records: Records::of(&plan),
+            records: Records::default(),
             watermark: hooks.watermark().map(member_at_end),
             spans: Vec::new(),
             hooks,
             replacement: String::new(),
             json: Vec::new(),
             plan,
-        }
+        };
+        filter.swap_memory();
+        filter
+    }
+
+    /// Takes the memory of an earlier body, or leaves it to a later one.
+    fn swap_memory(&mut self) {
+        self.shapes.swap(&mut self.frames, &mut self.records, &mut self.tally);
     }
 
     /// Reads the next bytes of the body.
@@ -278,7 +284,9 @@ impl<H: Hooks> Filter<H> {
     pub fn finish(&mut self) -> Result<(), Fault> {
         self.go_on()?;
         let outcome = self.read_end();
-        self.settle_outcome(outcome)
+        self.settle_outcome(outcome)?;
+        self.swap_memory();
+        Ok(())
     }
 
     /// Takes what may go out so far: whole records, and what lies outside of records.
@@ -338,7 +346,7 @@ impl<H: Hooks> Filter<H> {
         for (stretch, times) in self.tally.drain() {
             let places = usize::from(stretch.from)..usize::from(stretch.to);
             let names = self.shapes.names(stretch.node).get(places);
-            for (field, fate) in names.unwrap_or_default().iter().filter_map(Name::event) {
+            for (field, fate) in names.unwrap_or_default().iter().filter_map(|name| name.event) {
                 self.report.count_field(field, fate, times);
             }
         }

@@ -80,6 +80,8 @@ impl Output {
         self.run_end = to;
     }
 
+    #[cold]
+    #[inline(never)]
     fn flush(&mut self) {
         if self.run_start < self.run_end {
             self.rope.append(&self.chunk, self.run_start, self.run_end);

@@ -1,28 +1,31 @@
 //! The short way through objects that look like the ones before: whole members at once, each name
 //! confirmed by one comparison. Whatever is unusual is left to the state machine, which gives the same.
 
+use std::hint::cold_path;
+
 use bytes::BufMut as _;
 
 use crate::guard::detect::{may_hold, number_may_hold};
-use crate::guard::mask::{common_form_into, mask_into};
+use crate::guard::mask::{common_form_into, mask_into, quoted_form_into};
 use crate::policy::kind::Mask;
 use crate::policy::plan::NodeId;
 
 use super::output::Output;
 use super::record::Records;
 use super::report::{Note, Stretch};
-use super::shape::{Name, Quick, Rules};
+use super::shape::{Name, Quick, Rules, Way};
 use super::text::encode;
 use super::token::{Frame, State};
 use super::value::bare;
-use super::walk::{Form, Halt, Track, Walk, extend};
+use super::walk::{Form, Halt, Track, Walk};
 use super::{Caps, Filter, Hooks, Mode};
 
-/// A masked form of a common value is no longer than the value by more, with its quotes.
-const MOST_ADDED_BYTES: usize = 16;
+/// Writing a masked form of a common value takes no more room than the value and so much.
+const MOST_ADDED_BYTES: usize = 32;
 
 /// What a walk over the members of an object changes.
 struct Hand<'a> {
+    input: &'a [u8],
     caps: &'a Caps,
     frame: &'a mut Frame,
     output: &'a mut Output,
@@ -30,6 +33,10 @@ struct Hand<'a> {
     replacement: &'a mut String,
     json: &'a mut Vec<u8>,
     unlisted: u64,
+    /// Whether a member was taken, so that undecided bytes start behind it.
+    is_marked: bool,
+    /// Whether what stands between the last value and the next one simply goes out with the next one.
+    is_running: bool,
 }
 
 impl<H: Hooks> Filter<H> {
@@ -42,6 +49,7 @@ impl<H: Hooks> Filter<H> {
         let names = self.shapes.names(node).get(usize::from(frame.cursor)..)?;
         let mut walk = Walk::new(input, at, names, &mut self.ahead.index, &self.caps);
         let mut hand = Hand {
+            input,
             caps: &self.caps,
             frame,
             output: &mut self.output,
@@ -49,15 +57,16 @@ impl<H: Hooks> Filter<H> {
             replacement: &mut self.replacement,
             json: &mut self.json,
             unlisted: 0,
+            is_marked: false,
+            is_running: false,
         };
         let halt = hand.walk(&mut walk);
         let track = walk.end(names.len());
-        let unlisted = hand.unlisted;
+        self.report.unlisted_members += hand.unlisted;
         if let Some(last) = names.get(track.taken.wrapping_sub(1)) {
             self.is_emitted = !matches!(last.rules.quick, Quick::Drop | Quick::Unlisted);
         }
         let rules = names.get(track.taken).map(|name| name.rules);
-        self.report.unlisted_members += unlisted;
         self.settle_track(node, &track);
         self.go_on_from(halt, &track, rules)
     }
@@ -65,7 +74,6 @@ impl<H: Hooks> Filter<H> {
     /// Writes down what a walk found.
     fn settle_track(&mut self, node: NodeId, track: &Track) {
         self.ahead.index.leave(track.places_left);
-        self.output.keep(track.run.start, track.run.end);
         self.output.restart_at(track.mark);
         let Some(frame) = self.frames.last_mut() else { return };
         frame.follows_comma |= track.follows_comma;
@@ -95,8 +103,8 @@ impl<H: Hooks> Filter<H> {
                 self.slot = rules.slot;
                 (value, State::Value)
             }
-            Halt::End if !track.follows_comma => (track.mark?, State::After),
-            Halt::End | Halt::Name | Halt::Other => (track.mark? + 1, State::Member),
+            Halt::Name if track.follows_comma => (track.mark? + 1, State::Member),
+            Halt::Name => (track.mark?, State::After),
         };
         self.state = state;
         Some(end)
@@ -105,76 +113,91 @@ impl<H: Hooks> Filter<H> {
 
 impl Hand<'_> {
     /// Goes as far as members come as expected.
-    fn walk(&mut self, walk: &mut Walk) -> Halt {
-        loop {
-            if let Some(mark) = walk.mark
-                && self.frame.has_output
-            {
-                let halt = walk.go(self.output, mark);
-                if halt != Halt::Other {
-                    return halt;
+    #[inline(never)]
+    fn walk(&mut self, at: &mut Walk) -> Halt {
+        let mut walk = *at;
+        let halt = loop {
+            let Some((name, names)) = walk.names.split_first() else { break Halt::Name };
+            let Some(value) = walk.value(name) else { break Halt::Name };
+            let Some((end, form, places)) = walk.scalar(value) else {
+                break if self.is_expected(name) { walk.halt_at(value) } else { Halt::Name };
+            };
+            match name.way {
+                Way::Pass if self.is_running => self.output.keep(walk.mark, end),
+                Way::Drop if self.is_running => {}
+                Way::Pass | Way::Drop | Way::Look => {
+                    cold_path();
+                    if !self.is_expected(name) {
+                        break Halt::Name;
+                    }
+                    if !self.take(name, walk.mark, value, end, form) {
+                        break walk.halt_at(value);
+                    }
                 }
             }
-            let Some(name) = walk.names.first() else { return Halt::Name };
-            if let Some(halt) = self.member(walk, name) {
-                return halt;
+            walk.go_by(end, names, places);
+            if !walk.is_comma() {
+                break Halt::Name;
             }
-        }
+        };
+        *at = walk;
+        halt
     }
 
-    /// Takes one member, and says why not or why not the next one.
-    fn member(&mut self, walk: &mut Walk, name: &Name) -> Option<Halt> {
-        let rules = &name.rules;
-        let Some(value) = walk.value(name) else { return Some(Halt::Name) };
-        if self.frame.deciders & rules.decider != 0 || !name.is_met {
-            return Some(Halt::Name);
-        }
-        let read = if rules.quick == Quick::Nothing { None } else { walk.scalar(value) };
-        let Some((end, form)) = read else { return Some(walk.halt_at(value)) };
-        let scalar = walk.input.get(value..end).unwrap_or_default();
-        let fits = scalar.len() <= self.caps.value_bytes;
-        match rules.quick {
-            Quick::Pass => self.pass(walk, value, end),
+    /// Whether a member was neither seen before in its record, if it decides on that, nor is one to be told of.
+    fn is_expected(&self, name: &Name) -> bool {
+        self.frame.deciders & name.rules.decider == 0 && name.is_met
+    }
+
+    /// Takes the member whose value this is, behind one that ended before `mark`; `false` if it is for somebody
+    /// else.
+    #[inline(never)]
+    fn take(&mut self, name: &Name, mark: usize, start: usize, end: usize, form: Form) -> bool {
+        let text = self.input.get(start..end).unwrap_or_default();
+        let fits = text.len() <= self.caps.value_bytes;
+        match name.rules.quick {
+            Quick::Pass => self.pass(mark, start, end),
             Quick::Drop => {}
             Quick::Unlisted => self.unlisted += 1,
-            Quick::Glance if fits && is_harmless(form, scalar) => self.pass(walk, value, end),
+            Quick::Glance if fits && is_harmless(form, text) => self.pass(mark, start, end),
             Quick::Read(slot) if fits && form != Form::Escaped && self.records.is_free(slot) => {
-                self.frame.deciders |= rules.decider;
-                self.pass(walk, value, end);
-                self.capture(slot, form, scalar);
+                self.frame.deciders |= name.rules.decider;
+                self.pass(mark, start, end);
+                self.capture(slot, form, text);
             }
-            Quick::Mask(mask) if fits && form == Form::Plain => {
-                self.start_output(walk, value);
-                self.insert_masked(mask, inside(scalar));
+            Quick::Mask(how) if fits && form == Form::Plain => {
+                self.lead(mark, start);
+                self.insert_masked(how, start, text);
             }
-            Quick::Glance | Quick::Read(_) | Quick::Mask(_) | Quick::Nothing => {
-                return Some(walk.halt_at(value));
-            }
+            Quick::Glance | Quick::Read(_) | Quick::Mask(_) | Quick::Nothing => return false,
         }
-        walk.pass_by(end, form)
+        self.is_marked = true;
+        true
     }
 
     /// Lets a value out as it is.
-    fn pass(&mut self, walk: &mut Walk, start: usize, end: usize) {
-        match walk.mark {
-            Some(mark) if self.frame.has_output => {
-                extend(&mut walk.run, self.output, mark, end);
-            }
-            Some(_) | None => {
-                self.start_output(walk, start);
-                walk.run.end = end;
-            }
-        }
+    #[inline]
+    fn pass(&mut self, mark: usize, start: usize, end: usize) {
+        self.lead(mark, start);
+        self.output.keep(start, end);
     }
 
     /// Lets out what stands before a value that goes out.
-    fn start_output(&mut self, walk: &mut Walk, start: usize) {
-        self.output.keep(walk.run.start, walk.run.end);
-        walk.run = start..start;
-        self.output.restart_at(walk.mark);
-        let follows_comma = self.frame.follows_comma || walk.mark.is_some();
+    #[inline]
+    fn lead(&mut self, mark: usize, start: usize) {
+        if self.is_running {
+            self.output.keep(mark, start);
+        } else {
+            self.start_output(self.is_marked.then_some(mark), start);
+        }
+    }
+
+    fn start_output(&mut self, mark: Option<usize>, start: usize) {
+        self.output.restart_at(mark);
+        let follows_comma = self.frame.follows_comma || mark.is_some();
         self.output.release_undecided(start, follows_comma && !self.frame.has_output);
         self.frame.has_output = true;
+        self.is_running = true;
     }
 
     /// Notes a value that a condition reads or that names the data subject.
@@ -188,16 +211,24 @@ impl Hand<'_> {
         }
     }
 
-    /// Lets out the masked form of a text.
-    fn insert_masked(&mut self, mask: Mask, text: &[u8]) {
-        let out = self.output.insertion(text.len() + MOST_ADDED_BYTES);
+    /// Lets out the masked form of a string.
+    fn insert_masked(&mut self, mask: Mask, start: usize, string: &[u8]) {
+        let out = self.output.insertion(string.len() + MOST_ADDED_BYTES);
+        let rest = self.input.get(start..).unwrap_or_default();
+        if quoted_form_into(mask, rest, string.len(), out) {
+            return;
+        }
         let start = out.len();
         out.put_u8(b'"');
-        if common_form_into(mask, text, out) {
+        if common_form_into(mask, inside(string), out) {
             out.put_u8(b'"');
             return;
         }
         out.truncate(start);
+        self.insert_any_form(mask, inside(string));
+    }
+
+    fn insert_any_form(&mut self, mask: Mask, text: &[u8]) {
         self.json.clear();
         self.replacement.clear();
         mask_into(mask, std::str::from_utf8(text).unwrap_or_default(), self.replacement);

@@ -39,6 +39,17 @@ struct OpenRecord {
     filled: Vec<bool>,
 }
 
+impl OpenRecord {
+    /// Expects so many values for conditions.
+    fn expect(&mut self, captures: usize) {
+        if self.values.len() != captures {
+            self.values.resize(captures, None);
+            self.filled.resize(captures, false);
+        }
+        self.filled.fill(false);
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Head {
     id: RecordId,
@@ -132,15 +143,16 @@ impl Records {
         self.replay_start.take()
     }
 
+    /// Opens a record. Inlined, so that what is known of it is written where it stays: moved, it would be
+    /// waited for.
+    #[inline(always)]
     pub(super) fn open(&mut self, id: RecordId, node: NodeId, place: Place, captures: u16) {
         let (notes, takes) = (self.notes.len(), self.takes.as_slice().len());
         let head = Head { id, node, place, notes, takes };
         let new = || OpenRecord { head, values: Vec::new(), filled: Vec::new() };
         let Some(record) = self.open.push(new) else { return };
         record.head = head;
-        record.values.resize(usize::from(captures), None);
-        record.filled.clear();
-        record.filled.resize(usize::from(captures), false);
+        record.expect(usize::from(captures));
     }
 
     /// Notes what a condition reads; false if that was read before.
@@ -182,6 +194,19 @@ impl Records {
         *self = Self::default();
     }
 
+    /// Forgets all values, to be used for another body; `false` if it has more memory than most bodies need.
+    pub(super) fn empty(&mut self) -> bool {
+        let is_idle = !self.is_open() && self.settled.is_empty() && self.raw_pieces.is_empty();
+        let mut is_small = is_idle && self.notes.capacity() <= MOST_KEPT_NOTES;
+        self.forget_outermost();
+        self.open.each(MOST_KEPT_RECORDS, |record| {
+            is_small &= record.values.len() <= MOST_KEPT_RECORDS;
+            record.values.iter_mut().flatten().for_each(empty);
+        });
+        self.takes.each(MOST_KEPT_RECORDS, |taken| empty(&mut taken.subject));
+        is_small
+    }
+
     fn forget_outermost(&mut self) {
         self.notes.clear();
         self.takes.truncate(0);
@@ -210,6 +235,19 @@ fn is_key(value: &Value) -> bool {
         Value::Text(text) => !text.is_empty(),
         Value::Integer(_) => true,
         Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => false,
+    }
+}
+
+/// So much is kept for another body.
+const MOST_KEPT_RECORDS: usize = 16;
+const MOST_KEPT_NOTES: usize = 256;
+const MOST_KEPT_TEXT_BYTES: usize = 256;
+
+/// Forgets a value, but for the memory of a short text.
+fn empty(value: &mut Value) {
+    match value {
+        Value::Text(text) if text.capacity() <= MOST_KEPT_TEXT_BYTES => text.clear(),
+        other => *other = Value::Null,
     }
 }
 
@@ -485,5 +523,30 @@ impl<H: Hooks> Filter<H> {
             cause.at(offset + caps.record_bytes as u64)
         });
         of_token.into_iter().chain(of_record).min_by_key(|fault| fault.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_for_another_body_is_little_and_holds_no_value() {
+        let mut short = Value::from("Alice");
+        let mut long = Value::Text("Alice".repeat(MOST_KEPT_TEXT_BYTES));
+        let mut list = Value::List(vec![short.clone()]);
+        [&mut short, &mut long, &mut list].into_iter().for_each(empty);
+        assert_eq!([short, long, list], [Value::from(""), Value::Null, Value::Null]);
+        let mut records = Records::default();
+        assert!(records.empty());
+        records.notes.reserve(MOST_KEPT_NOTES + 1);
+        assert!(!records.empty());
+        let mut many = Reused::default();
+        for _ in 0..=MOST_KEPT_RECORDS {
+            many.push(|| 1);
+        }
+        let mut visited = 0;
+        many.each(MOST_KEPT_RECORDS, |_| visited += 1);
+        assert_eq!((visited, many.as_slice().len()), (MOST_KEPT_RECORDS, MOST_KEPT_RECORDS));
     }
 }

@@ -131,6 +131,11 @@ impl Tally {
         counts.map(|(stretch, count)| (*stretch, std::mem::take(count))).filter(|(_, n)| *n > 0)
     }
 
+    /// Starts on another body.
+    pub(super) fn begin(&mut self) {
+        self.next = 0;
+    }
+
     /// Forgets all stretches.
     pub(super) fn clear(&mut self) {
         self.counts.clear();

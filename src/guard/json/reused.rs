@@ -15,6 +15,7 @@ impl<T> Default for Reused<T> {
 
 impl<T> Reused<T> {
     /// Adds an element as it was left, or a new one.
+    #[inline(always)]
     pub(super) fn push(&mut self, new: impl FnOnce() -> T) -> Option<&mut T> {
         if self.length == self.items.len() {
             self.items.push(new());
@@ -26,6 +27,13 @@ impl<T> Reused<T> {
     /// Takes all elements behind the first `length` off.
     pub(super) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
+    }
+
+    /// Visits what is left of all elements there ever were, of which only the first `most` stay.
+    pub(super) fn each(&mut self, most: usize, visit: impl FnMut(&mut T)) {
+        self.items.truncate(most);
+        self.length = self.length.min(most);
+        self.items.iter_mut().for_each(visit);
     }
 
     #[inline]

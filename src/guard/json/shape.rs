@@ -40,11 +40,34 @@ pub(super) struct Name {
     needle: Needle,
     /// Whether this body held it too. One that the plan does not list is told of once a body.
     pub(super) is_met: bool,
-    /// Whether a scalar is more than passed or left out unseen.
-    pub(super) is_looked_at: bool,
-    /// Whether a scalar passes.
-    pub(super) is_passed: bool,
+    /// What the quick way does with a scalar, in short.
+    pub(super) way: Way,
+    /// What is counted where the quick way took the value.
+    pub(super) event: Option<(FieldId, Fate)>,
     pub(super) rules: Rules,
+}
+
+/// What the quick way does with most scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// They pass.
+    Pass,
+    /// They are left out, and nobody looks at them.
+    Drop,
+    /// Anything else.
+    Look,
+}
+
+impl Way {
+    fn of(quick: Quick) -> Self {
+        match quick {
+            Quick::Pass => Self::Pass,
+            Quick::Drop => Self::Drop,
+            Quick::Unlisted | Quick::Read(_) | Quick::Glance | Quick::Mask(_) | Quick::Nothing => {
+                Self::Look
+            }
+        }
+    }
 }
 
 /// What a member's name means.
@@ -100,25 +123,24 @@ impl Rules {
     fn of(slot: Slot, decider: u64, is_listed: bool) -> Self {
         Self { slot, quick: Quick::of(&slot, is_listed), decider, is_listed }
     }
-}
-
-impl Name {
-    fn new(name: &[u8], rules: Rules) -> Self {
-        let needle = Needle::new(&[b"\"", name, b"\":"].concat());
-        let is_passed = rules.quick == Quick::Pass;
-        let is_looked_at = !is_passed && rules.quick != Quick::Drop;
-        Self { name: name.into(), needle, is_met: true, is_looked_at, is_passed, rules }
-    }
 
     /// What is counted where the quick way took the value.
-    pub(super) fn event(&self) -> Option<(FieldId, Fate)> {
-        let fate = match self.rules.quick {
+    fn event(&self) -> Option<(FieldId, Fate)> {
+        let fate = match self.quick {
             Quick::Pass | Quick::Read(_) | Quick::Glance => Fate::Clear,
             Quick::Drop | Quick::Unlisted => Fate::Withheld,
             Quick::Mask(_) => Fate::Masked,
             Quick::Nothing => return None,
         };
-        Some((self.rules.slot.field?, fate))
+        Some((self.slot.field?, fate))
+    }
+}
+
+impl Name {
+    fn new(name: &[u8], rules: Rules) -> Self {
+        let needle = Needle::new(&[b"\"", name, b"\":"].concat());
+        let (way, event) = (Way::of(rules.quick), rules.event());
+        Self { name: name.into(), needle, is_met: true, way, event, rules }
     }
 
     /// The place of the value, if this name stands at `at`, which is the quote before it. Too near to the end
@@ -126,7 +148,7 @@ impl Name {
     #[inline]
     pub(super) fn value(&self, input: &[u8], at: usize) -> Option<usize> {
         let value = self.needle.behind(input, at)?;
-        Some(if input.get(value) == Some(&b' ') { behind_space(value) } else { value })
+        Some(if *input.get(value)? == b' ' { behind_space(value) } else { value })
     }
 }
 
@@ -169,7 +191,8 @@ impl Needle {
     }
 
     /// Compares what lies behind the first word.
-    #[inline]
+    #[inline(never)]
+    #[cold]
     fn ends_like(&self, rest: &[u8]) -> bool {
         if self.length > 2 * WORD_BYTES {
             return rest.starts_with(&self.bytes);

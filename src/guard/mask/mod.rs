@@ -11,6 +11,7 @@ mod papers;
 mod phone;
 mod place;
 mod quantity;
+mod quoted;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::policy::kind::{Kind, Mask, Style};
 pub(in crate::guard) use normal::is_invisible;
 use normal::{normalised, visible};
+pub(in crate::guard) use quoted::quoted_form_into;
 
 /// What stands for a value of which nothing is shown.
 pub const WHOLLY_MASKED: &str = "***";
