@@ -2,7 +2,7 @@
 //! not declared, people who are not counted, tenants that cannot be tested.
 
 use super::super::linked::Asked;
-use super::super::model::{BodyShape, Effect, Field, Grade, Route, Rule, Scalar};
+use super::super::model::{BodyShape, Effect, Entity, Field, Grade, Route, Rule, Scalar};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Warnings;
 use crate::document::Code;
@@ -35,8 +35,11 @@ impl Warnings<'_> {
             let mut rules = route.rules.iter().filter_map(|at| self.model.rules.get(*at));
             let mut entities = route.entities.iter().filter_map(|at| self.model.entities.get(*at));
             let counts = route.returns.as_ref().is_some_and(|body| has_count(&body.shape));
-            let filtered = rules.any(|rule| rule.row.is_some())
-                || entities.any(|entity| !entity.flags.is_empty());
+            let takes = |rule: &Rule| {
+                rule.row.is_some() || rule.factor.is_some() || rule.require.link.is_must()
+            };
+            let filtered =
+                rules.any(takes) || entities.any(may_lose_records) || route.require.link.is_must();
             if counts && filtered {
                 let message =
                     format!("`{}` passes a count that tells of withheld records", route.name);
@@ -176,6 +179,11 @@ fn is_personal(field: &Field) -> bool {
         }
         Grade::Sealed | Grade::Ungraded => false,
     }
+}
+
+/// Whether some of its records are not there for everybody, whatever the rules say.
+fn may_lose_records(entity: &Entity) -> bool {
+    !entity.flags.is_empty() || entity.factors.iter().any(|factor| factor.fields.is_none())
 }
 
 /// A name without what naming styles differ in.
