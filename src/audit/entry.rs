@@ -445,7 +445,21 @@ mod tests {
 
     fn longest_reference() -> SubjectRef {
         let sealer = SubjectSealer::new(&MasterKey::from_bytes([1; 32])).unwrap();
-        sealer.seal("customer", &"4".repeat(255)).unwrap()
+        sealer.seal("customer", &"4".repeat(240)).unwrap()
+    }
+
+    fn worst_actor(bad: &str) -> Actor {
+        let text = || Text::new(bad);
+        Actor {
+            own: Some(longest_reference()),
+            account: text(),
+            kind: None,
+            roles: (0..900).map(|n| format!("{n}{bad}")).collect(),
+            tenant: text(),
+            on_behalf_of: text(),
+            person: text(),
+            attributes: large_attributes(),
+        }
     }
 
     fn large_attributes() -> Attributes {
@@ -461,16 +475,7 @@ mod tests {
         let names = || (0..9000).map(|n| format!("{n}{bad}")).collect();
         let mut entry = Entry::new(Event::Decision, stamp(1));
         entry.node = text();
-        entry.actor = Some(Actor {
-            own: Some(longest_reference()),
-            account: text(),
-            kind: None,
-            roles: (0..900).map(|n| format!("{n}{bad}")).collect(),
-            tenant: text(),
-            on_behalf_of: text(),
-            person: text(),
-            attributes: large_attributes(),
-        });
+        entry.actor = Some(worst_actor(&bad));
         entry.auth = Some(Auth {
             factors: (0..900).map(|n| format!("{n}{bad}")).collect(),
             credential: text(),
