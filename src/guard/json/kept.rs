@@ -19,8 +19,11 @@ use super::token::Frame;
 const MOST_PLANS: usize = 32;
 
 thread_local! {
-    static KEPT: RefCell<Vec<(Weak<Plan>, Shapes, Box<Memory>)>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
+
+/// What is kept of the bodies of a plan.
+type Kept = (Weak<Plan>, Shapes, Box<Memory>);
 
 /// What a filter works with, for its memory: another body of the same plan needs as much.
 #[derive(Debug)]
@@ -119,8 +122,8 @@ impl DerefMut for Lent {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Mode;
     use super::super::rules::{customers, filter};
-    use super::super::{Caps, Mode};
     use super::*;
 
     const BODY: &str =

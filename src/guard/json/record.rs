@@ -245,9 +245,12 @@ const MOST_KEPT_TEXT_BYTES: usize = 256;
 
 /// Forgets a value, but for the memory of a short text.
 fn empty(value: &mut Value) {
-    match value {
-        Value::Text(text) if text.capacity() <= MOST_KEPT_TEXT_BYTES => text.clear(),
-        other => *other = Value::Null,
+    if let Value::Text(text) = value
+        && text.capacity() <= MOST_KEPT_TEXT_BYTES
+    {
+        text.clear();
+    } else {
+        *value = Value::Null;
     }
 }
 
