@@ -50,11 +50,11 @@ impl<'a> Ground<'a> {
             if self.links.lacks(grade, case) || self.lacking.covers(field, case) {
                 return &GradeStanding::NotHere;
             }
-            match self.standing(case, field, grade) {
-                GradeStanding::AfterStepUp { .. } if shown == Shown::ForGrades => {
-                    &GradeStanding::Met
-                }
-                standing => standing,
+            let standing = self.standing(case, field, grade);
+            let is_asked_for = matches!(standing, GradeStanding::AfterStepUp { .. });
+            match is_asked_for && shown == Shown::ForGrades {
+                true => &GradeStanding::Met,
+                false => standing,
             }
         };
         is_open(&rules).then(|| {

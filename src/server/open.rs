@@ -76,7 +76,7 @@ impl Opening {
         sink: Sink,
     ) -> Result<(Arc<Gate>, Desk), StartError> {
         let Self { config, clock, master, program, store, tasks, .. } = self;
-        let identity = self.identity().await?;
+        let identity = Box::pin(self.identity()).await?;
         let voucher = voucher(config, master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
