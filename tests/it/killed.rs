@@ -225,6 +225,9 @@ async fn killed_at_any_moment_it_has_recorded_whatever_a_client_received_and_ref
     println!("{rounds} rounds, {requests} answers received, {spent} of them for a spent budget");
 }
 
+/// How long it may take on a machine that has other things to do.
+const FILLING: Duration = Duration::from_secs(600);
+
 /// A disk of its own, gone when it is dropped.
 struct SmallDisk(PathBuf);
 
@@ -268,7 +271,9 @@ impl Looker {
     /// Gives the status.
     async fn ask(&mut self) -> u16 {
         let path = format!("/guests/N{}", self.guests.fetch_add(1, Ordering::Relaxed));
-        let answer = self.connection.send(Ask::get(&path).by(&self.token)).await;
+        // A long word for the log, so that its space is soon used up.
+        let ask = Ask::get(&path).by(&self.token).header("menshen-reason", &"r".repeat(490));
+        let answer = self.connection.send(ask).await;
         let status = answer.status.as_u16();
         self.allowed.fetch_add(u32::from(status == 200), Ordering::Relaxed);
         if status != 503 {
@@ -311,7 +316,8 @@ async fn a_disk_that_fills_up_under_the_log_refuses_loses_nothing_and_goes_on_wi
     let tasks = TaskTracker::new();
     let together: Vec<_> = (0..8).map(|_| tasks.spawn(looker.twin().until(503))).collect();
     for one in together {
-        soon("the disk to be full", one).await.unwrap();
+        // Some MiB that are there already are written first.
+        tokio::time::timeout(FILLING, one).await.expect("the disk is never full").unwrap();
     }
     looker.times(20, 503).await;
     std::fs::remove_file(&filler).unwrap();
