@@ -141,18 +141,21 @@ fn entries(log: &Log, keys: &MasterKey) -> Vec<Entry> {
         look, shown, refused, unknown, sign_in, wrong, bare, started, added, searched, shadow,
         admin, strange, found,
     ];
-    all.extend(AFTER.iter().flat_map(|(route, status, ended)| {
-        let mut allowed = entry(Event::Decision);
-        let (method, route) = ("GET".into(), (*route).into());
-        allowed.request = Some(Request { method, route, ..Request::default() });
-        allowed.decision = Some(Decision::new(Effect::Allow));
-        let mut outcome = entry(Event::Outcome);
-        outcome.decided_by = Some(allowed.id);
-        let (status, ended) = (Some(*status), Some(*ended));
-        outcome.result = Some(Answer { status, ended, ..Answer::default() });
-        [allowed, outcome]
-    }));
+    all.extend(AFTER.iter().flat_map(|after| allowed(log, *after)));
     all
+}
+
+/// A request that was allowed, and what became of it.
+fn allowed(log: &Log, (route, status, ended): (&str, u16, Ending)) -> [Entry; 2] {
+    let mut allowed = log.entry(Event::Decision).unwrap();
+    let (method, route) = ("GET".into(), route.into());
+    allowed.request = Some(Request { method, route, ..Request::default() });
+    allowed.decision = Some(Decision::new(Effect::Allow));
+    let mut outcome = log.entry(Event::Outcome).unwrap();
+    outcome.decided_by = Some(allowed.id);
+    let (status, ended) = (Some(status), Some(ended));
+    outcome.result = Some(Answer { status, ended, ..Answer::default() });
+    [allowed, outcome]
 }
 
 /// What can become of a request that was allowed, but to end well.
