@@ -167,13 +167,13 @@ fn a_change_is_kept_back_where_the_record_that_is_read_asks() {
     }
 }
 
-/// Asks whether showing the factor leads through.
-fn leads_through(program: &Program, principal: Principal, asked: &StepUp) -> Option<Denial> {
+/// What is said of a view of the one record.
+fn of_one<T>(program: &Program, principal: Principal, say: impl Fn(&Query<'_>) -> T) -> T {
     let path = Path::parse("/a/1").unwrap();
     let met = program.find("business", "bank.example", "GET", &path).unwrap();
     let principal = Arc::new(principal);
     let ties: Arc<dyn super::super::Ties> = Arc::new(KnownCases::default());
-    let query = Query {
+    say(&Query {
         zone: "business",
         principal: &principal,
         route: &met.route,
@@ -185,8 +185,12 @@ fn leads_through(program: &Program, principal: Principal, asked: &StepUp) -> Opt
         grant: None,
         ties: Some(&ties),
         now_unix_s: NOW,
-    };
-    program.asks_on_record(&query, asked)
+    })
+}
+
+/// Asks whether showing the factor leads through.
+fn leads_through(program: &Program, principal: Principal, asked: &StepUp) -> Option<Denial> {
+    of_one(program, principal, |query| program.asks_on_record(query, asked))
 }
 
 #[test]
@@ -234,25 +238,7 @@ fn less_that_records_ask_for_is_told_as_wider() {
 #[test]
 fn explanations_name_what_a_record_may_ask_for_and_what_it_keeps_back() {
     let bank = program(&bank(FIELDS));
-    let told = |level: u8| {
-        let path = Path::parse("/a/1").unwrap();
-        let met = bank.find("business", "bank.example", "GET", &path).unwrap();
-        let principal = Arc::new(with(level));
-        let query = Query {
-            zone: "business",
-            principal: &principal,
-            route: &met.route,
-            params: &met.params,
-            method: "GET",
-            host: "bank.example",
-            purpose: None,
-            ticket: None,
-            grant: None,
-            ties: None,
-            now_unix_s: NOW,
-        };
-        bank.explain(&query).to_string()
-    };
+    let told = |level| of_one(&bank, with(level), |query| bank.explain(query).to_string());
     let asks = "`account.balance` asks for a factor of assurance 3 at most 5m old where record.balance > 0";
     for said in [
         &format!("{asks}: it was not shown") as &str,
