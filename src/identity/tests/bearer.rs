@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 use super::*;
 
 const ISSUER: &str = "https://id.example";
+/// Every algorithm that a token may have, one of each family and length.
+pub(super) const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
 /// A signing key and its public half as a JWK.
-struct Signer {
+pub(super) struct Signer {
     kid: &'static str,
     algorithm: Algorithm,
     key: EncodingKey,
@@ -21,7 +24,7 @@ struct Signer {
 }
 
 impl Signer {
-    fn new(kid: &'static str, algorithm: Algorithm) -> Self {
+    pub(super) fn new(kid: &'static str, algorithm: Algorithm) -> Self {
         let kind = match algorithm {
             Algorithm::EdDSA => &rcgen::PKCS_ED25519,
             Algorithm::ES256 => &rcgen::PKCS_ECDSA_P256_SHA256,
@@ -59,52 +62,57 @@ impl Signer {
         jwk
     }
 
-    fn header(&self) -> Value {
+    pub(super) fn header(&self) -> Value {
         json!({ "alg": self.algorithm, "typ": "JWT", "kid": self.kid })
     }
 
-    fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn sign(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    fn sign_text(&self, header: &str, claims: &str) -> String {
+    pub(super) fn sign_text(&self, header: &str, claims: &str) -> String {
         sign(header, claims, &self.key, self.algorithm)
     }
 }
 
+/// A part of a token.
+pub(super) fn encoded(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
 fn sign(header: &str, claims: &str, key: &EncodingKey, algorithm: Algorithm) -> String {
-    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let text = format!("{}.{}", encoded(header), encoded(claims));
     let signature = jsonwebtoken::crypto::sign(text.as_bytes(), key, algorithm).unwrap();
     format!("{text}.{signature}")
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": "menshen", "sub": "u17", "exp": NOW_S + 300, "iat": NOW_S - 10,
         "roles": ["teller", "teller", "auditor"], "jti": "t1",
     })
 }
 
-fn changed(name: &str, value: Value) -> Value {
+pub(super) fn changed(name: &str, value: Value) -> Value {
     let mut claims = claims();
     claims[name] = value;
     claims
 }
 
-fn without(name: &str) -> Value {
+pub(super) fn without(name: &str) -> Value {
     let mut claims = claims();
     claims.as_object_mut().unwrap().remove(name);
     claims
 }
 
 /// A gate with one issuer whose file has the keys of these signers.
-struct Gate {
+pub(super) struct Gate {
     house: House,
     identity: Identity,
 }
 
 impl Gate {
-    fn new(signers: &[&Signer]) -> Self {
+    pub(super) fn new(signers: &[&Signer]) -> Self {
         Self::with(signers, |_| {})
     }
 
@@ -119,11 +127,11 @@ impl Gate {
         Self { house, identity }
     }
 
-    async fn show(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
+    pub(super) async fn show(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
         self.identity.authenticate(Credentials::Bearer(secret(token)), &here()).await
     }
 
-    async fn fault(&self, token: &str) -> TokenFault {
+    pub(super) async fn fault(&self, token: &str) -> TokenFault {
         match self.show(token).await {
             Err(AuthError::Token(fault)) => fault,
             other => panic!("expected a fault of the token, got {other:?}"),
@@ -138,9 +146,7 @@ fn write_keys(file: &std::path::Path, signers: &[&Signer]) {
 
 #[tokio::test]
 async fn a_good_token_of_every_accepted_algorithm_makes_its_caller() {
-    for algorithm in
-        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]
-    {
+    for algorithm in ALGORITHMS {
         let signer = Signer::new("a", algorithm);
         let gate = Gate::new(&[&signer]);
         let caller = gate.show(&signer.sign(&signer.header(), &claims())).await.unwrap();

@@ -1,6 +1,7 @@
 //! Identity through its front door, with a clock moved by hand and a state folder of its own.
 
 mod bearer;
+mod jwt;
 mod sign_in;
 mod vectors;
 
