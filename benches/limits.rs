@@ -1,4 +1,4 @@
-//! What admission costs: five budgets, a million persons, and many tasks at once.
+//! What admission costs: five budgets, few persons and a million, and many tasks at once.
 //!
 //! `cargo bench --bench limits` prints bytes for each person, and for each admission and its end the nanoseconds of
 //! processor time, which a busy machine does not stretch; also under 1, 2, 8 and 64 tasks. The store does
@@ -18,7 +18,8 @@ use menshen::limits::{
     Usage, UsageChange, UsageFuture, UsageStore, Window,
 };
 
-const PERSONS: usize = 1_000_000;
+/// A few, whose budgets stay in the processor's caches, and a million.
+const PERSONS: [usize; 2] = [1_000, 1_000_000];
 const ADMISSIONS: usize = 400_000;
 
 /// Forgets at once.
@@ -53,18 +54,23 @@ fn own() -> Terms {
 }
 
 fn main() {
+    PERSONS.into_iter().for_each(measure);
+}
+
+fn measure(count: usize) {
+    println!("{count} persons with five budgets, and a subject in two of them");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
     let settings = Settings {
-        persons: PERSONS + 16,
-        subjects: 4 * PERSONS,
+        persons: count + 16,
+        subjects: 4 * count,
         in_flight: 100_000,
         ..Settings::default()
     };
     let limits = Limits::open(settings, &Clock::system(), Arc::new(Nowhere));
     let limits = Arc::new(limits.expect("limits"));
     let persons: Arc<Vec<String>> =
-        Arc::new((0..PERSONS).map(|n| format!("person-{n:07}")).collect());
+        Arc::new((0..count).map(|n| format!("person-{n:07}")).collect());
     let five = Arc::new(Allowance::new(&[own()]).expect("an allowance"));
     let role = Terms {
         holder: Holder::Role("teller".into()),
@@ -81,19 +87,16 @@ fn main() {
             seat.persist().await.expect("a write");
         }
     });
-    let each = (resident_bytes().saturating_sub(before)) / PERSONS;
-    println!(
-        "{each:>8} B   each of {PERSONS} persons with five budgets and a subject in two of them"
-    );
+    println!("{:>8} B   each", resident_bytes().saturating_sub(before) / count);
 
     let start = processor_ns();
     let mut dice = Dice(7);
     for _ in 0..ADMISSIONS {
         let occasion: Arc<Occasion> = Arc::default();
-        black_box((of_a_million(&persons, &mut dice).as_bytes().last(), occasion));
+        black_box((any_of(&persons, &mut dice).as_bytes().last(), occasion));
     }
     println!(
-        "{:>8.0} ns  of what follows is the loop: a name among a million, and the occasion",
+        "{:>8.0} ns  of what follows is the loop: a name among them, and the occasion",
         nanoseconds(start, ADMISSIONS)
     );
     for (name, allowance) in [("five budgets", &five), ("and one of a role", &shared)] {
@@ -141,13 +144,13 @@ async fn many(
 }
 
 fn admit(limits: &Limits, persons: &[String], allowance: &Arc<Allowance>, dice: &mut Dice) -> bool {
-    let person = of_a_million(persons, dice);
+    let person = any_of(persons, dice);
     let occasion: Arc<Occasion> = Arc::default();
     limits.admit(Asker::from(person), &occasion, allowance).is_ok()
 }
 
-fn of_a_million<'p>(persons: &'p [String], dice: &mut Dice) -> &'p str {
-    persons.get(dice.below(PERSONS)).map_or("", String::as_str)
+fn any_of<'p>(persons: &'p [String], dice: &mut Dice) -> &'p str {
+    persons.get(dice.below(persons.len())).map_or("", String::as_str)
 }
 
 fn nanoseconds(start: u64, times: usize) -> f64 {

@@ -1,9 +1,11 @@
 //! How many requests run at once: per key, and over all keys.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 
 /// Which cap was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,69 +16,54 @@ pub(super) enum Full {
     Everybody,
 }
 
-#[derive(Debug)]
-struct Running<K> {
-    total: u32,
-    /// Only keys with something running, so it is never longer than the cap over all keys.
-    by_key: HashMap<K, u32>,
-}
-
 /// Counts what runs.
 #[derive(Debug)]
-pub(super) struct Concurrency<K> {
+pub(super) struct Concurrency<K: Eq + Hash> {
     cap: u32,
-    running: Mutex<Running<K>>,
+    total: AtomicU32,
+    /// Only keys with something running, so it is never longer than the cap over all keys allows.
+    by_key: DashMap<K, u32>,
 }
 
 impl<K: Clone + Eq + Hash> Concurrency<K> {
     /// At most `cap` at once over all keys.
     pub(super) fn new(cap: u32) -> Arc<Self> {
-        Arc::new(Self { cap, running: Mutex::new(Running { total: 0, by_key: HashMap::new() }) })
+        Arc::new(Self { cap, total: AtomicU32::new(0), by_key: DashMap::new() })
     }
 
     /// Counts one more for each key until the guard is dropped, or for none. Each comes with its cap.
     pub(super) fn enter(self: &Arc<Self>, keys: Vec<(K, u32)>) -> Result<Place<K>, Full> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.total >= self.cap {
-            return Err(Full::Everybody);
-        }
-        let full = keys.iter().position(|(key, most)| !running.begin(key, *most));
+        let more = |running: u32| (running < self.cap).then(|| running.saturating_add(1));
+        let total = self.total.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        total.map_err(|_full| Full::Everybody)?;
+        let full = keys.iter().position(|(key, most)| !self.begin(key, *most));
         if let Some(full) = full {
-            keys.into_iter().take(full).for_each(|(key, _)| running.end(key));
+            self.leave(keys.into_iter().take(full));
             return Err(Full::Key(full));
         }
-        running.total += 1;
         Ok(Place { counter: Arc::clone(self), keys })
     }
 
-    fn leave(&self, keys: Vec<(K, u32)>) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.total = running.total.saturating_sub(1);
-        keys.into_iter().for_each(|(key, _)| running.end(key));
-    }
-}
-
-impl<K: Clone + Eq + Hash> Running<K> {
-    /// Counts one more, unless that are too many. The key is looked up once.
-    fn begin(&mut self, key: &K, most: u32) -> bool {
+    /// Counts one more, unless that are too many.
+    fn begin(&self, key: &K, most: u32) -> bool {
         match self.by_key.entry(key.clone()) {
             Entry::Occupied(mut entry) if *entry.get() < most => *entry.get_mut() += 1,
-            Entry::Vacant(entry) if most > 0 => {
-                entry.insert(1);
-            }
+            Entry::Vacant(entry) if most > 0 => drop(entry.insert(1)),
             Entry::Occupied(_) | Entry::Vacant(_) => return false,
         }
         true
     }
 
-    fn end(&mut self, key: K) {
-        if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
-            let left = entry.get().saturating_sub(1);
-            *entry.get_mut() = left;
-            if left == 0 {
-                entry.remove();
+    fn leave(&self, keys: impl IntoIterator<Item = (K, u32)>) {
+        for (key, _) in keys {
+            if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
+                match entry.get().saturating_sub(1) {
+                    0 => drop(entry.remove()),
+                    left => *entry.get_mut() = left,
+                }
             }
         }
+        self.total.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -133,7 +120,6 @@ mod tests {
         for key in 0..1_000 {
             drop(counter.enter(vec![(key, 1)]).unwrap());
         }
-        let running = counter.running.lock().unwrap();
-        assert_eq!((running.total, running.by_key.len()), (0, 0));
+        assert_eq!((counter.total.load(Ordering::Relaxed), counter.by_key.len()), (0, 0));
     }
 }

@@ -21,6 +21,7 @@ mod ledger;
 mod period;
 mod probe;
 mod purse;
+mod purses;
 mod quota;
 mod rate;
 mod requests;
@@ -60,6 +61,7 @@ use self::concurrency::Concurrency;
 use self::gap::Gap;
 use self::ledger::Ledger;
 use self::purse::Purse;
+use self::purses::Purses;
 use self::rate::KeyedRate;
 use self::seat::Means;
 use self::shared::Shared;
@@ -101,9 +103,6 @@ impl Default for Settings {
     }
 }
 
-/// By the holder's text.
-type Purses = HashMap<Arc<str>, Arc<Purse>>;
-
 /// The limits of all persons and of what they share.
 pub struct Limits {
     settings: Settings,
@@ -111,9 +110,9 @@ pub struct Limits {
     in_flight: Arc<Concurrency<Arc<str>>>,
     rates: Mutex<HashMap<Rate, Arc<KeyedRate<Arc<str>>>>>,
     /// By the holder's text: persons, and what they share.
-    purses: Mutex<Purses>,
+    purses: Purses,
     /// Grants whose uses are counted, which take nobody's place.
-    granted: Mutex<Purses>,
+    granted: Purses,
     /// Every budget that the store may have rows of.
     budgets: Mutex<BTreeSet<Budget>>,
     /// Where several gates count together, if they do.
@@ -142,8 +141,8 @@ impl Limits {
                 tally: Tally::new(settings.subjects),
             }),
             rates: Mutex::default(),
-            purses: Mutex::default(),
-            granted: Mutex::default(),
+            purses: Purses::default(),
+            granted: Purses::default(),
             budgets: Mutex::default(),
             shared: None,
             gap: Gap::default(),
@@ -177,7 +176,7 @@ impl Limits {
         lock(&self.rates).retain(|_, rate| rate.sweep() > 0 || Arc::strong_count(rate) > 1);
         let steady = self.means.steady_ms();
         for purses in self.all_purses() {
-            lock(purses).retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
+            purses.tidy(|purse| purse.ledger().tidy(now, steady));
         }
         let budgets = lock(&self.budgets).clone();
         let forget = budgets.into_iter().map(|budget| {
@@ -193,32 +192,27 @@ impl Limits {
         Ok(written.ok().ok_or(LimitError::Slow(deadline))??)
     }
 
-    fn all_purses(&self) -> [&Mutex<Purses>; 2] {
+    fn all_purses(&self) -> [&Purses; 2] {
         [&self.purses, &self.granted]
     }
 
     /// Where a holder's purse is; each has room for as many.
-    fn purses_beside(&self, text: &str) -> &Mutex<Purses> {
+    fn purses_beside(&self, text: &str) -> &Purses {
         if text.starts_with(USES) { &self.granted } else { &self.purses }
     }
 
     /// The purse of a holder; none if there is no room for another.
     fn purse(&self, text: &Arc<str>, now: i64) -> Option<Arc<Purse>> {
-        let mut purses = lock(self.purses_beside(text));
-        if let Some(purse) = purses.get(text) {
-            return Some(Arc::clone(purse));
-        }
-        if purses.len() >= self.settings.persons {
-            let steady = self.means.steady_ms();
-            purses.retain(|_, purse| in_use(purse) || purse.ledger().tidy(now, steady));
-        }
-        if purses.len() >= self.settings.persons {
-            return None;
-        }
-        let ledger = Ledger::new(Arc::clone(text), Arc::clone(&self.means.tally));
-        let purse = Arc::new(Purse::new(Arc::clone(text), ledger));
-        purses.insert(Arc::clone(text), Arc::clone(&purse));
-        Some(purse)
+        let steady = self.means.steady_ms();
+        self.purses_beside(text).open(
+            text,
+            self.settings.persons,
+            |purse| purse.ledger().tidy(now, steady),
+            || {
+                let ledger = Ledger::new(Arc::clone(text), Arc::clone(&self.means.tally));
+                Purse::new(Arc::clone(text), ledger)
+            },
+        )
     }
 
     fn restore(&self, usage: &Usage) -> Result<(), LimitError> {
@@ -250,11 +244,6 @@ impl std::fmt::Debug for Limits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Limits").field("settings", &self.settings).finish_non_exhaustive()
     }
-}
-
-/// A seat holds on to its purses; they are handed out under the lock of the map.
-fn in_use(purse: &Arc<Purse>) -> bool {
-    Arc::strong_count(purse) > 1
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

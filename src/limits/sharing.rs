@@ -3,16 +3,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Limits;
 use super::allowance::{Allowance, Limit, Share};
 use super::budget::{Budget, Unit};
 use super::holder::Asker;
 use super::ledger::Portion;
 use super::period::Period;
+use super::purses::Purses;
 use super::quota::{Quota, Refused};
 use super::seat::{Inner, Seat, Stake, Take};
 use super::shared::{Counts, Part, Receipt, Released, Shared, SharedSeat, Short, Span, Want};
 use super::slice::Occasion;
-use super::{Limits, lock};
 
 /// A calendar's day is at most this long; an account of one is another each day.
 const LONGEST_DAY_S: u32 = 26 * 3_600;
@@ -66,9 +67,8 @@ impl Limits {
     pub fn released(&self) -> Vec<Released> {
         let now = self.means.clock.unix_ms();
         let steady = self.means.steady_ms();
-        let all = self.all_purses().map(|purses| Vec::from_iter(lock(purses).values().cloned()));
         let mut released = Vec::new();
-        for purse in all.into_iter().flatten() {
+        for purse in self.all_purses().into_iter().flat_map(Purses::all) {
             for (budget, past) in purse.ledger().released(now, steady) {
                 let (owner, counts, span) = account(&purse.text, &budget, now);
                 released.push(Released { owner, counts, span, past });

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Limits;
 use super::budget::Budget;
-use super::purse::Purse;
+use super::purses::Purses;
 use super::quota::seconds_until;
-use super::{Limits, lock};
 
 /// How one budget of one holder stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ impl Limits {
     #[must_use]
     pub fn standings(&self, holder: Option<&str>) -> Vec<Standing> {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
-        let is_asked = |purse: &&Arc<Purse>| holder.is_none_or(|text| *purse.text == *text);
-        let all = self
-            .all_purses()
-            .map(|purses| lock(purses).values().filter(is_asked).cloned().collect::<Vec<_>>());
+        let asked = |purses: &Purses| match holder {
+            Some(text) => Vec::from_iter(purses.get(text)),
+            None => purses.all(),
+        };
         let mut standings = Vec::new();
-        for purse in all.iter().flatten() {
+        for purse in self.all_purses().map(asked).iter().flatten() {
             for (budget, used, (eases_at, from)) in purse.ledger().standings(now, steady) {
                 let eases_in_s = eases_at.map(|at| seconds_until(from, at));
                 let holder = Arc::clone(&purse.text);
@@ -46,8 +46,7 @@ impl Limits {
     #[must_use]
     pub fn settled(&self, holder: &str) -> u64 {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
-        let purses = lock(self.purses_beside(holder));
-        let Some(purse) = purses.get(holder) else { return 0 };
+        let Some(purse) = self.purses_beside(holder).get(holder) else { return 0 };
         let released = purse.ledger().released(now, steady);
         let amounts =
             released.iter().map(|(_, past)| past.iter().map(|(count, _)| count).sum::<u64>());
@@ -64,7 +63,7 @@ impl Limits {
 
     /// The same of what this gate counts itself, not of what several count together.
     pub fn reset_here(&self, holder: &str, budget: &Budget) {
-        if let Some(purse) = lock(self.purses_beside(holder)).get(holder) {
+        if let Some(purse) = self.purses_beside(holder).get(holder) {
             purse.ledger().reset(budget);
         }
     }

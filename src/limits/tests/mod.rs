@@ -440,10 +440,10 @@ fn what_has_left_its_window_is_forgotten_in_memory_and_store() {
     drop(seat);
     world.restart();
     wait(world.limits.tidy()).unwrap();
-    assert_eq!((world.store.rows(), lock(&world.limits.purses).len()), (1, 1));
+    assert_eq!((world.store.rows(), world.limits.purses.len()), (1, 1));
     world.clock.advance_ms(120_000);
     wait(world.limits.tidy()).unwrap();
-    assert_eq!((world.store.rows(), lock(&world.limits.purses).len()), (0, 0));
+    assert_eq!((world.store.rows(), world.limits.purses.len()), (0, 0));
 }
 
 #[test]
