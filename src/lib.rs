@@ -18,6 +18,7 @@ pub mod upstream;
 pub mod admin;
 pub mod backup;
 pub mod bulletin;
+pub mod campaign;
 pub mod command;
 pub mod grant;
 pub mod index;

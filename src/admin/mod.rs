@@ -4,11 +4,13 @@
 //! A resource is one file beside this one and one line in the table below. Its paths and answers are described in
 //! `docs/guide/admin-api.yaml`, which is served too; a test holds both against each other.
 
+mod campaigns;
 mod describe;
 mod detections;
 mod grants;
 mod limits;
 mod links;
+mod policies;
 mod requests;
 mod resource;
 mod switches;
@@ -20,6 +22,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::campaign::Campaigns;
 use crate::clock::Clock;
 use crate::command::{Desk, Doer};
 use crate::identity::counted_as;
@@ -37,6 +40,8 @@ const RESOURCES: &[&Resource] = &[
     &detections::RESOURCE,
     &grants::RESOURCE,
     &links::RESOURCE,
+    &campaigns::RESOURCE,
+    &policies::RESOURCE,
 ];
 
 /// The most of a body, in bytes.
@@ -70,16 +75,22 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str, Vec<u16
 pub struct Admin {
     gate: Arc<Gate>,
     desk: Desk,
+    campaigns: Campaigns,
     settings: Settings,
     rate: CallerRate,
 }
 
 impl Admin {
-    /// Over this gate, commanding at this desk.
+    /// Over this gate, commanding at this desk and deciding in these reviews.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, desk: Desk, settings: Settings, clock: &Clock) -> Self {
+    pub fn new(
+        gate: Arc<Gate>,
+        (desk, campaigns): (Desk, Campaigns),
+        settings: Settings,
+        clock: &Clock,
+    ) -> Self {
         let rate = CallerRate::new(clock);
-        Self { gate, desk, settings, rate }
+        Self { gate, desk, campaigns, settings, rate }
     }
 
     async fn answer(&self, visit: &mut Visit) -> Result<(u16, &'static str, Bytes), Refused> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Admin;
 use super::resource::{Call, Operation, Resource, Running, Told};
 use super::switches::told;
-use crate::command::{Asked, RESET};
+use crate::command::{ACTIVATED, Asked, RESET};
 use crate::proxy::Refused;
 
 pub(super) const RESOURCE: Resource = Resource {
@@ -83,7 +83,11 @@ async fn waiting(admin: &Admin, call: &Call) -> Result<i64, Refused> {
 
 /// Whose right a command is.
 fn right(asked: &Asked) -> &'static str {
-    if asked.verb == RESET { "limits" } else { "switches" }
+    match asked.verb.as_str() {
+        RESET => "limits",
+        ACTIVATED => "policies",
+        _ => "switches",
+    }
 }
 
 fn request(asked: &Asked) -> serde_json::Value {

@@ -155,6 +155,7 @@ impl From<CommandError> for Refused {
             CommandError::Kind(_)
             | CommandError::Name { .. }
             | CommandError::NoName
+            | CommandError::Right
             | CommandError::Reason => Self::Body(error.to_string()),
             CommandError::NotAsked(_) => Self::NotFound,
             CommandError::SamePerson

@@ -50,6 +50,12 @@ pub(super) struct FoundLog {
 }
 
 impl LogPlace {
+    /// The one that a configuration names.
+    pub(super) fn of_config(config: &Path) -> Self {
+        let (dir, key, log_key, index) = Default::default();
+        Self { dir, config: Some(config.to_owned()), key, log_key, index }
+    }
+
     /// Finds it.
     pub(super) fn find(&self) -> Result<FoundLog, LogCommandError> {
         let config = self.config.as_deref().map(Config::load).transpose().map_err(Box::new)?;

@@ -39,6 +39,7 @@ mod log_verify;
 mod matrix;
 mod notify;
 mod output;
+mod policy;
 mod progress;
 mod replay;
 mod report;
@@ -49,11 +50,13 @@ mod restored_again;
 mod restored_grants;
 mod restored_source;
 mod review;
+mod review_campaign;
 mod run;
 mod schema;
 mod switch;
 mod table;
 mod test;
+mod verdict_table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -106,6 +109,8 @@ enum Command {
     Report(report::Arguments),
     /// Sign a review with a reviewer's own key, and check it.
     Review(review::Arguments),
+    /// The policy in force, and one that waits for two persons.
+    Policy(policy::Arguments),
     /// Manage local accounts.
     Account(account::AccountArgs),
     /// Look at the keys of an issuer, and verify a token with them.
@@ -186,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Log(arguments) => log::run(arguments, &mut out),
         Command::Report(arguments) => report::run(&arguments, &mut out),
         Command::Review(arguments) => review::run(&arguments, &mut out),
+        Command::Policy(arguments) => policy::run(&arguments, &mut out),
         Command::Account(arguments) => {
             account::run(arguments, &mut std::io::stdin().lock(), &mut out).map_err(Failure::fault)
         }

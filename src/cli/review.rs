@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::log::LogCommandError;
 use super::log_custody::Custody;
 use super::log_place::LogPlace;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, review_campaign};
 use crate::audit::note::{NoteError, Signer, Verifier};
 use crate::audit::{ContentHash, Reading};
 use crate::secret::MasterKey;
@@ -39,6 +39,11 @@ enum Action {
     ///
     /// Example: menshen review sign --report 2026-10.json --month 2026-10 --reviewer-key li.na.key --name li.na --config menshen.yaml
     Sign(Box<Sign>),
+    /// Reviews of accesses: who has which right, whether it stays, and what becomes of what nobody attests.
+    Campaign {
+        #[command(subcommand)]
+        action: Box<review_campaign::Action>,
+    },
     /// Check a signature.
     Check {
         /// The report.
@@ -76,6 +81,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let done = match &arguments.action {
         Action::Key { file, name } => make(file, name, out),
         Action::Sign(sign) => signed(sign, out),
+        Action::Campaign { action } => return review_campaign::run(action, out),
         Action::Check { report, signature, reviewer } => {
             match check(report, signature, reviewer, out) {
                 Ok(true) => Ok(()),

@@ -47,9 +47,10 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Turn {
-    /// person, role, tenant, partner, route or exports.
+    /// person, role, right, tenant, partner, route or exports.
     kind: Kind,
-    /// Which one; exports take none. A person is named by the person's name or by an account (`corp:wang`).
+    /// Which one; exports take none. A person is named by the person's name or by an account (`corp:wang`),
+    /// a right by the role and whose it is (`teller@corp:wang`).
     #[arg(default_value = "")]
     name: String,
     /// Why; the log has it.
@@ -137,6 +138,9 @@ fn check_known(program: &Program, target: &Target) -> Result<(), Failure> {
     let is_known = match target.kind() {
         Kind::Role => program.roles().any(|(role, ..)| role == name),
         Kind::Route => program.routes().iter().any(|route| route.name() == name),
+        Kind::Right => name
+            .split_once('@')
+            .is_some_and(|(right, _)| program.roles().any(|(role, ..)| role == right)),
         Kind::Person | Kind::Tenant | Kind::Partner | Kind::Exports => true,
     };
     match is_known {
@@ -161,6 +165,7 @@ pub(super) fn failure(error: CommandError) -> Failure {
         CommandError::Kind(_)
         | CommandError::Name { .. }
         | CommandError::NoName
+        | CommandError::Right
         | CommandError::Reason
         | CommandError::NotAsked(_)
         | CommandError::SamePerson

@@ -8,6 +8,10 @@ use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
 pub const ASK_LIFE_S: i64 = 3600;
 /// The word of the log for a budget that begins anew.
 pub const RESET: &str = "limits_reset";
+/// The word of the log for a policy to which two persons agreed.
+pub const ACTIVATED: &str = "policy_activated";
+/// The kind of its object, and the policy's word for two persons.
+pub const POLICY: &str = "policy";
 /// The kind of its object, and the policy's word for two persons.
 const LIMITS: &str = "limits";
 /// What a holder begins with that counts the uses of a grant, as `limits` has it.
@@ -105,6 +109,11 @@ impl Desk {
         Self { store, clock }
     }
 
+    /// The state that it is on, and its clock: for what is commanded in other ways.
+    pub(crate) fn place(&self) -> (Store, Clock) {
+        (self.store.clone(), self.clock.clone())
+    }
+
     /// Switches something off, or lets it go on; where the policy wants a second person it is asked for instead.
     ///
     /// # Errors
@@ -158,6 +167,37 @@ impl Desk {
             return self.ask(doer, command).await;
         }
         self.perform(doer, command, Leave::Alone).await
+    }
+
+    /// Asks that a policy of this version may come into force though it makes something wider; `detail` says what. It
+    /// always takes another person.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was asked for.
+    pub async fn activate(
+        &self,
+        doer: &Doer,
+        version: &str,
+        detail: &str,
+        reason: &str,
+    ) -> Result<Done, CommandError> {
+        check_reason(reason)?;
+        if self.store.is_policy_agreed(version).await? {
+            return Ok(Done::Already);
+        }
+        let rows = self.store.asked(self.oldest_ms()).await?;
+        let is_it = |row: &&AskedRow| row.command.verb == ACTIVATED && row.command.name == version;
+        if let Some(row) = rows.iter().find(is_it) {
+            return Ok(Done::Waits(row.id));
+        }
+        let command = CommandRow {
+            verb: ACTIVATED.to_owned(),
+            kind: POLICY.to_owned(),
+            name: version.to_owned(),
+            detail: detail.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.ask(doer, command).await
     }
 
     /// Agrees to what somebody else asked for; it is done then.
@@ -246,6 +286,10 @@ impl Desk {
         };
         let is_on = command.verb == Way::On.verb();
         let store = self.store.clone().acting_as(&doer.name);
+        if command.verb == ACTIVATED {
+            let agreed = store.agree_policy(command, leave).await;
+            return agreed.map(|()| Done::Changed).map_err(|error| gone(error, id));
+        }
         if command.verb == RESET {
             check_begins_anew(&command.name)?;
             let reset = store.reset_usage(command, leave).await;
@@ -277,7 +321,12 @@ fn check_begins_anew(holder: &str) -> Result<(), CommandError> {
 }
 
 fn all_words() -> Vec<String> {
-    super::Kind::ALL.iter().map(|kind| kind.as_str()).chain([LIMITS]).map(str::to_owned).collect()
+    super::Kind::ALL
+        .iter()
+        .map(|kind| kind.as_str())
+        .chain([LIMITS, POLICY])
+        .map(str::to_owned)
+        .collect()
 }
 
 fn gone(error: StateError, id: i64) -> CommandError {

@@ -1,4 +1,4 @@
-//! What is commanded beside a running gate: people, roles, tenants, partners, routes and exports that are switched
+//! What is commanded beside a running gate: people, roles and people's rights to them, tenants, partners, routes and exports that are switched
 //! off, with a second person where the policy wants one.
 //!
 //! A command is a row of the state with the record of it in the same transaction. The gate brings that into its log
@@ -9,7 +9,7 @@ mod findings;
 mod switches;
 mod target;
 
-pub use desk::{ASK_LIFE_S, Asked, Desk, Doer, Done, RESET, Way};
+pub use desk::{ACTIVATED, ASK_LIFE_S, Asked, Desk, Doer, Done, POLICY, RESET, Way};
 pub use findings::{FindingRow, NewFinding};
 pub use switches::{Asker, LOOK_EVERY, News, Switches};
 pub use target::{Kind, Target};
@@ -24,7 +24,7 @@ const REASON_LIMIT: usize = 2000;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Nothing of that kind can be switched off.
-    #[error("`{0}`: must be one of person, role, tenant, partner, route, exports")]
+    #[error("`{0}`: must be one of person, role, right, tenant, partner, route, exports")]
     Kind(String),
     /// The name cannot be one.
     #[error("`{kind}` needs the name of one, of 1 to 255 visible characters")]
@@ -35,6 +35,9 @@ pub enum CommandError {
     /// Exports are switched off all together.
     #[error("`exports` takes no name: all of them are switched off")]
     NoName,
+    /// The name says not whose right to which role.
+    #[error("`right` needs a role and whose it is: `teller@corp:wang`")]
+    Right,
     /// Nobody said why.
     #[error("say why: a reason of 1 to {REASON_LIMIT} bytes, without control characters")]
     Reason,

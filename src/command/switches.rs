@@ -24,6 +24,7 @@ pub struct Switches {
     store: Store,
     on: RwLock<Arc<On>>,
     are_any: AtomicBool,
+    are_rights: AtomicBool,
     looking: Mutex<()>,
     /// The change that was read last, beginning with none.
     change: AtomicI64,
@@ -39,7 +40,21 @@ pub struct Switches {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct On {
     persons: Vec<String>,
+    rights: HashSet<Target>,
     others: HashSet<Target>,
+}
+
+impl On {
+    /// The right to a role that is switched off, of whoever has one of these names.
+    fn right<'n>(&self, role: &str, mut names: impl Iterator<Item = &'n str>) -> Option<Target> {
+        if self.rights.is_empty() {
+            return None;
+        }
+        names.find_map(|name| {
+            let right = Target::right(role, name).ok()?;
+            self.rights.contains(&right).then_some(right)
+        })
+    }
 }
 
 /// What was read and does not hold yet.
@@ -82,11 +97,11 @@ impl Switches {
     /// Nothing is known yet: [`Switches::look`] and [`Switches::install`] come before the first request.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let (on, are_any, looking) = Default::default();
+        let (on, are_any, are_rights, looking) = Default::default();
         let (change, reset) = (AtomicI64::new(-1), AtomicI64::new(-1));
         let looked_ms = AtomicU64::new(NEVER);
         let (start, changes) = (Instant::now(), watch::Sender::new(()));
-        Self { store, on, are_any, looking, change, reset, start, looked_ms, changes }
+        Self { store, on, are_any, are_rights, looking, change, reset, start, looked_ms, changes }
     }
 
     /// Whether what is known is too old to let a request pass.
@@ -116,6 +131,7 @@ impl Switches {
         for row in self.store.switches().await? {
             match row.kind.parse().and_then(|kind| Target::new(kind, &row.name)) {
                 Ok(target) if target.kind() == Kind::Person => on.persons.push(row.name),
+                Ok(target) if target.kind() == Kind::Right => drop(on.rights.insert(target)),
                 Ok(target) => drop(on.others.insert(target)),
                 Err(error) => tracing::error!(%error, "a switch of a newer menshen is not kept"),
             }
@@ -137,8 +153,10 @@ impl Switches {
         if !is_recorded {
             next.others.extend(on.others.iter().cloned());
             next.persons.extend(on.persons.iter().cloned());
+            next.rights.extend(on.rights.iter().cloned());
         }
         self.are_any.store(next != On::default(), Ordering::Release);
+        self.are_rights.store(!next.rights.is_empty(), Ordering::Release);
         *on = Arc::new(next);
         drop(on);
         if is_recorded {
@@ -159,6 +177,10 @@ impl Switches {
         if let Some(name) = on.persons.iter().find(names_asker) {
             return Target::new(Kind::Person, name).ok();
         }
+        let names = [Some(asker.account), asker.person].into_iter().flatten();
+        if let Some(right) = asker.roles.iter().find_map(|role| on.right(role, names.clone())) {
+            return Some(right);
+        }
         let roles = asker.roles.iter().map(|role| (Kind::Role, role.as_str()));
         let tenants = asker.tenants.iter().map(|tenant| (Kind::Tenant, tenant.as_str()));
         let partner = asker.partner.map(|partner| (Kind::Partner, partner));
@@ -169,6 +191,16 @@ impl Switches {
             let target = Target::new(kind, name).ok()?;
             on.others.contains(&target).then_some(target)
         })
+    }
+
+    /// Of these roles those to which somebody with these names has no right at the moment.
+    #[must_use]
+    pub fn without_right(&self, roles: &[String], names: &[&str]) -> Vec<Target> {
+        if !self.are_rights.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let on = Arc::clone(&self.on.read().unwrap_or_else(PoisonError::into_inner));
+        roles.iter().filter_map(|role| on.right(role, names.iter().copied())).collect()
     }
 
     /// Whether anything is switched off.
@@ -183,6 +215,7 @@ impl Switches {
         let on = self.on.read().unwrap_or_else(PoisonError::into_inner);
         match kind {
             Kind::Person => on.persons.len(),
+            Kind::Right => on.rights.len(),
             Kind::Role | Kind::Tenant | Kind::Partner | Kind::Route | Kind::Exports => {
                 on.others.iter().filter(|target| target.kind() == kind).count()
             }

@@ -1,4 +1,4 @@
-//! What can be switched off, and how it is written: `person corp:wang`, `route customer.view`, `exports`.
+//! What can be switched off, and how it is written: `person corp:wang`, `right teller@corp:wang`, `exports`.
 
 use std::fmt;
 
@@ -14,6 +14,8 @@ pub enum Kind {
     Person,
     /// A role: requests of whoever holds it.
     Role,
+    /// One person's right to a role, `teller@corp:wang`: they act without it.
+    Right,
     /// A tenant: requests of whoever is of it.
     Tenant,
     /// A partner: requests in its name.
@@ -26,8 +28,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Person, Self::Role, Self::Tenant, Self::Partner, Self::Route, Self::Exports];
+    pub const ALL: [Self; 7] = [
+        Self::Person,
+        Self::Role,
+        Self::Right,
+        Self::Tenant,
+        Self::Partner,
+        Self::Route,
+        Self::Exports,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -35,6 +44,7 @@ impl Kind {
         match self {
             Self::Person => "person",
             Self::Role => "role",
+            Self::Right => "right",
             Self::Tenant => "tenant",
             Self::Partner => "partner",
             Self::Route => "route",
@@ -63,7 +73,7 @@ impl Target {
     /// One of a kind; exports have no name.
     ///
     /// # Errors
-    /// [`CommandError::Name`] or [`CommandError::NoName`].
+    /// [`CommandError::Name`], [`CommandError::NoName`] or [`CommandError::Right`].
     pub fn new(kind: Kind, name: &str) -> Result<Self, CommandError> {
         let is_name = !name.is_empty()
             && name.chars().count() <= NAME_LIMIT
@@ -71,12 +81,32 @@ impl Target {
         match kind {
             Kind::Exports if name.is_empty() => {}
             Kind::Exports => return Err(CommandError::NoName),
-            Kind::Person | Kind::Role | Kind::Tenant | Kind::Partner | Kind::Route if is_name => {}
-            Kind::Person | Kind::Role | Kind::Tenant | Kind::Partner | Kind::Route => {
+            Kind::Right if is_name && !is_right(name) => return Err(CommandError::Right),
+            Kind::Person
+            | Kind::Role
+            | Kind::Right
+            | Kind::Tenant
+            | Kind::Partner
+            | Kind::Route
+                if is_name => {}
+            Kind::Person
+            | Kind::Role
+            | Kind::Right
+            | Kind::Tenant
+            | Kind::Partner
+            | Kind::Route => {
                 return Err(CommandError::Name { kind: kind.as_str() });
             }
         }
         Ok(Self { kind, name: name.to_owned() })
+    }
+
+    /// The right of somebody, under one of their accounts or as a person, to a role.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub fn right(role: &str, whose: &str) -> Result<Self, CommandError> {
+        Self::new(Kind::Right, &format!("{role}@{whose}"))
     }
 
     /// Of what kind.
@@ -90,6 +120,11 @@ impl Target {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// `ROLE@WHOSE`; no role has an `@`, accounts may.
+fn is_right(name: &str) -> bool {
+    name.split_once('@').is_some_and(|(role, whose)| !role.is_empty() && !whose.is_empty())
 }
 
 impl fmt::Display for Target {

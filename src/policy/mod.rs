@@ -38,6 +38,7 @@ mod read;
 mod reads;
 mod record_factor;
 mod retention;
+mod rights;
 mod rotation;
 mod rows;
 mod schema;

@@ -3,19 +3,21 @@
 use super::program::Program;
 
 /// What can be switched on and off.
-const SWITCHES: [&str; 6] = ["person", "role", "tenant", "partner", "route", "exports"];
-/// What is commanded one way only.
-const OTHERS: [&str; 1] = ["limits"];
+const SWITCHES: [&str; 7] = ["person", "role", "right", "tenant", "partner", "route", "exports"];
+/// What is commanded one way only: budgets that begin anew, and a policy that makes anything wider.
+const OTHERS: [&str; 2] = ["limits", "policy"];
 const ON: &str = "-on";
 const OFF: &str = "-off";
 
 /// Every word: `exports` is both ways, `exports-off` only to let them go on.
 pub(super) fn words() -> Vec<&'static str> {
-    const ONE_WAY: [&str; 12] = [
+    const ONE_WAY: [&str; 14] = [
         "person-on",
         "person-off",
         "role-on",
         "role-off",
+        "right-on",
+        "right-off",
         "tenant-on",
         "tenant-off",
         "partner-on",

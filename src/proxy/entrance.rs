@@ -127,6 +127,7 @@ impl Gate {
                 return Err(Rejection::Credential(error));
             }
         };
+        let caller = self.with_rights(caller, trail).await?;
         trail.caller(&caller, self.identity.person(&caller.account));
         Ok(caller)
     }

@@ -70,7 +70,7 @@ pub use curbs::{Curb, Curbs};
 pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, UnknownField};
 pub use grants::Grants;
 pub use head::{GRANT, HeadFault, PURPOSE, TICKET};
-pub use policies::Policies;
+pub use policies::{Policies, Waiting};
 pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
 pub use visit::{Refused, Visit};
 pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};

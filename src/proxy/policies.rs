@@ -24,7 +24,29 @@ const END_EVERY: Duration = Duration::from_millis(500);
 pub struct Policies {
     live: ArcSwap<Program>,
     candidate: ArcSwapOption<Program>,
+    waiting: ArcSwapOption<Waiting>,
     changes: watch::Sender<()>,
+}
+
+/// A policy that makes something wider and waits for two persons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its version.
+    pub version: String,
+    /// What becomes wider, each in words; never empty.
+    pub wider: Vec<String>,
+}
+
+impl Waiting {
+    /// The first of it, and how much more there is.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let first = self.wider.first().map_or("", String::as_str);
+        match self.wider.len().saturating_sub(1) {
+            0 => first.to_owned(),
+            more => format!("{more} more beside: {first}"),
+        }
+    }
 }
 
 impl Policies {
@@ -32,7 +54,8 @@ impl Policies {
     #[must_use]
     pub fn new(program: Arc<Program>) -> Self {
         let (live, candidate) = (ArcSwap::new(program), ArcSwapOption::empty());
-        Self { live, candidate, changes: watch::Sender::new(()) }
+        let (waiting, changes) = (ArcSwapOption::empty(), watch::Sender::new(()));
+        Self { live, candidate, waiting, changes }
     }
 
     /// The program that decides new requests.
@@ -45,6 +68,17 @@ impl Policies {
     pub fn replace(&self, program: Arc<Program>) {
         self.live.store(program);
         self.changes.send_replace(());
+    }
+
+    /// The policy of the files, if it waits for two persons.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Arc<Waiting>> {
+        self.waiting.load_full()
+    }
+
+    /// Says which one waits, or that none does.
+    pub fn set_waiting(&self, waiting: Option<Waiting>) {
+        self.waiting.store(waiting.map(Arc::new));
     }
 
     /// The candidate, if there is one. What it says of a request changes nothing.

@@ -62,6 +62,32 @@ impl Gate {
         }
     }
 
+    /// The caller without the roles to which their right is switched off.
+    ///
+    /// # Errors
+    /// [`Rejection::StoreUnavailable`].
+    pub(super) async fn with_rights(
+        &self,
+        caller: Arc<Caller>,
+        trail: &mut Trail,
+    ) -> Result<Arc<Caller>, Rejection> {
+        self.know_commands().await?;
+        let account = caller.account.as_str();
+        let (person, counted) = (self.identity.person(account), self.identity.counted_as(account));
+        let names = [account, person.as_deref().unwrap_or(account), &counted];
+        let without = self.switches.without_right(&caller.roles, &names);
+        if without.is_empty() {
+            return Ok(caller);
+        }
+        let is_without = |role: &String| {
+            without.iter().any(|right| right.name().split_once('@').is_some_and(|(r, _)| r == role))
+        };
+        let mut left = Caller::clone(&caller);
+        left.roles.retain(|role| !is_without(role));
+        trail.lacks_rights(&without);
+        Ok(Arc::new(left))
+    }
+
     /// Refuses a request that something switched off stops.
     pub(super) async fn refuse_switched(
         &self,

@@ -18,6 +18,7 @@ use crate::audit::{
     self, Act, Actor, ActorKind, Attributes, Auth, Class, Data, Decision, Effect, Entry, EntryId,
     Event, Origin, Trait, Why,
 };
+use crate::command::Target;
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::Facts;
 use crate::policy::plan::Verdict;
@@ -36,6 +37,8 @@ pub(super) struct Trail {
     account: Option<String>,
     action: &'static str,
     resumed: Resumed,
+    /// Rights to roles that are switched off.
+    lacks: Vec<String>,
 }
 
 /// Whether the request was kept before, and until what was given.
@@ -65,7 +68,8 @@ impl Trail {
         });
         let (recording, outcome, account, action) = (None, None, None, "none");
         let (started, resumed) = (Instant::now(), Resumed::Never);
-        Self { started, id, entry, recording, outcome, account, action, resumed }
+        let lacks = Vec::new();
+        Self { started, id, entry, recording, outcome, account, action, resumed, lacks }
     }
 
     /// Notes that the request is kept until its caller has shown a factor or said a purpose, under this keyed hash.
@@ -222,7 +226,16 @@ impl Trail {
 
     /// Notes why the policy refused.
     pub(super) fn denied(&mut self, denial: &Denial, version: &str) {
-        self.entry.decision = Some(denial_of(denial, version));
+        let mut decision = denial_of(denial, version);
+        for right in &self.lacks {
+            decision.unmet.push(&is_off(right));
+        }
+        self.entry.decision = Some(decision);
+    }
+
+    /// Notes the rights to roles without which the caller asks, since they are switched off: a denial names them.
+    pub(super) fn lacks_rights(&mut self, rights: &[Target]) {
+        self.lacks = rights.iter().map(ToString::to_string).collect();
     }
 
     /// Notes why what was allowed is refused after a record was read.
@@ -265,8 +278,7 @@ impl Trail {
     pub(super) fn switched(&mut self, target: &str, version: &str) {
         let mut decision = Decision::new(Effect::Deny);
         decision.policy = version.into();
-        let unmet = format!("`{target}` is switched off");
-        decision.unmet = [unmet.as_str()].into_iter().collect();
+        decision.unmet = [is_off(target).as_str()].into_iter().collect();
         self.entry.decision = Some(decision);
     }
 
@@ -350,6 +362,10 @@ impl Trail {
         outcome.ended(Ending::Refused);
         true
     }
+}
+
+fn is_off(target: &str) -> String {
+    format!("`{target}` is switched off")
 }
 
 fn denial_of(denial: &Denial, version: &str) -> Decision {

@@ -165,6 +165,9 @@ impl Gate {
         match kind {
             Kind::Role => program.roles().any(|(role, ..)| role == name),
             Kind::Route => program.routes().iter().any(|route| route.name() == name),
+            Kind::Right => name
+                .split_once('@')
+                .is_some_and(|(right, _)| program.roles().any(|(role, ..)| role == right)),
             Kind::Person | Kind::Tenant | Kind::Partner | Kind::Exports => true,
         }
     }

@@ -14,11 +14,12 @@ use super::reload::Reloader;
 use super::shared::Keeper;
 use super::watch::Watch;
 use super::{
-    Monitoring, Server, StartError, backups, bulletin, commands, index, maker, memory, notices,
-    readings, restored, retention, shipping,
+    Monitoring, Server, StartError, backups, bulletin, campaigns, commands, index, maker, memory,
+    notices, readings, restored, retention, shipping,
 };
 use crate::admin::Admin;
 use crate::audit::{AtRest, Opener, Readings, RestKey};
+use crate::campaign::Campaigns;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::index::Index;
@@ -45,6 +46,7 @@ impl Server {
                 policies: Arc::clone(&self.gate.policies),
                 log: self.log.clone(),
                 desk: self.desk.clone(),
+                store: self.desk.place().0,
                 telemetry: Arc::clone(&self.gate.telemetry),
                 asked,
                 refused: None,
@@ -69,6 +71,8 @@ impl Server {
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
         let (limits, finish) = (Arc::clone(&self.gate.limits), self.shutdown.finish.clone());
         self.tasks.spawn(restored::follow(store.clone(), limits, finish));
+        let reviews = Campaigns::beside(&self.desk);
+        self.tasks.spawn(campaigns::keep(reviews, self.shutdown.finish.clone()));
         self.tasks.spawn(memory::keep(
             store.clone(),
             self.log.clone(),
@@ -181,8 +185,8 @@ impl Server {
             return;
         };
         tracing::info!(%address, "the security team's interface");
-        let (gate, desk) = (Arc::clone(&self.gate), self.desk.clone());
-        let admin = Admin::new(gate, desk, settings.settings.clone(), clock);
+        let desks = (self.desk.clone(), Campaigns::beside(&self.desk));
+        let admin = Admin::new(Arc::clone(&self.gate), desks, settings.settings.clone(), clock);
         // Its own: whoever floods the gate does not keep the security team out.
         let addresses = Arc::new(AddressLimits::new(&AddressSettings::default(), clock));
         let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());

@@ -2,10 +2,12 @@
 //!
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
+mod activation;
 mod backups;
 mod beside;
 mod bound;
 mod bulletin;
+mod campaigns;
 mod certificates;
 mod check;
 mod commands;
@@ -103,6 +105,17 @@ pub enum StartError {
         "the state comes from {0}, and what was suspended, revoked or switched off since is good again: have `menshen restored` do it anew, or answer for it there"
     )]
     Restored(String),
+    /// The files are not those in force before, which said that a wider policy takes two persons, and what is wider nobody
+    /// can say.
+    #[error(
+        "the policy {version} is not the one in force before, which takes two persons for anything wider, and that cannot be compared with it ({why}): put the former files back, or have it agreed to: `menshen policy activate`, then another person `menshen switch confirm`"
+    )]
+    PolicyWaits {
+        /// The version of the files.
+        version: String,
+        /// Why not.
+        why: String,
+    },
     /// The log has fewer entries than the state has seen.
     #[error(
         "the log has {found} entries, and the state has seen {known} of it: put back the log that belongs to the state, or answer for what is missing with `menshen restored --shorter-log`"
@@ -159,7 +172,7 @@ impl StartError {
             | Self::Ship(_)
             | Self::Notify(_)
             | Self::CaseKeys(_) => true,
-            Self::Restored(_) | Self::ShorterLog { .. } => true,
+            Self::PolicyWaits { .. } | Self::Restored(_) | Self::ShorterLog { .. } => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_)
             | Self::Unread(_)
@@ -243,6 +256,12 @@ impl Server {
     #[must_use]
     pub fn policy_version(&self) -> String {
         self.gate.policies.live().version().to_owned()
+    }
+
+    /// The version of the policy that waits for two persons, if one does.
+    #[must_use]
+    pub fn waiting_policy(&self) -> Option<String> {
+        self.gate.policies.waiting().map(|waiting| waiting.version.clone())
     }
 
     /// Has the policy folders and the listeners' certificates read again, soon. What comes of it is told as an event and in the log.

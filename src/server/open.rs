@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
+use super::activation;
 use super::bound::{Bound, follow_certificates};
 use super::certificates::Followed;
 use super::check::check_others;
@@ -51,14 +52,21 @@ impl Server {
     ) -> Result<Self, StartError> {
         let master = MasterKey::read(&config.key)?;
         let backends = Backends::of(&config);
-        let program = Arc::new(admit(&read_policies(&config.policies)?, &backends)?);
+        let sources = read_policies(&config.policies)?;
+        let program = Arc::new(admit(&sources, &backends)?);
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let certificates = follow_certificates(&config)?;
         let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
+        let desk = Desk::new(store.clone(), clock.clone());
+        let began = activation::at_start(&store, &desk, (program, sources), &backends).await?;
+        let (program, sources, waiting) = began;
         let opening = Opening { config, clock, master, backends, program, store, tasks, shutdown };
-        let (gate, desk) = Box::pin(opening.gate(upstreams, sink)).await?;
+        let gate = Box::pin(opening.gate(&desk, upstreams, sink)).await?;
+        activation::keep(&opening.store, &opening.program, &sources).await?;
+        waiting.iter().for_each(activation::tell);
+        gate.policies.set_waiting(waiting);
         let reviewer = Reviewer::begin(opening.store.clone(), &gate, &opening.master).await?;
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
@@ -69,18 +77,18 @@ impl Server {
 }
 
 impl Opening {
-    /// Everything that a request passes, and where commands are given beside it.
+    /// Everything that a request passes.
     async fn gate(
         &self,
+        desk: &Desk,
         upstreams: Upstreams,
         sink: Sink,
-    ) -> Result<(Arc<Gate>, Desk), StartError> {
+    ) -> Result<Arc<Gate>, StartError> {
         let Self { config, clock, master, program, store, tasks, .. } = self;
         let identity = Box::pin(self.identity()).await?;
         let voucher = voucher(config, master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
-        let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
         let curbs = load_curbs(store).await?;
         let counter = Counter::new(store.clone(), master, clock.clone())?;
@@ -113,7 +121,7 @@ impl Opening {
             caps: config.caps,
             settings: config.proxy.clone(),
         };
-        Ok((Arc::new(Gate::new(parts, master)?), desk))
+        Ok(Arc::new(Gate::new(parts, master)?))
     }
 
     async fn identity(&self) -> Result<Identity, StartError> {

@@ -9,19 +9,23 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::activation::{self, must_wait};
 use super::policies::{Backends, PolicyError, admit, admit_candidate, read_policies};
 use super::watch::Watch;
 use crate::audit::{Act, Event, Log, LogError, Text};
 use crate::command::{CommandError, Desk};
 use crate::document::Source;
 use crate::policy::{Program, version_of};
-use crate::proxy::Policies;
+use crate::proxy::{Policies, Waiting};
+use crate::state::{StateError, Store};
 use crate::telemetry::{Reload, Role, Telemetry};
 
 /// Files that change are read until two readings so far apart agree: half a file may well be a policy.
 const SETTLE: Duration = Duration::from_millis(250);
 /// So often at most; the next look goes on.
 const SETTLE_ROUNDS: usize = 20;
+/// How often to look whether two persons have agreed to what waits.
+const AGREED_EVERY: Duration = Duration::from_millis(500);
 
 /// Puts the policy of a folder in its role whenever it changes, and when the operator asks for it.
 pub(super) struct Reloader {
@@ -31,6 +35,7 @@ pub(super) struct Reloader {
     pub(super) policies: Arc<Policies>,
     pub(super) log: Log,
     pub(super) desk: Desk,
+    pub(super) store: Store,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) asked: Arc<Notify>,
     /// What was refused last, so that it is told once.
@@ -58,6 +63,10 @@ enum Kept {
     Unrecorded(LogError),
     /// Nobody could be told for which commands it wants a second person.
     Unread(CommandError),
+    /// The state could not say or keep what is in force.
+    Unkept(StateError),
+    /// It is wider, and two persons have not agreed to it.
+    Waits(Waiting),
 }
 
 impl Reloader {
@@ -71,8 +80,24 @@ impl Reloader {
                 () = stop.cancelled() => return,
                 () = self.asked.notified() => Occasion::Asked,
                 () = look(&mut watch) => Occasion::Changed,
+                () = self.agreed() => Occasion::Asked,
             };
             self.look(occasion).await;
+        }
+    }
+
+    /// Waits until two persons have agreed to the policy that waits, if one does.
+    async fn agreed(&self) {
+        let waiting = match self.role {
+            Role::Live => self.policies.waiting(),
+            Role::Shadow => None,
+        };
+        let Some(waiting) = waiting else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(AGREED_EVERY).await;
+            if self.store.is_policy_agreed(&waiting.version).await.unwrap_or(false) {
+                return;
+            }
         }
     }
 
@@ -101,28 +126,51 @@ impl Reloader {
         let sources = sources.map_err(|error| Kept::Refused { error, version: None })?;
         let (old, version) = (self.current_version(), version_of(&sources));
         if old == version {
+            self.no_longer_waits();
             return Err(Kept::Unchanged);
         }
         if occasion == Occasion::Changed && self.refused.as_deref() == Some(version.as_str()) {
             return Err(Kept::StillRefused);
         }
         let (role, backends) = (self.role, self.backends.clone());
+        let read = sources.clone();
         let judged = move || match role {
-            Role::Live => admit(&sources, &backends),
-            Role::Shadow => admit_candidate(&sources, &backends),
+            Role::Live => admit(&read, &backends),
+            Role::Shadow => admit_candidate(&read, &backends),
         };
         let program = off_the_runtime(judged).await;
         let program = program.map_err(|error| Kept::Refused { error, version: Some(version) })?;
+        let program = Arc::new(program);
+        if self.role == Role::Live {
+            self.check_agreed(&program).await?;
+        }
         self.record(&old, program.version()).await.map_err(Kept::Unrecorded)?;
         if self.role == Role::Live {
             self.desk.set_two_person(&program.two_person()).await.map_err(Kept::Unread)?;
+            activation::keep(&self.store, &program, &sources).await.map_err(Kept::Unkept)?;
+            self.no_longer_waits();
         }
-        let program = Arc::new(program);
         match self.role {
             Role::Live => self.policies.replace(Arc::clone(&program)),
             Role::Shadow => self.policies.replace_candidate(Arc::clone(&program)),
         }
         Ok(program)
+    }
+
+    /// Whether it may take the place of the one in force, by what that one says.
+    async fn check_agreed(&self, new: &Arc<Program>) -> Result<(), Kept> {
+        let (old, new) = (self.policies.live(), Arc::clone(new));
+        let words = old.two_person();
+        match must_wait(&self.store, &words, old, new).await.map_err(Kept::Unkept)? {
+            None => Ok(()),
+            Some(waiting) => Err(Kept::Waits(waiting)),
+        }
+    }
+
+    fn no_longer_waits(&self) {
+        if self.role == Role::Live {
+            self.policies.set_waiting(None);
+        }
     }
 
     async fn read(&self) -> Result<Vec<Source>, PolicyError> {
@@ -209,6 +257,16 @@ impl Reloader {
             }
             Err(Kept::StillRefused) => {}
             Err(Kept::Refused { error, version }) => self.refuse(&error, version, occasion).await,
+            Err(Kept::Waits(waiting)) => {
+                self.telemetry.reloaded(self.role, Reload::Waits);
+                self.refused = Some(waiting.version.clone());
+                activation::tell(&waiting);
+                self.policies.set_waiting(Some(waiting));
+            }
+            Err(Kept::Unkept(error)) => {
+                self.telemetry.reloaded(self.role, Reload::Unrecorded);
+                tracing::error!(%error, "the state cannot say whether two persons agreed to the new policy, or not keep it, so the old one stays");
+            }
             Err(Kept::Unread(error)) => {
                 self.telemetry.reloaded(self.role, Reload::Unrecorded);
                 tracing::error!(%error, "a new policy could not be noted, so the old one stays");

@@ -9,6 +9,10 @@ use super::{StateError, Store};
 
 /// The most switches; a gate compares every request with those of people.
 const MOST_SWITCHES: i64 = if cfg!(test) { 5 } else { 1_000 };
+/// The most rights that are switched off: a review of accesses may end many at once.
+pub(super) const MOST_RIGHTS: i64 = if cfg!(test) { 7 } else { 100_000 };
+/// What rights are called.
+pub(super) const RIGHT: &str = "right";
 /// The most commands that wait for a second person.
 const MOST_ASKED: i64 = if cfg!(test) { 5 } else { 1_000 };
 
@@ -118,33 +122,10 @@ impl Store {
         let doer = self.doer();
         self.write(move |connection| {
             let (done_by, approved_by) = take_leave(connection, &leave, &doer)?;
-            let CommandRow { kind, name, reason, .. } = &command;
-            let changed = if is_on {
-                check_room(connection, "switches", MOST_SWITCHES)?;
-                connection.execute(
-                    "INSERT INTO switches (kind, name, reason, done_by, approved_by, since_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, name) DO NOTHING",
-                    params![kind, name, reason, done_by, approved_by, doer.at_ms],
-                )?
-            } else {
-                let sql = "DELETE FROM switches WHERE kind = ?1 AND name = ?2";
-                connection.execute(sql, params![kind, name])?
-            };
-            if changed > 0 {
-                note(connection, &command, &command.verb, [&done_by, &approved_by], doer.at_ms)?;
+            if is_on {
+                check_switches(connection, &command.kind)?;
             }
-            // Also what is off already: another gate may be letting it go on at this very moment.
-            if changed > 0 || is_on {
-                let CommandRow { kind, name, reason, .. } = command;
-                let at_ms = doer.at_ms;
-                let switch =
-                    SwitchNotice { is_on, kind, name, reason, done_by, approved_by, at_ms };
-                let (kind, topic) = (bulletin::SWITCH, switch.topic());
-                let news = News { kind, topic: &topic, lasts: is_on, payload: &switch, at_ms };
-                bulletin::post(connection, &news)?;
-                changed_now(connection)?;
-            }
-            Ok(changed > 0)
+            switch(connection, command, is_on, ([done_by, approved_by], doer.at_ms))
         })
         .await
     }
@@ -238,6 +219,39 @@ impl Store {
     }
 }
 
+/// Switches something off or on in a transaction; `false` if it was so already. There must be room for it.
+pub(super) fn switch(
+    connection: &Connection,
+    command: CommandRow,
+    is_on: bool,
+    ([done_by, approved_by], at_ms): ([String; 2], i64),
+) -> Result<bool, StateError> {
+    let CommandRow { kind, name, reason, .. } = &command;
+    let changed = if is_on {
+        connection.execute(
+            "INSERT INTO switches (kind, name, reason, done_by, approved_by, since_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, name) DO NOTHING",
+            params![kind, name, reason, done_by, approved_by, at_ms],
+        )?
+    } else {
+        let sql = "DELETE FROM switches WHERE kind = ?1 AND name = ?2";
+        connection.execute(sql, params![kind, name])?
+    };
+    if changed > 0 {
+        note(connection, &command, &command.verb, [&done_by, &approved_by], at_ms)?;
+    }
+    // Also what is off already: another gate may be letting it go on at this very moment.
+    if changed > 0 || is_on {
+        let CommandRow { kind, name, reason, .. } = command;
+        let switch = SwitchNotice { is_on, kind, name, reason, done_by, approved_by, at_ms };
+        let (kind, topic) = (bulletin::SWITCH, switch.topic());
+        let news = News { kind, topic: &topic, lasts: is_on, payload: &switch, at_ms };
+        bulletin::post(connection, &news)?;
+        changed_now(connection)?;
+    }
+    Ok(changed > 0)
+}
+
 /// Who does it and who agreed. What was asked for is done once.
 pub(super) fn take_leave(
     connection: &Connection,
@@ -277,6 +291,15 @@ fn asked_row(row: &Row<'_>) -> rusqlite::Result<AskedRow> {
 fn check_room(connection: &Connection, table: &str, most: i64) -> Result<(), StateError> {
     let sql = format!("SELECT count(*) FROM {table}");
     let rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    if rows >= most { Err(StateError::Full) } else { Ok(()) }
+}
+
+/// Rights have room of their own: however many of them are off, there is room to stop what must be stopped.
+fn check_switches(connection: &Connection, kind: &str) -> Result<(), StateError> {
+    let sql = "SELECT count(*) FROM switches WHERE (kind = ?1) = ?2";
+    let is_right = kind == RIGHT;
+    let rows: i64 = connection.query_row(sql, params![RIGHT, is_right], |row| row.get(0))?;
+    let most = if is_right { MOST_RIGHTS } else { MOST_SWITCHES };
     if rows >= most { Err(StateError::Full) } else { Ok(()) }
 }
 

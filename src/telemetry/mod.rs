@@ -63,10 +63,13 @@ pub enum Reload {
     Refused,
     /// The change could not be recorded; the old one stays.
     Unrecorded,
+    /// It is wider, and waits for two persons; the old one stays.
+    Waits,
 }
 
 impl Reload {
-    const ALL: [Self; 4] = [Self::Loaded, Self::Unchanged, Self::Refused, Self::Unrecorded];
+    const ALL: [Self; 5] =
+        [Self::Loaded, Self::Unchanged, Self::Refused, Self::Unrecorded, Self::Waits];
 
     fn word(self) -> &'static str {
         match self {
@@ -74,6 +77,7 @@ impl Reload {
             Self::Unchanged => "unchanged",
             Self::Refused => "refused",
             Self::Unrecorded => "unrecorded",
+            Self::Waits => "waits",
         }
     }
 }

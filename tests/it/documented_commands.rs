@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Those that have commands of their own below them.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
     "account",
     "catalog",
     "detection",
@@ -17,6 +17,7 @@ const GROUPS: [&str; 14] = [
     "link",
     "log",
     "notify",
+    "policy",
     "report",
     "review",
     "switch",

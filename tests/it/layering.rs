@@ -20,6 +20,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("scan", &[]),
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
+    ("campaign", &["clock", "command", "state"]),
     ("link", &["clock", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
@@ -56,7 +57,10 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("admin", &["clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"]),
+    (
+        "admin",
+        &["campaign", "clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"],
+    ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
@@ -88,6 +92,7 @@ const RULE: &[(&str, &[&str])] = &[
             "audit",
             "backup",
             "bulletin",
+            "campaign",
             "clock",
             "command",
             "config",
@@ -125,8 +130,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "clock", "command", "config", "demo", "document", "grant",
-            "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
+            "audit", "backup", "campaign", "clock", "command", "config", "demo", "document",
+            "grant", "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
             "review", "route", "secret", "server", "ship", "state", "suite",
         ],
     ),

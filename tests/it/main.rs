@@ -7,6 +7,8 @@
     reason = "a test that meets a surprise should end there"
 )]
 
+mod access_reviews;
+mod activation;
 mod acts_shared;
 mod addresses;
 mod admin;

@@ -6,6 +6,7 @@ mod change;
 pub(super) mod door;
 mod fields;
 mod gates;
+mod glass;
 mod grants;
 mod log;
 mod people;
@@ -109,6 +110,7 @@ async fn play(story: &mut Story<'_>, program: &Path, cast: Cast) -> std::io::Res
         gates::play(story).await?;
     }
     tokens::play(story).await?;
+    glass::play(story).await?;
     log::play(story).await?;
     review::play(story, program).await
 }

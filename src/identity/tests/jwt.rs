@@ -7,6 +7,11 @@ use serde_json::json;
 use super::bearer::*;
 use super::*;
 
+/// All but the first letter.
+fn behind_the_first(text: &str) -> &str {
+    text.split_at(1).1
+}
+
 /// A token in its three parts.
 fn parts(token: &str) -> [&str; 3] {
     let parts: Vec<_> = token.split('.').collect();
@@ -15,7 +20,7 @@ fn parts(token: &str) -> [&str; 3] {
 
 /// The text with another first letter.
 fn other(text: &str) -> String {
-    format!("{}{}", if text.starts_with('A') { 'B' } else { 'A' }, &text[1..])
+    format!("{}{}", if text.starts_with('A') { 'B' } else { 'A' }, behind_the_first(text))
 }
 
 #[tokio::test]
@@ -68,7 +73,8 @@ async fn the_faults_of_wycheproofs_web_signatures_are_refused_for_every_algorith
 fn standard(token: &str) -> String {
     let (message, signature) = token.rsplit_once('.').unwrap();
     let standard = signature.replace('-', "+").replace('_', "/");
-    let standard = if standard == signature { format!("+{}", &signature[1..]) } else { standard };
+    let standard =
+        if standard == signature { format!("+{}", behind_the_first(signature)) } else { standard };
     format!("{message}.{standard}")
 }
 

@@ -100,6 +100,13 @@ impl Comparison {
         self.changes.iter().any(|change| change.class.counts_as_widening())
     }
 
+    /// What makes anybody get more, or may do so, each in words.
+    #[must_use]
+    pub fn wider(&self) -> Vec<String> {
+        let wider = self.changes.iter().filter(|change| change.class.counts_as_widening());
+        wider.map(|change| change.sentence.clone()).collect()
+    }
+
     fn of(&self, class: Class) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(move |change| change.class == class)
     }
