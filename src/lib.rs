@@ -33,6 +33,7 @@ pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;
+mod recall;
 pub mod scan;
 pub mod secret;
 pub mod telemetry;
