@@ -19,6 +19,7 @@ pub mod admin;
 pub mod backup;
 pub mod bulletin;
 pub mod command;
+pub mod consent;
 pub mod grant;
 pub mod index;
 pub mod link;

@@ -22,6 +22,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("command", &["clock", "state"]),
     ("recall", &["clock"]),
     ("link", &["clock", "recall", "secret", "state"]),
+    ("consent", &["clock", "policy", "recall", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
@@ -43,6 +44,7 @@ const RULE: &[(&str, &[&str])] = &[
             "audit",
             "clock",
             "command",
+            "consent",
             "grant",
             "guard",
             "identity",
@@ -57,7 +59,10 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("admin", &["clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"]),
+    (
+        "admin",
+        &["clock", "command", "consent", "grant", "identity", "limits", "link", "listen", "proxy"],
+    ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
@@ -92,6 +97,7 @@ const RULE: &[(&str, &[&str])] = &[
             "clock",
             "command",
             "config",
+            "consent",
             "document",
             "guard",
             "grant",
@@ -126,8 +132,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "clock", "command", "config", "demo", "document", "grant",
-            "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
+            "audit", "backup", "clock", "command", "config", "consent", "demo", "document",
+            "grant", "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
             "review", "route", "secret", "server", "ship", "state", "suite",
         ],
     ),
