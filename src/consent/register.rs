@@ -39,6 +39,8 @@ struct Word {
     until_s: u32,
     notice: u16,
     what: What,
+    /// Whether a no stood before, which stands again when this ends by itself.
+    then_no: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,50 @@ enum What {
 
 impl Ends for Word {
     fn ends_s(&self) -> i64 {
-        i64::from(self.until_s)
+        if self.then_no { FOREVER_S } else { i64::from(self.until_s) }
+    }
+}
+
+impl Word {
+    const NO: Self = Self { until_s: u32::MAX, notice: 0, what: What::No, then_no: false };
+
+    /// What is known by a row, given what was known before; nothing where it leaves nothing.
+    fn of(row: &SubjectWordRow, before: Option<Self>, now_s: i64) -> Option<Self> {
+        let until_s = u32::try_from(row.word.until_s.max(0)).unwrap_or(u32::MAX);
+        let is_over = row.word.until_s <= now_s;
+        match row.word.act {
+            SubjectAct::Consent => {
+                let is_ahead = row.at_ms.div_euclid(1000) > now_s.saturating_add(AHEAD_S);
+                let kind = ConsentKind::named(&row.word.kind).filter(|_| !is_ahead);
+                let Some(kind) = kind else {
+                    tracing::error!(
+                        "a consent does not hold: its kind is not known, or a clock runs ahead"
+                    );
+                    return Some(Self::NO);
+                };
+                let then_no = before.is_some_and(|word| word.what == What::No || word.then_no);
+                let yes = Self { until_s, notice: row.word.notice, what: What::Yes(kind), then_no };
+                match (is_over, then_no) {
+                    (false, _) => Some(yes),
+                    (true, true) => Some(Self::NO),
+                    (true, false) => None,
+                }
+            }
+            SubjectAct::Object | SubjectAct::Withdraw => Some(Self::NO),
+            SubjectAct::Mark => {
+                let mark = Self { until_s, what: What::Marked, ..Self::NO };
+                (!is_over).then_some(mark)
+            }
+            SubjectAct::Unmark => None,
+        }
+    }
+
+    /// What of it stands.
+    fn at(self, now_s: i64) -> Option<Self> {
+        match i64::from(self.until_s) > now_s {
+            true => Some(self),
+            false => self.then_no.then_some(Self::NO),
+        }
     }
 }
 
@@ -155,7 +200,7 @@ impl Register {
     }
 
     fn standing(&self, tag: u64) -> Option<Word> {
-        self.table.get(tag).filter(|word| word.ends_s() > self.age.now_s())
+        self.table.get(tag)?.at(self.age.now_s())
     }
 
     /// Whether nothing is known that could be relied on: it is too old, or something found no room.
@@ -222,30 +267,8 @@ impl Register {
     }
 
     fn hold(&self, row: &SubjectWordRow) {
-        let (tag, now_s) = (row.word.tag.cast_unsigned(), self.age.now_s());
-        let until_s = u32::try_from(row.word.until_s.max(0)).unwrap_or(u32::MAX);
-        let closing = |what| Word { until_s, notice: 0, what };
-        let word = match row.word.act {
-            SubjectAct::Consent => {
-                let is_ahead = row.at_ms.div_euclid(1000) > now_s.saturating_add(AHEAD_S);
-                let kind = ConsentKind::named(&row.word.kind);
-                let notice = row.word.notice;
-                if is_ahead || kind.is_none() {
-                    tracing::error!(
-                        "a consent does not hold: its kind is not known, or a clock runs ahead"
-                    );
-                    Some(Word { until_s: u32::MAX, ..closing(What::No) })
-                } else {
-                    let what = kind.map(What::Yes).filter(|_| row.word.until_s > now_s);
-                    what.map(|what| Word { until_s, notice, what })
-                }
-            }
-            SubjectAct::Object | SubjectAct::Withdraw => {
-                Some(Word { until_s: u32::MAX, ..closing(What::No) })
-            }
-            SubjectAct::Mark => Some(closing(What::Marked)).filter(|_| row.word.until_s > now_s),
-            SubjectAct::Unmark => None,
-        };
+        let tag = row.word.tag.cast_unsigned();
+        let word = Word::of(row, self.table.get(tag), self.age.now_s());
         let Some(word) = word else { return self.table.remove(tag) };
         if self.table.put(tag, word, self.room(row.word.act.opens())) {
             return;
@@ -340,7 +363,7 @@ impl Register {
 
     #[cfg(test)]
     pub(super) fn fill(&self, count: u64) {
-        let word = Word { until_s: u32::MAX, notice: 1, what: What::Yes(ConsentKind::Explicit) };
+        let word = Word { notice: 1, what: What::Yes(ConsentKind::Explicit), ..Word::NO };
         for n in 0..count {
             assert!(self.table.put(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), word, usize::MAX));
         }

@@ -121,6 +121,25 @@ async fn a_consent_and_a_mark_end_by_themselves_and_a_clock_that_is_set_back_rev
 }
 
 #[tokio::test]
+async fn a_consent_that_ends_by_itself_leaves_the_no_that_stood_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOW_S * 1000);
+    let register = open(dir.path(), &clock);
+    let for_an_hour =
+        json!({ "say": "consent", "purpose": "marketing", "kind": "explicit", "until": "1h" });
+    put(&register, &[act("object", "marketing"), statement(for_an_hour)]).await;
+    assert!(matches!(said(&register), Some(Said::Yes { .. })));
+    clock.advance_ms(3_601_000);
+    assert_eq!(said(&register), Some(Said::No));
+    register.tidy().await.unwrap();
+    register.load().await.unwrap();
+    assert_eq!(said(&register), Some(Said::No));
+    let again = open(dir.path(), &clock);
+    again.load().await.unwrap();
+    assert_eq!(said(&again), Some(Said::No), "also after a restart");
+}
+
+#[tokio::test]
 async fn a_mark_is_put_and_taken_away() {
     let dir = tempfile::tempdir().unwrap();
     let register = open(dir.path(), &Clock::fixed(NOW_S * 1000));
