@@ -20,6 +20,7 @@ pub mod backup;
 pub mod bulletin;
 pub mod campaign;
 pub mod command;
+pub mod consent;
 pub mod grant;
 pub mod index;
 pub mod link;
@@ -34,6 +35,7 @@ pub mod suite;
 // -- foundations
 pub mod clock;
 pub mod document;
+mod recall;
 pub mod scan;
 pub mod secret;
 pub mod telemetry;

@@ -11,6 +11,7 @@ mod grants;
 mod limits;
 mod links;
 mod policies;
+mod registry_subjects;
 mod requests;
 mod resource;
 mod switches;
@@ -42,6 +43,7 @@ const RESOURCES: &[&Resource] = &[
     &links::RESOURCE,
     &campaigns::RESOURCE,
     &policies::RESOURCE,
+    &registry_subjects::RESOURCE,
 ];
 
 /// The most of a body, in bytes.

@@ -14,7 +14,7 @@ use super::output::{self, Format};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::policy::{
-    Factor, FieldReport, Grant, KnownCases, Principal, Query, RuleReport, Stage, Ties, Value,
+    Factor, FieldReport, Grant, KnownCases, Principal, Query, RuleReport, Said, Stage, Ties, Value,
 };
 use crate::route::Path;
 use crate::server::load_policies;
@@ -66,6 +66,12 @@ pub(super) struct Arguments {
     /// Asks while a case ties the caller: of this kind, to the data subject of an entity; may be given several times.
     #[arg(long = "link", value_name = "KIND:ENTITY:KEY")]
     links: Vec<String>,
+    /// Asks while a data subject said this of a purpose: `explicit`, `separate/3@partner`, `no`; may be given several times.
+    #[arg(long, value_name = "ANSWER:PURPOSE:ENTITY:KEY")]
+    said: Vec<String>,
+    /// Asks while a data subject has this mark; may be given several times.
+    #[arg(long = "mark", value_name = "MARK:ENTITY:KEY")]
+    marks: Vec<String>,
     /// The caller's address.
     #[arg(long)]
     address: Option<IpAddr>,
@@ -96,7 +102,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     };
     let principal = Arc::new(principal(arguments, now)?);
     let grant = grant(&arguments.grant)?.map(Arc::new);
-    let ties: Arc<dyn Ties> = Arc::new(links(&arguments.links)?);
+    let mut known = links(&arguments.links)?;
+    registry(&arguments.said, &arguments.marks, &mut known)?;
+    let ties: Arc<dyn Ties> = Arc::new(known);
     let explanation = program.explain(&Query {
         zone: &arguments.zone,
         principal: &principal,
@@ -165,6 +173,30 @@ fn grant(pairs: &[String]) -> Result<Option<Grant>, Failure> {
         grant.attributes.insert(name.to_owned(), value);
     }
     Ok((!pairs.is_empty()).then_some(grant))
+}
+
+/// Adds what `separate/3@acme:marketing:customer:42` and its like describe, and marks such as `vip:customer:42`.
+fn registry(said: &[String], marks: &[String], known: &mut KnownCases) -> Result<(), Failure> {
+    for text in said {
+        let mut parts = text.splitn(4, ':');
+        let read = parts.next().and_then(Said::read);
+        let (Some((said, to)), Some(purpose), Some(entity), Some(key)) =
+            (read, parts.next(), parts.next(), parts.next())
+        else {
+            let form = "must read `answer:purpose:entity:key`, where the answer is such as `explicit`, `separate/3@partner` or `no`";
+            return Err(Failure::Fault(format!("said `{text}`: {form}")));
+        };
+        known.say(entity, key, (purpose, &to), said);
+    }
+    for text in marks {
+        let mut parts = text.splitn(3, ':');
+        let (Some(mark), Some(entity), Some(key)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Failure::Fault(format!("mark `{text}`: must read `mark:entity:key`")));
+        };
+        known.mark(entity, key, mark);
+    }
+    Ok(())
 }
 
 /// The cases that `call:customer:42` and its like describe; what follows the second colon is the key.

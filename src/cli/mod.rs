@@ -41,6 +41,9 @@ mod notify;
 mod output;
 mod policy;
 mod progress;
+mod registry;
+mod registry_file;
+mod registry_subject;
 mod replay;
 mod report;
 mod restore;
@@ -129,6 +132,8 @@ enum Command {
     Notify(notify::Arguments),
     /// Tie an account and a customer by a case, and end that.
     Link(link::Arguments),
+    /// Say what the gate itself knows of whom data are about: consents, objections, marks.
+    Registry(registry::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -203,6 +208,7 @@ pub fn main() -> ExitCode {
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Notify(arguments) => notify::run(&arguments, &mut out),
         Command::Link(arguments) => link::run(&arguments, &mut out),
+        Command::Registry(arguments) => registry::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

@@ -77,6 +77,9 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
         // It was found elsewhere, and held somebody here.
         "finding_shared" => held(object.rsplit_once("` on ")?.1),
         "policy_loaded" => Step::ByHand("put the newer policy files in their place"),
+        "subjects_registered" => {
+            Step::ByHand("register anew what data subjects said since the backup")
+        }
         "hold_added" => Step::ByHand("enter the legal hold anew"),
         "entries_destroyed" => {
             Step::ByHand("what was destroyed is back; it goes again with the same notice")
@@ -190,6 +193,8 @@ mod tests {
         let off = [Step::Switch("tenant".into(), "hq".into())];
         assert_eq!(act("switch_on_shared", "tenant hq"), off);
         assert_eq!(act("switch_off_shared", "tenant hq"), []);
+        let said = act("subjects_registered", "subjects of customer");
+        assert!(matches!(said[..], [Step::ByHand(_)]), "{said:?}");
         assert_eq!(act("finding_shared", "finding of `own-median` on corp:wang"), [wang]);
         let person = [Step::Person("e1042".into())];
         assert_eq!(act("finding_shared", "finding of `zero-hits` on person/e1042"), person);

@@ -1,19 +1,15 @@
 //! The links as a gate knows them: asked for each record, read on from the state many times a second.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-use super::table::Table;
 use super::{BATCH, LONGEST_S, Link, LinkError, Listed, MOST, Taken, Ticket, check_visible};
 use crate::clock::Clock;
+use crate::recall::{Age, Ends as _, Table};
 use crate::secret::{MasterKey, Tagger};
 use crate::state::{LinkRow, NewLink, Store, TicketRow};
 
-/// Nobody is tied by what is known since then.
-const OLD: Duration = Duration::from_secs(5);
 /// How far the clock of whoever put a link may run ahead.
 const AHEAD_S: i64 = 60;
 /// What was ended so long ago is forgotten by the state, too.
@@ -25,16 +21,12 @@ pub struct Links {
     store: Store,
     clock: Clock,
     tagger: Tagger,
-    table: Table,
+    /// When each link ends.
+    table: Table<u32>,
     /// The last row that holds.
     known: AtomicI64,
     looking: Mutex<()>,
-    /// The clock's time at the start, by which a clock that is set back brings nothing to life again.
-    began_s: i64,
-    began: Duration,
-    start: Instant,
-    /// When somebody looked last, in milliseconds from `start`; 0 for never.
-    looked_ms: AtomicU64,
+    age: Age,
 }
 
 /// What was read and does not hold yet.
@@ -71,10 +63,7 @@ impl Links {
             table: Table::default(),
             known: AtomicI64::new(0),
             looking: Mutex::default(),
-            began_s: clock.unix_s(),
-            began: clock.steady(),
-            start: Instant::now(),
-            looked_ms: AtomicU64::new(0),
+            age: Age::new(clock.clone()),
             clock,
         })
     }
@@ -171,19 +160,17 @@ impl Links {
     /// Whether a link stands by what is known, however old that is.
     #[must_use]
     pub fn stands(&self, tag: u64) -> bool {
-        self.table.until_s(tag).is_some_and(|until| until > self.now_s())
+        self.table.get(tag).is_some_and(|until| until.ends_s() > self.age.now_s())
     }
 
     /// Whether what is known is too old to tie anybody.
     #[must_use]
     pub fn is_old(&self) -> bool {
-        let looked = self.looked_ms.load(Ordering::Acquire);
-        let old = u64::try_from(OLD.as_millis()).unwrap_or(0);
-        looked == 0 || self.elapsed_ms().saturating_sub(looked) > old
+        self.age.is_old()
     }
 
     #[cfg(test)]
-    pub(super) fn table(&self) -> &Table {
+    pub(super) fn table(&self) -> &Table<u32> {
         &self.table
     }
 
@@ -213,11 +200,11 @@ impl Links {
     /// # Errors
     /// [`LinkError::State`]; what is known is as old as it was.
     pub async fn look(&self) -> Result<Option<News>, LinkError> {
-        let began = self.elapsed_ms();
+        let began = self.age.elapsed_ms();
         let known = self.known.load(Ordering::Acquire);
         let (rows, is_all) = self.store.links_after(known).await?;
         if rows.is_empty() {
-            self.looked_ms.store(began, Ordering::Release);
+            self.age.looked_at(began);
             return Ok(None);
         }
         Ok(Some(News { rows, all_ms: is_all.then_some(began) }))
@@ -230,21 +217,21 @@ impl Links {
 
     /// Lets what was read hold.
     pub fn install(&self, news: News) {
-        let now_s = self.now_s();
+        let now_s = self.age.now_s();
         let mut lost = 0_usize;
         for row in news.rows {
             let tag = row.tag.cast_unsigned();
             let is_ahead = row.at_ms.div_euclid(1000) > now_s.saturating_add(AHEAD_S);
             if !row.is_put || row.until_s <= now_s {
                 self.table.remove(tag);
-            } else if is_ahead || !self.table.put(tag, row.until_s, MOST) {
+            } else if is_ahead || !self.table.put(tag, seconds(row.until_s), MOST) {
                 lost += 1;
             }
             self.known.store(row.seq, Ordering::Release);
         }
         // Where something is put all the time no look finds nothing, and yet all is known.
         if let Some(began) = news.all_ms {
-            self.looked_ms.store(began, Ordering::Release);
+            self.age.looked_at(began);
         }
         if lost > 0 {
             tracing::error!(
@@ -266,7 +253,7 @@ impl Links {
     /// # Errors
     /// [`LinkError::State`].
     pub async fn tidy(&self) -> Result<(), LinkError> {
-        self.table.forget_ended(self.now_s());
+        self.table.forget_ended(self.age.now_s());
         let before_s = self.clock.unix_s().saturating_sub(KEPT_S);
         Ok(self.store.forget_links(before_s).await?)
     }
@@ -292,16 +279,8 @@ impl Links {
         let parts = [account, kind, entity, subject].map(str::as_bytes);
         self.tagger.short(&parts)
     }
+}
 
-    /// The time, which never goes back while the gate runs.
-    fn now_s(&self) -> i64 {
-        let ran = self.clock.steady().saturating_sub(self.began).as_secs();
-        let least = self.began_s.saturating_add(i64::try_from(ran).unwrap_or(0));
-        self.clock.unix_s().max(least)
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        // 0 stands for never.
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
-    }
+fn seconds(until_s: i64) -> u32 {
+    u32::try_from(until_s.max(0)).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,6 @@
 //! it, and a look takes well under a microsecond. The state has every link that was put or ended, in order.
 
 mod links;
-mod table;
 
 pub use links::{Links, News};
 

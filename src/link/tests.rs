@@ -1,4 +1,3 @@
-use super::table::Table;
 use super::{LONGEST_S, Link, LinkError, Links, Taken, Ticket};
 use crate::clock::Clock;
 use crate::secret::MasterKey;
@@ -223,21 +222,6 @@ async fn what_nobody_looked_for_lately_ties_nobody() {
     assert!(is_tied(&links, "wang", "42"));
 }
 
-#[test]
-fn a_table_holds_no_more_than_it_may_and_forgets_what_has_ended() {
-    let table = Table::default();
-    for tag in 0..10_u64 {
-        assert_eq!(table.put(tag << 20, 100 + i64::try_from(tag).unwrap(), 8), tag < 8);
-    }
-    assert!(table.put(0, 500, 8), "one that is there is put anew");
-    assert_eq!((table.len(), table.until_s(0)), (8, Some(500)));
-    table.forget_ended(103);
-    assert_eq!(table.len(), 5);
-    table.remove(0);
-    table.remove(0);
-    assert_eq!((table.len(), table.until_s(0)), (4, None));
-}
-
 /// States what links cost, and holds it to that: run it alone with `--no-capture` for the figures.
 #[tokio::test]
 async fn a_million_links_take_little_memory_and_a_look_takes_no_time() {
@@ -257,9 +241,10 @@ async fn measure(count: u64) -> f64 {
     let dir = tempfile::tempdir().unwrap();
     let links = open(dir.path(), &Clock::fixed(NOW_S * 1000));
     links.load().await.unwrap();
+    let until = u32::try_from(NOW_S + 60).unwrap();
     let tag = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for n in 0..count {
-        assert!(links.table().put(tag(n), NOW_S + 60, usize::MAX));
+        assert!(links.table().put(tag(n), until, usize::MAX));
     }
     let (known, bytes) = links.size();
     assert_eq!(u64::try_from(known).unwrap(), count);

@@ -100,6 +100,8 @@ impl Asked {
             ticket: self.ticket.as_deref(),
             device: self.principal.device.as_deref(),
             grant: self.grant.as_deref(),
+            is_outsider: holding.is_external,
+            ties: self.ties.as_deref(),
             now_unix_s: self.now_unix_s,
         }
     }
@@ -175,6 +177,7 @@ impl Program {
             grades: self.grades(&Query { grant: None, ..*query }),
             lent: query.grant.map(|grant| Box::new(self.lent(grant, query, &judgement))),
             is_confined: query.principal.tenant().is_some(),
+            consent: self.asks_consent(query.purpose),
             page_limit: judgement.lent.limits.strictest(query.moment()).page,
         };
         let outcome = self.outcome(key).map_err(|error| {
@@ -182,6 +185,10 @@ impl Program {
         })?;
         if let Some(entity) = &outcome.untested_tenant {
             let reason = Reason::TenantUntested { entity: entity.to_string() };
+            return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
+        }
+        if let Some(entity) = &outcome.untested_consent {
+            let reason = Reason::ConsentUntested { entity: entity.to_string() };
             return Err(Denial::new(DenialKind::Forbidden, vec![reason]));
         }
         let is_told = || matches!(self.subject_parameter(query.route), Some((.., Told::Surely)));
@@ -695,11 +702,10 @@ impl Permit {
     ) -> impl Iterator<Item = Result<bool, EvaluationError>> + 'a {
         let record = Record { slots: &rows.slots, captures };
         let (facts, lent) = (self.asked.facts(), self.asked.facts_lent());
-        let ties = self.asked.ties.as_deref();
-        rows.tests.iter().map(move |test| match test.holds(&facts, record, ties) {
+        rows.tests.iter().map(move |test| match test.holds(&facts, record) {
             // What denies by a lent role denies as by one's own.
             Ok(false) if test.if_closed() => {
-                lent.as_ref().map_or(Ok(false), |lent| test.holds(lent, record, ties))
+                lent.as_ref().map_or(Ok(false), |lent| test.holds(lent, record))
             }
             outcome => outcome,
         })

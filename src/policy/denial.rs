@@ -127,6 +127,14 @@ pub enum Reason {
         /// The entity.
         entity: String,
     },
+    /// The purpose asks something of whom a record is about, and none is read on which that could be tested.
+    #[error(
+        "the purpose asks for consent, and the `{entity}` that is asked for is not read before"
+    )]
+    ConsentUntested {
+        /// The entity.
+        entity: String,
+    },
     /// An allow rule for certain purposes.
     #[error("the rule `{rule}` applies only for a declared purpose ({})", listed(accepted))]
     Purpose {
@@ -233,6 +241,7 @@ impl Reason {
             | Self::HeldTogether { .. }
             | Self::Ticket { .. }
             | Self::TenantUntested { .. }
+            | Self::ConsentUntested { .. }
             | Self::UnknownPurpose { .. }
             | Self::NoExport { .. }
             | Self::ExportGrant { .. }

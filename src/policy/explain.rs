@@ -303,6 +303,7 @@ fn stages(
         stages.push(Stage { name: "answer", finding });
     }
     stages.extend(program.link_stages(query, judgement));
+    stages.extend(program.consent_stage(query));
     stages.extend(program.factor_stages(query, judgement));
     stages.extend(watermark(query.route.watermark()));
     if let Ok(permit) = decision {

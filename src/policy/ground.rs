@@ -9,6 +9,9 @@ use super::outcome::{GradeStanding, Key, Treatment};
 use super::record_factor::{CaseFactor, Lacking};
 use super::rows::InForce;
 
+/// The grade that silence never opens.
+pub(super) const SECRET: u8 = 4;
+
 /// All that the cases of one entity's records depend on.
 pub(super) struct Ground<'a> {
     pub(super) entity: &'a Entity,
@@ -24,6 +27,8 @@ pub(super) struct Ground<'a> {
     /// The bits without which nothing of a record is there.
     pub(super) asks: usize,
     pub(super) links: Bits,
+    /// The bit of those who did not speak, of whom nothing secret is opened.
+    pub(super) silent: usize,
     pub(super) lacking: Lacking<'a>,
 }
 
@@ -47,7 +52,8 @@ impl<'a> Ground<'a> {
     fn read_having(&self, case: usize, shown: Shown) -> Treatments {
         let rules = self.effective(case);
         let standing = |field: u16, grade: Grade| {
-            if self.links.lacks(grade, case) || self.lacking.covers(field, case) {
+            let is_kept = self.links.lacks(grade, case) || self.is_secret(grade, case);
+            if is_kept || self.lacking.covers(field, case) {
                 return &GradeStanding::NotHere;
             }
             let standing = self.standing(case, field, grade);
@@ -68,7 +74,9 @@ impl<'a> Ground<'a> {
     pub(super) fn write(&self, case: usize) -> Option<Vec<bool>> {
         let rules = self.effective(case);
         let writable = |at: u16| {
-            if self.confined == Some(at) || self.lacking.covers(at, case) {
+            let grade = self.entity.fields.get(usize::from(at)).map(|field| field.grade);
+            let is_secret = grade.is_some_and(|grade| self.is_secret(grade, case));
+            if self.confined == Some(at) || is_secret || self.lacking.covers(at, case) {
                 return false;
             }
             let counts = |one: &&Effective<'_>| !self.keeps(at, one);
@@ -80,6 +88,11 @@ impl<'a> Ground<'a> {
         };
         let fields = (0_u16..).zip(&self.entity.fields);
         is_open(&rules).then(|| fields.map(|(at, _)| writable(at)).collect())
+    }
+
+    /// Whether a field of this grade is kept back from a purpose to which its subject agreed by silence alone.
+    fn is_secret(&self, grade: Grade, case: usize) -> bool {
+        case & self.silent != 0 && grade == Grade::Open(SECRET)
     }
 
     /// Whether the rule leaves the field as it is: whom a record is about nobody says by a grant about certain people, nor

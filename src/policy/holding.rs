@@ -17,6 +17,8 @@ pub(super) struct Holding {
     pub(super) roles: Vec<usize>,
     /// The same by name.
     pub(super) names: Vec<String>,
+    /// Whether any of them is external.
+    pub(super) is_external: bool,
     /// All limits about any of them.
     pub(super) limits: Arc<LimitSet>,
 }
@@ -56,7 +58,14 @@ impl Program {
         for rule in self.model.limits.iter().filter(|rule| rule.to.includes(&roles)) {
             self.limit_of(rule, &roles, &mut limits);
         }
-        Holding { names: roles.iter().filter_map(name).collect(), roles, limits: Arc::new(limits) }
+        let is_external =
+            roles.iter().any(|at| self.model.roles.get(*at).is_some_and(|role| role.external));
+        Holding {
+            is_external,
+            names: roles.iter().filter_map(name).collect(),
+            roles,
+            limits: Arc::new(limits),
+        }
     }
 
     /// Adds what a limit is for who holds these roles: a limit of roles is one for each that it names.

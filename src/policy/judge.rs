@@ -109,6 +109,9 @@ impl<'a> Query<'a> {
             ticket: self.ticket,
             device: self.principal.device.as_deref(),
             grant: self.grant.map(Arc::as_ref),
+            // Conditions without a record ask nothing of whom one is about.
+            is_outsider: false,
+            ties: None,
             now_unix_s: self.now_unix_s,
         }
     }

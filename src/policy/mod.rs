@@ -6,6 +6,8 @@ mod apart;
 mod cases;
 mod changes;
 mod compare;
+mod consent;
+mod consented;
 mod decide;
 mod denial;
 mod detect;
@@ -52,6 +54,7 @@ pub mod value;
 mod warnings;
 
 pub use compare::{DecisionChange, Finding, Ruling};
+pub use consent::{ConsentKind, Said};
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use detections::{Consequence, Detection, Detections, Hours, OwnRecord, Terms};

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::consent::Demand;
 use super::detect::Detect;
 use super::detections::Detections;
-use super::expression::Condition;
+use super::expression::{Condition, Subject};
 use super::granting::GrantRule;
 use super::headers::Headers;
 use super::kind::{Kind, Mask};
@@ -185,6 +186,8 @@ pub(super) struct Purpose {
     pub(super) name: Box<str>,
     /// The form of the ticket without which it does not count as declared.
     pub(super) ticket: Option<TicketForm>,
+    /// What it asks of whom records are about.
+    pub(super) consent: Option<Demand>,
     /// When its pseudonyms change, if otherwise than those of other purposes.
     pub(super) pseudonyms: Option<Rotation>,
 }
@@ -244,6 +247,8 @@ pub(super) struct Flag {
 pub(super) struct Entity {
     pub(super) name: Box<str>,
     pub(super) subject: Option<u16>,
+    /// The entity under which is registered what its subjects said, if not under its own name.
+    pub(super) registered_as: Option<Box<str>>,
     pub(super) tenant: Option<u16>,
     pub(super) flags: Vec<Flag>,
     /// The factors that are asked for on certain records.
@@ -253,6 +258,14 @@ pub(super) struct Entity {
     /// Where other entities stand in it: path and entity.
     pub(super) references: Vec<(Box<str>, usize)>,
     pub(super) span: Span,
+}
+
+impl Entity {
+    /// Whom a record is about, as registered, where that is known.
+    pub(super) fn whose(&self) -> Option<Subject> {
+        let entity = self.registered_as.as_ref().unwrap_or(&self.name).clone();
+        self.subject.map(|field| Subject { entity, field })
+    }
 }
 
 /// The form of a body: where records stand in it, and which scalars pass beside them.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::consented;
 use super::ground::Ground;
 use super::judge::StepUp;
 use super::lent::{Lent, Reach};
@@ -47,6 +48,8 @@ pub(super) struct Key {
     pub(super) lacked: Vec<FactorId>,
     /// Whether the caller gets the records of certain tenants only.
     pub(super) is_confined: bool,
+    /// The purpose that asks something of whom records are about, by index.
+    pub(super) consent: Option<usize>,
     pub(super) page_limit: Option<u32>,
 }
 
@@ -158,6 +161,8 @@ pub(super) struct Outcome {
     pub(super) highest_clear: u8,
     /// An entity whose record would be changed, or a file about it given, without that its tenant was tested.
     pub(super) untested_tenant: Option<Box<str>>,
+    /// The same where the purpose asks something of whom the record is about.
+    pub(super) untested_consent: Option<Box<str>>,
     /// Whether a grant about certain people opens a change, or a file, and no record is read that is tested for it.
     pub(super) untested_grant: bool,
 }
@@ -222,7 +227,10 @@ impl Outcome {
                 None => highest_grade(program, &entities, Treatment::Clear),
             },
             untested_grant: uses_grant && untested_grant(route, acting, key),
-            untested_tenant: untested_tenant(program, route, acting).filter(|_| key.is_confined),
+            untested_tenant: untested(program, route, acting, |entity| entity.tenant)
+                .filter(|_| key.is_confined),
+            untested_consent: untested(program, route, acting, |entity| entity.subject)
+                .filter(|_| key.consent.is_some()),
             entities,
         })
     }
@@ -248,11 +256,13 @@ fn untested_grant(route: &Route, acting: Option<(usize, &EntityOutcome)>, key: &
     is_bound && !reads && !acting.is_some_and(is_tested)
 }
 
-/// A caller who is confined to a tenant may change, or have a file about, only records that are read before.
-fn untested_tenant(
+/// A caller who is confined to a tenant, or asks for a purpose that asks something of whom a record is about, may change,
+/// or have a file about, only records that are read before.
+fn untested(
     program: &Program,
     route: &Route,
     acting: Option<(usize, &EntityOutcome)>,
+    tested_by: fn(&Entity) -> Option<u16>,
 ) -> Option<Box<str>> {
     if !route.action.changes_a_record() && route.opaque.is_none() {
         return None;
@@ -263,7 +273,7 @@ fn untested_tenant(
         None => &route.main,
     };
     let mut entities = untested.iter().filter_map(|index| program.model.entities.get(*index));
-    entities.find(|entity| entity.tenant.is_some()).map(|entity| entity.name.clone())
+    entities.find(|entity| tested_by(entity).is_some()).map(|entity| entity.name.clone())
 }
 
 fn entity_outcome(
@@ -287,6 +297,9 @@ fn entity_outcome(
     }
     let links = Asked::of(&program.model, route, !reach.is_inside).test(entity, rules, &mut rows);
     close_on_flags(entity, rules, &mut rows, &mut forces);
+    let purpose = key.consent.and_then(|at| program.model.purposes.get(at));
+    let silent = purpose
+        .map_or(0, |asks| consented::close(asks, (entity, route), rules, &mut rows, &mut forces));
     if rows.tests.len() > ROW_TEST_LIMIT {
         return Err(TooManyConditions { entity: entity.name.to_string() });
     }
@@ -294,7 +307,7 @@ fn entity_outcome(
     rows.rules = named.zip(forces.iter().copied()).collect();
     let (forces, asks) = (forces.as_slice(), tenant | links.here);
     let ground =
-        Ground { entity, key, reach, rules, forces, grant, confined, asks, links, lacking };
+        Ground { entity, key, reach, rules, forces, grant, confined, asks, links, silent, lacking };
     let cases = 0..(1_usize << rows.tests.len());
     let mut held_back = Vec::new();
     cases.clone().for_each(|case| ground.held_back(case, &mut held_back));

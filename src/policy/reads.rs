@@ -14,6 +14,8 @@ use super::value::Value;
 
 /// The attribute that confines a caller to a tenant.
 const TENANT: &str = "tenant";
+/// The attribute that names the third party to whom somebody consented.
+const PARTNER: &str = "partner";
 
 /// What the conditions and requirements of a program read.
 #[derive(Debug, Default)]
@@ -59,6 +61,9 @@ impl Reads {
         let factors = factors.chain(model.rules.iter().filter_map(|rule| rule.factor.as_ref()));
         let factors: Vec<_> = factors.collect();
         factors.iter().for_each(|factor| reads.note(&factor.condition.expression));
+        if model.purposes.iter().any(|purpose| purpose.consent.is_some()) {
+            reads.attributes.insert(PARTNER.into());
+        }
         reads.ticket |= model.purposes.iter().any(|purpose| purpose.ticket.is_some());
         let rules = model.rules.iter().map(|rule| &rule.require);
         let asked = rules.chain(routes.map(|route| &route.require));
@@ -78,6 +83,9 @@ impl Reads {
     fn note(&mut self, expression: &Expression) {
         if let Expression::Attribute(name) = expression {
             self.attributes.insert(name.clone());
+        }
+        if let Expression::Consented(_) = expression {
+            self.attributes.insert(PARTNER.into());
         }
         expression.parts().into_iter().for_each(|part| self.note(part));
     }
@@ -231,7 +239,8 @@ impl Program {
     pub fn undetermined(&self, query: &Query<'_>, is_unknown: impl Fn(&str) -> bool) -> Vec<&str> {
         let unknown = |error: &EvaluationError| match error {
             EvaluationError::Missing(name) => is_unknown(name),
-            EvaluationError::Types
+            EvaluationError::Subjects
+            | EvaluationError::Types
             | EvaluationError::Date
             | EvaluationError::Day
             | EvaluationError::Address
@@ -285,6 +294,8 @@ fn nobody(now_unix_s: i64) -> Facts<'static> {
         ticket: None,
         device: None,
         grant: None,
+        is_outsider: false,
+        ties: None,
         now_unix_s,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::expression::{Condition, EvaluationError, Facts, Record};
 use super::model::{Effect, Entity, Rule};
 use super::record_factor::{CaseFactor, RecordFactor};
-use super::ties::{CaseKinds, Missing, Ties};
+use super::ties::{CaseKinds, Missing};
 
 /// The most different row tests of one entity in one decision: its cases are their outcomes' bits.
 pub(super) const ROW_TEST_LIMIT: usize = 8;
@@ -81,14 +81,9 @@ pub(super) struct LinkTest {
 }
 
 impl LinkTest {
-    fn holds(
-        &self,
-        facts: &Facts<'_>,
-        record: Record<'_>,
-        ties: Option<&dyn Ties>,
-    ) -> Result<bool, EvaluationError> {
+    fn holds(&self, facts: &Facts<'_>, record: Record<'_>) -> Result<bool, EvaluationError> {
         let subject = record.subject(self.field)?;
-        let Some(ties) = ties else { return Ok(false) };
+        let Some(ties) = facts.ties else { return Ok(false) };
         let tied = |kind| ties.ties(facts.account, kind, &self.entity, &subject);
         Ok(self.kinds.iter().any(tied))
     }
@@ -99,7 +94,6 @@ impl RowTest {
         &self,
         facts: &Facts<'_>,
         record: Record<'_>,
-        ties: Option<&dyn Ties>,
     ) -> Result<bool, EvaluationError> {
         match self {
             Self::Allow(condition) | Self::Deny(condition) | Self::Flag(condition) => {
@@ -107,7 +101,7 @@ impl RowTest {
             }
             Self::Tenant(field) => record.is_of_tenant(*field, facts),
             Self::Granted(entity, field) => record.is_granted(entity, *field, facts),
-            Self::Linked(link) => link.holds(facts, record, ties),
+            Self::Linked(link) => link.holds(facts, record),
             Self::Factor(factor) => factor.condition.holds(facts, Some(record)),
         }
     }

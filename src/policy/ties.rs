@@ -1,28 +1,61 @@
-//! Who is tied to whom by a case, as the policy asks it of each record. Business systems say so; the gate knows it.
+//! What the gate knows of data subjects, as the policy asks it of each record: who is tied to whom by a case, and what
+//! they said of purposes or is marked of them. Business systems say so; the gate knows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-/// Knows who is tied to whom at this moment.
+use super::consent::Said;
+
+/// Knows it at this moment.
 pub trait Ties: Debug + Send + Sync {
     /// Whether the account and the subject of this entity are tied by a case of this kind.
     fn ties(&self, account: &str, kind: &str, entity: &str, subject: &str) -> bool;
+
+    /// What the subject said last of a purpose, to this third party or to the own people; `None` where what was said is
+    /// not known.
+    fn said(&self, entity: &str, subject: &str, purpose: &str, to: Option<&str>) -> Option<Said>;
+
+    /// Whether the subject has this mark; `None` where marks are not known.
+    fn is_marked(&self, entity: &str, subject: &str, mark: &str) -> Option<bool>;
 }
 
-/// Cases that tie whoever asks, for explanations and tests.
+/// Cases that tie whoever asks, answers and marks, for explanations and tests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownCases(BTreeSet<(String, String, String)>);
+pub struct KnownCases {
+    cases: BTreeSet<[String; 3]>,
+    said: BTreeMap<[String; 4], Said>,
+    marks: BTreeSet<[String; 3]>,
+}
 
 impl KnownCases {
     /// Adds a case of this kind, about the subject of an entity.
     pub fn add(&mut self, kind: &str, entity: &str, subject: &str) {
-        self.0.insert((kind.to_owned(), entity.to_owned(), subject.to_owned()));
+        self.cases.insert([kind, entity, subject].map(str::to_owned));
+    }
+
+    /// Adds what a subject said of a purpose, to a third party or, where `to` is empty, to the own people.
+    pub fn say(&mut self, entity: &str, subject: &str, (purpose, to): (&str, &str), said: Said) {
+        self.said.insert([entity, subject, purpose, to].map(str::to_owned), said);
+    }
+
+    /// Marks a subject.
+    pub fn mark(&mut self, entity: &str, subject: &str, mark: &str) {
+        self.marks.insert([entity, subject, mark].map(str::to_owned));
     }
 }
 
 impl Ties for KnownCases {
     fn ties(&self, _account: &str, kind: &str, entity: &str, subject: &str) -> bool {
-        self.0.contains(&(kind.to_owned(), entity.to_owned(), subject.to_owned()))
+        self.cases.contains(&[kind, entity, subject].map(str::to_owned))
+    }
+
+    fn said(&self, entity: &str, subject: &str, purpose: &str, to: Option<&str>) -> Option<Said> {
+        let key = [entity, subject, purpose, to.unwrap_or_default()].map(str::to_owned);
+        Some(self.said.get(&key).copied().unwrap_or(Said::Nothing))
+    }
+
+    fn is_marked(&self, entity: &str, subject: &str, mark: &str) -> Option<bool> {
+        Some(self.marks.contains(&[entity, subject, mark].map(str::to_owned)))
     }
 }
 

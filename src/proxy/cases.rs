@@ -8,22 +8,34 @@ use http::header::{HeaderMap, HeaderName};
 
 use super::Gate;
 use super::rejection::Rejection;
+use crate::consent::{Register, Statement};
 use crate::identity::{Caller, CaseTicket, CaseTicketFault, TICKET_LEEWAY_S, TokenFault};
 use crate::link::{Link, LinkError, Links, Taken, Ticket};
-use crate::policy::Ties;
+use crate::policy::{Said, Ties};
 
 /// The ticket of a business system.
 const LINK: HeaderName = HeaderName::from_static("menshen-link");
 /// Tickets that are remembered as taken; the state remembers all of them.
 const REMEMBERED: usize = 50_000;
 
-/// The links, as the policy asks for them.
+/// The links and what data subjects said, as the policy asks for them.
 #[derive(Debug)]
-pub(super) struct Tied(pub(super) Arc<Links>);
+pub(super) struct Tied {
+    pub(super) links: Arc<Links>,
+    pub(super) subjects: Arc<Register>,
+}
 
 impl Ties for Tied {
     fn ties(&self, account: &str, kind: &str, entity: &str, subject: &str) -> bool {
-        self.0.ties(account, kind, entity, subject)
+        self.links.ties(account, kind, entity, subject)
+    }
+
+    fn said(&self, entity: &str, subject: &str, purpose: &str, to: Option<&str>) -> Option<Said> {
+        self.subjects.said(entity, subject, purpose, to)
+    }
+
+    fn is_marked(&self, entity: &str, subject: &str, mark: &str) -> Option<bool> {
+        self.subjects.is_marked(entity, subject, mark)
     }
 }
 
@@ -74,6 +86,38 @@ impl Gate {
             }
             let is_all = news.is_all();
             self.links.install(news);
+            if is_all {
+                return true;
+            }
+        }
+    }
+
+    /// What of a statement the policy in force does not know.
+    #[must_use]
+    pub fn unknown_of_subjects(&self, statement: &Statement) -> Option<String> {
+        let program = self.policies.live();
+        program.unknown_of_subjects(&statement.entity, statement.purpose(), statement.mark())
+    }
+
+    /// Looks for what data subjects said beside the gate; what opens something is in the log before it holds. `false`
+    /// if that could not be read or recorded: what closes holds, and the rest waits.
+    pub async fn look_for_subjects(&self) -> bool {
+        let _only_one = self.subjects.only_one().await;
+        loop {
+            let news = match self.subjects.look().await {
+                Ok(None) => return true,
+                Ok(Some(news)) => news,
+                Err(error) => {
+                    tracing::error!(%error, "what data subjects said could not be read");
+                    return false;
+                }
+            };
+            if news.opens() && self.record_acts().await.is_err() {
+                self.subjects.install_closing(&news);
+                return false;
+            }
+            let is_all = news.is_all();
+            self.subjects.install(news);
             if is_all {
                 return true;
             }

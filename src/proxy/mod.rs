@@ -78,6 +78,7 @@ pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};
 use crate::audit::Log;
 use crate::clock::Clock;
 use crate::command::Switches;
+use crate::consent::Register;
 use crate::guard;
 use crate::identity::{CaseTickets, Identity};
 use crate::limits::{AddressLimits, AllowanceFault, Limits};
@@ -146,6 +147,8 @@ pub struct Parts {
     pub switches: Arc<Switches>,
     /// Who is tied to whom by a case.
     pub links: Arc<Links>,
+    /// What data subjects said, and what is marked of them.
+    pub subjects: Arc<Register>,
     /// The business systems whose tickets say so.
     pub cases: Arc<CaseTickets>,
     /// Whom a detection holds.
@@ -193,7 +196,7 @@ pub struct Gate {
     alerts: Arc<Alerts>,
     /// What people asked for lately.
     orders: Orders,
-    /// The links, as the policy asks for them.
+    /// The links and what data subjects said, as the policy asks for them.
     ties: Arc<dyn Ties>,
     /// Tickets of business systems that were taken lately.
     taken_tickets: cases::TakenTickets,
@@ -227,7 +230,8 @@ impl Gate {
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
         let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
-        let ties = Arc::new(cases::Tied(Arc::clone(&parts.links)));
+        let (links, subjects) = (Arc::clone(&parts.links), Arc::clone(&parts.subjects));
+        let ties = Arc::new(cases::Tied { links, subjects });
         Ok(Self {
             parts,
             keys,
@@ -253,6 +257,9 @@ impl Gate {
         self.addresses.tidy();
         if let Err(error) = self.links.tidy().await {
             tracing::warn!(%error, "business links that ended could not be forgotten");
+        }
+        if let Err(error) = self.subjects.tidy().await {
+            tracing::warn!(%error, "what data subjects said long ago could not be forgotten");
         }
         if let Err(error) = self.identity.forget_parked().await {
             tracing::warn!(%error, "kept requests could not be forgotten");

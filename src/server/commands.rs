@@ -14,9 +14,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Goes on until told to stop.
 pub(super) async fn keep(gate: Arc<Gate>, stop: CancellationToken) {
     loop {
-        let (commands, links) = (gate.tidy_commands().await, gate.look_for_links().await);
+        let commands = gate.tidy_commands().await;
+        let (links, subjects) = (gate.look_for_links().await, gate.look_for_subjects().await);
         look_at_keys(&gate).await;
-        let wait = if commands && links { LOOK_EVERY } else { PAUSE };
+        let wait = if commands && links && subjects { LOOK_EVERY } else { PAUSE };
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}

@@ -54,6 +54,7 @@ use crate::audit::{Log, LogError, ReadError, Sink};
 use crate::clock::Clock;
 use crate::command::{CommandError, Desk};
 use crate::config::Config;
+use crate::consent::ConsentError;
 use crate::identity::{FetchError, IdentityError, KeyFileError};
 use crate::limits::LimitError;
 use crate::link::LinkError;
@@ -97,6 +98,9 @@ pub enum StartError {
     /// Business links.
     #[error("links: {0}")]
     Link(#[from] LinkError),
+    /// What data subjects said cannot be known.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     /// The keys of business systems.
     #[error("links: {0}")]
     CaseKeys(#[from] KeyFileError),
@@ -177,6 +181,7 @@ impl StartError {
             Self::State(_)
             | Self::Unread(_)
             | Self::Link(_)
+            | Self::Consent(_)
             | Self::Command(_)
             | Self::Limits(_)
             | Self::Listen { .. } => false,

@@ -19,6 +19,7 @@ use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
 use crate::config::Config;
+use crate::consent::Register;
 use crate::grant::Counter;
 use crate::identity::{Assertions, CaseTickets, Identity};
 use crate::limits::{AddressLimits, Limits};
@@ -71,6 +72,7 @@ impl Server {
         gate.tidy_ledger().await;
         gate.tidy_commands().await;
         gate.look_for_links().await;
+        gate.look_for_subjects().await;
         let bound = Bound::bind(&opening.config, &certificates).await?;
         opening.run(gate, desk, reviewer, (bound, certificates)).await
     }
@@ -107,6 +109,7 @@ impl Opening {
             identity: Arc::new(identity),
             switches: Arc::new(Switches::new(store.clone())),
             links: Arc::new(Links::new(store.clone(), master, clock.clone())?),
+            subjects: Arc::new(Register::new(store.clone(), master, clock.clone())?),
             cases: Arc::new(CaseTickets::load(&config.case_issuers)?),
             limits: Arc::new(limits),
             addresses: Arc::new(AddressLimits::new(&config.addresses, clock)),

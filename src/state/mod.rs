@@ -43,6 +43,7 @@ mod revocation;
 mod roster;
 mod session;
 mod shared_act;
+mod subject_word;
 mod summary;
 mod usage;
 mod writer;
@@ -86,6 +87,7 @@ pub use review::ReviewRow;
 pub use revocation::{RevocationRow, RevocationTag};
 pub use roster::RosterRow;
 pub use session::{Elevated, Elevation, NewSessionRow, Proof, SessionId, SessionRow};
+pub use subject_word::{NewSubjectWord, SubjectAct, SubjectWordRow, SubjectWords};
 pub use summary::SummaryRow;
 pub use usage::{SeenRow, Usage, UsageChange, UsageRow};
 

@@ -69,6 +69,10 @@ fn end(
     // Nobody knows which cases were ended since.
     let sql = "UPDATE links SET until_s = ?1 WHERE until_s > ?1";
     transaction.execute(sql, [made_ms.div_euclid(1000)])?;
+    // Nor which consents were taken back. Objections and marks stand.
+    let sql =
+        "UPDATE subject_words SET until_s = ?1, over_s = ?1 WHERE act = 'consent' AND over_s > ?1";
+    transaction.execute(sql, [made_ms.div_euclid(1000)])?;
     see_no_more_than(transaction, entries)?;
     let entries = i64::try_from(entries).unwrap_or(i64::MAX);
     let sql = "INSERT INTO restores (backup, made_ms, entries) VALUES (?1, ?2, ?3)";

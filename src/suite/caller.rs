@@ -9,7 +9,7 @@ use http::HeaderValue;
 use super::fixtures::Fixtures;
 use super::json::is_number;
 use crate::document::{Code, Content, Node, Pair, Reader, cut};
-use crate::policy::{Factor, Grant, KnownCases, Principal, Program, Subjects, Ties, Value};
+use crate::policy::{Factor, Grant, KnownCases, Principal, Program, Said, Subjects, Ties, Value};
 
 /// How many callers may be like each other.
 const LIKENESS_LIMIT: usize = 8;
@@ -150,6 +150,8 @@ impl Reading<'_, '_, '_> {
             "grant" => caller.grant = Some(Arc::new(self.grant(node)?)),
             "links" if is_nothing => caller.links = KnownCases::default(),
             "links" => caller.links = self.links(node),
+            "consents" => self.consents(node, &mut caller.links),
+            "marks" => self.marks(node, &mut caller.links),
             name if is_nothing => {
                 caller.attributes.remove(name);
             }
@@ -198,6 +200,49 @@ impl Reading<'_, '_, '_> {
             }
         }
         links
+    }
+
+    /// `{ marketing: { customer: { C1: explicit, C2: separate/3@acme, C3: no } } }`: what data subjects said of purposes.
+    fn consents(&mut self, node: &Node, known: &mut KnownCases) {
+        for purpose in self.reader.map(node, "`consents`") {
+            for entity in self.reader.map(&purpose.value, "a purpose of `consents`") {
+                self.check_known(entity, Some(purpose), None);
+                for subject in self.reader.map(&entity.value, "an entity of `consents`") {
+                    let Some(text) = self.reader.text(&subject.value, "what was said") else {
+                        continue;
+                    };
+                    let Some((said, to)) = Said::read(text) else {
+                        let help =
+                            "write `explicit`, `separate/3@acme`, `deemed` or `no`".to_owned();
+                        let message = format!("`{}` is no answer", cut(text));
+                        let span = subject.value.span;
+                        self.reader.fault(span, Code::WrongValue, message, Some(help));
+                        continue;
+                    };
+                    known.say(&entity.key, &subject.key, (&purpose.key, &to), said);
+                }
+            }
+        }
+    }
+
+    /// `{ do-not-disclose: { customer: [C1] } }`: marks of data subjects.
+    fn marks(&mut self, node: &Node, known: &mut KnownCases) {
+        for mark in self.reader.map(node, "`marks`") {
+            for entity in self.reader.map(&mark.value, "a mark of `marks`") {
+                self.check_known(entity, None, Some(mark));
+                for (key, _) in self.reader.words(&entity.value, "`marks`") {
+                    known.mark(&entity.key, key, &mark.key);
+                }
+            }
+        }
+    }
+
+    fn check_known(&mut self, entity: &Pair, purpose: Option<&Pair>, mark: Option<&Pair>) {
+        let words = [purpose, mark].map(|pair| pair.map(|pair| pair.key.as_str()));
+        let unknown = self.program.unknown_of_subjects(&entity.key, words[0], words[1]);
+        if let Some(message) = unknown {
+            self.reader.fault(entity.key_span, Code::UnknownName, message, None);
+        }
     }
 
     /// `{ customer: [C1, C2] }`: entities with the keys of their data subjects.

@@ -21,7 +21,9 @@ const RULE: &[(&str, &[&str])] = &[
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
     ("campaign", &["clock", "command", "state"]),
-    ("link", &["clock", "secret", "state"]),
+    ("link", &["clock", "recall", "secret", "state"]),
+    ("recall", &["clock"]),
+    ("consent", &["clock", "policy", "recall", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
@@ -43,6 +45,7 @@ const RULE: &[(&str, &[&str])] = &[
             "audit",
             "clock",
             "command",
+            "consent",
             "grant",
             "guard",
             "identity",
@@ -59,7 +62,7 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["campaign", "clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"],
+        &["campaign", "clock", "command", "consent", "grant", "identity", "limits", "link", "listen", "proxy"],
     ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
@@ -96,6 +99,7 @@ const RULE: &[(&str, &[&str])] = &[
             "clock",
             "command",
             "config",
+            "consent",
             "document",
             "guard",
             "grant",
@@ -130,7 +134,7 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "campaign", "clock", "command", "config", "demo", "document",
+            "audit", "backup", "campaign", "clock", "command", "config", "consent", "demo", "document",
             "grant", "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
             "review", "route", "secret", "server", "ship", "state", "suite",
         ],

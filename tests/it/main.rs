@@ -97,6 +97,7 @@ mod single_views;
 mod step_up;
 mod step_up_browser;
 mod store_access;
+mod subjects;
 mod suite;
 mod switches;
 mod taken_out;

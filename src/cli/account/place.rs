@@ -33,6 +33,12 @@ struct Found {
 }
 
 impl Place {
+    /// The folder of the gate's policies, where its file is named.
+    pub(in crate::cli) fn policies(&self) -> Result<Option<PathBuf>, AccountCommandError> {
+        let Some(config) = &self.config else { return Ok(None) };
+        Ok(Some(Config::load(config).map_err(Box::new)?.policies))
+    }
+
     fn find(&self) -> Result<Found, AccountCommandError> {
         let Some(config) = &self.config else {
             let (state, key) = (self.state.clone(), self.key.clone());

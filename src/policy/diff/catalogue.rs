@@ -113,6 +113,7 @@ fn roles(old: &Survey, new: &Survey) -> Vec<Change> {
 
 fn entity(name: &str, before: &EntityView, after: &EntityView, new: &Survey) -> Vec<Change> {
     let mut changes = subject(name, before, after);
+    changes.extend(registered(name, before, after));
     changes.extend(tenant(name, before, after));
     if before.flags != after.flags {
         // What it means for anybody shows in the rules.
@@ -157,6 +158,15 @@ fn subject(name: &str, before: &EntityView, after: &EntityView) -> Vec<Change> {
         }
     };
     vec![Change::of(class, sentence)]
+}
+
+/// Under another entity other people have said something.
+fn registered(name: &str, before: &EntityView, after: &EntityView) -> Option<Change> {
+    let entity = |view: &EntityView| view.registered_as.as_deref().unwrap_or(name).to_owned();
+    let (old, new) = (entity(before), entity(after));
+    let sentence =
+        format!("what the subjects of `{name}` said is registered under `{new}`, was `{old}`");
+    (old != new).then(|| Change::of(Class::CannotTell, sentence))
 }
 
 /// Callers with a tenant get the records of that tenant only.

@@ -8,6 +8,7 @@
 
 mod apart;
 mod catalogue;
+mod consents;
 mod cover;
 mod detect;
 mod detections;
@@ -71,6 +72,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(routes::changes(&old, &new));
     changes.extend(limits::changes(&old, &new));
     changes.extend(detect::changes(&old, &new));
+    changes.extend(consents::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
     changes.extend(grants::changes(&old, &new));
     changes.extend(apart::changes(&old, &new));

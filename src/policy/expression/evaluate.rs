@@ -8,9 +8,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
+use super::super::consent::Said;
 use super::super::grant::Grant;
+use super::super::ties::Ties;
 use super::super::value::Value;
-use super::{Comparison, Condition, Expression, TextTest};
+use super::{Comparison, Condition, ConsentTest, Expression, MarkTest, TextTest};
 
 /// Why a condition could not be decided. It never carries a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +32,9 @@ pub enum EvaluationError {
     /// A text is not an IP address.
     #[error("a value is not an IP address")]
     Address,
+    /// What data subjects said is not known at this moment.
+    #[error("what data subjects said is not known")]
+    Subjects,
     /// The time is outside the range of the calendar.
     #[error("the time is out of range")]
     Time,
@@ -51,6 +56,10 @@ pub(in crate::policy) struct Facts<'a> {
     pub(in crate::policy) ticket: Option<&'a str>,
     pub(in crate::policy) device: Option<&'a str>,
     pub(in crate::policy) grant: Option<&'a Grant>,
+    /// Whether the caller holds an external role: a third party.
+    pub(in crate::policy) is_outsider: bool,
+    /// Who knows what data subjects said.
+    pub(in crate::policy) ties: Option<&'a dyn Ties>,
     pub(in crate::policy) now_unix_s: i64,
 }
 
@@ -155,6 +164,8 @@ pub(super) fn constant(expression: &Expression) -> Evaluated {
         ticket: None,
         device: None,
         grant: None,
+        is_outsider: false,
+        ties: None,
         now_unix_s: 0,
     };
     Evaluation { facts: &facts, record: None }.value(expression)
@@ -194,6 +205,8 @@ impl Evaluation<'_> {
             | Expression::Roles => self.caller(expression),
             Expression::Record(field) => self.field(*field),
             Expression::Flag(flag) => self.value(&flag.expression),
+            Expression::Consented(test) => bool(self.consented(test)?),
+            Expression::Marked(test) => bool(self.marked(test)?),
             Expression::Grant(name) => self.grant(name),
             Expression::Parameter(name) => self.parameter(name),
             Expression::Purpose => known(self.facts.purpose, "request.purpose"),
@@ -249,6 +262,31 @@ impl Evaluation<'_> {
         }
     }
 
+    /// Who said no to a purpose said it to third parties as well.
+    fn consented(&self, test: &ConsentTest) -> Result<bool, EvaluationError> {
+        let record = self.record.ok_or_else(|| missing("record"))?;
+        let (entity, key) = (&test.subject.entity, record.subject(test.subject.field)?);
+        let ties = self.facts.ties.ok_or(EvaluationError::Subjects)?;
+        let said = |to| ties.said(entity, &key, &test.purpose, to).ok_or(EvaluationError::Subjects);
+        let own = said(None)?;
+        if !self.facts.is_outsider || own == Said::No {
+            return Ok(test.demand.is_met(own, false));
+        }
+        match self.facts.attributes.get("partner") {
+            Some(Value::Text(partner)) if !partner.is_empty() => {
+                Ok(test.demand.is_met(said(Some(partner))?, true))
+            }
+            Some(_) | None => Err(missing("caller.partner")),
+        }
+    }
+
+    fn marked(&self, test: &MarkTest) -> Result<bool, EvaluationError> {
+        let record = self.record.ok_or_else(|| missing("record"))?;
+        let key = record.subject(test.subject.field)?;
+        let ties = self.facts.ties.ok_or(EvaluationError::Subjects)?;
+        ties.is_marked(&test.subject.entity, &key, &test.mark).ok_or(EvaluationError::Subjects)
+    }
+
     fn caller(&self, expression: &Expression) -> Evaluated {
         let facts = self.facts;
         match expression {
@@ -270,6 +308,8 @@ impl Evaluation<'_> {
                 .ok_or_else(|| missing(&format!("caller.{name}"))),
             Expression::Literal(_)
             | Expression::Record(_)
+            | Expression::Consented(_)
+            | Expression::Marked(_)
             | Expression::Flag(_)
             | Expression::Grant(_)
             | Expression::Parameter(_)

@@ -20,8 +20,9 @@ pub(super) use constant::{Certainty, Constant};
 pub use evaluate::EvaluationError;
 pub(super) use evaluate::{Facts, Record};
 pub(super) use hours::Week;
-pub(super) use parser::{Scope, View, parse};
+pub(super) use parser::{People, Scope, View, parse};
 
+use super::consent::Demand;
 use super::value::Value;
 
 /// A condition as it was written and as it is evaluated.
@@ -70,6 +71,10 @@ pub(super) enum Expression {
     Device,
     /// `grant.subjects`: an attribute of the grant.
     Grant(Box<str>),
+    /// `consented('marketing')`: whom the record is about gave an answer that does.
+    Consented(Box<ConsentTest>),
+    /// `marked('do-not-disclose')`: whom the record is about has this mark.
+    Marked(Box<MarkTest>),
     /// `flag.minor`: a flag of the record's entity.
     Flag(Arc<Condition>),
     /// `request.purpose`: the purpose declared.
@@ -112,6 +117,28 @@ pub(super) enum Expression {
     Or(Box<Expression>, Box<Expression>),
     /// `!a`.
     Not(Box<Expression>),
+}
+
+/// Whom a record is about: the entity, and the field that is the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) entity: Box<str>,
+    pub(super) field: u16,
+}
+
+/// What a subject must have said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConsentTest {
+    pub(super) subject: Subject,
+    pub(super) purpose: Box<str>,
+    pub(super) demand: Demand,
+}
+
+/// What a subject must be marked as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MarkTest {
+    pub(super) subject: Subject,
+    pub(super) mark: Box<str>,
 }
 
 /// How two values are compared.

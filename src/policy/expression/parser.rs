@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::super::model::Flag;
+use super::super::consent::{ConsentKind, Demand};
+use super::super::model::{Flag, Purpose};
 use super::super::value::Value;
 use super::constant::{Constant, certainty};
 use super::hours::Week;
 use super::lexer::{Lexeme, Token, words};
-use super::{Comparison, Condition, Expression, TextTest};
+use super::{Comparison, Condition, ConsentTest, Expression, MarkTest, Subject, TextTest};
 use crate::document::Code;
 use crate::document::Span;
 use crate::document::accepted;
@@ -18,7 +19,7 @@ const TEXT_LIMIT_BYTES: usize = 2048;
 const DEPTH_LIMIT: usize = 32;
 const LIST_LIMIT: usize = 256;
 /// With what an operand can begin, besides values.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "caller",
     "request",
     "record",
@@ -34,6 +35,8 @@ const NAMES: [&str; 18] = [
     "lower",
     "size",
     "in_cidr",
+    "consented",
+    "marked",
     "true",
     "false",
     "null",
@@ -52,6 +55,17 @@ pub(in crate::policy) struct Scope<'a> {
     pub(in crate::policy) flags: &'a [Flag],
     /// What it may look at.
     pub(in crate::policy) view: View,
+    /// What it may ask of whom a record is about.
+    pub(in crate::policy) people: People<'a>,
+}
+
+/// What may be asked of whom a record is about.
+#[derive(Clone, Copy, Default)]
+pub(in crate::policy) struct People<'a> {
+    /// Whom the record is about; `None` where that is not known.
+    pub(in crate::policy) subject: Option<&'a Subject>,
+    /// The purposes of the policy.
+    pub(in crate::policy) purposes: &'a [Purpose],
 }
 
 /// What a condition may look at.
@@ -429,6 +443,8 @@ impl Parser<'_> {
             "lower" => self.lower(),
             "size" => self.size(),
             "in_cidr" => self.in_cidr(),
+            "consented" => self.consented(start),
+            "marked" => self.marked(start),
             _ => {
                 let help = accepted(name, &NAMES);
                 Err(self.fault(
@@ -619,6 +635,79 @@ impl Parser<'_> {
         }
         self.expect(")")?;
         Ok((Expression::Size(Box::new(value)), Type::Number))
+    }
+
+    /// `consented('marketing', 'explicit', 'guardian', 3)`: the purpose, the kinds that count and the oldest notice.
+    fn consented(&mut self, start: usize) -> Parsed {
+        let subject = self.subject(start, "consented")?;
+        self.expect("(")?;
+        let (purpose, at) = self.text("a purpose such as 'marketing'")?;
+        let known = self.scope.people.purposes;
+        if !known.iter().any(|known| *known.name == *purpose) {
+            let known: Vec<&str> = known.iter().map(|known| known.name.as_ref()).collect();
+            let message = format!("`{purpose}` is no purpose of the policy");
+            return Err(self.fault(at, Code::UnknownName, message, accepted(&purpose, &known)));
+        }
+        let mut demand = Demand::spoken();
+        let mut kinds = Vec::new();
+        while self.eat(",") {
+            if let Some(&Token::Integer(notice)) = self.peek() {
+                let notice = u16::try_from(notice).ok().filter(|notice| *notice > 0);
+                demand.notice =
+                    notice.ok_or_else(|| self.unexpected("a notice from 1 to 65535"))?;
+                self.next += 1;
+                break;
+            }
+            kinds.push(self.consent_kind()?);
+        }
+        if !kinds.is_empty() {
+            kinds.sort_unstable();
+            kinds.dedup();
+            demand.kinds = kinds;
+        }
+        self.expect(")")?;
+        let test = ConsentTest { subject, purpose: purpose.into(), demand };
+        Ok((Expression::Consented(Box::new(test)), Type::Bool))
+    }
+
+    /// Silence is never named in a condition, so that none opens anything by it.
+    fn consent_kind(&mut self) -> Result<ConsentKind, ExpressionFault> {
+        let (word, start) = self.text("a kind of consent such as 'explicit', or a notice")?;
+        let kind = ConsentKind::named(&word).filter(|kind| *kind != ConsentKind::Deemed);
+        kind.ok_or_else(|| {
+            let message = format!("`{word}` is no kind of consent that a condition may ask for");
+            let help = accepted(&word, &["explicit", "separate", "guardian"]);
+            self.fault(start, Code::UnknownName, message, help)
+        })
+    }
+
+    /// `marked('do-not-disclose')`.
+    fn marked(&mut self, start: usize) -> Parsed {
+        let subject = self.subject(start, "marked")?;
+        self.expect("(")?;
+        let (mark, at) = self.text("a mark such as 'do-not-disclose'")?;
+        let is_of_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+        if !(1..=128).contains(&mark.len()) || !mark.chars().all(is_of_name) {
+            let help = "use letters, digits, `.`, `_` and `-`, at most 128 bytes".to_owned();
+            return Err(self.fault(at, Code::WrongValue, format!("`{mark}` is no mark"), help));
+        }
+        self.expect(")")?;
+        let test = MarkTest { subject, mark: mark.into() };
+        Ok((Expression::Marked(Box::new(test)), Type::Bool))
+    }
+
+    /// Whom the record is about, whose key is read for it.
+    fn subject(&mut self, start: usize, asks: &str) -> Result<Subject, ExpressionFault> {
+        let Some(subject) = self.scope.people.subject.filter(|_| self.scope.record.is_some())
+        else {
+            let message =
+                format!("`{asks}` asks of whom a record is about, and none is known here");
+            let help = "give the entity a `subject`; in a rule, ask in `where`".to_owned();
+            return Err(self.fault(start, Code::NoRecord, message, help));
+        };
+        let subject = subject.clone();
+        self.reads(subject.field);
+        Ok(subject)
     }
 
     fn text_argument(&mut self) -> Result<Expression, ExpressionFault> {

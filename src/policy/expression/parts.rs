@@ -40,6 +40,8 @@ impl Expression {
             | Self::Parameter(_)
             | Self::Device
             | Self::Grant(_)
+            | Self::Consented(_)
+            | Self::Marked(_)
             | Self::Purpose
             | Self::Ticket
             | Self::Method
@@ -111,6 +113,8 @@ impl Expression {
             | Self::Parameter(_)
             | Self::Device
             | Self::Grant(_)
+            | Self::Consented(_)
+            | Self::Marked(_)
             | Self::Flag(_)
             | Self::Purpose
             | Self::Ticket

@@ -24,7 +24,13 @@ fn field(path: &str) -> Result<u16, (Code, String, String)> {
 }
 
 fn scope() -> Scope<'static> {
-    Scope { record: Some(&field), parameters: &["id"], flags: &[], view: View::All }
+    Scope {
+        record: Some(&field),
+        parameters: &["id"],
+        flags: &[],
+        view: View::All,
+        people: People::default(),
+    }
 }
 
 /// What a flag called `minor` says, where it may say it.
@@ -60,6 +66,8 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
         ticket: None,
         device: Some("laptop-7"),
         grant: Some(&grant),
+        is_outsider: false,
+        ties: None,
         now_unix_s: NOW,
     };
     let captures =

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::expression::{Condition, Scope, View};
+use super::super::expression::{Condition, People, Scope, View};
 use super::super::kind::Kind;
-use super::super::model::{Entity, Field, Flag, Grade, Model, Shape};
+use super::super::model::{Entity, Field, Flag, Grade, Model, Purpose, Shape};
 use super::super::rows::ROW_TEST_LIMIT;
 use super::Sections;
 use super::factors;
@@ -13,10 +13,10 @@ use crate::document::Code;
 use crate::document::Span;
 use crate::document::accepted;
 use crate::document::{Content, Node, Pair};
-use crate::document::{Reader, cut};
+use crate::document::{Keys, Reader, cut};
 
 /// Together below 65,536, the number of fields that one plan can name.
-const KEYS: [&str; 5] = ["subject", "tenant", "flags", "step-up", "fields"];
+const KEYS: [&str; 6] = ["subject", "registered-as", "tenant", "flags", "step-up", "fields"];
 const ENTITY_LIMIT: usize = 255;
 const FIELD_LIMIT: usize = 255;
 const ARRAY_DEPTH_LIMIT: usize = 4;
@@ -32,7 +32,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
     }
     let names: Vec<&str> = definitions.iter().map(|pair| pair.key.as_str()).collect();
     for pair in &definitions {
-        let entity = entity(reader, &names, &model.grades, pair);
+        let entity = entity(reader, &names, (&model.grades, &model.purposes), pair);
         model.entities.push(entity);
     }
     for (index, pair) in definitions.iter().enumerate() {
@@ -49,7 +49,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
 fn entity(
     reader: &mut Reader<'_>,
     names: &[&str],
-    grades: &[Option<super::super::model::Requirement>; 4],
+    (grades, purposes): (&[Option<super::super::model::Requirement>; 4], &[Purpose]),
     pair: &Pair,
 ) -> Entity {
     let what = format!("the entity `{}`", pair.key);
@@ -66,6 +66,7 @@ fn entity(
     let mut entity = Entity {
         name: pair.key.as_str().into(),
         subject: None,
+        registered_as: None,
         tenant: None,
         flags: Vec::new(),
         factors: Vec::new(),
@@ -75,17 +76,41 @@ fn entity(
         span: pair.key_span,
     };
     entity.subject = keys.find("subject").and_then(|pair| key_field(reader, &entity, &pair.value));
+    entity.registered_as = registered_as(reader, &entity, names, &keys);
     entity.tenant = keys.find("tenant").and_then(|pair| key_field(reader, &entity, &pair.value));
     if let Some(pair) = keys.find("flags") {
-        entity.flags = flags(reader, &entity, &pair.value);
+        entity.flags = flags(reader, &entity, purposes, &pair.value);
     }
-    entity.factors = factors::of_entity(reader, &entity, &keys);
+    entity.factors = factors::of_entity(reader, &entity, purposes, &keys);
     entity
 }
 
-fn flags(reader: &mut Reader<'_>, entity: &Entity, node: &Node) -> Vec<Flag> {
+/// Another entity of the policy: that of the person, where this one is of what a person has.
+fn registered_as(
+    reader: &mut Reader<'_>,
+    entity: &Entity,
+    names: &[&str],
+    keys: &Keys<'_>,
+) -> Option<Box<str>> {
+    let pair = keys.find("registered-as")?;
+    let name = reader.text(&pair.value, "`registered-as`")?;
+    if entity.subject.is_none() {
+        let message = "`registered-as` without a `subject` is about nobody".to_owned();
+        reader.fault(pair.key_span, Code::WrongValue, message, None);
+    }
+    if !names.contains(&name) {
+        reader.unknown(pair.value.span, "entity", &cut(name), names);
+        return None;
+    }
+    Some(name.into())
+}
+
+fn flags(reader: &mut Reader<'_>, entity: &Entity, purposes: &[Purpose], node: &Node) -> Vec<Flag> {
     let find = |path: &str| entity.scalar(path);
-    let scope = Scope { record: Some(&find), parameters: &[], flags: &[], view: View::Record };
+    let whose = entity.whose();
+    let people = People { subject: whose.as_ref(), purposes };
+    let view = View::Record;
+    let scope = Scope { record: Some(&find), parameters: &[], flags: &[], view, people };
     let mut flags: Vec<Flag> = Vec::new();
     for pair in reader.map(node, "`flags`") {
         if flags.len() >= ROW_TEST_LIMIT {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::super::expression::{Condition, Scope, View};
-use super::super::model::{Entity, Grade, Model, Requirement};
+use super::super::expression::{Condition, People, Scope, View};
+use super::super::model::{Entity, Grade, Model, Purpose, Requirement};
 use super::super::record_factor::RecordFactor;
 use super::super::rows::ROW_TEST_LIMIT;
 use super::rules::{condition, field_list};
@@ -17,12 +17,15 @@ const ENTITY_KEYS: [&str; 5] = ["where", "assurance", "fresh", "fields", "grade"
 pub(super) fn of_entity(
     reader: &mut Reader<'_>,
     entity: &Entity,
+    purposes: &[Purpose],
     keys: &Keys<'_>,
 ) -> Vec<RecordFactor> {
     let Some(pair) = keys.find("step-up") else { return Vec::new() };
     let find = |path: &str| entity.scalar(path);
     let flags = &entity.flags;
-    let scope = Scope { record: Some(&find), parameters: &[], flags, view: View::All };
+    let whose = entity.whose();
+    let people = People { subject: whose.as_ref(), purposes };
+    let scope = Scope { record: Some(&find), parameters: &[], flags, view: View::All, people };
     let items = reader.list(&pair.value, "`step-up`");
     if items.len() > ROW_TEST_LIMIT {
         let message = format!("an entity must ask for at most {ROW_TEST_LIMIT} step-ups");

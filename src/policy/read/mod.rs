@@ -2,6 +2,7 @@
 
 mod apart;
 mod caps;
+mod consents;
 mod detect;
 mod detections;
 mod entities;
@@ -59,7 +60,7 @@ const SECTIONS: [&str; 17] = [
     "fixtures",
 ];
 /// The keys of a purpose.
-const PURPOSE_KEYS: [&str; 2] = ["ticket", "pseudonyms"];
+const PURPOSE_KEYS: [&str; 3] = ["ticket", "consent", "pseudonyms"];
 /// The most policy files.
 const SOURCE_COUNT_LIMIT: usize = 1000;
 
@@ -231,7 +232,7 @@ fn purposes_of(reader: &mut Reader<'_>, node: &Node) -> Vec<(Span, Purpose)> {
         let items = reader.list(node, "purposes").iter();
         let purpose = |node: &Node| {
             let name = reader.text(node, "a purpose")?.into();
-            Some((node.span, Purpose { name, ticket: None, pseudonyms: None }))
+            Some((node.span, Purpose { name, ticket: None, consent: None, pseudonyms: None }))
         };
         return items.filter_map(purpose).collect();
     }
@@ -239,10 +240,11 @@ fn purposes_of(reader: &mut Reader<'_>, node: &Node) -> Vec<(Span, Purpose)> {
     for pair in reader.map(node, "purposes") {
         let keys = reader.keys(&pair.value, "a purpose", &PURPOSE_KEYS);
         let ticket = keys.find("ticket").and_then(|pair| ticket(reader, &pair.value));
+        let consent = keys.find("consent").and_then(|pair| consents::read(reader, &pair.value));
         let pseudonyms = keys.find("pseudonyms");
         let pseudonyms = pseudonyms.and_then(|pair| pseudonyms::rotation(reader, &pair.value));
-        purposes
-            .push((pair.key_span, Purpose { name: pair.key.as_str().into(), ticket, pseudonyms }));
+        let name = pair.key.as_str().into();
+        purposes.push((pair.key_span, Purpose { name, ticket, consent, pseudonyms }));
     }
     purposes
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::expression::{Condition, Scope, View, parse};
+use super::super::expression::{Condition, People, Scope, View, parse};
 use super::super::model::{Action, Audience, Effect, Entity, Model, Requirement, Route, Rule};
 use super::Sections;
 use super::factors;
@@ -274,13 +274,15 @@ fn conditions(reader: &mut Reader<'_>, model: &Model, keys: &Keys<'_>, rule: &mu
     };
     let flags = entity.map_or(&[][..], |entity| &entity.flags);
     let view = View::All;
-    let on_records = Scope { record: Some(&find), parameters: &parameters, flags, view };
+    let whose = entity.and_then(Entity::whose);
+    let people = People { subject: whose.as_ref(), purposes: &model.purposes };
+    let on_records = Scope { record: Some(&find), parameters: &parameters, flags, view, people };
     if let Some(pair) = keys.find("where") {
         rule.row = condition(reader, &pair.value, "`where`", &on_records);
     }
     rule.factor = factors::of_rule(reader, keys, &on_records);
     if let Some(pair) = keys.find("when") {
-        let scope = Scope { record: None, parameters: &parameters, flags, view };
+        let scope = Scope { record: None, parameters: &parameters, flags, view, people };
         rule.when = condition(reader, &pair.value, "`when`", &scope);
     }
 }

@@ -1,5 +1,6 @@
 //! Every key of the language, with the words of the guide.
 
+use super::super::consent::ConsentKind;
 use super::super::detect::DETECTED;
 use super::super::kind::Kind;
 use super::super::model::{Action, Format, Whose};
@@ -295,6 +296,28 @@ const PURPOSE: Table = Table {
             "The form of the ticket that it counts with: `*` any run, `?` one character, `#` one digit.",
             Form::Pattern("^.{1,64}$", "CMP-*"),
         ),
+        key(
+            "consent",
+            "What it asks of whom records are about: `required`, or `objection` for all but those who objected.",
+            Form::Either(&[
+                Form::Words(|| vec!["required", "objection"]),
+                Form::Table(&Table {
+                    name: "consent",
+                    keys: &[
+                        key(
+                            "kinds",
+                            "The kinds that count; all but `deemed` without it.",
+                            Form::OneOrMany(&Form::Words(|| {
+                                ConsentKind::NAMES.map(|(name, _)| name).to_vec()
+                            })),
+                        ),
+                        key("notice", "The oldest notice that counts.", Form::Number(1, 65_535)),
+                    ],
+                    one_of: &[],
+                    may_be_empty: false,
+                }),
+            ]),
+        ),
         key("pseudonyms", "When the pseudonyms of this purpose change.", Form::Table(&PSEUDONYMS)),
     ],
     one_of: &[],
@@ -354,6 +377,11 @@ const ENTITY: Table = Table {
         key(
             "subject",
             "The field that is the key of the data subject: what \"whose data\" and \"different people\" count.",
+            Form::Text,
+        ),
+        key(
+            "registered-as",
+            "The entity under which it is registered what its data subjects said and are marked as.",
             Form::Text,
         ),
         key(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::expression::{Comparison, Condition, Expression};
+use super::super::expression::{Comparison, Condition, Expression, Subject};
 use super::super::value::Value;
 
 /// Below it, a float tells neighbouring whole numbers apart, so that an order is always decided.
@@ -208,6 +208,8 @@ fn form(expression: &Expression, names: Names<'_>, positive: bool) -> Form {
         | Expression::Parameter(_)
         | Expression::Device
         | Expression::Grant(_)
+        | Expression::Consented(_)
+        | Expression::Marked(_)
         | Expression::Purpose
         | Expression::Ticket
         | Expression::Method
@@ -296,6 +298,12 @@ fn membership(item: &Expression, list: &Expression, names: Names<'_>) -> Test {
     Test::Other(format!("({} in {})", operand(item, names), operand(list, names)))
 }
 
+/// Whom a record is about.
+fn key(subject: &Subject, names: Names<'_>) -> String {
+    let path = names.fields.get(usize::from(subject.field)).map_or("", AsRef::as_ref);
+    format!("{:?}.{path:?}", subject.entity)
+}
+
 /// A text that only the same operand has: what the file chose freely stands in quotes.
 fn operand(expression: &Expression, names: Names<'_>) -> String {
     match expression {
@@ -313,6 +321,17 @@ fn operand(expression: &Expression, names: Names<'_>) -> String {
         Expression::Parameter(name) => format!("request.{name:?}"),
         Expression::Device => "caller.device".to_owned(),
         Expression::Grant(name) => format!("grant.{name:?}"),
+        Expression::Consented(test) => {
+            format!(
+                "consented({:?}, {:?}, {})",
+                test.purpose,
+                test.demand,
+                key(&test.subject, names)
+            )
+        }
+        Expression::Marked(test) => {
+            format!("marked({:?}, {})", test.mark, key(&test.subject, names))
+        }
         Expression::Purpose => "request.purpose".to_owned(),
         Expression::Ticket => "request.ticket".to_owned(),
         Expression::Method => "request.method".to_owned(),

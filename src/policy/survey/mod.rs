@@ -42,6 +42,8 @@ pub(super) struct Survey {
     /// What `rank` and `external` say of each role.
     pub(super) standings: BTreeMap<Box<str>, (u8, bool)>,
     pub(super) purposes: BTreeSet<Box<str>>,
+    /// What purposes ask of whom records are about.
+    pub(super) consents: BTreeMap<Box<str>, super::consent::Demand>,
     /// The forms of the tickets that purposes need.
     pub(super) tickets: BTreeMap<Box<str>, Box<str>>,
     /// What each grade asks.
@@ -130,6 +132,7 @@ impl Survey {
             roles: role_sets(program),
             standings: defined.iter().map(standing).collect(),
             purposes: purposes.iter().map(|purpose| purpose.name.clone()).collect(),
+            consents: purposes.iter().filter_map(consent).collect(),
             tickets: purposes.iter().filter_map(ticket).collect(),
             grades: grades.each_ref().map(|grade| grade.as_ref().map(Demand::from)),
             limits: limits.iter().map(|rule| LimitView::of(rule, &program.model)).collect(),
@@ -262,8 +265,12 @@ pub(super) fn role_sets(program: &Program) -> BTreeMap<Box<str>, BTreeSet<Box<st
 }
 
 fn ticket(purpose: &Purpose) -> Option<(Box<str>, Box<str>)> {
-    let Purpose { name, ticket, pseudonyms: _ } = purpose;
+    let Purpose { name, ticket, consent: _, pseudonyms: _ } = purpose;
     ticket.as_ref().map(|form| (name.clone(), form.as_str().into()))
+}
+
+fn consent(purpose: &Purpose) -> Option<(Box<str>, super::consent::Demand)> {
+    Some((purpose.name.clone(), purpose.consent.clone()?))
 }
 
 fn standing(role: &Role) -> (Box<str>, (u8, bool)) {

@@ -29,6 +29,8 @@ pub(in crate::policy) struct EntityView {
     /// The same paths in the order of the catalogue.
     pub(in crate::policy) order: Vec<Box<str>>,
     pub(in crate::policy) subject: Option<Box<str>>,
+    /// The entity under which is registered what its subjects said, if not under its own name.
+    pub(in crate::policy) registered_as: Option<Box<str>>,
     pub(in crate::policy) tenant: Option<Box<str>>,
     /// Flags, by name, with their conditions.
     pub(in crate::policy) flags: BTreeMap<Box<str>, Formula>,
@@ -140,6 +142,7 @@ impl EntityView {
         let Entity {
             name: _,
             subject,
+            registered_as,
             tenant,
             flags,
             factors,
@@ -165,6 +168,7 @@ impl EntityView {
             fields: fields.iter().map(field).collect(),
             order: paths.clone(),
             subject: subject.as_ref().and_then(path),
+            registered_as: registered_as.clone(),
             tenant: tenant.as_ref().and_then(path),
             flags: flags.iter().map(flag).collect(),
             factors: factors.iter().map(factor).collect(),

@@ -4,6 +4,7 @@ mod apart;
 mod compare;
 mod comparison;
 mod comparison_surface;
+mod consents;
 mod decisions;
 mod detector;
 mod exports;

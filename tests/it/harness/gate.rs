@@ -155,7 +155,7 @@ impl Setup {
              listeners:\n  - {{ zone: business, {listener} }}\n  - {{ zone: public, {listener} }}\n\
              upstreams:\n  core: {{ address: \"{upstream}\", {transport}{core} }}\n\
              issuers:\n  - name: corp\n    issuer: \"{ISSUER}\"\n    audience: menshen\n    \
-             keys: jwks.json\n    attributes: {{ branch: branch, tenant: tenant }}\n    assurance: {{ \"2\": 2, \"3\": 3 }}\n\
+             keys: jwks.json\n    attributes: {{ branch: branch, tenant: tenant, partner: partner }}\n    assurance: {{ \"2\": 2, \"3\": 3 }}\n\
              {}",
             self.yaml
         )

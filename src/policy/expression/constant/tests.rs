@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{Condition, Facts, Record, Scope, View, parse};
+use super::super::{Condition, Facts, People, Record, Scope, View, parse};
 use super::*;
 
 fn condition(text: &str) -> Option<Condition> {
@@ -16,7 +16,13 @@ fn condition(text: &str) -> Option<Condition> {
             String::new(),
         ))
     };
-    let scope = Scope { record: Some(&field), parameters: &[], flags: &[], view: View::All };
+    let scope = Scope {
+        record: Some(&field),
+        parameters: &[],
+        flags: &[],
+        view: View::All,
+        people: People::default(),
+    };
     parse(text, &scope).ok()
 }
 
@@ -163,6 +169,8 @@ proptest! {
             ticket: None,
             device: None,
             grant: None,
+        is_outsider: false,
+        ties: None,
             now_unix_s: hour * 3600,
         };
         let record = Record { slots: &[0, 1], captures: &[a, b] };

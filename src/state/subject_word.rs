@@ -1,0 +1,368 @@
+//! Rows of what data subjects said and of marks: each statement, in order. What they mean is `consent`'s business.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::act::{self, Deed};
+use super::{StateError, Store};
+
+/// Rows that are read at once.
+const BATCH: u32 = 10_000;
+/// Rows of a subject that are listed.
+const LISTED: u32 = 1_000;
+/// Rows that are forgotten at once.
+const FORGOTTEN: u32 = 20_000;
+/// Names that are told of a call.
+const NAMED: usize = 8;
+/// The kind of a consent by silence, which changes nothing that the subject said.
+const DEEMED: &str = "deemed";
+/// What has no end.
+const FOREVER_S: i64 = u32::MAX as i64;
+
+/// What is said of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectAct {
+    /// The subject consented.
+    Consent,
+    /// The subject does not want it.
+    Object,
+    /// The subject takes a consent back; without a purpose all that stand.
+    Withdraw,
+    /// A mark is put.
+    Mark,
+    /// A mark is taken away.
+    Unmark,
+}
+
+impl SubjectAct {
+    /// Each with its word.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("consent", Self::Consent),
+        ("object", Self::Object),
+        ("withdraw", Self::Withdraw),
+        ("mark", Self::Mark),
+        ("unmark", Self::Unmark),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, act)| *act == self).map_or("object", |(name, _)| name)
+    }
+
+    /// The act of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(name, _)| *name == word).map(|(_, act)| *act)
+    }
+
+    /// Whether it may open something, so that it is recorded before it holds.
+    #[must_use]
+    pub fn opens(self) -> bool {
+        match self {
+            Self::Consent | Self::Unmark => true,
+            Self::Object | Self::Withdraw | Self::Mark => false,
+        }
+    }
+
+    /// What of the same subject must stand for it to take something away.
+    fn takes(self) -> Option<Self> {
+        match self {
+            Self::Object | Self::Withdraw => Some(Self::Consent),
+            Self::Unmark => Some(Self::Mark),
+            Self::Consent | Self::Mark => None,
+        }
+    }
+}
+
+/// A statement that is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSubjectWord {
+    /// What.
+    pub act: SubjectAct,
+    /// By what a gate knows it.
+    pub tag: i64,
+    /// The entity of the subject.
+    pub entity: String,
+    /// The subject's reference.
+    pub subject: String,
+    /// The purpose, or the mark; empty for all consents that stand.
+    pub word: String,
+    /// The third party, where a consent or a refusal is about one.
+    pub recipient: String,
+    /// The kind of consent.
+    pub kind: String,
+    /// The notice that was shown, 0 where none is told.
+    pub notice: u16,
+    /// When it ends, Unix seconds.
+    pub until_s: i64,
+    /// What a third party gets.
+    pub what: String,
+    /// How a third party protects it.
+    pub protection: String,
+    /// Where the statement is kept.
+    pub reference: String,
+}
+
+/// A statement that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectWordRow {
+    /// Its number; later ones have larger ones.
+    pub seq: i64,
+    /// When, Unix milliseconds.
+    pub at_ms: i64,
+    /// What, and of whom.
+    pub word: NewSubjectWord,
+    /// Since when it holds no more, Unix seconds.
+    pub over_s: i64,
+    /// Who registered it.
+    pub done_by: String,
+}
+
+/// What became of statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectWords {
+    /// All are there; so many consents and marks that stood are taken away by them.
+    Made(usize),
+    /// None is: the one at this place is a silence of somebody who has spoken.
+    Spoken(usize),
+}
+
+impl Store {
+    /// Registers statements, all in one commit; the log gets an act.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write; nothing was registered then.
+    pub async fn add_subject_words(
+        &self,
+        words: Vec<NewSubjectWord>,
+    ) -> Result<SubjectWords, StateError> {
+        let doer = self.doer();
+        self.write(move |connection| {
+            if let Some(at) = first_after_speech(connection, &words)? {
+                return Ok(SubjectWords::Spoken(at));
+            }
+            let mut taken = 0;
+            for word in &words {
+                taken += match word.word.is_empty() {
+                    true => withdraw_all(connection, word, &doer)?,
+                    false => add(connection, word, &doer)?,
+                };
+            }
+            note(connection, &words, &doer)?;
+            Ok(SubjectWords::Made(taken))
+        })
+        .await
+    }
+
+    /// Some of the statements after a row, in order, and whether that is all.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn subject_words_after(
+        &self,
+        seq: i64,
+    ) -> Result<(Vec<SubjectWordRow>, bool), StateError> {
+        self.read(move |connection| {
+            let sql = "SELECT * FROM subject_words WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![seq, BATCH], row)?;
+            let rows: Vec<SubjectWordRow> = rows.collect::<Result<_, _>>()?;
+            let is_all = u32::try_from(rows.len()).is_ok_and(|read| read < BATCH);
+            Ok((rows, is_all))
+        })
+        .await
+    }
+
+    /// The last statements about a subject, by its reference, the newest first.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn subject_words_of(&self, subject: &str) -> Result<Vec<SubjectWordRow>, StateError> {
+        let subject = subject.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT * FROM subject_words WHERE subject = ?1 ORDER BY seq DESC LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![subject, LISTED], row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets some of the statements that were over before a time, Unix seconds.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn forget_subject_words(&self, before_s: i64) -> Result<(), StateError> {
+        self.write(move |connection| {
+            // A mark is over no later than it was taken away, and goes before that does.
+            let sql = "DELETE FROM subject_words WHERE seq IN
+                       (SELECT seq FROM subject_words WHERE over_s < ?1 ORDER BY over_s, seq LIMIT ?2)";
+            connection.prepare_cached(sql)?.execute(params![before_s, FORGOTTEN])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The first silence of somebody who has said something of it before, here or earlier.
+fn first_after_speech(
+    connection: &Connection,
+    words: &[NewSubjectWord],
+) -> Result<Option<usize>, StateError> {
+    let mut spoken = std::collections::HashSet::new();
+    let sql = "SELECT kind <> ?2 FROM subject_words WHERE tag = ?1 ORDER BY seq DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (at, word) in words.iter().enumerate() {
+        if word.kind != DEEMED {
+            spoken.insert(word.tag);
+            continue;
+        }
+        let before = statement.query_row(params![word.tag, DEEMED], |row| row.get(0));
+        if spoken.contains(&word.tag) || before.optional()?.unwrap_or(false) {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+/// Adds a statement, which ends what was said of the same before; gives how many it takes away that stood.
+fn add(
+    connection: &Connection,
+    word: &NewSubjectWord,
+    doer: &act::Doer,
+) -> Result<usize, StateError> {
+    let now_s = doer.at_ms.div_euclid(1000);
+    let sql =
+        "SELECT act FROM subject_words WHERE tag = ?1 AND over_s > ?2 ORDER BY seq DESC LIMIT 1";
+    let standing: Option<String> = connection
+        .prepare_cached(sql)?
+        .query_row(params![word.tag, now_s], |row| row.get(0))
+        .optional()?;
+    let sql = "UPDATE subject_words SET over_s = ?2 WHERE tag = ?1 AND over_s > ?2";
+    connection.prepare_cached(sql)?.execute(params![word.tag, now_s])?;
+    let over_s = match word.act {
+        SubjectAct::Consent | SubjectAct::Mark => word.until_s,
+        SubjectAct::Object | SubjectAct::Withdraw => FOREVER_S,
+        SubjectAct::Unmark => now_s,
+    };
+    let sql = "INSERT INTO subject_words
+               (at_ms, act, tag, entity, subject, word, recipient, kind, notice, until_s, over_s,
+                what, protection, reference, done_by)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let done_by: &str = &doer.name;
+    connection.prepare_cached(sql)?.execute(params![
+        doer.at_ms,
+        word.act.name(),
+        word.tag,
+        word.entity,
+        word.subject,
+        word.word,
+        word.recipient,
+        word.kind,
+        word.notice,
+        word.until_s,
+        over_s,
+        word.what,
+        word.protection,
+        word.reference,
+        done_by
+    ])?;
+    let taken = word.act.takes().map(SubjectAct::name);
+    Ok(usize::from(taken.is_some() && taken == standing.as_deref()))
+}
+
+/// Withdraws all consents that stand of a subject; gives how many.
+fn withdraw_all(
+    connection: &Connection,
+    word: &NewSubjectWord,
+    doer: &act::Doer,
+) -> Result<usize, StateError> {
+    let sql = "SELECT * FROM subject_words WHERE subject = ?1 AND act = ?2 AND over_s > ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let now_s = doer.at_ms.div_euclid(1000);
+    let values = params![word.subject, SubjectAct::Consent.name(), now_s];
+    let standing: Vec<SubjectWordRow> =
+        statement.query_map(values, row)?.collect::<Result<_, _>>()?;
+    drop(statement);
+    for consent in &standing {
+        let SubjectWordRow { word: NewSubjectWord { tag, word: purpose, recipient, .. }, .. } =
+            consent;
+        let (purpose, recipient) = (purpose.clone(), recipient.clone());
+        add(
+            connection,
+            &NewSubjectWord { tag: *tag, word: purpose, recipient, ..word.clone() },
+            doer,
+        )?;
+    }
+    Ok(standing.len())
+}
+
+/// One act for a call: how many, of which kinds; whom they are about stands in the state alone.
+fn note(
+    connection: &Connection,
+    words: &[NewSubjectWord],
+    doer: &act::Doer,
+) -> Result<(), StateError> {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut entities: BTreeMap<&str, usize> = BTreeMap::new();
+    for word in words {
+        let of = if word.word.is_empty() { "all" } else { &word.word };
+        let to = if word.recipient.is_empty() { "" } else { " to " };
+        *kinds.entry(format!("{} {of}{to}{}", word.act.name(), word.recipient)).or_default() += 1;
+        *entities.entry(&word.entity).or_default() += 1;
+    }
+    let counted = |(kind, count): (&String, &usize)| match count {
+        1 => kind.clone(),
+        _ => format!("{count} {kind}"),
+    };
+    let kinds = joined(kinds.iter().map(counted).collect());
+    let references = words.iter().map(|word| word.reference.clone()).filter(|one| !one.is_empty());
+    let references = joined(references.collect());
+    let object =
+        format!("subjects of {}", joined(entities.keys().map(|e| (*e).to_owned()).collect()));
+    let detail = format!("{}: {kinds}; {references}", words.len());
+    let deed = Deed {
+        name: "subjects_registered",
+        object: &object,
+        detail: detail.trim_end_matches([';', ' ']),
+        reason: "",
+        done_by: &doer.name,
+        approved_by: "",
+        at_ms: doer.at_ms,
+    };
+    act::note_deed(connection, &deed)
+}
+
+/// The first of these, and how many more there are.
+fn joined(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<SubjectWordRow> {
+    let act: String = row.get("act")?;
+    Ok(SubjectWordRow {
+        seq: row.get("seq")?,
+        at_ms: row.get("at_ms")?,
+        over_s: row.get("over_s")?,
+        done_by: row.get("done_by")?,
+        word: NewSubjectWord {
+            // What this program does not know yet closes.
+            act: SubjectAct::named(&act).unwrap_or(SubjectAct::Object),
+            tag: row.get("tag")?,
+            entity: row.get("entity")?,
+            subject: row.get("subject")?,
+            word: row.get("word")?,
+            recipient: row.get("recipient")?,
+            kind: row.get("kind")?,
+            notice: row.get("notice")?,
+            until_s: row.get("until_s")?,
+            what: row.get("what")?,
+            protection: row.get("protection")?,
+            reference: row.get("reference")?,
+        },
+    })
+}
