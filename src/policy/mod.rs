@@ -37,6 +37,7 @@ mod program;
 mod read;
 mod reads;
 mod record_factor;
+mod registered;
 mod retention;
 mod rotation;
 mod rows;

@@ -645,6 +645,10 @@ pub(super) struct Model {
     pub(super) detect: Detect,
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
+    /// What must be registered.
+    pub(super) registered: Vec<Box<str>>,
+    /// The least attested level of partners.
+    pub(super) partner_level: u8,
     /// Who may be granted what.
     pub(super) grants: Vec<GrantRule>,
     /// Sets of roles of which nobody holds two.

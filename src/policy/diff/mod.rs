@@ -14,6 +14,7 @@ mod detections;
 mod grants;
 mod hidden;
 mod limits;
+mod registered;
 mod retention;
 mod routes;
 mod taken;
@@ -72,6 +73,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(limits::changes(&old, &new));
     changes.extend(detect::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
+    changes.extend(registered::changes(&old, &new));
     changes.extend(grants::changes(&old, &new));
     changes.extend(apart::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
