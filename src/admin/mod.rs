@@ -9,6 +9,7 @@ mod detections;
 mod grants;
 mod limits;
 mod links;
+mod registry;
 mod requests;
 mod resource;
 mod switches;
@@ -37,6 +38,7 @@ const RESOURCES: &[&Resource] = &[
     &detections::RESOURCE,
     &grants::RESOURCE,
     &links::RESOURCE,
+    &registry::RESOURCE,
 ];
 
 /// The most of a body, in bytes.

@@ -40,6 +40,9 @@ mod matrix;
 mod notify;
 mod output;
 mod progress;
+mod registry;
+mod registry_partner;
+mod registry_tenant;
 mod replay;
 mod report;
 mod restore;
@@ -124,6 +127,8 @@ enum Command {
     Notify(notify::Arguments),
     /// Tie an account and a customer by a case, and end that.
     Link(link::Arguments),
+    /// Who receives data for a task, and who works on the platform: partners and tenants.
+    Registry(registry::Arguments),
     /// Manage the master key.
     Key(key::Arguments),
 }
@@ -197,6 +202,7 @@ pub fn main() -> ExitCode {
         Command::Switch(arguments) => switch::run(&arguments, &mut out),
         Command::Notify(arguments) => notify::run(&arguments, &mut out),
         Command::Link(arguments) => link::run(&arguments, &mut out),
+        Command::Registry(arguments) => registry::run(&arguments, &mut out),
         Command::Key(arguments) => key::run(&arguments, &mut out),
     };
     exit(outcome.and_then(|()| out.flush().map_err(Failure::internal)))

@@ -9,6 +9,7 @@ mod findings;
 mod switches;
 mod target;
 
+pub(crate) use desk::check_reason;
 pub use desk::{ASK_LIFE_S, Asked, Desk, Doer, Done, RESET, Way};
 pub use findings::{FindingRow, NewFinding};
 pub use switches::{Asker, LOOK_EVERY, News, Switches};

@@ -263,10 +263,14 @@ impl Trail {
 
     /// Notes what is switched off that stops the request.
     pub(super) fn switched(&mut self, target: &str, version: &str) {
+        self.unfit(&format!("`{target}` is switched off"), version);
+    }
+
+    /// Notes what stops the request before it is decided.
+    pub(super) fn unfit(&mut self, unmet: &str, version: &str) {
         let mut decision = Decision::new(Effect::Deny);
         decision.policy = version.into();
-        let unmet = format!("`{target}` is switched off");
-        decision.unmet = [unmet.as_str()].into_iter().collect();
+        decision.unmet = [unmet].into_iter().collect();
         self.entry.decision = Some(decision);
     }
 

@@ -45,6 +45,7 @@ impl Server {
                 policies: Arc::clone(&self.gate.policies),
                 log: self.log.clone(),
                 desk: self.desk.clone(),
+                registry: Arc::clone(&self.gate.registry),
                 telemetry: Arc::clone(&self.gate.telemetry),
                 asked,
                 refused: None,

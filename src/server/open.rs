@@ -10,7 +10,7 @@ use super::check::check_others;
 use super::fetch::HttpsFetch;
 use super::fields::known_fields;
 use super::log::{open_sink, record_start};
-use super::policies::{Backends, admit, read_policies};
+use super::policies::{Backends, admit, demands, read_policies};
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
 use super::{Monitoring, Server, StartError, memory, restored, shared};
@@ -25,6 +25,7 @@ use crate::link::Links;
 use crate::listen::Shutdown;
 use crate::policy::Program;
 use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
+use crate::registry::{Office, Registry};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::state::Store;
@@ -82,6 +83,9 @@ impl Opening {
         identity.load_roster().await?;
         let desk = Desk::new(store.clone(), clock.clone());
         desk.set_two_person(&program.two_person()).await?;
+        let office = Office::new(store.clone(), master, clock.clone())?;
+        office.set_demands(&demands(program)).await?;
+        let registry = Arc::new(Registry::new(office));
         let curbs = load_curbs(store).await?;
         let counter = Counter::new(store.clone(), master, clock.clone())?;
         let grants = Arc::new(Grants::new(counter, clock));
@@ -96,6 +100,7 @@ impl Opening {
             policies: Arc::new(Policies::new(Arc::clone(program))),
             curbs,
             grants,
+            registry,
             identity: Arc::new(identity),
             switches: Arc::new(Switches::new(store.clone())),
             links: Arc::new(Links::new(store.clone(), master, clock.clone())?),

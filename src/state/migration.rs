@@ -36,6 +36,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0026_links.sql"),
     include_str!("migrations/0027_restores.sql"),
     include_str!("migrations/0028_link_tickets.sql"),
+    include_str!("migrations/0030_registry.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

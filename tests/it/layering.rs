@@ -22,6 +22,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("command", &["clock", "state"]),
     ("link", &["clock", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
+    ("registry", &["clock", "command", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
     ("shared", &["bulletin", "identity", "limits"]),
@@ -49,6 +50,7 @@ const RULE: &[(&str, &[&str])] = &[
             "link",
             "listen",
             "policy",
+            "registry",
             "route",
             "scan",
             "secret",
@@ -56,7 +58,10 @@ const RULE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("admin", &["clock", "command", "grant", "identity", "limits", "link", "listen", "proxy"]),
+    (
+        "admin",
+        &["clock", "command", "grant", "identity", "limits", "link", "listen", "proxy", "registry"],
+    ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
     // composition
@@ -102,6 +107,7 @@ const RULE: &[(&str, &[&str])] = &[
             "notify",
             "policy",
             "proxy",
+            "registry",
             "review",
             "route",
             "scan",
@@ -127,7 +133,7 @@ const RULE: &[(&str, &[&str])] = &[
         &[
             "audit", "backup", "clock", "command", "config", "demo", "document", "grant",
             "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
-            "review", "route", "secret", "server", "ship", "state", "suite",
+            "registry", "review", "route", "secret", "server", "ship", "state", "suite",
         ],
     ),
 ];

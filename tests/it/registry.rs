@@ -1,0 +1,452 @@
+//! Partners and tenants of the registry: only who is admitted asks, in their contract and until it ends, from the next
+//! request on and on open streams; all of it is in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use menshen::audit::{Ending, Entry};
+use menshen::command::Doer;
+use menshen::registry::{Contract, Office, Particulars, Step, Turn};
+use menshen::secret::MasterKey;
+use menshen::state::Store;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::admin::{gate_with, get, post, security};
+use crate::harness::client::finish;
+use crate::harness::process::menshen;
+use crate::harness::upstream::{chunk, head};
+use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, SharedStore, Step as Do, soon};
+use crate::several_gates::pair;
+
+const WHY: &str = "tender 7";
+const AT_ONCE: Duration = Duration::from_millis(250);
+const LAST_DAY: &str = "2099-06-30";
+
+fn policy(more: &str) -> String {
+    format!("{}{more}", OPEN_BANK.replace("purposes: [service]", "purposes: [service, payment]"))
+}
+
+fn setup(more: &str) -> Setup {
+    Setup::policy(&policy(more)).tweak(|config| {
+        let issuer = &mut config.identity.issuers[0];
+        issuer.attributes.insert("partner".to_owned(), "partner".to_owned());
+    })
+}
+
+async fn bank(more: &str) -> Gate {
+    let gate = setup(more).start().await;
+    gate.upstream.answers_by(|_| Reply::json(r#"{"id":1}"#));
+    gate
+}
+
+/// As `menshen registry` opens it, beside the gate.
+pub(crate) fn office(gate: &Gate) -> Office {
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let store = Store::open(&gate.path("state"), &master, gate.clock.clone()).unwrap();
+    Office::new(store, &master, gate.clock.clone()).unwrap()
+}
+
+pub(crate) fn doer(name: &str) -> Doer {
+    Doer { name: name.to_owned(), person: name.to_owned() }
+}
+
+fn contract(changes: Value) -> Contract {
+    let mut members = json!({
+        "task": "delivery", "country": "TH", "contract": "C-118", "nda": "N-118",
+        "until": LAST_DAY, "purposes": ["service"], "level": 2,
+    });
+    let changes = changes.as_object().unwrap().clone();
+    members.as_object_mut().unwrap().extend(changes);
+    Contract::read(members.as_object().unwrap()).unwrap()
+}
+
+async fn step(gate: &Gate, step: Step, who: &str) {
+    office(gate).take(&doer(who), "fast-parcel", step, WHY).await.unwrap();
+}
+
+const TO_ACTIVE: [(Step, &str); 4] = [
+    (Step::Review, "bob"),
+    (Step::Approve, "bob"),
+    (Step::Approve, "cho"),
+    (Step::Activate, "ann"),
+];
+
+async fn admit(gate: &Gate, changes: Value) {
+    office(gate).draft(&doer("ann"), "fast-parcel", contract(changes), WHY).await.unwrap();
+    for (next, who) in TO_ACTIVE {
+        step(gate, next, who).await;
+    }
+}
+
+fn partner(gate: &Gate) -> String {
+    gate.token(&json!({ "sub": "courier", "partner": "fast-parcel" }))
+}
+
+fn view(token: &str) -> Ask {
+    Ask::get("/one/1").by(token).header("menshen-purpose", "service")
+}
+
+/// What stopped requests, in the order of the log.
+fn causes(entries: &[Entry]) -> Vec<&str> {
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref());
+    results.map(|result| result.cause.as_str()).filter(|cause| !cause.is_empty()).collect()
+}
+
+fn title(answer: &Answer) -> String {
+    answer.json()["title"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn of_all_states_a_partner_is_served_in_active_only() {
+    let mut gate = bank("registered: partner\n").await;
+    let (ask, staff) = (view(&partner(&gate)), Ask::get("/one/1").by(&gate.teller()));
+    let refused = |answer: Answer| {
+        assert_eq!(title(answer.expect(403)), "The partner is not admitted");
+        assert!(!answer.text().contains("fast-parcel"), "only the log says who");
+    };
+    refused(gate.ask(ask.clone()).await);
+    office(&gate).draft(&doer("ann"), "fast-parcel", contract(json!({})), WHY).await.unwrap();
+    for (next, who) in TO_ACTIVE {
+        tokio::time::sleep(AT_ONCE).await;
+        refused(gate.ask(ask.clone()).await);
+        step(&gate, next, who).await;
+    }
+    gate.until(200, &ask).await;
+    step(&gate, Step::Suspend, "dan").await;
+    tokio::time::sleep(AT_ONCE).await;
+    refused(gate.ask(ask.clone()).await);
+    step(&gate, Step::Resume, "dan").await;
+    gate.until(200, &ask).await;
+    gate.restart().await;
+    gate.ask(ask.clone()).await.expect(200);
+    step(&gate, Step::End, "dan").await;
+    tokio::time::sleep(AT_ONCE).await;
+    refused(gate.ask(ask.clone()).await);
+    gate.ask(staff).await.expect(200);
+    let entries = gate.entries().await;
+    assert!(causes(&entries).contains(&"partner_not_admitted"));
+    let unmet = |entry: &Entry| format!("{:?}", entry.decision.as_ref().map(|d| &d.unmet));
+    let told: Vec<String> = entries.iter().map(unmet).collect();
+    for state in ["not registered", "not admitted yet", "suspended", "ended"] {
+        let said = format!("partner `fast-parcel` is {state}");
+        assert!(told.iter().any(|unmet| unmet.contains(&said)), "{said}");
+    }
+    let acts: Vec<_> = entries.iter().filter_map(|e| Some(e.act.as_ref()?.name.as_str())).collect();
+    for act in ["partner_drafted", "partner_reviewed", "partner_approved", "partner_suspended"] {
+        assert!(acts.contains(&act), "{act}: {acts:?}");
+    }
+    let activated = entries.iter().filter_map(|entry| entry.act.as_ref());
+    let activated = activated.into_iter().find(|act| act.name.as_str() == "partner_activated");
+    assert_eq!(activated.unwrap().approved_by.as_str(), "bob, cho");
+}
+
+#[tokio::test]
+async fn a_partner_asks_for_the_purposes_of_its_contract_and_declares_one() {
+    let mut gate = bank("registered: partner\n").await;
+    admit(&gate, json!({})).await;
+    let token = partner(&gate);
+    gate.until(200, &view(&token)).await;
+    let payment = Ask::get("/one/1").by(&token).header("menshen-purpose", "payment");
+    let told = gate.ask(payment).await;
+    assert_eq!(title(told.expect(403)), "The partner's contract is not for this purpose");
+    gate.ask(Ask::get("/one/1").by(&token)).await.expect(403);
+    let seen = gate.upstream.hits();
+    assert_eq!(causes(&gate.entries().await), ["purpose_not_in_contract"; 2]);
+    assert_eq!(seen, 1, "the backend saw one request");
+}
+
+#[tokio::test]
+async fn a_contract_is_over_when_its_last_day_is_and_a_stream_that_was_open_then_is_cut() {
+    let mut gate = setup("registered: partner\n").yaml("bodies: { held-kib: 4 }").start().await;
+    // The clock of the tests is in the morning of 15 January 2027.
+    admit(&gate, json!({ "until": "2027-01-15" })).await;
+    gate.upstream.answers_by(|_| Reply::json(r#"{"id":1}"#));
+    let day = 15 * 3600;
+    let fresh = |gate: &Gate| view(&partner(gate));
+    gate.until(200, &fresh(&gate)).await;
+    gate.advance_s(day);
+    gate.ask(fresh(&gate)).await.expect(200);
+    let headers = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    let record = format!(r#"[{{"id":1,"note":"{}"}},"#, "n".repeat(9000));
+    let first = [head(200, &headers), chunk(record.as_bytes())].concat();
+    gate.upstream.answers(Reply::raw(first).then(Do::Wait(Arc::new(Semaphore::new(0)))));
+    let mut line = gate.h2().await;
+    let export = Ask::get("/all").by(&partner(&gate)).header("menshen-purpose", "service");
+    let stream = line.begin(export).await.unwrap();
+    gate.advance_s(3600);
+    let cut = soon("the stream to be cut", finish(stream)).await;
+    assert!(cut.cut.is_some() && !cut.body.ends_with(b"]"));
+    let told = gate.ask(fresh(&gate)).await;
+    assert_eq!(title(told.expect(403)), "The partner's contract is over");
+    assert!(causes(&gate.entries().await).contains(&"contract_over"));
+}
+
+#[tokio::test]
+async fn an_open_stream_of_a_partner_is_cut_and_a_held_answer_stays_when_it_is_suspended() {
+    let mut gate = setup("registered: partner\n").yaml("bodies: { held-kib: 4 }").start().await;
+    admit(&gate, json!({})).await;
+    gate.upstream.answers_by(|_| Reply::json(r#"{"id":1}"#));
+    let token = partner(&gate);
+    gate.until(200, &view(&token)).await;
+    let headers = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    let record = format!(r#"[{{"id":1,"note":"{}"}},"#, "n".repeat(9000));
+    let first = [head(200, &headers), chunk(record.as_bytes())].concat();
+    let (arrived, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (tell, wait) = (Arc::clone(&arrived), Arc::clone(&go_on));
+    gate.upstream.answers_by(move |asked| {
+        tell.add_permits(1);
+        let wait = Do::Wait(Arc::clone(&wait));
+        match asked.target.as_str() {
+            "/all" => Reply::raw(first.clone()).then(wait),
+            _ => Reply([vec![wait], Reply::json(r#"{"id":1}"#).0].concat()),
+        }
+    });
+    let mut line = gate.h2().await;
+    let export = Ask::get("/all").by(&token).header("menshen-purpose", "service");
+    let stream = line.begin(export).await.unwrap();
+    let mut other = gate.h1().await;
+    let suspending = async {
+        soon("both to arrive", arrived.acquire_many(2)).await.unwrap().forget();
+        step(&gate, Step::Suspend, "dan").await;
+        tokio::time::sleep(AT_ONCE).await;
+        go_on.add_permits(4);
+    };
+    let (held, ()) = tokio::join!(other.send(view(&token)), suspending);
+    assert_eq!(title(held.expect(403)), "The partner is not admitted");
+    assert!(soon("the stream to be cut", finish(stream)).await.cut.is_some());
+    let entries = gate.entries().await;
+    let ended = entries.iter().filter_map(|entry| entry.result.as_ref()?.ended);
+    assert_eq!(ended.filter(|ended| *ended == Ending::AbortedByPolicy).count(), 1);
+}
+
+#[tokio::test]
+async fn while_the_registry_cannot_be_read_nobody_passes() {
+    let gate = bank("").await;
+    let ask = Ask::get("/one/1").by(&gate.teller());
+    gate.ask(ask.clone()).await.expect(200);
+    let state = rusqlite::Connection::open(gate.path("state").join("menshen.db")).unwrap();
+    state.busy_timeout(Duration::from_secs(5)).unwrap();
+    state.execute_batch("ALTER TABLE registry RENAME TO elsewhere").unwrap();
+    tokio::time::sleep(AT_ONCE).await;
+    gate.ask(ask.clone()).await.expect(503);
+    state.execute_batch("ALTER TABLE elsewhere RENAME TO registry").unwrap();
+    gate.until(200, &ask).await;
+}
+
+#[tokio::test]
+async fn where_the_policy_asks_for_no_registry_only_who_was_admitted_once_is_held_to_it() {
+    let gate = bank("").await;
+    let ask = Ask::get("/one/1").by(&partner(&gate));
+    gate.ask(ask.clone()).await.expect(200);
+    office(&gate).draft(&doer("ann"), "fast-parcel", contract(json!({})), WHY).await.unwrap();
+    tokio::time::sleep(AT_ONCE).await;
+    gate.ask(ask.clone()).await.expect(200);
+    for (next, who) in TO_ACTIVE {
+        step(&gate, next, who).await;
+    }
+    gate.until(403, &ask).await;
+    gate.ask(view(&partner(&gate))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_later_asks_for_more_of_partners_and_of_whoever_activates_them() {
+    let gate = bank("registered: partner\n").await;
+    admit(&gate, json!({})).await;
+    let ask = view(&partner(&gate));
+    gate.until(200, &ask).await;
+    let stricter = policy("registered: partner\npartner-level: 3\n");
+    std::fs::write(gate.path("policies/policy.yaml"), stricter).unwrap();
+    gate.until(403, &ask).await;
+    let office = office(&gate);
+    office.draft(&doer("ann"), "fast-parcel", contract(json!({})), WHY).await.unwrap();
+    for (next, who) in &TO_ACTIVE[..3] {
+        step(&gate, *next, who).await;
+    }
+    let told = office.take(&doer("ann"), "fast-parcel", Step::Activate, WHY).await.unwrap_err();
+    assert_eq!(told.to_string(), "its attested level is 2, and the policy asks for 3");
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_served_is_refused_at_once_and_its_staff_with_it() {
+    let mut gate = bank("registered: tenant\n").await;
+    let ask = Ask::get("/one/1").by(&gate.token(&json!({ "tenant": "shop" })));
+    let free = Ask::get("/one/1").by(&gate.teller());
+    assert_eq!(title(gate.ask(ask.clone()).await.expect(403)), "The tenant is not served");
+    let particulars = json!({ "registration": "R-1", "owner": "Lin", "contact": "lin@x.example" });
+    let particulars = Particulars::read(particulars.as_object().unwrap()).unwrap();
+    office(&gate).put_tenant(&doer("ann"), "shop", particulars, WHY).await.unwrap();
+    gate.until(200, &ask).await;
+    office(&gate).turn_tenant(&doer("ann"), "shop", Turn::Suspended, WHY).await.unwrap();
+    tokio::time::sleep(AT_ONCE).await;
+    gate.ask(ask.clone()).await.expect(403);
+    office(&gate).turn_tenant(&doer("ann"), "shop", Turn::Active, WHY).await.unwrap();
+    gate.until(200, &ask).await;
+    gate.ask(free).await.expect(200);
+    let entries = gate.entries().await;
+    assert!(causes(&entries).iter().all(|cause| *cause == "tenant_not_active"));
+    let text = String::from_utf8_lossy(&gate.log_text()).into_owned();
+    assert!(!text.contains("lin@x.example"), "whom to ask is no business of the log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partner_is_admitted_and_suspended_at_any_of_several_gates() {
+    let store = SharedStore::start();
+    let [one, two] = pair(|| setup("registered: partner\n").yaml(&store.yaml(2))).await;
+    let ask = view(&partner(&one));
+    let drafted = contract(json!({}));
+    office(&one).draft(&doer("ann"), "fast-parcel", drafted, WHY).await.unwrap();
+    step(&one, Step::Review, "bob").await;
+    step(&one, Step::Approve, "bob").await;
+    let agreeing = async {
+        loop {
+            let taken = office(&two).take(&doer("cho"), "fast-parcel", Step::Approve, WHY).await;
+            if taken.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the second gate to hear of it", agreeing).await;
+    step(&two, Step::Activate, "cho").await;
+    one.until(200, &ask).await;
+    two.until(200, &ask).await;
+    step(&one, Step::Suspend, "dan").await;
+    two.until(403, &ask).await;
+    let acts = two.entries_so_far().into_iter().filter_map(|entry| entry.act);
+    let shared = acts.filter(|act| act.name.as_str() == "partner_suspended_shared");
+    assert_eq!(shared.map(|act| act.detail.to_string()).collect::<Vec<_>>(), ["at gate-1"]);
+}
+
+#[tokio::test]
+async fn the_commands_draft_list_show_and_import_and_one_person_alone_admits_nobody() {
+    let gate = bank("registered: [partner, tenant]\n").await;
+    let ran = |words: &[&str]| {
+        let (state, key) = (gate.path("state"), gate.path("master.key"));
+        let place = ["--state", state.to_str().unwrap(), "--key", key.to_str().unwrap()];
+        let ran = menshen(&[&["registry", "partner"], words, &place].concat());
+        let said = [ran.stdout, ran.stderr].concat();
+        (ran.status.code(), String::from_utf8(said).unwrap())
+    };
+    let why = ["--reason", WHY];
+    let draft = [
+        "draft",
+        "fast-parcel",
+        "--task",
+        "delivery",
+        "--country",
+        "TH",
+        "--contract",
+        "C-118",
+        "--nda",
+        "N-118",
+        "--until",
+        LAST_DAY,
+        "--purpose",
+        "service",
+        "--level",
+        "2",
+    ];
+    let (code, said) = ran(&[&draft[..], &why].concat());
+    assert!(code == Some(0) && said.contains("`fast-parcel` is drafted"), "{said}");
+    let (code, said) = ran(&[&["review", "fast-parcel"][..], &why].concat());
+    assert!(code == Some(64) && said.contains("another person must"), "{said}");
+    let (_, said) = ran(&["list"]);
+    assert!(
+        said.contains("fast-parcel") && said.contains("draft") && said.contains(LAST_DAY),
+        "{said}"
+    );
+    let (_, said) = ran(&["show", "fast-parcel", "--format", "json"]);
+    assert!(said.contains(r#""nda":"N-118""#) && said.contains(r#""state":"draft""#), "{said}");
+    let (_, said) = ran(&["show", "fast-parcel"]);
+    assert!(said.contains("partner_drafted") && said.contains("operator uid"), "{said}");
+    let file = gate.path("partners.yaml");
+    let import = |text: &str, file: &std::path::Path| {
+        std::fs::write(file, text).unwrap();
+        ran(&[&["import", file.to_str().unwrap()][..], &why].concat())
+    };
+    let wrong = "partners:\n  a: { task: x, level: 9 }\n  b: { until: soon, purpose: service }\n";
+    let (code, said) = import(wrong, &file);
+    let told = ["`a`: `level`", "`b`: `until`", "`b`: `purpose` means nothing"];
+    assert!(code == Some(64) && told.iter().all(|told| said.contains(told)), "{said}");
+    assert!(!ran(&["list"]).1.contains("\na "), "nothing is drafted if anything is wrong");
+    let right =
+        "partners:\n  a: { task: x, contract: 118, level: 1, purposes: service }\n  b: {}\n";
+    let (code, said) = import(right, &file);
+    assert!(code == Some(0) && said.contains("2 partners are drafted"), "{said}");
+    let lines = "{\"name\":\"c\",\"task\":\"y\",\"purposes\":[\"service\"]}\n\n";
+    let (_, said) = import(lines, &gate.path("partners.ndjson"));
+    assert!(said.contains("1 partners are drafted"), "{said}");
+    let (_, said) = ran(&["list", "--format", "json"]);
+    assert!(said.lines().count() == 4 && said.contains(r#""contract":"118""#), "{said}");
+    let (code, said) = ran(&[&["suspend", "nobody"][..], &why].concat());
+    assert!(code == Some(64) && said.contains("no partner `nobody`"), "{said}");
+}
+
+#[tokio::test]
+async fn partners_are_admitted_over_the_interface_by_other_persons_and_not_by_other_accounts() {
+    let mut gate = gate_with("registered: partner\n", "").await;
+    for account in ["corp:bob", "corp:bob2"] {
+        gate.identity().set_person(account, Some("e7")).await.unwrap();
+    }
+    gate.advance_s(2);
+    let [ann, bob, bob2, cho] = ["ann", "bob", "bob2", "cho"].map(|name| security(&gate, name));
+    let partners = "/v1/registry/partners";
+    let draft = json!({
+        "name": "fast parcel", "reason": WHY, "task": "delivery", "country": "TH",
+        "contract": "C-118", "nda": "N-118", "until": LAST_DAY, "purposes": ["service"], "level": 1,
+    });
+    let told = post(&gate, &ann, partners, draft.clone()).await;
+    assert_eq!(told.expect(200).json()["state"], "draft");
+    let why = || json!({ "reason": WHY });
+    let path = |step: &str| format!("{partners}/fast%20parcel/{step}");
+    for (who, step, status) in [
+        (&ann, "review", 409),
+        (&bob, "approve", 409),
+        (&bob, "review", 200),
+        (&bob, "approve", 200),
+        (&bob2, "approve", 409),
+        (&ann, "activate", 409),
+        (&cho, "approve", 200),
+        (&ann, "activate", 200),
+        (&ann, "admire", 404),
+    ] {
+        let told = post(&gate, who, &path(step), why()).await;
+        assert_eq!(told.status.as_u16(), status, "{step}: {}", told.text());
+    }
+    let listed = get(&gate, &ann, partners).await;
+    assert_eq!(listed.expect(200).json()["partners"][0]["state"], "active");
+    let shown = get(&gate, &ann, &format!("{partners}/fast%20parcel")).await;
+    assert_eq!(shown.expect(200).json()["steps"].as_array().unwrap().len(), 5);
+    get(&gate, &ann, &format!("{partners}/nobody")).await.expect(404);
+    let mut wrong = draft.clone();
+    wrong["level"] = json!(9);
+    wrong["colour"] = json!("red");
+    let told = post(&gate, &ann, partners, wrong).await;
+    let text = told.expect(422).text();
+    assert!(text.contains("`level`") && text.contains("`colour`"), "{text}");
+    let teller = gate.teller();
+    post(&gate, &teller, partners, draft).await.expect(403);
+    get(&gate, &teller, partners).await.expect(403);
+    let tenants = "/v1/registry/tenants";
+    let tenant = json!({
+        "name": "shop", "reason": WHY, "registration": "R-7", "owner": "Lin", "contact": "x@y",
+    });
+    post(&gate, &ann, tenants, tenant).await.expect(200);
+    let shop = Ask::get("/one/1").by(&gate.token(&json!({ "tenant": "shop" })));
+    gate.ask(shop.clone()).await.expect(200);
+    let told = post(&gate, &ann, &format!("{tenants}/shop/suspend"), why()).await;
+    assert_eq!(told.expect(200).json()["state"], "suspended");
+    // It holds when it is answered.
+    gate.ask(shop).await.expect(403);
+    post(&gate, &ann, &format!("{tenants}/shop/suspend"), why()).await.expect(409);
+    let all = get(&gate, &ann, tenants).await;
+    assert_eq!(all.expect(200).json()["tenants"][0]["particulars"]["registration"], "R-7");
+    let shown = get(&gate, &ann, &format!("{tenants}/shop")).await;
+    assert_eq!(shown.expect(200).json()["steps"][1]["act"], "tenant_suspended");
+    let entries = gate.entries().await;
+    let acts: Vec<_> = entries.iter().filter_map(|e| Some(e.act.as_ref()?.name.as_str())).collect();
+    for act in ["partner_stepped", "partner_approved", "registry_shown", "tenant_suspended"] {
+        assert!(acts.contains(&act), "{act}: {acts:?}");
+    }
+}
