@@ -42,6 +42,7 @@ mod output;
 mod progress;
 mod registry;
 mod registry_partner;
+mod registry_public;
 mod registry_tenant;
 mod replay;
 mod report;

@@ -10,6 +10,7 @@ use super::account::Place;
 use super::device::time;
 use super::output::Format;
 use super::registry::{all_read, entries, failure, open};
+use super::registry_public::published;
 use super::switch::doer;
 use crate::clock::Clock;
 use crate::registry::{Contract, Kind, Noted, Partner, Said, Step};
@@ -49,6 +50,9 @@ enum Action {
     },
     /// List all.
     List {
+        /// Only what everybody may read: who receives data for which task, where and since when, and what changed.
+        #[arg(long)]
+        public: bool,
         /// How to print.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -89,6 +93,10 @@ struct Draft {
     /// A purpose of the policy; may be given again. Without any it receives nothing.
     #[arg(long = "purpose", value_name = "PURPOSE")]
     purposes: Vec<String>,
+    /// A field that it may receive, in whatever form: `customer.phone`, or `customer` for all; may be given again. Without
+    /// any the policy alone says which.
+    #[arg(long = "field", value_name = "FIELD")]
+    fields: Vec<String>,
     /// How well it protects data, as somebody attested: 0 to 3.
     #[arg(long, value_name = "LEVEL", default_value_t = 0)]
     level: u8,
@@ -126,8 +134,17 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
                 Format::Json => steps.iter().map(line).collect(),
             })
         }
-        Action::List { format, place } => {
-            let all = open(place)?.all(Kind::Partner).await.map_err(failure)?;
+        Action::List { public, format, place } => {
+            let office = open(place)?;
+            let all = office.all(Kind::Partner).await.map_err(failure)?;
+            if *public {
+                let mut steps = Vec::with_capacity(all.len());
+                for partner in all.iter().filter_map(partner) {
+                    let of_one = office.history(Kind::Partner, &partner.name).await;
+                    steps.push(of_one.map_err(failure)?);
+                }
+                return Ok(published(&steps, Clock::system().unix_s(), *format));
+            }
             Ok(match format {
                 Format::Human => table(&all),
                 Format::Json => all.iter().map(line).collect(),
@@ -138,7 +155,8 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
 }
 
 async fn drafted(draft: &Draft) -> Result<String, Failure> {
-    let Draft { name, task, country, contract, nda, until, purposes, level, reason, place } = draft;
+    let Draft { name, task, country, contract, nda, until, .. } = draft;
+    let Draft { purposes, fields, level, reason, place, .. } = draft;
     let texts = [
         ("task", task),
         ("country", country),
@@ -150,6 +168,7 @@ async fn drafted(draft: &Draft) -> Result<String, Failure> {
     let mut members: Map<String, Value> =
         said.map(|(key, text)| (key.to_owned(), Value::String(text))).collect();
     members.insert("purposes".to_owned(), json!(purposes));
+    members.insert("fields".to_owned(), json!(fields));
     members.insert("level".to_owned(), json!(level));
     let contract = Contract::read(&members).map_err(failure)?;
     open(place)?.draft(&doer(), name, contract, reason).await.map_err(failure)?;

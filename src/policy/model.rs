@@ -420,6 +420,12 @@ impl Route {
         self.action() == Action::Export || self.opaque.is_some()
     }
 
+    /// Whether its answers pass unread.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.opaque.is_some()
+    }
+
     /// What the route does.
     #[must_use]
     pub fn action(&self) -> Action {

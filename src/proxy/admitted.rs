@@ -8,6 +8,7 @@ use super::rejection::Rejection;
 use super::switched::{PARTNER, TENANT, names};
 use super::trail::Trail;
 use crate::identity::CallerKind;
+use crate::policy::plan::Verdict;
 use crate::policy::{Permit, Principal, Program, Value};
 use crate::registry::{Asked, Asks, Registry, RegistryError, Unfit};
 
@@ -36,6 +37,9 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<(), Rejection> {
         let program = question.program();
+        if let Some(name) = partners(question.principal()).first() {
+            trail.partner(name, &self.registry.contract_of(name));
+        }
         match unfit(&self.registry, question, program, self.clock.unix_s()) {
             None => Ok(()),
             Some(unfit) => {
@@ -45,19 +49,22 @@ impl Gate {
         }
     }
 
-    /// Refuses a partner that declares no purpose, once the policy had the chance to ask for one.
-    pub(super) fn check_purpose(
+    /// Refuses a partner that declares no purpose, once the policy had the chance to ask for one, and one that would
+    /// receive more than its contract has.
+    pub(super) fn check_contract(
         &self,
         permit: &Permit,
         question: &Question,
         trail: &mut Trail,
     ) -> Result<(), Rejection> {
-        if permit.purpose().is_some() {
-            return Ok(());
-        }
         let partners = partners(question.principal());
-        let Some(name) = self.registry.needs_purpose(&partners) else { return Ok(()) };
-        let unfit = Unfit::Purpose(name.clone(), String::new());
+        let unsaid = match permit.purpose() {
+            Some(_) => None,
+            None => self.registry.needs_purpose(&partners),
+        };
+        let unfit = unsaid.map(|name| Unfit::Purpose(name.clone(), String::new()));
+        let unfit = unfit.or_else(|| beyond(&self.registry, question, permit));
+        let Some(unfit) = unfit else { return Ok(()) };
         trail.unfit(&unfit.to_string(), question.program().version());
         Err(Rejection::Unfit(unfit))
     }
@@ -90,6 +97,25 @@ pub(super) fn unfit(
         level: program.partner_level(),
     };
     registry.unfit(&asked, asks)
+}
+
+/// Whether a partner would receive by this permit what its contract does not have, whatever record comes.
+pub(super) fn beyond(registry: &Registry, question: &Question, permit: &Permit) -> Option<Unfit> {
+    let partners = partners(question.principal());
+    if partners.is_empty() {
+        return None;
+    }
+    if permit.route().is_opaque() {
+        // Nobody reads what stands in it.
+        return registry.beyond(&partners, std::iter::once(permit.entity()));
+    }
+    let plan = permit.plan();
+    let given = plan.slots().filter(|slot| match slot.verdict {
+        Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => true,
+        Verdict::Absent | Verdict::Enter(_) => false,
+    });
+    let fields: Vec<&str> = given.filter_map(|slot| plan.field(slot.field?)).collect();
+    registry.beyond(&partners, fields.iter().copied())
 }
 
 /// In which partners' names a caller asks. What cannot be a name is none that is registered.

@@ -89,7 +89,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let Asking { head, parts, caller, question } = *asking;
-        self.check_purpose(&permit, question, trail)?;
+        self.check_contract(&permit, question, trail)?;
         let query = self.guard_query(&permit, head, trail)?;
         self.check_reviewed(caller, &permit, trail.time_unix_s())?;
         let seat = self.admit(caller, &permit).await?;

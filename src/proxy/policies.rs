@@ -167,6 +167,7 @@ impl Right {
     pub(super) fn unfit(&self) -> Option<Unfit> {
         let live = self.policies.live();
         admitted::unfit(&self.registry, &self.question, &live, self.clock.unix_s())
+            .or_else(|| admitted::beyond(&self.registry, &self.question, &self.permit))
     }
 
     fn stands(&self, program: &Program) -> bool {

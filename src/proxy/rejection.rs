@@ -203,6 +203,7 @@ fn unfitting(unfit: &Unfit) -> &'static str {
     match unfit {
         Unfit::Partner(..) | Unfit::Level(..) => "The partner is not admitted",
         Unfit::Over(..) => "The partner's contract is over",
+        Unfit::Field(..) => "The partner's contract is not for all of these data",
         Unfit::Purpose(..) => "The partner's contract is not for this purpose",
         Unfit::Tenant(..) => "The tenant is not served",
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Gate;
-use super::admitted::unfit;
+use super::admitted::{beyond, unfit};
 use super::query::{self, KIND};
 use super::question::Question;
 use super::rejection::{Rejection, Wanted};
@@ -119,7 +119,7 @@ impl Gate {
         }
         let now_s = self.clock.unix_s();
         let unfit = unfit(&self.registry, question, question.program(), now_s);
-        if let Some(unfit) = unfit {
+        if let Some(unfit) = unfit.or_else(|| beyond(&self.registry, question, permit)) {
             return Err(Rejection::Unfit(unfit));
         }
         let is_switched = stops(&self.switches, &self.identity, question).is_some();

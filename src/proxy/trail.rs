@@ -266,6 +266,13 @@ impl Trail {
         self.unfit(&format!("`{target}` is switched off"), version);
     }
 
+    /// Notes the partner in whose name it is asked, and that partner's contract.
+    pub(super) fn partner(&mut self, name: &str, contract: &str) {
+        if let Some(actor) = &mut self.entry.actor {
+            (actor.partner, actor.contract) = (name.into(), contract.into());
+        }
+    }
+
     /// Notes what stops the request before it is decided.
     pub(super) fn unfit(&mut self, unmet: &str, version: &str) {
         let mut decision = Decision::new(Effect::Deny);

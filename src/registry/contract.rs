@@ -23,6 +23,9 @@ pub struct Contract {
     pub until: String,
     /// For which purposes data are received; none, and nothing is.
     pub purposes: Vec<String>,
+    /// Of which fields at most, in whatever form: `customer.phone`, or `customer` for all of them. None for as many as
+    /// the policy gives: it never adds any.
+    pub fields: Vec<String>,
     /// How well the partner protects them, as somebody attested: 0 for not at all, up to 3.
     pub level: u8,
 }
@@ -52,11 +55,26 @@ impl Contract {
         needed.into_iter().filter(|(text, _)| text.is_empty()).map(|(_, what)| what).collect()
     }
 
+    /// Whether the contract lets this field be received.
+    #[must_use]
+    pub fn covers(&self, field: &str) -> bool {
+        let is_in = |known: &String| {
+            field
+                .strip_prefix(known.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.fields.is_empty() || self.fields.iter().any(is_in)
+    }
+
     /// In one line, for the log.
     #[must_use]
     pub fn words(&self) -> String {
-        let Self { contract, nda, until, purposes, level, .. } = self;
+        let Self { contract, nda, until, purposes, fields, level, .. } = self;
         let purposes = purposes.join(" ");
-        format!("contract {contract}, nda {nda}, until {until}, level {level}, for {purposes}")
+        let fields =
+            if fields.is_empty() { String::new() } else { format!(": {}", fields.join(" ")) };
+        format!(
+            "contract {contract}, nda {nda}, until {until}, level {level}, for {purposes}{fields}"
+        )
     }
 }

@@ -81,6 +81,8 @@ pub enum Unfit {
     Over(String, String),
     /// The contract is not for that purpose.
     Purpose(String, String),
+    /// The contract does not have that field, or whatever stands in a file about that entity.
+    Field(String, String),
     /// The tenant is not served: where it is instead.
     Tenant(String, &'static str),
 }
@@ -93,6 +95,7 @@ impl Unfit {
             Self::Partner(..) | Self::Level(..) => "partner_not_admitted",
             Self::Over(..) => "contract_over",
             Self::Purpose(..) => "purpose_not_in_contract",
+            Self::Field(..) => "field_not_in_contract",
             Self::Tenant(..) => "tenant_not_active",
         }
     }
@@ -113,6 +116,9 @@ impl fmt::Display for Unfit {
             }
             Self::Purpose(name, purpose) => {
                 write!(f, "the contract of partner `{name}` is not for `{purpose}`")
+            }
+            Self::Field(name, field) => {
+                write!(f, "the contract of partner `{name}` is not for `{field}`")
             }
             Self::Tenant(name, state) => write!(f, "tenant `{name}` is {state}"),
         }
@@ -213,6 +219,32 @@ impl Registry {
             matches!(known.get(&key), Some(Held::Partner { .. }))
         };
         partners.iter().find(is_held)
+    }
+
+    /// Whether one of these partners would receive more than its contract has; `fields` in whatever form.
+    #[must_use]
+    pub fn beyond<'f>(
+        &self,
+        partners: &[String],
+        fields: impl Iterator<Item = &'f str> + Clone,
+    ) -> Option<Unfit> {
+        let known = self.read();
+        partners.iter().find_map(|name| match known.get(&(Kind::Partner, name.clone())) {
+            Some(Held::Partner { contract, .. }) => {
+                let field = fields.clone().find(|field| !contract.covers(field))?;
+                Some(Unfit::Field(name.clone(), field.to_owned()))
+            }
+            Some(Held::Proposed | Held::Tenant(_) | Held::Damaged) | None => None,
+        })
+    }
+
+    /// The number of the contract that a partner has; empty where it has none.
+    #[must_use]
+    pub fn contract_of(&self, name: &str) -> String {
+        match self.read().get(&(Kind::Partner, name.to_owned())) {
+            Some(Held::Partner { contract, .. }) => contract.contract.clone(),
+            Some(Held::Proposed | Held::Tenant(_) | Held::Damaged) | None => String::new(),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<(Kind, String), Held>> {

@@ -8,13 +8,13 @@ use super::{Contract, Particulars, RegistryError};
 
 /// The longest text, in bytes.
 const TEXT_BYTES: usize = 300;
-/// The most purposes.
-const MOST_PURPOSES: usize = 32;
+/// The most purposes, and the most fields.
+const MOST_NAMES: usize = 32;
 
 impl Contract {
     /// The members that say it.
-    pub const MEMBERS: [&'static str; 7] =
-        ["task", "country", "contract", "nda", "until", "purposes", "level"];
+    pub const MEMBERS: [&'static str; 8] =
+        ["task", "country", "contract", "nda", "until", "purposes", "fields", "level"];
 
     /// Reads a contract. What nobody agrees without may still be missing.
     ///
@@ -29,6 +29,7 @@ impl Contract {
             nda: read.text("nda"),
             until: read.text("until"),
             purposes: read.list("purposes"),
+            fields: read.list("fields"),
             level: read.level(),
         };
         if !contract.until.is_empty() && contract.over_s().is_none() {
@@ -113,14 +114,14 @@ impl<'m> Read<'m> {
         };
         let is_word = |text: &&str| !text.is_empty() && text.len() <= 64 && is_line(text);
         match texts {
-            Some(texts) if texts.len() <= MOST_PURPOSES && texts.iter().all(is_word) => {
+            Some(texts) if texts.len() <= MOST_NAMES && texts.iter().all(is_word) => {
                 let mut texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
                 texts.sort_unstable();
                 texts.dedup();
                 texts
             }
             Some(_) | None => {
-                self.fault(format!("`{name}` must be a list of at most {MOST_PURPOSES} names"));
+                self.fault(format!("`{name}` must be a list of at most {MOST_NAMES} names"));
                 Vec::new()
             }
         }

@@ -459,3 +459,24 @@ async fn there_is_an_end_to_how_many_are_registered() {
     let told = office.draft(&doer("ann"), "a", long, &"w".repeat(2000)).await;
     assert!(told.is_ok() || matches!(told, Err(RegistryError::TooLong)), "{told:?}");
 }
+
+#[test]
+fn a_contract_covers_a_field_by_its_name_or_by_what_it_stands_in() {
+    let of = |fields: &[&str]| Contract {
+        fields: fields.iter().map(ToString::to_string).collect(),
+        ..contract()
+    };
+    for (fields, field, covered) in [
+        (&[][..], "customer.phone", true),
+        (&["customer.phone"], "customer.phone", true),
+        (&["customer"], "customer.address.city", true),
+        (&["customer.address"], "customer.address.city", true),
+        (&["customer.address.city"], "customer.address", false),
+        (&["customer"], "customers.phone", false),
+        (&["customer.phone"], "customer.phones", false),
+        (&["order"], "customer.phone", false),
+        (&["customer"], "", false),
+    ] {
+        assert_eq!(of(fields).covers(field), covered, "{fields:?} {field}");
+    }
+}

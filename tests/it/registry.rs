@@ -28,7 +28,11 @@ fn policy(more: &str) -> String {
 }
 
 fn setup(more: &str) -> Setup {
-    Setup::policy(&policy(more)).tweak(|config| {
+    setup_of(&policy(more))
+}
+
+fn setup_of(policy: &str) -> Setup {
+    Setup::policy(policy).tweak(|config| {
         let issuer = &mut config.identity.issuers[0];
         issuer.attributes.insert("partner".to_owned(), "partner".to_owned());
     })
@@ -84,7 +88,7 @@ fn partner(gate: &Gate) -> String {
 }
 
 fn view(token: &str) -> Ask {
-    Ask::get("/one/1").by(token).header("menshen-purpose", "service")
+    Ask::get("/one/1").by(token)
 }
 
 /// What stopped requests, in the order of the log.
@@ -147,12 +151,15 @@ async fn a_partner_asks_for_the_purposes_of_its_contract_and_declares_one() {
     admit(&gate, json!({})).await;
     let token = partner(&gate);
     gate.until(200, &view(&token)).await;
-    let payment = Ask::get("/one/1").by(&token).header("menshen-purpose", "payment");
+    let payment = Ask::get("/one/1").bearer(&token).header("menshen-purpose", "payment");
     let told = gate.ask(payment).await;
     assert_eq!(title(told.expect(403)), "The partner's contract is not for this purpose");
-    gate.ask(Ask::get("/one/1").by(&token)).await.expect(403);
+    gate.ask(Ask::get("/one/1").bearer(&token)).await.expect(403);
     let seen = gate.upstream.hits();
-    assert_eq!(causes(&gate.entries().await), ["purpose_not_in_contract"; 2]);
+    let entries = gate.entries().await;
+    let of_purpose = causes(&entries);
+    let of_purpose = of_purpose.iter().filter(|cause| **cause == "purpose_not_in_contract");
+    assert_eq!(of_purpose.count(), 2);
     assert_eq!(seen, 1, "the backend saw one request");
 }
 
@@ -172,7 +179,7 @@ async fn a_contract_is_over_when_its_last_day_is_and_a_stream_that_was_open_then
     let first = [head(200, &headers), chunk(record.as_bytes())].concat();
     gate.upstream.answers(Reply::raw(first).then(Do::Wait(Arc::new(Semaphore::new(0)))));
     let mut line = gate.h2().await;
-    let export = Ask::get("/all").by(&partner(&gate)).header("menshen-purpose", "service");
+    let export = Ask::get("/all").by(&partner(&gate));
     let stream = line.begin(export).await.unwrap();
     gate.advance_s(3600);
     let cut = soon("the stream to be cut", finish(stream)).await;
@@ -203,7 +210,7 @@ async fn an_open_stream_of_a_partner_is_cut_and_a_held_answer_stays_when_it_is_s
         }
     });
     let mut line = gate.h2().await;
-    let export = Ask::get("/all").by(&token).header("menshen-purpose", "service");
+    let export = Ask::get("/all").by(&token);
     let stream = line.begin(export).await.unwrap();
     let mut other = gate.h1().await;
     let suspending = async {
@@ -237,7 +244,7 @@ async fn while_the_registry_cannot_be_read_nobody_passes() {
 #[tokio::test]
 async fn where_the_policy_asks_for_no_registry_only_who_was_admitted_once_is_held_to_it() {
     let gate = bank("").await;
-    let ask = Ask::get("/one/1").by(&partner(&gate));
+    let ask = Ask::get("/one/1").bearer(&partner(&gate));
     gate.ask(ask.clone()).await.expect(200);
     office(&gate).draft(&doer("ann"), "fast-parcel", contract(json!({})), WHY).await.unwrap();
     tokio::time::sleep(AT_ONCE).await;
@@ -386,7 +393,8 @@ async fn the_commands_draft_list_show_and_import_and_one_person_alone_admits_nob
 #[tokio::test]
 async fn partners_are_admitted_over_the_interface_by_other_persons_and_not_by_other_accounts() {
     let mut gate = gate_with("registered: partner\n", "").await;
-    for account in ["corp:bob", "corp:bob2"] {
+    gate.add_account("bob", "lanterns-at-dusk", "security").await;
+    for account in ["bob", "corp:bob"] {
         gate.identity().set_person(account, Some("e7")).await.unwrap();
     }
     gate.advance_s(2);
@@ -405,6 +413,15 @@ async fn partners_are_admitted_over_the_interface_by_other_persons_and_not_by_ot
         (&bob, "approve", 409),
         (&bob, "review", 200),
         (&bob, "approve", 200),
+        (&bob, "approve", 409),
+    ] {
+        let told = post(&gate, who, &path(step), why()).await;
+        assert_eq!(told.status.as_u16(), status, "{step}: {}", told.text());
+    }
+    gate.identity().set_person("corp:bob", None).await.unwrap();
+    gate.identity().set_person("corp:bob2", Some("e7")).await.unwrap();
+    gate.advance_s(2);
+    for (who, step, status) in [
         (&bob2, "approve", 409),
         (&ann, "activate", 409),
         (&cho, "approve", 200),
@@ -449,4 +466,141 @@ async fn partners_are_admitted_over_the_interface_by_other_persons_and_not_by_ot
     for act in ["partner_stepped", "partner_approved", "registry_shown", "tenant_suspended"] {
         assert!(acts.contains(&act), "{act}: {acts:?}");
     }
+}
+
+#[tokio::test]
+async fn the_ledger_of_a_partner_says_what_it_received_and_adds_up_to_the_outcomes() {
+    let mut gate = bank("registered: partner\n").await;
+    admit(&gate, json!({ "purposes": ["service", "payment"] })).await;
+    gate.upstream.answers_by(|asked| match asked.target.as_str() {
+        "/all" => Reply::json(r#"[{"id":1,"name":"a","phone":"13900001234"},{"id":2,"name":"b"}]"#),
+        "/list" => Reply::json(r#"{"items":[{"id":1,"name":"a"},{"id":3,"phone":"139"}]}"#),
+        _ => Reply::json(r#"{"id":1,"name":"a"}"#),
+    });
+    let token = partner(&gate);
+    gate.until(200, &view(&token)).await;
+    gate.ask(Ask::get("/list").by(&token)).await.expect(200);
+    let file = gate.ask(Ask::get("/all").by(&token)).await;
+    file.expect(200);
+    let payment = Ask::get("/one/1").bearer(&token).header("menshen-purpose", "payment");
+    gate.ask(payment).await.expect(200);
+    gate.ask(Ask::get("/one/1").bearer(&token)).await.expect(403);
+    gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
+    let renewed = json!({ "contract": "C-119", "purposes": ["service"] });
+    admit(&gate, renewed).await;
+    let payment = Ask::get("/one/1").bearer(&token).header("menshen-purpose", "payment");
+    tokio::time::sleep(AT_ONCE).await;
+    gate.ask(payment).await.expect(403);
+    gate.ask(view(&token)).await.expect(200);
+    let entries = gate.entries().await;
+    let is_its = |entry: &&Entry| {
+        let actor = entry.actor.as_ref();
+        actor.is_some_and(|actor| actor.partner.as_str() == "fast-parcel")
+    };
+    let outcomes = entries.iter().filter(is_its).filter(|entry| entry.decided_by.is_some());
+    let mut sums = [0; 3];
+    for outcome in outcomes {
+        let data = outcome.data.as_ref().unwrap();
+        sums[0] += data.records.unwrap_or_default();
+        sums[1] += outcome.subjects.as_ref().map_or(0, |subjects| subjects.count);
+        sums[2] += data.bytes.unwrap_or_default();
+    }
+    let config = gate.path("menshen.yaml").display().to_string();
+    let report = |more: &[&str]| {
+        let ran =
+            menshen(&[&["report", "partner", "fast-parcel", "--config", &config], more].concat());
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let told: Value = serde_json::from_str(&report(&["--format", "json"])).unwrap();
+    let numbers =
+        |given: &Value| ["records", "people", "bytes"].map(|name| given[name].as_u64().unwrap());
+    assert_eq!(numbers(&told["total"]), sums, "{told}");
+    assert_eq!((sums[0], sums[1]), (7, 7));
+    for of in ["contracts", "purposes"] {
+        let parts = told[of].as_object().unwrap().values().map(numbers);
+        let added = parts.fold([0; 3], |sum, part| [0, 1, 2].map(|at| sum[at] + part[at]));
+        assert_eq!(added, sums, "{of}: {told}");
+    }
+    assert_eq!(numbers(&told["contracts"]["C-119"])[0], 1, "{told}");
+    assert_eq!(numbers(&told["purposes"]["payment"])[0], 1, "{told}");
+    assert!(told["fields"]["customer.name"]["clear"]["answers"].as_u64() >= Some(4), "{told}");
+    assert!(told["fields"]["customer.phone"]["masked"].is_object(), "{told}");
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &file.body);
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(told["files"][0]["sha256"], hash.as_str(), "{told}");
+    assert_eq!(told["files"].as_array().unwrap().len(), 1);
+    let table = report(&[]);
+    assert!(table.contains("customer.phone") && table.contains(&hash), "{table}");
+    let none = menshen(&["report", "partner", "other", "--config", &config, "--format", "json"]);
+    assert!(String::from_utf8(none.stdout).unwrap().contains(r#""requests":0"#));
+}
+
+#[tokio::test]
+async fn the_published_list_names_who_receives_data_since_when_and_what_changed() {
+    let gate = bank("").await;
+    admit(&gate, json!({ "task": "delivery | <b>" })).await;
+    let draft = contract(json!({}));
+    office(&gate).draft(&doer("ann"), "sms", draft, WHY).await.unwrap();
+    let place = gate.path("menshen.yaml").display().to_string();
+    let list = |more: &[&str]| {
+        let words = ["registry", "partner", "list", "--public", "--config", &place];
+        let ran = menshen(&[&words[..], more].concat());
+        String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap()
+    };
+    let page = list(&[]);
+    assert!(page.contains("| fast-parcel | delivery \\| &lt;b> | TH | 2027-01-15 |"), "{page}");
+    assert!(page.contains("| 2027-01-15 | fast-parcel | added |"), "{page}");
+    for secret in ["sms", "C-118", "N-118", "ann", WHY] {
+        assert!(!page.contains(secret), "{secret}: {page}");
+    }
+    gate.advance_s(86_400);
+    admit(&gate, json!({ "task": "storage" })).await;
+    gate.advance_s(86_400);
+    step(&gate, Step::End, "dan").await;
+    let told: Value = serde_json::from_str(&list(&["--format", "json"])).unwrap();
+    assert_eq!(told["partners"], json!([]));
+    let changes: Vec<_> = told["changes"].as_array().unwrap().iter().collect();
+    let seen: Vec<_> = changes.iter().map(|one| (&one["day"], &one["change"])).collect();
+    let days = ["2027-01-17", "2027-01-16", "2027-01-15"].map(Value::from);
+    let words = ["ended", "changed", "added"].map(Value::from);
+    assert_eq!(seen, days.iter().zip(&words).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_partner_receives_no_field_that_its_contract_lacks_in_whatever_form() {
+    let opaque = "  one.file:\n    match: GET bank.example/file/{id}\n    to: core\n    action: export\n    \
+                  opaque: { types: [image/png], size: 64KiB, grade: 1, of: customer, subject: id }\n";
+    let text =
+        policy("registered: partner\n").replace("roles: {", &format!("{opaque}roles: {{")).replace(
+            "rules:\n",
+            "rules:\n  - { name: files, allow: export, to: teller, route: one.file }\n",
+        );
+    let mut gate = setup_of(&text).start().await;
+    gate.upstream.answers_by(|asked| match asked.target.as_str() {
+        "/file/1" => Reply::with(200, &[("content-type", "image/png")], "png"),
+        _ => Reply::json(r#"{"id":1,"name":"a"}"#),
+    });
+    let token = partner(&gate);
+    let shown = [view(&token), Ask::get("/file/1").by(&token)];
+    let held = ["customer.id", "customer.name", "customer.note", "customer.phone"];
+    for (fields, statuses) in [
+        (json!(["customer"]), [200, 200]),
+        // The street is masked, and still received.
+        (json!([&held[..], &["customer.address.city"]].concat()), [403, 403]),
+        (json!([&held[..], &["customer.address"]].concat()), [200, 403]),
+        (json!(["client.phone", "custom"]), [403, 403]),
+        (json!([]), [200, 200]),
+    ] {
+        admit(&gate, json!({ "fields": fields })).await;
+        tokio::time::sleep(AT_ONCE).await;
+        for (ask, status) in shown.iter().zip(statuses) {
+            let answer = gate.ask(ask.clone()).await;
+            assert_eq!(answer.status.as_u16(), status, "{fields} {}: {}", ask.path, answer.text());
+        }
+    }
+    let entries = gate.entries().await;
+    assert!(causes(&entries).iter().all(|cause| *cause == "field_not_in_contract"));
+    let unmet = |entry: &Entry| format!("{:?}", entry.decision.as_ref().map(|d| &d.unmet));
+    assert!(entries.iter().any(|entry| unmet(entry).contains("`customer.address.street`")));
 }
