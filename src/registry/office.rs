@@ -77,7 +77,8 @@ impl Office {
         };
         let detail = contract.words();
         partner.draft(contract, Signature::of(doer, self.clock.unix_ms()));
-        let step = said("partner_drafted", detail, reason);
+        let mut step = said("partner_drafted", detail, reason);
+        step.is_told = false;
         self.put(doer, Said::Partner(Box::new(partner.clone())), after, step).await?;
         Ok(partner)
     }
@@ -106,6 +107,12 @@ impl Office {
         };
         let detail = contract.map(Contract::words).unwrap_or_default();
         let mut noted = said(step.act(), detail, reason);
+        // What does not hold yet stays at the gate where it was drafted. Nothing of it comes over a suspension that
+        // this gate has not heard of.
+        noted.is_told = match step {
+            Step::Review | Step::Approve => false,
+            Step::Activate | Step::Suspend | Step::Resume | Step::End => true,
+        };
         if step == Step::Activate {
             let names = proposal.iter().flat_map(|proposal| &proposal.approved);
             let names: Vec<&str> = names.map(|signature| signature.name.as_str()).collect();
@@ -275,7 +282,13 @@ impl Office {
 }
 
 fn said(act: &'static str, detail: String, reason: &str) -> RegistryStep {
-    RegistryStep { act, detail, reason: reason.to_owned(), approved_by: String::new() }
+    RegistryStep {
+        act,
+        detail,
+        reason: reason.to_owned(),
+        approved_by: String::new(),
+        is_told: true,
+    }
 }
 
 fn unknown(kind: Kind, name: &str) -> RegistryError {

@@ -57,6 +57,8 @@ pub struct RegistryStep {
     pub reason: String,
     /// Who agreed, where somebody did.
     pub approved_by: String,
+    /// Whether the other gates must know.
+    pub is_told: bool,
 }
 
 /// A step as the notice of it has it.
@@ -80,7 +82,8 @@ impl RegistryNotice {
 }
 
 impl Store {
-    /// Keeps what somebody is since a step, with the act of it in the same transaction; the other gates are told.
+    /// Keeps what somebody is since a step, with the act of it in the same transaction; the other gates are told of it
+    /// if they must know.
     ///
     /// # Errors
     /// [`StateError::Unknown`] if somebody took another step meanwhile, [`StateError::Full`] if there is no room.
@@ -98,7 +101,7 @@ impl Store {
             check_room(connection, row.after == 0)?;
             let NewRegistryRow { kind, name, sealed, after: _ } = row;
             insert(connection, (&kind, &name), doer.at_ms, &sealed)?;
-            let RegistryStep { act, detail, reason, approved_by } = step;
+            let RegistryStep { act, detail, reason, approved_by, is_told } = step;
             let object = format!("{kind} {name}");
             let (done_by, at_ms) = (doer.name.to_string(), doer.at_ms);
             let deed = Deed {
@@ -111,6 +114,9 @@ impl Store {
                 at_ms,
             };
             act::note_deed(connection, &deed)?;
+            if !is_told {
+                return Ok(());
+            }
             let (sealed, act) = (BASE64_STANDARD.encode(&sealed), act.to_owned());
             let notice =
                 RegistryNotice { kind, name, sealed, act, reason, done_by, approved_by, at_ms };
