@@ -266,9 +266,10 @@ impl Trail {
         self.unfit(&format!("`{target}` is switched off"), version);
     }
 
-    /// Notes the partner in whose name it is asked, and that partner's contract.
+    /// Notes the partner in whose name it is asked, and that partner's contract; of a customer nothing.
     pub(super) fn partner(&mut self, name: &str, contract: &str) {
-        if let Some(actor) = &mut self.entry.actor {
+        let actor = self.entry.actor.as_mut();
+        if let Some(actor) = actor.filter(|actor| actor.kind != Some(ActorKind::Customer)) {
             (actor.partner, actor.contract) = (name.into(), contract.into());
         }
     }

@@ -595,3 +595,47 @@ async fn a_partner_receives_no_field_that_its_contract_lacks_in_whatever_form() 
     let unmet = |entry: &Entry| format!("{:?}", entry.decision.as_ref().map(|d| &d.unmet));
     assert!(entries.iter().any(|entry| unmet(entry).contains("`customer.address.street`")));
 }
+
+#[tokio::test]
+async fn the_commands_register_suspend_list_and_import_tenants() {
+    let gate = bank("registered: tenant\n").await;
+    let ask = Ask::get("/one/1").by(&gate.token(&json!({ "tenant": "shop" })));
+    let ran = |words: &[&str]| {
+        let config = gate.path("menshen.yaml").display().to_string();
+        let ran = menshen(&[&["registry", "tenant"], words, &["--config", &config]].concat());
+        let said = [ran.stdout, ran.stderr].concat();
+        (ran.status.code(), String::from_utf8(said).unwrap())
+    };
+    let why = ["--reason", WHY];
+    let put = ["put", "shop", "--registration", "R-7", "--owner", "Lin Mei"];
+    let (code, said) = ran(&[&put[..], &why].concat());
+    assert!(code == Some(64) && said.contains("`contact` must be said"), "{said}");
+    let (_, said) = ran(&[&put[..], &["--contact", "lin@x.example"], &why].concat());
+    assert!(said.contains("`shop` is registered and active"), "{said}");
+    gate.until(200, &ask).await;
+    let (_, said) = ran(&[&["suspend", "shop"], &why[..]].concat());
+    assert!(said.contains("`shop` is suspended"), "{said}");
+    tokio::time::sleep(AT_ONCE).await;
+    gate.ask(ask.clone()).await.expect(403);
+    let (code, said) = ran(&[&["suspend", "shop"], &why[..]].concat());
+    assert!(code == Some(64) && said.contains("it is suspended"), "{said}");
+    ran(&[&["resume", "shop"], &why[..]].concat());
+    gate.until(200, &ask).await;
+    let file = gate.path("tenants.yaml");
+    let all =
+        "tenants:\n  a: { registration: 1, owner: x, contact: y }\n  b: { registration: 2 }\n";
+    std::fs::write(&file, all).unwrap();
+    let import = [&["import", file.to_str().unwrap()][..], &why].concat();
+    let (code, said) = ran(&import);
+    assert!(code == Some(64) && said.contains("`b`: `owner`"), "{said}");
+    std::fs::write(&file, all.replace("2 }", "2, owner: z, contact: z }")).unwrap();
+    assert!(ran(&import).1.contains("2 tenants are registered"));
+    let (_, said) = ran(&["list"]);
+    assert!(said.lines().count() == 4 && said.contains("Lin Mei"), "{said}");
+    let (_, said) = ran(&["show", "shop", "--format", "json"]);
+    assert!(said.lines().count() == 3 && said.contains(r#""act":"tenant_suspended""#), "{said}");
+    let (_, said) = ran(&["show", "shop"]);
+    assert!(said.contains("shop: active, since") && said.contains("tenant_resumed"), "{said}");
+    ran(&[&["end", "shop"], &why[..]].concat());
+    gate.until(403, &ask).await;
+}
