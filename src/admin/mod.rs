@@ -39,6 +39,7 @@ const RESOURCES: &[&Resource] = &[
     &grants::RESOURCE,
     &links::RESOURCE,
     &registry::RESOURCE,
+    &registry::PUBLISHED,
 ];
 
 /// The most of a body, in bytes.

@@ -60,6 +60,25 @@ pub(super) const RESOURCE: Resource = Resource {
     ],
 };
 
+/// What may be published: a right of its own, so that a website's program has no other.
+pub(super) const PUBLISHED: Resource = Resource {
+    right: "published",
+    operations: &[Operation {
+        path: "/v1/registry/published",
+        name: "registry_published",
+        about: |_| "published".to_owned(),
+        run: publish,
+        ..LIST
+    }],
+};
+
+fn publish<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
+    Box::pin(async move {
+        let list = admin.gate.registry.office().published().await?;
+        Ok(Told::json(200, json!(list)))
+    })
+}
+
 fn list_partners<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
     Box::pin(listed(admin, Kind::Partner))
 }

@@ -136,15 +136,11 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
         }
         Action::List { public, format, place } => {
             let office = open(place)?;
-            let all = office.all(Kind::Partner).await.map_err(failure)?;
             if *public {
-                let mut steps = Vec::with_capacity(all.len());
-                for partner in all.iter().filter_map(partner) {
-                    let of_one = office.history(Kind::Partner, &partner.name).await;
-                    steps.push(of_one.map_err(failure)?);
-                }
-                return Ok(published(&steps, Clock::system().unix_s(), *format));
+                let list = office.published().await.map_err(failure)?;
+                return Ok(published(&list, *format));
             }
+            let all = office.all(Kind::Partner).await.map_err(failure)?;
             Ok(match format {
                 Format::Human => table(&all),
                 Format::Json => all.iter().map(line).collect(),

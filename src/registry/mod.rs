@@ -8,6 +8,7 @@ mod contract;
 mod known;
 mod office;
 mod partner;
+mod published;
 mod read;
 mod tenant;
 
@@ -18,6 +19,7 @@ pub use contract::Contract;
 pub use known::{Asked, Asks, News, Registry, Unfit};
 pub use office::{Noted, Office, Said};
 pub use partner::{Demands, Partner, Proposal, Signature, Stage, Standing, Step};
+pub use published::{Change, Published, Receiver};
 pub use tenant::{Particulars, Tenant, Turn};
 
 use crate::command::CommandError;

@@ -226,6 +226,10 @@ impl Office {
         Ok(self.store.forget_registered(before_ms).await?)
     }
 
+    pub(super) fn now_s(&self) -> i64 {
+        self.clock.unix_s()
+    }
+
     /// Rows after one, in order, and at most so many.
     pub(super) async fn rows_after(
         &self,

@@ -23,7 +23,7 @@ fn setup_with(policy: &str, more: &str) -> Setup {
 fn setup_of(policy: &str, more: &str) -> Setup {
     let admin = format!(
         "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
-         rights: {{ switches: [security], limits: [risk], detections: [security], registry: [security] }}\n{more}"
+         rights: {{ switches: [security], limits: [risk], detections: [security], registry: [security], published: [website] }}\n{more}"
     );
     Setup::policy(policy).yaml(&admin)
 }

@@ -433,6 +433,13 @@ async fn partners_are_admitted_over_the_interface_by_other_persons_and_not_by_ot
     let told = post(&gate, &ann, partners, wrong).await;
     let text = told.expect(422).text();
     assert!(text.contains("`level`") && text.contains("`colour`"), "{text}");
+    let website = gate.token(&json!({ "sub": "web", "roles": ["website"] }));
+    get(&gate, &website, partners).await.expect(403);
+    get(&gate, &ann, "/v1/registry/published").await.expect(403);
+    let published = get(&gate, &website, "/v1/registry/published").await;
+    let published = published.expect(200).json();
+    assert_eq!(published["partners"][0]["name"], "fast parcel");
+    assert_eq!(published["changes"][0]["change"], "added");
     let teller = gate.teller();
     post(&gate, &teller, partners, draft).await.expect(403);
     get(&gate, &teller, partners).await.expect(403);
