@@ -89,11 +89,9 @@ fn list_tenants<'a>(admin: &'a Admin, _call: &'a Call) -> Running<'a> {
 
 async fn listed(admin: &Admin, kind: Kind) -> Result<Told, Refused> {
     let all = admin.gate.registry.office().all(kind).await?;
-    let shown: Vec<Value> = all.iter().map(|noted| of(admin, &noted.said)).collect();
-    Ok(match kind {
-        Kind::Partner => Told::json(200, json!({ "partners": shown })),
-        Kind::Tenant => Told::json(200, json!({ "tenants": shown })),
-    })
+    let shown: Vec<Value> = all.noted.iter().map(|noted| of(admin, &noted.said)).collect();
+    let of_kind = format!("{}s", kind.word());
+    Ok(Told::json(200, json!({ of_kind: shown, "unreadable": all.unreadable })))
 }
 
 fn show_partner<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {

@@ -13,7 +13,7 @@ use super::registry::{all_read, entries, failure, open};
 use super::registry_public::published;
 use super::switch::doer;
 use crate::clock::Clock;
-use crate::registry::{Contract, Kind, Noted, Partner, Said, Step};
+use crate::registry::{Contract, Kind, Listed, Noted, Partner, Said, Step};
 
 /// Arguments of `menshen registry partner`.
 #[derive(Debug, Args)]
@@ -142,8 +142,10 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
             }
             let all = office.all(Kind::Partner).await.map_err(failure)?;
             Ok(match format {
-                Format::Human => table(&all),
-                Format::Json => all.iter().map(line).collect(),
+                Format::Human => table(&all.noted) + &unreadable(&all, *format),
+                Format::Json => {
+                    all.noted.iter().map(line).collect::<String>() + &unreadable(&all, *format)
+                }
             })
         }
         Action::Import { file, reason, place } => imported(file, reason, place).await,
@@ -247,6 +249,15 @@ pub(super) fn history(steps: &[Noted]) -> String {
         table.push_str(&format!("{at:<22} {act:<20} {by:<24} {reason}\n"));
     }
     table
+}
+
+/// The names of what does not read.
+pub(super) fn unreadable(all: &Listed, format: Format) -> String {
+    let said = |name: &String| match format {
+        Format::Human => format!("`{name}` does not read, so nothing of it holds\n"),
+        Format::Json => format!("{}\n", json!({ "unreadable": name })),
+    };
+    all.unreadable.iter().map(said).collect()
 }
 
 /// A step as a line of JSON, with what it came to.

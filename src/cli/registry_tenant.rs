@@ -10,7 +10,7 @@ use super::account::Place;
 use super::device::time;
 use super::output::Format;
 use super::registry::{all_read, entries, failure, open};
-use super::registry_partner::{history, line};
+use super::registry_partner::{history, line, unreadable};
 use super::switch::doer;
 use crate::registry::{Kind, Noted, Particulars, Said, Tenant, Turn};
 
@@ -108,8 +108,10 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
         Action::List { format, place } => {
             let all = open(place)?.all(Kind::Tenant).await.map_err(failure)?;
             Ok(match format {
-                Format::Human => table(&all),
-                Format::Json => all.iter().map(line).collect(),
+                Format::Human => table(&all.noted) + &unreadable(&all, *format),
+                Format::Json => {
+                    all.noted.iter().map(line).collect::<String>() + &unreadable(&all, *format)
+                }
             })
         }
         Action::Import { file, reason, place } => {

@@ -17,7 +17,7 @@ mod tests;
 
 pub use contract::Contract;
 pub use known::{Asked, Asks, News, Registry, Unfit};
-pub use office::{Noted, Office, Said};
+pub use office::{Listed, Noted, Office, Said};
 pub use partner::{Demands, Partner, Proposal, Signature, Stage, Standing, Step};
 pub use published::{Change, Published, Receiver};
 pub use tenant::{Particulars, Tenant, Turn};

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contract, Demands, KEPT_YEARS, Kind, Particulars, Partner, RegistryError, Signature, Step,
-    Tenant, Turn, check_name,
+    Contract, Demands, KEPT_YEARS, Kind, Particulars, Partner, RegistryError, Signature, Standing,
+    Step, Tenant, Turn, check_name,
 };
 use crate::clock::Clock;
 use crate::command::{Doer, check_reason};
@@ -14,6 +14,8 @@ use crate::state::{NewRegistryRow, RegistryRow, RegistryStep, StateError, Store}
 
 /// The most bytes of what is said, so that other gates can be told.
 const MOST_BYTES: usize = 7 * 1024;
+/// What one is, or that it does not read.
+type Opened = Result<Said, RegistryError>;
 const YEAR_MS: i64 = 366 * 86_400_000;
 
 /// What somebody is.
@@ -39,6 +41,15 @@ pub struct Noted {
     pub reason: String,
     /// When, Unix milliseconds.
     pub at_ms: i64,
+}
+
+/// All of a kind, as they were kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Those that read, by name.
+    pub noted: Vec<Noted>,
+    /// The names of those that do not, of which nothing holds.
+    pub unreadable: Vec<String>,
 }
 
 /// Where steps are taken.
@@ -70,10 +81,14 @@ impl Office {
         reason: &str,
     ) -> Result<Partner, RegistryError> {
         check_name(Kind::Partner, name)?;
-        let (known, after) = self.newest(Kind::Partner, name).await?;
+        let (known, after) = self.known(Kind::Partner, name).await?;
         let mut partner = match known {
-            Some(Said::Partner(partner)) => *partner,
-            Some(Said::Tenant(_)) | None => Partner::new(name),
+            Some(Ok(Said::Partner(partner))) => *partner,
+            None => Partner::new(name),
+            // What does not read is mended by another draft, and nothing holds until others agree to that.
+            Some(Ok(Said::Tenant(_)) | Err(_)) => {
+                Partner { standing: Standing::Ended, ..Partner::new(name) }
+            }
         };
         let detail = contract.words();
         partner.draft(contract, Signature::of(doer, self.clock.unix_ms()));
@@ -134,14 +149,15 @@ impl Office {
         reason: &str,
     ) -> Result<Tenant, RegistryError> {
         check_name(Kind::Tenant, name)?;
-        let (known, after) = self.newest(Kind::Tenant, name).await?;
+        let (known, after) = self.known(Kind::Tenant, name).await?;
         let (turn, since_ms) = match known {
             // Who corrects an address does not resume what somebody suspended.
-            Some(Said::Tenant(tenant)) if tenant.turn == Turn::Suspended => {
+            Some(Ok(Said::Tenant(tenant))) if tenant.turn == Turn::Suspended => {
                 (Turn::Suspended, tenant.since_ms)
             }
-            Some(Said::Tenant(tenant)) => (Turn::Active, tenant.since_ms),
-            Some(Said::Partner(_)) | None => (Turn::Active, self.clock.unix_ms()),
+            Some(Ok(Said::Tenant(tenant))) => (Turn::Active, tenant.since_ms),
+            None => (Turn::Active, self.clock.unix_ms()),
+            Some(Ok(Said::Partner(_)) | Err(_)) => (Turn::Suspended, self.clock.unix_ms()),
         };
         let detail = format!("registration {}", particulars.registration);
         let tenant = Tenant { name: name.to_owned(), particulars, turn, since_ms };
@@ -176,21 +192,30 @@ impl Office {
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn all(&self, kind: Kind) -> Result<Vec<Noted>, RegistryError> {
-        let rows = self.store.all_registered(kind.word()).await?;
-        rows.iter().map(|row| self.open(row)).collect()
+    pub async fn all(&self, kind: Kind) -> Result<Listed, RegistryError> {
+        let mut listed = Listed::default();
+        for row in self.store.all_registered(kind.word()).await? {
+            match self.open(&row) {
+                Ok(noted) => listed.noted.push(noted),
+                Err(_damaged) => listed.unreadable.push(row.name),
+            }
+        }
+        Ok(listed)
     }
 
-    /// What one was, step by step; the last is what it is now.
+    /// What one was, step by step, as far as that reads; the last is what it is now.
     ///
     /// # Errors
-    /// [`RegistryError::Unknown`] if there is none of that name.
+    /// [`RegistryError::Unknown`] if there is none of that name, [`RegistryError::Damaged`] if the last step does not
+    /// read.
     pub async fn history(&self, kind: Kind, name: &str) -> Result<Vec<Noted>, RegistryError> {
         let rows = self.store.registered_history(kind.word(), name).await?;
         if rows.is_empty() {
             return Err(unknown(kind, name));
         }
-        rows.iter().map(|row| self.open(row)).collect()
+        let mut steps: Vec<_> = rows.iter().map(|row| self.open(row)).collect();
+        let last = steps.pop().transpose()?;
+        Ok(steps.into_iter().flatten().chain(last).collect())
     }
 
     /// What the policy in force asks, as the last gate said that ran here.
@@ -249,10 +274,15 @@ impl Office {
 
     /// What one is now, and the number of that row.
     async fn newest(&self, kind: Kind, name: &str) -> Result<(Option<Said>, i64), RegistryError> {
-        match self.store.registered(kind.word(), name).await? {
-            None => Ok((None, 0)),
-            Some(row) => Ok((Some(self.open(&row)?.said), row.seq)),
-        }
+        let (known, seq) = self.known(kind, name).await?;
+        Ok((known.transpose()?, seq))
+    }
+
+    /// The same, where it need not read.
+    async fn known(&self, kind: Kind, name: &str) -> Result<(Option<Opened>, i64), RegistryError> {
+        let row = self.store.registered(kind.word(), name).await?;
+        let seq = row.as_ref().map_or(0, |row| row.seq);
+        Ok((row.map(|row| Ok(self.open(&row)?.said)), seq))
     }
 
     async fn put(

@@ -46,7 +46,7 @@ impl Office {
     /// [`RegistryError`].
     pub async fn published(&self) -> Result<Published, RegistryError> {
         let (mut published, now_s) = (Published::default(), self.now_s());
-        for noted in self.all(Kind::Partner).await? {
+        for noted in self.all(Kind::Partner).await?.noted {
             let Some(partner) = partner(&noted) else { continue };
             published.partners.extend(receiver(partner, now_s));
             let steps = self.history(Kind::Partner, &partner.name).await?;

@@ -344,6 +344,15 @@ async fn a_row_that_was_written_without_the_key_admits_nobody() {
     assert!(matches!(registry.unfit(&asked, Asks::default()), Some(Unfit::Partner(..))));
     let read = office.history(Kind::Partner, "other").await;
     assert!(matches!(read, Err(RegistryError::Damaged(..))));
+    // It hides no other, and another draft mends it, which admits nobody yet.
+    let all = office.all(Kind::Partner).await.unwrap();
+    assert_eq!((all.noted.len(), all.unreadable), (1, vec!["other".to_owned()]));
+    assert_eq!(office.published().await.unwrap().partners.len(), 1);
+    let mended = office.draft(&doer("ann"), "other", contract(), WHY).await.unwrap();
+    assert_eq!(mended.standing, Standing::Ended);
+    learn(&registry).await;
+    assert!(matches!(registry.unfit(&asked, Asks::default()), Some(Unfit::Partner(..))));
+    assert_eq!(office.history(Kind::Partner, "other").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
