@@ -25,6 +25,7 @@ pub mod grant;
 pub mod index;
 pub mod link;
 pub mod notify;
+pub mod registry;
 pub mod replay;
 pub mod report;
 pub mod review;

@@ -11,6 +11,7 @@ mod grants;
 mod limits;
 mod links;
 mod policies;
+mod registry;
 mod registry_subjects;
 mod requests;
 mod resource;
@@ -44,6 +45,8 @@ const RESOURCES: &[&Resource] = &[
     &campaigns::RESOURCE,
     &policies::RESOURCE,
     &registry_subjects::RESOURCE,
+    &registry::RESOURCE,
+    &registry::PUBLISHED,
 ];
 
 /// The most of a body, in bytes.

@@ -26,6 +26,8 @@ pub(super) fn anonymous(json: &[u8]) -> Option<Vec<u8>> {
         account: Text::default(),
         person: Text::default(),
         attributes: Attributes::default(),
+        partner: Text::default(),
+        contract: Text::default(),
         on_behalf_of: Text::default(),
         own: None,
     });

@@ -456,6 +456,8 @@ mod tests {
             kind: None,
             roles: (0..900).map(|n| format!("{n}{bad}")).collect(),
             tenant: text(),
+            partner: text(),
+            contract: text(),
             on_behalf_of: text(),
             person: text(),
             attributes: large_attributes(),

@@ -218,6 +218,12 @@ pub struct Actor {
     /// The tenant or branch at that time.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub tenant: Text,
+    /// The partner in whose name it was asked.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub partner: Text,
+    /// The number of that partner's contract at that time, as the registry has it.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub contract: Text,
     /// For whom the caller acted.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub on_behalf_of: Text,

@@ -43,7 +43,10 @@ mod policy;
 mod progress;
 mod registry;
 mod registry_file;
+mod registry_partner;
+mod registry_public;
 mod registry_subject;
+mod registry_tenant;
 mod replay;
 mod report;
 mod restore;
@@ -133,6 +136,7 @@ enum Command {
     /// Tie an account and a customer by a case, and end that.
     Link(link::Arguments),
     /// Say what the gate itself knows of whom data are about: consents, objections, marks.
+    /// Who receives data for a task, and who works on the platform: partners and tenants.
     Registry(registry::Arguments),
     /// Manage the master key.
     Key(key::Arguments),

@@ -74,6 +74,18 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
             let (kind, which) = object.split_once(' ').unwrap_or((object, ""));
             Step::Switch(kind.to_owned(), which.to_owned())
         }
+        // Whoever was admitted when the backup was made is not, as little as what is switched off.
+        "partner_suspended"
+        | "partner_ended"
+        | "partner_suspended_shared"
+        | "partner_ended_shared"
+        | "tenant_suspended"
+        | "tenant_ended"
+        | "tenant_suspended_shared"
+        | "tenant_ended_shared" => {
+            let (kind, which) = object.split_once(' ')?;
+            Step::Switch(kind.to_owned(), which.to_owned())
+        }
         // It was found elsewhere, and held somebody here.
         "finding_shared" => held(object.rsplit_once("` on ")?.1),
         "policy_loaded" => Step::ByHand("put the newer policy files in their place"),
@@ -195,6 +207,10 @@ mod tests {
         assert_eq!(act("switch_off_shared", "tenant hq"), []);
         let said = act("subjects_registered", "subjects of customer");
         assert!(matches!(said[..], [Step::ByHand(_)]), "{said:?}");
+        let off = [Step::Switch("partner".into(), "fast parcel".into())];
+        assert_eq!(act("partner_suspended", "partner fast parcel"), off);
+        assert_eq!(act("partner_ended_shared", "partner fast parcel"), off);
+        assert_eq!(act("partner_resumed", "partner fast parcel"), []);
         assert_eq!(act("finding_shared", "finding of `own-median` on corp:wang"), [wang]);
         let person = [Step::Person("e1042".into())];
         assert_eq!(act("finding_shared", "finding of `zero-hits` on person/e1042"), person);

@@ -35,6 +35,19 @@ impl Doer {
         Self { name: name.to_owned(), person: format!("{USER}{uid}") }
     }
 
+    /// Refuses whoever may be the person who took an earlier step.
+    ///
+    /// # Errors
+    /// [`CommandError::SamePerson`] or [`CommandError::OtherWays`].
+    pub fn other_than(&self, person: &str) -> Result<(), CommandError> {
+        if Self::is_user(person) != Self::is_user(&self.person) {
+            let by_user = Self::is_user(person);
+            let who = if by_user { "an operator of the machine" } else { "an account" };
+            return Err(CommandError::OtherWays(who));
+        }
+        if person == self.person { Err(CommandError::SamePerson) } else { Ok(()) }
+    }
+
     fn is_user(person: &str) -> bool {
         person.starts_with(USER)
     }
@@ -207,14 +220,7 @@ impl Desk {
     /// itself meets.
     pub async fn agree(&self, doer: &Doer, id: i64) -> Result<(Asked, Done), CommandError> {
         let row = self.waiting(id).await?;
-        if Doer::is_user(&row.person) != Doer::is_user(&doer.person) {
-            let by_user = Doer::is_user(&row.person);
-            let who = if by_user { "an operator of the machine" } else { "an account" };
-            return Err(CommandError::OtherWays(who));
-        }
-        if row.person == doer.person {
-            return Err(CommandError::SamePerson);
-        }
+        doer.other_than(&row.person)?;
         let done = self.perform(doer, row.command.clone(), Leave::Agreed(id)).await?;
         Ok((asked(row), done))
     }
@@ -305,7 +311,8 @@ impl Desk {
     }
 }
 
-pub(super) fn check_reason(reason: &str) -> Result<(), CommandError> {
+/// Refuses what says nothing, or is no line of the log.
+pub(crate) fn check_reason(reason: &str) -> Result<(), CommandError> {
     let is_one = !reason.trim().is_empty()
         && reason.len() <= REASON_LIMIT
         && !reason.chars().any(char::is_control);

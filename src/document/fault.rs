@@ -90,6 +90,8 @@ pub enum Code {
     IdleLimit,
     /// A record that has a tenant and is not read before it is changed (warning).
     TenantUnread,
+    /// Partners that are told apart and of which none has to be registered (warning).
+    UnregisteredPartners,
 }
 
 impl Code {
@@ -138,6 +140,7 @@ impl Code {
             Self::UnlimitedExport => "W019",
             Self::IdleLimit => "W020",
             Self::TenantUnread => "W021",
+            Self::UnregisteredPartners => "W022",
         }
     }
 }

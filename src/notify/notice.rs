@@ -142,6 +142,8 @@ impl Notice {
             | "grant_review_overdue_drill" => Kind::ReviewDue,
             "policy_refused" => Kind::PolicyRefused,
             "certificates_refused" => Kind::CertificatesRefused,
+            // Another person reviews it, and two agree.
+            "partner_drafted" | "partner_reviewed" => Kind::RequestWaits,
             asked if asked.ends_with("_asked") => Kind::RequestWaits,
             _other => return None,
         };

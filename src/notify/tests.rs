@@ -22,6 +22,9 @@ fn act(name: &str, object: &str) -> Entry {
 fn what_needs_a_person_is_told_and_what_does_not_is_not() {
     let kind = |entry: &Entry| Notice::of(entry).map(|notice| notice.kind);
     assert_eq!(kind(&act("switch_on_asked", "tenant hq")), Some(Kind::RequestWaits));
+    assert_eq!(kind(&act("partner_drafted", "partner swift")), Some(Kind::RequestWaits));
+    assert_eq!(kind(&act("partner_reviewed", "partner swift")), Some(Kind::RequestWaits));
+    assert_eq!(kind(&act("partner_activated", "partner swift")), None);
     assert_eq!(kind(&act("policy_refused", "policy")), Some(Kind::PolicyRefused));
     assert_eq!(kind(&act("grant_asked", "grant 7")), Some(Kind::GrantAsked));
     assert_eq!(kind(&act("glass_broken", "grant 7")), Some(Kind::BreakGlass));

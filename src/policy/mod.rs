@@ -39,6 +39,7 @@ mod program;
 mod read;
 mod reads;
 mod record_factor;
+mod registered;
 mod retention;
 mod rights;
 mod rotation;

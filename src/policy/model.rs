@@ -433,6 +433,12 @@ impl Route {
         self.action() == Action::Export || self.opaque.is_some()
     }
 
+    /// Whether its answers pass unread.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.opaque.is_some()
+    }
+
     /// What the route does.
     #[must_use]
     pub fn action(&self) -> Action {
@@ -658,6 +664,10 @@ pub(super) struct Model {
     pub(super) detect: Detect,
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
+    /// What must be registered.
+    pub(super) registered: Vec<Box<str>>,
+    /// The least attested level of partners.
+    pub(super) partner_level: u8,
     /// Who may be granted what.
     pub(super) grants: Vec<GrantRule>,
     /// Sets of roles of which nobody holds two.

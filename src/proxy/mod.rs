@@ -3,6 +3,7 @@
 //! Nothing here decides what a caller may see (policy), which bytes pass (guard) or how much may
 //! leave (limits): this is the shell that brings them together in the one right order.
 
+mod admitted;
 mod alerts;
 mod answer_headers;
 mod arrival;
@@ -85,6 +86,7 @@ use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::link::Links;
 use crate::listen::{Facts, Handler};
 use crate::policy::{Program, Ties};
+use crate::registry::Registry;
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::telemetry::Telemetry;
@@ -155,6 +157,8 @@ pub struct Parts {
     pub curbs: Arc<Curbs>,
     /// What people were granted.
     pub grants: Arc<Grants>,
+    /// Which partners and tenants there are.
+    pub registry: Arc<Registry>,
     /// How much may leave.
     pub limits: Arc<Limits>,
     /// How often an address may try.
@@ -268,6 +272,7 @@ impl Gate {
         self.write_looks().await;
         self.write_differences();
         self.tidy_grants().await;
+        self.tidy_registry().await;
         self.alerts.write_gathered();
         self.alerts.keep_fields().await;
     }

@@ -59,6 +59,7 @@ impl Gate {
         let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
         let mut question = question.tied_by(&self.ties);
         self.refuse_switched(&question, trail).await?;
+        self.refuse_unfit(&question, trail)?;
         self.take_case_ticket(&parts.headers, &caller).await?;
         let named = head.grant.as_deref();
         let now = (question.program().as_ref(), trail.time_unix_s());
@@ -88,6 +89,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let Asking { head, parts, caller, question } = *asking;
+        self.check_contract(&permit, question, trail)?;
         let query = self.guard_query(&permit, head, trail)?;
         self.check_reviewed(caller, &permit, trail.time_unix_s())?;
         let seat = self.admit(caller, &permit).await?;

@@ -11,10 +11,12 @@ use super::body::Cut;
 use super::curbs::Curbs;
 use super::grants::Grants;
 use super::question::Question;
-use super::switched;
+use super::{Gate, admitted, switched};
+use crate::clock::Clock;
 use crate::command::{Switches, Target};
 use crate::identity::Identity;
 use crate::policy::{Grant, Permit, Program};
+use crate::registry::{Registry, Unfit};
 
 /// How often a stream looks whether the time of its grant is over.
 const END_EVERY: Duration = Duration::from_millis(500);
@@ -105,6 +107,9 @@ pub(super) struct Right {
     held: watch::Receiver<()>,
     grants: Arc<Grants>,
     granted: watch::Receiver<()>,
+    registry: Arc<Registry>,
+    registered: watch::Receiver<()>,
+    clock: Clock,
     question: Arc<Question>,
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
@@ -113,33 +118,24 @@ pub(super) struct Right {
 
 impl Right {
     /// The right that the permit gave, as the answer to this question.
-    pub(super) fn new(
-        policies: Arc<Policies>,
-        identity: Arc<Identity>,
-        switches: Arc<Switches>,
-        curbs: Arc<Curbs>,
-        grants: Arc<Grants>,
-        question: Arc<Question>,
-        permit: Arc<Permit>,
-    ) -> Self {
-        let (changes, roster) = (policies.changes.subscribe(), identity.roster_changes());
-        let (switched, held) = (switches.changes(), curbs.changes());
-        let granted = grants.changes();
-        let stands_under = Arc::clone(question.program());
+    pub(super) fn new(gate: &Gate, question: Arc<Question>, permit: Arc<Permit>) -> Self {
         Self {
-            policies,
-            changes,
-            identity,
-            roster,
-            switches,
-            switched,
-            curbs,
-            held,
-            grants,
-            granted,
+            changes: gate.policies.changes.subscribe(),
+            policies: Arc::clone(&gate.policies),
+            roster: gate.identity.roster_changes(),
+            identity: Arc::clone(&gate.identity),
+            switched: gate.switches.changes(),
+            switches: Arc::clone(&gate.switches),
+            held: gate.curbs.changes(),
+            curbs: Arc::clone(&gate.curbs),
+            granted: gate.grants.changes(),
+            grants: Arc::clone(&gate.grants),
+            registered: gate.registry.changes(),
+            registry: Arc::clone(&gate.registry),
+            clock: gate.clock.clone(),
+            stands_under: Arc::clone(question.program()),
             question,
             permit,
-            stands_under,
         }
     }
 
@@ -170,13 +166,18 @@ impl Right {
             if self.switched_off().is_some() {
                 return Cut::Switched;
             }
+            if self.unfit().is_some() {
+                return Cut::Withdrawn;
+            }
             let changed = tokio::select! {
                 changed = self.changes.changed() => changed,
                 changed = self.roster.changed() => changed,
                 changed = self.switched.changed() => changed,
                 changed = self.held.changed() => changed,
                 changed = self.granted.changed() => changed,
+                changed = self.registered.changed() => changed,
                 () = grant_may_end(&self.permit) => Ok(()),
+                () = contract_may_end(&self.question) => Ok(()),
             };
             if changed.is_err() {
                 // Nothing more will come.
@@ -196,6 +197,13 @@ impl Right {
         switched::stops(&self.switches, &self.identity, &self.question)
     }
 
+    /// Why the partner, or the tenant, may not go on.
+    pub(super) fn unfit(&self) -> Option<Unfit> {
+        let live = self.policies.live();
+        admitted::unfit(&self.registry, &self.question, &live, self.clock.unix_s())
+            .or_else(|| admitted::beyond(&self.registry, &self.question, &self.permit))
+    }
+
     fn stands(&self, program: &Program) -> bool {
         let again = self.question.decide_on(program);
         again.is_some_and(|answer| answer.is_ok_and(|again| again.releases_as(&self.permit)))
@@ -207,5 +215,13 @@ async fn grant_may_end(permit: &Permit) {
     match permit.grant() {
         Some(_) => tokio::time::sleep(END_EVERY).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The same of a partner's contract.
+async fn contract_may_end(question: &Question) {
+    match admitted::partners(question.principal()).is_empty() {
+        false => tokio::time::sleep(END_EVERY).await,
+        true => std::future::pending().await,
     }
 }

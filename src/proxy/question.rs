@@ -74,6 +74,11 @@ impl Question {
         &self.principal
     }
 
+    /// The purpose that was declared.
+    pub(super) fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
     /// Where the request came in.
     pub(super) fn zone(&self) -> &str {
         &self.zone

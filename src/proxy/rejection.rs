@@ -25,6 +25,7 @@ use super::visit::Refused;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault};
 use crate::identity::{AuthError, CaseTicketFault, SignInError};
 use crate::limits::{self, AddressRefused};
+use crate::registry::Unfit;
 use crate::scan::ScanError;
 use crate::upstream::UpstreamError;
 
@@ -70,6 +71,8 @@ pub(super) enum Rejection {
     Forbidden,
     /// Something is switched off by command; what and why is in the log.
     Switched,
+    /// A partner is not admitted for it, or a tenant not served; who and why is in the log.
+    Unfit(Unfit),
     /// An interface of the gate's own does not do it.
     Visit(Refused),
     /// Another site's page sent it.
@@ -149,6 +152,7 @@ impl Rejection {
             Self::Forbidden => forbidden("forbidden", "Not allowed"),
             Self::Switched => forbidden(SWITCHED, "This access is suspended")
                 .detail("it was switched off for a time; ask your security team"),
+            Self::Unfit(unfit) => forbidden(unfit.cause(), unfitting(unfit)),
             Self::Visit(refused) => request::visit(refused),
             Self::ForeignSite => forbidden("foreign_site", "The request comes from another site"),
             Self::Purpose(accepted) => credential::purpose(accepted),
@@ -193,6 +197,16 @@ const STRONGER: &str = "A stronger or fresher factor is needed";
 
 fn forbidden(cause: &'static str, title: &'static str) -> Told {
     Told::new(StatusCode::FORBIDDEN, cause, title)
+}
+
+fn unfitting(unfit: &Unfit) -> &'static str {
+    match unfit {
+        Unfit::Partner(..) | Unfit::Level(..) => "The partner is not admitted",
+        Unfit::Over(..) => "The partner's contract is over",
+        Unfit::Field(..) => "The partner's contract is not for all of these data",
+        Unfit::Purpose(..) => "The partner's contract is not for this purpose",
+        Unfit::Tenant(..) => "The tenant is not served",
+    }
 }
 
 fn unavailable(cause: &'static str, title: &'static str) -> Told {

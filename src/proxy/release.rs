@@ -153,15 +153,7 @@ impl Gate {
             self.check_still_on(&permit, &question)?;
             return self.whole(passage, facts, trail).await;
         }
-        let right = Right::new(
-            Arc::clone(&self.policies),
-            Arc::clone(&self.identity),
-            Arc::clone(&self.switches),
-            Arc::clone(&self.curbs),
-            Arc::clone(&self.grants),
-            question,
-            permit,
-        );
+        let right = Right::new(self, question, permit);
         self.streamed(passage, right, head, facts, trail).await
     }
 

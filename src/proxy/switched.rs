@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Gate;
+use super::admitted::{beyond, unfit};
 use super::query::{self, KIND};
 use super::question::Question;
 use super::rejection::{Rejection, Wanted};
@@ -14,9 +15,9 @@ use crate::listen::Facts;
 use crate::policy::{Permit, Principal, Route, Value};
 
 /// The attribute that says of which tenants a caller is.
-const TENANT: &str = "tenant";
+pub(super) const TENANT: &str = "tenant";
 /// The attribute that says in which partner's name a caller asks, where that is not the account itself.
-const PARTNER: &str = "partner";
+pub(super) const PARTNER: &str = "partner";
 
 impl Gate {
     /// Looks for commands; what was commanded is in the log before what it lets go on goes on.
@@ -30,6 +31,7 @@ impl Gate {
 
     async fn look_anew(&self) -> Result<(), Rejection> {
         self.look_for_grants().await?;
+        self.look_at_registry().await?;
         let news = self.switches.look().await.map_err(|error| {
             tracing::error!(%error, "commands could not be read, so nothing passes");
             Rejection::StoreUnavailable
@@ -141,6 +143,11 @@ impl Gate {
         if let Some(grant) = permit.grant().filter(|grant| !self.grants.stands(&grant.id)) {
             return Err(Rejection::Grant(Wanted::ended(&grant.id)));
         }
+        let now_s = self.clock.unix_s();
+        let unfit = unfit(&self.registry, question, question.program(), now_s);
+        if let Some(unfit) = unfit.or_else(|| beyond(&self.registry, question, permit)) {
+            return Err(Rejection::Unfit(unfit));
+        }
         let is_switched = stops(&self.switches, &self.identity, question).is_some();
         if is_switched { Err(Rejection::Switched) } else { Ok(()) }
     }
@@ -194,7 +201,7 @@ fn partner(principal: &Principal) -> Option<&str> {
 }
 
 /// The names in an attribute that is one or several; a whole number stands for its digits.
-fn names(principal: &Principal, attribute: &str) -> Vec<String> {
+pub(super) fn names(principal: &Principal, attribute: &str) -> Vec<String> {
     let name = |value: &Value| match value {
         Value::Text(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),

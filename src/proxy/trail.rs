@@ -276,9 +276,22 @@ impl Trail {
 
     /// Notes what is switched off that stops the request.
     pub(super) fn switched(&mut self, target: &str, version: &str) {
+        self.unfit(&is_off(target), version);
+    }
+
+    /// Notes the partner in whose name it is asked, and that partner's contract; of a customer nothing.
+    pub(super) fn partner(&mut self, name: &str, contract: &str) {
+        let actor = self.entry.actor.as_mut();
+        if let Some(actor) = actor.filter(|actor| actor.kind != Some(ActorKind::Customer)) {
+            (actor.partner, actor.contract) = (name.into(), contract.into());
+        }
+    }
+
+    /// Notes what stops the request before it is decided.
+    pub(super) fn unfit(&mut self, unmet: &str, version: &str) {
         let mut decision = Decision::new(Effect::Deny);
         decision.policy = version.into();
-        decision.unmet = [is_off(target).as_str()].into_iter().collect();
+        decision.unmet = [unmet].into_iter().collect();
         self.entry.decision = Some(decision);
     }
 

@@ -45,15 +45,7 @@ impl Gate {
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
-        let right = Right::new(
-            Arc::clone(&self.policies),
-            Arc::clone(&self.identity),
-            Arc::clone(&self.switches),
-            Arc::clone(&self.curbs),
-            Arc::clone(&self.grants),
-            question,
-            Arc::clone(&permit),
-        );
+        let right = Right::new(self, question, Arc::clone(&permit));
         let (parts, body) = response.into_parts();
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
         let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());
@@ -93,6 +85,9 @@ impl Gate {
         }
         if right.switched_off().is_some() {
             return Err(Rejection::Switched);
+        }
+        if let Some(unfit) = right.unfit() {
+            return Err(Rejection::Unfit(unfit));
         }
         if let Some(id) = right.taken_back() {
             return Err(Rejection::Grant(Wanted::ended(id)));

@@ -4,6 +4,7 @@
 
 mod monthly;
 mod page;
+mod partner;
 mod person;
 mod subject;
 mod trace;
@@ -12,6 +13,7 @@ mod words;
 
 pub use monthly::Monthly;
 pub use page::page;
+pub use partner::{FileGiven, Given, Ledger};
 pub use person::{Habits, Person};
 pub use subject::{How, Look, Post, looks};
 pub use trace::{AtOnce, Received, Trace};

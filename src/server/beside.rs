@@ -47,6 +47,7 @@ impl Server {
                 log: self.log.clone(),
                 desk: self.desk.clone(),
                 store: self.desk.place().0,
+                registry: Arc::clone(&self.gate.registry),
                 telemetry: Arc::clone(&self.gate.telemetry),
                 asked,
                 refused: None,

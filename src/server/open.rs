@@ -11,7 +11,7 @@ use super::check::check_others;
 use super::fetch::HttpsFetch;
 use super::fields::known_fields;
 use super::log::{open_sink, record_start};
-use super::policies::{Backends, admit, read_policies};
+use super::policies::{Backends, admit, demands, read_policies};
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
 use super::{Monitoring, Server, StartError, memory, restored, shared};
@@ -27,6 +27,7 @@ use crate::link::Links;
 use crate::listen::Shutdown;
 use crate::policy::Program;
 use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
+use crate::registry::{Office, Registry};
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
 use crate::state::Store;
@@ -92,6 +93,9 @@ impl Opening {
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
         desk.set_two_person(&program.two_person()).await?;
+        let office = Office::new(store.clone(), master, clock.clone())?;
+        office.set_demands(&demands(program)).await?;
+        let registry = Arc::new(Registry::new(office));
         let curbs = load_curbs(store).await?;
         let counter = Counter::new(store.clone(), master, clock.clone())?;
         let grants = Arc::new(Grants::new(counter, clock));
@@ -106,6 +110,7 @@ impl Opening {
             policies: Arc::new(Policies::new(Arc::clone(program))),
             curbs,
             grants,
+            registry,
             identity: Arc::new(identity),
             switches: Arc::new(Switches::new(store.clone())),
             links: Arc::new(Links::new(store.clone(), master, clock.clone())?),

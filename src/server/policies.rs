@@ -7,6 +7,7 @@ use crate::document::{Faults, Source};
 use crate::limits::AllowanceFault;
 use crate::policy::{Program, compile};
 use crate::proxy::check_limits;
+use crate::registry::Demands;
 use crate::suite::{self, SuiteError};
 
 /// Policy files of one folder; a folder with more is a mistake.
@@ -250,6 +251,12 @@ fn check_nested(folders: &[PathBuf], has_files: bool) -> Result<(), PolicyError>
         }
     }
     Ok(())
+}
+
+/// What a policy asks of partners.
+pub(super) fn demands(program: &Program) -> Demands {
+    let purposes = program.purposes().map(str::to_owned).collect();
+    Demands { level: program.partner_level(), purposes }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::activation::{self, must_wait};
-use super::policies::{Backends, PolicyError, admit, admit_candidate, read_policies};
+use super::policies::{Backends, PolicyError, admit, admit_candidate, demands, read_policies};
 use super::watch::Watch;
 use crate::audit::{Act, Event, Log, LogError, Text};
 use crate::command::{CommandError, Desk};
@@ -18,6 +18,7 @@ use crate::document::Source;
 use crate::policy::{Program, version_of};
 use crate::proxy::{Policies, Waiting};
 use crate::state::{StateError, Store};
+use crate::registry::Registry;
 use crate::telemetry::{Reload, Role, Telemetry};
 
 /// Files that change are read until two readings so far apart agree: half a file may well be a policy.
@@ -36,6 +37,7 @@ pub(super) struct Reloader {
     pub(super) log: Log,
     pub(super) desk: Desk,
     pub(super) store: Store,
+    pub(super) registry: Arc<Registry>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) asked: Arc<Notify>,
     /// What was refused last, so that it is told once.
@@ -147,6 +149,8 @@ impl Reloader {
         self.record(&old, program.version()).await.map_err(Kept::Unrecorded)?;
         if self.role == Role::Live {
             self.desk.set_two_person(&program.two_person()).await.map_err(Kept::Unread)?;
+            let told = self.registry.office().set_demands(&demands(&program)).await;
+            told.map_err(|error| Kept::Unread(error.into()))?;
             activation::keep(&self.store, &program, &sources).await.map_err(Kept::Unkept)?;
             self.no_longer_waits();
         }

@@ -22,6 +22,8 @@ pub(super) const SWITCH: &str = "switch";
 pub(super) const FINDING: &str = "finding";
 /// Of a budget that began anew.
 pub(super) const RESET: &str = "reset";
+/// Of a step of a partner or a tenant.
+pub(super) const REGISTRY: &str = "registry";
 
 /// What all gates must know.
 #[derive(Clone, Debug, PartialEq, Eq)]

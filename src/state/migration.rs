@@ -37,6 +37,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0027_restores.sql"),
     include_str!("migrations/0028_link_tickets.sql"),
     include_str!("migrations/0029_subjects.sql"),
+    include_str!("migrations/0030_registry.sql"),
     include_str!("migrations/0031_campaigns.sql"),
     include_str!("migrations/0032_policies.sql"),
 ];

@@ -6,9 +6,10 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::act::{self, Deed};
-use super::bulletin::{BulletinRow, FINDING, RESET, SWITCH};
+use super::bulletin::{BulletinRow, FINDING, REGISTRY, RESET, SWITCH};
 use super::command::changed_now;
 use super::finding::newest_change;
+use super::registry::{RegistryNotice, take_over};
 use super::reset::forget_usage;
 use super::{FindingRow, StateError};
 
@@ -104,6 +105,7 @@ pub(super) enum SharedAct {
     Switch(SwitchNotice),
     Finding(FindingNotice),
     Reset(ResetNotice),
+    Registry(RegistryNotice),
 }
 
 /// What a notice tells of, if it is understood.
@@ -113,6 +115,7 @@ pub(super) fn read(notice: &BulletinRow) -> Option<SharedAct> {
         SWITCH => serde_json::from_str(payload).ok().map(SharedAct::Switch),
         FINDING => serde_json::from_str(payload).ok().map(SharedAct::Finding),
         RESET => serde_json::from_str(payload).ok().map(SharedAct::Reset),
+        REGISTRY => serde_json::from_str(payload).ok().map(SharedAct::Registry),
         _ => None,
     }
 }
@@ -128,7 +131,21 @@ pub(super) fn perform(
         SharedAct::Switch(switch) => turn(connection, &switch, (origin, stamp)),
         SharedAct::Finding(finding) => hold(connection, &finding, origin),
         SharedAct::Reset(reset) => begin_anew(connection, &reset, origin, now_ms),
+        SharedAct::Registry(step) => register(connection, &step, origin),
     }
+}
+
+fn register(
+    connection: &Connection,
+    step: &RegistryNotice,
+    origin: &str,
+) -> Result<(), StateError> {
+    if !take_over(connection, step)? {
+        return Ok(());
+    }
+    let RegistryNotice { act, reason, done_by, approved_by, at_ms, .. } = step;
+    let word = format!("{act}_shared");
+    note(connection, &word, (&step.topic(), origin), reason, [done_by, approved_by], *at_ms)
 }
 
 fn turn(

@@ -23,12 +23,12 @@ fn setup_with(policy: &str, more: &str) -> Setup {
 fn setup_of(policy: &str, more: &str) -> Setup {
     let admin = format!(
         "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
-         rights: {{ switches: [security], limits: [risk], detections: [security] }}\n{more}"
+         rights: {{ switches: [security], limits: [risk], detections: [security], registry: [security], published: [website] }}\n{more}"
     );
     Setup::policy(policy).yaml(&admin)
 }
 
-async fn gate_with(policy: &str, more: &str) -> Gate {
+pub(crate) async fn gate_with(policy: &str, more: &str) -> Gate {
     answering(setup_with(policy, more).start().await)
 }
 
@@ -45,7 +45,7 @@ async fn gate() -> Gate {
 }
 
 /// A token of somebody in the security team, with a one-time code just shown.
-fn security(gate: &Gate, name: &str) -> String {
+pub(crate) fn security(gate: &Gate, name: &str) -> String {
     gate.token(&json!({ "sub": name, "roles": ["security"] }))
 }
 
@@ -100,11 +100,11 @@ fn turn(kind: &str, name: &str, way: &str) -> Value {
     body
 }
 
-async fn post(gate: &Gate, token: &str, path: &str, body: Value) -> Answer {
+pub(crate) async fn post(gate: &Gate, token: &str, path: &str, body: Value) -> Answer {
     ask(gate, Ask::post(path, &body.to_string()).bearer(token)).await
 }
 
-async fn get(gate: &Gate, token: &str, path: &str) -> Answer {
+pub(crate) async fn get(gate: &Gate, token: &str, path: &str) -> Answer {
     ask(gate, Ask::get(path).bearer(token)).await
 }
 

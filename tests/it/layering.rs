@@ -25,6 +25,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("recall", &["clock"]),
     ("consent", &["clock", "policy", "recall", "secret", "state"]),
     ("grant", &["clock", "secret", "state"]),
+    ("registry", &["clock", "command", "secret", "state"]),
     ("audit", &["clock", "secret"]),
     ("bulletin", &["clock", "secret", "state"]),
     ("shared", &["bulletin", "identity", "limits"]),
@@ -53,6 +54,7 @@ const RULE: &[(&str, &[&str])] = &[
             "link",
             "listen",
             "policy",
+            "registry",
             "route",
             "scan",
             "secret",
@@ -62,7 +64,7 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["campaign", "clock", "command", "consent", "grant", "identity", "limits", "link", "listen", "proxy"],
+        &["campaign", "clock", "command", "consent", "grant", "identity", "limits", "link", "listen", "proxy", "registry"],
     ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
@@ -111,6 +113,7 @@ const RULE: &[(&str, &[&str])] = &[
             "notify",
             "policy",
             "proxy",
+            "registry",
             "review",
             "route",
             "scan",
@@ -134,9 +137,7 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "campaign", "clock", "command", "config", "consent", "demo", "document",
-            "grant", "identity", "index", "limits", "link", "notify", "policy", "replay", "report",
-            "review", "route", "secret", "server", "ship", "state", "suite",
+            "audit", "backup", "campaign", "clock", "command", "config", "consent", "demo", "document", "grant", "identity", "index", "limits", "link", "notify", "policy", "registry", "replay", "report", "review", "route", "secret", "server", "ship", "state", "suite",
         ],
     ),
 ];

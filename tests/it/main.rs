@@ -82,6 +82,7 @@ mod people_alone;
 mod policy_files;
 mod policy_tools;
 mod recorded_first;
+mod registry;
 mod reload;
 mod replay;
 mod report_pages;

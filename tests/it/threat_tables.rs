@@ -18,9 +18,11 @@ fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     for page in pages.map(|page| format!("docs/guide/{page}")) {
         check(&std::fs::read_to_string(root.join(page)).unwrap(), &sources);
     }
-    let grants = std::fs::read_to_string(root.join("docs/guide/grants.md")).unwrap();
-    let (_, threats) = grants.split_once("\n## Threats\n").unwrap();
-    check(threats, &sources);
+    for page in ["grants.md", "registry.md"] {
+        let text = std::fs::read_to_string(root.join("docs/guide").join(page)).unwrap();
+        let (_, threats) = text.split_once("\n## Threats\n").unwrap();
+        check(threats, &sources);
+    }
 }
 
 fn check(page: &str, sources: &[String]) {

@@ -1,5 +1,6 @@
 //! `menshen report`: who saw a customer, what one employee did, what a reviewer looks at each month.
 
+mod partner;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,10 @@ enum Report {
     ///
     /// Example: menshen report person li.na --config menshen.yaml --month 2026-10
     Person(Box<PersonArgs>),
+    /// All that one partner received: fields, people, purposes, contracts, and files with their hashes.
+    ///
+    /// Example: menshen report partner fast-parcel --config menshen.yaml --month 2026-10
+    Partner(Box<partner::PartnerArgs>),
     /// Who received these people: a leaked list without a mark, held against every look of the log.
     ///
     /// Example: menshen report trace --subjects leaked.txt --config menshen.yaml --month 2026-10
@@ -195,6 +200,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         Report::Subject(args) => subject(args, out),
         Report::Person(args) => person(args, out),
         Report::Monthly(args) => monthly(args, out),
+        Report::Partner(args) => partner::run(args, out),
         Report::Trace(args) => match trace::run(args, out) {
             Ok(true) => Ok(()),
             Ok(false) => return Err(Failure::Finding),

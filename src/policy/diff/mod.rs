@@ -15,6 +15,7 @@ mod detections;
 mod grants;
 mod hidden;
 mod limits;
+mod registered;
 mod retention;
 mod routes;
 mod taken;
@@ -74,6 +75,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(detect::changes(&old, &new));
     changes.extend(consents::changes(&old, &new));
     changes.extend(two_person::changes(&old, &new));
+    changes.extend(registered::changes(&old, &new));
     changes.extend(grants::changes(&old, &new));
     changes.extend(apart::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));

@@ -16,6 +16,7 @@ mod opaque;
 mod parameters;
 mod places;
 mod pseudonyms;
+mod registered;
 mod requirement;
 mod retention;
 mod roles;
@@ -39,7 +40,7 @@ use requirement::requirement;
 pub(super) use routes::entries;
 
 /// The top-level keys.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 19] = [
     "grades",
     "purposes",
     "entities",
@@ -51,6 +52,8 @@ const SECTIONS: [&str; 17] = [
     "pseudonyms",
     "detect",
     "two-person",
+    "registered",
+    "partner-level",
     "grants",
     "apart",
     "detections",
@@ -92,6 +95,7 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     pseudonyms::read(&sections, &mut reader, &mut model);
     detect::read(&sections, &mut reader, &mut model);
     two_person::read(&sections, &mut reader, &mut model);
+    registered::read(&sections, &mut reader, &mut model);
     grants::read(&sections, &mut reader, &mut model);
     apart::read(&sections, &mut reader, &mut model);
     detections::read(&sections, &mut reader, &mut model);

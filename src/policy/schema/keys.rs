@@ -166,6 +166,16 @@ pub(super) const FILE: Table = Table {
             Form::OneOrMany(&Form::Words(two_person::words)),
         ),
         key(
+            "registered",
+            "Whose callers ask nothing unless the registry has them as active: partners, tenants, or both.",
+            Form::OneOrMany(&Form::Words(|| super::super::registered::WORDS.to_vec())),
+        ),
+        key(
+            "partner-level",
+            "How well partners must protect what they receive, as somebody attests it in the registry.",
+            Form::Number(1, 3),
+        ),
+        key(
             "grants",
             "Who may be granted what, by whom and for how long. All that is about a request binds; what nothing is about nobody grants.",
             Form::List(&Form::Table(&super::grants::GRANT)),

@@ -152,6 +152,8 @@ const RIGHT: &[&str] = &[
     "grades: { 1: {}, 2: { assurance: 3, fresh: 90s, zone: [a, b] }, sealed: {} }",
     "grades:\n  1: {}\nentities: { e: { fields: { a: 1, \"b[]\": { c: sealed, d: { grade: 1 } } } } }",
     "roles: { a: , b: { includes: a, rank: 7, external: true } }",
+    "registered: [partner, tenant]\npartner-level: 2",
+    "registered: tenant",
     "purposes:\nroles: { 店员: {} }",
 ];
 
@@ -171,6 +173,9 @@ const WRONG: &[&str] = &[
     "limits: [{ to: any, records: 1/h, off-hours: { factor: 0.5 } }]",
     "limits: [{ page: 3 }]",
     "grades: { 5: {} }",
+    "registered: merchant",
+    "partner-level: 0",
+    "partner-level: high",
     "grades: { 1: { fresh: 15 } }",
     "grades: { 1: { assurance: 4 } }",
     "grades: { 1: }",

@@ -59,6 +59,10 @@ pub(super) struct Survey {
     pub(super) detections: Detections,
     /// What one person alone may not command, each way by itself.
     pub(super) two_person: BTreeSet<String>,
+    /// What must be registered.
+    pub(super) registered: BTreeSet<Box<str>>,
+    /// The least attested level of partners.
+    pub(super) partner_level: u8,
     /// What may be granted, in words.
     pub(super) grants: BTreeSet<String>,
     /// Roles that nobody holds together, two by two.
@@ -113,6 +117,8 @@ impl Survey {
             pseudonyms,
             detect,
             two_person,
+            registered,
+            partner_level,
             grants: _,
             apart: _,
             detections,
@@ -146,6 +152,8 @@ impl Survey {
                 .collect(),
             detect: DetectView::of(detect, program),
             two_person: each_way(two_person),
+            registered: registered.iter().cloned().collect(),
+            partner_level: *partner_level,
             grants: described(&program.model),
             apart: program.model.apart_pairs(),
             detections: detections.clone(),

@@ -23,6 +23,8 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("two-person: tenant", "", "one person alone may command `tenant-on`"),
     ("two-person: [tenant, limits]", "two-person: tenant", "may command `limits`"),
     ("two-person: exports", "two-person: exports-on", "may command `exports-off`"),
+    ("registered: [partner, tenant]", "registered: tenant", "a partner that is not registered may"),
+    ("partner-level: 3", "partner-level: 2", "attested level 2, was 3"),
     (
         "apart: [[teller, security, boss]]",
         "apart: [[security, boss]]",

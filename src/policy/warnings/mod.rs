@@ -5,6 +5,7 @@ mod conditions;
 mod exposure;
 mod reach;
 mod records;
+mod registered;
 mod shadow;
 
 use super::model::Model;
@@ -19,6 +20,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.shadows();
     warnings.conditions();
     warnings.exposure();
+    warnings.registered();
     warnings.found.sort();
     warnings.found
 }

@@ -1,0 +1,136 @@
+//! Whether the partners in whose names a caller asks are admitted, and its tenants served: asked before the decision,
+//! before a held answer leaves, and by open streams.
+
+use super::Gate;
+use super::query::KIND;
+use super::question::Question;
+use super::rejection::Rejection;
+use super::switched::{PARTNER, TENANT, names};
+use super::trail::Trail;
+use crate::identity::CallerKind;
+use crate::policy::plan::Verdict;
+use crate::policy::{Permit, Principal, Program, Value};
+use crate::registry::{Asked, Asks, Registry, RegistryError, Unfit};
+
+impl Gate {
+    /// Looks for what was done in the registry; it is in the log before what it lets ask asks.
+    ///
+    /// # Errors
+    /// [`Rejection::StoreUnavailable`]: what is known is old.
+    pub(super) async fn look_at_registry(&self) -> Result<(), Rejection> {
+        let _only_one = self.registry.only_one().await;
+        while let Some(news) = self.registry.look().await.map_err(unreadable)? {
+            let is_recorded = self.record_acts().await.is_ok();
+            self.registry.install(news, is_recorded);
+            if !is_recorded {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a partner that is not admitted, or not for this, and who is of a tenant that is not served. What is
+    /// known is as young as what was commanded.
+    pub(super) fn refuse_unfit(
+        &self,
+        question: &Question,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        let program = question.program();
+        if let Some(name) = partners(question.principal()).first() {
+            trail.partner(name, &self.registry.contract_of(name));
+        }
+        match unfit(&self.registry, question, program, self.clock.unix_s()) {
+            None => Ok(()),
+            Some(unfit) => {
+                trail.unfit(&unfit.to_string(), program.version());
+                Err(Rejection::Unfit(unfit))
+            }
+        }
+    }
+
+    /// Refuses a partner that declares no purpose, once the policy had the chance to ask for one, and one that would
+    /// receive more than its contract has.
+    pub(super) fn check_contract(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        trail: &mut Trail,
+    ) -> Result<(), Rejection> {
+        let partners = partners(question.principal());
+        let unsaid = match permit.purpose() {
+            Some(_) => None,
+            None => self.registry.needs_purpose(&partners),
+        };
+        let unfit = unsaid.map(|name| Unfit::Purpose(name.clone(), String::new()));
+        let unfit = unfit.or_else(|| beyond(&self.registry, question, permit));
+        let Some(unfit) = unfit else { return Ok(()) };
+        trail.unfit(&unfit.to_string(), question.program().version());
+        Err(Rejection::Unfit(unfit))
+    }
+
+    /// Forgets the history that is old enough.
+    pub(super) async fn tidy_registry(&self) {
+        if let Err(error) = self.registry.office().tidy().await {
+            tracing::warn!(%error, "the history of the registry could not be tidied");
+        }
+    }
+}
+
+/// Why a request is not one of an admitted partner and a served tenant, by this program.
+pub(super) fn unfit(
+    registry: &Registry,
+    question: &Question,
+    program: &Program,
+    now_s: i64,
+) -> Option<Unfit> {
+    let principal = question.principal();
+    let (partners, tenants) = (partners(principal), names(principal, TENANT));
+    if partners.is_empty() && tenants.is_empty() {
+        return None;
+    }
+    let purpose = question.purpose();
+    let asked = Asked { partners: &partners, tenants: &tenants, purpose, now_s };
+    let asks = Asks {
+        partners: program.registers_partners(),
+        tenants: program.registers_tenants(),
+        level: program.partner_level(),
+    };
+    registry.unfit(&asked, asks)
+}
+
+/// Whether a partner would receive by this permit what its contract does not have, whatever record comes.
+pub(super) fn beyond(registry: &Registry, question: &Question, permit: &Permit) -> Option<Unfit> {
+    let partners = partners(question.principal());
+    if partners.is_empty() {
+        return None;
+    }
+    if permit.route().is_opaque() {
+        // Nobody reads what stands in it.
+        return registry.beyond(&partners, std::iter::once(permit.entity()));
+    }
+    let plan = permit.plan();
+    let given = plan.slots().filter(|slot| match slot.verdict {
+        Verdict::Clear | Verdict::Mask | Verdict::Pseudonym => true,
+        Verdict::Absent | Verdict::Enter(_) => false,
+    });
+    let fields: Vec<&str> = given.filter_map(|slot| plan.field(slot.field?)).collect();
+    registry.beyond(&partners, fields.iter().copied())
+}
+
+/// In which partners' names a caller asks. What cannot be a name is none that is registered.
+pub(super) fn partners(principal: &Principal) -> Vec<String> {
+    let named = names(principal, PARTNER);
+    if !named.is_empty() {
+        return named;
+    }
+    let kind = principal.attributes.get(KIND);
+    let is_one = matches!(kind, Some(Value::Text(kind)) if kind == CallerKind::Partner.as_str());
+    let account = is_one.then(|| principal.account.clone());
+    account.into_iter().collect()
+}
+
+fn unreadable(error: RegistryError) -> Rejection {
+    tracing::error!(%error, "the registry could not be read, so nothing passes");
+    Rejection::StoreUnavailable
+}
