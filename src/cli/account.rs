@@ -49,6 +49,7 @@ enum Command {
     /// Replace a password; the account's sessions end.
     Passwd(Passwd),
     /// Give an account a new secret for one-time codes; its sessions end.
+    #[command(visible_alias = "enrol")]
     Totp(Named),
     /// List an account's passkeys.
     Passkeys(Named),

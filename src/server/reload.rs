@@ -17,8 +17,8 @@ use crate::command::{CommandError, Desk};
 use crate::document::Source;
 use crate::policy::{Program, version_of};
 use crate::proxy::{Policies, Waiting};
-use crate::state::{StateError, Store};
 use crate::registry::Registry;
+use crate::state::{StateError, Store};
 use crate::telemetry::{Reload, Role, Telemetry};
 
 /// Files that change are read until two readings so far apart agree: half a file may well be a policy.

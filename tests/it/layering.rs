@@ -64,7 +64,10 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["campaign", "clock", "command", "consent", "grant", "identity", "limits", "link", "listen", "proxy", "registry"],
+        &[
+            "campaign", "clock", "command", "consent", "grant", "identity", "limits", "link",
+            "listen", "proxy", "registry",
+        ],
     ),
     // tools that judge with the shells' own stages
     ("suite", &["document", "policy", "proxy"]),
@@ -137,7 +140,10 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "backup", "campaign", "clock", "command", "config", "consent", "demo", "document", "grant", "identity", "index", "limits", "link", "notify", "policy", "registry", "replay", "report", "review", "route", "secret", "server", "ship", "state", "suite",
+            "audit", "backup", "campaign", "clock", "command", "config", "consent", "demo",
+            "document", "grant", "identity", "index", "limits", "link", "notify", "policy",
+            "registry", "replay", "report", "review", "route", "secret", "server", "ship", "state",
+            "suite",
         ],
     ),
 ];

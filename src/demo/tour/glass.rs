@@ -9,10 +9,15 @@ use serde_json::{Value, json};
 use super::door::{Answer, Trouble};
 use super::story::{Ask, Story};
 
-/// What the chapter before says of who may be granted what, and what stands there now.
-const BEFORE: &str = "grade: 4, by: supervisor, longest: 1h, uses: 1 }\n";
-const GLASS: &str = "grade: 1, by: supervisor, longest: 1h, uses: 1, \
-                     break-glass: { longest: 30m, review: 1h, fresh: 5m } }\n";
+/// What the chapter before says of what a grant shows and who may be granted it, and what stands there now: the name
+/// in clear, so that there is a grade of which whoever owes a review sees nothing.
+const CHANGES: [(&str, &str); 2] = [
+    ("segment]\n    masked: [name, phone]\n", "segment, name]\n"),
+    (
+        "grade: 4, by: supervisor, longest: 1h, uses: 1 }",
+        "grade: 2, by: supervisor, longest: 1h, uses: 1, break-glass: { longest: 30m, review: 1h } }",
+    ),
+];
 
 pub(super) async fn play(story: &mut Story<'_>) -> io::Result<()> {
     story
@@ -36,7 +41,9 @@ fn offer(answer: &Answer) -> Option<Value> {
 
 async fn glass_is_broken(story: &mut Story<'_>) -> Result<(), Trouble> {
     let path = story.stage.path().join("policies").join("grants.yaml");
-    let policy = std::fs::read_to_string(&path)?.replace(BEFORE, GLASS);
+    let policy = CHANGES
+        .iter()
+        .fold(std::fs::read_to_string(&path)?, |policy, (before, now)| policy.replace(before, now));
     std::fs::write(&path, policy)?;
     story.stage.reload();
     story.note("policies/grants.yaml", "the glass may be broken, and is reviewed within an hour");
