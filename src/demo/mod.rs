@@ -34,6 +34,7 @@ pub mod tour;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
+use crate::consent::ConsentError;
 use crate::identity::{AccountError, IdentityError};
 use crate::secret::SecretError;
 use crate::server::StartError;
@@ -113,6 +114,9 @@ pub enum DemoError {
         /// Why.
         fault: serde_json::Error,
     },
+    /// What customers said could not be registered.
+    #[error(transparent)]
+    Said(#[from] ConsentError),
     /// The key that signs the partner's tokens could not be made.
     #[error("cannot make a key for bearer tokens")]
     TokenKey,
@@ -157,6 +161,7 @@ impl DemoError {
             | Self::Customers { .. }
             | Self::Record(_)
             | Self::Scene { .. }
+            | Self::Said(_)
             | Self::Certificate(_)
             | Self::NoName
             | Self::Clock(_)

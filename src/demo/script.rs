@@ -7,6 +7,7 @@ use super::DemoError;
 use super::backend::Desk;
 use super::cast::{CAST, CUSTOMERS, HOST};
 use super::store::Store;
+use crate::consent::Statement;
 use crate::identity::{Attribute, CallerKind, NewAccount};
 use crate::secret::Secret;
 
@@ -25,6 +26,8 @@ pub struct Script {
     pub(super) policies: Vec<(&'static str, &'static str)>,
     /// Who can sign in.
     pub(super) people: Vec<Part>,
+    /// What customers said before, for the gate's own registry.
+    pub(super) said: Vec<Statement>,
     /// The zones in which the gate listens; the first is the usual one.
     pub(super) zones: Vec<String>,
     /// What answers behind the gate.
@@ -70,6 +73,7 @@ impl Script {
             host: HOST.to_owned(),
             policies: BANK.to_vec(),
             people: CAST.iter().map(part).collect(),
+            said: Vec::new(),
             zones: vec!["business".to_owned()],
             desk: Desk::Bank(Arc::new(Store::of(CUSTOMERS)?)),
         })

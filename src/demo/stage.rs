@@ -18,6 +18,7 @@ use super::script::{Part, Script};
 use super::tokens::{self, TokenSigner};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::consent::Register;
 use crate::identity::{self, Enrolment, Identity};
 use crate::secret::MasterKey;
 use crate::server::Server;
@@ -105,7 +106,7 @@ impl Stage {
         let folder = Folder::open(options.folder.as_deref())?;
         let path = folder.path();
         let tasks = TaskTracker::new();
-        let Script { host, policies, people, zones, desk } = script;
+        let Script { host, policies, people, said, zones, desk } = script;
         let (ca_pem, ca_key_hash) = write_gate_certificate(path, &host, &clock)?;
         let master = match sharing {
             Some(sharing) => sharing.master.clone(),
@@ -117,6 +118,10 @@ impl Stage {
         write_policies(path, &policies)?;
         let signer = write_tokens(path, &clock)?;
         let enrolments = open_accounts(path, &people, &master, &clock).await?;
+        if !said.is_empty() {
+            let store = Store::open(&path.join("state"), &master, clock.clone())?;
+            Register::new(store, &master, clock.clone())?.put("demo", &said).await?;
+        }
         codes::write(path, &enrolments)?;
         let configuration = configuration(options.listen, &zones, &backend, sharing);
         write_public(&path.join("menshen.yaml"), &configuration)?;

@@ -133,8 +133,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "demo",
         &[
-            "audit", "clock", "command", "config", "identity", "policy", "secret", "server",
-            "state", "tls",
+            "audit", "clock", "command", "config", "consent", "identity", "policy", "secret",
+            "server", "state", "tls",
         ],
     ),
     (

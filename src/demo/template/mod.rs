@@ -75,7 +75,9 @@ impl Template {
     /// [`DemoError::Scene`] if the template's data cannot be read.
     pub fn script(&self, clock: &Clock) -> Result<Script, DemoError> {
         let scene = self.scene(clock)?;
+        let fault = |fault| DemoError::Scene { template: self.name, fault };
         Ok(Script {
+            said: scene.said(clock.unix_s()).map_err(fault)?,
             host: scene.host,
             policies: self.policies.to_vec(),
             people: scene.people,

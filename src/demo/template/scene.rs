@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::dates;
+use crate::consent::Statement;
 use crate::demo::script::Part;
 use crate::demo::shelf::Endpoint;
 
@@ -21,6 +22,9 @@ pub(super) struct Scene {
     pub(super) zones: Vec<String>,
     /// Who can sign in.
     pub(super) people: Vec<Part>,
+    /// What customers said before, as in a file for `menshen registry subject import`.
+    #[serde(default)]
+    said: Vec<Map<String, Value>>,
     /// The backend's endpoints; the first that fits answers.
     pub(super) backend: Vec<Endpoint>,
     /// The backend's records, by collection.
@@ -81,6 +85,19 @@ impl Scene {
         let mut value: Value = serde_json::from_str(text)?;
         dates::settle(&mut value, now_unix_s);
         serde_json::from_value(value)
+    }
+}
+
+impl Scene {
+    /// What customers said before.
+    pub(super) fn said(&self, now_unix_s: i64) -> serde_json::Result<Vec<Statement>> {
+        let read = |members| {
+            Statement::read(members, now_unix_s).map_err(|faults| {
+                let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                serde::de::Error::custom(told.join("; "))
+            })
+        };
+        self.said.iter().map(read).collect()
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::{ConsentKind, KnownCases, Reason, Said, Ties};
 use super::{
-    Denial, NOW, Permit, Principal, Program, Query, RecordId, Value, caller, compile, filter,
-    program, source,
+    Denial, Grant, NOW, Permit, Principal, Program, Query, RecordId, Value, caller, compile,
+    filter, program, source,
 };
 use crate::route::Path;
 
@@ -18,7 +18,7 @@ purposes:
   marketing: { consent: required }
   profiling: { consent: { kinds: [explicit, deemed], notice: 3 } }
   newsletter: { consent: objection }
-roles: { clerk: {}, partner: { external: true }, manager: {} }
+roles: { clerk: {}, partner: { external: true }, manager: {}, officer: {} }
 entities:
   customer:
     subject: id
@@ -37,6 +37,8 @@ rules:
   - { name: all, allow: [view, search, update], to: [clerk, partner], of: customer, clear: [id, name, born, secret], write: name, flags: minor, route: [one, all, change] }
   - { name: managers, allow: [view, search], to: manager, of: customer, clear: [id, name], flags: [vip, minor] }
   - { name: grown-ups, allow: [view], to: manager, of: customer, clear: [born] }
+  - { name: officers, allow: [view], to: officer, of: customer, clear: [id, name] }
+  - { name: children by approval, allow: [view], to: officer, of: customer, clear: [id, name], flags: minor, require: { grant: required } }
   - { name: blind, allow: update, to: clerk, of: customer, write: name, flags: [vip, minor], route: blind }
   - { name: goods, allow: search, to: clerk, of: goods, clear: sku }
 ";
@@ -58,8 +60,17 @@ fn known(told: Told<'_>) -> Arc<dyn Ties> {
 fn ask_as(
     program: &Program,
     principal: Principal,
-    (request, purpose): (&str, &str),
+    asked: (&str, &str),
     ties: Option<Arc<dyn Ties>>,
+) -> Result<Permit, Denial> {
+    ask_granted(program, principal, asked, (ties, None))
+}
+
+fn ask_granted(
+    program: &Program,
+    principal: Principal,
+    (request, purpose): (&str, &str),
+    (ties, grant): (Option<Arc<dyn Ties>>, Option<Arc<Grant>>),
 ) -> Result<Permit, Denial> {
     let principal = Arc::new(principal);
     let (method, path) = request.split_once(' ').unwrap();
@@ -74,7 +85,7 @@ fn ask_as(
         host: "bank.example",
         purpose: Some(purpose),
         ticket: None,
-        grant: None,
+        grant: grant.as_ref(),
         ties: ties.as_ref(),
         now_unix_s: NOW,
     })
@@ -233,6 +244,32 @@ fn the_consent_of_a_guardian_lifts_a_flag_where_the_policy_says_so() {
     assert!(seen(child, &[("1", "service", "guardian")]));
     assert!(!seen(child, &[("1", "service", "explicit")]));
     assert!(!seen(child, &[("1", "service", "no")]));
+}
+
+#[test]
+fn a_childs_record_takes_an_approval_that_the_entry_names_or_a_guardians_consent() {
+    let shop = program(SHOP);
+    let seen = |told: Told<'_>, grant: Option<&Arc<Grant>>| {
+        let brought = (Some(known(told)), grant.cloned());
+        let asked = ("GET /c/1", "service");
+        let permit = ask_granted(&shop, caller(&["officer"]), asked, brought).unwrap();
+        let child = json!({ "id": 1, "name": "n", "born": "2015-06-01" });
+        (filter(&permit, &child).is_some(), permit.grant().map(|grant| grant.id.clone()))
+    };
+    let grant = Arc::new(Grant::of_everything("G-1", std::collections::BTreeMap::new()));
+    assert_eq!(seen(&[], None), (false, None));
+    assert_eq!(seen(&[], Some(&grant)), (true, Some("G-1".to_owned())));
+    assert_eq!(seen(&[("1", "service", "guardian")], None), (true, None));
+}
+
+#[test]
+fn no_grant_opens_whom_a_purpose_may_not_show() {
+    let shop = program(SHOP);
+    let grant = Arc::new(Grant::of_everything("G-1", std::collections::BTreeMap::new()));
+    let brought = (Some(known(&[("1", "marketing", "no")])), Some(grant));
+    let asked = ("GET /c/1", "marketing");
+    let permit = ask_granted(&shop, caller(&["officer"]), asked, brought).unwrap();
+    assert_eq!(filter(&permit, &customer(1)), None);
 }
 
 #[test]
