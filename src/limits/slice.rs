@@ -5,6 +5,11 @@ use std::sync::Arc;
 
 use super::text::{decoded, encoded};
 
+/// How a slice of what is asked in an emergency is written, behind all others.
+const EMERGENCY: &str = "grant=emergency";
+/// Its place.
+const LAST: i32 = 4;
+
 /// What a request is, as far as slices look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Occasion {
@@ -14,6 +19,8 @@ pub struct Occasion {
     pub action: Arc<str>,
     /// The route.
     pub route: Arc<str>,
+    /// Whether it is asked under a grant that opened in an emergency.
+    pub in_emergency: bool,
 }
 
 /// The requests that a budget counts: those that meet each of its parts. The default counts all.
@@ -21,11 +28,13 @@ pub struct Occasion {
 pub struct Slice(Option<Arc<Parts>>);
 
 /// Names in order, each list without doubles; an empty list asks nothing.
-#[derive(Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Parts {
     purposes: Vec<Arc<str>>,
     actions: Vec<Arc<str>>,
     routes: Vec<Arc<str>>,
+    /// Only what is asked in an emergency.
+    emergency: bool,
 }
 
 impl Slice {
@@ -40,7 +49,20 @@ impl Slice {
             purposes: sorted(purposes.into_iter().map(Arc::from).collect()),
             actions: sorted(actions.into_iter().map(Arc::from).collect()),
             routes: sorted(routes.into_iter().map(Arc::from).collect()),
+            emergency: false,
         };
+        Self::with(parts)
+    }
+
+    /// Of these only the ones that are asked under a grant that opened in an emergency.
+    #[must_use]
+    pub fn in_emergency(self) -> Self {
+        let Parts { purposes, actions, routes, emergency: _ } =
+            self.0.as_deref().cloned().unwrap_or_default();
+        Self::with(Parts { purposes, actions, routes, emergency: true })
+    }
+
+    fn with(parts: Parts) -> Self {
         Self((parts != Parts::default()).then(|| Arc::new(parts)))
     }
 
@@ -60,14 +82,21 @@ impl Slice {
             Some(purpose) => among(&parts.purposes, purpose),
             None => parts.purposes.is_empty(),
         };
-        purpose && among(&parts.actions, &occasion.action) && among(&parts.routes, &occasion.route)
+        (occasion.in_emergency || !parts.emergency)
+            && purpose
+            && among(&parts.actions, &occasion.action)
+            && among(&parts.routes, &occasion.route)
     }
 
-    /// Reads what stands behind the `;` of a budget's name: `purpose=a,b`, `action=…`, `route=…`, in that order.
+    /// Reads what stands behind the `;` of a budget's name: `purpose=a,b`, `action=…`, `route=…`, `grant=emergency`, in that order.
     pub(super) fn parse<'t>(texts: impl Iterator<Item = &'t str>) -> Option<Self> {
         let mut parts = Parts::default();
         let mut least = 0;
         for text in texts {
+            if text == EMERGENCY && least < LAST {
+                (least, parts.emergency) = (LAST, true);
+                continue;
+            }
             let (key, names) = text.split_once('=')?;
             let (place, list) = match key {
                 "purpose" => (1, &mut parts.purposes),
@@ -106,6 +135,9 @@ impl fmt::Display for Slice {
             let names: Vec<String> = names.iter().map(|name| encoded(name)).collect();
             write!(f, ";{key}={}", names.join(","))?;
         }
+        if parts.emergency {
+            write!(f, ";{EMERGENCY}")?;
+        }
         Ok(())
     }
 }
@@ -115,7 +147,8 @@ mod tests {
     use super::*;
 
     fn occasion(purpose: Option<&str>, action: &str, route: &str) -> Occasion {
-        Occasion { purpose: purpose.map(Arc::from), action: action.into(), route: route.into() }
+        let (action, route) = (action.into(), route.into());
+        Occasion { purpose: purpose.map(Arc::from), action, route, in_emergency: false }
     }
 
     #[test]
@@ -133,6 +166,26 @@ mod tests {
         let one = Slice::of(["b", "a", "a"], [], ["r"]);
         assert_eq!(one.to_string(), ";purpose=a,b;route=r");
         assert_eq!(one, Slice::of(["a", "b"], [], ["r"]));
+    }
+
+    #[test]
+    fn what_is_asked_in_an_emergency_counts_where_it_counts_alone_and_with_all() {
+        let slice = Slice::of([], ["view"], []).in_emergency();
+        let asked = occasion(None, "view", "guests.view");
+        assert!(!slice.includes(&asked));
+        let in_emergency = Occasion { in_emergency: true, ..asked };
+        assert!(slice.includes(&in_emergency) && Slice::default().includes(&in_emergency));
+        assert!(!slice.includes(&Occasion { action: "search".into(), ..in_emergency }));
+        assert_eq!(slice.to_string(), ";action=view;grant=emergency");
+        for slice in [slice, Slice::default().in_emergency()] {
+            let text = slice.to_string();
+            assert_eq!(Slice::parse(text.split(';').skip(1)), Some(slice));
+        }
+        for text in
+            ["grant=emergency;action=view", "grant=emergency;grant=emergency", "grant=other"]
+        {
+            assert_eq!(Slice::parse(text.split(';')), None, "{text}");
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ struct Asked {
 impl Asked {
     fn moment(&self) -> Moment<'_> {
         let (purpose, now_unix_s) = (self.purpose.as_deref(), self.now_unix_s);
-        Moment { route: &self.route, purpose, now_unix_s }
+        let in_emergency = self.grant.as_deref().is_some_and(Grant::is_emergency);
+        Moment { route: &self.route, purpose, in_emergency, now_unix_s }
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -15,6 +15,9 @@ use super::model::{Action, Route};
 use super::program::Program;
 use super::value::Value;
 
+/// What conditions read of a grant that opened before anybody had agreed.
+pub const EMERGENCY: &str = "emergency";
+
 /// Leave that somebody gave for a time, with what it is confined to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grant {
@@ -31,6 +34,12 @@ impl Grant {
     #[must_use]
     pub fn of_everything(id: &str, attributes: BTreeMap<String, Value>) -> Self {
         Self { id: id.to_owned(), attributes, coverage: Coverage::everything() }
+    }
+
+    /// Whether it opened before anybody had agreed.
+    #[must_use]
+    pub fn is_emergency(&self) -> bool {
+        self.attributes.get(EMERGENCY) == Some(&Value::Bool(true))
     }
 }
 

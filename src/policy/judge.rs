@@ -91,7 +91,9 @@ pub struct Query<'a> {
 impl<'a> Query<'a> {
     /// What limits look at.
     pub(super) fn moment(&self) -> Moment<'a> {
-        Moment { route: self.route, purpose: self.purpose, now_unix_s: self.now_unix_s }
+        let in_emergency = self.grant.is_some_and(|grant| grant.is_emergency());
+        let (purpose, now_unix_s) = (self.purpose, self.now_unix_s);
+        Moment { route: self.route, purpose, in_emergency, now_unix_s }
     }
 
     pub(super) fn facts(&self, roles: &'a [String]) -> Facts<'a> {

@@ -63,7 +63,7 @@ pub use diff::{Change, Class, Comparison, compare};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
-pub use grant::{Coverage, Grant, Lack, Subjects};
+pub use grant::{Coverage, EMERGENCY, Grant, Lack, Subjects};
 pub use granting::{BreakGlass, GrantTerms, Granting, NotGrantable};
 pub use headers::{HeaderRule, Headers, same_to_a_backend};
 pub use inventory::FieldForms;

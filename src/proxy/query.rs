@@ -127,12 +127,13 @@ fn period(per: &Per) -> Period {
 }
 
 fn slice(slice: &LimitSlice) -> Slice {
-    let LimitSlice { purposes, actions, routes } = slice;
-    Slice::of(
+    let LimitSlice { purposes, actions, routes, emergency } = slice;
+    let slice = Slice::of(
         purposes.iter().map(AsRef::as_ref),
         actions.iter().map(|action| action.name()),
         routes.iter().map(AsRef::as_ref),
-    )
+    );
+    if *emergency { slice.in_emergency() } else { slice }
 }
 
 /// What the request is, as slices of limits see it.
@@ -141,6 +142,7 @@ pub(super) fn occasion(permit: &Permit) -> Occasion {
         purpose: permit.purpose().map(Arc::from),
         action: permit.action().name().into(),
         route: permit.route().name().into(),
+        in_emergency: permit.grant().is_some_and(|grant| grant.is_emergency()),
     }
 }
 

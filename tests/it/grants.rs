@@ -417,6 +417,24 @@ async fn broken_glass_opens_at_once_and_blocks_whoever_is_not_reviewed_in_time()
 }
 
 #[tokio::test]
+async fn whoever_breaks_the_glass_has_a_tighter_budget_than_on_other_days() {
+    let limits = "limits:\n  - { to: any, on: { grant: emergency }, files: 2/h }\n";
+    let gate = hotel_with(limits).await;
+    let mut fields = scan_of("G7");
+    fields["emergency"] = "true".into();
+    fields["uses"] = "5".into();
+    asks(&gate, &gate.teller(), fields).await.expect(201);
+    look(&gate, "/guests/G7/scan").await.expect(200);
+    look(&gate, "/guests/G7/scan").await.expect(200);
+    let refused = look(&gate, "/guests/G7/scan").await;
+    let told = refused.expect(429).header("ratelimit").unwrap();
+    assert!(told.contains("\"files-1h;grant=emergency\";r=0"), "{told}");
+    // What somebody agreed to is not counted there.
+    granted(&gate, json!({ "route": "guest.scan", "subjects": "guest:G8", "reason": "r" })).await;
+    look(&gate, "/guests/G8/scan").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_browser_is_shown_where_to_ask_and_asks_there() {
     let gate = hotel().await;
     let page = Ask::get("/guests/G7/scan").by(&gate.teller()).header("accept", "text/html");

@@ -15,7 +15,7 @@ const CHANGES: [(&str, &str); 2] = [
     ("segment]\n    masked: [name, phone]\n", "segment, name]\n"),
     (
         "grade: 4, by: supervisor, longest: 1h, uses: 1 }",
-        "grade: 2, by: supervisor, longest: 1h, uses: 1, break-glass: { longest: 30m, review: 1h } }",
+        "grade: 4, by: supervisor, longest: 1h, uses: 1, break-glass: { longest: 30m, review: 1h } }",
     ),
 ];
 
@@ -58,7 +58,10 @@ async fn glass_is_broken(story: &mut Story<'_>) -> Result<(), Trouble> {
     let opened = ask(story, &refused, "a customer is in danger", true).await?;
     story.check("it is open, and nobody agreed: 201", opened.at("/state") == "approved");
     let seen = story.ask(look(1005)).await?;
-    story.check("200", seen.status == StatusCode::OK);
+    story.check(
+        "200, the name in clear",
+        !seen.at("/name").is_empty() && !seen.at("/name").contains('*'),
+    );
     story.note("an hour passes", "and nobody reviews it");
     story.stage.clock().advance_ms(3_700_000);
     sign_in(story, "min.ji").await?;
@@ -89,6 +92,7 @@ async fn ask(
         fields.insert("reason".to_owned(), reason.into());
         if in_emergency {
             fields.insert("emergency".to_owned(), "true".into());
+            fields.insert("fields".to_owned(), "customer.name".into());
         }
     }
     story.ask(Ask::post("/.menshen/grants", fields).by("min.ji")).await

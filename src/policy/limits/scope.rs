@@ -29,6 +29,8 @@ pub struct Slice {
     pub actions: Vec<Action>,
     /// Routes.
     pub routes: Vec<Box<str>>,
+    /// Only what is asked under a grant that opened in an emergency.
+    pub emergency: bool,
 }
 
 impl Slice {
@@ -40,9 +42,12 @@ impl Slice {
 
     /// Whether it counts a request.
     #[must_use]
-    pub fn includes(&self, route: &Route, purpose: Option<&str>) -> bool {
+    pub fn includes(&self, moment: Moment<'_>) -> bool {
+        let Moment { route, purpose, in_emergency, now_unix_s: _ } = moment;
         let declared = |purpose: &str| self.purposes.iter().any(|known| known.as_ref() == purpose);
-        (self.purposes.is_empty() || purpose.is_some_and(declared)) && self.concerns(route)
+        (in_emergency || !self.emergency)
+            && (self.purposes.is_empty() || purpose.is_some_and(declared))
+            && self.concerns(route)
     }
 
     /// Whether it counts any request of a route.
@@ -60,6 +65,7 @@ impl Slice {
         within(&self.purposes, &other.purposes)
             && within(&self.actions, &other.actions)
             && within(&self.routes, &other.routes)
+            && (other.emergency || !self.emergency)
     }
 }
 
@@ -89,6 +95,8 @@ pub struct Moment<'a> {
     pub route: &'a Route,
     /// The purpose declared.
     pub purpose: Option<&'a str>,
+    /// Whether it is asked under a grant that opened in an emergency.
+    pub in_emergency: bool,
     /// Unix time in seconds.
     pub now_unix_s: i64,
 }
@@ -102,12 +110,15 @@ impl fmt::Display for Scope {
             Holder::Tenant => write!(f, " for each tenant")?,
             Holder::Partner => write!(f, " for each partner")?,
         }
-        let Slice { purposes, actions, routes } = &self.slice;
+        let Slice { purposes, actions, routes, emergency } = &self.slice;
         let actions: Vec<Box<str>> = actions.iter().map(|action| action.name().into()).collect();
         for (what, names) in [("purpose", purposes), ("action", &actions), ("route", routes)] {
             if !names.is_empty() {
                 write!(f, " on {what} {}", names.join(" or "))?;
             }
+        }
+        if *emergency {
+            write!(f, " in an emergency")?;
         }
         match &self.off_hours {
             Some(hours) => write!(f, " {hours}"),
@@ -138,10 +149,10 @@ impl LimitSet {
 
     /// Those that count a request.
     pub fn of_request<'s>(&'s self, moment: Moment<'s>) -> impl Iterator<Item = &'s Scoped> {
-        let Moment { route, purpose, now_unix_s } = moment;
+        let now_unix_s = moment.now_unix_s;
         self.iter().filter(move |scoped| {
             let Scope { holder: _, slice, off_hours } = &scoped.scope;
-            slice.includes(route, purpose)
+            slice.includes(moment)
                 && off_hours.as_ref().is_none_or(|hours| hours.is_off(now_unix_s))
         })
     }

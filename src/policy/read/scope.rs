@@ -4,7 +4,9 @@ use super::super::limits::Slice;
 use super::super::model::{Action, Audience, Model, Whose};
 use crate::document::{Code, Content, Keys, Node, Reader, cut};
 
-const ON_KEYS: [&str; 3] = ["purpose", "action", "route"];
+const ON_KEYS: [&str; 4] = ["purpose", "action", "route", "grant"];
+/// The only grants that a limit can be about.
+const EMERGENCY: &str = "emergency";
 /// Keys that are about one answer, so that nobody can share them.
 const OF_ONE_ANSWER: [&str; 2] = ["page", "export"];
 
@@ -40,7 +42,7 @@ pub(super) fn on(reader: &mut Reader<'_>, model: &Model, node: &Node) -> Slice {
         || matches!(node.content, Content::Null)
     {
         let message = "an `on` that selects no requests".to_owned();
-        let help = "leave it out to count all, or write `{ purpose: … }`, `action` or `route`";
+        let help = "leave it out to count all, or write `{ purpose: … }`, `action`, `route` or `grant: emergency`";
         reader.fault(node.span, Code::WrongValue, message, Some(help.to_owned()));
         return Slice::default();
     }
@@ -58,6 +60,7 @@ pub(super) fn on(reader: &mut Reader<'_>, model: &Model, node: &Node) -> Slice {
         purposes: names(reader, &keys, "purpose", &purposes),
         actions,
         routes: names(reader, &keys, "route", &routes),
+        emergency: !names(reader, &keys, "grant", &[EMERGENCY]).is_empty(),
     }
 }
 

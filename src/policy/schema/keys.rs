@@ -761,6 +761,11 @@ const ON: Table = Table {
         key("purpose", "The purposes declared; requests that declare none do not count.", NAMES),
         key("action", "The actions.", Form::OneOrMany(&Form::Words(actions))),
         key("route", "The routes.", NAMES),
+        key(
+            "grant",
+            "What is asked under a grant that opened in an emergency.",
+            Form::Words(|| vec!["emergency"]),
+        ),
     ],
     one_of: &[],
     may_be_empty: false,

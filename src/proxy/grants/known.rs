@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::grant::{Grant as Kept, Scope, State, Unreadable};
-use crate::policy::{Action, Coverage, Grant, GrantTerms, Program, Subjects, Value};
+use crate::policy::{Action, Coverage, EMERGENCY, Grant, GrantTerms, Program, Subjects, Value};
 
 /// So many that were used up are remembered, for streams that are their last use; of older ones such streams are cut.
 const MOST_USED_UP: usize = 100_000;
@@ -224,6 +224,7 @@ fn judged(kept: &Kept) -> Grant {
         ("scope".to_owned(), texts(words)),
         ("ticket".to_owned(), Value::Text(kept.ticket.clone())),
         ("holder".to_owned(), Value::Text(kept.holder.clone())),
+        (EMERGENCY.to_owned(), Value::Bool(kept.emergency.is_some())),
     ]);
     let mut coverage = coverage(&kept.scope);
     (coverage.from_unix_s, coverage.until_unix_s) = (kept.from_s, kept.until_s);
