@@ -50,7 +50,7 @@ impl Program {
         let is_export = query.route.action() == Action::Export;
         let about = move |rule: &&LimitRule| {
             let includes = rule.to.includes(&judgement.lent.roles);
-            is_export && includes && rule.on.includes(query.route, query.purpose)
+            is_export && includes && rule.on.includes(query.moment())
         };
         let limits = self.model.limits.iter().filter(about);
         limits.map(|rule| (self.audience(&rule.to), rule.limits.export))

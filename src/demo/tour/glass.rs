@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::door::{Answer, Trouble};
