@@ -13,6 +13,7 @@ const VAIN_MS: i64 = 2_000;
 #[derive(Debug)]
 pub(in crate::limits) struct Cell {
     name: Arc<str>,
+    window_ms: i64,
     lease: Mutex<Lease>,
     /// One call about it at a time: a call says how much is held, so calls must arrive in their order.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
@@ -25,6 +26,7 @@ impl Cell {
         Self {
             lease: Mutex::new(Lease::new(Arc::clone(&name), counts, span)),
             name,
+            window_ms: span.window_ms,
             turn: Arc::default(),
             is_dirty: AtomicBool::new(false),
             vain_until: AtomicI64::new(i64::MIN),
@@ -37,6 +39,11 @@ impl Cell {
 
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// The length of its window.
+    pub(super) fn window_ms(&self) -> i64 {
+        self.window_ms
     }
 
     /// Says whether it was clean.

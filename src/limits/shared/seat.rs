@@ -73,14 +73,15 @@ impl SharedSeat {
         &self,
         want: impl Fn(usize) -> Option<Want>,
     ) -> Result<Receipt, Short> {
-        // More than once: somebody else may have taken what was lent meanwhile.
-        for _ in 0..4 {
+        // More than once: one thing is asked for after the other, and somebody else may have taken what was lent meanwhile.
+        for _ in 0..self.parts.len() + 4 {
             let short = match self.try_take(&want) {
                 Ok(receipt) => return Ok(receipt),
                 Err(short) => short,
             };
-            if !self.shared.fetch(&self.lacking(&short)).await {
-                return Err(self.named(&short));
+            let asked = self.asked_first(short);
+            if !self.shared.fetch(&self.lacking(&asked)).await {
+                return Err(self.named(&self.still_short(asked)));
             }
         }
         self.try_take(&want).map_err(|short| self.named(&short))
@@ -178,6 +179,37 @@ impl SharedSeat {
         }
         self.revert(receipt);
         Err(short)
+    }
+
+    /// Of what is lacking, what is asked for now: amounts before subjects, and these one by one, the shortest window first.
+    ///
+    /// A subject that counts already counts anew from when it is asked for. Asked for beside something that is used up, it
+    /// would do so although nobody is given anything, and whoever asks again and again would keep a window full for ever.
+    fn asked_first(&self, short: Vec<(usize, Want)>) -> Vec<(usize, Want)> {
+        let (subjects, amounts): (Vec<_>, Vec<_>) =
+            short.into_iter().partition(|(_, want)| matches!(want, Want::Subject(_)));
+        if !amounts.is_empty() {
+            return amounts;
+        }
+        let window = |(part, _): &(usize, Want)| self.parts.get(*part).map(|p| p.cell.window_ms());
+        subjects.into_iter().min_by_key(window).into_iter().collect()
+    }
+
+    /// Of what was asked for in vain, what did not come: that is what is used up, and not what came beside it.
+    fn still_short(&self, asked: Vec<(usize, Want)>) -> Vec<(usize, Want)> {
+        let now = self.shared.steady_ms();
+        let is_short = |(index, want): &(usize, Want)| {
+            let Some(part) = self.parts.get(*index) else { return false };
+            match part.cell.lease().take(*want, part.limit, now) {
+                Taken::Short => true,
+                taken @ (Taken::Paid(..) | Taken::Free(_)) => {
+                    self.free(*index, taken);
+                    false
+                }
+            }
+        };
+        let still: Vec<_> = asked.iter().copied().filter(is_short).collect();
+        if still.is_empty() { asked } else { still }
     }
 
     fn lacking(&self, short: &[(usize, Want)]) -> Vec<Lack> {

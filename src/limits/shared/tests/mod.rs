@@ -4,6 +4,7 @@ mod accuracy;
 mod lending;
 mod network;
 mod paused;
+mod refused;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
