@@ -59,6 +59,7 @@ fn confirm<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&[])?;
         let id = waiting(admin, call).await?;
+        check_waits(admin, id).await?;
         let (_, done) = admin.desk.agree(&call.doer, id).await?;
         Ok(told(done))
     })
@@ -79,6 +80,19 @@ async fn waiting(admin: &Admin, call: &Call) -> Result<i64, Refused> {
     let asked = admin.desk.asked().await?;
     let asked = asked.iter().find(|asked| asked.id == id).ok_or(Refused::NotFound)?;
     if admin.has(right(asked), &call.roles) { Ok(id) } else { Err(Refused::Forbidden) }
+}
+
+/// Whoever agrees to a policy has seen the one that waits: files that changed since are another one.
+async fn check_waits(admin: &Admin, id: i64) -> Result<(), Refused> {
+    let asked = admin.desk.asked().await?;
+    let asked = asked.iter().find(|asked| asked.id == id && asked.verb == ACTIVATED);
+    let waits = admin.gate.policies.waiting();
+    match asked {
+        Some(asked) if waits.is_none_or(|waits| !asked.is_about(&waits.version)) => {
+            Err(Refused::Conflict("the files are another policy by now".to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whose right a command is.

@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 use crate::clock::Clock;
 use crate::command::{Desk, Doer, Target};
 pub use crate::state::{CampaignRow as Campaign, RightRow as Right};
-use crate::state::{StateError, Store, VerdictRow};
+use crate::state::{StateError, Store, VerdictRow, counted_as as of_person};
 
 /// The longest time in which rights are attested, in days.
 pub const LONGEST_DAYS: u32 = 92;
 /// The most rights of one review.
 pub const MOST_RIGHTS: usize = 20_000;
 /// The most rights that are decided at once.
-pub const BATCH: usize = 1_000;
+pub const BATCH: usize = 200;
 /// The longest remark, in characters.
 const REMARK_LIMIT: usize = 500;
 /// Who closes what nobody decided.
@@ -203,7 +203,9 @@ impl Campaigns {
         }
         for Judged { whose, role, remark, .. } in &judged {
             check_remark(remark)?;
-            if *whose == doer.person || counted_as(whose) == doer.person {
+            // A review names people as the log does, and accounts that are nobody else's.
+            let names = [whose.clone(), of_person(whose), counted_as(whose)];
+            if names.contains(&doer.person) {
                 return Err(CampaignError::Oneself(format!("{role}@{whose}")));
             }
         }
@@ -218,7 +220,8 @@ impl Campaigns {
         decided.map_err(|error| unknown(error, id))
     }
 
-    /// Closes what is over: whatever nobody attested is switched off. Gives each review with the number of those rights.
+    /// Closes what is over: whatever nobody attested is switched off, some at a time; call it again and again. Gives each
+    /// review that is closed with it, with the number of those rights.
     ///
     /// # Errors
     /// [`CampaignError::State`]; nothing was closed then, and the next call tries again.

@@ -112,6 +112,16 @@ async fn nobody_decides_on_their_own_rights_under_whichever_account() {
 }
 
 #[tokio::test]
+async fn nobody_decides_on_their_own_rights_as_a_person_with_several_accounts() {
+    let place = Place::new();
+    let id = place.open(&[("e1042", "teller")]).await.unwrap();
+    let reviewer = Doer { name: "corp:wang".to_owned(), person: "person/e1042".to_owned() };
+    let own = vec![judged("e1042", "teller", Verdict::Attested)];
+    let decided = place.campaigns.decide(&reviewer, id, own, str::to_owned).await;
+    assert!(matches!(decided, Err(CampaignError::Oneself(_))));
+}
+
+#[tokio::test]
 async fn of_many_verdicts_all_count_or_none() {
     let place = Place::new();
     let id = place.open(&[("li", "teller")]).await.unwrap();
@@ -154,7 +164,10 @@ async fn a_review_whose_rights_could_not_all_lapse_does_not_open() {
     );
     place.open(&rights[4..7]).await.unwrap();
     place.clock.advance_ms(14 * DAY_MS);
-    place.campaigns.close_due().await.unwrap();
+    // Two at a time in a test, of each review.
+    assert_eq!(place.campaigns.close_due().await.unwrap(), []);
+    assert_eq!(place.off().await.len(), 4);
+    assert_eq!(place.campaigns.close_due().await.unwrap(), [(1, 4), (2, 3)]);
     assert_eq!(place.off().await.len(), 7);
 }
 

@@ -34,7 +34,7 @@ enum Action {
     /// Show what the files of the policy change of the one in force, and whether they wait for two persons; exit code 1
     /// if they do.
     Show(At),
-    /// Ask that the files may decide though they make something wider; another person agrees with `menshen switch confirm`.
+    /// Ask that the files may decide though they make something wider; another person agrees with `menshen policy confirm`.
     Activate {
         /// Why; the log has it.
         #[arg(long, value_name = "TEXT")]
@@ -42,6 +42,31 @@ enum Action {
         #[command(flatten)]
         at: At,
     },
+    /// Agree to what another person asked for, if the files still are that; look at it first (`show`).
+    Confirm {
+        /// The number that `activate` printed; `menshen switch list` shows it.
+        number: i64,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+impl Found {
+    /// Agrees to what was asked for, if the files still are what was asked for.
+    async fn confirm(&self, number: i64) -> Result<String, Failure> {
+        let asked = self.desk.asked().await.map_err(failure)?;
+        let asked = asked.iter().find(|asked| asked.id == number);
+        let version = self.files.version();
+        if !asked.is_some_and(|asked| asked.is_about(version)) {
+            return Err(Failure::fault(format!(
+                "number {number} does not ask for the policy of the files, which is {version}"
+            )));
+        }
+        self.desk.agree(&doer(), number).await.map_err(failure)?;
+        Ok(format!(
+            "policy {version} is agreed to; a running gate has it in force within a second\n"
+        ))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +123,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         match &arguments.action {
             Action::Show(at) => show(at, out).await,
             Action::Activate { reason, at } => activate(at, reason, out).await,
+            Action::Confirm { number, at } => {
+                let said = at.find()?.confirm(*number).await?;
+                out.write_all(said.as_bytes()).map_err(Failure::internal)
+            }
         }
     })
 }
@@ -119,13 +148,16 @@ async fn show(at: &At, out: &mut dyn Write) -> Outcome {
 async fn activate(at: &At, reason: &str, out: &mut dyn Write) -> Outcome {
     let found = at.find()?;
     let comparison = found.comparison().await?;
+    if comparison.as_ref().is_some_and(|comparison| !comparison.widens()) {
+        return Err(Failure::fault("nothing is wider: the files wait for nobody"));
+    }
     let wider = comparison.map(|comparison| comparison.wider()).unwrap_or_default();
     let version = found.files.version();
     let detail: String = wider.join("; ").chars().take(DETAIL).collect();
     let done = found.desk.activate(&doer(), version, &detail, reason).await.map_err(failure)?;
     let said = match done {
         Done::Waits(id) => format!(
-            "policy {version}: {} wider; have another person look at it (`menshen policy show`) and run `menshen switch confirm {id}` within an hour\n",
+            "policy {version}: {} wider; have another person look at it (`menshen policy show`) and run `menshen policy confirm {id}` within an hour\n",
             match wider.len() {
                 1 => "one thing is".to_owned(),
                 n => format!("{n} things are"),

@@ -22,6 +22,7 @@ use crate::campaign::{
     Campaign, CampaignError, Campaigns, Held, Judged, MAX_QUIET_DAYS, Right, Used, proposed,
 };
 use crate::clock::Clock;
+use crate::command::Target;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::policy::Program;
@@ -205,7 +206,8 @@ async fn opened(open: &Open) -> Result<String, Failure> {
     let since_ms = now_ms.saturating_sub(i64::from(open.look_back) * DAY_MS);
     let mut used = Used::default();
     let place = LogPlace::of_config(&open.at.config);
-    let (read, closed) = gather(&place, &program, since_ms, &mut used).map_err(Failure::fault)?;
+    let (read, closed) =
+        gather(&place, (&program, &identity), since_ms, &mut used).map_err(Failure::fault)?;
     for account in identity.summaries().await.map_err(Failure::fault)? {
         if account.standing != "left" {
             let whose = whose(&identity, &account.account.name);
@@ -222,6 +224,13 @@ async fn opened(open: &Open) -> Result<String, Failure> {
     if closed > 0 {
         said.push_str(&format!(
             "{closed} entries could not be read, so a right may look unused that is not\n"
+        ));
+    }
+    let denied: Vec<&str> = program.roles_denied().into_iter().collect();
+    if !denied.is_empty() {
+        said.push_str(&format!(
+            "rules deny something to {}: who loses such a role loses that, too\n",
+            denied.join(", ")
         ));
     }
     let until = time(now_ms.div_euclid(1000) + i64::from(open.for_days) * DAY_MS / 1000);
@@ -249,7 +258,7 @@ fn roles(open: &Open, program: &Program) -> Result<BTreeSet<String>, Failure> {
 /// Reads who asked with which roles; gives how many entries were read, and how many could not be.
 fn gather(
     place: &LogPlace,
-    program: &Program,
+    (program, identity): (&Program, &Identity),
     since_ms: i64,
     used: &mut Used,
 ) -> Result<(u64, u64), LogCommandError> {
@@ -262,7 +271,7 @@ fn gather(
         match record.entry() {
             Some(entry) if entry.time.0 >= since_ms => {
                 read += 1;
-                take(&entry, program, used);
+                take(&entry, (program, identity), used);
             }
             Some(_before) => {}
             None => closed += 1,
@@ -281,14 +290,18 @@ fn gather(
 
 /// A role was used where a rule for it allowed something. A rule that the policy no longer has counts for every role, so
 /// that no right looks unused that is not.
-fn take(entry: &Entry, program: &Program, used: &mut Used) {
+fn take(entry: &Entry, (program, identity): (&Program, &Identity), used: &mut Used) {
     let (Event::Decision, Some(actor)) = (entry.event, &entry.actor) else { return };
     if actor.account.is_empty() {
         return;
     }
-    let whose = if actor.person.is_empty() { &actor.account } else { &actor.person };
-    let whose = whose.to_string();
-    let roles: Vec<&str> = actor.roles.iter().collect();
+    // Whose it is now, not whose it was then: that is whom a switch names.
+    let whose = whose(identity, actor.account.as_str());
+    let is_role = |role: &&str| program.roles().any(|(known, ..)| known == *role);
+    let roles: Vec<&str> = actor.roles.iter().filter(is_role).collect();
+    if Target::right("role", &whose).is_err() {
+        return;
+    }
     let allowed = entry.decision.as_ref().filter(|decision| decision.effect == Effect::Allow);
     let rules: Vec<&str> =
         allowed.map(|decision| decision.rules.iter().collect()).unwrap_or_default();

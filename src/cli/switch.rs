@@ -11,7 +11,9 @@ use super::device::time;
 use super::output::Format;
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::command::{Asked, CommandError, Desk, Doer, Done, Kind, SwitchRow, Target, Way};
+use crate::command::{
+    ACTIVATED, Asked, CommandError, Desk, Doer, Done, Kind, SwitchRow, Target, Way,
+};
 use crate::policy::Program;
 use crate::server::load_policies;
 
@@ -92,7 +94,13 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
             }
         }
         Action::Confirm(Numbered { number, place }) => {
-            let (asked, done) = open(place)?.agree(&doer(), *number).await.map_err(failure)?;
+            let desk = open(place)?;
+            let waiting = desk.asked().await.map_err(failure)?;
+            if waiting.iter().any(|asked| asked.id == *number && asked.verb == ACTIVATED) {
+                let said = "that is a policy: agree with `menshen policy confirm`, which looks at what its files are by now";
+                return Err(Failure::fault(said));
+            }
+            let (asked, done) = desk.agree(&doer(), *number).await.map_err(failure)?;
             let told = match done {
                 Done::Changed => "is done",
                 Done::Already | Done::Waits(_) => "was so already",

@@ -16,7 +16,9 @@ const FORMULA: [char; 5] = ['=', '+', '-', '@', '\t'];
 pub(super) fn written(rights: &[Right], used: impl Fn(&Right) -> String) -> String {
     let mut table = csv::Writer::from_writer(Vec::new());
     let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(rights.iter().map(|right| {
+    // What is decided is not asked again: a table that was filled in before would undo what somebody else said since.
+    let open = rights.iter().filter(|right| right.verdict.is_empty());
+    rows.extend(open.map(|right| {
         let Right { whose, role, proposal, verdict, remark, .. } = right;
         [whose, role, &used(right), proposal, verdict, remark].map(|cell| guarded(cell))
     }));
@@ -39,12 +41,15 @@ pub(super) fn read_verdicts(path: &Path) -> Result<Vec<Judged>, Failure> {
     let failed = |error: String| Failure::fault(format!("`{}`: {error}", path.display()));
     let mut text = String::new();
     let read = match path.to_str() {
-        Some("-") => std::io::stdin().take(FILE_BYTES).read_to_string(&mut text),
+        Some("-") => std::io::stdin().take(FILE_BYTES + 1).read_to_string(&mut text),
         Some(_) | None => {
-            std::fs::File::open(path).and_then(|f| f.take(FILE_BYTES).read_to_string(&mut text))
+            std::fs::File::open(path).and_then(|f| f.take(FILE_BYTES + 1).read_to_string(&mut text))
         }
     };
-    read.map_err(|error| failed(error.to_string()))?;
+    let read = read.map_err(|error| failed(error.to_string()))?;
+    if read as u64 > FILE_BYTES {
+        return Err(failed(format!("more than {FILE_BYTES} bytes; decide in parts")));
+    }
     parsed(&text).map_err(failed)
 }
 

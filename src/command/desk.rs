@@ -108,6 +108,15 @@ pub struct Asked {
     pub until_s: i64,
 }
 
+impl Asked {
+    /// Whether it asks for the policy of this version.
+    #[must_use]
+    pub fn is_about(&self, version: &str) -> bool {
+        let name = self.object.split(' ').nth(1);
+        self.verb == ACTIVATED && name == Some(version)
+    }
+}
+
 /// Where commands are given.
 #[derive(Clone, Debug)]
 pub struct Desk {

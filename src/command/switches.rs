@@ -85,8 +85,8 @@ pub struct Asker<'a> {
     pub roles: &'a [String],
     /// The tenants that it is of.
     pub tenants: &'a [String],
-    /// The partner in whose name it asks.
-    pub partner: Option<&'a str>,
+    /// The partners in whose names it asks.
+    pub partners: &'a [String],
     /// The route.
     pub route: &'a str,
     /// Whether the answer is an export or another file.
@@ -183,9 +183,9 @@ impl Switches {
         }
         let roles = asker.roles.iter().map(|role| (Kind::Role, role.as_str()));
         let tenants = asker.tenants.iter().map(|tenant| (Kind::Tenant, tenant.as_str()));
-        let partner = asker.partner.map(|partner| (Kind::Partner, partner));
+        let partners = asker.partners.iter().map(|partner| (Kind::Partner, partner.as_str()));
         let exports = asker.is_file.then_some((Kind::Exports, ""));
-        let asked = roles.chain(tenants).chain(partner).chain(exports);
+        let asked = roles.chain(tenants).chain(partners).chain(exports);
         let mut asked = asked.chain([(Kind::Route, asker.route)]);
         asked.find_map(|(kind, name)| {
             let target = Target::new(kind, name).ok()?;

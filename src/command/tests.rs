@@ -40,7 +40,7 @@ impl Place {
             person: None,
             roles: &["teller".to_owned()],
             tenants: &["hq".to_owned(), "7".to_owned()],
-            partner: Some("acme"),
+            partners: &["acme".to_owned()],
             route: "customer.view",
             is_file: true,
         };

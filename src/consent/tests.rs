@@ -137,6 +137,12 @@ async fn a_consent_that_ends_by_itself_leaves_the_no_that_stood_before() {
     let again = open(dir.path(), &clock);
     again.load().await.unwrap();
     assert_eq!(said(&again), Some(Said::No), "also after a restart");
+    // Long after its history was forgotten it still stands.
+    clock.advance_ms(4 * 366 * 86_400_000);
+    again.tidy().await.unwrap();
+    let later = open(dir.path(), &clock);
+    later.load().await.unwrap();
+    assert_eq!(said(&later), Some(Said::No), "for good");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Effect, Grade};
+use super::model::{Audience, Effect, Grade};
 use super::program::Program;
 
 impl Program {
@@ -12,6 +12,18 @@ impl Program {
         let rule = self.model.rules.iter().find(|known| *known.name == *rule)?;
         let role = self.model.roles.iter().find(|known| *known.name == *role)?;
         Some(rule.to.includes(&role.held))
+    }
+
+    /// The roles to which a rule denies something, and not to everybody.
+    #[must_use]
+    pub fn roles_denied(&self) -> BTreeSet<&str> {
+        let denying = self.model.rules.iter().filter(|rule| rule.effect == Effect::Deny);
+        let named = denying.filter_map(|rule| match &rule.to {
+            Audience::Roles(roles) => Some(roles),
+            Audience::Any => None,
+        });
+        let roles = named.flatten().filter_map(|role| self.model.roles.get(*role));
+        roles.map(|role| role.name.as_ref()).collect()
     }
 
     /// The roles to which a rule shows, in clear, or lets write a field of a grade or of a higher one.

@@ -124,6 +124,9 @@ pub(super) fn partners(principal: &Principal) -> Vec<String> {
     if !named.is_empty() {
         return named;
     }
+    if !matches!(principal.attributes.get(PARTNER), None | Some(Value::Null)) {
+        return vec![String::new()];
+    }
     let kind = principal.attributes.get(KIND);
     let is_one = matches!(kind, Some(Value::Text(kind)) if kind == CallerKind::Partner.as_str());
     let account = is_one.then(|| principal.account.clone());

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::Gate;
-use super::admitted::{beyond, unfit};
-use super::query::{self, KIND};
+use super::admitted::{beyond, partners, unfit};
+use super::query;
 use super::question::Question;
 use super::rejection::{Rejection, Wanted};
 use super::trail::Trail;
 use crate::command::{Asker, Kind, News, Switches, Target};
-use crate::identity::{Caller, CallerKind, Identity};
+use crate::identity::{Caller, Identity};
 use crate::limits::{Budget, USES};
 use crate::listen::Facts;
 use crate::policy::{Permit, Principal, Route, Value};
@@ -183,21 +183,11 @@ fn find(
         person: person.as_deref(),
         roles: &principal.roles,
         tenants: &names(principal, TENANT),
-        partner: partner(principal),
+        partners: &partners(principal),
         route: route.map_or("", Route::name),
         is_file: route.is_some_and(Route::gives_a_file),
     };
     switches.stops(&asker, |name| identity.counted_as(name) == counted)
-}
-
-/// In which partner's name a caller asks.
-fn partner(principal: &Principal) -> Option<&str> {
-    if let Some(Value::Text(name)) = principal.attributes.get(PARTNER) {
-        return Some(name);
-    }
-    let kind = principal.attributes.get(KIND);
-    let is_one = matches!(kind, Some(Value::Text(kind)) if kind == CallerKind::Partner.as_str());
-    is_one.then_some(principal.account.as_str())
 }
 
 /// The names in an attribute that is one or several; a whole number stands for its digits.

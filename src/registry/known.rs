@@ -43,7 +43,9 @@ enum Held {
 /// What was read and does not hold yet.
 #[derive(Debug)]
 pub struct News {
-    rows: Vec<(i64, Kind, String, Held)>,
+    rows: Vec<(Kind, String, Held)>,
+    /// The number of the last row, whether or not it says something.
+    last: i64,
 }
 
 /// Who asks, and what for.
@@ -154,6 +156,7 @@ impl Registry {
         if rows.is_empty() {
             return Ok(None);
         }
+        let last = rows.last().map_or(0, |row| row.seq);
         let mut read = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(kind) = Kind::of(&row.kind) else {
@@ -167,26 +170,22 @@ impl Registry {
                     Held::Damaged
                 }
             };
-            read.push((row.seq, kind, row.name, held));
+            read.push((kind, row.name, held));
         }
-        Ok(Some(News { rows: read }))
+        Ok(Some(News { rows: read, last }))
     }
 
     /// Lets what was read hold. Unless it `is_recorded`, only what lets nobody ask does, and it is read again.
     pub fn install(&self, news: News, is_recorded: bool) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut newest: HashMap<(Kind, String), Held> = HashMap::new();
-        let mut last = self.seq.load(Ordering::Acquire);
-        for (seq, kind, name, held) in news.rows {
-            newest.insert((kind, name), held);
-            last = last.max(seq);
-        }
+        newest.extend(news.rows.into_iter().map(|(kind, name, held)| ((kind, name), held)));
         newest.retain(|_, held| is_recorded || held.admits_nobody());
         known.extend(newest);
         self.are_any.store(!known.is_empty(), Ordering::Release);
         drop(known);
         if is_recorded {
-            self.seq.store(last, Ordering::Release);
+            self.seq.fetch_max(news.last, Ordering::AcqRel);
         }
         self.changes.send_replace(());
     }

@@ -489,3 +489,15 @@ fn a_contract_covers_a_field_by_its_name_or_by_what_it_stands_in() {
         assert_eq!(of(fields).covers(field), covered, "{fields:?} {field}");
     }
 }
+
+#[tokio::test]
+async fn a_row_of_a_kind_that_nobody_knows_is_passed_over_once() {
+    let house = House::new();
+    let registry = house.known().await;
+    let (kind, name) = ("guild".to_owned(), "x".to_owned());
+    let row = NewRegistryRow { kind, name, sealed: vec![1], after: 0 };
+    house.store.put_registered(row, RegistryStep::default()).await.unwrap();
+    let news = registry.look().await.unwrap().unwrap();
+    registry.install(news, true);
+    assert!(registry.look().await.unwrap().is_none(), "whoever asks waits for this");
+}

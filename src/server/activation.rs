@@ -95,6 +95,6 @@ pub(super) fn tell(waiting: &Waiting) {
         version,
         wider,
         first,
-        "the new policy is wider and waits for two persons, so the old one stays: `menshen policy activate`, then another person `menshen switch confirm`"
+        "the new policy is wider and waits for two persons, so the old one stays: `menshen policy activate`, then another person `menshen policy confirm`"
     );
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::campaign::Campaigns;
 
 /// How often to look whether the time of one is over.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until it is stopped. What is due while no gate runs is closed at the next start.
 pub(super) async fn keep(campaigns: Campaigns, stop: CancellationToken) {

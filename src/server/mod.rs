@@ -112,7 +112,7 @@ pub enum StartError {
     /// The files are not those in force before, which said that a wider policy takes two persons, and what is wider nobody
     /// can say.
     #[error(
-        "the policy {version} is not the one in force before, which takes two persons for anything wider, and that cannot be compared with it ({why}): put the former files back, or have it agreed to: `menshen policy activate`, then another person `menshen switch confirm`"
+        "the policy {version} is not the one in force before, which takes two persons for anything wider, and that cannot be compared with it ({why}): put the former files back, or have it agreed to: `menshen policy activate`, then another person `menshen policy confirm`"
     )]
     PolicyWaits {
         /// The version of the files.

@@ -295,6 +295,7 @@ impl Reloader {
         }
         let (faults, first) = error.summary();
         self.telemetry.reloaded(self.role, Reload::Refused);
+        self.no_longer_waits();
         let what = self.role.word();
         tracing::error!(what, faults, first, "the new policy is refused, so the old one stays");
         if is_known {

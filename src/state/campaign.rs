@@ -8,6 +8,8 @@ use super::{StateError, Store};
 
 /// Reviews that are kept; the oldest that are closed are forgotten first.
 const MOST: i64 = if cfg!(test) { 3 } else { 1_000 };
+/// Rights that lapse in one commit: the log has an entry for each before anything that was commanded since holds.
+const LAPSE_AT_ONCE: u32 = if cfg!(test) { 2 } else { 200 };
 /// What nobody decided in time.
 const LAPSED: &str = "lapsed";
 /// What somebody took away.
@@ -170,8 +172,8 @@ impl Store {
         .await
     }
 
-    /// Closes every review whose time is over: rights that nobody decided are switched off, all in one commit. Gives what
-    /// was closed, with the number of rights that lapsed.
+    /// Closes every review whose time is over: rights that nobody decided are switched off, some in each call. Gives what
+    /// is closed by now, with the number of rights that lapsed.
     ///
     /// # Errors
     /// Any [`StateError`] of a write; nothing was closed then.
@@ -183,8 +185,8 @@ impl Store {
             let due = statement.query_map([doer.at_ms], |row| row.get(0))?;
             let due = due.collect::<Result<Vec<i64>, _>>()?;
             let by = (doer.name.as_ref(), doer.at_ms);
-            let close = |id: i64| Ok((id, close(connection, id, by)?));
-            due.into_iter().map(close).collect()
+            let close = |id: i64| Ok(close(connection, id, by)?.map(|lapsed| (id, lapsed)));
+            due.into_iter().filter_map(|id| close(id).transpose()).collect()
         })
         .await
     }
@@ -205,10 +207,13 @@ impl Store {
     }
 }
 
-fn close(connection: &Connection, id: i64, by: (&str, i64)) -> Result<u64, StateError> {
-    let sql = format!("{RIGHTS} AND verdict = ''");
+/// Gives how many lapsed, once all have.
+fn close(connection: &Connection, id: i64, by: (&str, i64)) -> Result<Option<u64>, StateError> {
+    let sql = format!("{RIGHTS} AND verdict = '' LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let open = statement.query_map([id], right_row)?.collect::<Result<Vec<_>, _>>()?;
+    let open = statement
+        .query_map(params![id, LAPSE_AT_ONCE], right_row)?
+        .collect::<Result<Vec<_>, _>>()?;
     let sql = "UPDATE campaign_rights SET verdict = ?4, decided_ms = ?5
         WHERE campaign = ?1 AND whose = ?2 AND role = ?3";
     let mut lapse = connection.prepare_cached(sql)?;
@@ -216,10 +221,16 @@ fn close(connection: &Connection, id: i64, by: (&str, i64)) -> Result<u64, State
         lapse.execute(params![id, whose, role, LAPSED, by.1])?;
         suspend(connection, id, &format!("{role}@{whose}"), by)?;
     }
+    let count = "SELECT count(*) FROM campaign_rights WHERE campaign = ?1 AND verdict = ?2";
+    let count = |verdict: &str| connection.query_row(count, params![id, verdict], |row| row.get(0));
+    let (left, lapsed): (u32, u32) = (count("")?, count(LAPSED)?);
+    if left > 0 {
+        return Ok(None);
+    }
     connection.execute("UPDATE campaigns SET closed_ms = ?2 WHERE id = ?1", params![id, by.1])?;
-    let detail = format!("{} rights lapsed", open.len());
+    let detail = format!("{lapsed} rights lapsed");
     note(connection, "campaign_closed", (id, &detail, ""), by)?;
-    Ok(open.len() as u64)
+    Ok(Some(u64::from(lapsed)))
 }
 
 /// Switches a right off; one that is off already stays so.

@@ -7,6 +7,8 @@ use super::{StateError, Store};
 
 /// Agreements that are kept.
 const MOST: u32 = 1_000;
+/// How long one is good for, if it is not used.
+const GOOD_MS: i64 = 86_400_000;
 
 /// A policy that was in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,9 @@ impl Store {
                  WHERE version <> excluded.version",
                 params![policy.version, policy.sources, now_ms],
             )?;
+            // It was agreed to once; to come back another time it is agreed to anew.
+            let sql = "DELETE FROM policies_agreed WHERE version = ?1";
+            connection.execute(sql, [policy.version])?;
             Ok(())
         })
         .await
@@ -62,7 +67,9 @@ impl Store {
             let (asked_by, approved_by) = command::take_leave(connection, &leave, &doer)?;
             connection.execute(
                 "INSERT INTO policies_agreed (version, asked_by, approved_by, agreed_ms)
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (version) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (version) DO UPDATE SET
+                    asked_by = excluded.asked_by, approved_by = excluded.approved_by,
+                    agreed_ms = excluded.agreed_ms",
                 params![row.name, asked_by, approved_by, doer.at_ms],
             )?;
             connection.execute(
@@ -76,15 +83,16 @@ impl Store {
         .await
     }
 
-    /// Whether two persons agreed to a policy.
+    /// Whether two persons agreed to a policy within a day, and it was not in force since.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
     pub async fn is_policy_agreed(&self, version: &str) -> Result<bool, StateError> {
-        let version = version.to_owned();
+        let (version, since_ms) = (version.to_owned(), self.clock.unix_ms() - GOOD_MS);
         self.read(move |connection| {
-            let sql = "SELECT 1 FROM policies_agreed WHERE version = ?1";
-            let found = connection.query_row(sql, [version], |_row| Ok(())).optional()?;
+            let sql = "SELECT 1 FROM policies_agreed WHERE version = ?1 AND agreed_ms > ?2";
+            let values = params![version, since_ms];
+            let found = connection.query_row(sql, values, |_row| Ok(())).optional()?;
             Ok(found.is_some())
         })
         .await

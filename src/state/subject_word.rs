@@ -240,8 +240,11 @@ fn add(
         .prepare_cached(sql)?
         .query_row(params![word.tag, now_s], |row| row.get(0))
         .optional()?;
-    let sql = "UPDATE subject_words SET over_s = ?2 WHERE tag = ?1 AND over_s > ?2";
-    connection.prepare_cached(sql)?.execute(params![word.tag, now_s])?;
+    // A no stands behind a consent: it counts again when that ends.
+    let sql = "UPDATE subject_words SET over_s = ?2 WHERE tag = ?1 AND over_s > ?2
+               AND NOT (?3 AND act IN ('object', 'withdraw'))";
+    let is_yes = word.act == SubjectAct::Consent;
+    connection.prepare_cached(sql)?.execute(params![word.tag, now_s, is_yes])?;
     let over_s = match word.act {
         SubjectAct::Consent | SubjectAct::Mark => word.until_s,
         SubjectAct::Object | SubjectAct::Withdraw => FOREVER_S,

@@ -160,6 +160,31 @@ async fn a_restart_puts_no_wider_policy_in_force_and_what_was_agreed_to_meanwhil
 }
 
 #[tokio::test]
+async fn what_was_agreed_to_once_is_agreed_to_anew_to_come_back() {
+    let gate = gate("").await;
+    write(&gate, &wider(&bank()));
+    let version = waiting(&gate).await;
+    let desk = desk(&gate);
+    let asked = desk.activate(&person("lin"), &version, "", "CHG-118").await.unwrap();
+    let Done::Waits(id) = asked else { panic!("{asked:?}") };
+    desk.agree(&person("mei"), id).await.unwrap();
+    until_phone(&gate, CLEAR).await;
+    write(&gate, &bank());
+    until_phone(&gate, MASKED).await;
+    write(&gate, &wider(&bank()));
+    assert_eq!(waiting(&gate).await, version);
+    // Nor is what nobody used for a day.
+    let asked = desk.activate(&person("lin"), &version, "", "CHG-119").await.unwrap();
+    let Done::Waits(id) = asked else { panic!("{asked:?}") };
+    write(&gate, &bank());
+    desk.agree(&person("mei"), id).await.unwrap();
+    gate.advance_s(86_401);
+    write(&gate, &wider(&bank()));
+    assert_eq!(waiting(&gate).await, version);
+    assert_eq!(phone(&gate).await, MASKED);
+}
+
+#[tokio::test]
 async fn where_the_former_policy_is_lost_the_gate_does_not_start_with_another() {
     // Commands go by the machine's clock.
     let mut gate = Setup::policy(&bank()).prepare(Clock::system()).await;
