@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::gate_file::open_state;
 use super::{Failure, Outcome};
 use crate::audit::{Fate, Hold, Line, NOTICE_DAYS, survey};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::policy::{KEPT, Retention};
-use crate::secret::MasterKey;
 use crate::server::{hold, load_policies, periods};
-use crate::state::Store;
 
 /// Arguments of `menshen log retention`.
 #[derive(Debug, Args)]
@@ -68,12 +66,7 @@ pub(super) fn run(args: &RetentionArgs, out: &mut dyn Write) -> Outcome {
 
 fn holds(config: Option<&Path>) -> Result<Vec<Hold>, Failure> {
     let Some(config) = config else { return Ok(Vec::new()) };
-    let config = Config::load(config).map_err(Failure::fault)?;
-    if !Store::exists(&config.state) {
-        return Err(Failure::Fault(format!("`{}`: there is no state", config.state.display())));
-    }
-    let master = MasterKey::read(&config.key).map_err(Failure::fault)?;
-    let store = Store::open(&config.state, &master, Clock::system()).map_err(Failure::fault)?;
+    let (_, store) = open_state(config)?;
     let rows = super::runtime()?.block_on(store.holds()).map_err(Failure::internal)?;
     let read = rows.iter().map(hold).collect::<Option<Vec<_>>>();
     read.ok_or_else(|| Failure::Fault("a hold in the state cannot be understood".to_owned()))

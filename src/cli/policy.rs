@@ -1,19 +1,16 @@
 //! `menshen policy`: the policy in force, the one that waits since it makes something wider, and asking that it may decide.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::gate_file::GateFile;
 use super::switch::{doer, failure};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::command::{Desk, Done, POLICY};
-use crate::config::Config;
-use crate::document::Source;
 use crate::policy::{Comparison, Program, compare};
-use crate::secret::MasterKey;
-use crate::server::{compile_policies, load_policies};
+use crate::server::{compile_policies, kept_sources, load_policies};
 use crate::state::Store;
 
 /// So much of what becomes wider is asked with.
@@ -33,21 +30,21 @@ pub(super) struct Arguments {
 enum Action {
     /// Show what the files of the policy change of the one in force, and whether they wait for two persons; exit code 1
     /// if they do.
-    Show(At),
+    Show(GateFile),
     /// Ask that the files may decide though they make something wider; another person agrees with `menshen policy confirm`.
     Activate {
         /// Why; the log has it.
         #[arg(long, value_name = "TEXT")]
         reason: String,
         #[command(flatten)]
-        at: At,
+        at: GateFile,
     },
     /// Agree to what another person asked for, if the files still are that; look at it first (`show`).
     Confirm {
         /// The number that `activate` printed; `menshen switch list` shows it.
         number: i64,
         #[command(flatten)]
-        at: At,
+        at: GateFile,
     },
 }
 
@@ -69,13 +66,6 @@ impl Found {
     }
 }
 
-#[derive(Debug, Args)]
-struct At {
-    /// The gate's `menshen.yaml`.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
 /// A gate's state, and the policy of its files.
 struct Found {
     store: Store,
@@ -83,17 +73,11 @@ struct Found {
     files: Program,
 }
 
-impl At {
-    fn find(&self) -> Result<Found, Failure> {
-        let config = Config::load(&self.config).map_err(Failure::fault)?;
-        if !Store::exists(&config.state) {
-            return Err(Failure::fault(format!("`{}`: no state", config.state.display())));
-        }
-        let master = MasterKey::read(&config.key).map_err(Failure::fault)?;
-        let store = Store::open(&config.state, &master, Clock::system()).map_err(Failure::fault)?;
-        let files = load_policies(&config.policies).map_err(Failure::fault)?;
-        Ok(Found { desk: Desk::new(store.clone(), Clock::system()), store, files })
-    }
+/// Opens the state of a gate, and reads the files of its policy.
+fn find(gate: &GateFile) -> Result<Found, Failure> {
+    let (config, store) = gate.open()?;
+    let files = load_policies(&config.policies).map_err(Failure::fault)?;
+    Ok(Found { desk: Desk::new(store.clone(), Clock::system()), store, files })
 }
 
 impl Found {
@@ -102,10 +86,7 @@ impl Found {
         let Some(kept) = self.store.kept_policy().await.map_err(Failure::internal)? else {
             return Ok(None);
         };
-        let texts: Vec<(String, String)> =
-            serde_json::from_str(&kept.sources).map_err(Failure::internal)?;
-        let sources: Vec<Source> =
-            texts.into_iter().map(|(name, text)| Source { name, text }).collect();
+        let Some(sources) = kept_sources(&kept) else { return Ok(None) };
         Ok(compile_policies(&sources).ok().map(|old| compare(&old, &self.files)))
     }
 
@@ -124,15 +105,15 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             Action::Show(at) => show(at, out).await,
             Action::Activate { reason, at } => activate(at, reason, out).await,
             Action::Confirm { number, at } => {
-                let said = at.find()?.confirm(*number).await?;
+                let said = find(at)?.confirm(*number).await?;
                 out.write_all(said.as_bytes()).map_err(Failure::internal)
             }
         }
     })
 }
 
-async fn show(at: &At, out: &mut dyn Write) -> Outcome {
-    let found = at.find()?;
+async fn show(at: &GateFile, out: &mut dyn Write) -> Outcome {
+    let found = find(at)?;
     let comparison = found.comparison().await?;
     let waits = found.waits(comparison.as_ref()).await?;
     let told = comparison.map_or_else(
@@ -145,8 +126,8 @@ async fn show(at: &At, out: &mut dyn Write) -> Outcome {
     if waits { Err(Failure::Finding) } else { Ok(()) }
 }
 
-async fn activate(at: &At, reason: &str, out: &mut dyn Write) -> Outcome {
-    let found = at.find()?;
+async fn activate(at: &GateFile, reason: &str, out: &mut dyn Write) -> Outcome {
+    let found = find(at)?;
     let comparison = found.comparison().await?;
     if comparison.as_ref().is_some_and(|comparison| !comparison.widens()) {
         return Err(Failure::fault("nothing is wider: the files wait for nobody"));

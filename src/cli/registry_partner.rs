@@ -1,19 +1,16 @@
 //! `menshen registry partner`: drafted by one, reviewed by another, agreed to by two, active until the contract ends.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::account::Place;
-use super::device::time;
-use super::output::Format;
 use super::registry::{all_read, entries, failure, open};
 use super::registry_public::published;
+use super::registry_steps::{FromFile, Looked, Named, Print, all, steps};
 use super::switch::doer;
 use crate::clock::Clock;
-use crate::registry::{Contract, Kind, Listed, Noted, Partner, Said, Step};
+use crate::registry::{Contract, Kind, Noted, Partner, Said, Step};
 
 /// Arguments of `menshen registry partner`.
 #[derive(Debug, Args)]
@@ -39,36 +36,17 @@ enum Action {
     /// End it.
     End(Named),
     /// Show one, with all that was done.
-    Show {
-        /// The partner.
-        name: String,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-        #[command(flatten)]
-        place: Place,
-    },
+    Show(Looked),
     /// List all.
     List {
         /// Only what everybody may read: who receives data for which task, where and since when, and what changed.
         #[arg(long)]
         public: bool,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
         #[command(flatten)]
-        place: Place,
+        print: Print,
     },
     /// Draft all of a file: `partners:` in YAML, or a line of JSON for each. Nothing is drafted if anything is wrong.
-    Import {
-        /// The file; one that ends in `.ndjson` has lines.
-        file: PathBuf,
-        /// Why; the log has it.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        #[command(flatten)]
-        place: Place,
-    },
+    Import(FromFile),
 }
 
 #[derive(Debug, Args)]
@@ -107,17 +85,6 @@ struct Draft {
     place: Place,
 }
 
-#[derive(Debug, Args)]
-struct Named {
-    /// The partner.
-    name: String,
-    /// Why; the log has it.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    place: Place,
-}
-
 pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
     match &arguments.action {
         Action::Draft(draft) => drafted(draft).await,
@@ -127,28 +94,13 @@ pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
         Action::Suspend(named) => taken(named, Step::Suspend).await,
         Action::Resume(named) => taken(named, Step::Resume).await,
         Action::End(named) => taken(named, Step::End).await,
-        Action::Show { name, format, place } => {
-            let steps = open(place)?.history(Kind::Partner, name).await.map_err(failure)?;
-            Ok(match format {
-                Format::Human => shown(&steps),
-                Format::Json => steps.iter().map(line).collect(),
-            })
+        Action::Show(looked) => steps(looked, Kind::Partner, shown).await,
+        Action::List { public: true, print: Print { format, place } } => {
+            let list = open(place)?.published().await.map_err(failure)?;
+            Ok(published(&list, *format))
         }
-        Action::List { public, format, place } => {
-            let office = open(place)?;
-            if *public {
-                let list = office.published().await.map_err(failure)?;
-                return Ok(published(&list, *format));
-            }
-            let all = office.all(Kind::Partner).await.map_err(failure)?;
-            Ok(match format {
-                Format::Human => table(&all.noted) + &unreadable(&all, *format),
-                Format::Json => {
-                    all.noted.iter().map(line).collect::<String>() + &unreadable(&all, *format)
-                }
-            })
-        }
-        Action::Import { file, reason, place } => imported(file, reason, place).await,
+        Action::List { public: false, print } => all(print, Kind::Partner, table).await,
+        Action::Import(from) => imported(from).await,
     }
 }
 
@@ -184,7 +136,7 @@ async fn taken(named: &Named, step: Step) -> Result<String, Failure> {
     })
 }
 
-async fn imported(file: &Path, reason: &str, place: &Place) -> Result<String, Failure> {
+async fn imported(FromFile { file, reason, place }: &FromFile) -> Result<String, Failure> {
     let read = all_read(entries(file, "partners")?, Contract::read)?;
     let (office, doer, count) = (open(place)?, doer(), read.len());
     for (done, (name, contract)) in read.into_iter().enumerate() {
@@ -237,35 +189,5 @@ fn shown(steps: &[Noted]) -> String {
             said.push_str(&format!("  {what}: {task} ({country}), {}\n", contract.words()));
         }
     }
-    said.push_str(&history(steps));
     said
-}
-
-/// What was done, step by step.
-pub(super) fn history(steps: &[Noted]) -> String {
-    let mut table = format!("{:<22} {:<20} {:<24} REASON\n", "AT", "STEP", "BY");
-    for Noted { act, by, reason, at_ms, .. } in steps {
-        let at = time(at_ms.div_euclid(1000));
-        table.push_str(&format!("{at:<22} {act:<20} {by:<24} {reason}\n"));
-    }
-    table
-}
-
-/// The names of what does not read.
-pub(super) fn unreadable(all: &Listed, format: Format) -> String {
-    let said = |name: &String| match format {
-        Format::Human => format!("`{name}` does not read, so nothing of it holds\n"),
-        Format::Json => format!("{}\n", json!({ "unreadable": name })),
-    };
-    all.unreadable.iter().map(said).collect()
-}
-
-/// A step as a line of JSON, with what it came to.
-pub(super) fn line(noted: &Noted) -> String {
-    let mut shown = json!(noted);
-    if let (Some(partner), Some(members)) = (partner(noted), shown.as_object_mut()) {
-        let state = partner.state(Clock::system().unix_s());
-        members.insert("state".to_owned(), state.into());
-    }
-    format!("{shown}\n")
 }

@@ -1,16 +1,13 @@
 //! `menshen registry tenant`: who works on the platform, whom to ask, and whether it is served.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::account::Place;
 use super::device::time;
-use super::output::Format;
 use super::registry::{all_read, entries, failure, open};
-use super::registry_partner::{history, line, unreadable};
+use super::registry_steps::{FromFile, Looked, Named, Print, all, steps};
 use super::switch::doer;
 use crate::registry::{Kind, Noted, Particulars, Said, Tenant, Turn};
 
@@ -32,33 +29,11 @@ enum Action {
     /// End it.
     End(Named),
     /// Show one, with all that was done.
-    Show {
-        /// The tenant.
-        name: String,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-        #[command(flatten)]
-        place: Place,
-    },
+    Show(Looked),
     /// List all.
-    List {
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-        #[command(flatten)]
-        place: Place,
-    },
+    List(Print),
     /// Register all of a file: `tenants:` in YAML, or a line of JSON for each. Nothing is if anything is wrong.
-    Import {
-        /// The file; one that ends in `.ndjson` has lines.
-        file: PathBuf,
-        /// Why; the log has it.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        #[command(flatten)]
-        place: Place,
-    },
+    Import(FromFile),
 }
 
 #[derive(Debug, Args)]
@@ -81,40 +56,15 @@ struct Put {
     place: Place,
 }
 
-#[derive(Debug, Args)]
-struct Named {
-    /// The tenant.
-    name: String,
-    /// Why; the log has it.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    place: Place,
-}
-
 pub(super) async fn act(arguments: &Arguments) -> Result<String, Failure> {
     match &arguments.action {
         Action::Put(put) => registered(put).await,
         Action::Suspend(named) => turned(named, Turn::Suspended).await,
         Action::Resume(named) => turned(named, Turn::Active).await,
         Action::End(named) => turned(named, Turn::Ended).await,
-        Action::Show { name, format, place } => {
-            let steps = open(place)?.history(Kind::Tenant, name).await.map_err(failure)?;
-            Ok(match format {
-                Format::Human => shown(&steps),
-                Format::Json => steps.iter().map(line).collect(),
-            })
-        }
-        Action::List { format, place } => {
-            let all = open(place)?.all(Kind::Tenant).await.map_err(failure)?;
-            Ok(match format {
-                Format::Human => table(&all.noted) + &unreadable(&all, *format),
-                Format::Json => {
-                    all.noted.iter().map(line).collect::<String>() + &unreadable(&all, *format)
-                }
-            })
-        }
-        Action::Import { file, reason, place } => {
+        Action::Show(looked) => steps(looked, Kind::Tenant, shown).await,
+        Action::List(print) => all(print, Kind::Tenant, table).await,
+        Action::Import(FromFile { file, reason, place }) => {
             let read = all_read(entries(file, "tenants")?, Particulars::read)?;
             let (office, doer, count) = (open(place)?, doer(), read.len());
             for (done, (name, particulars)) in read.into_iter().enumerate() {
@@ -173,6 +123,5 @@ fn shown(steps: &[Noted]) -> String {
         said.push_str(&format!("{name}: {}, since {since}\n", turn.word()));
         said.push_str(&format!("  registration {registration}, {owner}, {contact}\n"));
     }
-    said.push_str(&history(steps));
     said
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::account::open_of;
 use super::device::time;
+use super::gate_file::GateFile;
 use super::log::LogCommandError;
 use super::log_custody::Custody;
 use super::log_place::LogPlace;
@@ -26,9 +27,7 @@ use crate::command::Target;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::policy::Program;
-use crate::secret::MasterKey;
 use crate::server::load_policies;
-use crate::state::Store;
 
 const DAY_MS: i64 = 86_400_000;
 /// The highest grade, whose rights are reviewed twice as often.
@@ -41,7 +40,7 @@ pub(super) enum Action {
     /// Example: menshen review campaign open --grade 4 --for-days 14 --about "2026, second half" --config menshen.yaml
     Open(Box<Open>),
     /// List the reviews.
-    List(At),
+    List(GateFile),
     /// Show the rights of one.
     Show {
         /// Its number.
@@ -50,7 +49,7 @@ pub(super) enum Action {
         #[arg(long, value_enum, default_value_t)]
         format: Form,
         #[command(flatten)]
-        at: At,
+        at: GateFile,
     },
     /// Attest that a right stays.
     Attest(One),
@@ -63,7 +62,7 @@ pub(super) enum Action {
         /// The file, or `-`. Rows without a verdict stay open.
         file: PathBuf,
         #[command(flatten)]
-        at: At,
+        at: GateFile,
     },
     /// List the roles that were not reviewed for too long; exit code 1 if there are any.
     Due {
@@ -74,7 +73,7 @@ pub(super) enum Action {
         #[arg(long, default_value_t = 91)]
         every_high: u32,
         #[command(flatten)]
-        at: At,
+        at: GateFile,
     },
 }
 
@@ -88,14 +87,6 @@ pub(super) enum Form {
     Json,
     /// A table that can be filled in.
     Csv,
-}
-
-/// Whose configuration.
-#[derive(Debug, Args)]
-pub(super) struct At {
-    /// The gate's `menshen.yaml`.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +110,7 @@ pub(super) struct Open {
     #[arg(long, value_name = "TEXT", default_value = "")]
     about: String,
     #[command(flatten)]
-    at: At,
+    at: GateFile,
 }
 
 #[derive(Debug, Args)]
@@ -134,34 +125,21 @@ pub(super) struct One {
     #[arg(long, value_name = "TEXT", default_value = "")]
     remark: String,
     #[command(flatten)]
-    at: At,
+    at: GateFile,
 }
 
-/// A gate's files, as its configuration names them.
-struct Found {
-    config: Config,
-    campaigns: Campaigns,
+/// The reviews of a gate.
+fn campaigns_of(gate: &GateFile) -> Result<(Config, Campaigns), Failure> {
+    let (config, store) = gate.open()?;
+    Ok((config, Campaigns::new(store, Clock::system())))
 }
 
-impl At {
-    fn find(&self) -> Result<Found, Failure> {
-        let config = Config::load(&self.config).map_err(Failure::fault)?;
-        if !Store::exists(&config.state) {
-            return Err(Failure::fault(format!("`{}`: no state", config.state.display())));
-        }
-        let master = MasterKey::read(&config.key).map_err(Failure::fault)?;
-        let clock = Clock::system();
-        let store = Store::open(&config.state, &master, clock.clone()).map_err(Failure::fault)?;
-        Ok(Found { config, campaigns: Campaigns::new(store, clock) })
-    }
-
-    /// Whose accounts are whose.
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let config = Config::load(&self.config).map_err(Failure::fault)?;
-        let identity = open_of(config).map_err(Failure::fault)?;
-        identity.load_roster().await.map_err(Failure::fault)?;
-        Ok(identity)
-    }
+/// Whose accounts are whose.
+async fn people_of(gate: &GateFile) -> Result<Identity, Failure> {
+    let config = Config::load(&gate.path).map_err(Failure::fault)?;
+    let identity = open_of(config).map_err(Failure::fault)?;
+    identity.load_roster().await.map_err(Failure::fault)?;
+    Ok(identity)
 }
 
 pub(super) fn run(action: &Action, out: &mut dyn Write) -> Outcome {
@@ -172,11 +150,11 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
     let said = match action {
         Action::Open(open) => Box::pin(opened(open)).await?,
         Action::List(at) => {
-            let campaigns = at.find()?.campaigns.list().await.map_err(failure)?;
+            let campaigns = campaigns_of(at)?.1.list().await.map_err(failure)?;
             campaigns.iter().map(line).collect()
         }
         Action::Show { number, format, at } => {
-            let campaigns = at.find()?.campaigns;
+            let campaigns = campaigns_of(at)?.1;
             let list = campaigns.list().await.map_err(failure)?;
             let rights = campaigns.rights(*number).await.map_err(failure)?;
             let head = list.iter().find(|known| known.id == *number).map(line);
@@ -198,14 +176,14 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
 }
 
 async fn opened(open: &Open) -> Result<String, Failure> {
-    let Found { config, campaigns } = open.at.find()?;
+    let (config, campaigns) = campaigns_of(&open.at)?;
     let program = load_policies(&config.policies).map_err(Failure::fault)?;
     let roles = roles(open, &program)?;
-    let identity = open.at.identity().await?;
+    let identity = people_of(&open.at).await?;
     let now_ms = Clock::system().unix_ms();
     let since_ms = now_ms.saturating_sub(i64::from(open.look_back) * DAY_MS);
     let mut used = Used::default();
-    let place = LogPlace::of_config(&open.at.config);
+    let place = LogPlace::of_config(&open.at.path);
     let (read, closed) =
         gather(&place, (&program, &identity), since_ms, &mut used).map_err(Failure::fault)?;
     for account in identity.summaries().await.map_err(Failure::fault)? {
@@ -215,6 +193,9 @@ async fn opened(open: &Open) -> Result<String, Failure> {
         }
     }
     let rights = proposed(used, &roles, now_ms, open.quiet_days);
+    let mut denied = program.roles_denied();
+    denied.retain(|role| rights.iter().any(|right| right.role == *role));
+    let denied: Vec<&str> = denied.into_iter().collect();
     let (all, going) = (rights.len(), rights.iter().filter(|r| r.proposal != "keep").count());
     let opened = campaigns.open(&doer(), &open.about, open.for_days, rights).await;
     let id = opened.map_err(failure)?;
@@ -226,7 +207,6 @@ async fn opened(open: &Open) -> Result<String, Failure> {
             "{closed} entries could not be read, so a right may look unused that is not\n"
         ));
     }
-    let denied: Vec<&str> = program.roles_denied().into_iter().collect();
     if !denied.is_empty() {
         said.push_str(&format!(
             "rules deny something to {}: who loses such a role loses that, too\n",
@@ -327,17 +307,17 @@ async fn decided(one: &One, verdict: &str) -> Result<String, Failure> {
     decide(at, *number, vec![judged]).await
 }
 
-async fn decide(at: &At, number: i64, judged: Vec<Judged>) -> Result<String, Failure> {
-    let campaigns = at.find()?.campaigns;
-    let identity = at.identity().await?;
+async fn decide(at: &GateFile, number: i64, judged: Vec<Judged>) -> Result<String, Failure> {
+    let campaigns = campaigns_of(at)?.1;
+    let identity = people_of(at).await?;
     let count = judged.len();
     let counted_as = |account: &str| identity.counted_as(account).to_string();
     campaigns.decide(&doer(), number, judged, counted_as).await.map_err(failure)?;
     Ok(format!("{count} decided\n"))
 }
 
-async fn due(at: &At, every: u32, every_high: u32) -> Result<Vec<String>, Failure> {
-    let Found { config, campaigns } = at.find()?;
+async fn due(at: &GateFile, every: u32, every_high: u32) -> Result<Vec<String>, Failure> {
+    let (config, campaigns) = campaigns_of(at)?;
     let program = load_policies(&config.policies).map_err(Failure::fault)?;
     let high = program.roles_reaching(HIGHEST);
     let reviewed = campaigns.reviewed().await.map_err(failure)?;

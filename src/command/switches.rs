@@ -193,12 +193,15 @@ impl Switches {
         })
     }
 
+    /// Whether any right is switched off.
+    #[must_use]
+    pub fn are_rights(&self) -> bool {
+        self.are_rights.load(Ordering::Acquire)
+    }
+
     /// Of these roles those to which somebody with these names has no right at the moment.
     #[must_use]
     pub fn without_right(&self, roles: &[String], names: &[&str]) -> Vec<Target> {
-        if !self.are_rights.load(Ordering::Acquire) {
-            return Vec::new();
-        }
         let on = Arc::clone(&self.on.read().unwrap_or_else(PoisonError::into_inner));
         roles.iter().filter_map(|role| on.right(role, names.iter().copied())).collect()
     }

@@ -13,7 +13,7 @@ use super::window::{Grid, Subjects, Tally};
 #[derive(Debug)]
 pub(super) struct Distinct {
     tally: Arc<Tally>,
-    pub(super) accounts: Vec<Account<Subjects>>,
+    accounts: Vec<Account<Subjects>>,
     /// How many answers under way hold a subject.
     held: HashMap<u64, u32>,
 }

@@ -7,7 +7,7 @@ use super::distinct::Distinct;
 use super::lease::Leases;
 use super::slice::Slice;
 use super::store::{AmountRow, UsageChange};
-use super::window::{Amounts, Grid, Subjects, Tally};
+use super::window::{Amounts, Grid, Tally};
 
 /// A budget and its window.
 #[derive(Debug)]
@@ -47,16 +47,6 @@ impl Group {
             }
         };
         Self { unit, slice, windows }
-    }
-
-    /// See [`Ledger::touch`](super::ledger::Ledger::touch).
-    pub(super) fn touch(&self) -> i64 {
-        match &self.windows {
-            Windows::Amounts(totals) | Windows::Requests(Leases { totals, .. }) => {
-                touch(&totals.accounts, Amounts::touch)
-            }
-            Windows::Subjects(distinct) => touch(&distinct.accounts, Subjects::touch),
-        }
     }
 
     /// Opens a budget's window; says where it is and whether it is new.
@@ -174,12 +164,6 @@ impl Group {
             Windows::Subjects(distinct) => distinct.is_held(),
         }
     }
-}
-
-fn touch<W>(accounts: &[Account<W>], window: fn(&W) -> i64) -> i64 {
-    let each =
-        accounts.iter().map(|account| account.named_ms.wrapping_add(window(&account.window)));
-    each.fold(0, i64::wrapping_add)
 }
 
 /// Windows that count by amount.

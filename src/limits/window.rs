@@ -100,11 +100,6 @@ impl Amounts {
         Self { grid, buckets: Buckets::default(), total: 0 }
     }
 
-    /// Something of it: see [`Ledger::touch`](super::ledger::Ledger::touch).
-    pub(super) fn touch(&self) -> i64 {
-        self.buckets.first().unwrap_or_default()
-    }
-
     /// The amount that counts now.
     pub(super) fn used(&mut self, now_ms: i64) -> u64 {
         if self.buckets.first().is_some_and(|first| self.grid.is_over(first, now_ms)) {
@@ -219,11 +214,6 @@ pub(super) struct Subjects {
 impl Subjects {
     pub(super) fn new(grid: Grid, tally: Arc<Tally>) -> Self {
         Self { grid, seen: HashMap::new(), buckets: Buckets::default(), tally }
-    }
-
-    /// Something of it: see [`Ledger::touch`](super::ledger::Ledger::touch).
-    pub(super) fn touch(&self) -> i64 {
-        self.buckets.first().unwrap_or_default().wrapping_add(self.seen.len() as i64)
     }
 
     /// How many subjects count now. What `held` names stays, however old.

@@ -74,6 +74,9 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Arc<Caller>, Rejection> {
         self.know_commands().await?;
+        if !self.switches.are_rights() {
+            return Ok(caller);
+        }
         let account = caller.account.as_str();
         let (person, counted) = (self.identity.person(account), self.identity.counted_as(account));
         let names = [account, person.as_deref().unwrap_or(account), &counted];

@@ -57,7 +57,7 @@ pub(super) async fn at_start(
     if kept.version == files.version() {
         return Ok((files, sources, None));
     }
-    let before = sources_of(&kept).ok_or_else(|| waits("it does not read"))?;
+    let before = kept_sources(&kept).ok_or_else(|| waits("it does not read"))?;
     let old = admit(&before, backends).map_err(|error| waits(&error.summary().1))?;
     let old = Arc::new(old);
     match must_wait(store, &words, Arc::clone(&old), Arc::clone(&files)).await? {
@@ -81,7 +81,8 @@ pub(super) async fn keep(
 }
 
 /// The files that were kept; `None` if they are not those of their version.
-fn sources_of(kept: &PolicyRow) -> Option<Vec<Source>> {
+#[must_use]
+pub fn kept_sources(kept: &PolicyRow) -> Option<Vec<Source>> {
     let texts: Vec<(String, String)> = serde_json::from_str(&kept.sources).ok()?;
     let sources: Vec<_> = texts.into_iter().map(|(name, text)| Source { name, text }).collect();
     (version_of(&sources) == kept.version).then_some(sources)

@@ -41,6 +41,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use activation::kept_sources;
 pub use backups::maker;
 pub use check::check;
 pub use fetch::HttpsFetch;

@@ -77,15 +77,6 @@ impl Ledger {
         (Place { group, window }, is_new)
     }
 
-    /// Reads something of everything that an admission will look at, and gives a sum that means nothing.
-    ///
-    /// Of a million holders one's budgets are in no cache. Asked for together, before anything depends on them, their lines
-    /// come at the same time and not one after the other: half of what an admission costs then.
-    pub(super) fn touch(&self) -> i64 {
-        let groups = self.groups.iter().map(Group::touch);
-        groups.fold(self.sittings.len() as i64, i64::wrapping_add)
-    }
-
     /// The requests, in windows that memory alone knows.
     pub(super) fn requests(&mut self) -> &mut Requests {
         &mut self.requests
