@@ -6,6 +6,7 @@ mod catalog;
 mod check;
 mod check_people;
 mod columns;
+mod csv;
 mod demo;
 mod detection;
 mod device;

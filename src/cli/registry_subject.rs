@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::account::{Place, open_state_and_key, operator};
 use super::device::time;
 use super::output::Format;
-use super::{Failure, Outcome, registry_file};
+use super::{Failure, Outcome, csv, registry_file};
 use crate::clock::Clock;
 use crate::consent::{ConsentError, Listed, Register, Statement};
 use crate::policy::Program;
@@ -240,7 +240,7 @@ async fn import(file: &std::path::Path, place: &Place) -> Result<String, Failure
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::fault(format!("{name}: {error}")))?;
     let is_table = file.extension().is_some_and(|ending| ending == "csv");
-    let lines = if is_table { registry_file::table(&text) } else { registry_file::objects(&text) };
+    let lines = if is_table { csv::table(&text) } else { registry_file::objects(&text) };
     let (policy, now_s) = (policy(place)?, Clock::system().unix_s());
     let (mut statements, mut faults) = (Vec::new(), Vec::new());
     for (number, members) in lines {

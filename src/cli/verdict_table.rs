@@ -3,37 +3,24 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::Failure;
+use super::csv::{quoted, table, unguarded};
 use crate::campaign::{Judged, Right};
 
 /// Of a file at most so many bytes are read.
 const FILE_BYTES: u64 = 1024 * 1024;
 const COLUMNS: [&str; 6] = ["whose", "role", "used", "proposal", "verdict", "remark"];
-/// What a spreadsheet would take for a formula.
-const FORMULA: [char; 5] = ['=', '+', '-', '@', '\t'];
-
-/// The table (RFC 4180); `used` says when a right was used last.
+/// The table of what is not decided yet: one that was filled in before would undo what somebody else said since. `used`
+/// says when a right was used last.
 pub(super) fn written(rights: &[Right], used: impl Fn(&Right) -> String) -> String {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    // What is decided is not asked again: a table that was filled in before would undo what somebody else said since.
     let open = rights.iter().filter(|right| right.verdict.is_empty());
-    rows.extend(open.map(|right| {
+    let rows = open.map(|right| {
         let Right { whose, role, proposal, verdict, remark, .. } = right;
-        [whose, role, &used(right), proposal, verdict, remark].map(|cell| guarded(cell))
-    }));
-    // What is written to memory does not fail.
-    let written = rows.iter().try_for_each(|row| table.write_record(row));
-    let bytes = written.ok().and_then(|()| table.into_inner().ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn guarded(cell: &str) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
-}
-
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell)
+        [whose, role, &used(right), proposal, verdict, remark].map(|cell| quoted(cell)).join(",")
+    });
+    std::iter::once(COLUMNS.join(",")).chain(rows).map(|row| row + "\r\n").collect()
 }
 
 /// The rows of a file that have a verdict; `-` is standard input.
@@ -54,25 +41,20 @@ pub(super) fn read_verdicts(path: &Path) -> Result<Vec<Judged>, Failure> {
 }
 
 fn parsed(text: &str) -> Result<Vec<Judged>, String> {
-    let mut table = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let heads = table.headers().map_err(|error| error.to_string())?.clone();
-    let place = |name: &str| heads.iter().position(|head| head == name);
-    let needed = |name: &str| place(name).ok_or_else(|| format!("it has no column `{name}`"));
-    let (whose, role, verdict) = (needed("whose")?, needed("role")?, needed("verdict")?);
-    let remark = place("remark");
     let mut judged = Vec::new();
-    for row in table.records() {
-        let row = row.map_err(|error| error.to_string())?;
-        let cell = |at: usize| unguarded(row.get(at).unwrap_or_default().trim());
-        if cell(verdict).is_empty() {
+    for (line, row) in table(text) {
+        let row = row.map_err(|fault| format!("line {line}: {fault}"))?;
+        let cell = |name: &str| row.get(name).and_then(Value::as_str).map(|c| unguarded(c.trim()));
+        let needed = |name| cell(name).ok_or_else(|| format!("it has no column `{name}`"));
+        let (whose, role, verdict) = (needed("whose")?, needed("role")?, needed("verdict")?);
+        if verdict.is_empty() {
             continue;
         }
-        let line = row.position().map_or(0, csv::Position::line);
         judged.push(Judged {
-            whose: cell(whose).to_owned(),
-            role: cell(role).to_owned(),
-            verdict: cell(verdict).parse().map_err(|error| format!("line {line}: {error}"))?,
-            remark: remark.map(cell).unwrap_or_default().to_owned(),
+            whose: whose.to_owned(),
+            role: role.to_owned(),
+            verdict: verdict.parse().map_err(|error| format!("line {line}: {error}"))?,
+            remark: cell("remark").unwrap_or_default().to_owned(),
         });
     }
     Ok(judged)
@@ -93,7 +75,7 @@ mod tests {
         };
         let rights = ["corp:wang", "=1+1", "a \"b\", c"].map(right);
         let table = written(&rights, |_| "2026-11-01".to_owned());
-        assert!(table.contains("\n'=1+1,"), "{table}");
+        assert!(table.contains("\n\"'=1+1\","), "{table}");
         assert_eq!(parsed(&table), Ok(Vec::new()), "nothing is decided yet");
         let filled = table.replacen("unused,,", "unused,attested,\"yes, she is\"", 1);
         let filled = filled.replacen("unused,,", "unused,removed,", 1);

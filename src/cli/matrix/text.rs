@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::csv::quoted;
 use super::sections;
 use crate::policy::{Cell, Matrix, MatrixRow};
 
@@ -128,25 +129,9 @@ pub(super) fn csv(matrix: &Matrix) -> String {
     text
 }
 
-/// RFC 4180. What a spreadsheet would take for a formula begins with an apostrophe.
-fn quoted(value: &str) -> String {
-    let guard = if value.starts_with(['=', '+', '-', '@', '\t']) { "'" } else { "" };
-    if guard.is_empty() && !value.contains(['"', ',', '\n', '\r']) {
-        return value.to_owned();
-    }
-    format!("\"{guard}{}\"", value.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_value_cannot_break_out_of_its_column_or_be_a_formula() {
-        assert_eq!(quoted("plain"), "plain");
-        assert_eq!(quoted("a \"b\", c"), "\"a \"\"b\"\", c\"");
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-    }
 
     #[test]
     fn numbers_are_raised() {
