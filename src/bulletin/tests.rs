@@ -78,19 +78,22 @@ fn advance(gates: &[&Gate], ms: i64) {
 #[tokio::test]
 async fn what_is_switched_at_one_gate_is_so_at_the_other_and_in_its_log_with_where_it_was_done() {
     let (board, mut one, mut two) = pair();
-    one.turn(true, "hq").await;
+    one.turn(true, "headquarters").await;
     one.round().await;
     assert_eq!(two.round().await.taken, 1);
-    assert_eq!(two.off().await, ["hq"]);
+    assert_eq!(two.off().await, ["headquarters"]);
     assert_eq!(two.acts().await, [("switch_on_shared".to_owned(), "at one".to_owned())]);
     let row = &two.store.switches().await.unwrap()[0];
     assert_eq!((row.done_by.as_str(), row.reason.as_str()), ("lin", "why"));
     for (_, sealed) in board.notices() {
         let text = String::from_utf8_lossy(&sealed).into_owned();
-        assert!(!text.contains("hq") && !text.contains("lin"), "nothing on the board is legible");
+        assert!(
+            !text.contains("headquarters") && !text.contains("\"lin\""),
+            "nothing on the board is legible"
+        );
     }
     advance(&[&one, &two], 5);
-    two.turn(false, "hq").await;
+    two.turn(false, "headquarters").await;
     two.round().await;
     one.round().await;
     assert!(one.off().await.is_empty());

@@ -154,8 +154,8 @@ async fn parameters_that_name_fields_name_only_what_the_caller_may_see() {
     for (query, status) in [
         ("fields=secret", 403),
         ("fields=name,unknown", 403),
-        ("f[phone]=138", 403),
-        ("q=phone:eq:138", 403),
+        ("f[phone]=13812345678", 403),
+        ("q=phone:eq:13812345678", 403),
         ("q=name:starts:a", 400),
         ("with=accounts", 400),
         ("short=ab", 400),
@@ -163,7 +163,7 @@ async fn parameters_that_name_fields_name_only_what_the_caller_may_see() {
         ("per_page=21", 400),
     ] {
         let told = gate.ask(Ask::get(&format!("/list?{query}")).by(&token)).await;
-        assert!(!holds(&told.expect(status).bytes(), "138"), "{query}");
+        assert!(!holds(&told.expect(status).bytes(), "12345678"), "{query}");
     }
     assert_eq!(gate.upstream.asked().len(), before);
     gate.ask(Ask::get("/clamped?per_page=1000").by(&token)).await.expect(200);

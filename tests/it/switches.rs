@@ -89,7 +89,7 @@ async fn what_is_switched_off_is_refused_from_the_next_request_on_and_nothing_el
         let refused = gate.ask(stopped.clone()).await;
         let told = refused.expect(403).text();
         assert!(told.contains("This access is suspended"), "{told}");
-        assert!(!told.contains("4711") && !told.contains(what), "only the log says why: {told}");
+        assert!(!told.contains(WHY) && !told.contains(what), "only the log says why: {told}");
         gate.ask(free).await.expect(200);
         turn(&gate, Way::Off, what).await;
         until(&gate, &stopped, 200).await;

@@ -39,5 +39,10 @@ pub(crate) fn holds(hay: &[u8], needle: &str) -> bool {
     hay.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
+/// Whether `word` stands in `text` by itself: a short number is now and then a part of a random identifier.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(|part| part == word)
+}
+
 /// A policy without conditions, requirements or limits; a test adds what it is about.
 pub(crate) const OPEN_BANK: &str = include_str!("open_bank.yaml");
