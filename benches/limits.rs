@@ -129,7 +129,8 @@ async fn many(
     let mut running = tokio::task::JoinSet::new();
     for task in 0..tasks {
         let (limits, persons) = (Arc::clone(limits), Arc::clone(persons));
-        let allowance = Arc::clone(allowance);
+        // A request's allowance is its own; a count of references that all tasks share would be measured with it.
+        let allowance = Arc::new(Allowance::clone(allowance));
         running.spawn(async move {
             let mut dice = Dice(task as u64 + 1);
             for n in 0..ADMISSIONS / tasks {
