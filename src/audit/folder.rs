@@ -56,10 +56,7 @@ impl Folder {
 
     /// The names of the keys of days, in order; temporary files left out.
     pub(super) fn key_names(&self) -> io::Result<Vec<String>> {
-        let mut names = names(&self.keys())?;
-        names.retain(|name| !is_temporary(name));
-        names.sort_unstable();
-        Ok(names)
+        standing(&self.keys())
     }
 
     /// A key of a day as it stands.
@@ -74,10 +71,7 @@ impl Folder {
 
     /// The names of the certificates, in order; temporary files left out.
     pub(super) fn certificate_names(&self) -> io::Result<Vec<String>> {
-        let mut names = names(&self.certificates())?;
-        names.retain(|name| !is_temporary(name));
-        names.sort_unstable();
-        Ok(names)
+        standing(&self.certificates())
     }
 
     /// Where it stands which bundles were removed.
@@ -87,10 +81,7 @@ impl Folder {
 
     /// The names of the notes on bundles that were removed, in order; temporary files left out.
     pub(super) fn removal_names(&self) -> io::Result<Vec<String>> {
-        let mut names = names(&self.removed())?;
-        names.retain(|name| !is_temporary(name));
-        names.sort_unstable();
-        Ok(names)
+        standing(&self.removed())
     }
 
     /// One of these notes as it stands.
@@ -105,15 +96,27 @@ impl Folder {
 
     /// The names of what was read, the oldest first; temporary files left out.
     pub(super) fn reading_names(&self) -> io::Result<Vec<String>> {
-        let mut names = names(&self.readings())?;
-        names.retain(|name| !is_temporary(name));
-        names.sort_unstable();
-        Ok(names)
+        standing(&self.readings())
     }
 
     /// One of them as it stands.
     pub(super) fn read_reading(&self, name: &str) -> io::Result<Vec<u8>> {
         read_capped(&self.readings().join(name), MAX_NOTE_BYTES as u64)
+    }
+
+    /// Where the checkpoints stand that witnesses cosigned.
+    pub(super) fn witnessed(&self) -> PathBuf {
+        self.root.join("witnessed")
+    }
+
+    /// Their names, in order; temporary files left out.
+    pub(super) fn witnessed_names(&self) -> io::Result<Vec<String>> {
+        standing(&self.witnessed())
+    }
+
+    /// One of them as it stands.
+    pub(super) fn read_witnessed(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.witnessed().join(name), MAX_NOTE_BYTES as u64)
     }
 
     /// A certificate as it stands.
@@ -220,6 +223,14 @@ pub(super) fn segment_index(name: &str) -> Option<u64> {
 
 fn is_temporary(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == TEMPORARY)
+}
+
+/// The names in a folder, in order; temporary files left out.
+fn standing(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = names(folder)?;
+    names.retain(|name| !is_temporary(name));
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// The names in a folder; none if there is no such folder.

@@ -89,6 +89,10 @@ words! {
         Shipping = "shipping_behind",
         /// A place has no backup that is new enough.
         Backup = "backup_overdue",
+        /// A witness of the log's checkpoints has cosigned none for too long.
+        WitnessSilent = "witness_silent",
+        /// A witness saw another log than this one: entries were removed or altered.
+        WitnessDisagrees = "witness_disagrees",
         /// A listener's certificate ends soon, or has ended.
         Certificate = "certificate_ends",
         /// A notice did not get to its target and was given up.

@@ -124,12 +124,12 @@ pub fn inclusion_proof<E>(
 }
 
 /// The largest power of two smaller than `n`, for `n` above 1.
-fn split(n: u64) -> u64 {
+pub(super) fn split(n: u64) -> u64 {
     1 << (63 - (n - 1).leading_zeros())
 }
 
 /// The root over the leaves `start..end`, which must not be empty; `start` is aligned as RFC 6962 splits.
-fn range_root<E>(
+pub(super) fn range_root<E>(
     start: u64,
     end: u64,
     node: &mut impl FnMut(u32, u64) -> Result<Hash, E>,

@@ -216,6 +216,12 @@ impl std::str::FromStr for Witness {
     }
 }
 
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&spelled(&self.name, COSIGNATURE_TYPE, &self.public))
+    }
+}
+
 impl Witness {
     /// The witness's name.
     #[must_use]
@@ -246,8 +252,7 @@ impl Witness {
             }
             found = Some(time);
         }
-        found
-            .ok_or_else(|| NoteError::Unsigned(spelled(&self.name, COSIGNATURE_TYPE, &self.public)))
+        found.ok_or_else(|| NoteError::Unsigned(self.to_string()))
     }
 }
 

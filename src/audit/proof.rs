@@ -108,7 +108,7 @@ pub fn prove(dir: &Path, verifier: &Verifier, index: u64) -> Result<String, Proo
 }
 
 /// The root over the leaves `n << level ..` from the tiles.
-fn node(folder: &Folder, size: u64, level: u32, n: u64) -> Result<Hash, Broken> {
+pub(super) fn node(folder: &Folder, size: u64, level: u32, n: u64) -> Result<Hash, Broken> {
     let (tile_level, within) = (level / 8, level % 8);
     let first = n << within;
     let (index, skip) = (first / WIDTH, first % WIDTH);

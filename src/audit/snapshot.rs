@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::note::Verifier;
 use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle, encode_bundle, partial_widths};
+use super::witness::cosigned_checkpoints;
 
 /// How often the right edge is read anew because it moved.
 const TRIES: u32 = 20;
@@ -57,12 +58,15 @@ impl LogSnapshot {
     }
 
     fn edge(folder: &Folder, verifier: &Verifier) -> io::Result<(u64, Vec<NamedFile>)> {
+        // Before the checkpoint, which covers them then.
+        let cosigned = cosigned_checkpoints(folder.root(), verifier).map_err(io::Error::other)?;
         let note = folder.read_checkpoint()?;
         let checkpoint = verifier.open(&note).map_err(io::Error::other)?;
         let mut held = vec![
             (String::from("checkpoint"), note),
             (String::from("verifier.key"), folder.read_verifier_key()?),
         ];
+        held.extend(cosigned.into_iter().map(|(path, _, note)| (path, note)));
         for (level, (index, width)) in (0_u8..).zip(partial_widths(checkpoint.size)) {
             if width == 0 {
                 continue;

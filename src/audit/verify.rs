@@ -18,6 +18,7 @@ use super::retention::Removals;
 use super::tile::{
     Edge, Kind, Tile, WIDTH, decode_bundle, decode_hashes, encode_bundle, encode_hashes,
 };
+use super::witness::cosigned_checkpoints;
 
 /// How often a log that is being written is read again when it changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -39,7 +40,8 @@ pub struct Verified {
     pub verifier: String,
 }
 
-/// Checks the log in `dir` against the key, and against an `earlier` checkpoint of it.
+/// Checks the log in `dir` against the key, against an `earlier` checkpoint of it, and against those in it that witnesses
+/// cosigned.
 ///
 /// A log that is being written may be verified too. Cost: reads and hashes every byte of it.
 ///
@@ -87,10 +89,15 @@ fn verify_once(
     is_live: bool,
 ) -> Result<Verified, Broken> {
     check_verifier_key(folder, verifier)?;
+    // Before the newest checkpoint, which covers them then.
+    let cosigned = cosigned_checkpoints(folder.root(), verifier)?;
     let checkpoint = read_checkpoint(folder, verifier)?;
     let listed = folder.segments().map_err(|e| Broken::new("journal", None, unreadable(&e)))?;
     let journal_start = listed.first().copied().unwrap_or(checkpoint.size);
     let removals = Removals::verified(folder, verifier)?;
+    let given = earlier.map(|earlier| Earlier::new("checkpoint".to_owned(), earlier.clone()));
+    let cosigned = cosigned.into_iter().map(|(file, checkpoint, _)| Earlier::new(file, checkpoint));
+    let earlier = given.into_iter().chain(cosigned).collect();
     let mut check = Check::new(folder, earlier, journal_start, removals);
     check.bundles(checkpoint.size)?;
     if check.edge.root() != checkpoint.root {
@@ -98,7 +105,7 @@ fn verify_once(
     }
     check.partial_tiles()?;
     let torn = check.journal(&checkpoint, verifier)?;
-    check.against_earlier()?;
+    check.earlier.iter().try_for_each(|earlier| earlier.check(check.edge.size()))?;
     if let Some(torn) = torn.filter(|_| !is_live) {
         let file = segment_name(torn.segment);
         return Err(Broken::new(file, check.edge.size(), Fault::Tail(torn.bytes)));
@@ -117,11 +124,34 @@ fn verify_once(
     })
 }
 
+/// A checkpoint that the log must continue.
+struct Earlier {
+    /// The file that is named where it does not.
+    file: String,
+    checkpoint: Checkpoint,
+    /// The root of the log at that size.
+    root: Option<Hash>,
+}
+
+impl Earlier {
+    fn new(file: String, checkpoint: Checkpoint) -> Self {
+        Self { file, checkpoint, root: None }
+    }
+
+    fn check(&self, entries: u64) -> Result<(), Broken> {
+        let size = self.checkpoint.size;
+        match self.root {
+            Some(root) if root == self.checkpoint.root => Ok(()),
+            Some(_) => Err(Broken::new(&self.file, None, Fault::Rewritten(size))),
+            None => Err(Broken::new(&self.file, entries, Fault::Shorter { entries, size })),
+        }
+    }
+}
+
 /// A verification on its way from the first entry to the last.
 struct Check<'a> {
     folder: &'a Folder,
-    earlier: Option<&'a Checkpoint>,
-    earlier_root: Option<Hash>,
+    earlier: Vec<Earlier>,
     /// The tree of all entries so far.
     edge: Edge,
     journal_start: u64,
@@ -137,14 +167,13 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(
         folder: &'a Folder,
-        earlier: Option<&'a Checkpoint>,
+        earlier: Vec<Earlier>,
         journal_start: u64,
         removals: Removals,
     ) -> Self {
         Self {
             folder,
             earlier,
-            earlier_root: None,
             edge: Edge::default(),
             journal_start,
             at_journal: None,
@@ -167,8 +196,9 @@ impl<'a> Check<'a> {
         if self.edge.size() == self.journal_start {
             self.at_journal = Some(self.edge.frontier().clone());
         }
-        if self.earlier.is_some_and(|earlier| earlier.size == self.edge.size()) {
-            self.earlier_root = Some(self.edge.root());
+        let size = self.edge.size();
+        for earlier in self.earlier.iter_mut().filter(|earlier| earlier.checkpoint.size == size) {
+            earlier.root = Some(self.edge.root());
         }
     }
 
@@ -295,16 +325,6 @@ impl<'a> Check<'a> {
     fn grow_partial(&mut self) {
         for (tile, hashes) in self.edge.partial_tiles() {
             self.growing.insert((tile.kind, tile.index), encode_hashes(hashes));
-        }
-    }
-
-    fn against_earlier(&self) -> Result<(), Broken> {
-        let Some(earlier) = self.earlier else { return Ok(()) };
-        let (entries, size) = (self.edge.size(), earlier.size);
-        match self.earlier_root {
-            Some(root) if root == earlier.root => Ok(()),
-            Some(_) => Err(Broken::new("checkpoint", None, Fault::Rewritten(size))),
-            None => Err(Broken::new("checkpoint", entries, Fault::Shorter { entries, size })),
         }
     }
 

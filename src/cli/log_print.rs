@@ -183,6 +183,12 @@ fn noticed(alert: &Alert, given: &mut Vec<String>) {
         Concern::Backup => {
             format!("no new backup in `{}`", joined(&mut alert.kinds.iter()))
         }
+        Concern::WitnessSilent => {
+            format!("no cosignature of the witness `{}`", joined(&mut alert.kinds.iter()))
+        }
+        Concern::WitnessDisagrees => {
+            format!("the witness `{}` saw another log", joined(&mut alert.kinds.iter()))
+        }
         Concern::Certificate => {
             format!("the certificate of `{}` ends within days", joined(&mut alert.kinds.iter()))
         }

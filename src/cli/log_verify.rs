@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::log::{Format, LogCommandError, hex, need_log};
-use crate::audit::note::{Checkpoint, Verifier, Witness};
-use crate::audit::{Broken, Fault, Verified, check_keys, verify};
+use crate::audit::note::{Checkpoint, NoteError, Verifier, Witness};
+use crate::audit::{Broken, Fault, Verified, check_keys, cosigned_checkpoints, verify};
 
 /// Arguments of `menshen log verify`.
 #[derive(Debug, Args)]
@@ -18,8 +18,9 @@ pub(super) struct VerifyArgs {
     /// An earlier checkpoint that the log must continue, kept elsewhere.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// The key of a witness that must have cosigned that earlier checkpoint; may be given again.
-    #[arg(long, value_name = "NAME+HASH+KEY", requires = "from")]
+    /// The key of a witness that must have cosigned that earlier checkpoint or, without one, one that the log's folder
+    /// keeps; may be given again.
+    #[arg(long, value_name = "NAME+HASH+KEY")]
     witness: Vec<String>,
     /// The verifier key you kept elsewhere; else the one in the log's folder is used.
     #[arg(long, value_name = "NAME+HASH+KEY")]
@@ -34,17 +35,17 @@ pub(super) fn run_verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, L
     need_log(&args.dir)?;
     let result = match verifier(args)? {
         Ok(verifier) => {
-            let earlier = args
-                .from
-                .as_deref()
-                .map(|path| earlier(path, &verifier, &args.witness))
-                .transpose()?;
-            verify(&args.dir, &verifier, earlier.as_ref()).and_then(|verified| {
-                Ok(Holds { verified, destroyed: check_keys(&args.dir, &verifier)? })
-            })
+            let earlier = match &args.from {
+                Some(path) => Some(earlier(path, &verifier, &args.witness)?),
+                None => None,
+            };
+            holds(&args.dir, &verifier, earlier.as_ref())
         }
         Err(broken) => Err(broken),
     };
+    if let (Ok(holds), None) = (&result, &args.from) {
+        holds.are_witnessed_by(&args.witness)?;
+    }
     match args.format {
         Format::Human => print_verified(&result, args.verifier.is_none(), out)?,
         Format::Json => writeln!(out, "{}", verified_json(&result))?,
@@ -76,13 +77,22 @@ fn earlier(
     let note = read(path)?;
     let path = path.display().to_string();
     for witness in witnesses {
-        let option = String::from("--witness");
-        let witness: Witness =
-            witness.parse().map_err(|source| LogCommandError::Note { path: option, source })?;
-        let cosigned = witness.cosigned(note.as_bytes());
+        let cosigned = witness_key(witness)?.cosigned(note.as_bytes());
         cosigned.map_err(|source| LogCommandError::Note { path: path.clone(), source })?;
     }
     verifier.open(note.as_bytes()).map_err(|source| LogCommandError::Note { path, source })
+}
+
+fn witness_key(text: &str) -> Result<Witness, LogCommandError> {
+    let wrong = |source| LogCommandError::Note { path: String::from("--witness"), source };
+    text.parse().map_err(wrong)
+}
+
+fn holds(dir: &Path, verifier: &Verifier, earlier: Option<&Checkpoint>) -> Result<Holds, Broken> {
+    // What is added while the log is verified is not asked for.
+    let cosigned = cosigned_checkpoints(dir, verifier)?;
+    let verified = verify(dir, verifier, earlier)?;
+    Ok(Holds { verified, destroyed: check_keys(dir, verifier)?, cosigned })
 }
 
 fn read(path: &Path) -> Result<String, LogCommandError> {
@@ -95,6 +105,23 @@ struct Holds {
     verified: Verified,
     /// Keys that were destroyed, each named by a certificate.
     destroyed: u64,
+    /// What witnesses cosigned of it: file, checkpoint, note.
+    cosigned: Vec<(String, Checkpoint, Vec<u8>)>,
+}
+
+impl Holds {
+    /// Each of these keys must have cosigned what the folder keeps.
+    fn are_witnessed_by(&self, keys: &[String]) -> Result<(), LogCommandError> {
+        for key in keys {
+            let key = witness_key(key)?;
+            let is_its = |(_, _, note): &(_, _, Vec<u8>)| key.cosigned(note).is_ok();
+            if !self.cosigned.iter().any(is_its) {
+                let source = NoteError::Unsigned(key.to_string());
+                return Err(LogCommandError::Note { path: String::from("witnessed"), source });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn print_verified(
@@ -102,7 +129,7 @@ fn print_verified(
     own_key: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let Holds { verified, destroyed } = match result {
+    let Holds { verified, destroyed, cosigned } = match result {
         Err(broken) => return writeln!(out, "BROKEN  {broken}\nto do   {}", broken.fault.to_do()),
         Ok(holds) => holds,
     };
@@ -124,6 +151,9 @@ fn print_verified(
             verified.removed
         )?;
     }
+    for (file, checkpoint, _) in cosigned {
+        writeln!(out, "witness   {} of them as `{file}` has it from a witness", checkpoint.size)?;
+    }
     writeln!(out, "root      {}", hex(&verified.checkpoint_root))?;
     writeln!(out, "verifier  {}", verified.verifier)?;
     if own_key {
@@ -137,7 +167,7 @@ fn print_verified(
 
 fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
     match result {
-        Ok(Holds { verified, destroyed }) => serde_json::json!({
+        Ok(Holds { verified, destroyed, cosigned }) => serde_json::json!({
             "ok": true,
             "destroyed_keys": destroyed,
             "removed_entries": verified.removed,
@@ -145,6 +175,9 @@ fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
             "checkpoint_size": verified.checkpoint_size,
             "checkpoint_root": hex(&verified.checkpoint_root),
             "journal_entries": verified.journal_entries,
+            "witnessed": cosigned.iter().map(|(file, checkpoint, _)| serde_json::json!({
+                "file": file, "entries": checkpoint.size,
+            })).collect::<Vec<_>>(),
             "verifier": verified.verifier,
         }),
         Err(broken) => serde_json::json!({

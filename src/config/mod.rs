@@ -17,6 +17,7 @@ mod shared;
 mod ship;
 mod upstreams;
 mod vouching;
+mod witnesses;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub struct Config {
     pub notify: Vec<crate::notify::Settings>,
     /// Where the log's entries are carried to.
     pub ship: Vec<shipping::Settings>,
+    /// Who is asked to cosign the log's checkpoints.
+    pub witnesses: Vec<shipping::WitnessSettings>,
     /// The folder with the policy.
     pub policies: PathBuf,
     /// Whether a change of that folder is noticed; else only SIGHUP has it read again.

@@ -48,10 +48,7 @@ impl File<'_> {
     }
 
     fn target(&mut self, pair: &Pair) -> Option<Settings> {
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if pair.key.is_empty() || pair.key.len() > 64 || !pair.key.chars().all(is_name) {
-            let message = "a target's name must be lower-case letters, digits and `-`".to_owned();
-            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
+        if !self.is_name(pair, "a target's name") {
             return None;
         }
         let what = ("a target of `notify`", pair.key_span);

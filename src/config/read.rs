@@ -17,6 +17,7 @@ const TOP: &[&str] = &[
     "log-key",
     "checkpoint-copies",
     "ship",
+    "witnesses",
     "notify",
     "links",
     "backup",
@@ -92,6 +93,7 @@ impl File<'_> {
         let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
         let checkpoint_copies = self.checkpoint_copies(&keys);
         let (ship, backup) = (self.ship(&keys), self.backup(&keys));
+        let witnesses = self.witnesses(&keys);
         let (notify, case_issuers) = (self.notify(&keys), self.links(&keys));
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
         let shadow = keys.find("shadow").is_some();
@@ -124,6 +126,7 @@ impl File<'_> {
             log_key,
             checkpoint_copies,
             ship,
+            witnesses,
             notify,
             file: None,
             backup,

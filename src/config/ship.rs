@@ -35,10 +35,7 @@ impl File<'_> {
     }
 
     fn place(&mut self, pair: &Pair) -> Option<Settings> {
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if pair.key.is_empty() || pair.key.len() > 64 || !pair.key.chars().all(is_name) {
-            let message = "a place's name must be lower-case letters, digits and `-`".to_owned();
-            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
+        if !self.is_name(pair, "a place's name") {
             return None;
         }
         let what = ("a place of `ship`", pair.key_span);
@@ -76,6 +73,17 @@ impl File<'_> {
         });
         self.span(&keys, "gather", (Duration::from_secs(1), day), |time| settings.gather = time);
         Some(settings)
+    }
+
+    /// Whether the key is a name that files and metrics can have; if not that is a fault.
+    pub(super) fn is_name(&mut self, pair: &Pair, what: &str) -> bool {
+        let may = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_one = (1..=64).contains(&pair.key.len()) && pair.key.chars().all(may);
+        if !is_one {
+            let message = format!("{what} must be lower-case letters, digits and `-`");
+            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
+        }
+        is_one
     }
 
     fn form(&mut self, keys: &Keys<'_>) -> Form {

@@ -36,6 +36,10 @@ pub enum Kind {
     ShippingBehind,
     /// A place has no backup that is new enough.
     BackupOverdue,
+    /// A witness of the log cosigns nothing.
+    WitnessSilent,
+    /// A witness saw another log than this one.
+    WitnessDisagrees,
     /// A listener's certificate ends soon.
     CertificateEnds,
     /// A new policy was refused.
@@ -94,7 +98,7 @@ impl Topic {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::GrantAsked,
         Self::GrantDecided,
         Self::GrantEnded,
@@ -110,6 +114,8 @@ impl Kind {
         Self::StoreLost,
         Self::ShippingBehind,
         Self::BackupOverdue,
+        Self::WitnessSilent,
+        Self::WitnessDisagrees,
         Self::CertificateEnds,
         Self::PolicyRefused,
         Self::CertificatesRefused,
@@ -137,6 +143,8 @@ impl Kind {
             Self::StoreLost => "store_lost",
             Self::ShippingBehind => "shipping_behind",
             Self::BackupOverdue => "backup_overdue",
+            Self::WitnessSilent => "witness_silent",
+            Self::WitnessDisagrees => "witness_disagrees",
             Self::CertificateEnds => "certificate_ends",
             Self::PolicyRefused => "policy_refused",
             Self::CertificatesRefused => "certificates_refused",
@@ -158,10 +166,12 @@ impl Kind {
             | Self::NewField
             | Self::ForeignTenant
             | Self::ClonedPasskey
-            | Self::ForgedNotice => Some(Topic::Alerts),
+            | Self::ForgedNotice
+            | Self::WitnessDisagrees => Some(Topic::Alerts),
             Self::StoreLost
             | Self::ShippingBehind
             | Self::BackupOverdue
+            | Self::WitnessSilent
             | Self::CertificateEnds
             | Self::PolicyRefused
             | Self::CertificatesRefused
@@ -189,6 +199,8 @@ impl Kind {
             | Self::StoreLost
             | Self::ShippingBehind
             | Self::BackupOverdue
+            | Self::WitnessSilent
+            | Self::WitnessDisagrees
             | Self::CertificateEnds
             | Self::PolicyRefused
             | Self::CertificatesRefused

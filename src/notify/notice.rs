@@ -109,6 +109,8 @@ impl Notice {
             Concern::ForgedNotice => (Kind::ForgedNotice, String::new()),
             Concern::Shipping => (Kind::ShippingBehind, kinds()),
             Concern::Backup => (Kind::BackupOverdue, kinds()),
+            Concern::WitnessSilent => (Kind::WitnessSilent, kinds()),
+            Concern::WitnessDisagrees => (Kind::WitnessDisagrees, kinds()),
             Concern::Certificate => (Kind::CertificateEnds, kinds()),
             Concern::Notice => (Kind::Undelivered, kinds()),
             Concern::Others => (Kind::Others, String::new()),

@@ -249,6 +249,8 @@ impl Alerts {
                 | Concern::ForgedNotice
                 | Concern::Shipping
                 | Concern::Backup
+                | Concern::WitnessSilent
+                | Concern::WitnessDisagrees
                 | Concern::Certificate
                 | Concern::Notice
                 | Concern::Others => {

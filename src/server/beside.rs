@@ -15,7 +15,7 @@ use super::shared::Keeper;
 use super::watch::Watch;
 use super::{
     Monitoring, Server, StartError, backups, bulletin, campaigns, commands, index, maker, memory,
-    notices, readings, restored, retention, shipping,
+    notices, readings, restored, retention, shipping, witnesses,
 };
 use crate::admin::Admin;
 use crate::audit::{AtRest, Opener, Readings, RestKey};
@@ -81,6 +81,7 @@ impl Server {
         ));
         self.keep_backups(config, &store, clock, master);
         self.ship(config, clock, master)?;
+        self.keep_witnesses(config, clock);
         self.keep_index(config, master)
     }
 
@@ -143,6 +144,22 @@ impl Server {
             self.tasks.spawn(shipper.run(self.shutdown.finish.clone()));
         }
         Ok(())
+    }
+
+    /// Shows the log's checkpoints to its witnesses.
+    fn keep_witnesses(&self, config: &Config, clock: &Clock) {
+        let verifier = self.log.verifier().clone();
+        let shown = ship::WitnessedLog { dir: config.log.clone(), verifier };
+        for settings in &config.witnesses {
+            let asker = witnesses::Asker {
+                settings: settings.clone(),
+                shown: shown.clone(),
+                log: self.log.clone(),
+                telemetry: Arc::clone(&self.gate.telemetry),
+                clock: clock.clone(),
+            };
+            self.tasks.spawn(asker.run(self.shutdown.finish.clone()));
+        }
     }
 
     /// Tells people what needs one of them.

@@ -33,11 +33,12 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     Ok(program)
 }
 
-/// Reads what vouches for issuers, for the places that the log is carried to and for the targets of notices.
+/// Reads what vouches for issuers, for the places that the log is carried to, for its witnesses and for the targets of notices.
 pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
     check_issuers(config)?;
     CaseTickets::load(&config.case_issuers)?;
     config.ship.iter().try_for_each(ship::check)?;
+    config.witnesses.iter().try_for_each(ship::check_witness)?;
     config.notify.iter().try_for_each(notify::check)?;
     Ok(())
 }

@@ -29,6 +29,7 @@ mod shipping;
 mod unsigned;
 mod usage;
 mod watch;
+mod witnesses;
 
 #[cfg(test)]
 mod conformance;

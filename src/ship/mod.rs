@@ -16,6 +16,7 @@ mod s3;
 mod settings;
 mod syslog;
 mod webhook;
+mod witness;
 
 use std::io;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub use settings::{
     Endpoint, Form, IdentityFiles, NatsLogin, NatsSettings, Peer, S3Settings, Security, Settings,
     SyslogSettings, To, WebhookSettings,
 };
+
+pub use witness::{Cosigned, WitnessError, WitnessSettings, WitnessedLog, check_witness};
 
 use crate::audit::ReadError;
 use crate::tls::client::ClientTlsError;

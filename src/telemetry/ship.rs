@@ -21,6 +21,9 @@ pub(super) struct Shipping {
     failures: Family<Target, Counter>,
     backup_age: Family<[(&'static str, String); 1], Gauge>,
     backup_overdue: Family<[(&'static str, String); 1], Gauge>,
+    witnessed: Family<Target, Gauge>,
+    witnessed_at: Family<Target, Gauge>,
+    witness_failures: Family<Target, Counter>,
 }
 
 impl Shipping {
@@ -39,6 +42,12 @@ impl Shipping {
         registry.register("backup_age_seconds", help, self.backup_age.clone());
         let help = "Whether that is more than 26 hours, or there is none";
         registry.register("backup_overdue", help, self.backup_overdue.clone());
+        let help = "Entries of the log under the newest checkpoint that the witness cosigned";
+        registry.register("witness_cosigned_entries", help, self.witnessed.clone());
+        let help = "When the witness cosigned it, in Unix seconds by its own clock";
+        registry.register("witness_cosigned_seconds", help, self.witnessed_at.clone());
+        let help = "Questions that the witness did not answer with a cosignature";
+        registry.register("witness_failures", help, self.witness_failures.clone());
     }
 }
 
@@ -71,6 +80,19 @@ impl Telemetry {
     /// Counts a delivery that failed.
     pub fn ship_failed(&self, target: &str) {
         self.ship.failures.get_or_create(&[("target", target.to_owned())]).inc();
+    }
+
+    /// Says how much of the log a witness cosigned, and when.
+    pub fn witness_cosigned(&self, witness: &str, entries: u64, at_s: u64) {
+        let witness = [("witness", witness.to_owned())];
+        let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.ship.witnessed.get_or_create(&witness).set(wide(entries));
+        self.ship.witnessed_at.get_or_create(&witness).set(wide(at_s));
+    }
+
+    /// Counts a question that a witness did not answer with a cosignature.
+    pub fn witness_failed(&self, witness: &str) {
+        self.ship.witness_failures.get_or_create(&[("witness", witness.to_owned())]).inc();
     }
 
     /// Says how old the newest backup in a place is; `None` if there is none.

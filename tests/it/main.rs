@@ -110,3 +110,4 @@ mod uploads;
 mod way;
 mod whose_records;
 mod with_curl;
+mod witnesses;

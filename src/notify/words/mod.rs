@@ -134,6 +134,8 @@ pub(super) fn texts(kind: Kind) -> Texts {
         Kind::StoreLost => operation::STORE_LOST,
         Kind::ShippingBehind => operation::SHIPPING_BEHIND,
         Kind::BackupOverdue => operation::BACKUP_OVERDUE,
+        Kind::WitnessSilent => operation::WITNESS_SILENT,
+        Kind::WitnessDisagrees => operation::WITNESS_DISAGREES,
         Kind::CertificateEnds => operation::CERTIFICATE_ENDS,
         Kind::PolicyRefused => operation::POLICY_REFUSED,
         Kind::CertificatesRefused => operation::CERTIFICATES_REFUSED,

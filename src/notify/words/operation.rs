@@ -65,6 +65,43 @@ pub(super) const SHIPPING_BEHIND: Texts = [
     ),
 ];
 
+pub(super) const WITNESS_SILENT: Texts = [
+    (
+        "The witness {what} does not cosign the log",
+        "The witness `{what}` has cosigned no checkpoint of the log for longer than allowed.",
+    ),
+    ("见证方 {what} 未对日志副署", "见证方 `{what}` 未对日志检查点副署的时间已超过允许值。"),
+    (
+        "증인 {what} 이(가) 로그에 공동 서명하지 않습니다",
+        "증인 `{what}` 이(가) 허용된 것보다 오래 로그의 체크포인트에 공동 서명하지 않았습니다.",
+    ),
+    ("พยาน {what} ไม่ลงนามร่วมในบันทึก", "พยาน `{what}` ไม่ได้ลงนามร่วมในจุดตรวจของบันทึกนานเกินกำหนด"),
+    (
+        "Saksi {what} tidak ikut menandatangani log",
+        "Saksi `{what}` tidak ikut menandatangani checkpoint log lebih lama dari yang diizinkan.",
+    ),
+];
+
+pub(super) const WITNESS_DISAGREES: Texts = [
+    (
+        "The witness {what} saw another log",
+        "The witness `{what}` saw other entries than this log has: some were removed or altered.",
+    ),
+    (
+        "见证方 {what} 看到的是另一份日志",
+        "见证方 `{what}` 看到的条目与本日志不同：有条目被删除或篡改。",
+    ),
+    (
+        "증인 {what} 이(가) 다른 로그를 보았습니다",
+        "증인 `{what}` 이(가) 본 항목이 이 로그와 다릅니다. 일부가 삭제되었거나 변경되었습니다.",
+    ),
+    ("พยาน {what} เห็นบันทึกที่ต่างออกไป", "พยาน `{what}` เห็นรายการที่ต่างจากบันทึกนี้ มีบางรายการถูกลบหรือแก้ไข"),
+    (
+        "Saksi {what} melihat log yang lain",
+        "Saksi `{what}` melihat entri yang berbeda dari log ini: ada yang dihapus atau diubah.",
+    ),
+];
+
 pub(super) const BACKUP_OVERDUE: Texts = [
     (
         "No new backup in {what}",
