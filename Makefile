@@ -3,7 +3,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
 
-.PHONY: demo tour test check bench fuzz setup
+.PHONY: demo tour test check bench bench-proxy fuzz setup
 
 demo: ## start the gate on a bundled bank and stay up
 	$(CARGO) run --release --locked -- demo
@@ -22,6 +22,10 @@ check: ## format, lints and documentation
 
 bench: ## measurements, each beside something to compare with
 	$(CARGO) bench --locked --all-features
+
+bench-proxy: ## the gate beside nginx and HAProxy: processor time for each request
+	$(CARGO) build --release --locked --bin menshen
+	python3 bench/proxy/run.py
 
 TARGET ?= json
 SECONDS ?= 60

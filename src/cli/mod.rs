@@ -11,6 +11,7 @@ mod demo;
 mod detection;
 mod device;
 mod diff;
+mod doctor;
 mod explain;
 mod explain_entry;
 mod fmt;
@@ -62,6 +63,7 @@ mod review;
 mod review_campaign;
 mod run;
 mod schema;
+mod supervised;
 mod switch;
 mod table;
 mod test;
@@ -88,6 +90,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Check policy files and, if given, the configuration: every fault at once.
     Check(check::Arguments),
+    /// Look at the machine, the files, the ports and the backends: what would stop the gate, or weaken it.
+    Doctor(doctor::Arguments),
     /// Run the tests that stand beside the policy.
     Test(test::Arguments),
     /// Explain one decision: every stage, every rule, every field.
@@ -188,6 +192,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Check(arguments) => check::run(&arguments, &mut out),
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut out),
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Fmt(arguments) => fmt::run(&arguments, &mut out),

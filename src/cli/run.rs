@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Outcome};
+use sd_notify::NotifyState;
+
+use super::{Failure, Outcome, supervised};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::server::{Server, StartError};
+use crate::server::{self, Confinement, Server, Sockets, StartError};
 
 /// Arguments of `menshen run`.
 #[derive(Debug, Args)]
@@ -29,20 +31,51 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     super::events(arguments.events, arguments.json_events);
     no_core_dumps().map_err(Failure::internal)?;
     let config = Config::load(&arguments.config).map_err(Failure::fault)?;
+    let sockets = Sockets::handed_over().map_err(Failure::internal)?;
+    // Before there is a second thread, which it would not hold.
+    confined(&config)?;
     let runtime = super::runtime()?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serve(config, sockets));
     // A look-up of a name or a disk that hangs must not keep a stopped gate from ending.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(config: Config) -> Outcome {
-    let server = Server::start(config, Clock::system()).await.map_err(start_failure)?;
-    stop_signal(|| server.reload()).await.map_err(Failure::internal)?;
-    tracing::info!("stopping: no new connections, open requests may end");
-    server.drain().await;
-    tracing::info!("stopped");
+fn confined(config: &Config) -> Outcome {
+    if !config.confine {
+        tracing::warn!("the gate may write wherever its user may (`confine: false`)");
+        return Ok(());
+    }
+    match server::confine(config).map_err(Failure::internal)? {
+        Confinement::Whole => {
+            tracing::info!("writes below its own folders only, and starts nothing")
+        }
+        Confinement::Partial => {
+            tracing::info!("writes below its own folders only, as far as this system can keep it")
+        }
+        Confinement::None => {
+            tracing::warn!("this system has no Landlock: the gate may write wherever its user may")
+        }
+    }
     Ok(())
+}
+
+async fn serve(config: Config, sockets: Sockets) -> Outcome {
+    let server = Server::start_on(config, Clock::system(), sockets).await;
+    let server = server.map_err(start_failure)?;
+    let served = async {
+        supervised::tell(NotifyState::Ready);
+        stop_signal(|| server.reload()).await.map_err(Failure::internal)?;
+        tracing::info!("stopping: no new connections, open requests may end");
+        supervised::tell(NotifyState::Stopping);
+        server.drain().await;
+        tracing::info!("stopped");
+        Ok(())
+    };
+    tokio::select! {
+        outcome = served => outcome,
+        never = supervised::watched() => match never {},
+    }
 }
 
 pub(super) fn start_failure(error: StartError) -> Failure {

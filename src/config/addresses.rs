@@ -1,11 +1,8 @@
 //! `connections`: what an address may do before anybody is known.
 
 use super::read::File;
-use crate::document::{Code, Keys};
-use crate::limits::{self, UnknownNetwork};
-
-/// The most networks of probes; each connection is compared with all.
-const MOST_PROBES: usize = 64;
+use crate::document::Keys;
+use crate::limits;
 
 impl File<'_> {
     pub(super) fn addresses(&mut self, keys: &Keys<'_>) -> limits::AddressSettings {
@@ -32,19 +29,7 @@ impl File<'_> {
             settings.attempts = limits::Rate { per_window: n, window_s: 60, burst: n.div_ceil(3) };
         });
         if let Some(pair) = keys.find("probes") {
-            for (word, span) in self.reader.words(&pair.value, "`probes`") {
-                match word.parse() {
-                    Ok(network) => settings.probes.push(network),
-                    Err(error) => {
-                        let error: UnknownNetwork = error;
-                        self.reader.fault(span, Code::WrongValue, error.to_string(), None);
-                    }
-                }
-            }
-            if settings.probes.len() > MOST_PROBES {
-                let message = format!("`probes` must have at most {MOST_PROBES} networks");
-                self.reader.fault(pair.key_span, Code::WrongValue, message, None);
-            }
+            settings.probes = self.networks(&pair.value, "`probes`");
         }
         settings
     }

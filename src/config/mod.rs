@@ -8,6 +8,7 @@ mod admin;
 mod backup;
 mod callers;
 mod clients;
+mod edge;
 mod links;
 mod notify;
 mod posture;
@@ -69,6 +70,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Where to listen, and what to show there.
     pub listeners: Vec<Listener>,
+    /// A port without TLS that sends people to the one with it.
+    pub redirect: Option<listen::RedirectSettings>,
     /// The backends.
     pub upstreams: Vec<upstream::Settings>,
     /// What backends are told about callers, by the name of the upstream.
@@ -93,6 +96,8 @@ pub struct Config {
     pub caps: guard::Caps,
     /// How long open requests may take to end when the gate stops.
     pub drain: Duration,
+    /// Whether the process keeps itself from writing elsewhere than into its folders, and from starting programs.
+    pub confine: bool,
 }
 
 /// Copies of the log's checkpoint in a second place.

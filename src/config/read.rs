@@ -27,6 +27,7 @@ const TOP: &[&str] = &[
     "metrics",
     "admin",
     "listeners",
+    "redirect",
     "upstreams",
     "scanners",
     "assertions",
@@ -44,6 +45,7 @@ const TOP: &[&str] = &[
     "in-flight-per-person",
     "contact",
     "drain",
+    "confine",
 ];
 pub(super) const LISTENER: &[&str] = &[
     "address",
@@ -57,6 +59,7 @@ pub(super) const LISTENER: &[&str] = &[
     "streams",
     "requests-per-second",
     "resets",
+    "forwarders",
 ];
 /// Reads the one source; paths in it are relative to `base`.
 pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> {
@@ -101,7 +104,7 @@ impl File<'_> {
         let policies_watch = self.flag(&keys, "policies-watch", true);
         let metrics = self.metrics(&keys);
         let admin = self.admin(&keys);
-        let listeners = self.listeners(&keys, root);
+        let (listeners, redirect) = (self.listeners(&keys, root), self.redirect(&keys));
         let upstreams = self.upstreams(&keys, root);
         let assertions = self.assertions(&keys);
         let scanners = super::scanners::scanners(&mut self.reader, &keys);
@@ -117,6 +120,7 @@ impl File<'_> {
         self.number(&keys, "in-flight-per-person", (1, 10_000), |n| limits.in_flight_each = n);
         let mut drain = Duration::from_secs(30);
         self.time(&keys, "drain", |time| drain = time);
+        let confine = self.flag(&keys, "confine", true);
         Some(Config {
             node: node?,
             state: state?,
@@ -136,6 +140,7 @@ impl File<'_> {
             metrics,
             admin,
             listeners,
+            redirect,
             upstreams: upstreams.settings,
             vouching: upstreams.vouching,
             assertions,
@@ -148,6 +153,7 @@ impl File<'_> {
             proxy,
             caps,
             drain,
+            confine,
         })
     }
 
@@ -185,23 +191,13 @@ impl File<'_> {
     ) -> Option<Listener> {
         let keys = self.reader.keys(node, what, known);
         let what = (what, node.span);
-        let address = self.text(&keys, what, "address", "0.0.0.0:443");
+        let address = self.address(&keys, what, "0.0.0.0:443");
         let zone = match zone {
             Some(zone) if keys.find("zone").is_none() => Some(zone.to_owned()),
             Some(_) | None => self.text(&keys, what, "zone", "business"),
         };
         let certificate = self.path(&keys, what, "certificate", "chain.pem");
         let key = self.path(&keys, what, "key", "key.pem");
-        let address: Option<SocketAddr> = address.and_then(|text| {
-            text.parse().ok().or_else(|| {
-                let span = keys.find("address").map_or(node.span, |pair| pair.value.span);
-                let message =
-                    format!("`address` must be an IP address and a port, got `{}`", cut(&text));
-                let help = "write `0.0.0.0:443`, `127.0.0.1:8443` or `[::]:443`".to_owned();
-                self.reader.fault(span, Code::WrongValue, message, Some(help));
-                None
-            })
-        });
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut socket =
             listen::Settings::new(address.unwrap_or(unset), zone.as_deref().unwrap_or_default());
@@ -213,6 +209,7 @@ impl File<'_> {
         self.time(&keys, "handshake-timeout", |time| socket.handshake_timeout = time);
         self.time(&keys, "head-timeout", |time| socket.head_timeout = time);
         self.time(&keys, "stall-timeout", |time| socket.stall_timeout = time);
+        socket.forwarders = self.forwarders(&keys);
         address?;
         zone?;
         let clients = self.clients(&keys)?;
@@ -220,19 +217,31 @@ impl File<'_> {
         Some(Listener { socket, tls })
     }
 
+    /// An address to listen on.
+    pub(super) fn address(
+        &mut self,
+        keys: &Keys<'_>,
+        what: (&str, Span),
+        example: &str,
+    ) -> Option<SocketAddr> {
+        let text = self.text(keys, what, "address", example)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let span = keys.find("address").map_or(what.1, |pair| pair.value.span);
+            let message =
+                format!("`address` must be an IP address and a port, got `{}`", cut(&text));
+            let help = format!("write `{example}`, `127.0.0.1:8443` or `[::]:443`");
+            self.reader.fault(span, Code::WrongValue, message, Some(help));
+        }
+        address
+    }
+
     /// Plain HTTP, so on loopback unless the operator says expressly `plain: anywhere`.
     fn metrics(&mut self, keys: &Keys<'_>) -> Option<telemetry::Settings> {
         let pair = keys.find("metrics")?;
         let keys = self.reader.keys(&pair.value, "`metrics`", &["address", "plain"]);
-        let text = self.text(&keys, ("`metrics`", pair.key_span), "address", "127.0.0.1:9464")?;
+        let address = self.address(&keys, ("`metrics`", pair.key_span), "127.0.0.1:9464")?;
         let span = keys.find("address").map_or(pair.key_span, |pair| pair.value.span);
-        let Ok(address) = text.parse::<SocketAddr>() else {
-            let message =
-                format!("`address` must be an IP address and a port, got `{}`", cut(&text));
-            let help = "write `127.0.0.1:9464`".to_owned();
-            self.reader.fault(span, Code::WrongValue, message, Some(help));
-            return None;
-        };
         let beyond_loopback = keys.find("plain").is_some_and(|pair| self.is_anywhere(pair));
         if !address.ip().is_loopback() && !beyond_loopback {
             let message = "metrics go out unencrypted, so `address` must be on loopback".to_owned();

@@ -112,6 +112,20 @@ impl AddressLimits {
         self.handshakes.begin(network(address)).await
     }
 
+    /// Begins the TLS handshake of somebody who brings the requests of many.
+    #[must_use]
+    pub fn handshake_forwarder(&self) -> Handshake {
+        self.handshakes.begin_at_once()
+    }
+
+    /// Counts a new connection of somebody who brings the requests of many: among everybody's only.
+    ///
+    /// # Errors
+    /// [`AddressRefused`]; close the connection without a word.
+    pub fn connect_forwarder(&self) -> Result<AddressSeat, AddressRefused> {
+        self.open.enter(Vec::new()).map(|place| AddressSeat { _place: place }).map_err(too_many)
+    }
+
     /// Counts a new connection, open until the seat is dropped.
     ///
     /// # Errors
@@ -124,14 +138,7 @@ impl AddressLimits {
             self.connections.check(&key).map_err(too_fast)?;
             self.open.enter(vec![(key, self.per_address)])
         };
-        let place = entered.map_err(|full| AddressRefused {
-            limit: match full {
-                Full::Key(_) => Limit::Concurrent,
-                Full::Everybody => Limit::InFlight,
-            },
-            wait: Duration::from_secs(1),
-        })?;
-        Ok(AddressSeat { _place: place })
+        entered.map(|place| AddressSeat { _place: place }).map_err(too_many)
     }
 
     /// Counts an attempt to prove who one is; ask before checking any password or token.
@@ -142,11 +149,25 @@ impl AddressLimits {
         self.attempts.check(&network(address)).map(|_| ()).map_err(too_fast)
     }
 
+    /// How many connections there are.
+    #[must_use]
+    pub fn connected(&self) -> u32 {
+        self.open.running().saturating_add(self.open_probes.running())
+    }
+
     /// Forgets addresses that have been quiet; call it once a minute.
     pub fn tidy(&self) {
         self.connections.sweep();
         self.attempts.sweep();
     }
+}
+
+fn too_many(full: Full) -> AddressRefused {
+    let limit = match full {
+        Full::Key(_) => Limit::Concurrent,
+        Full::Everybody => Limit::InFlight,
+    };
+    AddressRefused { limit, wait: Duration::from_secs(1) }
 }
 
 fn too_fast(refused: TooFast) -> AddressRefused {

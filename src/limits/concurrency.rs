@@ -44,6 +44,11 @@ impl<K: Clone + Eq + Hash> Concurrency<K> {
         Ok(Place { counter: Arc::clone(self), keys })
     }
 
+    /// How many run.
+    pub(super) fn running(&self) -> u32 {
+        self.total.load(Ordering::Relaxed)
+    }
+
     /// Counts one more, unless that are too many.
     fn begin(&self, key: &K, most: u32) -> bool {
         match self.by_key.entry(key.clone()) {

@@ -192,6 +192,12 @@ impl Limits {
         Ok(written.ok().ok_or(LimitError::Slow(deadline))??)
     }
 
+    /// How many requests are admitted and have not ended.
+    #[must_use]
+    pub fn admitted(&self) -> u32 {
+        self.in_flight.running()
+    }
+
     fn all_purses(&self) -> [&Purses; 2] {
         [&self.purses, &self.granted]
     }

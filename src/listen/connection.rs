@@ -19,21 +19,17 @@ use tokio_util::task::TaskTracker;
 use super::budget::Budget;
 use super::shown::ClientCertificate;
 use super::watch::{Stalled, Watch};
-use super::{Facts, Handler, Serving, Settings};
-
-/// How long a connection that was told to end may take, once no request of it is open: the end of the
-/// last answer leaves, and requests that crossed our farewell still come.
-const FAREWELL: Duration = Duration::from_secs(3);
+use super::{FAREWELL, Facts, Handler, Serving, Settings};
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
     stream: TlsStream<TcpStream>,
-    peer: SocketAddr,
+    (peer, client): (SocketAddr, SocketAddr),
 ) {
     let (_, session) = stream.get_ref();
     let watch = Watch::new();
     let facts = Facts {
-        peer,
+        peer: client,
         zone: Arc::clone(&serving.settings.zone),
         server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
         tls_version: match session.protocol_version() {
@@ -55,9 +51,13 @@ pub(super) async fn serve<H: Handler>(
     let Settings { requests_per_second, resets, .. } = *serving.settings;
     let budget = speaks_h2.then(|| Budget::new(requests_per_second, resets));
     let counted = budget.clone();
+    let settings = Arc::clone(&serving.settings);
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let mut facts = Facts { progress: requests.request(), ..facts.clone() };
+        if let Some(forwarders) = settings.forwarder(peer) {
+            facts.peer = forwarders.client(request.headers(), client);
+        }
         if current.replaced.is_cancelled() {
             // Whoever signed for it may not be believed any more.
             facts.client = None;
@@ -142,7 +142,7 @@ where
                 return;
             }
             () = on.full(), if !ending => {}
-            () = serving.stop.finish.cancelled(), if !ending => {}
+            () = stopped(serving, watch), if !ending => {}
             () = serving.current.replaced.cancelled(), if shows_client && !ending => {}
             stalled = watch.stalled(stall_timeout, idle_timeout) => match stalled {
                 Stalled::Idle if !ending => {}
@@ -153,6 +153,19 @@ where
         ending = true;
         watch.moved();
     }
+}
+
+/// Waits until the gate stops. Whoever has just been let in may still ask once: they could not know of it, and hyper would
+/// close on them without a word.
+async fn stopped<H>(serving: &Serving<H>, watch: &Watch) {
+    serving.stop.finish.cancelled().await;
+    let begun = async {
+        while watch.is_unused() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // Nobody waits longer for them than for the end of an answer.
+    tokio::time::timeout(FAREWELL, begun).await.unwrap_or_default();
 }
 
 fn http1_builder(settings: &Settings) -> http1::Builder {

@@ -5,7 +5,10 @@
 
 mod budget;
 mod connection;
+mod forwarders;
+mod redirect;
 mod shown;
+mod sockets;
 mod watch;
 
 use std::future::Future;
@@ -13,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limits::AddressLimits;
+use crate::limits::{AddressLimits, AddressSeat};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,14 +25,20 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use forwarders::{Forwarders, Told};
+pub use redirect::{Redirect, RedirectSettings};
 use shown::Current;
 pub use shown::{ClientCertificate, Shown};
+pub use sockets::Sockets;
 pub use watch::{OpenRequest, Progress};
 
 /// How long to wait when the system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Of so many failures to accept in a row one is told, so that they cannot fill a disk.
 const SAID_EVERY: u32 = 600;
+/// How long a connection that was told to end may take, once no request of it is open: the end of the
+/// last answer leaves, and requests that crossed our farewell still come. So long a handshake may still take, too.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The caps and deadlines of one listener.
 #[derive(Clone, Debug)]
@@ -54,6 +63,8 @@ pub struct Settings {
     pub requests_per_second: u32,
     /// Requests of one HTTP/2 connection that the client may take back within 10 s; it is cut where there are more.
     pub resets: u32,
+    /// Who may stand in front and say for whom they speak, if anybody does.
+    pub forwarders: Option<Forwarders>,
 }
 
 impl Settings {
@@ -71,7 +82,13 @@ impl Settings {
             streams: 100,
             requests_per_second: 5000,
             resets: 200,
+            forwarders: None,
         }
+    }
+
+    /// The forwarders, if this peer is one of them.
+    fn forwarder(&self, peer: SocketAddr) -> Option<&Forwarders> {
+        self.forwarders.as_ref().filter(|forwarders| forwarders.trust(peer.ip()))
     }
 }
 
@@ -128,12 +145,16 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds the address.
+    /// Binds the address, unless it is among the sockets that were handed over.
     ///
     /// # Errors
     /// What the system said, for example that the address is in use.
-    pub async fn bind(settings: Settings, shown: Arc<Shown>) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(settings.address).await?;
+    pub async fn bind(
+        settings: Settings,
+        shown: Arc<Shown>,
+        sockets: &mut Sockets,
+    ) -> std::io::Result<Self> {
+        let socket = sockets.bind(settings.address).await?;
         Ok(Self { socket, settings, shown })
     }
 
@@ -175,7 +196,11 @@ impl Listener {
                 }
             };
             failures = 0;
-            let place = match addresses.connect(peer.ip()) {
+            let counted = match settings.forwarder(peer) {
+                Some(_) => addresses.connect_forwarder(),
+                None => addresses.connect(peer.ip()),
+            };
+            let place = match counted {
                 Ok(place) => place,
                 Err(refused) => {
                     tracing::debug!(%peer, %refused, "connection refused");
@@ -190,10 +215,7 @@ impl Listener {
                 stop: stop.clone(),
                 addresses: Arc::clone(&addresses),
             };
-            tasks.spawn(async move {
-                serving.connection(stream, peer).await;
-                drop(place);
-            });
+            tasks.spawn(serving.connection(stream, peer, place));
         }
     }
 }
@@ -209,40 +231,84 @@ struct Serving<H> {
 }
 
 impl<H: Handler> Serving<H> {
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(self, mut stream: TcpStream, peer: SocketAddr, place: AddressSeat) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let handshake =
-            tokio::time::timeout(self.settings.handshake_timeout, self.shake(stream, peer));
-        let shaken = tokio::select! {
-            // Nobody has asked for anything yet.
-            () = self.stop.finish.cancelled() => return,
-            shaken = handshake => shaken,
+        let begun = async {
+            let (client, place) = self.client(&mut stream, peer, place).await?;
+            let stream = self.shake(stream, client).await?;
+            Ok::<_, std::io::Error>((stream, client, place))
         };
-        match shaken {
-            Ok(None) => tracing::debug!(%peer, "too many handshakes of this address"),
-            Ok(Some(Ok(stream))) => connection::serve(self, stream, peer).await,
-            Ok(Some(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+        let begun = tokio::time::timeout(self.settings.handshake_timeout, begun);
+        let begun = tokio::select! {
+            begun = begun => begun,
+            // Whoever was let in is served: they could not know that the gate is about to stop.
+            () = self.overdue() => return,
+        };
+        match begun {
+            Ok(Ok((stream, client, place))) => {
+                connection::serve(self, stream, (peer, client)).await;
+                drop(place);
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection"),
             Err(_elapsed) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
+    }
+
+    /// Some time after the gate was told to stop.
+    async fn overdue(&self) {
+        self.stop.finish.cancelled().await;
+        tokio::select! {
+            () = self.stop.cut.cancelled() => {}
+            () = tokio::time::sleep(FAREWELL) => {}
+        }
+    }
+
+    /// Who it is that connected, and their place among the connections.
+    async fn client(
+        &self,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+        place: AddressSeat,
+    ) -> std::io::Result<(SocketAddr, AddressSeat)> {
+        let introduces = self.settings.forwarders.as_ref().is_some_and(Forwarders::introduce);
+        if !introduces {
+            return Ok((peer, place));
+        }
+        if self.settings.forwarder(peer).is_none() {
+            return Err(std::io::Error::other("only forwarders connect here"));
+        }
+        let client = forwarders::introduction(stream, peer).await?;
+        drop(place);
+        let place = match client == peer {
+            true => self.addresses.connect_forwarder(),
+            false => self.addresses.connect(client.ip()),
+        };
+        Ok((client, place.map_err(std::io::Error::other)?))
     }
 
     /// Shakes hands when it is this connection's turn, and counts what that takes.
     async fn shake(
         &self,
         stream: TcpStream,
-        peer: SocketAddr,
-    ) -> Option<std::io::Result<TlsStream<TcpStream>>> {
-        let mut turn = self.addresses.handshake(peer.ip()).await?;
+        client: SocketAddr,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let turn = match self.settings.forwarder(client) {
+            Some(_) => Some(self.addresses.handshake_forwarder()),
+            None => self.addresses.handshake(client.ip()).await,
+        };
+        let Some(mut turn) = turn else {
+            return Err(std::io::Error::other("too many handshakes of this address"));
+        };
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
         let mut accept = std::pin::pin!(acceptor.accept(stream));
-        let shaken = std::future::poll_fn(|context| {
+        std::future::poll_fn(|context| {
             let began = Instant::now();
             let polled = accept.as_mut().poll(context);
             turn.took(began.elapsed());
             polled
-        });
-        Some(shaken.await)
+        })
+        .await
     }
 }

@@ -108,6 +108,11 @@ impl Watch {
         }))
     }
 
+    /// Whether no request has come yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.0.requests.load(Ordering::Relaxed) == 0
+    }
+
     /// The progress of one more request.
     pub(super) fn request(&self) -> Progress {
         Progress { watch: self.clone(), offered_ms: Arc::new(AtomicU64::new(OURS)) }

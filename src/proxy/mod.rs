@@ -287,6 +287,7 @@ impl Handler for Gate {
             self.telemetry.unrecorded();
             return respond::without_record(&facts);
         };
+        let began = self.clock.steady();
         let mut trail = Trail::begin(stamp, &facts, request.headers());
         let form = respond::Form::of(&request);
         // The stages are boxed: their state is large, and most connections idle most of the time.
@@ -299,7 +300,8 @@ impl Handler for Gate {
                 self.reject(rejection, Some(&parts), &facts, &mut trail).await
             }
         };
-        self.telemetry.answered(trail.action(), response.status().as_u16());
+        let took = self.clock.steady().saturating_sub(began);
+        self.telemetry.answered(trail.action(), response.status().as_u16(), took);
         respond::finish(response, &form, trail.id)
     }
 }

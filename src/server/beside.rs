@@ -248,15 +248,24 @@ impl Server {
             let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
             self.tasks.spawn(listener.serve(Arc::clone(&self.gate), addresses, tasks, shutdown));
         }
+        if let Some((address, redirect)) = bound.redirect {
+            tracing::info!(%address, "sends to the port with TLS");
+            let addresses = Arc::clone(&self.gate.addresses);
+            let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
+            self.tasks.spawn(redirect.serve(addresses, tasks, shutdown));
+        }
         if let Some((address, listener)) = bound.metrics {
             tracing::info!(%address, "metrics");
             let (log, finish) = (self.log.clone(), self.shutdown.finish.clone());
+            let gate = Arc::clone(&self.gate);
             let health = move || {
                 let health = log.health();
                 Health {
                     is_draining: finish.is_cancelled(),
                     can_record: health.is_healthy,
                     missed_entries: health.missed,
+                    connections: gate.addresses.connected(),
+                    open_requests: gate.limits.admitted(),
                 }
             };
             let Monitoring { tasks, stop } = &self.monitoring;

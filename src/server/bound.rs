@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::StartError;
 use super::certificates::Followed;
 use crate::config::{self, Config};
-use crate::listen::Listener;
+use crate::listen::{Listener, Redirect, Sockets};
 use crate::telemetry;
 use crate::tls::TlsError;
 
@@ -14,18 +14,20 @@ pub(super) struct Bound {
     pub(super) listeners: Vec<(SocketAddr, Listener)>,
     pub(super) metrics: Option<(SocketAddr, telemetry::Listener)>,
     pub(super) admin: Option<(SocketAddr, Listener)>,
+    pub(super) redirect: Option<(SocketAddr, Redirect)>,
 }
 
 impl Bound {
     pub(super) async fn bind(
         config: &Config,
         certificates: &[Followed],
+        mut sockets: Sockets,
     ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         for (settings, followed) in all_listeners(config).zip(certificates) {
             let address = settings.socket.address;
             let refused = |source| StartError::Listen { address, source };
-            let listener = Listener::bind(settings.socket.clone(), followed.shown());
+            let listener = Listener::bind(settings.socket.clone(), followed.shown(), &mut sockets);
             let listener = listener.await.map_err(refused)?;
             listeners.push((listener.address().map_err(refused)?, listener));
         }
@@ -36,8 +38,18 @@ impl Bound {
             let listener = telemetry::Listener::bind(settings).await.map_err(refused)?;
             metrics = Some((listener.address().map_err(refused)?, listener));
         }
+        let mut redirect = None;
+        if let Some(settings) = config.redirect.clone() {
+            let address = settings.address;
+            let refused = |source| StartError::Listen { address, source };
+            let bound = Redirect::bind(settings, &mut sockets).await.map_err(refused)?;
+            redirect = Some((bound.address().map_err(refused)?, bound));
+        }
+        for address in sockets.left_over() {
+            tracing::warn!(%address, "a socket was handed over that no listener names; it is closed");
+        }
         let admin = if config.admin.is_some() { listeners.pop() } else { None };
-        Ok(Self { listeners, metrics, admin })
+        Ok(Self { listeners, metrics, admin, redirect })
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
@@ -46,6 +58,10 @@ impl Bound {
 
     pub(super) fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(|(address, _)| *address)
+    }
+
+    pub(super) fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref().map(|(address, _)| *address)
     }
 
     pub(super) fn metrics_address(&self) -> Option<SocketAddr> {

@@ -11,6 +11,8 @@ mod campaigns;
 mod certificates;
 mod check;
 mod commands;
+mod confine;
+mod doctor;
 mod fetch;
 mod fields;
 mod index;
@@ -45,6 +47,8 @@ use tokio_util::task::TaskTracker;
 pub use activation::kept_sources;
 pub use backups::maker;
 pub use check::check;
+pub use confine::{ConfineError, Confinement, confine};
+pub use doctor::{Finding, Standing, examine};
 pub use fetch::HttpsFetch;
 pub use log::{at_rest, cursors, open_log, ship_source};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
@@ -61,6 +65,7 @@ use crate::identity::{FetchError, IdentityError, KeyFileError};
 use crate::limits::LimitError;
 use crate::link::LinkError;
 use crate::listen::Shutdown;
+pub use crate::listen::Sockets;
 use crate::notify::NotifyError;
 use crate::proxy::Gate;
 use crate::secret::SecretError;
@@ -197,6 +202,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     metrics: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    redirect: Option<SocketAddr>,
     gate: Arc<Gate>,
     desk: Desk,
     log: Log,
@@ -221,8 +227,20 @@ impl Server {
     /// # Errors
     /// [`StartError`]; no port is open then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        Self::start_on(config, clock, Sockets::default()).await
+    }
+
+    /// As [`Server::start`], on sockets that were handed over where they have the addresses of the configuration.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_on(
+        config: Config,
+        clock: Clock,
+        sockets: Sockets,
+    ) -> Result<Self, StartError> {
         // Boxed, so that whoever waits does not carry what all the parts take on the way.
-        Box::pin(Self::open(Box::new(config), clock, Sink::Folder)).await
+        Box::pin(Self::open(Box::new(config), clock, (Sink::Folder, sockets))).await
     }
 
     /// As [`Server::start`], with a log that keeps nothing of requests: for measuring what the log costs. It is
@@ -232,7 +250,7 @@ impl Server {
     /// [`StartError`].
     #[cfg(feature = "unrecorded")]
     pub async fn start_unrecorded(config: Config, clock: Clock) -> Result<Self, StartError> {
-        Box::pin(Self::open(Box::new(config), clock, Sink::Nowhere)).await
+        Box::pin(Self::open(Box::new(config), clock, (Sink::Nowhere, Sockets::default()))).await
     }
 
     /// Where the gate listens, in the order of the configuration.
@@ -251,6 +269,12 @@ impl Server {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where people without TLS are sent from, if they are.
+    #[must_use]
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect
     }
 
     /// Where commands are given, as beside the gate.

@@ -24,7 +24,7 @@ use crate::grant::Counter;
 use crate::identity::{Assertions, CaseTickets, Identity};
 use crate::limits::{AddressLimits, Limits};
 use crate::link::Links;
-use crate::listen::Shutdown;
+use crate::listen::{Shutdown, Sockets};
 use crate::policy::Program;
 use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
 use crate::registry::{Office, Registry};
@@ -50,7 +50,7 @@ impl Server {
     pub(super) async fn open(
         config: Box<Config>,
         clock: Clock,
-        sink: Sink,
+        (sink, sockets): (Sink, Sockets),
     ) -> Result<Self, StartError> {
         let master = MasterKey::read(&config.key)?;
         let backends = Backends::of(&config);
@@ -74,7 +74,7 @@ impl Server {
         gate.tidy_commands().await;
         gate.look_for_links().await;
         gate.look_for_subjects().await;
-        let bound = Bound::bind(&opening.config, &certificates).await?;
+        let bound = Bound::bind(&opening.config, &certificates, sockets).await?;
         opening.run(gate, desk, reviewer, (bound, certificates)).await
     }
 }
@@ -172,6 +172,7 @@ impl Opening {
             addresses: bound.addresses(),
             metrics: bound.metrics_address(),
             admin: bound.admin_address(),
+            redirect: bound.redirect_address(),
             log: gate.log.clone(),
             gate,
             desk,

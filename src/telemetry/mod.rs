@@ -3,12 +3,14 @@
 //! Labels are words of ours or names of the policy, never anything that came with a request.
 
 mod bulletin;
+mod load;
 mod notify;
 mod serve;
 mod ship;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -91,6 +93,10 @@ pub struct Health {
     pub can_record: bool,
     /// Entries that the log missed since the start.
     pub missed_entries: u64,
+    /// Connections of clients.
+    pub connections: u32,
+    /// Requests that were admitted and whose answer has not ended.
+    pub open_requests: u32,
 }
 
 impl Health {
@@ -130,6 +136,7 @@ pub struct Telemetry {
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
     shared: SharedStore,
     bulletin: bulletin::Bulletin,
+    load: load::Load,
     ship: ship::Shipping,
     notices: notify::Notices,
 }
@@ -187,6 +194,7 @@ impl Telemetry {
             retention: Family::default(),
             shared: SharedStore::default(),
             bulletin: bulletin::Bulletin::default(),
+            load: load::Load::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
             registry: Registry::default(),
@@ -261,6 +269,7 @@ impl Telemetry {
         let help = "What was refused because the store of shared budgets could not be asked";
         registry.register("limits_stricter", help, stricter.clone());
         self.bulletin.register(registry);
+        self.load.register(registry);
         self.ship.register(registry);
         self.notices.register(registry);
     }
@@ -281,8 +290,9 @@ impl Telemetry {
         }
     }
 
-    /// Counts an answer. `action` is a word of the policy's language.
-    pub fn answered(&self, action: &'static str, status: u16) {
+    /// Counts an answer whose head took so long. `action` is a word of the policy's language.
+    pub fn answered(&self, action: &'static str, status: u16, took: Duration) {
+        self.load.answered(action, took);
         let class = match status / 100 {
             1 => "1xx",
             2 => "2xx",
@@ -415,6 +425,7 @@ impl Telemetry {
     pub fn text(&self, health: Health) -> String {
         self.log_writable.set(i64::from(health.can_record));
         self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
+        self.load.look(&health);
         let mut text = String::new();
         // Writing to a string does not fail.
         encode(&mut text, &self.registry).unwrap_or_default();
@@ -430,14 +441,21 @@ fn reload_labels(role: Role, outcome: Reload) -> [(&'static str, &'static str); 
 mod tests {
     use super::*;
 
-    const WELL: Health = Health { is_draining: false, can_record: true, missed_entries: 0 };
+    const WELL: Health = Health {
+        is_draining: false,
+        can_record: true,
+        missed_entries: 0,
+        connections: 7,
+        open_requests: 3,
+    };
+    const SOON: Duration = Duration::from_millis(2);
 
     #[test]
     fn what_is_counted_stands_in_the_text() {
         let telemetry = Telemetry::new();
-        telemetry.answered("view", 200);
-        telemetry.answered("view", 204);
-        telemetry.answered("none", 404);
+        telemetry.answered("view", 200, SOON);
+        telemetry.answered("view", 204, SOON);
+        telemetry.answered("none", 404, SOON);
         telemetry.denied("step_up");
         telemetry.reloaded(Role::Live, Reload::Refused);
         telemetry.differs("tellers see", "denied");
@@ -455,6 +473,9 @@ mod tests {
             "menshen_policy_info{role=\"shadow\",version=\"cccccccccccc\"} 1",
             "menshen_log_writable 0",
             "menshen_log_missed_entries 3",
+            "menshen_connections 7",
+            "menshen_open_requests 3",
+            "menshen_request_seconds_bucket{le=\"0.0025\",action=\"view\"} 2",
             "# EOF",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");

@@ -7,6 +7,7 @@ fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = sources(vec![root.join("src"), root.join("tests/it")]);
     let pages = [
+        "edge-threats.md",
         "identity-threats.md",
         "limits-threats.md",
         "log-threats.md",

@@ -154,13 +154,15 @@ pub(crate) struct Client {
     pub(crate) host: String,
     /// The address that it comes from.
     pub(crate) source: [u8; 4],
+    /// What it says before the handshake, as a forwarder does.
+    pub(crate) head: Vec<u8>,
 }
 
 impl Client {
     /// A client that trusts `ca_pem`.
     pub(crate) fn new(address: SocketAddr, ca_pem: &str) -> Self {
         let config = menshen::tls::client::client_config(ca_pem.as_bytes(), None).unwrap();
-        Self { address, config, host: HOST.to_owned(), source: [127, 0, 0, 1] }
+        Self { address, config, host: HOST.to_owned(), source: [127, 0, 0, 1], head: Vec::new() }
     }
 
     /// Shakes hands, offering the protocols.
@@ -170,8 +172,9 @@ impl Client {
         let connector = TlsConnector::from(Arc::new(config));
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((self.source, 0)))?;
-        let stream = socket.connect(self.address).await?;
+        let mut stream = socket.connect(self.address).await?;
         stream.set_nodelay(true)?;
+        stream.write_all(&self.head).await?;
         let name = ServerName::try_from(self.host.clone()).unwrap();
         soon("the handshake", connector.connect(name, stream)).await
     }

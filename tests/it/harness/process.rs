@@ -25,11 +25,23 @@ impl Process {
     ///
     /// A write beyond the limit on files fails then, as on a full disk, rather than killing it.
     pub(crate) async fn run(gate: &Gate, events: &str) -> Self {
+        Self::run_under(gate, events, "", &[]).await
+    }
+
+    /// The same, after these words of a shell and in this environment.
+    pub(crate) async fn run_under(
+        gate: &Gate,
+        events: &str,
+        before: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; exec \"$0\" run --config \"$1\""])
+            .arg("-c")
+            .arg(format!("trap '' XFSZ; {before} exec \"$0\" run --config \"$1\""))
             .arg(env!("CARGO_BIN_EXE_menshen"))
             .arg(gate.path("menshen.yaml"))
             .env("MENSHEN_EVENTS", events)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,0 +1,48 @@
+//! Sockets that were bound before the gate began, by whoever starts it: systemd, for one.
+//!
+//! They stay open while one gate ends and the next begins, so that whoever connects meanwhile waits and is not refused.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+/// Bound sockets that nobody serves yet.
+#[derive(Debug, Default)]
+pub struct Sockets(Vec<std::net::TcpListener>);
+
+impl Sockets {
+    /// Those that the environment names (`LISTEN_FDS`, `LISTEN_PID`), as systemd does. Call it before there are threads.
+    ///
+    /// # Errors
+    /// One of them listens to nothing that the gate can serve.
+    pub fn handed_over() -> io::Result<Self> {
+        let mut handed = listenfd::ListenFd::from_env();
+        let mut sockets = Vec::new();
+        for at in 0..handed.len() {
+            sockets.extend(handed.take_tcp_listener(at)?);
+        }
+        Ok(Self(sockets))
+    }
+
+    /// The socket of this address, if it was handed over; else it is bound.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub async fn bind(&mut self, address: SocketAddr) -> io::Result<TcpListener> {
+        let is_it =
+            |socket: &std::net::TcpListener| socket.local_addr().is_ok_and(|own| own == address);
+        let Some(at) = self.0.iter().position(is_it) else {
+            return TcpListener::bind(address).await;
+        };
+        let socket = self.0.remove(at);
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    }
+
+    /// The addresses of those that no part of the gate asked for.
+    #[must_use]
+    pub fn left_over(&self) -> Vec<SocketAddr> {
+        self.0.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! What the process may do with files once it runs: write below the gate's own folders, and start no program.
+//!
+//! Whoever gets the gate to do their will can then leave nothing elsewhere on the machine. The system's Landlock keeps it, so
+//! nobody needs rights for it, and nothing takes it back.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus,
+};
+
+use crate::backup::Place;
+use crate::config::Config;
+use crate::index::Index;
+use crate::scan::Way;
+use crate::ship::To;
+
+/// What is asked of the system; an older one keeps what it can.
+const WANTED: ABI = ABI::V5;
+
+/// How far the system keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// All of it.
+    Whole,
+    /// What this system can.
+    Partial,
+    /// It cannot.
+    None,
+}
+
+/// Confines this thread and those that it starts: call it before there are others.
+///
+/// Folders that the gate makes at its start are made here, since a folder must be there to be named.
+///
+/// # Errors
+/// The system refused, or a folder cannot be made.
+pub fn confine(config: &Config) -> Result<Confinement, ConfineError> {
+    let scans = config.scanners.iter().any(|scanner| matches!(scanner.way, Way::Command(_)));
+    let write = AccessFs::from_write(WANTED);
+    // A scanner that is a program must be started, with whatever that needs.
+    let kept = if scans { write } else { write | AccessFs::Execute };
+    let mut rules = Ruleset::default().handle_access(kept)?.create()?;
+    for folder in own(config)? {
+        rules = beneath(rules, &folder, write)?;
+    }
+    // Temporary tables of SQLite, and what programs are started with.
+    for folder in [std::env::temp_dir(), PathBuf::from("/var/tmp")] {
+        rules = beneath(rules, &folder, write)?;
+    }
+    rules = beneath(rules, Path::new("/dev/null"), AccessFs::WriteFile.into())?;
+    Ok(match rules.restrict_self()?.ruleset {
+        RulesetStatus::FullyEnforced => Confinement::Whole,
+        RulesetStatus::PartiallyEnforced => Confinement::Partial,
+        RulesetStatus::NotEnforced => Confinement::None,
+    })
+}
+
+/// Why the process is not confined.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfineError {
+    /// The system refused the rules.
+    #[error("the system refuses to confine the gate's files: {0}; `confine: false` does without")]
+    Rules(#[from] RulesetError),
+    /// A folder of the gate's cannot be made.
+    #[error("`{path}`: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+fn beneath(
+    rules: landlock::RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<landlock::RulesetCreated, RulesetError> {
+    match PathFd::new(path) {
+        Ok(opened) => rules.add_rule(PathBeneath::new(opened, access)),
+        // What is not there cannot be written; the part that wants to says so.
+        Err(_not_there) => Ok(rules),
+    }
+}
+
+/// The folders that the gate writes: its own are made if they are missing, of others the next one that is there counts.
+fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
+    let index = config.index.clone().unwrap_or_else(|| Index::place_of(&config.log));
+    let mut folders = vec![config.state.clone(), config.log.clone(), index];
+    for folder in &folders {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| ConfineError::Folder { path: folder.clone(), source })?;
+    }
+    let copies = config.checkpoint_copies.iter().map(|copies| copies.folder.as_path());
+    let backups = config.backup.iter().flat_map(|backup| &backup.places);
+    let backups = backups.filter_map(|named| match &named.place {
+        Place::Folder(folder) => Some(folder.as_path()),
+        Place::S3(_) => None,
+    });
+    let shipped = config.ship.iter().filter_map(|settings| match &settings.to {
+        To::File(path) => path.parent(),
+        To::Syslog(_) | To::Webhook(_) | To::Nats(_) | To::S3(_) => None,
+    });
+    folders.extend(copies.chain(backups).chain(shipped).filter_map(standing));
+    Ok(folders)
+}
+
+/// The folder, or the nearest one above it that is there.
+fn standing(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned)
+}

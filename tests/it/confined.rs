@@ -1,0 +1,55 @@
+//! The process keeps itself from writing elsewhere than into its folders.
+
+use menshen::clock::Clock;
+
+use crate::harness::process::Process;
+use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup};
+use crate::shipping::until;
+
+/// A gate that carries its log to a file below `there`.
+async fn gate(more: &str) -> Gate {
+    let ship = format!("{more}ship: {{ far: {{ to: file, path: there/log.jsonl }} }}");
+    let gate = Setup::policy(OPEN_BANK).yaml(&ship).prepare(Clock::system()).await;
+    gate.upstream.answers(Reply::json(r#"{"id":1}"#));
+    std::fs::create_dir(gate.path("there")).unwrap();
+    std::fs::create_dir(gate.path("elsewhere")).unwrap();
+    gate
+}
+
+async fn ask(gate: &Gate, process: &Process) {
+    let mut connection = process.client().h2().await;
+    connection.send(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
+}
+
+/// Where its folder was there is now another one of the same name.
+fn replaced(gate: &Gate) {
+    std::fs::rename(gate.path("there"), gate.path("before")).unwrap();
+    std::os::unix::fs::symlink(gate.path("elsewhere"), gate.path("there")).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_none_of_its_folders_it_does_not_write_whoever_points_it_there() {
+    let gate = gate("").await;
+    let process = Process::run(&gate, "info").await;
+    process.says("writes below its own folders only").await;
+    ask(&gate, &process).await;
+    until("entries in the file", || gate.path("there/log.jsonl").exists()).await;
+    replaced(&gate);
+    ask(&gate, &process).await;
+    process.says("the log cannot be carried").await;
+    assert!(process.said().contains("Permission denied"), "{}", process.said());
+    assert!(!gate.path("elsewhere/log.jsonl").exists());
+    let (status, said) = process.stop().await;
+    assert!(status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn an_operator_may_do_without() {
+    let gate = gate("confine: false\n").await;
+    let process = Process::run(&gate, "info").await;
+    process.says("may write wherever its user may").await;
+    replaced(&gate);
+    ask(&gate, &process).await;
+    until("entries in the other file", || gate.path("elsewhere/log.jsonl").exists()).await;
+    process.stop().await;
+}

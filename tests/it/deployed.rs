@@ -1,0 +1,121 @@
+//! What is shipped for operators fits the gate: alert rules, the dashboard, manifests, units, the package.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(|c| !is_word(c)).filter(|word| word.starts_with("menshen_"));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn alert_rules_and_dashboard_name_metrics_that_the_guide_has() {
+    let known = named(&read("docs/guide/operator.md"));
+    for file in ["deploy/prometheus/alerts.yaml", "deploy/grafana/menshen.json"] {
+        let metrics = named(&read(file));
+        assert!(metrics.len() > 15, "{file}: {metrics:?}");
+        for metric in metrics {
+            let whole = metric.strip_suffix("_bucket").unwrap_or(&metric);
+            assert!(known.contains(whole), "{file}: {metric} is not in the guide");
+        }
+    }
+    let board: serde_json::Value =
+        serde_json::from_str(&read("deploy/grafana/menshen.json")).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    assert!(panels.iter().all(|panel| !panel["targets"].as_array().unwrap().is_empty()));
+}
+
+#[test]
+fn every_metric_of_the_guide_is_one_that_the_gate_registers() {
+    let files = std::fs::read_dir(root().join("src/telemetry")).unwrap();
+    let code: String =
+        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let code: String = code.split_whitespace().collect();
+    for metric in named(&read("docs/guide/operator.md")) {
+        let name = metric.strip_prefix("menshen_").unwrap();
+        let name = name.strip_suffix("_total").unwrap_or(name);
+        let registered = ["", "_info", "_seconds"].iter().filter_map(|end| name.strip_suffix(end));
+        let mut registered = registered.map(|name| {
+            ["register", "register_with_unit"].map(|call| format!("{call}(\"{name}\","))
+        });
+        assert!(registered.any(|calls| calls.iter().any(|call| code.contains(call))), "{metric}");
+    }
+}
+
+#[test]
+fn the_unit_of_the_guide_is_the_one_that_is_shipped() {
+    assert!(read("docs/guide/operator.md").contains(&read("systemd/menshen.service")));
+}
+
+/// The yaml of a config map is a configuration, but for the files that it names.
+#[test]
+fn the_manifest_has_a_configuration_without_faults() {
+    let manifest = read("deploy/kubernetes/menshen.yaml");
+    let (_, rest) = manifest.split_once("menshen.yaml: |\n").unwrap();
+    let lines = rest.lines().take_while(|line| line.starts_with("    "));
+    let yaml: String = lines.map(|line| format!("{}\n", &line[4..])).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("menshen.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    menshen::config::Config::load(&file).unwrap();
+}
+
+fn unpacked(dir: &Path) -> PathBuf {
+    let built = Command::new("sh")
+        .arg(root().join("deploy/deb/build.sh"))
+        .arg(env!("CARGO_BIN_EXE_menshen"))
+        .arg(dir)
+        .output()
+        .unwrap();
+    let said = String::from_utf8([built.stdout, built.stderr].concat()).unwrap();
+    assert!(built.status.success(), "{said}");
+    let package = said.lines().last().unwrap().to_owned();
+    let tree = dir.join("tree");
+    let ran = Command::new("dpkg-deb").args(["-R", &package]).arg(&tree).status().unwrap();
+    assert!(ran.success());
+    tree
+}
+
+#[test]
+fn the_package_has_what_an_operator_needs_and_its_scripts_are_scripts() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = unpacked(dir.path());
+    for path in [
+        "usr/bin/menshen",
+        "usr/lib/systemd/system/menshen.service",
+        "usr/lib/systemd/system/menshen.socket",
+        "usr/share/doc/menshen/guide/operator.md",
+        "usr/share/menshen/menshen.yaml",
+        "usr/share/menshen/policies/demo/rules.yaml",
+        "usr/share/menshen/prometheus/alerts.yaml",
+    ] {
+        assert!(tree.join(path).is_file(), "{path}");
+    }
+    let unit =
+        std::fs::read_to_string(tree.join("usr/lib/systemd/system/menshen.service")).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/menshen run") && !unit.contains("/usr/local"));
+    for script in ["postinst", "postrm"] {
+        assert!(
+            Command::new("sh")
+                .arg("-n")
+                .arg(tree.join("DEBIAN").join(script))
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    let ran = Command::new(tree.join("usr/bin/menshen")).arg("--version").output().unwrap();
+    assert!(String::from_utf8(ran.stdout).unwrap().starts_with("menshen "));
+}
