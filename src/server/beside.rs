@@ -28,7 +28,8 @@ use crate::proxy::Gate;
 use crate::secret::{MasterKey, SecretError};
 use crate::ship;
 use crate::state::Store;
-use crate::telemetry::{Health, Role};
+use crate::telemetry::{Health, Role, UpstreamEndpoint, UpstreamHealth};
+use crate::upstream::SeenUpstream;
 
 impl Server {
     /// Follows the policy folder, and that of the candidate if there is one.
@@ -171,11 +172,12 @@ impl Server {
         Ok(())
     }
 
-    /// Follows the certificates of the listeners.
+    /// Follows the certificates of the listeners and those for the backends.
     pub(super) fn keep_certificates(&mut self, listeners: Vec<Followed>) {
         let asked = Arc::new(Notify::new());
         self.reload.push(Arc::clone(&asked));
-        let certificates = Certificates::new(listeners, self.log.clone(), asked);
+        let upstreams = Arc::clone(&self.gate.upstreams);
+        let certificates = Certificates::new(listeners, upstreams, self.log.clone(), asked);
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
     }
 
@@ -234,12 +236,14 @@ impl Server {
         if let Some((address, listener)) = bound.metrics {
             tracing::info!(%address, "metrics");
             let (log, finish) = (self.log.clone(), self.shutdown.finish.clone());
+            let upstreams = Arc::clone(&self.gate.upstreams);
             let health = move || {
                 let health = log.health();
                 Health {
                     is_draining: finish.is_cancelled(),
                     can_record: health.is_healthy,
                     missed_entries: health.missed,
+                    upstreams: upstreams.seen().into_iter().map(told).collect(),
                 }
             };
             let Monitoring { tasks, stop } = &self.monitoring;
@@ -247,9 +251,26 @@ impl Server {
             tasks.spawn(listener.serve(telemetry, health, tasks.clone(), stop.clone()));
         }
         let gate = Arc::clone(&self.gate);
+        gate.upstreams.keep();
         let finish = &self.shutdown.finish;
         self.tasks.spawn(commands::keep(Arc::clone(&gate), finish.clone()));
         self.tasks.spawn(housekeeping(gate, finish.clone()));
+    }
+}
+
+fn told(seen: SeenUpstream) -> UpstreamHealth {
+    let endpoints = seen.endpoints.into_iter().map(|endpoint| UpstreamEndpoint {
+        place: endpoint.place,
+        is_up: endpoint.is_up,
+        is_ejected: endpoint.is_ejected,
+        open: endpoint.open,
+    });
+    UpstreamHealth {
+        name: seen.name,
+        endpoints: endpoints.collect(),
+        retries: seen.retries,
+        ejections: seen.ejections,
+        refused: seen.refused,
     }
 }
 

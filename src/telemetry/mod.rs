@@ -6,6 +6,7 @@ mod bulletin;
 mod notify;
 mod serve;
 mod ship;
+mod upstreams;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 pub use serve::{Listener, Settings};
 pub use ship::ShipLag;
+pub use upstreams::{UpstreamEndpoint, UpstreamHealth};
 
 /// Names of rules that differences are counted under; further ones are counted together.
 const RULE_LIMIT: usize = 2000;
@@ -83,7 +85,7 @@ impl Reload {
 }
 
 /// How the gate is at this moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// It is about to stop.
     pub is_draining: bool,
@@ -91,6 +93,8 @@ pub struct Health {
     pub can_record: bool,
     /// Entries that the log missed since the start.
     pub missed_entries: u64,
+    /// The backends.
+    pub upstreams: Vec<UpstreamHealth>,
 }
 
 impl Health {
@@ -132,6 +136,7 @@ pub struct Telemetry {
     bulletin: bulletin::Bulletin,
     ship: ship::Shipping,
     notices: notify::Notices,
+    upstreams: upstreams::Backends,
 }
 
 /// The store in which several gates count budgets together.
@@ -189,6 +194,7 @@ impl Telemetry {
             bulletin: bulletin::Bulletin::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
+            upstreams: upstreams::Backends::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -263,6 +269,7 @@ impl Telemetry {
         self.bulletin.register(registry);
         self.ship.register(registry);
         self.notices.register(registry);
+        self.upstreams.register(registry);
     }
 
     /// Counts an attempt to load a policy.
@@ -412,7 +419,8 @@ impl Telemetry {
 
     /// All numbers in the text format of OpenMetrics.
     #[must_use]
-    pub fn text(&self, health: Health) -> String {
+    pub fn text(&self, health: &Health) -> String {
+        self.upstreams.tell(&health.upstreams);
         self.log_writable.set(i64::from(health.can_record));
         self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
         let mut text = String::new();
@@ -430,7 +438,8 @@ fn reload_labels(role: Role, outcome: Reload) -> [(&'static str, &'static str); 
 mod tests {
     use super::*;
 
-    const WELL: Health = Health { is_draining: false, can_record: true, missed_entries: 0 };
+    const WELL: Health =
+        Health { is_draining: false, can_record: true, missed_entries: 0, upstreams: Vec::new() };
 
     #[test]
     fn what_is_counted_stands_in_the_text() {
@@ -443,7 +452,7 @@ mod tests {
         telemetry.differs("tellers see", "denied");
         telemetry.in_force(&"a".repeat(64), None);
         telemetry.in_force(&"b".repeat(64), Some(&"c".repeat(64)));
-        let text = telemetry.text(Health { can_record: false, missed_entries: 3, ..WELL });
+        let text = telemetry.text(&Health { can_record: false, missed_entries: 3, ..WELL });
         for line in [
             "menshen_requests_total{action=\"view\",status=\"2xx\"} 2",
             "menshen_requests_total{action=\"none\",status=\"4xx\"} 1",
@@ -468,7 +477,7 @@ mod tests {
         for n in 0..RULE_LIMIT + 50 {
             telemetry.differs(&format!("rule {n}"), "denied");
         }
-        let text = telemetry.text(WELL);
+        let text = telemetry.text(&WELL);
         let lines = text.lines().filter(|l| l.starts_with("menshen_shadow_differences_total"));
         assert_eq!(lines.count(), RULE_LIMIT + 1);
         assert!(text.contains("{rule=\"(other)\",kind=\"denied\"} 50"));

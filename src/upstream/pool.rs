@@ -1,13 +1,16 @@
-//! Keeps connections to one upstream: at most so many, the last one used first.
+//! Keeps connections to one endpoint: at most so many, the last one used first.
 //!
 //! A request holds a lease; whoever holds one has a connection or may open one. A request is sent
 //! again only if hyper gives it back, which means that not a byte of it was written.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,14 +19,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::body::UpstreamBody;
-use super::connect::{Connector, RequestBody};
-use super::error::{OpenError, Stage, UpstreamError};
+use super::connect::{Connector, Opened, RequestBody};
+use super::error::{Stage, UpstreamError};
+use super::heard::Heard;
 use super::settings::{Settings, Timeouts};
 
 /// How long a connection whose answer has ended may take to be ready for the next request.
 const READY_GRACE: Duration = Duration::from_millis(100);
 
-/// The connections to one upstream.
+/// The connections to one endpoint.
 pub(super) struct Pool {
     connector: Connector,
     timeouts: Timeouts,
@@ -34,6 +38,8 @@ pub(super) struct Pool {
     /// Connections that exist, those being closed included.
     sockets: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Requests that it has, from when they come to when their answer was read.
+    open: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
@@ -41,8 +47,10 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Shelf {
     idle: Vec<Idle>,
-    /// Set when the server drains: nothing is kept any more.
+    /// Set when the server drains, or the endpoint is gone: nothing is kept any more.
     closed: bool,
+    /// How often certificates were replaced; connections made with older ones are not kept.
+    age: u64,
 }
 
 struct Idle {
@@ -53,6 +61,9 @@ struct Idle {
 /// An open connection; dropping it closes it at once.
 struct Link {
     sender: SendRequest<RequestBody>,
+    heard: Heard,
+    /// The age of the shelf when it was begun.
+    age: u64,
     _close: DropGuard,
 }
 
@@ -62,63 +73,118 @@ pub(super) struct Lease {
     shelf: Arc<Mutex<Shelf>>,
     _lease: OwnedSemaphorePermit,
     _queue: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+/// A request that is counted among the open ones.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A request that was not answered.
-enum Unanswered {
+pub(super) enum Unanswered {
     /// Not a byte of it was written.
-    Unsent(Box<Request<RequestBody>>, hyper::Error),
-    /// It may have been acted on.
+    Unsent(Box<Request<RequestBody>>, UpstreamError),
+    /// It was written, so it may have been acted on, and not a byte of an answer came; over a connection that was used
+    /// before, if so.
+    Silent(UpstreamError, bool),
+    /// Some of an answer came, or the request itself failed.
     Failed(UpstreamError),
+}
+
+impl Unanswered {
+    pub(super) fn error(&self) -> &UpstreamError {
+        match self {
+            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+        }
+    }
+
+    pub(super) fn into_error(self) -> UpstreamError {
+        match self {
+            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+        }
+    }
 }
 
 impl Pool {
     /// A pool without connections.
-    pub(super) fn open(settings: &Settings, tasks: &TaskTracker) -> Result<Self, OpenError> {
-        if settings.connections == 0 {
-            return Err(OpenError::NoConnections(settings.name.clone()));
-        }
+    pub(super) fn new(connector: Connector, settings: &Settings, tasks: &TaskTracker) -> Self {
         let connections = settings.connections.min(Semaphore::MAX_PERMITS);
         let queue = connections.saturating_add(settings.waiting).min(Semaphore::MAX_PERMITS);
-        Ok(Self {
-            connector: Connector::open(settings)?,
+        Self {
+            connector,
             timeouts: settings.timeouts,
             queue: Arc::new(Semaphore::new(queue)),
             leases: Arc::new(Semaphore::new(connections)),
             sockets: Arc::new(Semaphore::new(connections)),
             shelf: Arc::default(),
+            open: Arc::default(),
             tasks: tasks.clone(),
-        })
+        }
+    }
+
+    /// How many requests it has.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
     }
 
     /// Sends a request and gives the head of the answer; its body follows as it is read.
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, UpstreamError> {
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
         self.address(&mut request);
         let deadline = Instant::now() + self.timeouts.wait;
-        let mut lease = self.lease(deadline).await?;
-        let (link, reused) = match self.take_idle().await {
-            Some(link) => (link, true),
-            None => (self.connect(deadline).await?, false),
+        let begun = async {
+            let lease = self.lease(deadline).await?;
+            match self.take_idle().await {
+                Some(link) => Ok((lease, link, true)),
+                None => Ok((lease, self.connect(deadline).await?, false)),
+            }
         };
-        let answer = match self.exchange(lease.link.insert(link), request).await {
+        let (mut lease, link, reused) = match begun.await {
+            Ok(begun) => begun,
+            Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+        };
+        let answer = match self.exchange(lease.link.insert(link), request, reused).await {
+            // The connection had closed before it took the request: that says nothing of the endpoint.
             Err(Unanswered::Unsent(request, _)) if reused => {
                 lease.link = None;
                 let deadline = Instant::now() + self.timeouts.wait;
-                let link = self.connect(deadline).await?;
-                self.exchange(lease.link.insert(link), *request).await
+                match self.connect(deadline).await {
+                    Ok(link) => self.exchange(lease.link.insert(link), *request, false).await,
+                    Err(error) => Err(Unanswered::Unsent(request, error)),
+                }
             }
             answer => answer,
         };
-        let response = answer.map_err(|unanswered| match unanswered {
-            Unanswered::Unsent(_, error) => UpstreamError::Closed(error),
-            Unanswered::Failed(error) => error,
-        })?;
-        check_head(&response)?;
+        let response = answer?;
+        check_head(&response).map_err(Unanswered::Failed)?;
         let idle = self.timeouts.body_idle;
         Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
+    }
+
+    /// Asks for a path over a connection of its own, which is closed then, and gives the status. It carries nothing of a
+    /// caller, and does not wait where requests do.
+    pub(super) async fn check(&self, path: &str) -> Result<StatusCode, UpstreamError> {
+        let mut link = self.begin(None).await?;
+        let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
+        let mut request = Request::new(body);
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        self.address(&mut request);
+        let answer = link.sender.send_request(request).await.map_err(UpstreamError::of_head)?;
+        Ok(answer.status())
     }
 
     /// Closes connections that have been idle for too long.
@@ -135,6 +201,13 @@ impl Pool {
         shelf.idle.clear();
     }
 
+    /// Closes idle connections now and those in use when their answer ends: they were made with certificates of before.
+    pub(super) fn renew(&self) {
+        let mut shelf = lock(&self.shelf);
+        shelf.age += 1;
+        shelf.idle.clear();
+    }
+
     /// Makes the request one for this upstream: HTTP/1.1, origin form, and a `Host`.
     fn address(&self, request: &mut Request<RequestBody>) {
         *request.version_mut() = Version::HTTP_11;
@@ -148,8 +221,10 @@ impl Pool {
     async fn lease(&self, deadline: Instant) -> Result<Lease, UpstreamError> {
         let queue = Arc::clone(&self.queue).try_acquire_owned();
         let queue = queue.ok().ok_or(UpstreamError::QueueFull)?;
+        let open = Open::begin(&self.open);
         let lease = self.permit(&self.leases, deadline).await?;
-        Ok(Lease { link: None, shelf: Arc::clone(&self.shelf), _lease: lease, _queue: queue })
+        let shelf = Arc::clone(&self.shelf);
+        Ok(Lease { link: None, shelf, _lease: lease, _queue: queue, _open: open })
     }
 
     async fn permit(
@@ -178,7 +253,12 @@ impl Pool {
     /// Opens a connection, once the number of those that exist allows it.
     async fn connect(&self, deadline: Instant) -> Result<Link, UpstreamError> {
         let socket = self.permit(&self.sockets, deadline).await?;
-        let (sender, driver) = self.connector.connect().await?;
+        self.begin(Some(socket)).await
+    }
+
+    async fn begin(&self, socket: Option<OwnedSemaphorePermit>) -> Result<Link, UpstreamError> {
+        let age = lock(&self.shelf).age;
+        let Opened { sender, driver, heard } = self.connector.connect().await?;
         let close = CancellationToken::new();
         let closed = close.clone();
         self.tasks.spawn(async move {
@@ -190,22 +270,31 @@ impl Pool {
             }
             drop(socket);
         });
-        Ok(Link { sender, _close: close.drop_guard() })
+        Ok(Link { sender, heard, age, _close: close.drop_guard() })
     }
 
     async fn exchange(
         &self,
         link: &mut Link,
         request: Request<RequestBody>,
+        reused: bool,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let limit = self.timeouts.head;
-        let late = UpstreamError::Timeout(Stage::Head, limit);
+        let (limit, before) = (self.timeouts.head, link.heard.bytes());
         let sent = timeout(limit, link.sender.try_send_request(request)).await;
-        let answered = sent.ok().ok_or(Unanswered::Failed(late))?;
-        answered.map_err(|mut failed| match failed.take_message() {
-            Some(request) => Unanswered::Unsent(Box::new(request), failed.into_error()),
-            None => Unanswered::Failed(UpstreamError::of_head(failed.into_error())),
-        })
+        let error = match sent {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(mut failed)) => match failed.take_message() {
+                Some(request) => {
+                    let error = UpstreamError::Closed(failed.into_error());
+                    return Err(Unanswered::Unsent(Box::new(request), error));
+                }
+                None => UpstreamError::of_head(failed.into_error()),
+            },
+            Err(_late) => UpstreamError::Timeout(Stage::Head, limit),
+        };
+        let is_silent =
+            link.heard.bytes() == before && !matches!(error, UpstreamError::RequestBody(_));
+        Err(if is_silent { Unanswered::Silent(error, reused) } else { Unanswered::Failed(error) })
     }
 }
 
@@ -214,7 +303,7 @@ impl Lease {
     pub(super) fn keep(mut self) {
         let Some(link) = self.link.take() else { return };
         let mut shelf = lock(&self.shelf);
-        if !shelf.closed && !link.sender.is_closed() {
+        if !shelf.closed && shelf.age == link.age && !link.sender.is_closed() {
             shelf.idle.push(Idle { link, since: Instant::now() });
         }
     }
@@ -255,12 +344,12 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
-    use bytes::Bytes;
-    use http_body_util::{BodyExt as _, Full};
+    use http_body_util::Full;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    use super::super::connect::Target;
     use super::super::settings::Transport;
     use super::*;
 
@@ -279,14 +368,18 @@ mod tests {
             String::from_utf8(request[..length].to_vec()).unwrap()
         });
         let transport = Transport::Plain { beyond_loopback: false };
-        let pool = Pool::open(&Settings::new("crm", "127.0.0.1", port, transport), &tasks).unwrap();
+        let settings = Settings::new("crm", "127.0.0.1", port, transport);
+        let target = Target::new(&settings, &settings.addresses[0], None).unwrap();
+        let connector = Connector::new(target.socket().unwrap(), &target, &settings);
+        let pool = Pool::new(connector, &settings, &tasks);
         let stale = leave_stale_connection(&pool).await;
         tasks.spawn(async move {
             tokio::task::yield_now().await;
             drop(stale);
         });
         let body = Full::new(Bytes::from_static(b"once")).map_err(Into::into).boxed_unsync();
-        let response = pool.send(Request::post("/pay").body(body).unwrap()).await.unwrap();
+        let response = pool.send(Request::post("/pay").body(body).unwrap()).await;
+        let response = response.map_err(Unanswered::into_error).unwrap();
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let request = server.await.unwrap();
         assert!(
@@ -302,7 +395,8 @@ mod tests {
         let mut connection = Box::pin(connection);
         let mut context = Context::from_waker(Waker::noop());
         assert!(pin!(&mut connection).poll(&mut context).is_pending());
-        let link = Link { sender, _close: CancellationToken::new().drop_guard() };
+        let close = CancellationToken::new().drop_guard();
+        let link = Link { sender, heard: Heard::default(), age: 0, _close: close };
         lock(&pool.shelf).idle.push(Idle { link, since: Instant::now() });
         Box::new((connection, far))
     }
