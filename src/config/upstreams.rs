@@ -23,9 +23,12 @@ const UPSTREAM: &[&str] = &[
     "waiting",
     "wait-timeout",
     "connect-timeout",
+    "tls-timeout",
     "head-timeout",
     "body-timeout",
     "keep-alive",
+    "http",
+    "streams",
     "retry",
     "eject",
     "slow-start",
@@ -74,11 +77,13 @@ impl File<'_> {
         self.number(&keys, "waiting", (0, 100_000), |n| upstream.waiting = wide(n));
         self.time(&keys, "wait-timeout", |time| upstream.timeouts.wait = time);
         self.time(&keys, "connect-timeout", |time| upstream.timeouts.connect = time);
+        self.time(&keys, "tls-timeout", |time| upstream.timeouts.tls = time);
         self.time(&keys, "head-timeout", |time| upstream.timeouts.head = time);
         self.time(&keys, "body-timeout", |time| upstream.timeouts.body_idle = time);
         self.time(&keys, "keep-alive", |time| upstream.timeouts.keep_alive = time);
         self.time(&keys, "resolve", |time| upstream.resolve_every = time);
         self.time(&keys, "slow-start", |time| upstream.slow_start = time);
+        upstream.http2 = self.http2(&keys);
         upstream.repeats_idempotent = self.repeats_idempotent(&keys);
         upstream.eject = self.eject(&keys);
         upstream.health = self.health(&keys);
@@ -121,6 +126,32 @@ impl File<'_> {
             }
         }
         places
+    }
+
+    /// How many requests go at once over one connection, where HTTP/2 may be spoken.
+    fn http2(&mut self, keys: &Keys<'_>) -> Option<usize> {
+        let pair = keys.find("http");
+        let is_two = match pair.and_then(|pair| self.reader.text(&pair.value, "`http`")) {
+            Some("2") => true,
+            Some("1") | None => false,
+            Some(other) => {
+                let message = format!("`http` must be `1` or `2`, got `{}`", cut(other));
+                let span = pair.map_or_else(Span::default, |pair| pair.value.span);
+                self.reader.fault(span, Code::WrongValue, message, None);
+                false
+            }
+        };
+        if let (true, Some(plain)) = (is_two, keys.find("plain")) {
+            let message = "HTTP/2 is agreed on in TLS, and this is `plain`".to_owned();
+            self.reader.fault(plain.key_span, Code::Contradiction, message, None);
+        }
+        if let (false, Some(pair)) = (is_two, keys.find("streams")) {
+            let message = "`streams` needs `http: 2`".to_owned();
+            self.reader.fault(pair.key_span, Code::Contradiction, message, None);
+        }
+        let mut streams = 100;
+        self.number(keys, "streams", (1, 1000), |n| streams = wide(n));
+        is_two.then_some(streams)
     }
 
     /// Whether a request that may have been acted on is sent again where that does no harm.

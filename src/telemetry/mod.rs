@@ -420,7 +420,7 @@ impl Telemetry {
     /// All numbers in the text format of OpenMetrics.
     #[must_use]
     pub fn text(&self, health: &Health) -> String {
-        self.upstreams.tell(&health.upstreams);
+        let _whole = self.upstreams.tell(&health.upstreams);
         self.log_writable.set(i64::from(health.can_record));
         self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
         let mut text = String::new();

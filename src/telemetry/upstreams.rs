@@ -1,5 +1,7 @@
 //! How the backends are, by the names and addresses that the operator gave them.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -46,6 +48,8 @@ pub(super) struct Backends {
     retries: Family<Upstream, Counter>,
     ejections: Family<Upstream, Counter>,
     refused: Family<Upstream, Counter>,
+    /// Held from when they are told to when they are written out.
+    telling: Mutex<()>,
 }
 
 impl Backends {
@@ -64,8 +68,10 @@ impl Backends {
         registry.register("upstream_refused", help, self.refused.clone());
     }
 
-    /// Says how they are now. Addresses that a name no longer stands for are no longer told.
-    pub(super) fn tell(&self, upstreams: &[UpstreamHealth]) {
+    /// Says how they are now, for as long as what is given is kept. Addresses that a name no longer stands for are no longer
+    /// told.
+    pub(super) fn tell(&self, upstreams: &[UpstreamHealth]) -> MutexGuard<'_, ()> {
+        let whole = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         [&self.up, &self.ejected, &self.open].into_iter().for_each(Family::clear);
         for upstream in upstreams {
             for endpoint in &upstream.endpoints {
@@ -86,5 +92,6 @@ impl Backends {
                 counter.inc_by(now.saturating_sub(counter.get()));
             }
         }
+        whole
     }
 }

@@ -1,22 +1,25 @@
-//! Opens one connection to an endpoint: TCP or a socket of this machine, TLS, HTTP/1.1.
+//! Opens one connection to an endpoint: TCP or a socket of this machine, TLS, HTTP/1.1 or HTTP/2.
 
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::error::{BoxError, OpenError, Stage, UpstreamError};
 use super::heard::{Heard, Listened};
@@ -98,7 +101,8 @@ pub(super) struct Connector {
     socket: Socket,
     target: Target,
     timeouts: Timeouts,
-    http: Builder,
+    http: http1::Builder,
+    http2: Option<http2::Builder<OnTracker>>,
 }
 
 #[derive(Clone)]
@@ -109,15 +113,51 @@ enum Channel {
 
 /// A connection that nobody has used yet.
 pub(super) struct Opened {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) sender: Sender,
     pub(super) driver: Driver,
-    pub(super) heard: Heard,
+}
+
+/// What takes requests for it.
+pub(super) enum Sender {
+    /// One at a time.
+    One(http1::SendRequest<RequestBody>, Heard),
+    /// Several at once, as many as the backend allows.
+    Many(http2::SendRequest<RequestBody>, Allowed),
+}
+
+/// How many requests at once the backend allows on a connection by now.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed(Arc<AtomicUsize>);
+
+impl Allowed {
+    pub(super) fn requests(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Runs what belongs to a connection where a drain waits for it.
+#[derive(Clone)]
+struct OnTracker(TaskTracker);
+
+impl<F> Executor<F> for OnTracker
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
 }
 
 impl Connector {
-    pub(super) fn new(socket: Socket, target: &Target, settings: &Settings) -> Self {
+    pub(super) fn new(
+        socket: Socket,
+        target: &Target,
+        settings: &Settings,
+        tasks: &TaskTracker,
+    ) -> Self {
         let (timeouts, http) = (settings.timeouts, http(settings.caps));
-        Self { socket, target: target.clone(), timeouts, http }
+        let http2 = settings.http2.map(|_| http2(settings.caps, OnTracker(tasks.clone())));
+        Self { socket, target: target.clone(), timeouts, http, http2 }
     }
 
     /// The `Host` of requests that come without one.
@@ -165,7 +205,11 @@ impl Connector {
                     shaken.map_err(UpstreamError::Tls)
                 };
                 let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
-                self.start(stream).await
+                let agreed = stream.get_ref().1.alpn_protocol();
+                match &self.http2 {
+                    Some(http2) if agreed == Some(b"h2") => start_many(http2, stream).await,
+                    Some(_) | None => self.start(stream).await,
+                }
             }
         }
     }
@@ -178,8 +222,27 @@ impl Connector {
         let io = Listened { io, heard: heard.clone() };
         let started = self.http.handshake(TokioIo::new(io)).await;
         let (sender, connection) = started.map_err(UpstreamError::Closed)?;
-        Ok(Opened { sender, driver: Box::pin(connection), heard })
+        Ok(Opened { sender: Sender::One(sender, heard), driver: Box::pin(connection) })
     }
+}
+
+async fn start_many<T>(http2: &http2::Builder<OnTracker>, io: T) -> Result<Opened, UpstreamError>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let started = http2.handshake::<_, RequestBody>(TokioIo::new(io)).await;
+    let (sender, mut connection) = started.map_err(UpstreamError::Closed)?;
+    let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let noted = Arc::clone(&allowed);
+    let driver = std::future::poll_fn(move |cx| {
+        let polled = pin!(&mut connection).poll(cx);
+        if polled.is_pending() {
+            noted.store(connection.current_max_send_streams(), Ordering::Release);
+        }
+        polled
+    });
+    let sender = Sender::Many(sender, Allowed(allowed));
+    Ok(Opened { sender, driver: Box::pin(driver) })
 }
 
 async fn within<T>(
@@ -190,8 +253,22 @@ async fn within<T>(
     timeout(limit, future).await.unwrap_or(Err(UpstreamError::Timeout(stage, limit)))
 }
 
-fn http(caps: Caps) -> Builder {
-    let mut http = Builder::new();
+/// Windows and pings as on the side of clients: a backend that stopped reading or went away is found in half a minute.
+fn http2(caps: Caps, tasks: OnTracker) -> http2::Builder<OnTracker> {
+    let mut http2 = http2::Builder::new(tasks);
+    http2
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(caps.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(caps.buffer_bytes.max(MIN_BUFFER_BYTES))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    http2
+}
+
+fn http(caps: Caps) -> http1::Builder {
+    let mut http = http1::Builder::new();
     http.http09_responses(false)
         .allow_obsolete_multiline_headers_in_responses(false)
         .allow_spaces_after_header_name_in_responses(false)

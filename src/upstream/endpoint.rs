@@ -39,7 +39,7 @@ impl Endpoint {
         standing: Standing,
         tasks: &TaskTracker,
     ) -> Self {
-        let connector = Connector::new(socket.clone(), target, settings);
+        let connector = Connector::new(socket.clone(), target, settings, tasks);
         let pool = Pool::new(connector, settings, tasks);
         Self { of, socket, pool, standing: Mutex::new(standing) }
     }

@@ -21,7 +21,7 @@ use super::pool::Unanswered;
 use super::resolve::{Lookup, sockets};
 use super::secure::Secure;
 use super::settings::{Settings, Transport};
-use super::standing::Standing;
+use super::standing::{Place, Standing};
 
 /// How long a name that could not be looked up is not asked for again by requests.
 const LOOKUP_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -70,7 +70,9 @@ impl Group {
         check(settings)?;
         let secure = match &settings.transport {
             Transport::Plain { .. } => None,
-            Transport::Tls(tls) => Some(Arc::new(Secure::open(&settings.name, tls)?)),
+            Transport::Tls(tls) => {
+                Some(Arc::new(Secure::open(&settings.name, tls, settings.http2.is_some())?))
+            }
         };
         let targets = settings.addresses.iter();
         let targets = targets.map(|address| Target::new(settings, address, secure.as_ref()));
@@ -156,6 +158,11 @@ impl Group {
     /// The endpoint to ask, another than this one.
     fn choose(&self, but: Option<&Arc<Endpoint>>) -> Option<Arc<Endpoint>> {
         let (all, now) = (self.endpoints(), Instant::now());
+        if let ([only], None) = (all.as_slice(), but) {
+            // Nothing is to be weighed, as for most upstreams.
+            let is_down = only.standing().place(now) == Place::Down;
+            return (!is_down).then(|| Arc::clone(only));
+        }
         let is_other = |one: &&Arc<Endpoint>| but.is_none_or(|but| !Arc::ptr_eq(one, but));
         let others: Vec<&Arc<Endpoint>> = all.iter().filter(is_other).collect();
         let candidates: Vec<_> =

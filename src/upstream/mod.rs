@@ -9,13 +9,16 @@ mod connect;
 mod endpoint;
 mod error;
 mod group;
+mod head;
 mod heard;
 mod keep;
+mod lease;
 mod pool;
 mod resolve;
 mod secure;
 mod settings;
 mod standing;
+mod streams;
 mod telling;
 
 #[cfg(test)]

@@ -3,26 +3,29 @@
 //! A request holds a lease; whoever holds one has a connection or may open one. A request is sent
 //! again only if hyper gives it back, which means that not a byte of it was written.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::header::HOST;
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http2;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::body::UpstreamBody;
-use super::connect::{Connector, Opened, RequestBody};
+use super::connect::{Allowed, Connector, Opened, RequestBody, Sender};
 use super::error::{Stage, UpstreamError};
-use super::heard::Heard;
+use super::head::{check_head, for_many, for_one};
+use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
 use super::settings::{Settings, Timeouts};
+use super::streams::Streams;
 
 /// How long a connection whose answer has ended may take to be ready for the next request.
 const READY_GRACE: Duration = Duration::from_millis(100);
@@ -38,58 +41,20 @@ pub(super) struct Pool {
     /// Connections that exist, those being closed included.
     sockets: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Connections over which several requests go at once, and whose turn it is to open one.
+    streams: Streams,
+    opening: tokio::sync::Mutex<()>,
+    /// Whether such a connection may come of opening one.
+    may_share: AtomicBool,
     /// Requests that it has, from when they come to when their answer was read.
     open: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
-/// Connections that nobody uses, the one used last at the end.
-#[derive(Default)]
-struct Shelf {
-    idle: Vec<Idle>,
-    /// Set when the server drains, or the endpoint is gone: nothing is kept any more.
-    closed: bool,
-    /// How often certificates were replaced; connections made with older ones are not kept.
-    age: u64,
-}
-
-struct Idle {
-    link: Link,
-    since: Instant,
-}
-
-/// An open connection; dropping it closes it at once.
-struct Link {
-    sender: SendRequest<RequestBody>,
-    heard: Heard,
-    /// The age of the shelf when it was begun.
-    age: u64,
-    _close: DropGuard,
-}
-
-/// The right to one connection, and the connection once there is one.
-pub(super) struct Lease {
-    link: Option<Link>,
-    shelf: Arc<Mutex<Shelf>>,
-    _lease: OwnedSemaphorePermit,
-    _queue: OwnedSemaphorePermit,
-    _open: Open,
-}
-
-/// A request that is counted among the open ones.
-struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    fn begin(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+/// What was opened.
+enum Begun {
+    One(Link),
+    Many(http2::SendRequest<RequestBody>, Allowed, (DropGuard, u64)),
 }
 
 /// A request that was not answered.
@@ -121,7 +86,9 @@ impl Pool {
     /// A pool without connections.
     pub(super) fn new(connector: Connector, settings: &Settings, tasks: &TaskTracker) -> Self {
         let connections = settings.connections.min(Semaphore::MAX_PERMITS);
-        let queue = connections.saturating_add(settings.waiting).min(Semaphore::MAX_PERMITS);
+        let each = settings.http2.unwrap_or(1).max(1);
+        let queue = connections.saturating_mul(each).saturating_add(settings.waiting);
+        let queue = queue.min(Semaphore::MAX_PERMITS);
         Self {
             connector,
             timeouts: settings.timeouts,
@@ -129,6 +96,9 @@ impl Pool {
             leases: Arc::new(Semaphore::new(connections)),
             sockets: Arc::new(Semaphore::new(connections)),
             shelf: Arc::default(),
+            streams: Streams::new(each),
+            opening: tokio::sync::Mutex::default(),
+            may_share: AtomicBool::new(settings.http2.is_some()),
             open: Arc::default(),
             tasks: tasks.clone(),
         }
@@ -144,26 +114,18 @@ impl Pool {
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
-        self.address(&mut request);
+        self.name_host(&mut request);
         let deadline = Instant::now() + self.timeouts.wait;
-        let begun = async {
-            let lease = self.lease(deadline).await?;
-            match self.take_idle().await {
-                Some(link) => Ok((lease, link, true)),
-                None => Ok((lease, self.connect(deadline).await?, false)),
-            }
-        };
-        let (mut lease, link, reused) = match begun.await {
+        let (mut lease, reused) = match self.lease(deadline).await {
             Ok(begun) => begun,
             Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
         };
-        let answer = match self.exchange(lease.link.insert(link), request, reused).await {
+        let answer = match self.exchange(&mut lease.held, request, reused).await {
             // The connection had closed before it took the request: that says nothing of the endpoint.
             Err(Unanswered::Unsent(request, _)) if reused => {
-                lease.link = None;
                 let deadline = Instant::now() + self.timeouts.wait;
-                match self.connect(deadline).await {
-                    Ok(link) => self.exchange(lease.link.insert(link), *request, false).await,
+                match self.hold_another(&mut lease.held, deadline).await {
+                    Ok(()) => self.exchange(&mut lease.held, *request, false).await,
                     Err(error) => Err(Unanswered::Unsent(request, error)),
                 }
             }
@@ -178,20 +140,27 @@ impl Pool {
     /// Asks for a path over a connection of its own, which is closed then, and gives the status. It carries nothing of a
     /// caller, and does not wait where requests do.
     pub(super) async fn check(&self, path: &str) -> Result<StatusCode, UpstreamError> {
-        let mut link = self.begin(None).await?;
         let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
         let mut request = Request::new(body);
         *request.uri_mut() = path.parse().unwrap_or_default();
-        self.address(&mut request);
-        let answer = link.sender.send_request(request).await.map_err(UpstreamError::of_head)?;
-        Ok(answer.status())
+        self.name_host(&mut request);
+        let answer = match self.begin(None).await? {
+            Begun::One(mut link) => link.sender.send_request(for_one(request)).await,
+            Begun::Many(mut sender, _, _open) => sender.send_request(for_many(request)).await,
+        };
+        Ok(answer.map_err(UpstreamError::of_head)?.status())
     }
 
     /// Closes connections that have been idle for too long.
     pub(super) fn close_stale(&self) {
         let kept = self.timeouts.keep_alive;
         let usable = |i: &Idle| i.since.elapsed() < kept && !i.link.sender.is_closed();
-        lock(&self.shelf).idle.retain(usable);
+        let age = {
+            let mut shelf = lock(&self.shelf);
+            shelf.idle.retain(usable);
+            shelf.age
+        };
+        self.streams.tidy(age, kept);
     }
 
     /// Closes all idle connections, and from now on each one whose answer ends.
@@ -199,6 +168,7 @@ impl Pool {
         let mut shelf = lock(&self.shelf);
         shelf.closed = true;
         shelf.idle.clear();
+        self.streams.clear();
     }
 
     /// Closes idle connections now and those in use when their answer ends: they were made with certificates of before.
@@ -206,25 +176,83 @@ impl Pool {
         let mut shelf = lock(&self.shelf);
         shelf.age += 1;
         shelf.idle.clear();
+        self.streams.tidy(shelf.age, Duration::MAX);
     }
 
-    /// Makes the request one for this upstream: HTTP/1.1, origin form, and a `Host`.
-    fn address(&self, request: &mut Request<RequestBody>) {
-        *request.version_mut() = Version::HTTP_11;
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    fn name_host(&self, request: &mut Request<RequestBody>) {
         if !request.headers().contains_key(HOST) {
             request.headers_mut().insert(HOST, self.connector.authority().clone());
         }
     }
 
-    async fn lease(&self, deadline: Instant) -> Result<Lease, UpstreamError> {
+    /// Also says whether its connection was used before.
+    async fn lease(&self, deadline: Instant) -> Result<(Lease, bool), UpstreamError> {
         let queue = Arc::clone(&self.queue).try_acquire_owned();
         let queue = queue.ok().ok_or(UpstreamError::QueueFull)?;
         let open = Open::begin(&self.open);
-        let lease = self.permit(&self.leases, deadline).await?;
+        let (held, reused) = self.hold(deadline).await?;
         let shelf = Arc::clone(&self.shelf);
-        Ok(Lease { link: None, shelf, _lease: lease, _queue: queue, _open: open })
+        Ok((Lease { held, shelf, _queue: queue, _open: open }, reused))
+    }
+
+    /// A place on a connection: one that is open, or a new one.
+    async fn hold(&self, deadline: Instant) -> Result<(Held, bool), UpstreamError> {
+        loop {
+            let mut freed = pin!(self.streams.freed());
+            // From here on a place that becomes free is noticed.
+            freed.as_mut().enable();
+            if let Some(stream) = self.streams.take() {
+                return Ok((Held::Many(stream), true));
+            }
+            let lease = tokio::select! {
+                lease = self.permit(&self.leases, deadline) => lease?,
+                () = freed => continue,
+            };
+            if let Some(link) = self.take_idle().await {
+                return Ok((Held::One(link, lease), true));
+            }
+            if !self.may_share.load(Ordering::Acquire) {
+                return Ok((self.open_one(lease, deadline).await?, false));
+            }
+            // One at a time, so that whoever waits meanwhile finds a place on what was opened.
+            let turn = timeout_at(deadline, self.opening.lock()).await;
+            let _turn = turn.ok().ok_or(UpstreamError::Busy(self.timeouts.wait))?;
+            if let Some(stream) = self.streams.take() {
+                return Ok((Held::Many(stream), true));
+            }
+            return Ok((self.open_one(lease, deadline).await?, false));
+        }
+    }
+
+    /// Another place, for a connection that closed before it took the request.
+    async fn hold_another(&self, held: &mut Held, deadline: Instant) -> Result<(), UpstreamError> {
+        *held = match std::mem::replace(held, Held::Nothing) {
+            Held::One(_, lease) => self.open_one(lease, deadline).await?,
+            Held::Many(_) | Held::Nothing => self.hold(deadline).await?.0,
+        };
+        Ok(())
+    }
+
+    async fn open_one(
+        &self,
+        lease: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<Held, UpstreamError> {
+        let (sender, allowed, (close, age)) = match self.connect(deadline).await? {
+            Begun::One(link) => {
+                self.may_share.store(false, Ordering::Release);
+                return Ok(Held::One(link, lease));
+            }
+            Begun::Many(sender, allowed, open) => (sender, allowed, open),
+        };
+        self.may_share.store(true, Ordering::Release);
+        let shelf = lock(&self.shelf);
+        let stream = self.streams.add((sender, allowed), close, lease, age);
+        if shelf.closed {
+            self.streams.clear();
+        }
+        drop(shelf);
+        stream.map_or(Err(UpstreamError::Busy(self.timeouts.wait)), |stream| Ok(Held::Many(stream)))
     }
 
     async fn permit(
@@ -251,14 +279,15 @@ impl Pool {
     }
 
     /// Opens a connection, once the number of those that exist allows it.
-    async fn connect(&self, deadline: Instant) -> Result<Link, UpstreamError> {
+    async fn connect(&self, deadline: Instant) -> Result<Begun, UpstreamError> {
         let socket = self.permit(&self.sockets, deadline).await?;
         self.begin(Some(socket)).await
     }
 
-    async fn begin(&self, socket: Option<OwnedSemaphorePermit>) -> Result<Link, UpstreamError> {
+    async fn begin(&self, socket: Option<OwnedSemaphorePermit>) -> Result<Begun, UpstreamError> {
         let age = lock(&self.shelf).age;
-        let Opened { sender, driver, heard } = self.connector.connect().await?;
+        // Boxed, so that requests that need no new connection do not carry what opening one takes.
+        let Opened { sender, driver } = Box::pin(self.connector.connect()).await?;
         let close = CancellationToken::new();
         let closed = close.clone();
         self.tasks.spawn(async move {
@@ -270,17 +299,40 @@ impl Pool {
             }
             drop(socket);
         });
-        Ok(Link { sender, heard, age, _close: close.drop_guard() })
+        let close = close.drop_guard();
+        Ok(match sender {
+            Sender::One(sender, heard) => Begun::One(Link { sender, heard, age, _close: close }),
+            Sender::Many(sender, allowed) => Begun::Many(sender, allowed, (close, age)),
+        })
     }
 
     async fn exchange(
         &self,
-        link: &mut Link,
+        held: &mut Held,
         request: Request<RequestBody>,
         reused: bool,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let (limit, before) = (self.timeouts.head, link.heard.bytes());
-        let sent = timeout(limit, link.sender.try_send_request(request)).await;
+        let limit = self.timeouts.head;
+        let (sent, heard) = match held {
+            Held::One(link, _) => {
+                let heard = (link.heard.clone(), link.heard.bytes());
+                let sending = link.sender.try_send_request(for_one(request));
+                (timeout(limit, sending).await, Some(heard))
+            }
+            Held::Many(stream) => {
+                let sending = stream.sender.try_send_request(for_many(request));
+                let sent = timeout(limit, sending).await;
+                if !matches!(sent, Ok(Ok(_))) {
+                    // Others would wait for it in vain, too, and what is sent once more must not meet it again.
+                    self.streams.give_up(stream);
+                }
+                (sent, None)
+            }
+            Held::Nothing => {
+                let busy = UpstreamError::Busy(self.timeouts.wait);
+                return Err(Unanswered::Unsent(Box::new(request), busy));
+            }
+        };
         let error = match sent {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(mut failed)) => match failed.take_message() {
@@ -292,20 +344,10 @@ impl Pool {
             },
             Err(_late) => UpstreamError::Timeout(Stage::Head, limit),
         };
-        let is_silent =
-            link.heard.bytes() == before && !matches!(error, UpstreamError::RequestBody(_));
+        // In HTTP/2 a head comes whole or not at all.
+        let has_come = heard.is_some_and(|(heard, before)| heard.bytes() != before);
+        let is_silent = !has_come && !matches!(error, UpstreamError::RequestBody(_));
         Err(if is_silent { Unanswered::Silent(error, reused) } else { Unanswered::Failed(error) })
-    }
-}
-
-impl Lease {
-    /// Keeps the connection for the next request: its answer was read to the end.
-    pub(super) fn keep(mut self) {
-        let Some(link) = self.link.take() else { return };
-        let mut shelf = lock(&self.shelf);
-        if !shelf.closed && shelf.age == link.age && !link.sender.is_closed() {
-            shelf.idle.push(Idle { link, since: Instant::now() });
-        }
     }
 }
 
@@ -317,31 +359,8 @@ impl Pool {
     }
 }
 
-fn check_head(response: &Response<Incoming>) -> Result<(), UpstreamError> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(UpstreamError::Switched);
-    }
-    let headers = response.headers();
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        return Err(UpstreamError::TwoLengths);
-    }
-    // hyper goes by the last coding and drops the others without undoing them (RFC 9112 section 6.1).
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked =
-        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if !is_chunked || codings.next().is_some() {
-        return Err(UpstreamError::TransferCoding);
-    }
-    Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::task::{Context, Waker};
 
     use http_body_util::Full;
@@ -350,6 +369,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::super::connect::Target;
+    use super::super::heard::Heard;
     use super::super::settings::Transport;
     use super::*;
 
@@ -370,7 +390,7 @@ mod tests {
         let transport = Transport::Plain { beyond_loopback: false };
         let settings = Settings::new("crm", "127.0.0.1", port, transport);
         let target = Target::new(&settings, &settings.addresses[0], None).unwrap();
-        let connector = Connector::new(target.socket().unwrap(), &target, &settings);
+        let connector = Connector::new(target.socket().unwrap(), &target, &settings, &tasks);
         let pool = Pool::new(connector, &settings, &tasks);
         let stale = leave_stale_connection(&pool).await;
         tasks.spawn(async move {

@@ -16,6 +16,8 @@ use crate::tls::client::{ClientIdentity, client_config};
 /// What new connections are made with.
 pub(super) struct Secure {
     name: String,
+    /// Whether HTTP/2 is offered.
+    http2: bool,
     settings: TlsSettings,
     config: ArcSwap<ClientConfig>,
     /// What the files held when they were last read, whether or not it could be used.
@@ -40,10 +42,11 @@ impl Fresh {
 
 impl Secure {
     /// Reads the files for the first time.
-    pub(super) fn open(name: &str, settings: &TlsSettings) -> Result<Self, OpenError> {
-        let (print, made) = read(name, settings)?;
+    pub(super) fn open(name: &str, settings: &TlsSettings, http2: bool) -> Result<Self, OpenError> {
+        let (print, made) = read(name, settings, http2)?;
         Ok(Self {
             name: name.into(),
+            http2,
             settings: settings.clone(),
             config: ArcSwap::new(made?),
             seen: Mutex::new(print),
@@ -56,7 +59,7 @@ impl Secure {
 
     /// Reads the files again; `None` if they are what they were. Blocks.
     pub(super) fn look(&self) -> Result<Option<Fresh>, OpenError> {
-        let (print, made) = read(&self.name, &self.settings)?;
+        let (print, made) = read(&self.name, &self.settings, self.http2)?;
         let is_known = *self.seen.lock().unwrap_or_else(PoisonError::into_inner) == print;
         Ok((!is_known).then_some(Fresh { print, made }))
     }
@@ -74,6 +77,7 @@ impl Secure {
 fn read(
     name: &str,
     settings: &TlsSettings,
+    http2: bool,
 ) -> Result<(Print, Result<Arc<ClientConfig>, OpenError>), OpenError> {
     let trust = read_file(name, &settings.ca)?;
     let identity = match &settings.identity {
@@ -92,8 +96,13 @@ fn read(
     }
     let identity =
         identity.as_ref().map(|(chain_pem, key_pem)| ClientIdentity { chain_pem, key_pem });
-    let made = client_config(&trust, identity)
-        .map_err(|source| OpenError::Tls { name: name.into(), source });
+    let made = client_config(&trust, identity).map(|mut config| {
+        if http2 {
+            Arc::make_mut(&mut config).alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        config
+    });
+    let made = made.map_err(|source| OpenError::Tls { name: name.into(), source });
     Ok((print, made))
 }
 

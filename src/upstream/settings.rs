@@ -13,6 +13,8 @@ pub struct Settings {
     pub addresses: Vec<Address>,
     /// TLS, or expressly not.
     pub transport: Transport,
+    /// Whether HTTP/2 is spoken where a backend offers it, and how many requests go at once over one connection then.
+    pub http2: Option<usize>,
     /// Connections at once to each endpoint, idle ones included.
     pub connections: usize,
     /// Requests that may wait for a connection to an endpoint.
@@ -41,6 +43,7 @@ impl Settings {
             name: name.into(),
             addresses: vec![Address::Host { host: host.into(), port }],
             transport,
+            http2: None,
             connections: 64,
             waiting: 256,
             timeouts: Timeouts::default(),

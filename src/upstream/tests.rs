@@ -1,6 +1,7 @@
 //! Pools against scripted upstreams on real sockets, the badly behaved ones included.
 
 mod endpoints;
+mod shared;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -623,8 +624,8 @@ impl Files {
         Settings { transport: Transport::Tls(tls), ..plain(address) }
     }
 
-    /// A TLS upstream that may ask for a client's certificate.
-    async fn serve(&self, tasks: &TaskTracker, ask: bool) -> SocketAddr {
+    /// What a TLS upstream shows; it may ask for a client's certificate.
+    fn server_config(&self, ask: bool) -> rustls::ServerConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -642,7 +643,11 @@ impl Files {
         };
         let chain = vec![CertificateDer::from_pem_slice(self.server.0.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(self.server.1.as_bytes()).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        builder.with_single_cert(chain, key).unwrap()
+    }
+
+    async fn serve(&self, tasks: &TaskTracker, ask: bool) -> SocketAddr {
+        let acceptor = TlsAcceptor::from(Arc::new(self.server_config(ask)));
         scripted(tasks, move |_, stream| {
             let acceptor = acceptor.clone();
             async move {

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use menshen::audit::{Entry, Event};
 use menshen::clock::Clock;
 use menshen::config::Config;
-use menshen::demo::certificates::Authority;
+use menshen::demo::certificates::{Authority, Issued};
 use menshen::document::Source;
 use tokio_util::task::TaskTracker;
 
@@ -48,7 +50,11 @@ fn retries(entries: &[Entry]) -> Vec<Option<u32>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_when_one_of_two_backends_is_killed_in_the_middle_of_load() {
-    let mut gate = idempotent().tweak(|config| config.addresses.concurrent = 100).start().await;
+    let setup = idempotent().tweak(|config| {
+        config.addresses.concurrent = 100;
+        config.upstreams[0].eject.time = Duration::from_secs(300);
+    });
+    let mut gate = setup.start().await;
     all_answer(&gate, &customer());
     let (victim, token, tasks) = (gate.beside.pop().unwrap(), gate.teller(), TaskTracker::new());
     let (done, is_killed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -88,38 +94,43 @@ async fn no_request_is_lost_when_one_of_two_backends_is_killed_in_the_middle_of_
     let of = |event| entries.iter().filter(|entry| entry.event == event).count();
     let asked = done.load(Ordering::SeqCst) + 20;
     assert_eq!((of(Event::Decision), of(Event::Outcome)), (asked, asked), "one record each");
-    assert!(retries(&entries).iter().any(|retries| *retries == Some(1)));
+    assert!(retries(&entries).contains(&Some(1)));
 }
 
 #[tokio::test]
 async fn a_retry_stands_in_the_log_and_counts_people_once() {
-    let policy = format!("{OPEN_BANK}limits:\n  - to: teller\n    rows: [6/h]\n");
+    let policy = format!("{OPEN_BANK}limits:\n  - to: teller\n    records: [40/h]\n");
     let setup = Setup::policy(&policy).yaml(METRICS).beside(1).core("retry: idempotent");
     let mut gate = setup.tweak(|config| config.upstreams[0].eject.after = 1000).start().await;
     gate.upstream.answers(silent());
     gate.beside[0].answers(customer());
     let token = gate.teller();
-    for _ in 0..6 {
-        gate.ask(Ask::get("/one/1").by(&token)).await.expect(200);
+    let mut connection = gate.h1().await;
+    for _ in 0..40 {
+        connection.send(Ask::get("/one/1").by(&token)).await.expect(200);
     }
-    gate.ask(Ask::get("/one/1").by(&token)).await.expect(429);
+    connection.send(Ask::get("/one/1").by(&token)).await.expect(429);
     let (first, other) = (gate.upstream.hits(), gate.beside[0].hits());
-    assert_eq!(other, 6, "each was answered there");
-    assert!(first > 0, "none went to the silent one in six times; one in sixty-four");
+    assert_eq!(other, 40, "each was answered there");
+    assert!(first > 0, "of forty some go to the silent one first");
     let text = metrics(&gate).await;
-    assert!(text.contains(&format!("menshen_upstream_retries_total{{upstream=\"core\"}} {first}\n")));
+    assert!(
+        text.contains(&format!("menshen_upstream_retries_total{{upstream=\"core\"}} {first}\n"))
+    );
     let entries = gate.entries().await;
     let noted = retries(&entries).into_iter().flatten().collect::<Vec<_>>();
     assert_eq!(noted, vec![1; first]);
     let decisions = entries.iter().filter(|entry| entry.event == Event::Decision).count();
-    assert_eq!(decisions, 7, "a retry decides nothing");
+    assert_eq!(decisions, 41, "a retry decides nothing");
 }
 
 #[tokio::test]
 async fn a_change_is_durable_before_each_backend_hears_of_it_and_recorded_once() {
     let gate = idempotent().start().await;
     let found = Arc::new(Mutex::new(Vec::new()));
-    for (backend, reply) in [(&gate.upstream, silent()), (&gate.beside[0], Reply::with(204, &[], ""))] {
+    for (backend, reply) in
+        [(&gate.upstream, silent()), (&gate.beside[0], Reply::with(204, &[], ""))]
+    {
         let (log, key, seen) = (gate.path("log"), gate.path("master.key"), Arc::clone(&found));
         backend.answers_by(move |_| {
             let entries = gate::entries(&log, &key);
@@ -296,7 +307,8 @@ async fn new_certificates_for_a_backend_are_taken_up_and_bad_ones_leave_the_old_
 #[tokio::test]
 async fn a_name_with_one_address_that_answers_is_served_by_that() {
     let setup = Setup::policy(OPEN_BANK).plain().tweak(|config| {
-        if let menshen::upstream::Address::Host { host, .. } = &mut config.upstreams[0].addresses[0] {
+        if let menshen::upstream::Address::Host { host, .. } = &mut config.upstreams[0].addresses[0]
+        {
             *host = "localhost".to_owned();
         }
     });
@@ -305,6 +317,94 @@ async fn a_name_with_one_address_that_answers_is_served_by_that() {
     for _ in 0..20 {
         gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
     }
+}
+
+/// A backend that speaks HTTP/2 and nothing else; what it was asked, and over how many connections.
+struct Shared {
+    address: std::net::SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    async fn start(issued: &Issued, tasks: &TaskTracker) -> Self {
+        let mut config = rustls::ServerConfig::clone(&issued.server_config().unwrap());
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, connections) = <(Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>)>::default();
+        let (noted, count, spawner) = (Arc::clone(&asked), Arc::clone(&connections), tasks.clone());
+        tasks.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                let stream = acceptor.accept(stream).await.unwrap();
+                let noted = Arc::clone(&noted);
+                let service = hyper::service::service_fn(move |request| {
+                    let noted = Arc::clone(&noted);
+                    async move { Ok::<_, std::convert::Infallible>(answer(request, &noted).await) }
+                });
+                let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                spawner.spawn(async move { serving.await.unwrap_or_default() });
+            }
+        });
+        Self { address, asked, connections }
+    }
+}
+
+async fn answer(
+    request: http::Request<hyper::body::Incoming>,
+    noted: &Mutex<Vec<String>>,
+) -> http::Response<http_body_util::Full<bytes::Bytes>> {
+    let (parts, mut body) = request.into_parts();
+    let mut sent = Vec::new();
+    while let Some(frame) = body.frame().await {
+        sent.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
+    }
+    let sent = String::from_utf8(sent).unwrap();
+    noted.lock().unwrap().push(format!("{} {} {sent}", parts.method, parts.uri));
+    let row = r#"{"id":1,"name":"n","phone":"13812345678","secret":"CANARY-OF-HTTP2"}"#;
+    let text = match parts.uri.path() {
+        "/all" => format!("[{}]", vec![row; 20_000].join(",")),
+        _ => row.to_owned(),
+    };
+    let answer = http::Response::builder().header("content-type", "application/json");
+    answer.body(http_body_util::Full::new(bytes::Bytes::from(text))).unwrap()
+}
+
+#[tokio::test]
+async fn over_http2_a_backend_is_asked_guarded_and_recorded_alike() {
+    let tasks = TaskTracker::new();
+    let setup = Setup::policy(OPEN_BANK).core("http: 2");
+    let mut gate = setup.prepare(Clock::fixed(crate::harness::NOW_S * 1000)).await;
+    let backend = Shared::start(&gate.backend, &tasks).await;
+    let (path, old) = (gate.path("menshen.yaml"), gate.upstream.address().to_string());
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, yaml.replace(&old, &backend.address.to_string())).unwrap();
+    gate.start().await;
+    let (token, mut connection) = (gate.teller(), gate.h2().await);
+    let viewed = connection.send(Ask::get("/one/1").by(&token)).await;
+    assert_eq!(viewed.expect(200).json()["name"], "n");
+    assert!(!viewed.text().contains("CANARY") && !viewed.text().contains("13812345678"));
+    let changed = connection.send(Ask::patch("/one/1", r#"{"name":"b"}"#).by(&token)).await;
+    changed.expect(200);
+    let all = connection.send(Ask::get("/all").by(&token)).await;
+    assert_eq!(all.expect(200).json().as_array().unwrap().len(), 20_000);
+    assert!(!all.text().contains("CANARY"));
+    let asked = backend.asked.lock().unwrap().clone();
+    let expected = [
+        "GET https://bank.example/one/1 ",
+        r#"PATCH https://bank.example/one/1 {"name":"b"}"#,
+        "GET https://bank.example/all ",
+    ];
+    assert_eq!(asked, expected);
+    assert_eq!(backend.connections.load(Ordering::SeqCst), 1);
+    let entries = gate.entries().await;
+    let outcomes = entries.iter().filter(|entry| entry.event == Event::Outcome);
+    let records = outcomes.filter_map(|entry| entry.data.as_ref()?.records).collect::<Vec<_>>();
+    assert_eq!(records, [1, 1, 20_000]);
 }
 
 #[test]
@@ -324,6 +424,7 @@ fn what_cannot_be_meant_is_refused_with_the_reason() {
         "address: \"unix:/run/core.sock\", ca: c, server-name: core.internal",
         "addresses: [\"127.0.0.1:1\", \"[::1]:1\", \"localhost:1\"], plain: true",
         "address: \"core.internal:1\", plain: anywhere",
+        "address: \"core.internal:1\", ca: c, http: 2, streams: 50",
         "address: \"a:1\", ca: c, health: { path: /up, every: 1s }, eject: { after: 3, time: 5s, on-5xx: true }",
     ] {
         assert_eq!(faults(good), "", "{good}");
@@ -339,6 +440,9 @@ fn what_cannot_be_meant_is_refused_with_the_reason() {
         ("address: \"a:1\", addresses: [\"b:1\"], ca: c", "`addresses` for several"),
         ("addresses: [\"a:1\", \"a:1\"], ca: c", "there twice"),
         ("addresses: [], ca: c", "1 to 32 entries"),
+        ("address: \"a:1\", plain: anywhere, http: 2", "agreed on in TLS"),
+        ("address: \"a:1\", ca: c, http: 3", "must be `1` or `2`"),
+        ("address: \"a:1\", ca: c, streams: 5", "needs `http: 2`"),
         ("address: \"a:1\", ca: c, retry: always", "`unsent` or `idempotent`"),
         ("address: \"a:1\", ca: c, health: { path: /up, every: 2s, timeout: 3s }", "not be longer"),
         ("address: \"a:1\", ca: c, eject: { after: 0 }", "`after`"),

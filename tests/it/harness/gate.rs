@@ -9,7 +9,7 @@ use std::time::Duration;
 use menshen::audit::{self, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
 use menshen::clock::Clock;
 use menshen::config::Config;
-use menshen::demo::certificates::Authority;
+use menshen::demo::certificates::{Authority, Issued};
 use menshen::identity::{self, Attribute, CallerKind, Identity, NewAccount};
 use menshen::secret::{MasterKey, Secret};
 use menshen::server::Server;
@@ -139,7 +139,18 @@ impl Setup {
         let ca_pem = authority.certificate_pem().to_owned();
         let ca_key_hash = authority.key_hash();
         let (tweaks, server) = (self.tweaks, None);
-        Gate { folder, clock, signer, upstream, beside, ca_pem, ca_key_hash, tweaks, server }
+        Gate {
+            folder,
+            clock,
+            signer,
+            upstream,
+            beside,
+            backend,
+            ca_pem,
+            ca_key_hash,
+            tweaks,
+            server,
+        }
     }
 
     fn write_policy(&self, folder: &Path) {
@@ -189,6 +200,8 @@ pub(crate) struct Gate {
     pub(crate) upstream: Upstream,
     /// The further backends, where there are some; dropped, one is gone.
     pub(crate) beside: Vec<Upstream>,
+    /// What a backend shows, for one that a test starts itself.
+    pub(crate) backend: Issued,
     pub(crate) ca_pem: String,
     /// What a browser must know to trust the gate.
     pub(crate) ca_key_hash: String,
