@@ -567,6 +567,9 @@ pub struct Answer {
     /// Microseconds until the upstream's head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_us: Option<u64>,
+    /// How often requests to the upstream were sent once more, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
     /// Microseconds until the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_us: Option<u64>,

@@ -12,7 +12,7 @@ use super::body::{Answer, Cut};
 use super::outcome::Ending;
 use super::passage::Halt;
 use super::rejection::Rejection;
-use super::trail::Trail;
+use super::trail::{Trail, note_retries};
 use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::Permit;
@@ -41,7 +41,9 @@ impl Gate {
         let upstreams = Arc::clone(&self.upstreams);
         self.tasks.spawn(async move {
             let disclosure = outcome.disclosure();
-            let ending = match upstreams.forward(&permit, onward).await {
+            let asked = upstreams.forward(&permit, onward).await;
+            note_retries(&disclosure, asked.retries);
+            let ending = match asked.answer {
                 Ok(answer) => {
                     let (parts, body) = answer.into_parts();
                     disclosure.with(|entry| {

@@ -123,7 +123,9 @@ impl Gate {
         };
         let mut onward = reading_request(&reading, question.params())?;
         self.vouch(&reading, question, trail, "-read", onward.headers_mut())?;
-        let answer = self.upstreams.forward(&reading, onward).await.map_err(Rejection::Upstream)?;
+        let asked = self.upstreams.forward(&reading, onward).await;
+        trail.retried(asked.retries);
+        let answer = asked.answer.map_err(Rejection::Upstream)?;
         let (case, subject) = self.case_of_record(&reading, answer, trail).await?;
         let asked = reading.factor(RecordId(0), case);
         if let Some(denial) = asked.and_then(|asked| question.asks_on_record(&permit, asked)) {

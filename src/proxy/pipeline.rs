@@ -106,9 +106,10 @@ impl Gate {
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }
-        let answer = self.upstreams.forward(&permit, onward).await;
+        let asked = self.upstreams.forward(&permit, onward).await;
         trail.durable().await?;
-        let answer = answer.map_err(Rejection::Upstream)?;
+        trail.retried(asked.retries);
+        let answer = asked.answer.map_err(Rejection::Upstream)?;
         let granted = Granted { permit, question: Arc::clone(question) };
         match granted.permit.opaque() {
             Some(_) => self.pass_unread(granted, subject, seat, answer, facts, trail).await,

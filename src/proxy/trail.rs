@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::entrance::Recorded;
 use super::head::Head;
 use super::mark::Carried;
-use super::outcome::{Ending, Outcome};
+use super::outcome::{Disclosure, Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
 use crate::audit::{
@@ -363,6 +363,13 @@ impl Trail {
         self.entry.clone()
     }
 
+    /// Notes that a request to the backend was sent once more.
+    pub(super) fn retried(&self, retries: u32) {
+        if let (Some(outcome), true) = (&self.outcome, retries > 0) {
+            note_retries(&outcome.disclosure(), retries);
+        }
+    }
+
     /// Ends the outcome of a permit that led to nothing. `false` if there was no permit.
     pub(super) fn refuse_permitted(&mut self, status: u16, cause: &str) -> bool {
         let Some(outcome) = self.outcome.take() else { return false };
@@ -375,6 +382,14 @@ impl Trail {
         outcome.ended(Ending::Refused);
         true
     }
+}
+
+pub(super) fn note_retries(disclosure: &Disclosure, retries: u32) {
+    disclosure.with(|entry| {
+        let noted = &mut entry.result.get_or_insert_default().retries;
+        let all = noted.unwrap_or_default().saturating_add(retries);
+        *noted = Some(all).filter(|all| *all > 0);
+    });
 }
 
 fn is_off(target: &str) -> String {

@@ -28,7 +28,8 @@ use crate::proxy::Gate;
 use crate::secret::{MasterKey, SecretError};
 use crate::ship;
 use crate::state::Store;
-use crate::telemetry::{Health, Role};
+use crate::telemetry::{Health, Role, UpstreamEndpoint, UpstreamHealth};
+use crate::upstream::SeenUpstream;
 
 impl Server {
     /// Follows the policy folder, and that of the candidate if there is one.
@@ -188,11 +189,12 @@ impl Server {
         Ok(())
     }
 
-    /// Follows the certificates of the listeners.
+    /// Follows the certificates of the listeners and those for the backends.
     pub(super) fn keep_certificates(&mut self, listeners: Vec<Followed>) {
         let asked = Arc::new(Notify::new());
         self.reload.push(Arc::clone(&asked));
-        let certificates = Certificates::new(listeners, self.log.clone(), asked);
+        let upstreams = Arc::clone(&self.gate.upstreams);
+        let certificates = Certificates::new(listeners, upstreams, self.log.clone(), asked);
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
     }
 
@@ -266,6 +268,7 @@ impl Server {
                     missed_entries: health.missed,
                     connections: gate.addresses.connected(),
                     open_requests: gate.limits.admitted(),
+                    upstreams: gate.upstreams.seen().into_iter().map(told).collect(),
                 }
             };
             let Monitoring { tasks, stop } = &self.monitoring;
@@ -273,9 +276,26 @@ impl Server {
             tasks.spawn(listener.serve(telemetry, health, tasks.clone(), stop.clone()));
         }
         let gate = Arc::clone(&self.gate);
+        gate.upstreams.keep();
         let finish = &self.shutdown.finish;
         self.tasks.spawn(commands::keep(Arc::clone(&gate), finish.clone()));
         self.tasks.spawn(housekeeping(gate, finish.clone()));
+    }
+}
+
+fn told(seen: SeenUpstream) -> UpstreamHealth {
+    let endpoints = seen.endpoints.into_iter().map(|endpoint| UpstreamEndpoint {
+        place: endpoint.place,
+        is_up: endpoint.is_up,
+        is_ejected: endpoint.is_ejected,
+        open: endpoint.open,
+    });
+    UpstreamHealth {
+        name: seen.name,
+        endpoints: endpoints.collect(),
+        retries: seen.retries,
+        ejections: seen.ejections,
+        refused: seen.refused,
     }
 }
 

@@ -11,10 +11,12 @@ use rustls::ServerConfig;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::backend_certificates;
 use crate::audit::{Act, Alert, Concern, Event, Log, LogError};
 use crate::clock::Clock;
 use crate::listen::Shown;
 use crate::tls::{self, ServerSettings, TlsError};
+use crate::upstream::Upstreams;
 
 /// How often the files are looked at unasked.
 const EVERY: Duration = Duration::from_secs(30);
@@ -26,6 +28,7 @@ const ALERT_EVERY_S: i64 = 24 * 3600;
 /// Follows the files of all listeners.
 pub(super) struct Certificates {
     listeners: Vec<Followed>,
+    upstreams: Arc<Upstreams>,
     log: Log,
     asked: Arc<Notify>,
     /// Whoever connects judges the certificates by the real time, whatever the gate's clock is in a test.
@@ -63,9 +66,14 @@ impl Followed {
 }
 
 impl Certificates {
-    /// Of these listeners.
-    pub(super) fn new(listeners: Vec<Followed>, log: Log, asked: Arc<Notify>) -> Self {
-        Self { listeners, log, asked, clock: Clock::system() }
+    /// Of these listeners and for these backends.
+    pub(super) fn new(
+        listeners: Vec<Followed>,
+        upstreams: Arc<Upstreams>,
+        log: Log,
+        asked: Arc<Notify>,
+    ) -> Self {
+        Self { listeners, upstreams, log, asked, clock: Clock::system() }
     }
 
     /// Goes on until told to stop.
@@ -82,6 +90,7 @@ impl Certificates {
             for listener in &mut self.listeners {
                 look(listener, &self.log).await;
             }
+            backend_certificates::look(&self.upstreams, &self.log).await;
         }
     }
 }
@@ -154,7 +163,8 @@ async fn look(listener: &mut Followed, log: &Log) {
         Ok(Err(error)) => {
             listener.seen = Some(print);
             tracing::error!(%address, %error, "new certificates are refused; the old ones stay");
-            if let Err(error) = record(log, "certificates_refused", address, false).await {
+            let object = format!("listener {address}");
+            if let Err(error) = record(log, "certificates_refused", &object, false).await {
                 tracing::error!(%error, "refused certificates could not be recorded");
             }
         }
@@ -168,22 +178,22 @@ async fn replace(
     config: Arc<ServerConfig>,
     log: &Log,
 ) -> Result<(), LogError> {
-    record(log, "certificates_loaded", listener.address, true).await?;
+    let object = format!("listener {}", listener.address);
+    record(log, "certificates_loaded", &object, true).await?;
     listener.shown.replace(config);
     Ok(())
 }
 
-async fn record(
+pub(super) async fn record(
     log: &Log,
     name: &str,
-    address: SocketAddr,
+    object: &str,
     succeeded: bool,
 ) -> Result<(), LogError> {
     let mut entry = log.entry(Event::Change)?;
-    let object = format!("listener {address}");
     entry.act = Some(Act {
         name: name.into(),
-        object: object.as_str().into(),
+        object: object.into(),
         succeeded: Some(succeeded),
         ..Act::default()
     });

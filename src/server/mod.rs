@@ -3,6 +3,7 @@
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
 mod activation;
+mod backend_certificates;
 mod backups;
 mod beside;
 mod bound;
@@ -295,7 +296,7 @@ impl Server {
         self.gate.policies.waiting().map(|waiting| waiting.version.clone())
     }
 
-    /// Has the policy folders and the listeners' certificates read again, soon. What comes of it is told as an event and in the log.
+    /// Has the policy folders and all certificates read again, soon. What comes of it is told as an event and in the log.
     pub fn reload(&self) {
         self.reload.iter().for_each(|asked| asked.notify_one());
     }

@@ -7,6 +7,7 @@ mod load;
 mod notify;
 mod serve;
 mod ship;
+mod upstreams;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +21,7 @@ use prometheus_client::registry::Registry;
 
 pub use serve::{Listener, Settings};
 pub use ship::ShipLag;
+pub use upstreams::{UpstreamEndpoint, UpstreamHealth};
 
 /// Names of rules that differences are counted under; further ones are counted together.
 const RULE_LIMIT: usize = 2000;
@@ -85,7 +87,7 @@ impl Reload {
 }
 
 /// How the gate is at this moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// It is about to stop.
     pub is_draining: bool,
@@ -97,6 +99,8 @@ pub struct Health {
     pub connections: u32,
     /// Requests that were admitted and whose answer has not ended.
     pub open_requests: u32,
+    /// The backends.
+    pub upstreams: Vec<UpstreamHealth>,
 }
 
 impl Health {
@@ -139,6 +143,7 @@ pub struct Telemetry {
     load: load::Load,
     ship: ship::Shipping,
     notices: notify::Notices,
+    upstreams: upstreams::Backends,
 }
 
 /// The store in which several gates count budgets together.
@@ -197,6 +202,7 @@ impl Telemetry {
             load: load::Load::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
+            upstreams: upstreams::Backends::default(),
             registry: Registry::default(),
         };
         all.register(&mut registry);
@@ -272,6 +278,7 @@ impl Telemetry {
         self.load.register(registry);
         self.ship.register(registry);
         self.notices.register(registry);
+        self.upstreams.register(registry);
     }
 
     /// Counts an attempt to load a policy.
@@ -422,10 +429,11 @@ impl Telemetry {
 
     /// All numbers in the text format of OpenMetrics.
     #[must_use]
-    pub fn text(&self, health: Health) -> String {
+    pub fn text(&self, health: &Health) -> String {
+        let _whole = self.upstreams.tell(&health.upstreams);
         self.log_writable.set(i64::from(health.can_record));
         self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
-        self.load.look(&health);
+        self.load.look(health);
         let mut text = String::new();
         // Writing to a string does not fail.
         encode(&mut text, &self.registry).unwrap_or_default();
@@ -447,6 +455,7 @@ mod tests {
         missed_entries: 0,
         connections: 7,
         open_requests: 3,
+        upstreams: Vec::new(),
     };
     const SOON: Duration = Duration::from_millis(2);
 
@@ -461,7 +470,7 @@ mod tests {
         telemetry.differs("tellers see", "denied");
         telemetry.in_force(&"a".repeat(64), None);
         telemetry.in_force(&"b".repeat(64), Some(&"c".repeat(64)));
-        let text = telemetry.text(Health { can_record: false, missed_entries: 3, ..WELL });
+        let text = telemetry.text(&Health { can_record: false, missed_entries: 3, ..WELL });
         for line in [
             "menshen_requests_total{action=\"view\",status=\"2xx\"} 2",
             "menshen_requests_total{action=\"none\",status=\"4xx\"} 1",
@@ -489,7 +498,7 @@ mod tests {
         for n in 0..RULE_LIMIT + 50 {
             telemetry.differs(&format!("rule {n}"), "denied");
         }
-        let text = telemetry.text(WELL);
+        let text = telemetry.text(&WELL);
         let lines = text.lines().filter(|l| l.starts_with("menshen_shadow_differences_total"));
         assert_eq!(lines.count(), RULE_LIMIT + 1);
         assert!(text.contains("{rule=\"(other)\",kind=\"denied\"} 50"));

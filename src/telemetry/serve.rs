@@ -94,7 +94,7 @@ impl Listener {
 
 async fn converse(stream: TcpStream, telemetry: Arc<Telemetry>, health: impl Fn() -> Health) {
     let answer = |request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), &telemetry, health());
+        let response = answer(request.method(), request.uri().path(), &telemetry, &health());
         std::future::ready(Ok::<_, Infallible>(response))
     };
     let served = http1::Builder::new()
@@ -112,7 +112,7 @@ fn answer(
     method: &Method,
     path: &str,
     telemetry: &Telemetry,
-    health: Health,
+    health: &Health,
 ) -> Response<Full<Bytes>> {
     if method != Method::GET {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
@@ -125,12 +125,16 @@ fn answer(
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
             response
         }
-        "/healthz" if health.is_serving() => plain(StatusCode::OK, "ok\n".to_owned()),
-        "/healthz" if health.is_draining => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
-        }
         "/healthz" => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "the log cannot be written\n".to_owned())
+            let (status, reason) = match health {
+                health if health.is_serving() => (StatusCode::OK, "ok"),
+                Health { is_draining: true, .. } => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be written"),
+            };
+            // Another gate would not reach it either, and the others are served: no reason to take this one out.
+            let down = health.upstreams.iter().filter(|upstream| upstream.is_down());
+            let down = down.map(|upstream| format!("upstream {} is down\n", upstream.name));
+            plain(status, format!("{reason}\n{}", down.collect::<String>()))
         }
         _ => plain(StatusCode::NOT_FOUND, "/metrics or /healthz\n".to_owned()),
     }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::error::{Stage, UpstreamError};
-use super::pool::Lease;
+use super::lease::Lease;
 
 /// The largest body that is read only to keep its connection.
 const DISCARDED_BYTES: usize = 64 * 1024;

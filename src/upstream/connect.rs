@@ -1,29 +1,31 @@
-//! Opens one connection to an upstream: address, TCP, TLS, HTTP/1.1.
+//! Opens one connection to an endpoint: TCP or a socket of this machine, TLS, HTTP/1.1 or HTTP/2.
 
+use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::pin::Pin;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tokio_util::task::TaskTracker;
 
 use super::error::{BoxError, OpenError, Stage, UpstreamError};
-use super::settings::{Caps, Settings, Timeouts, TlsSettings, Transport};
-use crate::tls::client::{ClientIdentity, client_config};
+use super::heard::{Heard, Listened};
+use super::secure::Secure;
+use super::settings::{Address, Caps, Settings, Timeouts, Transport};
 
-/// How many addresses of a name are tried.
-const MAX_ADDRESSES: usize = 8;
 /// hyper refuses smaller buffers.
 const MIN_BUFFER_BYTES: usize = 8_192;
 
@@ -32,78 +34,156 @@ pub(super) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
 /// Drives a connection; ends when it closes.
 pub(super) type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
-/// Knows how to reach an upstream.
-pub(super) struct Connector {
-    host: String,
-    port: u16,
-    authority: HeaderValue,
-    channel: Channel,
-    timeouts: Timeouts,
-    http: Builder,
+/// Where exactly connections go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Socket {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One address of the settings, as it was checked.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) address: Address,
+    authority: HeaderValue,
+    channel: Channel,
+}
+
+impl Target {
+    pub(super) fn new(
+        settings: &Settings,
+        address: &Address,
+        secure: Option<&Arc<Secure>>,
+    ) -> Result<Self, OpenError> {
+        let authority = authority(settings, address)?;
+        let channel = match (&settings.transport, secure) {
+            (Transport::Tls(tls), Some(secure)) => {
+                let host = match address {
+                    Address::Host { host, .. } => host.as_str(),
+                    Address::Unix(_) => "",
+                };
+                let name = tls.server_name.as_deref().unwrap_or(host);
+                let bad =
+                    || OpenError::ServerName { name: settings.name.clone(), got: name.into() };
+                let name = ServerName::try_from(name.to_owned()).ok().ok_or_else(bad)?;
+                Channel::Tls { secure: Arc::clone(secure), name }
+            }
+            (Transport::Plain { beyond_loopback }, _) => {
+                Channel::Plain { beyond_loopback: *beyond_loopback }
+            }
+            (Transport::Tls(_), None) => Channel::Plain { beyond_loopback: false },
+        };
+        Ok(Self { address: address.clone(), authority, channel })
+    }
+
+    /// Where it is, if no name must be looked up for that.
+    pub(super) fn socket(&self) -> Option<Socket> {
+        match &self.address {
+            Address::Host { host, port } => {
+                Some(Socket::Tcp(SocketAddr::new(host.parse().ok()?, *port)))
+            }
+            Address::Unix(path) => Some(Socket::Unix(path.clone())),
+        }
+    }
+}
+
+/// Knows how to reach an endpoint.
+pub(super) struct Connector {
+    socket: Socket,
+    target: Target,
+    timeouts: Timeouts,
+    http: http1::Builder,
+    http2: Option<http2::Builder<OnTracker>>,
+}
+
+#[derive(Clone)]
 enum Channel {
-    Tls { connector: TlsConnector, name: ServerName<'static> },
+    Tls { secure: Arc<Secure>, name: ServerName<'static> },
     Plain { beyond_loopback: bool },
 }
 
+/// A connection that nobody has used yet.
+pub(super) struct Opened {
+    pub(super) sender: Sender,
+    pub(super) driver: Driver,
+}
+
+/// What takes requests for it.
+pub(super) enum Sender {
+    /// One at a time.
+    One(http1::SendRequest<RequestBody>, Heard),
+    /// Several at once, as many as the backend allows.
+    Many(http2::SendRequest<RequestBody>, Allowed),
+}
+
+/// How many requests at once the backend allows on a connection by now.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed(Arc<AtomicUsize>);
+
+impl Allowed {
+    pub(super) fn requests(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Runs what belongs to a connection where a drain waits for it.
+#[derive(Clone)]
+struct OnTracker(TaskTracker);
+
+impl<F> Executor<F> for OnTracker
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
 impl Connector {
-    /// Reads the files that the settings name.
-    pub(super) fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let channel = match &settings.transport {
-            Transport::Plain { beyond_loopback } => {
-                Channel::Plain { beyond_loopback: *beyond_loopback }
-            }
-            Transport::Tls(tls) => open_tls(&settings.name, tls)?,
-        };
-        Ok(Self {
-            host: settings.host.clone(),
-            port: settings.port,
-            authority: authority(settings)?,
-            channel,
-            timeouts: settings.timeouts,
-            http: http(settings.caps),
-        })
+    pub(super) fn new(
+        socket: Socket,
+        target: &Target,
+        settings: &Settings,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (timeouts, http) = (settings.timeouts, http(settings.caps));
+        let http2 = settings.http2.map(|_| http2(settings.caps, OnTracker(tasks.clone())));
+        Self { socket, target: target.clone(), timeouts, http, http2 }
     }
 
     /// The `Host` of requests that come without one.
     pub(super) fn authority(&self) -> &HeaderValue {
-        &self.authority
+        &self.target.authority
     }
 
     /// Opens a connection.
-    pub(super) async fn connect(
-        &self,
-    ) -> Result<(SendRequest<RequestBody>, Driver), UpstreamError> {
-        let stream = within(Stage::Connect, self.timeouts.connect, self.dial()).await?;
-        match &self.channel {
-            Channel::Plain { .. } => self.start(stream).await,
-            Channel::Tls { connector, name } => {
-                let shake = async {
-                    let shaken = connector.connect(name.clone(), stream).await;
-                    shaken.map_err(UpstreamError::Tls)
-                };
-                let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
-                self.start(stream).await
+    pub(super) async fn connect(&self) -> Result<Opened, UpstreamError> {
+        let limit = self.timeouts.connect;
+        match &self.socket {
+            Socket::Tcp(address) => {
+                let stream = within(Stage::Connect, limit, self.dial(*address)).await?;
+                self.secure(stream).await
+            }
+            Socket::Unix(path) => {
+                let dial =
+                    async { UnixStream::connect(path).await.map_err(UpstreamError::Connect) };
+                let stream = within(Stage::Connect, limit, dial).await?;
+                self.secure(stream).await
             }
         }
     }
 
-    /// Tries the addresses of the host in turn.
-    async fn dial(&self) -> Result<TcpStream, UpstreamError> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let mut last = UpstreamError::Dns(io::ErrorKind::NotFound.into());
-        for address in found.map_err(UpstreamError::Dns)?.take(MAX_ADDRESSES) {
-            match self.dial_address(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    async fn dial_address(&self, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
-        if matches!(self.channel, Channel::Plain { beyond_loopback: false })
+    async fn dial(&self, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
+        if matches!(self.target.channel, Channel::Plain { beyond_loopback: false })
             && !address.ip().to_canonical().is_loopback()
         {
             return Err(UpstreamError::PlainBeyondLoopback(address));
@@ -113,14 +193,56 @@ impl Connector {
         Ok(stream)
     }
 
-    async fn start<T>(&self, io: T) -> Result<(SendRequest<RequestBody>, Driver), UpstreamError>
+    async fn secure<T>(&self, stream: T) -> Result<Opened, UpstreamError>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        match &self.target.channel {
+            Channel::Plain { .. } => self.start(stream).await,
+            Channel::Tls { secure, name } => {
+                let shake = async {
+                    let shaken = secure.connector().connect(name.clone(), stream).await;
+                    shaken.map_err(UpstreamError::Tls)
+                };
+                let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
+                let agreed = stream.get_ref().1.alpn_protocol();
+                match &self.http2 {
+                    Some(http2) if agreed == Some(b"h2") => start_many(http2, stream).await,
+                    Some(_) | None => self.start(stream).await,
+                }
+            }
+        }
+    }
+
+    async fn start<T>(&self, io: T) -> Result<Opened, UpstreamError>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let heard = Heard::default();
+        let io = Listened { io, heard: heard.clone() };
         let started = self.http.handshake(TokioIo::new(io)).await;
         let (sender, connection) = started.map_err(UpstreamError::Closed)?;
-        Ok((sender, Box::pin(connection)))
+        Ok(Opened { sender: Sender::One(sender, heard), driver: Box::pin(connection) })
     }
+}
+
+async fn start_many<T>(http2: &http2::Builder<OnTracker>, io: T) -> Result<Opened, UpstreamError>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let started = http2.handshake::<_, RequestBody>(TokioIo::new(io)).await;
+    let (sender, mut connection) = started.map_err(UpstreamError::Closed)?;
+    let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let noted = Arc::clone(&allowed);
+    let driver = std::future::poll_fn(move |cx| {
+        let polled = pin!(&mut connection).poll(cx);
+        if polled.is_pending() {
+            noted.store(connection.current_max_send_streams(), Ordering::Release);
+        }
+        polled
+    });
+    let sender = Sender::Many(sender, Allowed(allowed));
+    Ok(Opened { sender, driver: Box::pin(driver) })
 }
 
 async fn within<T>(
@@ -131,8 +253,22 @@ async fn within<T>(
     timeout(limit, future).await.unwrap_or(Err(UpstreamError::Timeout(stage, limit)))
 }
 
-fn http(caps: Caps) -> Builder {
-    let mut http = Builder::new();
+/// Windows and pings as on the side of clients: a backend that stopped reading or went away is found in half a minute.
+fn http2(caps: Caps, tasks: OnTracker) -> http2::Builder<OnTracker> {
+    let mut http2 = http2::Builder::new(tasks);
+    http2
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(caps.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(caps.buffer_bytes.max(MIN_BUFFER_BYTES))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    http2
+}
+
+fn http(caps: Caps) -> http1::Builder {
+    let mut http = http1::Builder::new();
     http.http09_responses(false)
         .allow_obsolete_multiline_headers_in_responses(false)
         .allow_spaces_after_header_name_in_responses(false)
@@ -143,34 +279,11 @@ fn http(caps: Caps) -> Builder {
     http
 }
 
-fn authority(settings: &Settings) -> Result<HeaderValue, OpenError> {
-    let (host, port) = (&settings.host, settings.port);
+fn authority(settings: &Settings, address: &Address) -> Result<HeaderValue, OpenError> {
+    let Address::Host { host, .. } = address else {
+        return Ok(HeaderValue::from_static("localhost"));
+    };
     let bad = || OpenError::Host { name: settings.name.clone(), got: host.clone() };
     ServerName::try_from(host.as_str()).ok().ok_or_else(bad)?;
-    let text =
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    HeaderValue::try_from(text).ok().ok_or_else(bad)
-}
-
-fn open_tls(name: &str, tls: &TlsSettings) -> Result<Channel, OpenError> {
-    let trust = read(name, &tls.ca)?;
-    let identity = match &tls.identity {
-        None => None,
-        Some(files) => Some((read(name, &files.chain)?, read(name, &files.key)?)),
-    };
-    let identity =
-        identity.as_ref().map(|(chain_pem, key_pem)| ClientIdentity { chain_pem, key_pem });
-    let config = client_config(&trust, identity)
-        .map_err(|source| OpenError::Tls { name: name.into(), source })?;
-    let bad = || OpenError::ServerName { name: name.into(), got: tls.server_name.clone() };
-    let server_name = ServerName::try_from(tls.server_name.clone()).ok().ok_or_else(bad)?;
-    Ok(Channel::Tls { connector: TlsConnector::from(config), name: server_name })
-}
-
-fn read(name: &str, path: &Path) -> Result<Vec<u8>, OpenError> {
-    std::fs::read(path).map_err(|source| OpenError::File {
-        name: name.into(),
-        path: path.display().to_string(),
-        source,
-    })
+    HeaderValue::try_from(address.to_string()).ok().ok_or_else(bad)
 }

@@ -43,6 +43,9 @@ pub enum UpstreamError {
     /// The permit is for records that meet a condition, and the record was not tested yet.
     #[error("the permit is not settled: the record must be read first")]
     Unsettled,
+    /// All of its endpoints are down, as health checks say.
+    #[error("all endpoints of the upstream are down")]
+    AllOut,
     /// All connections stayed in use.
     #[error("no connection became free within {} ms", .0.as_millis())]
     Busy(Duration),
@@ -94,6 +97,12 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether nobody was asked and nobody waited: all are down, or too many wait.
+    #[must_use]
+    pub fn is_refused_at_once(&self) -> bool {
+        matches!(self, Self::AllOut | Self::QueueFull)
+    }
+
     /// What an error before the end of the answer's head means.
     pub(super) fn of_head(error: hyper::Error) -> Self {
         if error.is_user() {
@@ -171,6 +180,17 @@ pub enum OpenError {
     /// The host cannot stand in a `Host` header.
     #[error("upstream `{name}`: host must be a DNS name or an IP address, got `{got}`")]
     Host {
+        /// The upstream.
+        name: String,
+        /// What was given.
+        got: String,
+    },
+    /// No address at all.
+    #[error("upstream `{0}`: at least one address is needed")]
+    NoAddresses(String),
+    /// What health checks ask for is no path.
+    #[error("upstream `{name}`: health.path must be a path, got `{got}`")]
+    Path {
         /// The upstream.
         name: String,
         /// What was given.

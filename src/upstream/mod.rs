@@ -1,35 +1,57 @@
-//! Upstreams: the backends behind menshen, each with its own pool of connections.
+//! Upstreams: the backends behind menshen, each with its endpoints, and each of those with its own pool of connections.
 //!
 //! Sends what it is given and streams what comes back. It follows no redirect, decodes nothing and
-//! retries nothing that may have been acted on; what may pass is decided elsewhere.
+//! retries nothing that may have been acted on, unless that does no harm and was declared; what may pass is decided elsewhere.
 
+mod balance;
 mod body;
 mod connect;
+mod endpoint;
 mod error;
+mod group;
+mod head;
+mod heard;
+mod keep;
+mod lease;
 mod pool;
+mod resolve;
+mod secure;
 mod settings;
+mod standing;
+mod streams;
+mod telling;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
-use http_body_util::BodyExt as _;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::body::UpstreamBody;
 pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
-pub use self::settings::{Caps, IdentityFiles, Settings, Timeouts, TlsSettings, Transport};
+pub use self::group::Asked;
+pub use self::secure::Fresh;
+pub use self::settings::{
+    Address, Caps, Eject, Health, IdentityFiles, Settings, Timeouts, TlsSettings, Transport,
+};
+pub use self::telling::{SeenEndpoint, SeenUpstream};
 
-use self::pool::Pool;
+use self::group::Group;
+use self::resolve::{Lookup, by_system};
 use crate::policy::Permit;
 
 /// All upstreams by name.
 pub struct Upstreams {
-    pools: HashMap<String, Pool>,
+    groups: HashMap<String, Arc<Group>>,
+    tasks: TaskTracker,
+    /// Ends what goes on beside requests.
+    stop: CancellationToken,
 }
 
 impl Upstreams {
@@ -40,63 +62,108 @@ impl Upstreams {
     /// # Errors
     /// [`OpenError`] for the first upstream that cannot be set up.
     pub fn open(settings: &[Settings], tasks: &TaskTracker) -> Result<Self, OpenError> {
-        let mut pools = HashMap::new();
+        Self::open_with(settings, tasks, &by_system())
+    }
+
+    fn open_with(
+        settings: &[Settings],
+        tasks: &TaskTracker,
+        lookup: &Lookup,
+    ) -> Result<Self, OpenError> {
+        let mut groups = HashMap::new();
         for settings in settings {
-            let pool = Pool::open(settings, tasks)?;
-            if pools.insert(settings.name.clone(), pool).is_some() {
+            let group = Arc::new(Group::open(settings, lookup, tasks)?);
+            if groups.insert(settings.name.clone(), group).is_some() {
                 return Err(OpenError::Twice(settings.name.clone()));
             }
         }
-        Ok(Self { pools })
+        Ok(Self { groups, tasks: tasks.clone(), stop: CancellationToken::new() })
+    }
+
+    /// Begins to look names up again and to ask endpoints whether they are well, until [`Upstreams::drain`].
+    pub fn keep(&self) {
+        self.groups.values().for_each(|group| keep::begin(group, &self.tasks, &self.stop));
     }
 
     /// Closes connections that have been idle for too long; call it every few seconds.
     pub fn close_stale(&self) {
-        self.pools.values().for_each(Pool::close_stale);
+        self.each(|endpoint| endpoint.pool.close_stale());
     }
 
     /// Closes all idle connections at once and those in use when their answer ends.
     pub fn drain(&self) {
-        self.pools.values().for_each(Pool::drain);
+        self.stop.cancel();
+        self.each(|endpoint| endpoint.pool.drain());
     }
 
-    /// Sends a request to the upstream that the permit names: the one way to a backend.
+    fn each(&self, act: impl Fn(&endpoint::Endpoint)) {
+        for group in self.groups.values() {
+            group.endpoints().iter().for_each(|endpoint| act(endpoint));
+        }
+    }
+
+    /// Sends a request to the upstream that the permit names: the one way to a backend for what somebody asks.
     ///
     /// Cancel safe: dropped, it closes the connection that it had begun to use.
-    ///
-    /// # Errors
-    /// [`UpstreamError`]; [`UpstreamError::Unsettled`] for a permit whose record was not tested yet.
-    pub async fn forward<B>(
-        &self,
-        permit: &Permit,
-        request: Request<B>,
-    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    /// [`UpstreamError::Unsettled`] for a permit whose record was not tested yet.
+    pub async fn forward<B>(&self, permit: &Permit, request: Request<B>) -> Asked
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
     {
         if !permit.is_settled() {
-            return Err(UpstreamError::Unsettled);
+            return Asked { answer: Err(UpstreamError::Unsettled), retries: 0 };
         }
         self.send(permit.upstream(), request).await
     }
 
-    async fn send<B>(
-        &self,
-        name: &str,
-        request: Request<B>,
-    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    async fn send<B>(&self, name: &str, request: Request<B>) -> Asked
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let pool = self.pools.get(name).ok_or_else(|| UpstreamError::Unknown(name.into()))?;
-        pool.send(request.map(|body| body.map_err(Into::into).boxed_unsync())).await
+        let Some(group) = self.groups.get(name) else {
+            return Asked { answer: Err(UpstreamError::Unknown(name.into())), retries: 0 };
+        };
+        group.send(request).await
+    }
+}
+
+/// Certificates that are replaced while the gate runs.
+impl Upstreams {
+    /// The upstreams that have certificates.
+    pub fn secured(&self) -> impl Iterator<Item = &str> {
+        let secured = self.groups.values().filter(|group| group.secure.is_some());
+        secured.map(|group| group.settings.name.as_str())
+    }
+
+    /// Reads the files of an upstream again; `None` if they are what they were. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError::File`] for one that cannot be read.
+    pub fn look_at_certificates(&self, name: &str) -> Result<Option<Fresh>, OpenError> {
+        match self.groups.get(name).and_then(|group| group.secure.as_ref()) {
+            Some(secure) => secure.look(),
+            None => Ok(None),
+        }
+    }
+
+    /// Uses them from the next connection on, and keeps none that was made with others. Of those that cannot be used it is
+    /// only noted that they were seen.
+    pub fn take_certificates(&self, name: &str, fresh: Fresh) {
+        let Some(group) = self.groups.get(name) else { return };
+        let is_usable = fresh.fault().is_none();
+        if let Some(secure) = &group.secure {
+            secure.take(fresh);
+        }
+        if is_usable {
+            group.endpoints().iter().for_each(|endpoint| endpoint.pool.renew());
+        }
     }
 }
 
 impl std::fmt::Debug for Upstreams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.pools.keys()).finish()
+        f.debug_list().entries(self.groups.keys()).finish()
     }
 }

@@ -1,29 +1,36 @@
-//! Keeps connections to one upstream: at most so many, the last one used first.
+//! Keeps connections to one endpoint: at most so many, the last one used first.
 //!
 //! A request holds a lease; whoever holds one has a connection or may open one. A request is sent
 //! again only if hyper gives it back, which means that not a byte of it was written.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode, Uri, Version};
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http2;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::body::UpstreamBody;
-use super::connect::{Connector, RequestBody};
-use super::error::{OpenError, Stage, UpstreamError};
+use super::connect::{Allowed, Connector, Opened, RequestBody, Sender};
+use super::error::{Stage, UpstreamError};
+use super::head::{check_head, for_many, for_one};
+use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
 use super::settings::{Settings, Timeouts};
+use super::streams::Streams;
 
 /// How long a connection whose answer has ended may take to be ready for the next request.
 const READY_GRACE: Duration = Duration::from_millis(100);
 
-/// The connections to one upstream.
+/// The connections to one endpoint.
 pub(super) struct Pool {
     connector: Connector,
     timeouts: Timeouts,
@@ -34,98 +41,126 @@ pub(super) struct Pool {
     /// Connections that exist, those being closed included.
     sockets: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Connections over which several requests go at once, and whose turn it is to open one.
+    streams: Streams,
+    opening: tokio::sync::Mutex<()>,
+    /// Whether such a connection may come of opening one.
+    may_share: AtomicBool,
+    /// Requests that it has, from when they come to when their answer was read.
+    open: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
-/// Connections that nobody uses, the one used last at the end.
-#[derive(Default)]
-struct Shelf {
-    idle: Vec<Idle>,
-    /// Set when the server drains: nothing is kept any more.
-    closed: bool,
-}
-
-struct Idle {
-    link: Link,
-    since: Instant,
-}
-
-/// An open connection; dropping it closes it at once.
-struct Link {
-    sender: SendRequest<RequestBody>,
-    _close: DropGuard,
-}
-
-/// The right to one connection, and the connection once there is one.
-pub(super) struct Lease {
-    link: Option<Link>,
-    shelf: Arc<Mutex<Shelf>>,
-    _lease: OwnedSemaphorePermit,
-    _queue: OwnedSemaphorePermit,
+/// What was opened.
+enum Begun {
+    One(Link),
+    Many(http2::SendRequest<RequestBody>, Allowed, (DropGuard, u64)),
 }
 
 /// A request that was not answered.
-enum Unanswered {
+pub(super) enum Unanswered {
     /// Not a byte of it was written.
-    Unsent(Box<Request<RequestBody>>, hyper::Error),
-    /// It may have been acted on.
+    Unsent(Box<Request<RequestBody>>, UpstreamError),
+    /// It was written, so it may have been acted on, and not a byte of an answer came; over a connection that was used
+    /// before, if so.
+    Silent(UpstreamError, bool),
+    /// Some of an answer came, or the request itself failed.
     Failed(UpstreamError),
+}
+
+impl Unanswered {
+    pub(super) fn error(&self) -> &UpstreamError {
+        match self {
+            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+        }
+    }
+
+    pub(super) fn into_error(self) -> UpstreamError {
+        match self {
+            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+        }
+    }
 }
 
 impl Pool {
     /// A pool without connections.
-    pub(super) fn open(settings: &Settings, tasks: &TaskTracker) -> Result<Self, OpenError> {
-        if settings.connections == 0 {
-            return Err(OpenError::NoConnections(settings.name.clone()));
-        }
+    pub(super) fn new(connector: Connector, settings: &Settings, tasks: &TaskTracker) -> Self {
         let connections = settings.connections.min(Semaphore::MAX_PERMITS);
-        let queue = connections.saturating_add(settings.waiting).min(Semaphore::MAX_PERMITS);
-        Ok(Self {
-            connector: Connector::open(settings)?,
+        let each = settings.http2.unwrap_or(1).max(1);
+        let queue = connections.saturating_mul(each).saturating_add(settings.waiting);
+        let queue = queue.min(Semaphore::MAX_PERMITS);
+        Self {
+            connector,
             timeouts: settings.timeouts,
             queue: Arc::new(Semaphore::new(queue)),
             leases: Arc::new(Semaphore::new(connections)),
             sockets: Arc::new(Semaphore::new(connections)),
             shelf: Arc::default(),
+            streams: Streams::new(each),
+            opening: tokio::sync::Mutex::default(),
+            may_share: AtomicBool::new(settings.http2.is_some()),
+            open: Arc::default(),
             tasks: tasks.clone(),
-        })
+        }
+    }
+
+    /// How many requests it has.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
     }
 
     /// Sends a request and gives the head of the answer; its body follows as it is read.
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, UpstreamError> {
-        self.address(&mut request);
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        self.name_host(&mut request);
         let deadline = Instant::now() + self.timeouts.wait;
-        let mut lease = self.lease(deadline).await?;
-        let (link, reused) = match self.take_idle().await {
-            Some(link) => (link, true),
-            None => (self.connect(deadline).await?, false),
+        let (mut lease, reused) = match self.lease(deadline).await {
+            Ok(begun) => begun,
+            Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
         };
-        let answer = match self.exchange(lease.link.insert(link), request).await {
+        let answer = match self.exchange(&mut lease.held, request, reused).await {
+            // The connection had closed before it took the request: that says nothing of the endpoint.
             Err(Unanswered::Unsent(request, _)) if reused => {
-                lease.link = None;
                 let deadline = Instant::now() + self.timeouts.wait;
-                let link = self.connect(deadline).await?;
-                self.exchange(lease.link.insert(link), *request).await
+                match self.hold_another(&mut lease.held, deadline).await {
+                    Ok(()) => self.exchange(&mut lease.held, *request, false).await,
+                    Err(error) => Err(Unanswered::Unsent(request, error)),
+                }
             }
             answer => answer,
         };
-        let response = answer.map_err(|unanswered| match unanswered {
-            Unanswered::Unsent(_, error) => UpstreamError::Closed(error),
-            Unanswered::Failed(error) => error,
-        })?;
-        check_head(&response)?;
+        let response = answer?;
+        check_head(&response).map_err(Unanswered::Failed)?;
         let idle = self.timeouts.body_idle;
         Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
+    }
+
+    /// Asks for a path over a connection of its own, which is closed then, and gives the status. It carries nothing of a
+    /// caller, and does not wait where requests do.
+    pub(super) async fn check(&self, path: &str) -> Result<StatusCode, UpstreamError> {
+        let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
+        let mut request = Request::new(body);
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        self.name_host(&mut request);
+        let answer = match self.begin(None).await? {
+            Begun::One(mut link) => link.sender.send_request(for_one(request)).await,
+            Begun::Many(mut sender, _, _open) => sender.send_request(for_many(request)).await,
+        };
+        Ok(answer.map_err(UpstreamError::of_head)?.status())
     }
 
     /// Closes connections that have been idle for too long.
     pub(super) fn close_stale(&self) {
         let kept = self.timeouts.keep_alive;
         let usable = |i: &Idle| i.since.elapsed() < kept && !i.link.sender.is_closed();
-        lock(&self.shelf).idle.retain(usable);
+        let age = {
+            let mut shelf = lock(&self.shelf);
+            shelf.idle.retain(usable);
+            shelf.age
+        };
+        self.streams.tidy(age, kept);
     }
 
     /// Closes all idle connections, and from now on each one whose answer ends.
@@ -133,23 +168,91 @@ impl Pool {
         let mut shelf = lock(&self.shelf);
         shelf.closed = true;
         shelf.idle.clear();
+        self.streams.clear();
     }
 
-    /// Makes the request one for this upstream: HTTP/1.1, origin form, and a `Host`.
-    fn address(&self, request: &mut Request<RequestBody>) {
-        *request.version_mut() = Version::HTTP_11;
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    /// Closes idle connections now and those in use when their answer ends: they were made with certificates of before.
+    pub(super) fn renew(&self) {
+        let mut shelf = lock(&self.shelf);
+        shelf.age += 1;
+        shelf.idle.clear();
+        self.streams.tidy(shelf.age, Duration::MAX);
+    }
+
+    fn name_host(&self, request: &mut Request<RequestBody>) {
         if !request.headers().contains_key(HOST) {
             request.headers_mut().insert(HOST, self.connector.authority().clone());
         }
     }
 
-    async fn lease(&self, deadline: Instant) -> Result<Lease, UpstreamError> {
+    /// Also says whether its connection was used before.
+    async fn lease(&self, deadline: Instant) -> Result<(Lease, bool), UpstreamError> {
         let queue = Arc::clone(&self.queue).try_acquire_owned();
         let queue = queue.ok().ok_or(UpstreamError::QueueFull)?;
-        let lease = self.permit(&self.leases, deadline).await?;
-        Ok(Lease { link: None, shelf: Arc::clone(&self.shelf), _lease: lease, _queue: queue })
+        let open = Open::begin(&self.open);
+        let (held, reused) = self.hold(deadline).await?;
+        let shelf = Arc::clone(&self.shelf);
+        Ok((Lease { held, shelf, _queue: queue, _open: open }, reused))
+    }
+
+    /// A place on a connection: one that is open, or a new one.
+    async fn hold(&self, deadline: Instant) -> Result<(Held, bool), UpstreamError> {
+        loop {
+            let mut freed = pin!(self.streams.freed());
+            // From here on a place that becomes free is noticed.
+            freed.as_mut().enable();
+            if let Some(stream) = self.streams.take() {
+                return Ok((Held::Many(stream), true));
+            }
+            let lease = tokio::select! {
+                lease = self.permit(&self.leases, deadline) => lease?,
+                () = freed => continue,
+            };
+            if let Some(link) = self.take_idle().await {
+                return Ok((Held::One(link, lease), true));
+            }
+            if !self.may_share.load(Ordering::Acquire) {
+                return Ok((self.open_one(lease, deadline).await?, false));
+            }
+            // One at a time, so that whoever waits meanwhile finds a place on what was opened.
+            let turn = timeout_at(deadline, self.opening.lock()).await;
+            let _turn = turn.ok().ok_or(UpstreamError::Busy(self.timeouts.wait))?;
+            if let Some(stream) = self.streams.take() {
+                return Ok((Held::Many(stream), true));
+            }
+            return Ok((self.open_one(lease, deadline).await?, false));
+        }
+    }
+
+    /// Another place, for a connection that closed before it took the request.
+    async fn hold_another(&self, held: &mut Held, deadline: Instant) -> Result<(), UpstreamError> {
+        *held = match std::mem::replace(held, Held::Nothing) {
+            Held::One(_, lease) => self.open_one(lease, deadline).await?,
+            Held::Many(_) | Held::Nothing => self.hold(deadline).await?.0,
+        };
+        Ok(())
+    }
+
+    async fn open_one(
+        &self,
+        lease: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<Held, UpstreamError> {
+        let (sender, allowed, (close, age)) = match self.connect(deadline).await? {
+            Begun::One(link) => {
+                self.may_share.store(false, Ordering::Release);
+                return Ok(Held::One(link, lease));
+            }
+            Begun::Many(sender, allowed, open) => (sender, allowed, open),
+        };
+        self.may_share.store(true, Ordering::Release);
+        let shelf = lock(&self.shelf);
+        let stream = self.streams.add((sender, allowed), close, lease, age);
+        if shelf.closed {
+            self.streams.clear();
+        }
+        drop(shelf);
+        stream.map_or(Err(UpstreamError::Busy(self.timeouts.wait)), |stream| Ok(Held::Many(stream)))
     }
 
     async fn permit(
@@ -176,9 +279,15 @@ impl Pool {
     }
 
     /// Opens a connection, once the number of those that exist allows it.
-    async fn connect(&self, deadline: Instant) -> Result<Link, UpstreamError> {
+    async fn connect(&self, deadline: Instant) -> Result<Begun, UpstreamError> {
         let socket = self.permit(&self.sockets, deadline).await?;
-        let (sender, driver) = self.connector.connect().await?;
+        self.begin(Some(socket)).await
+    }
+
+    async fn begin(&self, socket: Option<OwnedSemaphorePermit>) -> Result<Begun, UpstreamError> {
+        let age = lock(&self.shelf).age;
+        // Boxed, so that requests that need no new connection do not carry what opening one takes.
+        let Opened { sender, driver } = Box::pin(self.connector.connect()).await?;
         let close = CancellationToken::new();
         let closed = close.clone();
         self.tasks.spawn(async move {
@@ -190,33 +299,55 @@ impl Pool {
             }
             drop(socket);
         });
-        Ok(Link { sender, _close: close.drop_guard() })
+        let close = close.drop_guard();
+        Ok(match sender {
+            Sender::One(sender, heard) => Begun::One(Link { sender, heard, age, _close: close }),
+            Sender::Many(sender, allowed) => Begun::Many(sender, allowed, (close, age)),
+        })
     }
 
     async fn exchange(
         &self,
-        link: &mut Link,
+        held: &mut Held,
         request: Request<RequestBody>,
+        reused: bool,
     ) -> Result<Response<Incoming>, Unanswered> {
         let limit = self.timeouts.head;
-        let late = UpstreamError::Timeout(Stage::Head, limit);
-        let sent = timeout(limit, link.sender.try_send_request(request)).await;
-        let answered = sent.ok().ok_or(Unanswered::Failed(late))?;
-        answered.map_err(|mut failed| match failed.take_message() {
-            Some(request) => Unanswered::Unsent(Box::new(request), failed.into_error()),
-            None => Unanswered::Failed(UpstreamError::of_head(failed.into_error())),
-        })
-    }
-}
-
-impl Lease {
-    /// Keeps the connection for the next request: its answer was read to the end.
-    pub(super) fn keep(mut self) {
-        let Some(link) = self.link.take() else { return };
-        let mut shelf = lock(&self.shelf);
-        if !shelf.closed && !link.sender.is_closed() {
-            shelf.idle.push(Idle { link, since: Instant::now() });
-        }
+        let (sent, heard) = match held {
+            Held::One(link, _) => {
+                let heard = (link.heard.clone(), link.heard.bytes());
+                let sending = link.sender.try_send_request(for_one(request));
+                (timeout(limit, sending).await, Some(heard))
+            }
+            Held::Many(stream) => {
+                let sending = stream.sender.try_send_request(for_many(request));
+                let sent = timeout(limit, sending).await;
+                if !matches!(sent, Ok(Ok(_))) {
+                    // Others would wait for it in vain, too, and what is sent once more must not meet it again.
+                    self.streams.give_up(stream);
+                }
+                (sent, None)
+            }
+            Held::Nothing => {
+                let busy = UpstreamError::Busy(self.timeouts.wait);
+                return Err(Unanswered::Unsent(Box::new(request), busy));
+            }
+        };
+        let error = match sent {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(mut failed)) => match failed.take_message() {
+                Some(request) => {
+                    let error = UpstreamError::Closed(failed.into_error());
+                    return Err(Unanswered::Unsent(Box::new(request), error));
+                }
+                None => UpstreamError::of_head(failed.into_error()),
+            },
+            Err(_late) => UpstreamError::Timeout(Stage::Head, limit),
+        };
+        // In HTTP/2 a head comes whole or not at all.
+        let has_come = heard.is_some_and(|(heard, before)| heard.bytes() != before);
+        let is_silent = !has_come && !matches!(error, UpstreamError::RequestBody(_));
+        Err(if is_silent { Unanswered::Silent(error, reused) } else { Unanswered::Failed(error) })
     }
 }
 
@@ -228,39 +359,17 @@ impl Pool {
     }
 }
 
-fn check_head(response: &Response<Incoming>) -> Result<(), UpstreamError> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(UpstreamError::Switched);
-    }
-    let headers = response.headers();
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        return Err(UpstreamError::TwoLengths);
-    }
-    // hyper goes by the last coding and drops the others without undoing them (RFC 9112 section 6.1).
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked =
-        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if !is_chunked || codings.next().is_some() {
-        return Err(UpstreamError::TransferCoding);
-    }
-    Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::task::{Context, Waker};
 
-    use bytes::Bytes;
-    use http_body_util::{BodyExt as _, Full};
+    use http_body_util::Full;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    use super::super::connect::Target;
+    use super::super::heard::Heard;
     use super::super::settings::Transport;
     use super::*;
 
@@ -279,14 +388,18 @@ mod tests {
             String::from_utf8(request[..length].to_vec()).unwrap()
         });
         let transport = Transport::Plain { beyond_loopback: false };
-        let pool = Pool::open(&Settings::new("crm", "127.0.0.1", port, transport), &tasks).unwrap();
+        let settings = Settings::new("crm", "127.0.0.1", port, transport);
+        let target = Target::new(&settings, &settings.addresses[0], None).unwrap();
+        let connector = Connector::new(target.socket().unwrap(), &target, &settings, &tasks);
+        let pool = Pool::new(connector, &settings, &tasks);
         let stale = leave_stale_connection(&pool).await;
         tasks.spawn(async move {
             tokio::task::yield_now().await;
             drop(stale);
         });
         let body = Full::new(Bytes::from_static(b"once")).map_err(Into::into).boxed_unsync();
-        let response = pool.send(Request::post("/pay").body(body).unwrap()).await.unwrap();
+        let response = pool.send(Request::post("/pay").body(body).unwrap()).await;
+        let response = response.map_err(Unanswered::into_error).unwrap();
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let request = server.await.unwrap();
         assert!(
@@ -302,7 +415,8 @@ mod tests {
         let mut connection = Box::pin(connection);
         let mut context = Context::from_waker(Waker::noop());
         assert!(pin!(&mut connection).poll(&mut context).is_pending());
-        let link = Link { sender, _close: CancellationToken::new().drop_guard() };
+        let close = CancellationToken::new().drop_guard();
+        let link = Link { sender, heard: Heard::default(), age: 0, _close: close };
         lock(&pool.shelf).idle.push(Idle { link, since: Instant::now() });
         Box::new((connection, far))
     }

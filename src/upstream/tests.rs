@@ -1,5 +1,8 @@
 //! Pools against scripted upstreams on real sockets, the badly behaved ones included.
 
+mod endpoints;
+mod shared;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http_body_util::{Empty, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -69,6 +72,10 @@ fn plain(address: SocketAddr) -> Settings {
     Settings::new("crm", &address.ip().to_string(), address.port(), transport)
 }
 
+fn at(address: SocketAddr) -> Address {
+    Address::Host { host: address.ip().to_string(), port: address.port() }
+}
+
 fn open(settings: Settings, tasks: &TaskTracker) -> Upstreams {
     Upstreams::open(&[settings], tasks).unwrap()
 }
@@ -86,7 +93,7 @@ async fn read(mut body: UpstreamBody) -> Result<Vec<u8>, UpstreamError> {
 }
 
 async fn fetch(upstreams: &Upstreams) -> Result<Vec<u8>, UpstreamError> {
-    read(upstreams.send("crm", get()).await?.into_body()).await
+    read(upstreams.send("crm", get()).await.answer?.into_body()).await
 }
 
 /// What comes of an upstream that gives this answer and then behaves.
@@ -133,7 +140,7 @@ async fn an_answer_without_a_body_gives_its_connection_back_unread() {
     .await;
     let upstreams = open(plain(address), &tasks);
     for _ in 0..5 {
-        let response = upstreams.send("crm", get()).await.unwrap();
+        let response = upstreams.send("crm", get()).await.answer.unwrap();
         assert!(response.body().is_end_stream());
     }
     assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -151,8 +158,8 @@ async fn the_connection_used_last_is_used_first() {
     })
     .await;
     let upstreams = open(plain(address), &tasks);
-    let first = upstreams.send("crm", get()).await.unwrap();
-    let second = upstreams.send("crm", get()).await.unwrap();
+    let first = upstreams.send("crm", get()).await.answer.unwrap();
+    let second = upstreams.send("crm", get()).await.answer.unwrap();
     assert_eq!(read(second.into_body()).await.unwrap(), b"1");
     assert_eq!(read(first.into_body()).await.unwrap(), b"0");
     for _ in 0..3 {
@@ -175,7 +182,7 @@ async fn a_body_that_is_dropped_closes_its_connection() {
     })
     .await;
     let upstreams = open(plain(address), &tasks);
-    drop(upstreams.send("crm", get()).await.unwrap());
+    drop(upstreams.send("crm", get()).await.answer.unwrap());
     tokio::time::timeout(Duration::from_secs(5), closed.notified()).await.unwrap();
 }
 
@@ -194,7 +201,7 @@ async fn an_idle_connection_that_the_upstream_closed_is_replaced() {
     let upstreams = open(plain(address), &tasks);
     for _ in 0..3 {
         assert_eq!(fetch(&upstreams).await.unwrap(), b"ok");
-        while !upstreams.pools["crm"].newest_idle_is_closed() {
+        while !upstreams.groups["crm"].endpoints()[0].pool.newest_idle_is_closed() {
             tokio::task::yield_now().await;
         }
     }
@@ -251,7 +258,7 @@ async fn a_request_from_http2_arrives_as_http1_in_origin_form_with_a_host() {
     let upstreams = open(plain(address), &tasks);
     let request = Request::get("https://crm.example/a/../b//?q=%2e").version(http::Version::HTTP_2);
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let response = upstreams.send("crm", request).await.unwrap();
+    let response = upstreams.send("crm", request).await.answer.unwrap();
     let head = String::from_utf8(read(response.into_body()).await.unwrap()).unwrap();
     assert_eq!(head, format!("GET /a/../b//?q=%2e HTTP/1.1\r\nhost: {address}\r\n\r\n"));
 }
@@ -264,7 +271,7 @@ async fn a_name_nobody_has_and_a_port_nobody_listens_on_are_told_apart() {
     drop(listener);
     let upstreams = open(plain(address), &tasks);
     assert!(matches!(fetch(&upstreams).await, Err(UpstreamError::Connect(_))));
-    assert!(matches!(upstreams.send("erp", get()).await, Err(UpstreamError::Unknown(_))));
+    assert!(matches!(upstreams.send("erp", get()).await.answer, Err(UpstreamError::Unknown(_))));
 }
 
 #[tokio::test]
@@ -376,7 +383,7 @@ async fn heads_have_caps() {
             }
         })
         .await;
-        settings.port = address.port();
+        settings.addresses = vec![at(address)];
         let refused = fetch(&open(settings.clone(), &tasks)).await;
         assert!(matches!(refused, Err(UpstreamError::BadHead(_))), "{refused:?}");
     }
@@ -428,7 +435,7 @@ async fn a_reader_that_takes_its_time_does_not_time_out_the_upstream() {
     let mut settings = plain(address);
     settings.timeouts.body_idle = Duration::from_millis(100);
     let upstreams = open(settings, &tasks);
-    let mut body = upstreams.send("crm", get()).await.unwrap().into_body();
+    let mut body = upstreams.send("crm", get()).await.answer.unwrap().into_body();
     assert!(body.frame().await.unwrap().is_ok());
     tokio::time::sleep(Duration::from_millis(150)).await;
     let next = async {
@@ -447,7 +454,7 @@ async fn waiting_for_a_connection_has_a_deadline_and_the_queue_an_end() {
     (settings.connections, settings.waiting) = (1, 1);
     settings.timeouts.wait = Duration::from_millis(100);
     let upstreams = open(settings, &tasks);
-    let held = upstreams.send("crm", get()).await.unwrap();
+    let held = upstreams.send("crm", get()).await.answer.unwrap();
     let (waited, turned_away) = tokio::join!(fetch(&upstreams), fetch(&upstreams));
     assert!(matches!(waited, Err(UpstreamError::Busy(_))), "{waited:?}");
     assert!(matches!(turned_away, Err(UpstreamError::QueueFull)), "{turned_away:?}");
@@ -498,17 +505,17 @@ async fn connections_that_break_and_answers_nobody_reads_leave_the_pool_whole() 
     let upstreams = Arc::new(open(settings, &tasks));
     hundred(&tasks, &upstreams, |turn, upstreams| async move {
         if turn % 2 == 0 {
-            drop(upstreams.send("crm", get()).await);
+            drop(upstreams.send("crm", get()).await.answer);
         } else {
             let _any = fetch(&upstreams).await;
         }
     })
     .await;
     let held = [
-        upstreams.send("crm", get()).await,
-        upstreams.send("crm", get()).await,
-        upstreams.send("crm", get()).await,
-        upstreams.send("crm", get()).await,
+        upstreams.send("crm", get()).await.answer,
+        upstreams.send("crm", get()).await.answer,
+        upstreams.send("crm", get()).await.answer,
+        upstreams.send("crm", get()).await.answer,
     ];
     assert!(held.iter().all(|answer| !matches!(answer, Err(UpstreamError::Busy(_)))));
 }
@@ -527,6 +534,7 @@ where
 }
 
 /// A body that ends in an error at once.
+#[derive(Clone)]
 struct Failing;
 
 impl Body for Failing {
@@ -547,7 +555,7 @@ async fn a_request_body_that_fails_is_the_callers_fault() {
     let address = scripted(&tasks, |_, stream| once(stream, b"")).await;
     let upstreams = open(plain(address), &tasks);
     let request = Request::post("/").body(Failing).unwrap();
-    let failed = upstreams.send("crm", request).await;
+    let failed = upstreams.send("crm", request).await.answer;
     assert!(matches!(failed, Err(UpstreamError::RequestBody(_))), "{failed:?}");
 }
 
@@ -565,7 +573,7 @@ async fn a_request_body_arrives() {
     .await;
     let upstreams = open(plain(address), &tasks);
     let request = Request::post("/").body(Full::new(Bytes::from_static(b"hello"))).unwrap();
-    let response = upstreams.send("crm", request).await.unwrap();
+    let response = upstreams.send("crm", request).await.answer.unwrap();
     assert_eq!(read(response.into_body()).await.unwrap(), b"ok");
 }
 
@@ -574,7 +582,7 @@ async fn draining_closes_every_connection() {
     let (client, server) = (TaskTracker::new(), TaskTracker::new());
     let address = scripted(&server, |_, stream| always(stream, OK)).await;
     let upstreams = open(plain(address), &client);
-    let busy = upstreams.send("crm", get()).await.unwrap();
+    let busy = upstreams.send("crm", get()).await.answer.unwrap();
     fetch(&upstreams).await.unwrap();
     upstreams.drain();
     assert_eq!(read(busy.into_body()).await.unwrap(), b"ok");
@@ -608,13 +616,16 @@ impl Files {
     }
 
     fn settings(&self, address: SocketAddr, ca: &str, server_name: &str) -> Settings {
-        let tls =
-            TlsSettings { ca: self.path(ca), server_name: server_name.into(), identity: None };
+        let tls = TlsSettings {
+            ca: self.path(ca),
+            server_name: Some(server_name.into()),
+            identity: None,
+        };
         Settings { transport: Transport::Tls(tls), ..plain(address) }
     }
 
-    /// A TLS upstream that may ask for a client's certificate.
-    async fn serve(&self, tasks: &TaskTracker, ask: bool) -> SocketAddr {
+    /// What a TLS upstream shows; it may ask for a client's certificate.
+    fn server_config(&self, ask: bool) -> rustls::ServerConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -632,7 +643,11 @@ impl Files {
         };
         let chain = vec![CertificateDer::from_pem_slice(self.server.0.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(self.server.1.as_bytes()).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        builder.with_single_cert(chain, key).unwrap()
+    }
+
+    async fn serve(&self, tasks: &TaskTracker, ask: bool) -> SocketAddr {
+        let acceptor = TlsAcceptor::from(Arc::new(self.server_config(ask)));
         scripted(tasks, move |_, stream| {
             let acceptor = acceptor.clone();
             async move {
@@ -716,7 +731,12 @@ fn settings_that_cannot_work_are_refused_when_opened() {
     assert!(matches!(fault(&[good.clone(), good.clone()]), OpenError::Twice(_)));
     let none = Settings { connections: 0, ..good.clone() };
     assert!(matches!(fault(&[none]), OpenError::NoConnections(_)));
-    let host = Settings { host: "a b\r\n".into(), ..good };
+    let nowhere = Settings { addresses: Vec::new(), ..good.clone() };
+    assert!(matches!(fault(&[nowhere]), OpenError::NoAddresses(_)));
+    let asked = Settings { health: Some(Health::new("healthz")), ..good.clone() };
+    assert!(matches!(fault(&[asked]), OpenError::Path { .. }));
+    let bad = Address::Host { host: "a b\r\n".into(), port: 1 };
+    let host = Settings { addresses: vec![at(address), bad], ..good };
     assert!(matches!(fault(&[host]), OpenError::Host { .. }));
     let missing = files.settings(address, "missing", "crm.test");
     assert!(matches!(fault(&[missing]), OpenError::File { .. }));

@@ -209,7 +209,7 @@ fn a_header_that_frames_a_request_or_stands_twice_is_refused_in_the_configuratio
     let faults = |plain: &str| {
         let text = format!(
             "node: a\nstate: s\nlog: l\nkey: k\npolicies: p\nlisteners: []\nupstreams:\n  \
-             core: {{ address: \"h:1\", plain: loopback, assertion: {{ audience: a, plain: {plain} }} }}\n"
+             core: {{ address: \"127.0.0.1:1\", plain: loopback, assertion: {{ audience: a, plain: {plain} }} }}\n"
         );
         let source = menshen::document::Source { name: "menshen.yaml".into(), text };
         let parsed = menshen::config::Config::parse(source, std::path::Path::new(""));

@@ -113,6 +113,7 @@ mod tls;
 mod tokens;
 mod unread;
 mod uploads;
+mod upstreams;
 mod way;
 mod whose_records;
 mod with_curl;

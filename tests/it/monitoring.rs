@@ -11,7 +11,11 @@ use menshen::document::Source;
 const METRICS: &str = "metrics: { address: \"127.0.0.1:0\" }";
 
 /// Asks over plain HTTP and gives the status and the body.
-async fn ask_plain(address: std::net::SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(crate) async fn ask_plain(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

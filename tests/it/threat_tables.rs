@@ -15,6 +15,7 @@ fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
         "notify-threats.md",
         "separation-threats.md",
         "registry-subjects-threats.md",
+        "upstreams-threats.md",
     ];
     for page in pages.map(|page| format!("docs/guide/{page}")) {
         check(&std::fs::read_to_string(root.join(page)).unwrap(), &sources);

@@ -109,7 +109,7 @@ async fn a_backend_that_its_ca_did_not_sign_is_sent_nothing() {
 async fn a_backend_with_another_name_is_sent_nothing() {
     let setup = Setup::policy(OPEN_BANK).tweak(|config| {
         if let menshen::upstream::Transport::Tls(tls) = &mut config.upstreams[0].transport {
-            tls.server_name = "another.internal".to_owned();
+            tls.server_name = Some("another.internal".to_owned());
         }
     });
     let gate = setup.start().await;

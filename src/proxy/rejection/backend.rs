@@ -31,8 +31,12 @@ pub(in crate::proxy) enum Unjudged {
     Status(StatusCode),
 }
 
+/// The word for a request that was turned away before anybody was asked for it.
+const CIRCUIT_OPEN: &str = "circuit_open";
+
 pub(super) fn unanswered(error: &UpstreamError) -> Told {
-    Told::new(upstream_status(error), "upstream", "The backend did not answer").note(error)
+    let cause = if error.is_refused_at_once() { CIRCUIT_OPEN } else { "upstream" };
+    Told::new(upstream_status(error), cause, "The backend did not answer").note(error)
 }
 
 pub(super) fn refused(status: StatusCode) -> Told {
@@ -53,7 +57,9 @@ pub(super) fn unjudged(cause: &Unjudged) -> Told {
 fn upstream_status(error: &UpstreamError) -> StatusCode {
     match error {
         UpstreamError::Timeout(..) => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::Busy(_) | UpstreamError::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
+        UpstreamError::AllOut | UpstreamError::Busy(_) | UpstreamError::QueueFull => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         UpstreamError::RequestBody(_) => StatusCode::BAD_REQUEST,
         UpstreamError::Unknown(_)
         | UpstreamError::Unsettled

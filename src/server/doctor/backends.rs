@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::Finding;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::tls::client::{ClientIdentity, client_config};
-use crate::upstream::{Settings, TlsSettings, Transport};
+use crate::upstream::{Address, Settings, TlsSettings, Transport};
 
 /// For each step.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -25,7 +25,9 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for upstream in &config.upstreams {
         let asserts = config.vouching.contains_key(&upstream.name);
-        findings.extend(backend(upstream, asserts).await);
+        for address in &upstream.addresses {
+            findings.extend(Backend { upstream, address }.examined(asserts).await);
+        }
     }
     findings
 }
@@ -33,44 +35,77 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 /// What a backend answered, if it did.
 type Said = Result<String, String>;
 
-async fn backend(upstream: &Settings, asserts: bool) -> Vec<Finding> {
-    let about = format!("backend {}", upstream.name);
-    let said = ask(upstream, true).await;
-    let Ok(answer) = said else {
-        let why = said.err().unwrap_or_default();
-        return vec![Finding::bad(about, why)];
-    };
-    let mut findings = vec![Finding::good(&about, "it can be reached, and is who it should be")];
-    findings.extend(clock(&about, &answer));
-    findings.push(alone(&about, upstream, asserts).await);
-    findings
+/// One address of an upstream.
+#[derive(Clone, Copy)]
+struct Backend<'a> {
+    upstream: &'a Settings,
+    address: &'a Address,
 }
 
-/// Whether it can know that it is the gate that asks.
-async fn alone(about: &str, upstream: &Settings, asserts: bool) -> Finding {
-    let about = format!("{about}, only us");
-    let shows = matches!(&upstream.transport, Transport::Tls(tls) if tls.identity.is_some());
-    if !shows {
-        return match asserts {
-            true => Finding::good(
-                about,
-                "it is given a signed assertion; whether it checks that, `backend.md` says how to try",
-            ),
-            false => Finding::warning(
-                about,
-                "nothing tells it that the gate asks: `certificate` or `assertion`, and a network that lets nobody else through",
-            ),
+impl Backend<'_> {
+    async fn examined(self, asserts: bool) -> Vec<Finding> {
+        let about = match self.upstream.addresses.as_slice() {
+            [_only] => format!("backend {}", self.upstream.name),
+            _ => format!("backend {} at {}", self.upstream.name, self.address),
         };
+        let said = self.ask(true).await;
+        let Ok(answer) = said else {
+            let why = said.err().unwrap_or_default();
+            return vec![Finding::bad(about, why)];
+        };
+        let mut findings =
+            vec![Finding::good(&about, "it can be reached, and is who it should be")];
+        findings.extend(clock(&about, &answer));
+        findings.push(self.alone(&about, asserts).await);
+        findings
     }
-    match ask(upstream, false).await {
-        Err(_refused) => Finding::good(about, "it refuses whoever comes without our certificate"),
-        Ok(answer) if is_refusal(&answer) => {
-            Finding::good(about, "it refuses whoever comes without our certificate")
+
+    /// Whether it can know that it is the gate that asks.
+    async fn alone(self, about: &str, asserts: bool) -> Finding {
+        let about = format!("{about}, only us");
+        let transport = &self.upstream.transport;
+        let shows = matches!(transport, Transport::Tls(tls) if tls.identity.is_some());
+        if !shows && asserts {
+            let said = "it is given a signed assertion; whether it checks that, `backend.md` says how to try";
+            return Finding::good(about, said);
         }
-        Ok(_) => Finding::bad(
-            about,
-            "it answered somebody who showed no certificate: have it demand ours, else whoever reaches it walks around the gate",
-        ),
+        if !shows {
+            let said = "nothing tells it that the gate asks: `certificate` or `assertion`, and a network that lets nobody else through";
+            return Finding::warning(about, said);
+        }
+        let is_closed = self.ask(false).await.map_or(true, |answer| is_refusal(&answer));
+        match is_closed {
+            true => Finding::good(about, "it refuses whoever comes without our certificate"),
+            false => Finding::bad(
+                about,
+                "it answered somebody who showed no certificate: have it demand ours, else whoever reaches it walks around the gate",
+            ),
+        }
+    }
+
+    /// Connects as the gate does, or without its certificate, and asks what any server may be asked.
+    async fn ask(self, as_gate: bool) -> Said {
+        let (host, port) = match self.address {
+            Address::Host { host, port } => (host.as_str(), *port),
+            Address::Unix(path) => {
+                let stream = within(UnixStream::connect(path)).await?;
+                return talk(stream, "localhost").await;
+            }
+        };
+        let stream = within(TcpStream::connect((host, port))).await?;
+        let Transport::Tls(tls) = &self.upstream.transport else { return talk(stream, host).await };
+        let name = tls.server_name.as_deref().unwrap_or(host);
+        let called = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
+        let connector = connector(tls, as_gate)?;
+        talk(within(connector.connect(called, stream)).await?, name).await
+    }
+}
+
+/// What is connected within the deadline.
+async fn within<T>(connecting: impl Future<Output = std::io::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(DEADLINE, connecting).await {
+        Ok(connected) => connected.map_err(|error| error.to_string()),
+        Err(_late) => Err("no connection within 5 s".to_owned()),
     }
 }
 
@@ -97,29 +132,6 @@ fn clock(about: &str, answer: &str) -> Option<Finding> {
             ),
         ),
     })
-}
-
-/// Connects as the gate does, or without its certificate, and asks what any server may be asked.
-async fn ask(upstream: &Settings, as_gate: bool) -> Said {
-    let place = (upstream.host.as_str(), upstream.port);
-    let connecting = tokio::time::timeout(DEADLINE, TcpStream::connect(place));
-    let stream = match connecting.await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{}:{}: {error}", place.0, place.1)),
-        Err(_late) => return Err(format!("{}:{}: no connection within 5 s", place.0, place.1)),
-    };
-    match &upstream.transport {
-        Transport::Plain { .. } => talk(stream, &upstream.host).await,
-        Transport::Tls(tls) => {
-            let connector = connector(tls, as_gate)?;
-            let name = ServerName::try_from(tls.server_name.clone()).map_err(|e| e.to_string())?;
-            match tokio::time::timeout(DEADLINE, connector.connect(name, stream)).await {
-                Ok(Ok(stream)) => talk(stream, &tls.server_name).await,
-                Ok(Err(error)) => Err(format!("no TLS: {error}")),
-                Err(_late) => Err("no TLS handshake within 5 s".to_owned()),
-            }
-        }
-    }
 }
 
 fn connector(tls: &TlsSettings, as_gate: bool) -> Result<TlsConnector, String> {

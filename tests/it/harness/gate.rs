@@ -9,7 +9,7 @@ use std::time::Duration;
 use menshen::audit::{self, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
 use menshen::clock::Clock;
 use menshen::config::Config;
-use menshen::demo::certificates::Authority;
+use menshen::demo::certificates::{Authority, Issued};
 use menshen::identity::{self, Attribute, CallerKind, Identity, NewAccount};
 use menshen::secret::{MasterKey, Secret};
 use menshen::server::Server;
@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     policy: Option<String>,
     is_plain: bool,
     core: String,
+    beside: usize,
     asks: Option<String>,
     yaml: String,
     tweaks: Vec<Tweak>,
@@ -72,6 +73,12 @@ impl Setup {
     /// More keys of the upstream, as they stand within its braces.
     pub(crate) fn core(mut self, keys: &str) -> Self {
         self.core = format!(", {keys}");
+        self
+    }
+
+    /// So many further backends at addresses of their own, [`Gate::beside`].
+    pub(crate) fn beside(mut self, backends: usize) -> Self {
+        self.beside = backends;
         self
     }
 
@@ -117,17 +124,33 @@ impl Setup {
             None => Upstream::start((!self.is_plain).then_some(&backend)).await,
             Some(authority_pem) => Upstream::asking(&backend, authority_pem).await,
         };
+        let mut beside = Vec::new();
+        for _ in 0..self.beside {
+            beside.push(Upstream::start((!self.is_plain).then_some(&backend)).await);
+        }
         gate_files.write(folder.path(), "gate").unwrap();
         MasterKey::generate().unwrap().write_new(&folder.path().join("master.key")).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.certificate_pem()).unwrap();
         std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
         self.write_policy(&folder.path().join("policies"));
-        let yaml = self.menshen_yaml(upstream.address());
+        let all = std::iter::once(&upstream).chain(&beside).map(Upstream::address);
+        let yaml = self.menshen_yaml(&all.collect::<Vec<_>>());
         std::fs::write(folder.path().join("menshen.yaml"), yaml).unwrap();
         let ca_pem = authority.certificate_pem().to_owned();
         let ca_key_hash = authority.key_hash();
         let (tweaks, server) = (self.tweaks, None);
-        Gate { folder, clock, signer, upstream, ca_pem, ca_key_hash, tweaks, server }
+        Gate {
+            folder,
+            clock,
+            signer,
+            upstream,
+            beside,
+            backend,
+            ca_pem,
+            ca_key_hash,
+            tweaks,
+            server,
+        }
     }
 
     fn write_policy(&self, folder: &Path) {
@@ -142,7 +165,14 @@ impl Setup {
         }
     }
 
-    fn menshen_yaml(&self, upstream: SocketAddr) -> String {
+    fn menshen_yaml(&self, upstreams: &[SocketAddr]) -> String {
+        let addresses = match upstreams {
+            [one] => format!("address: \"{one}\""),
+            several => {
+                let quoted: Vec<_> = several.iter().map(|one| format!("\"{one}\"")).collect();
+                format!("addresses: [{}]", quoted.join(", "))
+            }
+        };
         let transport = if self.is_plain {
             "plain: loopback"
         } else {
@@ -153,7 +183,7 @@ impl Setup {
         format!(
             "node: gate-1\nstate: state\nlog: log\nkey: master.key\npolicies: policies\n\
              listeners:\n  - {{ zone: business, {listener} }}\n  - {{ zone: public, {listener} }}\n\
-             upstreams:\n  core: {{ address: \"{upstream}\", {transport}{core} }}\n\
+             upstreams:\n  core: {{ {addresses}, {transport}{core} }}\n\
              issuers:\n  - name: corp\n    issuer: \"{ISSUER}\"\n    audience: menshen\n    \
              keys: jwks.json\n    attributes: {{ branch: branch, tenant: tenant, partner: partner }}\n    assurance: {{ \"2\": 2, \"3\": 3 }}\n\
              {}",
@@ -168,6 +198,10 @@ pub(crate) struct Gate {
     pub(crate) clock: Clock,
     pub(crate) signer: Signer,
     pub(crate) upstream: Upstream,
+    /// The further backends, where there are some; dropped, one is gone.
+    pub(crate) beside: Vec<Upstream>,
+    /// What a backend shows, for one that a test starts itself.
+    pub(crate) backend: Issued,
     pub(crate) ca_pem: String,
     /// What a browser must know to trust the gate.
     pub(crate) ca_key_hash: String,
