@@ -7,6 +7,8 @@
 use super::grant::{Coverage, Subjects};
 use super::model::{Action, Audience, Grade, Model, Route};
 use super::program::Program;
+use super::two_person::GRADE_4;
+use crate::document::Span;
 
 /// Who is asked for a grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(super) struct GrantRule {
     pub(super) grade: u8,
     pub(super) by: Approvers,
     pub(super) terms: GrantTerms,
+    pub(super) span: Span,
 }
 
 /// Within what somebody may be granted something, and what is asked of who grants it.
@@ -112,6 +115,12 @@ impl GrantTerms {
             }),
             (_, _) => None,
         };
+    }
+
+    /// Two people agree, and nothing opens before they did.
+    fn take_two(&mut self) {
+        self.number = self.number.max(2);
+        self.break_glass = None;
     }
 }
 
@@ -182,6 +191,9 @@ impl Program {
             granting.terms.join(&rule.terms);
             granting.by.push(rule.by.clone());
         }
+        if let Some(granting) = found.as_mut().filter(|_| grade >= 4 && self.unlocks_by_two()) {
+            granting.terms.take_two();
+        }
         found.filter(|_| !coverage.actions.is_empty()).ok_or(NotGrantable::Nobody)
     }
 
@@ -200,6 +212,10 @@ impl Program {
     pub fn rank(&self, roles: &[String]) -> Option<u8> {
         let named = self.model.roles.iter().filter(|role| roles.iter().any(|r| **r == *role.name));
         named.map(|role| role.rank).max()
+    }
+
+    fn unlocks_by_two(&self) -> bool {
+        self.model.two_person.iter().any(|word| **word == *GRADE_4)
     }
 
     fn check_known(&self, coverage: &Coverage) -> Result<(), NotGrantable> {
@@ -287,7 +303,7 @@ pub(super) fn described(model: &Model) -> std::collections::BTreeSet<String> {
         roles.iter().filter_map(of).collect::<Vec<_>>().join(", ")
     };
     let describe = |rule: &GrantRule| {
-        let GrantRule { to, actions, routes, lends, grade, by, terms } = rule;
+        let GrantRule { to, actions, routes, lends, grade, by, terms, span: _ } = rule;
         let to = match to {
             Audience::Any => "any".to_owned(),
             Audience::Roles(roles) => names(roles),

@@ -105,6 +105,7 @@ mod taken_out;
 mod threat_tables;
 mod tls;
 mod tokens;
+mod two_persons;
 mod unread;
 mod uploads;
 mod way;

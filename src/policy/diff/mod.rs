@@ -20,12 +20,14 @@ mod retention;
 mod routes;
 mod taken;
 mod two_person;
+mod waits;
 mod words;
 
 use std::fmt;
 
 use super::program::Program;
 use super::survey::{Survey, role_sets};
+pub use waits::{may_wait, waits_for};
 
 /// What a change does to what people can get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -54,6 +54,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
                 .unwrap_or(3),
             by: by(reader, &keys, model),
             terms: terms(reader, &keys),
+            span: node.span,
         };
         model.grants.push(rule);
     }
