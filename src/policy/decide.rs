@@ -558,6 +558,13 @@ impl Permit {
         self.asked.grant.as_ref().filter(|_| self.outcome.uses_grant)
     }
 
+    /// Whether whatever passes does so by the grant, since that is about nobody in particular: no record has to be tested
+    /// then.
+    #[must_use]
+    pub fn is_granted_whole(&self) -> bool {
+        self.grant().is_some_and(|grant| !grant.coverage.is_bound())
+    }
+
     /// Whether a record in this case, as [`Permit::case`] gave it, passes by the grant.
     #[must_use]
     pub fn is_granted(&self, record: RecordId, case: usize) -> bool {

@@ -72,6 +72,9 @@ pub struct Query<'a> {
     pub route: &'a Arc<Route>,
     /// The parameters of the path, decoded.
     pub params: &'a [(String, String)],
+    /// The parameters of the query string, decoded, where somebody brought them; they only tell whether a grant is about
+    /// this search. What a parameter may hold is judged by the search plan.
+    pub search: Option<&'a [(String, String)]>,
     /// The method, in capitals.
     pub method: &'a str,
     /// The host, normalised.

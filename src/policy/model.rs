@@ -421,6 +421,30 @@ impl Route {
         self.query.iter().filter(searches).map(|(name, _)| name.as_ref())
     }
 
+    /// Whether a parameter of the query says only which page of an answer, in which order and with which of its fields.
+    #[must_use]
+    pub fn turns_pages(&self, name: &str) -> bool {
+        let turns = |used: &QueryUse| match used {
+            QueryUse::Page | QueryUse::PageSize(_) | QueryUse::Sort | QueryUse::Fields => true,
+            QueryUse::Field { .. }
+            | QueryUse::Filter(_)
+            | QueryUse::Include(_)
+            | QueryUse::Free => false,
+        };
+        self.query_use(name).is_some_and(turns)
+    }
+
+    /// What a parameter of the query is declared to mean; `filter[name]` is one of `filter`, where that is so written.
+    pub(super) fn query_use(&self, name: &str) -> Option<&QueryUse> {
+        let (base, in_brackets) = match name.split_once('[') {
+            Some((base, _)) => (base, true),
+            None => (name, false),
+        };
+        let (_, used) = self.query.iter().find(|(declared, _)| **declared == *base)?;
+        let is_brackets = matches!(used, QueryUse::Filter(FilterForm::Brackets));
+        (is_brackets == in_brackets).then_some(used)
+    }
+
     /// The name of the upstream that answers.
     #[must_use]
     pub fn upstream(&self) -> &str {

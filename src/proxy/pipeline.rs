@@ -64,7 +64,7 @@ impl Gate {
         let named = head.grant.as_deref();
         let now = (question.program().as_ref(), trail.time_unix_s());
         let granted = self.granted(&caller, named, now);
-        question.bring(granted);
+        question.bring(granted, head.query.as_deref());
         let question = Arc::new(question);
         let asking = Asking { head: &head, parts, caller: &caller, question: &question };
         let held = self.check_curbs(&caller, trail.time_unix_s());

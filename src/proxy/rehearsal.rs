@@ -25,7 +25,9 @@ use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread, uploads};
-use crate::guard::{Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query};
+use crate::guard::{
+    Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query, parameters,
+};
 use crate::limits::Refused;
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
@@ -204,7 +206,9 @@ impl<'p> Rehearsal<'p> {
         let address = caller.address.or(Some(NOWHERE));
         let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
         let brought = (grant.as_ref(), ties.as_ref());
-        let question = query::question(&head, &found, &caller, zone, brought, now_unix_s);
+        let search = parameters(head.query.as_deref());
+        let search = search.as_deref();
+        let question = query::question(&head, &found, &caller, zone, brought, search, now_unix_s);
         let permit = self.decide(&question, seen)?;
         check_path(permit.search()).map_err(Rejection::Query)?;
         let query =

@@ -176,6 +176,7 @@ impl Reading<'_, '_, '_> {
                     let fields = fields.into_iter().map(|(field, _)| field.to_owned());
                     grant.coverage.fields = Some(fields.collect());
                 }
+                "query" => grant.coverage.search = self.search(&pair.value),
                 "lends" => {
                     let role = self.reader.text(&pair.value, "`lends`")?;
                     grant.coverage.role = Some(role.to_owned());
@@ -187,6 +188,17 @@ impl Reading<'_, '_, '_> {
             }
         }
         Some(grant)
+    }
+
+    /// `{ branch: 12, status: open }`: the search that a grant is about.
+    fn search(&mut self, node: &Node) -> Vec<(String, String)> {
+        let mut search = Vec::new();
+        for pair in self.reader.map(node, "`query`") {
+            if let Some(value) = self.reader.text(&pair.value, "a parameter of `query`") {
+                search.push((pair.key.clone(), value.to_owned()));
+            }
+        }
+        search
     }
 
     /// `{ call: { customer: [C1, C2] } }`: kinds of cases, with whom they tie the caller to.

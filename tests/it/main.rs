@@ -49,6 +49,7 @@ mod fuzz_corpora;
 mod fuzz_targets;
 mod grants;
 mod grants_guarded;
+mod grants_search;
 mod graph_requests;
 mod graphql;
 mod guard_attacks;

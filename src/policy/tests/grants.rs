@@ -245,6 +245,7 @@ fn of_several_grants_the_first_that_leads_further_is_used_and_none_where_none_is
             principal: &principal,
             route: &met.route,
             params: &met.params,
+            search: None,
             method: "GET",
             host: "bank.example",
             purpose: None,

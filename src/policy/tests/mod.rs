@@ -11,6 +11,7 @@ mod exports;
 mod golden;
 mod grants;
 mod grants_bounds;
+mod grants_search;
 mod hostile;
 mod linked;
 mod masks;
@@ -110,6 +111,7 @@ fn ask_with(
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method,
         host: "bank.example",
         purpose: asked.purpose,
