@@ -47,6 +47,7 @@ mod rows;
 mod schema;
 pub mod search;
 mod sending;
+mod stricter;
 mod survey;
 mod ticket;
 mod ties;

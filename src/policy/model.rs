@@ -17,6 +17,7 @@ use super::retention::Retention;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
+use super::stricter::Stricter;
 use super::ticket::TicketForm;
 use super::ties::CaseKinds;
 use crate::document::Span;
@@ -591,6 +592,8 @@ pub(super) struct Rule {
     pub(super) factor: Option<RecordFactor>,
     /// The flags of flagged records that the rule is for as well, by index in the entity.
     pub(super) flags: Vec<usize>,
+    /// The tenant whose callers alone it is about; it denies then.
+    pub(super) tenant: Option<Box<str>>,
     pub(super) span: Span,
 }
 
@@ -647,6 +650,8 @@ pub(super) struct LimitRule {
     pub(super) limits: Limits,
     /// What holds beside them at some times.
     pub(super) off_hours: Option<(OffHours, Limits)>,
+    /// The tenant whose callers alone it is about.
+    pub(super) tenant: Option<Box<str>>,
     pub(super) span: Span,
 }
 
@@ -697,6 +702,10 @@ pub(super) struct Model {
     /// Sets of roles of which nobody holds two.
     pub(super) apart: Vec<Vec<usize>>,
     pub(super) detections: Detections,
+    /// The tenants that have a file of their own, in order.
+    pub(super) tenant_files: Vec<Box<str>>,
+    /// What they ask of their own callers beside everything else.
+    pub(super) tenants: Vec<Stricter>,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,
 }

@@ -103,6 +103,7 @@ mod subjects;
 mod suite;
 mod switches;
 mod taken_out;
+mod tenant_files;
 mod threat_tables;
 mod tls;
 mod tokens;

@@ -20,6 +20,7 @@ mod pages;
 mod record_factors;
 mod records;
 mod requirements;
+mod stricter;
 mod ungraded;
 mod watching;
 
