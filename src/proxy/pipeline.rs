@@ -9,6 +9,7 @@ use http::request::Parts as RequestHead;
 
 use super::body::Answer;
 use super::head::Head;
+use super::heard::Heard;
 use super::park::{Asking, is_confirmation};
 use super::question::Question;
 use super::rejection::Rejection;
@@ -57,7 +58,9 @@ impl Gate {
         let elsewhere = self.identity.roles_elsewhere(&caller.account);
         let now = trail.time_unix_s();
         let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
-        let mut question = question.tied_by(&self.ties);
+        let heard = Arc::new(Heard::new(&self.ties));
+        trail.hears(&heard);
+        let mut question = question.tied_by(heard);
         self.refuse_switched(&question, trail).await?;
         self.refuse_unfit(&question, trail)?;
         self.take_case_ticket(&parts.headers, &caller).await?;

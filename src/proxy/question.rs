@@ -59,8 +59,8 @@ impl Question {
     }
 
     /// The same, asked with who knows which cases tie the caller to whom.
-    pub(super) fn tied_by(self, ties: &Arc<dyn Ties>) -> Self {
-        Self { ties: Some(Arc::clone(ties)), ..self }
+    pub(super) fn tied_by(self, ties: Arc<dyn Ties>) -> Self {
+        Self { ties: Some(ties), ..self }
     }
 
     /// The program that the request began with.
