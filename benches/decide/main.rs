@@ -156,6 +156,7 @@ fn decide(
         principal,
         route: &found.route,
         params: &found.params,
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose: Some("service"),

@@ -105,7 +105,9 @@ impl From<ConsentError> for Refused {
     fn from(error: ConsentError) -> Self {
         match error {
             ConsentError::Number => Self::Body(error.to_string()),
-            ConsentError::Full | ConsentError::Spoken(_) => Self::Conflict(error.to_string()),
+            ConsentError::Full | ConsentError::Kept | ConsentError::Spoken(_) => {
+                Self::Conflict(error.to_string())
+            }
             ConsentError::State(_) | ConsentError::Secret(_) => {
                 tracing::error!(%error, "what data subjects said could not be written or read");
                 Self::NotYet

@@ -500,6 +500,10 @@ pub struct Data {
     /// Records that passed although no case ties the caller, where the policy wants that flagged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlinked: Option<u64>,
+    /// What data subjects said that the request depended on: the purpose, and the kind of consent with its notice, or
+    /// `no`, or `nothing`. Never whose.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub consents: Labels,
     /// Records of which less was given, since a condition on them asks for a factor that was not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_up: Option<u64>,

@@ -69,5 +69,5 @@ pub use retention::{
 pub use snapshot::LogSnapshot;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};
 pub use text::{FieldNames, Labels, Names, Text};
-pub use verify::{Verified, verify};
+pub use verify::{Verified, is_written, verify};
 pub use witness::{WitnessQuestion, cosigned_checkpoints, keep_cosigned};

@@ -39,6 +39,9 @@ pub struct Reading {
     /// Why, where somebody said so.
     #[serde(default)]
     pub reason: String,
+    /// Who agreed, where two persons had to.
+    #[serde(default)]
+    pub approved_by: String,
     /// How many entries or requests were shown; none where that is not known yet.
     #[serde(default)]
     pub seen: Option<u64>,
@@ -62,6 +65,7 @@ impl Reading {
             name: self.name.as_str().into(),
             object: self.object.as_str().into(),
             detail: Text::reason(&self.asked),
+            approved_by: self.approved_by.as_str().into(),
             at: Some(Moment(self.at_ms)),
             succeeded: Some(true),
             after: self.sha256.as_str().into(),

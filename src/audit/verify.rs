@@ -77,6 +77,12 @@ fn moving_parts(folder: &Folder) -> (Option<Vec<u8>>, Option<Vec<u64>>) {
     (folder.read_checkpoint().ok(), folder.segments().ok())
 }
 
+/// Whether a gate writes the log in `dir` at this moment.
+#[must_use]
+pub fn is_written(dir: &Path) -> bool {
+    is_being_written(&Folder::new(dir))
+}
+
 fn is_being_written(folder: &Folder) -> bool {
     File::open(folder.lock())
         .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))

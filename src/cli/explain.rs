@@ -110,6 +110,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         principal: &principal,
         route: &found.route,
         params: &found.params,
+        search: None,
         method,
         host,
         purpose: arguments.purpose.as_deref(),

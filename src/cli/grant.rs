@@ -103,6 +103,12 @@ struct Wish {
     /// About whom: `entity:key`.
     #[arg(long, value_name = "ENTITY:KEY")]
     subjects: Vec<String>,
+    /// The search that it is about, as it stands in the request: `branch=12&status=open`; any page of it.
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
+    /// How many records that search may give, over all pages; as many as the policy lets it if left out.
+    #[arg(long, value_name = "N", requires = "query")]
+    rows: Option<u32>,
     /// The fields that it shall open; all that the rules show if left out.
     #[arg(long, value_name = "FIELD")]
     fields: Vec<String>,
@@ -179,6 +185,8 @@ fn fields(wish: &Wish) -> Value {
     say("route", wish.route.join(" "));
     say("action", wish.action.join(" "));
     say("subjects", wish.subjects.join(" "));
+    say("query", wish.query.clone().unwrap_or_default());
+    say("rows", wish.rows.map_or_else(String::new, |rows| rows.to_string()));
     say("fields", wish.fields.join(" "));
     say("role", wish.role.clone().unwrap_or_default());
     say("uses", wish.uses.map_or_else(String::new, |uses| uses.to_string()));

@@ -9,6 +9,7 @@ use super::log_export::{ExportArgs, run_export};
 use super::log_hold::{self, HoldArgs};
 use super::log_index::{IndexArgs, run_index};
 use super::log_prove::{CheckProofArgs, ProveArgs, run_check, run_prove};
+use super::log_purge::{self, PurgeArgs};
 use super::log_retention::{self, RetentionArgs};
 use super::log_search::{SearchArgs, run_search};
 use super::log_show::{ShowArgs, run_show};
@@ -18,6 +19,7 @@ use super::log_verify::{VerifyArgs, run_verify};
 use super::{Failure, Outcome};
 use crate::audit::note::NoteError;
 use crate::audit::{Broken, Event, ReadError};
+use crate::command::CommandError;
 use crate::config::ConfigError;
 use crate::index::IndexError;
 use crate::secret::SecretError;
@@ -37,6 +39,10 @@ enum LogCommand {
     ///
     /// Example: menshen log retention ./log --policies policies --config /etc/menshen/menshen.yaml
     Retention(RetentionArgs),
+    /// Ask that entries may go when their time is over, where the policy wants two persons for that.
+    ///
+    /// Example: menshen log purge --until 2024-06-30 --reason "retention of July" --config /etc/menshen/menshen.yaml
+    Purge(PurgeArgs),
     /// Legal holds, which keep what would be destroyed.
     Hold(HoldArgs),
     /// The entries as they are, a line of JSON each; or carried to a place that `ship` names.
@@ -144,6 +150,9 @@ pub(super) enum LogCommandError {
     /// The configuration that was named cannot be used.
     #[error(transparent)]
     Config(#[from] Box<ConfigError>),
+    /// What two persons agreed to could not be asked.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// The index cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -182,6 +191,8 @@ impl LogCommandError {
             | Self::Custody { .. }
             | Self::Index(IndexError::FewLetters(_) | IndexError::File { .. })
             | Self::Key(_) => 64,
+            Self::Command(CommandError::State(_)) => 70,
+            Self::Command(_) => 64,
             Self::Read(_) | Self::Broken(_) | Self::Print(_) | Self::Index(_) => 70,
         }
     }
@@ -197,6 +208,7 @@ pub(super) fn run(args: LogArgs, out: &mut dyn Write) -> Outcome {
             Err(error) => Err(Failure::internal(error)),
         },
         LogCommand::Retention(args) => log_retention::run(&args, out),
+        LogCommand::Purge(args) => log_purge::run(&args, out),
         LogCommand::Hold(args) => log_hold::run(&args, out),
         LogCommand::Tail(args) => log_tail::run(&args, out),
     }

@@ -257,6 +257,10 @@ fn fields(data: &Data, given: &mut Vec<String>) {
     if !counts.is_empty() {
         given.push(counts.join(", "));
     }
+    if !data.consents.is_empty() {
+        let consents: Vec<&str> = data.consents.iter().collect();
+        given.push(format!("consents: {}", consents.join(", ")));
+    }
     file(data, given);
 }
 

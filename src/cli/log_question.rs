@@ -1,5 +1,7 @@
 //! What is asked of which log: the arguments that searching and exporting have in common.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::log::LogCommandError;
@@ -31,6 +33,11 @@ pub(super) struct Question<'a> {
 }
 
 impl QuestionArgs {
+    /// The gate's configuration, if it was named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.place.config.as_deref()
+    }
+
     /// Finds the log and reads the question.
     pub(super) fn open(&self) -> Result<Question<'_>, LogCommandError> {
         let log = self.place.find()?;

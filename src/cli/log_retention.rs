@@ -10,8 +10,8 @@ use super::gate_file::open_state;
 use super::{Failure, Outcome};
 use crate::audit::{Fate, Hold, Line, NOTICE_DAYS, survey};
 use crate::clock::Clock;
-use crate::policy::{KEPT, Retention};
-use crate::server::{hold, load_policies, periods};
+use crate::policy::{KEPT, LOG_PURGE, Retention};
+use crate::server::{self, load_policies, periods};
 
 /// Arguments of `menshen log retention`.
 #[derive(Debug, Args)]
@@ -57,18 +57,23 @@ pub(super) fn run(args: &RetentionArgs, out: &mut dyn Write) -> Outcome {
     } else {
         super::log::need_log(&args.dir).map_err(Failure::fault)?;
         let now = crate::audit::Moment(Clock::system().unix_ms());
-        let lines = survey(&args.dir, &periods(retention), &holds(args.config.as_deref())?, now);
+        let takes_two = program.two_person().iter().any(|word| word == LOG_PURGE);
+        let holds = holds(args.config.as_deref(), takes_two)?;
+        let lines = survey(&args.dir, &periods(retention), &holds, now);
         let lines = lines.map_err(Failure::internal)?;
         lines.iter().map(|line| told(line, args.format)).collect()
     };
     out.write_all(said.as_bytes()).map_err(Failure::internal)
 }
 
-fn holds(config: Option<&Path>) -> Result<Vec<Hold>, Failure> {
-    let Some(config) = config else { return Ok(Vec::new()) };
+fn holds(config: Option<&Path>, takes_two: bool) -> Result<Vec<Hold>, Failure> {
+    let Some(config) = config else {
+        // To what was agreed only the state knows.
+        return Ok(takes_two.then(|| Hold::until_agreed(None)).into_iter().collect());
+    };
     let (_, store) = open_state(config)?;
-    let rows = super::runtime()?.block_on(store.holds()).map_err(Failure::internal)?;
-    let read = rows.iter().map(hold).collect::<Option<Vec<_>>>();
+    let read = super::runtime()?.block_on(server::holds(&store, takes_two));
+    let read = read.map_err(Failure::internal)?;
     read.ok_or_else(|| Failure::Fault("a hold in the state cannot be understood".to_owned()))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::log_agreed::{Agreed, AskArgs, Errands};
 use super::log_custody::Custody;
 use super::{Failure, Outcome};
 use crate::audit::{Frame, OpenedFrames, Reading};
@@ -36,6 +37,11 @@ pub(super) struct TailArgs {
     /// Go on as entries are written, until interrupted.
     #[arg(long)]
     follow: bool,
+    /// Why you read this; the log has it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 pub(super) fn run(args: &TailArgs, out: &mut dyn Write) -> Outcome {
@@ -44,10 +50,17 @@ pub(super) fn run(args: &TailArgs, out: &mut dyn Write) -> Outcome {
     let source = ship_source(&config, &master).map_err(Failure::fault)?;
     super::log::need_log(&source.dir).map_err(Failure::fault)?;
     let from = args.from.map_or("the beginning".to_owned(), |from| from.to_string());
+    let asked = format!("from {from}");
+    let approved_by = match agreed(args, &source, &master, &asked)? {
+        Agreed::By(name) => name,
+        Agreed::Asked(said) => return out.write_all(said.as_bytes()).map_err(Failure::internal),
+    };
     let reading = Reading {
         name: "log_tailed".to_owned(),
         object: args.to.clone().unwrap_or_default(),
-        asked: format!("from {from}"),
+        asked,
+        reason: args.reason.clone().unwrap_or_default(),
+        approved_by,
         ..Reading::default()
     };
     // Before anything is shown.
@@ -68,6 +81,32 @@ pub(super) fn run(args: &TailArgs, out: &mut dyn Write) -> Outcome {
     let carrier = Carrier::new(settings, source, cursor, Clock::system());
     let carried = super::runtime()?.block_on(carry(carrier, args.follow))?;
     writeln!(out, "{carried} entries are at `{name}`").map_err(Failure::internal)
+}
+
+/// Whether two persons agreed to print these entries, where they have to. Places of `ship` the operator named, and the
+/// gate carries the log there by itself.
+fn agreed(
+    args: &TailArgs,
+    source: &Source,
+    master: &MasterKey,
+    asked: &str,
+) -> Result<Agreed, Failure> {
+    if args.to.is_some() {
+        return Ok(Agreed::By(String::new()));
+    }
+    let follow = args.follow.to_string();
+    let errand = Errands {
+        config: Some(&args.config),
+        dir: &source.dir,
+        master,
+        parts: &[b"tail", asked.as_bytes(), follow.as_bytes()],
+        told: &format!("entries as they are {asked}"),
+        reason: args.reason.as_deref().unwrap_or_default(),
+    };
+    errand.settle(&args.ask).map_err(|error| match error.exit_code() {
+        64 => Failure::fault(error),
+        _ => Failure::internal(error),
+    })
 }
 
 /// Carries what there is, and on if asked to.

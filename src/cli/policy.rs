@@ -8,8 +8,8 @@ use super::gate_file::GateFile;
 use super::switch::{doer, failure};
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::command::{Desk, Done, POLICY};
-use crate::policy::{Comparison, Program, compare};
+use crate::command::{Desk, Done};
+use crate::policy::{Program, compare, may_wait, waits_for};
 use crate::server::{compile_policies, kept_sources, load_policies};
 use crate::state::Store;
 
@@ -81,21 +81,24 @@ fn find(gate: &GateFile) -> Result<Found, Failure> {
 }
 
 impl Found {
-    /// What the files change of the policy in force; `None` if that cannot be told, or there is none.
-    async fn comparison(&self) -> Result<Option<Comparison>, Failure> {
+    /// The policy in force; `None` if it cannot be told, or there is none.
+    async fn before(&self) -> Result<Option<Program>, Failure> {
         let Some(kept) = self.store.kept_policy().await.map_err(Failure::internal)? else {
             return Ok(None);
         };
         let Some(sources) = kept_sources(&kept) else { return Ok(None) };
-        Ok(compile_policies(&sources).ok().map(|old| compare(&old, &self.files)))
+        Ok(compile_policies(&sources).ok())
     }
 
-    async fn waits(&self, comparison: Option<&Comparison>) -> Result<bool, Failure> {
+    /// For what the files wait for two persons, each in words; `None` if they wait for nobody.
+    async fn waits(&self, before: Option<&Program>) -> Result<Option<Vec<String>>, Failure> {
         let words = self.desk.two_person().await.map_err(failure)?;
         let agreed = self.store.is_policy_agreed(self.files.version()).await;
-        let is_wider = comparison.is_none_or(Comparison::widens);
-        let takes_two = words.iter().any(|word| word == POLICY);
-        Ok(takes_two && is_wider && !agreed.map_err(Failure::internal)?)
+        if !may_wait(&words) || agreed.map_err(Failure::internal)? {
+            return Ok(None);
+        }
+        let Some(before) = before else { return Ok(Some(Vec::new())) };
+        Ok(Some(waits_for(&words, before, &self.files)).filter(|wider| !wider.is_empty()))
     }
 }
 
@@ -114,11 +117,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 
 async fn show(at: &GateFile, out: &mut dyn Write) -> Outcome {
     let found = find(at)?;
-    let comparison = found.comparison().await?;
-    let waits = found.waits(comparison.as_ref()).await?;
-    let told = comparison.map_or_else(
+    let before = found.before().await?;
+    let waits = found.waits(before.as_ref()).await?.is_some();
+    let told = before.map_or_else(
         || "the policy in force is not known, so nothing can be compared\n".to_owned(),
-        |comparison| comparison.to_string(),
+        |before| compare(&before, &found.files).to_string(),
     );
     let state = if waits { "it waits for two persons" } else { "it waits for nobody" };
     let said = format!("policy {}\n{told}{state}\n", found.files.version());
@@ -128,12 +131,14 @@ async fn show(at: &GateFile, out: &mut dyn Write) -> Outcome {
 
 async fn activate(at: &GateFile, reason: &str, out: &mut dyn Write) -> Outcome {
     let found = find(at)?;
-    let comparison = found.comparison().await?;
-    if comparison.as_ref().is_some_and(|comparison| !comparison.widens()) {
-        return Err(Failure::fault("nothing is wider: the files wait for nobody"));
-    }
-    let wider = comparison.map(|comparison| comparison.wider()).unwrap_or_default();
+    let before = found.before().await?;
     let version = found.files.version();
+    let agreed = found.store.is_policy_agreed(version).await.map_err(Failure::internal)?;
+    let waits = found.waits(before.as_ref()).await?;
+    if waits.is_none() && !agreed {
+        return Err(Failure::fault("the files wait for nobody"));
+    }
+    let wider = waits.unwrap_or_default();
     let detail: String = wider.join("; ").chars().take(DETAIL).collect();
     let done = found.desk.activate(&doer(), version, &detail, reason).await.map_err(failure)?;
     let said = match done {

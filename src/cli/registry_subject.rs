@@ -289,9 +289,10 @@ fn open(place: &Place) -> Result<Register, Failure> {
 fn failure(error: ConsentError) -> Failure {
     match error {
         ConsentError::State(_) | ConsentError::Secret(_) => Failure::internal(error),
-        ConsentError::Number | ConsentError::Spoken(_) | ConsentError::Full => {
-            Failure::fault(error)
-        }
+        ConsentError::Number
+        | ConsentError::Spoken(_)
+        | ConsentError::Full
+        | ConsentError::Kept => Failure::fault(error),
     }
 }
 

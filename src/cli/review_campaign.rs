@@ -77,6 +77,9 @@ pub(super) enum Action {
     },
 }
 
+/// Who has a role by the tokens of an issuer is seen if they asked within so many days.
+const HELD_DAYS: i64 = 365;
+
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
@@ -167,7 +170,7 @@ async fn act(action: &Action, out: &mut dyn Write) -> Outcome {
             decide(at, *number, judged).await?
         }
         Action::Due { every, every_high, at } => {
-            let due = due(at, *every, *every_high).await?;
+            let due = Box::pin(due(at, *every, *every_high)).await?;
             out.write_all(due.concat().as_bytes()).map_err(Failure::internal)?;
             return if due.is_empty() { Ok(()) } else { Err(Failure::Finding) };
         }
@@ -324,7 +327,9 @@ async fn due(at: &GateFile, every: u32, every_high: u32) -> Result<Vec<String>, 
     let reviewed: BTreeMap<String, i64> = reviewed.into_iter().collect();
     let now_ms = Clock::system().unix_ms();
     let mut lines = Vec::new();
-    for (role, ..) in program.roles() {
+    let held = held(at, &program, now_ms).await?;
+    let is_held = |role: &str| held.as_ref().is_none_or(|held| held.contains(role));
+    for (role, ..) in program.roles().filter(|(role, ..)| is_held(role)) {
         let days = if high.contains(role) { every_high } else { every };
         let since = reviewed.get(role);
         let is_due = since.is_none_or(|at| now_ms - at > i64::from(days) * DAY_MS);
@@ -334,6 +339,29 @@ async fn due(at: &GateFile, every: u32, every_high: u32) -> Result<Vec<String>, 
         }
     }
     Ok(lines)
+}
+
+/// The roles that anybody has, by the accounts and by who asked lately; none where entries do not read, so that each may be
+/// somebody's.
+async fn held(
+    at: &GateFile,
+    program: &Program,
+    now_ms: i64,
+) -> Result<Option<BTreeSet<String>>, Failure> {
+    let identity = people_of(at).await?;
+    let since_ms = now_ms.saturating_sub(HELD_DAYS * DAY_MS);
+    let mut used = Used::default();
+    let place = LogPlace::of_config(&at.path);
+    let (_, closed) =
+        gather(&place, (program, &identity), since_ms, &mut used).map_err(Failure::fault)?;
+    for account in identity.summaries().await.map_err(Failure::fault)? {
+        if account.standing != "left" {
+            let whose = whose(&identity, &account.account.name);
+            used.has(&whose, &account.account.roles);
+        }
+    }
+    let rights = proposed(used, &BTreeSet::new(), now_ms, 0);
+    Ok((closed == 0).then(|| rights.into_iter().map(|right| right.role).collect()))
 }
 
 fn line(row: &Campaign) -> String {

@@ -2,7 +2,7 @@
 
 use super::{CommandError, REASON_LIMIT, Target};
 use crate::clock::Clock;
-use crate::state::{AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
+use crate::state::{AgreedTo, AskedRow, CommandRow, Leave, StateError, Store, SwitchRow};
 
 /// How long what was asked for waits for a second person.
 pub const ASK_LIFE_S: i64 = 3600;
@@ -12,6 +12,12 @@ pub const RESET: &str = "limits_reset";
 pub const ACTIVATED: &str = "policy_activated";
 /// The kind of its object, and the policy's word for two persons.
 pub const POLICY: &str = "policy";
+/// The policy's word for policies that watch less.
+const DETECTIONS: &str = "detections";
+/// The policy's word for agreeing to a grant that opens grade 4.
+const GRADE_4: &str = "grade-4";
+/// How long an agreement to an export is good for, if it is not used.
+const AGREED_LIFE_MS: i64 = 86_400_000;
 /// The kind of its object, and the policy's word for two persons.
 const LIMITS: &str = "limits";
 /// What a holder begins with that counts the uses of a grant, as `limits` has it.
@@ -76,6 +82,37 @@ impl Way {
         match self {
             Self::On => "-on",
             Self::Off => "-off",
+        }
+    }
+}
+
+/// What somebody does once two persons have agreed to it, where the policy wants that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// An export of the log: once, within a day, by whoever asked.
+    LogExport,
+    /// Entries of the log reach their end, up to a day.
+    LogPurge,
+}
+
+impl Errand {
+    const ALL: [Self; 2] = [Self::LogExport, Self::LogPurge];
+
+    /// The word of the log for it.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::LogExport => "log_export",
+            Self::LogPurge => "log_purge",
+        }
+    }
+
+    /// The kind of its object, and the policy's word for two persons.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LogExport => "log-export",
+            Self::LogPurge => "log-purge",
         }
     }
 }
@@ -222,6 +259,57 @@ impl Desk {
         self.ask(doer, command).await
     }
 
+    /// Whether the policy in force wants two persons for this.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn takes_two(&self, errand: Errand) -> Result<bool, CommandError> {
+        Ok(self.two_person().await?.iter().any(|word| word == errand.word()))
+    }
+
+    /// Asks that something may be done; another person must agree. `name` says to what, `detail` tells it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was asked for.
+    pub async fn send(
+        &self,
+        doer: &Doer,
+        errand: Errand,
+        (name, detail): (&str, &str),
+        reason: &str,
+    ) -> Result<Done, CommandError> {
+        check_reason(reason)?;
+        if !self.takes_two(errand).await? {
+            return Ok(Done::Already);
+        }
+        let command = CommandRow {
+            verb: errand.verb().to_owned(),
+            kind: errand.word().to_owned(),
+            name: name.to_owned(),
+            detail: detail.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.ask(doer, command).await
+    }
+
+    /// Takes the agreement to an export that this person asked for, and gives who agreed. It is good once.
+    ///
+    /// # Errors
+    /// [`CommandError::State`].
+    pub async fn take_agreed_export(
+        &self,
+        doer: &Doer,
+        name: &str,
+    ) -> Result<Option<String>, CommandError> {
+        let to = AgreedTo {
+            verb: Errand::LogExport.verb().to_owned(),
+            name: name.to_owned(),
+            person: doer.person.clone(),
+            after_ms: self.clock.unix_ms().saturating_sub(AGREED_LIFE_MS),
+        };
+        Ok(self.store.take_agreed(to).await?)
+    }
+
     /// Agrees to what somebody else asked for; it is done then.
     ///
     /// # Errors
@@ -301,6 +389,10 @@ impl Desk {
         };
         let is_on = command.verb == Way::On.verb();
         let store = self.store.clone().acting_as(&doer.name);
+        if Errand::ALL.iter().any(|errand| errand.verb() == command.verb) {
+            let agreed = store.agree(command, id).await;
+            return agreed.map(|()| Done::Changed).map_err(|error| gone(error, id));
+        }
         if command.verb == ACTIVATED {
             let agreed = store.agree_policy(command, leave).await;
             return agreed.map(|()| Done::Changed).map_err(|error| gone(error, id));
@@ -340,7 +432,8 @@ fn all_words() -> Vec<String> {
     super::Kind::ALL
         .iter()
         .map(|kind| kind.as_str())
-        .chain([LIMITS, POLICY])
+        .chain([LIMITS, POLICY, DETECTIONS, GRADE_4])
+        .chain(Errand::ALL.map(Errand::word))
         .map(str::to_owned)
         .collect()
 }

@@ -10,7 +10,7 @@ mod switches;
 mod target;
 
 pub(crate) use desk::check_reason;
-pub use desk::{ACTIVATED, ASK_LIFE_S, Asked, Desk, Doer, Done, POLICY, RESET, Way};
+pub use desk::{ACTIVATED, ASK_LIFE_S, Asked, Desk, Doer, Done, Errand, POLICY, RESET, Way};
 pub use findings::{FindingRow, NewFinding};
 pub use switches::{Asker, LOOK_EVERY, News, Switches};
 pub use target::{Kind, Target};

@@ -158,3 +158,25 @@ async fn what_was_asked_for_is_done_once_though_two_agree_at_once() {
     assert_eq!(done, 1);
     assert_eq!(place.desk.switches().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn an_export_takes_another_person_for_this_very_one_and_an_agreement_is_good_once() {
+    let place = Place::new();
+    let (lin, mei) = (doer("lin"), doer("mei"));
+    let send = |name| place.desk.send(&lin, Errand::LogExport, (name, "everything"), "case 7");
+    assert_eq!(send("a").await.unwrap(), Done::Already, "the policy asks nobody");
+    place.desk.set_two_person(&["log-export".to_owned()]).await.unwrap();
+    let take = |doer, name| place.desk.take_agreed_export(doer, name);
+    let Done::Waits(id) = send("a").await.unwrap() else { panic!() };
+    assert!(matches!(place.desk.agree(&lin, id).await, Err(CommandError::SamePerson)));
+    assert_eq!(take(&lin, "a").await.unwrap(), None, "nobody has agreed yet");
+    place.desk.agree(&mei, id).await.unwrap();
+    assert_eq!(take(&mei, "a").await.unwrap(), None, "another one asked");
+    assert_eq!(take(&lin, "b").await.unwrap(), None, "it was another export");
+    assert_eq!(take(&lin, "a").await.unwrap(), Some("mei".to_owned()));
+    assert_eq!(take(&lin, "a").await.unwrap(), None);
+    let Done::Waits(id) = send("a").await.unwrap() else { panic!() };
+    place.desk.agree(&mei, id).await.unwrap();
+    place.clock.advance_ms(86_400_000);
+    assert_eq!(take(&lin, "a").await.unwrap(), None, "a day is over");
+}

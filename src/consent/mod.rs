@@ -65,6 +65,12 @@ pub enum ConsentError {
     /// There is no room for more.
     #[error("there are {MOST} consents and marks already")]
     Full,
+    /// The history is full.
+    #[error(
+        "the state keeps as many statements as it may; those go by themselves that have been over for three years: feed what \
+         changed, not everything every night"
+    )]
+    Kept,
     /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] StateError),

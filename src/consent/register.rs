@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::policy::{ConsentKind, Said};
 use crate::recall::{Age, Ends, Table};
 use crate::secret::{MasterKey, Tagger};
-use crate::state::{NewSubjectWord, Store, SubjectAct, SubjectWordRow, SubjectWords};
+use crate::state::{NewSubjectWord, StateError, Store, SubjectAct, SubjectWordRow, SubjectWords};
 
 /// How far the clock of whoever registered a consent may run ahead.
 const AHEAD_S: i64 = 60;
@@ -155,9 +155,11 @@ impl Register {
             return Err(ConsentError::Full);
         }
         let store = self.store.clone().acting_as(doer);
-        match store.add_subject_words(words).await? {
-            SubjectWords::Made(taken) => Ok(taken),
-            SubjectWords::Spoken(at) => Err(ConsentError::Spoken(at)),
+        match store.add_subject_words(words).await {
+            Ok(SubjectWords::Made(taken)) => Ok(taken),
+            Ok(SubjectWords::Spoken(at)) => Err(ConsentError::Spoken(at)),
+            Err(StateError::Full) => Err(ConsentError::Kept),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -158,6 +158,35 @@ async fn a_mark_is_put_and_taken_away() {
 }
 
 #[tokio::test]
+async fn the_history_has_an_end_that_is_told_and_what_closes_has_room_beyond_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOW_S * 1000);
+    let register = open(dir.path(), &clock);
+    let of = |say: &str, n: u32| {
+        let kind = if say == "consent" { json!("explicit") } else { Value::Null };
+        statement(json!({ "say": say, "purpose": "marketing", "kind": kind, "subject": n }))
+    };
+    put(&register, &[of("consent", 1), of("object", 2)]).await;
+    let state = rusqlite::Connection::open(dir.path().join("menshen.db")).unwrap();
+    let kept = || -> i64 {
+        state.query_row("SELECT rows FROM subject_words_kept", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(kept(), 2);
+    let keep = |rows: i64| {
+        state.execute("UPDATE subject_words_kept SET rows = ?1", [rows]).unwrap();
+    };
+    let full = async |one| matches!(register.put("desk", &[one]).await, Err(ConsentError::Kept));
+    keep(30_000_000);
+    assert!(full(of("consent", 3)).await);
+    put(&register, &[of("object", 3)]).await;
+    assert_eq!(kept(), 30_000_001);
+    keep(33_000_000);
+    assert!(full(of("object", 4)).await);
+    state.execute("DELETE FROM subject_words", []).unwrap();
+    assert_eq!(kept(), 33_000_000 - 3, "what is forgotten makes room");
+}
+
+#[tokio::test]
 async fn a_no_that_finds_no_room_leaves_nothing_known() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::fixed(NOW_S * 1000);

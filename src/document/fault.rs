@@ -92,6 +92,8 @@ pub enum Code {
     TenantUnread,
     /// Partners that are told apart and of which none has to be registered (warning).
     UnregisteredPartners,
+    /// Grade 4 that one person alone may open for another (warning).
+    LoneUnlock,
 }
 
 impl Code {
@@ -141,6 +143,7 @@ impl Code {
             Self::IdleLimit => "W020",
             Self::TenantUnread => "W021",
             Self::UnregisteredPartners => "W022",
+            Self::LoneUnlock => "W023",
         }
     }
 }

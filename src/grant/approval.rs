@@ -19,6 +19,8 @@ pub struct Terms {
     pub uses: Option<u32>,
     /// How many people it may be about at most.
     pub subjects: Option<u32>,
+    /// How many records a search may give at most; none where no grant is about a search.
+    pub rows: Option<u32>,
     /// After so many grants the other way round nobody agrees any more.
     pub ring: u32,
 }
@@ -68,6 +70,9 @@ pub enum ApprovalFault {
     /// It lasts longer, is used more often or is about more people than the policy lets it.
     #[error("the policy does not let it be given with {0} than {1}")]
     TooWide(&'static str, u32),
+    /// The policy has no `rows` for it.
+    #[error("the policy lets no grant be about a search here: it says no `rows`")]
+    NoSearch,
 }
 
 /// A clock may run this much ahead of the one that recorded a factor.
@@ -123,15 +128,24 @@ pub fn check_width(
     (lasts_s, wanted): (u32, Option<u32>),
     terms: &Terms,
 ) -> Result<(), ApprovalFault> {
-    let Terms { longest_s, uses, subjects, .. } = *terms;
+    let Terms { longest_s, uses, subjects, rows, .. } = *terms;
     if lasts_s > longest_s {
         return Err(ApprovalFault::TooWide("longer seconds", longest_s));
     }
     if let Some(most) = uses.filter(|most| wanted.is_none_or(|wanted| wanted > *most)) {
         return Err(ApprovalFault::TooWide("more uses", most));
     }
+    let is_search = !scope.search.is_empty();
+    if is_search {
+        let most = rows.ok_or(ApprovalFault::NoSearch)?;
+        if !scope.rows.is_some_and(|rows| (1..=most).contains(&rows)) {
+            return Err(ApprovalFault::TooWide("more rows", most));
+        }
+    }
     let named = u32::try_from(scope.subjects.len()).unwrap_or(u32::MAX);
-    match subjects.filter(|most| named == 0 || named > *most) {
+    // A search says by itself whom it is about.
+    let is_nobody = named == 0 && !is_search;
+    match subjects.filter(|most| is_nobody || named > *most) {
         Some(most) => Err(ApprovalFault::TooWide("more people", most)),
         None => Ok(()),
     }

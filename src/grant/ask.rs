@@ -6,6 +6,8 @@ use super::steps::span;
 
 /// The most of any list.
 const MOST_ITEMS: usize = 200;
+/// The most parameters of a search.
+const MOST_PARAMETERS: usize = 20;
 /// The longest name of anything, in bytes.
 const NAME_BYTES: usize = 256;
 /// The longest reason, in bytes.
@@ -26,6 +28,12 @@ pub struct Scope {
     pub subjects: Vec<(String, String)>,
     /// Parameters of the path that must have this value.
     pub parameters: Vec<(String, String)>,
+    /// The search that it is about: parameters of the query, of which each must have this value. None means any.
+    #[serde(default)]
+    pub search: Vec<(String, String)>,
+    /// How many records that search may give, over all pages and uses.
+    #[serde(default)]
+    pub rows: Option<u32>,
     /// The purpose that must be declared.
     pub purpose: Option<String>,
     /// The zones; none means all.
@@ -42,25 +50,41 @@ impl Scope {
     pub fn sentence(&self) -> String {
         let of: Vec<String> =
             self.subjects.iter().map(|(entity, key)| format!("{entity} {key}")).collect();
-        let of = if of.is_empty() { "everybody".to_owned() } else { of.join(", ") };
+        let search = self.search.iter().map(|(name, value)| format!("{name} `{value}`"));
         let parameters = self.parameters.iter().map(|(name, value)| format!("{name} {value}"));
-        self.told(&of, parameters.collect())
+        self.told((!of.is_empty()).then(|| of.join(", ")), search.collect(), parameters.collect())
     }
 
-    /// The same without anybody's key, for the log.
+    /// The same without anybody's key, and without what was searched for, for the log.
     #[must_use]
     pub fn counted(&self) -> String {
         let of = match self.subjects.len() {
-            0 => "everybody".to_owned(),
-            1 => "1 person".to_owned(),
-            more => format!("{more} people"),
+            0 => None,
+            1 => Some("1 person".to_owned()),
+            more => Some(format!("{more} people")),
         };
+        let search = self.search.iter().map(|(name, _)| name.clone());
         let parameters = self.parameters.iter().map(|(name, _)| name.clone());
-        self.told(&of, parameters.collect())
+        self.told(of, search.collect(), parameters.collect())
+    }
+
+    /// About whom; of a search that is whoever it finds.
+    fn about(&self, of: Option<String>, search: &[String]) -> String {
+        if search.is_empty() {
+            return of.unwrap_or_else(|| "everybody".to_owned());
+        }
+        let rows = match self.rows {
+            Some(1) => "1 row at most".to_owned(),
+            Some(rows) => format!("{rows} rows at most in all"),
+            None => "any number of rows".to_owned(),
+        };
+        let among = of.map_or_else(String::new, |of| format!("{of} among "));
+        format!("{among}whoever the search by {} finds ({rows})", search.join(" and "))
     }
 
     /// All that it is confined to, so that nobody agrees to more, or less, than they read.
-    fn told(&self, of: &str, parameters: Vec<String>) -> String {
+    fn told(&self, of: Option<String>, search: Vec<String>, parameters: Vec<String>) -> String {
+        let of = self.about(of, &search);
         let what = if self.fields.is_empty() { &self.routes } else { &self.fields };
         let what = if what.is_empty() { "all records".to_owned() } else { what.join(", ") };
         let mut sentence = format!("{} {what} of {of}", self.actions.join(" and "));
@@ -144,6 +168,8 @@ impl Ask {
             fields: list("fields", field("fields"))?,
             subjects: pairs("subjects", field("subjects"), ':')?,
             parameters: pairs("parameters", field("parameters"), '=')?,
+            search: Vec::new(),
+            rows: number("rows", field("rows"))?,
             purpose: name("purpose", some("purpose"))?,
             zones: list("zone", field("zone"))?,
             device: flag("device", field("device"))?,
@@ -159,6 +185,31 @@ impl Ask {
             is_emergency: flag("emergency", field("emergency"))?,
             is_drill: flag("drill", field("drill"))?,
         })
+    }
+}
+
+impl Ask {
+    /// The same about a search, whose parameters were read from a query string; none where that could not be read.
+    ///
+    /// # Errors
+    /// [`AskFault`].
+    pub fn about_search(mut self, search: Option<Vec<(String, String)>>) -> Result<Self, AskFault> {
+        let form = "a query such as `branch=12&status=open`, each parameter once";
+        let mut search = search.ok_or(AskFault::Form("query", form))?;
+        if search.len() > MOST_PARAMETERS {
+            return Err(AskFault::TooMany("query"));
+        }
+        let is_short =
+            |text: &String| text.len() <= NAME_BYTES && !text.chars().any(char::is_control);
+        if !search.iter().all(|(name, value)| is_short(name) && is_short(value)) {
+            return Err(AskFault::Form("query", "parameters of at most 256 bytes in one line"));
+        }
+        if search.is_empty() && self.scope.rows.is_some() {
+            return Err(AskFault::Form("rows", "left out without a `query`"));
+        }
+        search.sort_unstable();
+        self.scope.search = search;
+        Ok(self)
     }
 }
 

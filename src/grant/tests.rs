@@ -148,6 +148,7 @@ const TERMS: Terms = Terms {
     longest_s: 3600,
     uses: Some(1),
     subjects: Some(1),
+    rows: None,
     ring: 3,
 };
 
@@ -456,4 +457,62 @@ async fn a_review_is_reminded_of_once_when_it_is_due_and_once_when_it_is_overdue
     wanted.sort();
     told.sort();
     assert_eq!(told, wanted);
+}
+
+fn about_a_search(rows: Option<u32>, subjects: &str) -> Result<Ask, AskFault> {
+    let rows = rows.map_or_else(String::new, |rows| rows.to_string());
+    let fields = [
+        ("route", "customer.find"),
+        ("action", "search"),
+        ("subjects", subjects),
+        ("reason", "complaint 7"),
+        ("rows", rows.as_str()),
+    ];
+    let field = |name: &str| fields.iter().find(|(field, _)| *field == name).map_or("", |f| f.1);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Ask::read(field)?.about_search(Some(vec![pair("status", "open"), pair("branch", "12")]))
+}
+
+#[test]
+fn whoever_decides_reads_the_search_and_how_many_rows_and_the_log_only_its_parameters() {
+    let scope = about_a_search(Some(50), "").unwrap().scope;
+    assert_eq!(
+        scope.sentence(),
+        "search customer.find of whoever the search by branch `12` and status `open` finds (50 rows at most in all)"
+    );
+    assert_eq!(
+        scope.counted(),
+        "search customer.find of whoever the search by branch and status finds (50 rows at most in all)"
+    );
+    let among = about_a_search(Some(1), "customer:C7").unwrap().scope.sentence();
+    assert!(among.contains("of customer C7 among whoever the search"), "{among}");
+    assert!(among.ends_with("finds (1 row at most)"), "{among}");
+}
+
+#[test]
+fn a_search_has_rows_that_the_policy_lets_it_have_or_is_not_granted() {
+    let terms = Terms { rows: Some(50), ..TERMS };
+    let width = |rows: Option<u32>, subjects: &str, terms: &Terms| {
+        let scope = about_a_search(rows, subjects).unwrap().scope;
+        check_width(&scope, (600, Some(1)), terms)
+    };
+    assert_eq!(width(Some(50), "", &terms), Ok(()));
+    assert_eq!(width(Some(51), "", &terms), Err(ApprovalFault::TooWide("more rows", 50)));
+    assert_eq!(width(Some(0), "", &terms), Err(ApprovalFault::TooWide("more rows", 50)));
+    assert_eq!(width(None, "", &terms), Err(ApprovalFault::TooWide("more rows", 50)));
+    assert_eq!(width(Some(1), "", &TERMS), Err(ApprovalFault::NoSearch));
+    assert_eq!(width(Some(1), "c:1", &terms), Ok(()));
+    let many = width(Some(1), "c:1 c:2 c:3 c:4 c:5 c:6 c:7 c:8 c:9", &terms);
+    assert!(matches!(many, Err(ApprovalFault::TooWide("more people", _))), "{many:?}");
+    let without = Ask::read(|name| match name {
+        "reason" => "r",
+        "rows" => "5",
+        _ => "",
+    });
+    let without = without.unwrap();
+    assert!(matches!(
+        without.clone().about_search(Some(Vec::new())),
+        Err(AskFault::Form("rows", _))
+    ));
+    assert!(matches!(without.about_search(None), Err(AskFault::Form("query", _))));
 }

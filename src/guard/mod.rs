@@ -34,7 +34,7 @@ pub use form::FormFault;
 pub use framing::FramingFault;
 pub use json::{Caps, Fault, Hooks, Outgoing, Report, Span, Take, Watermark};
 pub use multipart::MultipartFault;
-pub use query::{CheckedQuery, QueryFault, check_path, check_query};
+pub use query::{CheckedQuery, QueryFault, check_path, check_query, parameters};
 pub use request::{File, Judged, Sent, SentForm, Terms, check_sent, judge_request};
 
 use crate::policy::Format;

@@ -122,6 +122,27 @@ pub fn check_query(raw: Option<&str>, plan: &SearchPlan) -> Result<CheckedQuery,
     Ok(query)
 }
 
+/// The parameters of a query string, decoded as they are for a backend, in their order; none where it does not read or
+/// names one twice.
+#[must_use]
+pub fn parameters(raw: Option<&str>) -> Option<Vec<(String, String)>> {
+    let raw = raw.unwrap_or_default();
+    if raw.len() > LONGEST_QUERY {
+        return None;
+    }
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for pair in raw.split('&').filter(|_| !raw.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name).ok()?, decode(value).ok()?);
+        let is_twice = pairs.iter().any(|(other, _)| *other == name);
+        if name.is_empty() || is_twice || pairs.len() >= MOST_PARAMETERS {
+            return None;
+        }
+        pairs.push((name, value));
+    }
+    Some(pairs)
+}
+
 /// Checks the parameters of a request's path: who searches by a field sees it in clear.
 ///
 /// # Errors
@@ -451,6 +472,17 @@ mod tests {
         for name in ["_method", "%5fMETHOD"] {
             let refused = check_query(Some(&format!("{name}=DELETE")), &plan);
             assert!(matches!(refused, Err(QueryFault::Override(_))), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_read_as_they_go_to_a_backend_or_not_at_all() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(parameters(None), Some(Vec::new()));
+        let read = parameters(Some("b=1+2&a=%E4%BD%A0&c"));
+        assert_eq!(read, Some(vec![pair("b", "1 2"), pair("a", "\u{4f60}"), pair("c", "")]));
+        for wrong in ["a=1&a=2", "a=1&%61=2", "=1", "a=%zz", "a=1&", "a=%00"] {
+            assert_eq!(parameters(Some(wrong)), None, "{wrong}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Limits;
-use super::budget::Budget;
+use super::budget::{Budget, Unit};
 use super::purses::Purses;
 use super::quota::seconds_until;
 
@@ -41,15 +41,17 @@ impl Limits {
         standings
     }
 
-    /// How much of the budgets of a holder was released, the most of any of them: what answers under way hold is not in
-    /// it, since they may give it back.
+    /// How many files, or uses of a grant, a holder was given: what answers under way hold is not in it, since they may give
+    /// it back.
     #[must_use]
     pub fn settled(&self, holder: &str) -> u64 {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
         let Some(purse) = self.purses_beside(holder).get(holder) else { return 0 };
         let released = purse.ledger().released(now, steady);
-        let amounts =
-            released.iter().map(|(_, past)| past.iter().map(|(count, _)| count).sum::<u64>());
+        let amounts = released
+            .iter()
+            .filter(|(budget, _)| budget.unit == Unit::Files)
+            .map(|(_, past)| past.iter().map(|(count, _)| count).sum::<u64>());
         amounts.max().unwrap_or_default()
     }
 

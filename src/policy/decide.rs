@@ -274,7 +274,8 @@ impl Program {
     }
 
     fn check_route(&self, query: &Query<'_>) -> Result<(), Denial> {
-        check_met(&query.route.require, query)
+        let asked = self.model.asked_of_route(query.principal, query.route.index);
+        check_met(std::iter::once(&query.route.require).chain(asked), query)
     }
 
     /// What passes unread passes whole or not at all: its grade has no masked form to fall back to.
@@ -282,7 +283,8 @@ impl Program {
         let Some(opaque) = &query.route.opaque else { return Ok(()) };
         let grade = self.model.requirement_of(opaque.grade);
         let undefined = || Denial::new(DenialKind::Forbidden, vec![Reason::RouteZone]);
-        check_met(grade.ok_or_else(undefined)?, query)
+        let asked = self.model.asked_of_grade(query.principal, opaque.grade);
+        check_met(std::iter::once(grade.ok_or_else(undefined)?).chain(asked), query)
     }
 
     /// Whether some allow rule that applies opens the route; else, what would.
@@ -371,22 +373,32 @@ impl Program {
 
     fn grades(&self, query: &Query<'_>) -> [GradeStanding; 4] {
         // A step-up is offered only where nothing else is missing: alone it must show the field.
-        self.model.grades.each_ref().map(|grade| match grade.as_ref().map(|g| unmet(g, query)) {
-            None | Some(Unmet { zone: true, .. }) => GradeStanding::NotHere,
-            Some(Unmet { device: true, .. }) => GradeStanding::NeedsDevice,
-            Some(Unmet { grant: true, .. }) => GradeStanding::NeedsGrant,
-            Some(Unmet { step_up: Some(step_up), .. }) => GradeStanding::AfterStepUp {
-                assurance: step_up.assurance,
-                max_age_s: step_up.max_age_s,
-            },
-            Some(Unmet { step_up: None, .. }) => GradeStanding::Met,
+        let mut number = 0;
+        self.model.grades.each_ref().map(|grade| {
+            number += 1;
+            let asked = self.model.asked_of_grade(query.principal, number);
+            let each = asked.map(|requirement| unmet(requirement, query));
+            match grade.as_ref().map(|g| each.fold(unmet(g, query), Unmet::and)) {
+                None | Some(Unmet { zone: true, .. }) => GradeStanding::NotHere,
+                Some(Unmet { device: true, .. }) => GradeStanding::NeedsDevice,
+                Some(Unmet { grant: true, .. }) => GradeStanding::NeedsGrant,
+                Some(Unmet { step_up: Some(step_up), .. }) => GradeStanding::AfterStepUp {
+                    assurance: step_up.assurance,
+                    max_age_s: step_up.max_age_s,
+                },
+                Some(Unmet { step_up: None, .. }) => GradeStanding::Met,
+            }
         })
     }
 }
 
 /// Whether the caller meets what a route, or the grade of its whole answer, asks.
-fn check_met(requirement: &Requirement, query: &Query<'_>) -> Result<(), Denial> {
-    let unmet = unmet(requirement, query);
+fn check_met<'r>(
+    requirements: impl Iterator<Item = &'r Requirement>,
+    query: &Query<'_>,
+) -> Result<(), Denial> {
+    let each = requirements.map(|requirement| unmet(requirement, query));
+    let unmet = each.reduce(Unmet::and).unwrap_or_default();
     if unmet.is_none() {
         return Ok(());
     }
@@ -556,6 +568,13 @@ impl Permit {
     #[must_use]
     pub fn grant(&self) -> Option<&Arc<Grant>> {
         self.asked.grant.as_ref().filter(|_| self.outcome.uses_grant)
+    }
+
+    /// Whether whatever passes does so by the grant, since that is about nobody in particular: no record has to be tested
+    /// then.
+    #[must_use]
+    pub fn is_granted_whole(&self) -> bool {
+        self.grant().is_some_and(|grant| !grant.coverage.is_bound())
     }
 
     /// Whether a record in this case, as [`Permit::case`] gave it, passes by the grant.

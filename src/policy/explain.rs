@@ -104,7 +104,10 @@ impl Program {
             let judged = judgement.rules.iter().find(|(judged, _)| judged == index);
             let Some((_, standing)) = judged else {
                 let (name, allows) = (rule.name.to_string(), rule.effect == Effect::Allow);
-                let why = vec!["the caller has none of its roles".to_owned()];
+                let why = vec![match &rule.tenant {
+                    Some(tenant) => format!("it is of tenant `{tenant}`, and about other callers"),
+                    None => "the caller has none of its roles".to_owned(),
+                }];
                 return Some(RuleReport { name, allows, applies: false, why });
             };
             let mut why = match standing {

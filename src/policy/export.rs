@@ -49,7 +49,8 @@ impl Program {
     ) -> impl Iterator<Item = (String, Export)> {
         let is_export = query.route.action() == Action::Export;
         let about = move |rule: &&LimitRule| {
-            let includes = rule.to.includes(&judgement.lent.roles);
+            let includes = rule.to.includes(&judgement.lent.roles)
+                && judgement.lent.is_of(rule.tenant.as_deref());
             is_export && includes && rule.on.includes(query.moment())
         };
         let limits = self.model.limits.iter().filter(about);

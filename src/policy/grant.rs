@@ -58,6 +58,9 @@ pub struct Coverage {
     pub subjects: Option<Subjects>,
     /// Path parameters of the routes, of which each must have this value.
     pub parameters: Vec<(String, String)>,
+    /// Parameters of the query, which must have these values and stand there alone but for those that turn pages, sort
+    /// or name fields; none means any query.
+    pub search: Vec<(String, String)>,
     /// The purpose that must be declared.
     pub purpose: Option<String>,
     /// The zones; none means all.
@@ -130,6 +133,8 @@ pub enum Lack {
     Unread,
     /// Another data subject, or another parameter of the path.
     Subject,
+    /// Another search.
+    Search,
     /// Nothing tells whom a change without a record would be about.
     Untestable,
     /// The role that it lends must not be held together with one that the person has.
@@ -157,6 +162,7 @@ impl fmt::Display for Lack {
             Self::Route => "it is for another route",
             Self::Unread => "it is for certain fields, and this passes whole",
             Self::Subject => "it is about somebody else",
+            Self::Search => "it is about another search",
             Self::Untestable => "it is about certain people, and nothing tells whom this is about",
             Self::Apart => "the policy keeps the role that it lends apart from one of the person",
             Self::Purpose => "it is for another purpose",
@@ -219,6 +225,7 @@ impl Program {
             (!actions.contains(&query.route.action), Lack::Action),
             (!routes.is_empty() && !routes.iter().any(|r| r == query.route.name()), Lack::Route),
             (fields.is_some() && query.route.opaque.is_some(), Lack::Unread),
+            (!is_searched(&grant.coverage.search, query), Lack::Search),
             (purpose.is_some() && purpose.as_deref() != query.purpose, Lack::Purpose),
             (!zones.is_empty() && !zones.iter().any(|zone| zone == query.zone), Lack::Zone),
             (*device && query.principal.device.is_none(), Lack::Device),
@@ -310,6 +317,20 @@ impl Program {
         let at = fields.iter().position(|field| *field.path == *path)?;
         Some((index, u16::try_from(at).ok()?))
     }
+}
+
+/// Whether it is this very search, whichever page of it.
+fn is_searched(search: &[(String, String)], query: &Query<'_>) -> bool {
+    if search.is_empty() {
+        return true;
+    }
+    // What nobody knows is another one.
+    let Some(given) = query.search else { return false };
+    let is_named = |name: &str| search.iter().any(|(named, _)| named == name);
+    let turns_pages = |name: &str| query.route.turns_pages(name);
+    let mut left = given.iter().filter(|(name, _)| is_named(name) || !turns_pages(name));
+    let matched = left.clone().filter(|pair| search.contains(pair)).count();
+    matched == search.len() && left.all(|pair| search.contains(pair))
 }
 
 /// How surely a parameter says whom a request is about.

@@ -5,8 +5,10 @@
 //! none is about nobody grants.
 
 use super::grant::{Coverage, Subjects};
-use super::model::{Action, Audience, Grade, Model, Route};
+use super::model::{Action, Audience, Grade, Model, QueryUse, Route};
 use super::program::Program;
+use super::two_person::GRADE_4;
+use crate::document::Span;
 
 /// Who is asked for a grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(super) struct GrantRule {
     pub(super) grade: u8,
     pub(super) by: Approvers,
     pub(super) terms: GrantTerms,
+    pub(super) span: Span,
 }
 
 /// Within what somebody may be granted something, and what is asked of who grants it.
@@ -63,6 +66,8 @@ pub struct GrantTerms {
     pub uses: Option<u32>,
     /// How many people it may be about; none means about everybody.
     pub subjects: Option<u32>,
+    /// How many records a search may give that it is about; none where it is about no search.
+    pub rows: Option<u32>,
     /// How long a request waits to be decided, in seconds.
     pub waits_s: u32,
     /// After how many grants the other way round, within how many seconds, nobody agrees any more.
@@ -80,6 +85,7 @@ impl Default for GrantTerms {
             longest_s: 3600,
             uses: None,
             subjects: Some(1),
+            rows: None,
             waits_s: 86_400,
             ring: (3, 30 * 86_400),
             break_glass: None,
@@ -100,6 +106,10 @@ impl GrantTerms {
         self.longest_s = self.longest_s.min(other.longest_s);
         self.uses = least(self.uses, other.uses);
         self.subjects = least(self.subjects, other.subjects);
+        self.rows = match (self.rows, other.rows) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (_, _) => None,
+        };
         self.waits_s = self.waits_s.min(other.waits_s);
         self.ring = (self.ring.0.min(other.ring.0), self.ring.1.max(other.ring.1));
         self.break_glass = match (self.break_glass, other.break_glass) {
@@ -112,6 +122,12 @@ impl GrantTerms {
             }),
             (_, _) => None,
         };
+    }
+
+    /// Two people agree, and nothing opens before they did.
+    fn take_two(&mut self) {
+        self.number = self.number.max(2);
+        self.break_glass = None;
     }
 }
 
@@ -130,6 +146,12 @@ pub enum NotGrantable {
     /// There is no such role, route or field.
     #[error("the policy knows no {0} `{1}`")]
     Unknown(&'static str, String),
+    /// It is about a search that no such route declares.
+    #[error(
+        "a grant about a search names one route that gives records and declares each parameter, one of which searches a \
+         field, and not those that turn pages; `{0}` does not fit"
+    )]
+    Search(String),
     /// No entry of `grants` is about it.
     #[error("the policy lets nobody grant this")]
     Nobody,
@@ -182,6 +204,9 @@ impl Program {
             granting.terms.join(&rule.terms);
             granting.by.push(rule.by.clone());
         }
+        if let Some(granting) = found.as_mut().filter(|_| grade >= 4 && self.unlocks_by_two()) {
+            granting.terms.take_two();
+        }
         found.filter(|_| !coverage.actions.is_empty()).ok_or(NotGrantable::Nobody)
     }
 
@@ -200,6 +225,10 @@ impl Program {
     pub fn rank(&self, roles: &[String]) -> Option<u8> {
         let named = self.model.roles.iter().filter(|role| roles.iter().any(|r| **r == *role.name));
         named.map(|role| role.rank).max()
+    }
+
+    fn unlocks_by_two(&self) -> bool {
+        self.model.two_person.iter().any(|word| **word == *GRADE_4)
     }
 
     fn check_known(&self, coverage: &Coverage) -> Result<(), NotGrantable> {
@@ -238,8 +267,32 @@ impl Program {
         };
         match coverage.parameters.iter().find(|(name, _)| !is_parameter(name)) {
             Some((name, _)) => unknown("parameter", name),
-            None => Ok(()),
+            None => self.check_search(coverage),
         }
+    }
+
+    /// A search has a meaning on one route only, and only where its records can be counted.
+    fn check_search(&self, coverage: &Coverage) -> Result<(), NotGrantable> {
+        let Some((first, _)) = coverage.search.first() else { return Ok(()) };
+        let unfit = |name: &str| NotGrantable::Search(name.to_owned());
+        let [name] = coverage.routes.as_slice() else { return Err(unfit(first)) };
+        let route = self.routes.iter().find(|route| route.name() == *name);
+        let route = route.ok_or_else(|| unfit(name))?;
+        if !route.action.only_reads() || route.is_opaque() || route.main.is_empty() {
+            return Err(unfit(name));
+        }
+        let mut searches = false;
+        for (name, _) in &coverage.search {
+            match route.query_use(name) {
+                Some(QueryUse::Field { .. } | QueryUse::Filter(_)) => searches = true,
+                Some(QueryUse::Include(_) | QueryUse::Free) => {}
+                Some(
+                    QueryUse::Page | QueryUse::PageSize(_) | QueryUse::Sort | QueryUse::Fields,
+                )
+                | None => return Err(unfit(name)),
+            }
+        }
+        if searches { Ok(()) } else { Err(unfit(first)) }
     }
 
     /// The highest grade of what a grant could open: of its fields, else of all fields and files of its routes.
@@ -287,7 +340,7 @@ pub(super) fn described(model: &Model) -> std::collections::BTreeSet<String> {
         roles.iter().filter_map(of).collect::<Vec<_>>().join(", ")
     };
     let describe = |rule: &GrantRule| {
-        let GrantRule { to, actions, routes, lends, grade, by, terms } = rule;
+        let GrantRule { to, actions, routes, lends, grade, by, terms, span: _ } = rule;
         let to = match to {
             Audience::Any => "any".to_owned(),
             Audience::Roles(roles) => names(roles),

@@ -72,6 +72,9 @@ pub struct Query<'a> {
     pub route: &'a Arc<Route>,
     /// The parameters of the path, decoded.
     pub params: &'a [(String, String)],
+    /// The parameters of the query string, decoded, where somebody brought them; they only tell whether a grant is about
+    /// this search. What a parameter may hold is judged by the search plan.
+    pub search: Option<&'a [(String, String)]>,
     /// The method, in capitals.
     pub method: &'a str,
     /// The host, normalised.
@@ -160,6 +163,16 @@ pub(super) struct Unmet {
 }
 
 impl Unmet {
+    /// What is missing of both.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        let Self { zone, device, grant, step_up } = other;
+        self.zone |= zone;
+        self.device |= device;
+        self.grant |= grant;
+        self.step_up = self.step_up.into_iter().chain(step_up).reduce(StepUp::joined);
+        self
+    }
+
     pub(super) fn is_none(&self) -> bool {
         !self.zone && !self.device && !self.grant && self.step_up.is_none()
     }
@@ -323,11 +336,12 @@ fn is_grant(expression: &Expression) -> bool {
 }
 
 fn judge_rules(program: &Program, query: &Query<'_>) -> (Arc<Holding>, Vec<(usize, Standing)>) {
-    let holding = program.holding(&query.principal.roles);
+    let holding = program.holding_of(query.principal);
     let facts = query.facts(&holding.names);
     let stand = |index: &usize| {
         let rule = program.model.rules.get(*index)?;
-        rule.to.includes(&holding.roles).then(|| (*index, standing(rule, query, &facts)))
+        let is_about = rule.to.includes(&holding.roles) && holding.is_of(rule.tenant.as_deref());
+        is_about.then(|| (*index, standing(rule, query, &facts)))
     };
     let rules = query.route.rules.iter().filter_map(stand).collect();
     (holding, rules)

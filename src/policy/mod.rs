@@ -47,6 +47,7 @@ mod rows;
 mod schema;
 pub mod search;
 mod sending;
+mod stricter;
 mod survey;
 mod ticket;
 mod ties;
@@ -59,7 +60,7 @@ pub use consent::{ConsentKind, Said};
 pub use decide::Permit;
 pub use denial::{Denial, DenialKind, Reason};
 pub use detections::{Consequence, Detection, Detections, Hours, OwnRecord, Terms};
-pub use diff::{Change, Class, Comparison, compare};
+pub use diff::{Change, Class, Comparison, compare, may_wait, waits_for};
 pub use explain::{Explanation, FieldReport, RuleReport, Stage};
 pub use expression::EvaluationError;
 pub use format::format;
@@ -86,6 +87,7 @@ pub use search::{FilterForm, Parameter, PathParameter, SearchPlan, TooLarge};
 pub use sending::{BodyForm, FileRule, Sending, Unwritable, Uploads};
 pub use survey::{Cell, Entry, LimitRow, Matrix, MatrixRow, RouteRow, Selection, UnknownSelection};
 pub use ties::{KnownCases, Ties};
+pub use two_person::{LOG_EXPORT, LOG_PURGE};
 pub use value::Value;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::retention::Retention;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
+use super::stricter::Stricter;
 use super::ticket::TicketForm;
 use super::ties::CaseKinds;
 use crate::document::Span;
@@ -421,6 +422,30 @@ impl Route {
         self.query.iter().filter(searches).map(|(name, _)| name.as_ref())
     }
 
+    /// Whether a parameter of the query says only which page of an answer, in which order and with which of its fields.
+    #[must_use]
+    pub fn turns_pages(&self, name: &str) -> bool {
+        let turns = |used: &QueryUse| match used {
+            QueryUse::Page | QueryUse::PageSize(_) | QueryUse::Sort | QueryUse::Fields => true,
+            QueryUse::Field { .. }
+            | QueryUse::Filter(_)
+            | QueryUse::Include(_)
+            | QueryUse::Free => false,
+        };
+        self.query_use(name).is_some_and(turns)
+    }
+
+    /// What a parameter of the query is declared to mean; `filter[name]` is one of `filter`, where that is so written.
+    pub(super) fn query_use(&self, name: &str) -> Option<&QueryUse> {
+        let (base, in_brackets) = match name.split_once('[') {
+            Some((base, _)) => (base, true),
+            None => (name, false),
+        };
+        let (_, used) = self.query.iter().find(|(declared, _)| **declared == *base)?;
+        let is_brackets = matches!(used, QueryUse::Filter(FilterForm::Brackets));
+        (is_brackets == in_brackets).then_some(used)
+    }
+
     /// The name of the upstream that answers.
     #[must_use]
     pub fn upstream(&self) -> &str {
@@ -567,6 +592,8 @@ pub(super) struct Rule {
     pub(super) factor: Option<RecordFactor>,
     /// The flags of flagged records that the rule is for as well, by index in the entity.
     pub(super) flags: Vec<usize>,
+    /// The tenant whose callers alone it is about; it denies then.
+    pub(super) tenant: Option<Box<str>>,
     pub(super) span: Span,
 }
 
@@ -623,6 +650,8 @@ pub(super) struct LimitRule {
     pub(super) limits: Limits,
     /// What holds beside them at some times.
     pub(super) off_hours: Option<(OffHours, Limits)>,
+    /// The tenant whose callers alone it is about.
+    pub(super) tenant: Option<Box<str>>,
     pub(super) span: Span,
 }
 
@@ -673,6 +702,10 @@ pub(super) struct Model {
     /// Sets of roles of which nobody holds two.
     pub(super) apart: Vec<Vec<usize>>,
     pub(super) detections: Detections,
+    /// The tenants that have a file of their own, in order.
+    pub(super) tenant_files: Vec<Box<str>>,
+    /// What they ask of their own callers beside everything else.
+    pub(super) tenants: Vec<Stricter>,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,
 }

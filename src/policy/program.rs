@@ -27,7 +27,7 @@ const CACHE_LIMIT: usize = 4096;
 pub struct Program {
     pub(super) model: Model,
     pub(super) routes: Vec<Arc<Route>>,
-    table: Table,
+    table: Arc<Table>,
     version: Arc<str>,
     warnings: Vec<Fault>,
     pub(super) reads: Reads,
@@ -65,7 +65,7 @@ pub fn compile(sources: &[Source]) -> Result<Program, Faults> {
     Ok(Program {
         model,
         routes,
-        table,
+        table: Arc::new(table),
         version: version_of(sources).into(),
         warnings,
         reads,
@@ -89,6 +89,23 @@ pub fn version_of(sources: &[Source]) -> String {
 }
 
 impl Program {
+    /// The same policy as it is for callers of one tenant, or of none that has a file of its own: for tools that spell it
+    /// out. It decides nothing that this one would not.
+    pub(super) fn as_for(&self, tenant: Option<&str>) -> Self {
+        let (model, routes) = self.model.as_for(tenant, &self.routes);
+        let reads = Reads::of(&model, routes.iter().map(Arc::as_ref));
+        Self {
+            model,
+            routes,
+            table: Arc::clone(&self.table),
+            version: Arc::clone(&self.version),
+            warnings: Vec::new(),
+            reads,
+            outcomes: RwLock::default(),
+            holdings: Holdings::default(),
+        }
+    }
+
     /// The route that a request meets; what is not published for the zone does not exist.
     #[must_use]
     pub fn find(&self, zone: &str, host: &str, method: &str, path: &Path) -> Option<RouteMatch> {
@@ -134,7 +151,10 @@ impl Program {
     pub fn daily_subjects(&self) -> impl Iterator<Item = (&str, u32)> {
         self.model.roles.iter().filter_map(|role| {
             let about = self.model.limits.iter().filter(|rule| {
-                rule.per == Whose::Person && rule.on.is_all() && rule.to.includes(&role.held)
+                rule.tenant.is_none()
+                    && rule.per == Whose::Person
+                    && rule.on.is_all()
+                    && rule.to.includes(&role.held)
             });
             let windows = about.flat_map(|rule| &rule.limits.subjects);
             let most = windows.filter(|window| window.per.is_a_day()).map(|window| window.count);

@@ -69,6 +69,7 @@ impl Reads {
         let asked = rules.chain(routes.map(|route| &route.require));
         let asked = asked.chain(model.grades.iter().flatten());
         let asked = asked.chain(factors.iter().map(|factor| &factor.require));
+        let asked = asked.chain(model.tenants.iter().map(|stricter| &stricter.require));
         reads.ages_s = asked.filter_map(|require| require.fresh_s).collect();
         reads.ages_s.sort_unstable();
         reads.ages_s.dedup();

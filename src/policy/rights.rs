@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Audience, Effect, Grade};
+use super::model::{Audience, Effect, Grade, Rule};
 use super::program::Program;
 
 impl Program {
@@ -17,7 +17,8 @@ impl Program {
     /// The roles to which a rule denies something, and not to everybody.
     #[must_use]
     pub fn roles_denied(&self) -> BTreeSet<&str> {
-        let denying = self.model.rules.iter().filter(|rule| rule.effect == Effect::Deny);
+        let denies = |rule: &&Rule| rule.effect == Effect::Deny && rule.tenant.is_none();
+        let denying = self.model.rules.iter().filter(denies);
         let named = denying.filter_map(|rule| match &rule.to {
             Audience::Roles(roles) => Some(roles),
             Audience::Any => None,

@@ -4,8 +4,18 @@ use super::program::Program;
 
 /// What can be switched on and off.
 const SWITCHES: [&str; 7] = ["person", "role", "right", "tenant", "partner", "route", "exports"];
-/// What is commanded one way only: budgets that begin anew, and a policy that makes anything wider.
-const OTHERS: [&str; 2] = ["limits", "policy"];
+/// What is commanded one way only: budgets that begin anew, an export of the log, the end of its entries.
+const OTHERS: [&str; 3] = ["limits", LOG_EXPORT, LOG_PURGE];
+/// Policies that wait: any that makes something wider, one that watches less, one that keeps the log otherwise.
+pub(super) const POLICIES: [&str; 3] = [POLICY, DETECTIONS, LOG_PURGE];
+pub(super) const POLICY: &str = "policy";
+pub(super) const DETECTIONS: &str = "detections";
+/// An export of the log.
+pub const LOG_EXPORT: &str = "log-export";
+/// The end of entries of the log, and a policy that brings it nearer.
+pub const LOG_PURGE: &str = "log-purge";
+/// Agreeing to a grant that opens grade 4.
+pub(super) const GRADE_4: &str = "grade-4";
 const ON: &str = "-on";
 const OFF: &str = "-off";
 
@@ -27,7 +37,8 @@ pub(super) fn words() -> Vec<&'static str> {
         "exports-on",
         "exports-off",
     ];
-    SWITCHES.into_iter().chain(OTHERS).chain(ONE_WAY).collect()
+    let others = OTHERS.into_iter().chain([POLICY, DETECTIONS, GRADE_4]);
+    SWITCHES.into_iter().chain(others).chain(ONE_WAY).collect()
 }
 
 /// The same with one word for each way.

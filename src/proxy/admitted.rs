@@ -9,8 +9,8 @@ use super::switched::{PARTNER, TENANT, names};
 use super::trail::Trail;
 use crate::identity::CallerKind;
 use crate::policy::plan::Verdict;
-use crate::policy::{Permit, Principal, Program, Value};
-use crate::registry::{Asked, Asks, Registry, RegistryError, Unfit};
+use crate::policy::{Permit, Principal, Program, Query, Value};
+use crate::registry::{Asked, Asks, Listing, Registry, RegistryError, Unfit};
 
 impl Gate {
     /// Looks for what was done in the registry; it is in the log before what it lets ask asks.
@@ -84,30 +84,72 @@ pub(super) fn unfit(
     program: &Program,
     now_s: i64,
 ) -> Option<Unfit> {
-    let principal = question.principal();
+    let whose = (question.principal(), question.purpose(), now_s);
+    held_to(whose, program, |asked, asks| registry.unfit(asked, asks))
+}
+
+/// Holds whoever asks, for a purpose, to what is known of their partners and tenants and to what a program asks of those.
+fn held_to(
+    (principal, purpose, now_s): (&Principal, Option<&str>, i64),
+    program: &Program,
+    unfit: impl FnOnce(&Asked<'_>, Asks) -> Option<Unfit>,
+) -> Option<Unfit> {
     let (partners, tenants) = (partners(principal), names(principal, TENANT));
     if partners.is_empty() && tenants.is_empty() {
         return None;
     }
-    let purpose = question.purpose();
-    let asked = Asked { partners: &partners, tenants: &tenants, purpose, now_s };
     let asks = Asks {
         partners: program.registers_partners(),
         tenants: program.registers_tenants(),
         level: program.partner_level(),
     };
-    registry.unfit(&asked, asks)
+    unfit(&Asked { partners: &partners, tenants: &tenants, purpose, now_s }, asks)
+}
+
+/// The same of a request that is rehearsed, before it is decided.
+pub(super) fn rehearsed_unfit(
+    listing: &Listing,
+    query: &Query<'_>,
+    program: &Program,
+) -> Option<Unfit> {
+    let whose = (&**query.principal, query.purpose, query.now_unix_s);
+    held_to(whose, program, |asked, asks| listing.unfit(asked, asks))
+}
+
+/// What is beyond the contract of a partner whose request is rehearsed, by what it is permitted.
+pub(super) fn rehearsed_beyond(
+    listing: &Listing,
+    query: &Query<'_>,
+    permit: &Permit,
+) -> Option<Unfit> {
+    let partners = partners(query.principal);
+    let unsaid = match permit.purpose() {
+        Some(_) => None,
+        None => listing.needs_purpose(&partners),
+    };
+    let unfit = unsaid.map(|name| Unfit::Purpose(name.clone(), String::new()));
+    unfit.or_else(|| {
+        beyond_of(&partners, permit, |fields| listing.beyond(&partners, fields.iter().copied()))
+    })
 }
 
 /// Whether a partner would receive by this permit what its contract does not have, whatever record comes.
 pub(super) fn beyond(registry: &Registry, question: &Question, permit: &Permit) -> Option<Unfit> {
     let partners = partners(question.principal());
+    beyond_of(&partners, permit, |fields| registry.beyond(&partners, fields.iter().copied()))
+}
+
+fn beyond_of(
+    partners: &[String],
+    permit: &Permit,
+    beyond: impl FnOnce(&[&str]) -> Option<Unfit>,
+) -> Option<Unfit> {
     if partners.is_empty() {
         return None;
     }
     if permit.route().is_opaque() {
         // Nobody reads what stands in it.
-        return registry.beyond(&partners, std::iter::once(permit.entity()));
+        return beyond(&[permit.entity()]);
     }
     let plan = permit.plan();
     let given = plan.slots().filter(|slot| match slot.verdict {
@@ -115,7 +157,7 @@ pub(super) fn beyond(registry: &Registry, question: &Question, permit: &Permit) 
         Verdict::Absent | Verdict::Enter(_) => false,
     });
     let fields: Vec<&str> = given.filter_map(|slot| plan.field(slot.field?)).collect();
-    registry.beyond(&partners, fields.iter().copied())
+    beyond(&fields)
 }
 
 /// In which partners' names a caller asks. What cannot be a name is none that is registered.

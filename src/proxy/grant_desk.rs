@@ -48,6 +48,9 @@ impl Gate {
         if ask.uses.is_none() {
             ask.uses = granting.terms.uses;
         }
+        if !ask.scope.search.is_empty() && ask.scope.rows.is_none() {
+            ask.scope.rows = granting.terms.rows;
+        }
         if ask.uses == Some(0) {
             return Err(Refused::Body("`uses` must be at least 1".to_owned()));
         }
@@ -86,7 +89,9 @@ impl Gate {
         let age_s = factor_age_s(caller, glass.assurance, now_s);
         check_fresh((caller.assurance, age_s), glass.assurance, glass.fresh_s).map_err(refused)?;
         let named = u32::try_from(ask.scope.subjects.len()).unwrap_or(u32::MAX);
-        if named == 0 || named > glass.subjects {
+        // What opens before anybody agreed is about people who are named.
+        let is_search = !ask.scope.search.is_empty();
+        if named == 0 || named > glass.subjects || is_search {
             let most = glass.subjects;
             return Err(Refused::Conflict(format!("it must name at most {most} people")));
         }
@@ -230,6 +235,9 @@ impl Gate {
             "fields": grant.scope.fields,
             "subjects": grant.scope.subjects.iter().map(|(e, k)| format!("{e}:{k}"))
                 .collect::<Vec<_>>(),
+            "query": grant.scope.search.iter().map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>(),
+            "rows": grant.scope.rows,
             "asked_s": grant.asked_ms.div_euclid(1000),
             "waits_until_s": grant.waits_until_s,
             "from_s": grant.from_s,
@@ -330,13 +338,14 @@ fn factor_age_s(caller: &Caller, assurance: u8, now_s: i64) -> Option<i64> {
 }
 
 fn terms(terms: &GrantTerms) -> Terms {
-    let GrantTerms { number, assurance, fresh_s, longest_s, uses, subjects, ring, .. } = *terms;
-    Terms { number, assurance, fresh_s, longest_s, uses, subjects, ring: ring.0 }
+    let GrantTerms { number, assurance, fresh_s, longest_s, uses, subjects, rows, ring, .. } =
+        *terms;
+    Terms { number, assurance, fresh_s, longest_s, uses, subjects, rows, ring: ring.0 }
 }
 
 fn ungrantable(fault: NotGrantable) -> Refused {
     match &fault {
-        NotGrantable::Unknown(..) => Refused::Body(fault.to_string()),
+        NotGrantable::Unknown(..) | NotGrantable::Search(_) => Refused::Body(fault.to_string()),
         NotGrantable::Nobody => Refused::Conflict(fault.to_string()),
     }
 }
@@ -348,6 +357,7 @@ fn refused(fault: ApprovalFault) -> Refused {
         ApprovalFault::Oneself
         | ApprovalFault::Twice
         | ApprovalFault::Ring
+        | ApprovalFault::NoSearch
         | ApprovalFault::TooWide(..) => Refused::Conflict(fault.to_string()),
     }
 }

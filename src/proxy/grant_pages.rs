@@ -18,6 +18,7 @@ use super::sign_in::{JSON, page};
 use super::step::Step;
 use super::visit::Refused;
 use crate::grant::{Ask, AskFault, Grant};
+use crate::guard::parameters;
 use crate::identity::{Caller, CredentialRef};
 use crate::policy::{Coverage, Subjects};
 
@@ -88,6 +89,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let unreadable = |fault: AskFault| Rejection::Visit(Refused::Body(fault.to_string()));
         let ask = Ask::read(|name| form.field(name)).map_err(unreadable)?;
+        let ask = ask.about_search(parameters(Some(form.field("query")))).map_err(unreadable)?;
         // What it is about is recorded with the grant itself.
         let grant = self.ask_grant(caller, ask).await.map_err(Rejection::Visit)?;
         let (step, about) = self.noting(&own, "grant_asked_for", &grant.id, caller)?;
@@ -185,6 +187,7 @@ impl Gate {
             subjects: pairs.map(|pair| Subjects::from_iter([pair])),
             ..Coverage::default()
         };
+        let search = searched(asking, &coverage);
         let Ok(granting) = program.granting(&asking.caller.roles, &coverage) else {
             return Box::new(wanted);
         };
@@ -194,6 +197,9 @@ impl Gate {
         say("action", action.name().to_owned());
         if let Some((entity, key)) = about {
             say("subjects", format!("{entity}:{key}"));
+        }
+        if let Some(search) = search {
+            say("query", search);
         }
         say("uses", "1".to_owned());
         if let Some(purpose) = query.purpose {
@@ -221,4 +227,21 @@ impl Gate {
         });
         Box::new(Wanted { ask: Some(ask), page, ..wanted })
     }
+}
+
+/// The search that a request is, where a grant could be about that: what turns its pages is not of it.
+fn searched(asking: &Asking<'_>, coverage: &Coverage) -> Option<String> {
+    if coverage.subjects.is_some() {
+        return None;
+    }
+    let (route, program) = (asking.question.route(), asking.question.program());
+    let mut search = parameters(asking.head.query.as_deref())?;
+    search.retain(|(name, _)| !route.turns_pages(name));
+    let pair = |(name, value): &(String, String)| {
+        format!("{}={}", pages::encoded(name), pages::encoded(value))
+    };
+    let told: Vec<String> = search.iter().map(pair).collect();
+    let coverage = Coverage { search, ..coverage.clone() };
+    let granting = program.granting(&asking.caller.roles, &coverage).ok()?;
+    granting.terms.rows.filter(|_| !told.is_empty()).map(|_| told.join("&"))
 }

@@ -199,7 +199,8 @@ impl Hooks for Meter {
             Some((entity, key)) => take_subject(keys, seat, disclosure, (entity, key), record),
             None => take_nobodys(keys, seat, disclosure, nobodys, record.unmasks),
         });
-        *uses_grant |= *granted && taken == Take::Release;
+        let is_granted = *granted || register.permit.is_granted_whole();
+        *uses_grant |= is_granted && taken == Take::Release;
         taken
     }
 

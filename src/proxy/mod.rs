@@ -20,6 +20,7 @@ mod grant_desk;
 mod grant_pages;
 mod grants;
 mod head;
+mod heard;
 mod kept;
 mod ledger;
 mod looks;
@@ -72,7 +73,9 @@ pub use drift::{FieldStore, FieldStoreError, FieldStoreFuture, KnownFields, Unkn
 pub use grants::Grants;
 pub use head::{GRANT, HeadFault, PURPOSE, TICKET};
 pub use policies::{Policies, Waiting};
-pub use rehearsal::{Exchange, FieldFate, Rehearsal, RehearsalError, Rehearsed};
+pub use rehearsal::{
+    Contract, Exchange, FieldFate, Registered, Rehearsal, RehearsalError, Rehearsed,
+};
 pub use visit::{Refused, Visit};
 pub use vouch::{Fact, Voucher, Vouching, may_carry_a_fact};
 

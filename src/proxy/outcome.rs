@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::Cut;
+use super::heard::Heard;
 use super::mark::Carried;
 use super::rejection::SWITCHED;
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
@@ -45,6 +46,8 @@ struct Shared {
     own: Option<SubjectRef>,
     /// Whether that record is acted on although no case ties the caller, where the policy wants that flagged.
     unlinked: bool,
+    /// Which consents the request heard.
+    heard: Option<Arc<Heard>>,
 }
 
 /// How an answer ended.
@@ -69,8 +72,8 @@ impl Outcome {
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
-        let (acted_on, own, unlinked) = Default::default();
-        let shared = Shared { entry, parts: Vec::new(), acted_on, own, unlinked };
+        let (acted_on, own, unlinked, heard) = Default::default();
+        let shared = Shared { entry, parts: Vec::new(), acted_on, own, unlinked, heard };
         let shared = Arc::new(Mutex::new(shared));
         let disclosure = Disclosure { log, shared };
         let hash = carried.is_file().then(ContentHash::default);
@@ -103,6 +106,7 @@ impl Outcome {
         }
         let total_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (acted_on, unlinked) = self.disclosure.acted();
+        let consents = self.disclosure.heard();
         let hash = self.hash.take();
         let entry = self.disclosure.with(|entry| {
             // An entry of a change names a handful of subjects, so this one always fits.
@@ -118,6 +122,11 @@ impl Outcome {
                     data.file_bytes = Some(hash.bytes());
                     data.sha256 = hash.finish().as_str().into();
                 }
+            }
+            // Also where they withheld everything.
+            if !consents.is_empty() {
+                let data = entry.data.get_or_insert_default();
+                data.consents = consents.iter().map(String::as_str).collect();
             }
             let limited = entry.data.as_ref().is_some_and(|data| data.held_back.is_some());
             let result = entry.result.get_or_insert_default();
@@ -219,6 +228,16 @@ impl Disclosure {
     /// Notes that the record that is acted on is one to which no case ties the caller.
     pub(super) fn acts_unlinked(&self) {
         self.shared().unlinked = true;
+    }
+
+    /// Has the entry tell which consents the request heard.
+    pub(super) fn hears(&self, heard: Option<Arc<Heard>>) {
+        self.shared().heard = heard;
+    }
+
+    fn heard(&self) -> Vec<String> {
+        let heard = self.shared().heard.take();
+        heard.map_or_else(Vec::new, |heard| heard.words())
     }
 
     fn acted(&self) -> (Option<SubjectRef>, bool) {

@@ -9,6 +9,7 @@ use http::request::Parts as RequestHead;
 
 use super::body::Answer;
 use super::head::Head;
+use super::heard::Heard;
 use super::park::{Asking, is_confirmation};
 use super::question::Question;
 use super::rejection::Rejection;
@@ -57,14 +58,16 @@ impl Gate {
         let elsewhere = self.identity.roles_elsewhere(&caller.account);
         let now = trail.time_unix_s();
         let question = Question::new(entrance, &head, &caller, elsewhere, facts, now);
-        let mut question = question.tied_by(&self.ties);
+        let heard = Arc::new(Heard::new(&self.ties));
+        trail.hears(&heard);
+        let mut question = question.tied_by(heard);
         self.refuse_switched(&question, trail).await?;
         self.refuse_unfit(&question, trail)?;
         self.take_case_ticket(&parts.headers, &caller).await?;
         let named = head.grant.as_deref();
         let now = (question.program().as_ref(), trail.time_unix_s());
         let granted = self.granted(&caller, named, now);
-        question.bring(granted);
+        question.bring(granted, head.query.as_deref());
         let question = Arc::new(question);
         let asking = Asking { head: &head, parts, caller: &caller, question: &question };
         let held = self.check_curbs(&caller, trail.time_unix_s());

@@ -60,6 +60,7 @@ pub(super) fn question<'a>(
     principal: &'a Arc<Principal>,
     zone: &'a str,
     (grant, ties): (Option<&'a Arc<Grant>>, Option<&'a Arc<dyn Ties>>),
+    search: Option<&'a [(String, String)]>,
     now_unix_s: i64,
 ) -> Query<'a> {
     Query {
@@ -67,6 +68,7 @@ pub(super) fn question<'a>(
         principal,
         route: &found.route,
         params: &found.params,
+        search,
         method: head.method.as_str(),
         host: &head.host,
         purpose: head.purpose.as_deref(),

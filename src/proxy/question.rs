@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::entrance::Entrance;
 use super::head::Head;
 use super::query;
+use crate::guard::parameters;
 use crate::identity::Caller;
 use crate::listen::Facts;
 use crate::policy::{
@@ -23,6 +24,8 @@ pub(super) struct Question {
     path: Path,
     purpose: Option<String>,
     ticket: Option<String>,
+    /// The parameters of the query string, where a grant is about a search.
+    search: Option<Vec<(String, String)>>,
     /// What the caller holds, the narrowest first.
     grants: Vec<Arc<Grant>>,
     /// Who knows which cases tie the caller to whom.
@@ -48,6 +51,7 @@ impl Question {
             path: head.path.clone(),
             purpose: head.purpose.clone(),
             ticket: head.ticket.clone(),
+            search: None,
             grants: Vec::new(),
             ties: None,
             now_unix_s,
@@ -55,8 +59,8 @@ impl Question {
     }
 
     /// The same, asked with who knows which cases tie the caller to whom.
-    pub(super) fn tied_by(self, ties: &Arc<dyn Ties>) -> Self {
-        Self { ties: Some(Arc::clone(ties)), ..self }
+    pub(super) fn tied_by(self, ties: Arc<dyn Ties>) -> Self {
+        Self { ties: Some(ties), ..self }
     }
 
     /// The program that the request began with.
@@ -113,8 +117,11 @@ impl Question {
         self.query(&self.entrance.found)
     }
 
-    /// Brings what the caller was granted.
-    pub(super) fn bring(&mut self, grants: Vec<Arc<Grant>>) {
+    /// Brings what the caller was granted; `query` is the query string as it was sent.
+    pub(super) fn bring(&mut self, grants: Vec<Arc<Grant>>, query: Option<&str>) {
+        if grants.iter().any(|grant| !grant.coverage.search.is_empty()) {
+            self.search = parameters(query);
+        }
         self.grants = grants;
     }
 
@@ -132,6 +139,7 @@ impl Question {
             principal: &self.principal,
             route: &found.route,
             params: &found.params,
+            search: self.search.as_deref(),
             method: &self.method,
             host: &self.host,
             purpose: self.purpose.as_deref(),

@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Settings;
+use super::admitted::{rehearsed_beyond, rehearsed_unfit};
 use super::answer_headers::Standpoint;
 use super::body::BodyFault;
 use super::entrance::rejection;
@@ -25,13 +26,17 @@ use super::passage::Halt;
 use super::rejection::{PROBLEM, Rejection};
 use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread, uploads};
-use crate::guard::{Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query};
+use crate::guard::{
+    Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query, parameters,
+};
 use crate::limits::Refused;
 use crate::listen::{Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{
     Denial, DenialKind, Grant, Permit, Principal, Program, Query, RouteMatch, StepUp, Ties, Value,
 };
+use crate::registry::Unfit;
+pub use crate::registry::{Contract, Listing as Registered};
 use crate::secret::{MasterKey, SecretError};
 
 /// How many header lines a rehearsed request may have; the gate's default.
@@ -52,6 +57,8 @@ pub struct Exchange<'a> {
     pub grant: Option<Arc<Grant>>,
     /// The cases that tie the caller, if somebody knows of any.
     pub ties: Option<Arc<dyn Ties>>,
+    /// Which partners and tenants the registry has; without it everybody is taken as admitted.
+    pub registered: Option<Registered>,
     /// The zone of the listener.
     pub zone: &'a str,
     /// Unix time in seconds.
@@ -191,7 +198,8 @@ impl<'p> Rehearsal<'p> {
     }
 
     fn pass(&self, exchange: Exchange<'_>, seen: &mut Rehearsed) -> Result<(), Stop> {
-        let Exchange { caller, grant, ties, zone, now_unix_s, request, record, answer } = exchange;
+        let Exchange { caller, grant, ties, registered, zone, now_unix_s, request, record, answer } =
+            exchange;
         let (parts, body) = request.into_parts();
         let facts = facts(&caller, zone);
         let head = head::judge(&parts, &facts, body.is_empty()).map_err(Rejection::Head)?;
@@ -204,8 +212,15 @@ impl<'p> Rehearsal<'p> {
         let address = caller.address.or(Some(NOWHERE));
         let caller = Arc::new(Principal { address, ..Arc::unwrap_or_clone(caller) });
         let brought = (grant.as_ref(), ties.as_ref());
-        let question = query::question(&head, &found, &caller, zone, brought, now_unix_s);
+        let search = parameters(head.query.as_deref());
+        let search = search.as_deref();
+        let question = query::question(&head, &found, &caller, zone, brought, search, now_unix_s);
+        let listing = registered.as_ref();
+        let unfit = listing.and_then(|known| rehearsed_unfit(known, &question, self.program));
+        refuse_unfit(unfit, seen)?;
         let permit = self.decide(&question, seen)?;
+        let beyond = listing.and_then(|known| rehearsed_beyond(known, &question, &permit));
+        refuse_unfit(beyond, seen)?;
         check_path(permit.search()).map_err(Rejection::Query)?;
         let query =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
@@ -379,6 +394,13 @@ fn denied(denial: Denial, seen: &mut Rehearsed) -> Rejection {
         | DenialKind::Grant => {}
     }
     rejection(denial)
+}
+
+/// Refuses whom the registry does not have, or not for this, with what the log would get.
+fn refuse_unfit(unfit: Option<Unfit>, seen: &mut Rehearsed) -> Result<(), Rejection> {
+    let Some(unfit) = unfit else { return Ok(()) };
+    seen.reasons.push(unfit.to_string());
+    Err(Rejection::Unfit(unfit))
 }
 
 fn reject(rejection: &Rejection, seen: &mut Rehearsed) {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::entrance::Recorded;
 use super::head::Head;
+use super::heard::Heard;
 use super::mark::Carried;
 use super::outcome::{Disclosure, Ending, Outcome};
 use super::query;
@@ -39,6 +40,8 @@ pub(super) struct Trail {
     resumed: Resumed,
     /// Rights to roles that are switched off.
     lacks: Vec<String>,
+    /// Which consents were heard.
+    heard: Option<Arc<Heard>>,
 }
 
 /// Whether the request was kept before, and until what was given.
@@ -68,8 +71,8 @@ impl Trail {
         });
         let (recording, outcome, account, action) = (None, None, None, "none");
         let (started, resumed) = (Instant::now(), Resumed::Never);
-        let lacks = Vec::new();
-        Self { started, id, entry, recording, outcome, account, action, resumed, lacks }
+        let (lacks, heard) = Default::default();
+        Self { started, id, entry, recording, outcome, account, action, resumed, lacks, heard }
     }
 
     /// Notes that the request is kept until its caller has shown a factor or said a purpose, under this keyed hash.
@@ -337,7 +340,13 @@ impl Trail {
         }
     }
 
+    /// Has the outcome tell which consents were heard.
+    pub(super) fn hears(&mut self, heard: &Arc<Heard>) {
+        self.heard = Some(Arc::clone(heard));
+    }
+
     pub(super) fn begin_outcome(&mut self, outcome: Outcome) {
+        outcome.disclosure().hears(self.heard.clone());
         self.outcome = Some(outcome);
     }
 

@@ -16,13 +16,17 @@ const BATCH: u32 = 1000;
 #[derive(Debug)]
 pub struct Registry {
     office: Office,
-    known: RwLock<HashMap<(Kind, String), Held>>,
+    known: RwLock<Listing>,
     are_any: AtomicBool,
     /// The last row that holds.
     seq: AtomicI64,
     looking: Mutex<()>,
     changes: watch::Sender<()>,
 }
+
+/// Partners and tenants, as far as somebody knows of them.
+#[derive(Clone, Debug, Default)]
+pub struct Listing(HashMap<(Kind, String), Held>);
 
 /// What is known of one.
 #[derive(Clone, Debug)]
@@ -181,8 +185,8 @@ impl Registry {
         let mut newest: HashMap<(Kind, String), Held> = HashMap::new();
         newest.extend(news.rows.into_iter().map(|(kind, name, held)| ((kind, name), held)));
         newest.retain(|_, held| is_recorded || held.admits_nobody());
-        known.extend(newest);
-        self.are_any.store(!known.is_empty(), Ordering::Release);
+        known.0.extend(newest);
+        self.are_any.store(!known.0.is_empty(), Ordering::Release);
         drop(known);
         if is_recorded {
             self.seq.fetch_max(news.last, Ordering::AcqRel);
@@ -202,9 +206,57 @@ impl Registry {
         if !self.are_any.load(Ordering::Acquire) && !asks.partners && !asks.tenants {
             return None;
         }
-        let known = self.read();
-        let partner = |name: &String| unfit_partner(&known, name, asked, asks);
-        let tenant = |name: &String| unfit_tenant(&known, name, asks);
+        self.read().unfit(asked, asks)
+    }
+
+    /// Whether one of these is a partner whose contract says for what it asks.
+    #[must_use]
+    pub fn needs_purpose<'n>(&self, partners: &'n [String]) -> Option<&'n String> {
+        self.read().needs_purpose(partners)
+    }
+
+    /// Whether one of these partners would receive more than its contract has; `fields` in whatever form.
+    #[must_use]
+    pub fn beyond<'f>(
+        &self,
+        partners: &[String],
+        fields: impl Iterator<Item = &'f str> + Clone,
+    ) -> Option<Unfit> {
+        self.read().beyond(partners, fields)
+    }
+
+    /// The number of the contract that a partner has; empty where it has none.
+    #[must_use]
+    pub fn contract_of(&self, name: &str) -> String {
+        match self.read().0.get(&(Kind::Partner, name.to_owned())) {
+            Some(Held::Partner { contract, .. }) => contract.contract.clone(),
+            Some(Held::Proposed | Held::Tenant(_) | Held::Damaged) | None => String::new(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Listing> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listing {
+    /// Adds a partner that two persons admitted under this contract.
+    pub fn admit(&mut self, name: &str, contract: Contract) {
+        let (standing, over_s) = (Standing::Active, contract.over_s());
+        let held = Held::Partner { standing, over_s, contract: Box::new(contract) };
+        self.0.insert((Kind::Partner, name.to_owned()), held);
+    }
+
+    /// Adds a tenant that is served.
+    pub fn serve(&mut self, name: &str) {
+        self.0.insert((Kind::Tenant, name.to_owned()), Held::Tenant(Turn::Active));
+    }
+
+    /// Whether somebody is refused for what is known of them, or is not known.
+    #[must_use]
+    pub fn unfit(&self, asked: &Asked<'_>, asks: Asks) -> Option<Unfit> {
+        let partner = |name: &String| unfit_partner(&self.0, name, asked, asks);
+        let tenant = |name: &String| unfit_tenant(&self.0, name, asks);
         let unfit = asked.tenants.iter().find_map(tenant);
         unfit.or_else(|| asked.partners.iter().find_map(partner))
     }
@@ -212,10 +264,9 @@ impl Registry {
     /// Whether one of these is a partner whose contract says for what it asks.
     #[must_use]
     pub fn needs_purpose<'n>(&self, partners: &'n [String]) -> Option<&'n String> {
-        let known = self.read();
         let is_held = |name: &&String| {
             let key = (Kind::Partner, (*name).clone());
-            matches!(known.get(&key), Some(Held::Partner { .. }))
+            matches!(self.0.get(&key), Some(Held::Partner { .. }))
         };
         partners.iter().find(is_held)
     }
@@ -227,27 +278,13 @@ impl Registry {
         partners: &[String],
         fields: impl Iterator<Item = &'f str> + Clone,
     ) -> Option<Unfit> {
-        let known = self.read();
-        partners.iter().find_map(|name| match known.get(&(Kind::Partner, name.clone())) {
+        partners.iter().find_map(|name| match self.0.get(&(Kind::Partner, name.clone())) {
             Some(Held::Partner { contract, .. }) => {
                 let field = fields.clone().find(|field| !contract.covers(field))?;
                 Some(Unfit::Field(name.clone(), field.to_owned()))
             }
             Some(Held::Proposed | Held::Tenant(_) | Held::Damaged) | None => None,
         })
-    }
-
-    /// The number of the contract that a partner has; empty where it has none.
-    #[must_use]
-    pub fn contract_of(&self, name: &str) -> String {
-        match self.read().get(&(Kind::Partner, name.to_owned())) {
-            Some(Held::Partner { contract, .. }) => contract.contract.clone(),
-            Some(Held::Proposed | Held::Tenant(_) | Held::Damaged) | None => String::new(),
-        }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<(Kind, String), Held>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

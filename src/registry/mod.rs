@@ -16,7 +16,7 @@ mod tenant;
 mod tests;
 
 pub use contract::Contract;
-pub use known::{Asked, Asks, News, Registry, Unfit};
+pub use known::{Asked, Asks, Listing, News, Registry, Unfit};
 pub use office::{Listed, Noted, Office, Said};
 pub use partner::{Demands, Partner, Proposal, Signature, Stage, Standing, Step};
 pub use published::{Change, Published, Receiver};

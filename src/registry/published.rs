@@ -76,13 +76,15 @@ fn receiver(partner: &Partner, now_s: i64) -> Option<Receiver> {
     })
 }
 
-fn changes_of(steps: &[Noted], now_s: i64) -> Vec<Change> {
+pub(super) fn changes_of(steps: &[Noted], now_s: i64) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let mut before: Option<&Contract> = None;
+    // Of what began before that nobody knows here whether it was changed.
+    let known_ms = steps.first().map_or(i64::MAX, |noted| noted.at_ms);
     for noted in steps {
         let Some(partner) = partner(noted) else { continue };
         let Some(contract) = &partner.contract else { continue };
-        let is_first = partner.since_ms == Some(noted.at_ms);
+        let is_first = before.is_none() && partner.since_ms.is_some_and(|since| since >= known_ms);
         let is_same = before.is_some_and(|before| {
             (&before.task, &before.country) == (&contract.task, &contract.country)
         });

@@ -1,8 +1,9 @@
 use serde_json::{Map, Value, json};
 
+use super::published::changes_of;
 use super::{
-    Asked, Asks, Contract, Demands, Kind, Office, Particulars, Partner, Registry, RegistryError,
-    Signature, Stage, Standing, Step, Tenant, Turn, Unfit,
+    Asked, Asks, Contract, Demands, Kind, Noted, Office, Particulars, Partner, Registry,
+    RegistryError, Signature, Stage, Standing, Step, Tenant, Turn, Unfit,
 };
 use crate::clock::Clock;
 use crate::command::{CommandError, Doer};
@@ -353,6 +354,24 @@ async fn a_row_that_was_written_without_the_key_admits_nobody() {
     learn(&registry).await;
     assert!(matches!(registry.unfit(&asked, Asks::default()), Some(Unfit::Partner(..))));
     assert_eq!(office.history(Kind::Partner, "other").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_partner_was_added_though_the_clock_went_on_between_the_step_and_its_row() {
+    let house = House::new();
+    let office = house.office();
+    admit(&office).await;
+    let mut steps = office.history(Kind::Partner, "fast-parcel").await.unwrap();
+    steps.last_mut().unwrap().at_ms += 1;
+    let told = |steps: &[Noted]| -> Vec<&str> {
+        changes_of(steps, NOW_MS / 1000).iter().map(|one| one.change).collect()
+    };
+    assert_eq!(told(&steps), ["added"]);
+    // Of the same step nobody knows it whose beginning is forgotten.
+    for noted in &mut steps {
+        noted.at_ms += 1_000;
+    }
+    assert_eq!(told(&steps), ["changed"]);
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl Question {
             principal: &self.principal,
             route,
             params: &[],
+            search: None,
             method: &self.method,
             host: &self.host,
             purpose: self.purpose.as_deref(),

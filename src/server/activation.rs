@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::policies::{Backends, admit};
-use crate::command::{Desk, POLICY};
+use crate::command::Desk;
 use crate::document::Source;
-use crate::policy::{Program, compare, version_of};
+use crate::policy::{Program, may_wait, version_of, waits_for};
 use crate::proxy::Waiting;
 use crate::state::{PolicyRow, StateError, Store};
 
@@ -23,12 +23,12 @@ pub(super) async fn must_wait(
     old: Arc<Program>,
     new: Arc<Program>,
 ) -> Result<Option<Waiting>, StateError> {
-    if !words.iter().any(|word| word == POLICY) || store.is_policy_agreed(new.version()).await? {
+    if !may_wait(words) || store.is_policy_agreed(new.version()).await? {
         return Ok(None);
     }
-    let version = new.version().to_owned();
+    let (version, words) = (new.version().to_owned(), words.to_vec());
     // Comparing takes longer than a task may.
-    let wider = tokio::task::spawn_blocking(move || compare(&old, &new).wider()).await;
+    let wider = tokio::task::spawn_blocking(move || waits_for(&words, &old, &new)).await;
     let wider = wider.unwrap_or_else(|_broken| vec!["it could not be compared".to_owned()]);
     Ok((!wider.is_empty()).then_some(Waiting { version, wider }))
 }
@@ -48,9 +48,8 @@ pub(super) async fn at_start(
         version: files.version().to_owned(),
         why: why.to_owned(),
     };
-    let may_wait = words.iter().any(|word| word == POLICY);
     let is_agreed = store.is_policy_agreed(files.version()).await?;
-    if !may_wait || is_agreed {
+    if !may_wait(&words) || is_agreed {
         return Ok((files, sources, None));
     }
     let kept = store.kept_policy().await?.ok_or_else(|| waits("the state has lost it"))?;

@@ -53,7 +53,7 @@ pub use doctor::{Finding, Standing, examine};
 pub use fetch::HttpsFetch;
 pub use log::{at_rest, cursors, open_log, ship_source};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
-pub use retention::{hold, periods};
+pub use retention::{holds, periods};
 pub use review::to_keep;
 pub use usage::read_limits;
 

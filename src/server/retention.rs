@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Class, Day, Hold, Log, Period, Periods};
-use crate::policy::{KEPT, Retention};
+use crate::command::Errand;
+use crate::policy::{KEPT, LOG_PURGE, Retention};
 use crate::proxy::Policies;
-use crate::state::{HoldRow, Store};
+use crate::state::{HoldRow, StateError, Store};
 use crate::telemetry::Telemetry;
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -35,18 +36,19 @@ impl Keeper {
 
     async fn round(&self) {
         let Some(retention) = self.policies.live().retention().copied() else { return };
-        let rows = match self.store.holds().await {
-            Ok(rows) => rows,
+        let takes_two = self.policies.live().two_person().iter().any(|word| word == LOG_PURGE);
+        let holds = match holds(&self.store, takes_two).await {
+            Ok(Some(holds)) => holds,
             Err(error) => {
                 tracing::error!(%error, "legal holds cannot be read, so nothing of the log is destroyed");
                 return;
             }
-        };
-        let Some(holds) = rows.iter().map(hold).collect::<Option<Vec<_>>>() else {
-            tracing::error!(
-                "a legal hold cannot be understood, so nothing of the log is destroyed"
-            );
-            return;
+            Ok(None) => {
+                tracing::error!(
+                    "a legal hold cannot be understood, so nothing of the log is destroyed"
+                );
+                return;
+            }
         };
         let (log, periods) = (self.log.clone(), periods(&retention));
         let tended =
@@ -82,9 +84,26 @@ pub fn periods(retention: &Retention) -> Periods {
     }
 }
 
+/// What keeps entries of the log: legal holds, and that nobody agreed yet where the end takes two persons. `None` if one
+/// cannot be understood.
+///
+/// # Errors
+/// Any [`StateError`] of a read.
+pub async fn holds(store: &Store, takes_two: bool) -> Result<Option<Vec<Hold>>, StateError> {
+    let rows = store.holds().await?;
+    let Some(mut holds) = rows.iter().map(hold).collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    if takes_two {
+        let agreed = store.last_agreed(Errand::LogPurge.verb()).await?;
+        // What does not read is no day to which anybody agreed.
+        holds.push(Hold::until_agreed(agreed.and_then(|day| day.parse().ok())));
+    }
+    Ok(Some(holds))
+}
+
 /// What the log is told of a hold; `None` if it cannot be understood.
-#[must_use]
-pub fn hold(row: &HoldRow) -> Option<Hold> {
+fn hold(row: &HoldRow) -> Option<Hold> {
     let class = match row.class.as_str() {
         "" => None,
         word => Some(Class::ALL.iter().copied().find(|class| class.word() == word)?),

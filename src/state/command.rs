@@ -264,7 +264,7 @@ pub(super) fn take_leave(
     }
 }
 
-fn take_asked(connection: &Connection, id: i64) -> Result<AskedRow, StateError> {
+pub(super) fn take_asked(connection: &Connection, id: i64) -> Result<AskedRow, StateError> {
     let sql = "DELETE FROM asked WHERE id = ?1
                RETURNING id, verb, kind, name, detail, reason, asked_by, person, asked_ms";
     let mut statement = connection.prepare_cached(sql)?;

@@ -40,6 +40,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0030_registry.sql"),
     include_str!("migrations/0031_campaigns.sql"),
     include_str!("migrations/0032_policies.sql"),
+    include_str!("migrations/0033_agreed.sql"),
+    include_str!("migrations/0034_subject_words_kept.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

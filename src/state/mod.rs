@@ -7,6 +7,7 @@
 
 mod account;
 mod act;
+mod agreed;
 mod api_key;
 mod backup;
 mod bulletin;
@@ -57,6 +58,7 @@ use rusqlite::Connection;
 
 pub use account::{AccountRow, NewAccountRow};
 pub use act::ActRow;
+pub use agreed::AgreedTo;
 pub use api_key::ApiKeyRow;
 pub use backup::check_restored;
 pub use bulletin::{BulletinRow, BulletinTaken};

@@ -63,7 +63,9 @@ fn end(
     entries: u64,
 ) -> Result<(), StateError> {
     // Recovery codes are good once, and nobody knows which have been used since.
-    for table in ["sessions", "issuer_sessions", "challenges", "parked", "recovery", "asked"] {
+    for table in
+        ["sessions", "issuer_sessions", "challenges", "parked", "recovery", "asked", "agreed"]
+    {
         transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
     // Nobody knows which cases were ended since.

@@ -13,6 +13,10 @@ const BATCH: u32 = 10_000;
 const LISTED: u32 = 1_000;
 /// Rows that are forgotten at once.
 const FORGOTTEN: u32 = 20_000;
+/// The most statements that are kept, about 6 GB of the state's file; and as many more of what closes, so that no flood of
+/// consents leaves no room for a no.
+const MOST_KEPT: i64 = 30_000_000;
+const MORE_THAT_CLOSE: i64 = 3_000_000;
 /// Names that are told of a call.
 const NAMED: usize = 8;
 /// The kind of a consent by silence, which changes nothing that the subject said.
@@ -133,7 +137,7 @@ impl Store {
     /// Registers statements, all in one commit; the log gets an act.
     ///
     /// # Errors
-    /// Any [`StateError`] of a write; nothing was registered then.
+    /// [`StateError::Full`] if too many are kept, or any [`StateError`] of a write; nothing was registered then.
     pub async fn add_subject_words(
         &self,
         words: Vec<NewSubjectWord>,
@@ -143,6 +147,7 @@ impl Store {
             if let Some(at) = first_after_speech(connection, &words)? {
                 return Ok(SubjectWords::Spoken(at));
             }
+            check_kept(connection, &words)?;
             let mut taken = 0;
             for word in &words {
                 taken += match word.word.is_empty() {
@@ -204,6 +209,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// What stands is kept for good, and everything for years: whoever feeds everything every night fills the disk.
+fn check_kept(connection: &Connection, words: &[NewSubjectWord]) -> Result<(), StateError> {
+    let sql = "SELECT rows FROM subject_words_kept";
+    let kept: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let opens = words.iter().any(|word| word.act.opens());
+    let most = if opens { MOST_KEPT } else { MOST_KEPT + MORE_THAT_CLOSE };
+    let added = i64::try_from(words.len()).unwrap_or(i64::MAX);
+    if kept.saturating_add(added) > most { Err(StateError::Full) } else { Ok(()) }
 }
 
 /// The first silence of somebody who has said something of it before, here or earlier.

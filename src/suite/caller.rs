@@ -10,6 +10,7 @@ use super::fixtures::Fixtures;
 use super::json::is_number;
 use crate::document::{Code, Content, Node, Pair, Reader, cut};
 use crate::policy::{Factor, Grant, KnownCases, Principal, Program, Said, Subjects, Ties, Value};
+use crate::proxy::{Contract, Registered};
 
 /// How many callers may be like each other.
 const LIKENESS_LIMIT: usize = 8;
@@ -26,6 +27,7 @@ pub(super) struct Caller {
     device: Option<String>,
     pub(super) grant: Option<Arc<Grant>>,
     links: KnownCases,
+    pub(super) registered: Option<Registered>,
     pub(super) zone: String,
     pub(super) purpose: Option<HeaderValue>,
     pub(super) ticket: Option<HeaderValue>,
@@ -44,6 +46,7 @@ impl Default for Caller {
             device: None,
             grant: None,
             links: KnownCases::default(),
+            registered: None,
             zone: "business".to_owned(),
             purpose: None,
             ticket: None,
@@ -150,6 +153,8 @@ impl Reading<'_, '_, '_> {
             "grant" => caller.grant = Some(Arc::new(self.grant(node)?)),
             "links" if is_nothing => caller.links = KnownCases::default(),
             "links" => caller.links = self.links(node),
+            "registered" if is_nothing => caller.registered = None,
+            "registered" => caller.registered = Some(self.registered(node)),
             "consents" => self.consents(node, &mut caller.links),
             "marks" => self.marks(node, &mut caller.links),
             name if is_nothing => {
@@ -176,6 +181,7 @@ impl Reading<'_, '_, '_> {
                     let fields = fields.into_iter().map(|(field, _)| field.to_owned());
                     grant.coverage.fields = Some(fields.collect());
                 }
+                "query" => grant.coverage.search = self.search(&pair.value),
                 "lends" => {
                     let role = self.reader.text(&pair.value, "`lends`")?;
                     grant.coverage.role = Some(role.to_owned());
@@ -187,6 +193,53 @@ impl Reading<'_, '_, '_> {
             }
         }
         Some(grant)
+    }
+
+    /// `{ partners: { acme: { level: 2, purposes: [delivery] } }, tenants: [shop] }`: whom the registry has as active.
+    fn registered(&mut self, node: &Node) -> Registered {
+        let mut registered = Registered::default();
+        let keys = self.reader.keys(node, "`registered`", &["partners", "tenants"]);
+        let partners = keys.find("partners").map(|pair| self.reader.map(&pair.value, "`partners`"));
+        for pair in partners.unwrap_or_default() {
+            let contract = self.contract(&pair.value);
+            registered.admit(&pair.key, contract);
+        }
+        if let Some(pair) = keys.find("tenants") {
+            for (name, _) in self.reader.words(&pair.value, "`tenants`") {
+                registered.serve(name);
+            }
+        }
+        registered
+    }
+
+    /// What a partner's contract says; it does not end unless it says when.
+    fn contract(&mut self, node: &Node) -> Contract {
+        const KEYS: [&str; 4] = ["level", "purposes", "fields", "until"];
+        let keys = self.reader.keys(node, "a partner", &KEYS);
+        let mut contract = Contract { until: "9999-12-01".to_owned(), ..Contract::default() };
+        let mut words = |key: &str| {
+            let found = keys.find(key).map(|pair| self.reader.words(&pair.value, key));
+            found.into_iter().flatten().map(|(word, _)| word.to_owned()).collect()
+        };
+        (contract.purposes, contract.fields) = (words("purposes"), words("fields"));
+        if let Some(pair) = keys.find("level") {
+            let level = self.reader.number(&pair.value, "`level`", 0, 3);
+            contract.level = level.and_then(|level| u8::try_from(level).ok()).unwrap_or_default();
+        }
+        let until = keys.find("until").and_then(|pair| self.reader.text(&pair.value, "`until`"));
+        contract.until = until.map_or(contract.until, str::to_owned);
+        contract
+    }
+
+    /// `{ branch: 12, status: open }`: the search that a grant is about.
+    fn search(&mut self, node: &Node) -> Vec<(String, String)> {
+        let mut search = Vec::new();
+        for pair in self.reader.map(node, "`query`") {
+            if let Some(value) = self.reader.text(&pair.value, "a parameter of `query`") {
+                search.push((pair.key.clone(), value.to_owned()));
+            }
+        }
+        search
     }
 
     /// `{ call: { customer: [C1, C2] } }`: kinds of cases, with whom they tie the caller to.

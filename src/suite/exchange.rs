@@ -46,6 +46,7 @@ impl Given {
             caller: self.caller.principal(self.now_unix_s),
             grant: self.caller.grant.clone(),
             ties: Some(self.caller.ties()),
+            registered: self.caller.registered.clone(),
             zone: &self.caller.zone,
             now_unix_s: self.now_unix_s,
             request,

@@ -276,3 +276,57 @@ tests:
     let passed: Vec<bool> = report.tests.iter().map(|test| test.passed).collect();
     assert_eq!(passed, [true, true, true, true, false], "{:#?}", report.tests);
 }
+
+/// What comes of a request of a partner and of a tenant under a policy that has both registered.
+fn registered(more: &str, registered: &str, expect: &str) -> Vec<String> {
+    let policy = format!("{POLICY}registered: [partner, tenant]\npartner-level: 2\n");
+    let tests = format!(
+        "tests: [{{ name: t, caller: {{ roles: clerk, branch: a, assurance: 2, purpose: service, {more} {registered} }},
+           request: GET bank.example/customers/1,
+           backend: {{ id: 1, phone: '13812345678', branch: a }}, expect: {expect} }}]"
+    );
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let sources = [source("policy.yaml", &policy), source("tests.yaml", &tests)];
+    let report = run(&sources, &compile(&sources).unwrap(), None).unwrap();
+    let differences = report.tests[0].differences.iter();
+    differences.map(|d| format!("{}: {} / {}", d.part, d.expected, d.got)).collect()
+}
+
+#[test]
+fn a_test_says_which_partners_and_tenants_the_registry_has() {
+    const ACME: &str =
+        "registered: { partners: { acme: { level: 2, purposes: [service] } }, tenants: [shop] }";
+    let none = Vec::<String>::new();
+    let refused = |reason: &str| format!("{{ status: 403, reason: '{reason}' }}");
+    assert_eq!(registered("partner: acme,", "", "200"), none, "without the key all are admitted");
+    assert_eq!(registered("partner: acme,", ACME, "200"), none);
+    assert_eq!(registered("tenant: shop,", ACME, "200"), none);
+    for (whose, known, reason) in [
+        ("partner: acme,", "registered: {}", "partner `acme` is not registered"),
+        ("partner: other,", ACME, "partner `other` is not registered"),
+        ("tenant: mall,", ACME, "tenant `mall` is not registered"),
+        (
+            "partner: acme,",
+            "registered: { partners: { acme: { level: 1, purposes: [service] } } }",
+            "partner `acme` is of level 1",
+        ),
+        (
+            "partner: acme,",
+            "registered: { partners: { acme: { level: 2, purposes: [] } } }",
+            "is not for `service`",
+        ),
+        (
+            "partner: acme,",
+            "registered: { partners: { acme: { level: 2, purposes: [service], until: 2020-01-01 } } }",
+            "ended with 2020-01-01",
+        ),
+        (
+            "partner: acme,",
+            "registered: { partners: { acme: { level: 2, purposes: [service], fields: [customer.id] } } }",
+            "is not for `customer.phone`",
+        ),
+    ] {
+        assert_eq!(registered(whose, known, &refused(reason)), none, "{whose} {known}");
+    }
+    assert!(!registered("partner: other,", ACME, "200").is_empty(), "a test that is wrong fails");
+}

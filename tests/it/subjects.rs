@@ -412,3 +412,23 @@ async fn what_was_said_holds_after_a_restart() {
     assert_eq!((view(&gate, 1, "service").await, view(&gate, 2, "marketing").await), (404, 200));
     assert_eq!(view(&gate, 3, "marketing").await, 404);
 }
+
+#[tokio::test]
+async fn an_entry_names_the_consents_that_opened_and_withheld_and_nobody() {
+    let mut gate = gate().await;
+    let mut spoken = consent(1, "marketing", "explicit");
+    spoken["notice"] = json!(3);
+    say(&gate, json!([spoken, word("object", 5, "marketing")])).await.expect(200);
+    let ask = Ask::get("/all").bearer(&gate.teller()).header("menshen-purpose", "marketing");
+    let shown = gate.ask(ask).await.expect(200).json();
+    assert_eq!(shown.as_array().unwrap().len(), 1);
+    assert_eq!(view(&gate, 5, "marketing").await, 404);
+    assert_eq!(view(&gate, 1, "service").await, 200);
+    let entries = gate.entries().await;
+    let outcomes = entries.iter().filter(|entry| entry.event == Event::Outcome);
+    let told: Vec<Vec<&str>> = outcomes
+        .map(|entry| entry.data.iter().flat_map(|data| data.consents.iter()).collect())
+        .collect();
+    let all = vec!["marketing explicit/3", "marketing no", "marketing nothing"];
+    assert_eq!(told, [all, vec!["marketing no"], vec![]]);
+}

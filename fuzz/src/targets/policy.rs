@@ -47,6 +47,7 @@ fn evaluate(key: &str, text: &str) {
         principal: &principal,
         route: &found.route,
         params: &found.params,
+        search: None,
         method: "GET",
         host: "a.example",
         purpose: None,

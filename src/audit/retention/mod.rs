@@ -76,6 +76,16 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// The number of the hold that two persons end by agreeing; those that people enter begin with 1.
+    pub const NOT_AGREED: i64 = 0;
+
+    /// Keeps all to whose end nobody agreed yet: what is younger than `until`, or everything.
+    #[must_use]
+    pub fn until_agreed(until: Option<Day>) -> Self {
+        let from = until.map_or(Day(0), |day| day.plus(1));
+        Self { id: Self::NOT_AGREED, class: None, from, to: Day(u32::MAX) }
+    }
+
     pub(super) fn covers(&self, lock: Lock, day: Day) -> bool {
         let of_class = self.class.is_none_or(|class| class == lock.class());
         of_class && (self.from..=self.to).contains(&day)
@@ -106,6 +116,7 @@ impl fmt::Display for Fate {
             Self::ToAnnounce(day) => write!(f, "to be announced, goes on {day}"),
             Self::Announced(day) => write!(f, "announced, goes on {day}"),
             Self::Due => f.write_str("due"),
+            Self::Held(Hold::NOT_AGREED) => f.write_str("waits for two persons to agree"),
             Self::Held(hold) => write!(f, "held by hold {hold}"),
             Self::Destroyed => f.write_str("destroyed"),
         }

@@ -241,6 +241,28 @@ fn a_hold_keeps_and_when_it_ends_the_notice_begins() {
 }
 
 #[test]
+fn where_two_persons_must_agree_nothing_goes_before_they_did_and_nothing_younger_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let (log, _) = sample(dir.path(), &clock);
+    let tended = live(&log, &clock, dir.path(), 60, &[Hold::until_agreed(None)]);
+    assert!(tended.announced == 0 && tended.destroyed == 0 && tended.held > 0, "{tended:?}");
+    // To all that is older than the first entry.
+    let before = Hold::until_agreed(Some("2000-01-01".parse().unwrap()));
+    let tended = live(&log, &clock, dir.path(), 3, &[before]);
+    assert!(tended.announced == 0 && tended.destroyed == 0, "{tended:?}");
+    let agreed = Hold::until_agreed(Some(Day::of_ms(NOON)));
+    let told = survey(dir.path(), &periods(), &[before], Moment(clock.unix_ms())).unwrap();
+    let waits = |line: &Line| line.fate.to_string() == "waits for two persons to agree";
+    assert!(told.iter().any(waits), "{told:?}");
+    let tended = log.tend_retention(&periods(), &[agreed]).unwrap();
+    assert!(tended.announced > 0 && tended.destroyed == 0, "announced only then: {tended:?}");
+    let tended = live(&log, &clock, dir.path(), 3, &[agreed]);
+    assert!(tended.destroyed > 0 && tended.held > 0, "what is younger stays: {tended:?}");
+    log.close();
+}
+
+#[test]
 fn a_crash_between_certificate_and_keys_is_made_good() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::fixed(NOON);

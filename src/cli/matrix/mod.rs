@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// One entity only.
     #[arg(long)]
     entity: Option<String>,
+    /// As it is for callers of a tenant that has a file of its own; without it, for those of none that has.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// One action only.
     #[arg(long, value_parser = action)]
     action: Option<Action>,
@@ -61,6 +64,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let selection = Selection {
         role: arguments.role.clone(),
         entity: arguments.entity.clone(),
+        tenant: arguments.tenant.clone(),
         action: arguments.action,
     };
     let matrix = program.matrix(&selection).map_err(Failure::fault)?;

@@ -97,6 +97,12 @@ impl Seat {
     /// that no other record has where it is about nobody.
     #[must_use]
     pub fn take_record(&self, subject: Option<u64>, unmasked: Option<u64>) -> Take {
+        // Of a grant that may give so many records only.
+        if let Some(beside) = self.inner.beside.get()
+            && let held_back @ Take::HoldBack(_) = beside.take_record(None, None)
+        {
+            return held_back;
+        }
         self.inner.take_everywhere(Portion::Record { subject, unmasked })
     }
 

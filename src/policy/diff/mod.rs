@@ -20,12 +20,15 @@ mod retention;
 mod routes;
 mod taken;
 mod two_person;
+mod waits;
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::program::Program;
 use super::survey::{Survey, role_sets};
+pub use waits::{may_wait, waits_for};
 
 /// What a change does to what people can get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -63,12 +66,31 @@ pub struct Comparison {
     pub changes: Vec<Change>,
 }
 
-/// Compares two programs.
+/// Compares two programs: as they are for callers of no tenant with a file of its own, then for those of each.
+///
+/// Who is of several tenants gets what each of these lets through. So if nobody of one alone gets more, they do not.
 #[must_use]
 pub fn compare(old: &Program, new: &Program) -> Comparison {
+    let mut changes = changes_for(None, old, new);
+    let tenants: BTreeSet<&str> = old.tenants().chain(new.tenants()).collect();
+    let all: BTreeSet<Change> = changes.iter().cloned().collect();
+    for tenant in tenants {
+        let own = changes_for(Some(tenant), old, new).into_iter();
+        changes.extend(own.filter(|change| !all.contains(change)).map(|change| Change {
+            sentence: format!("callers of tenant `{tenant}`: {}", change.sentence),
+            ..change
+        }));
+    }
+    changes.sort();
+    changes.dedup();
+    Comparison { changes }
+}
+
+fn changes_for(tenant: Option<&str>, old: &Program, new: &Program) -> Vec<Change> {
     let same_roles = role_sets(old) == role_sets(new);
     let (before, after) = if same_roles { ("", "") } else { ("(old)", "(new)") };
-    let (old, new) = (Survey::of(old, before), Survey::of(new, after));
+    let (old, new) = (old.as_for(tenant), new.as_for(tenant));
+    let (old, new) = (Survey::of(&old, before), Survey::of(&new, after));
     let mut changes = catalogue::changes(&old, &new);
     changes.extend(routes::changes(&old, &new));
     changes.extend(limits::changes(&old, &new));
@@ -80,9 +102,7 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     changes.extend(apart::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
     changes.extend(retention::changes(&old, &new));
-    changes.sort();
-    changes.dedup();
-    Comparison { changes }
+    changes
 }
 
 impl Change {

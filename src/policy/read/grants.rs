@@ -7,7 +7,7 @@ use super::roles::audience;
 use super::routes::action_named;
 use crate::document::{Code, Keys, Node, Reader, cut};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "to",
     "action",
     "route",
@@ -20,6 +20,7 @@ const KEYS: [&str; 15] = [
     "longest",
     "uses",
     "subjects",
+    "rows",
     "waits",
     "ring",
     "break-glass",
@@ -31,6 +32,8 @@ const HIGHER: &str = "higher-rank";
 const ANY: &str = "any";
 /// The most people that one grant names.
 const MOST_SUBJECTS: u32 = 200;
+/// The most records that a grant about a search gives.
+const MOST_ROWS: u32 = 1_000_000;
 /// The longest that a grant lasts or is looked back at: a year.
 const YEAR_S: u32 = 365 * 86_400;
 
@@ -54,6 +57,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
                 .unwrap_or(3),
             by: by(reader, &keys, model),
             terms: terms(reader, &keys),
+            span: node.span,
         };
         model.grants.push(rule);
     }
@@ -71,6 +75,7 @@ fn terms(reader: &mut Reader<'_>, keys: &Keys<'_>) -> GrantTerms {
         longest_s: duration(reader, keys, "longest").unwrap_or(shipped.longest_s),
         uses: or_any(reader, keys, "uses", 1_000_000).unwrap_or(shipped.uses),
         subjects: or_any(reader, keys, "subjects", MOST_SUBJECTS).unwrap_or(shipped.subjects),
+        rows: number(reader, keys, "rows", 1, MOST_ROWS),
         waits_s: duration(reader, keys, "waits").unwrap_or(shipped.waits_s),
         ring: ring(reader, keys).unwrap_or(shipped.ring),
         break_glass: keys.find("break-glass").map(|pair| break_glass(reader, &pair.value)),

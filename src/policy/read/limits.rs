@@ -39,33 +39,39 @@ const WINDOW_LIMIT: usize = 8;
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
     for node in sections.items("limits", reader) {
-        let keys = reader.keys(node, "a limit", &KEYS);
-        let Some(Pair { value: to, key_span: span, .. }) = keys.find("to") else {
-            reader.missing(node.span, "a limit", "to", "teller");
-            continue;
-        };
-        if keys.pairs.iter().all(|pair| !limits_something(&pair.key)) {
-            let message = "a limit that limits nothing".to_owned();
-            let what = KEYS.iter().filter(|key| limits_something(key));
-            let help = format!("write what is limited: {}", listed(what));
-            reader.fault(node.span, Code::WrongValue, message, Some(help));
-        }
-        let to = audience(reader, model, to);
-        let per = scope::per(reader, &keys, &to);
-        let on = keys.find("on").map(|pair| scope::on(reader, model, &pair.value));
-        let named = keys.find("zone").and_then(|pair| zone(reader, &pair.value));
-        let zone = named.unwrap_or(TimeZone::UTC);
-        let day = zone.iana_name().unwrap_or("UTC").into();
-        let mut limits = Limits::default();
-        for pair in &keys.pairs {
-            limits.tighten(&limit(reader, pair, &day));
-        }
-        caps::check(reader, &keys, per, &limits);
-        let off_hours = keys.find("off-hours").and_then(|pair| off_hours(reader, pair, zone));
-        let off_hours = off_hours.map(|(hours, factor)| (hours, factor.of(&limits)));
-        let on = on.unwrap_or_default();
-        model.limits.push(LimitRule { to, per, on, limits, off_hours, span: *span });
+        let limit = read_one(reader, model, node);
+        model.limits.extend(limit);
     }
+}
+
+/// Reads one limit.
+pub(super) fn read_one(reader: &mut Reader<'_>, model: &Model, node: &Node) -> Option<LimitRule> {
+    let keys = reader.keys(node, "a limit", &KEYS);
+    let Some(Pair { value: to, key_span: span, .. }) = keys.find("to") else {
+        reader.missing(node.span, "a limit", "to", "teller");
+        return None;
+    };
+    if keys.pairs.iter().all(|pair| !limits_something(&pair.key)) {
+        let message = "a limit that limits nothing".to_owned();
+        let what = KEYS.iter().filter(|key| limits_something(key));
+        let help = format!("write what is limited: {}", listed(what));
+        reader.fault(node.span, Code::WrongValue, message, Some(help));
+    }
+    let to = audience(reader, model, to);
+    let per = scope::per(reader, &keys, &to);
+    let on = keys.find("on").map(|pair| scope::on(reader, model, &pair.value));
+    let named = keys.find("zone").and_then(|pair| zone(reader, &pair.value));
+    let zone = named.unwrap_or(TimeZone::UTC);
+    let day = zone.iana_name().unwrap_or("UTC").into();
+    let mut limits = Limits::default();
+    for pair in &keys.pairs {
+        limits.tighten(&limit(reader, pair, &day));
+    }
+    caps::check(reader, &keys, per, &limits);
+    let off_hours = keys.find("off-hours").and_then(|pair| off_hours(reader, pair, zone));
+    let off_hours = off_hours.map(|(hours, factor)| (hours, factor.of(&limits)));
+    let on = on.unwrap_or_default();
+    Some(LimitRule { to, per, on, limits, off_hours, tenant: None, span: *span })
 }
 
 /// `{ hours: Mon-Fri 08:00-20:00, factor: 0.25 }`: outside of the hours a part of the limits holds.

@@ -24,6 +24,7 @@ mod routes;
 mod rules;
 mod scope;
 mod sending;
+mod tenants;
 mod two_person;
 mod uploads;
 mod watermark;
@@ -39,8 +40,13 @@ pub(super) use places::is_count_name;
 use requirement::requirement;
 pub(super) use routes::entries;
 
+/// What a tenant asks of its callers on every route.
+const REQUIRE: &str = "require";
 /// The top-level keys.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 21] = [
+    // Of a tenant's file alone.
+    "tenant",
+    REQUIRE,
     "grades",
     "purposes",
     "entities",
@@ -100,20 +106,33 @@ pub(super) fn read(sources: &[Source]) -> (Model, Vec<Fault>) {
     apart::read(&sections, &mut reader, &mut model);
     detections::read(&sections, &mut reader, &mut model);
     retention::read(&sections, &mut reader, &mut model);
+    tenants::read(&sections, sources, &mut reader, &mut model);
     (model, reader.finish())
 }
 
 /// The contents of all files, by top-level key.
 struct Sections<'t> {
     found: Vec<(&'static str, &'t Node)>,
+    /// Files of tenants, which say nothing that the others say.
+    of_tenants: Vec<&'t Node>,
 }
 
 impl<'t> Sections<'t> {
     fn of(trees: &'t [Node], reader: &mut Reader<'_>) -> Self {
-        let mut found = Vec::new();
+        let (mut found, mut of_tenants) = (Vec::new(), Vec::new());
         for tree in trees {
+            if tenants::is_of_one(tree) {
+                of_tenants.push(tree);
+                continue;
+            }
             for pair in reader.map(tree, "a policy file") {
                 match SECTIONS.iter().find(|section| **section == pair.key) {
+                    Some(&REQUIRE) => {
+                        let message = "`require` stands at the top of a tenant's file alone";
+                        let help = "write it at routes, rules or grades; or add `tenant: NAME`";
+                        let (span, code) = (pair.key_span, Code::Contradiction);
+                        reader.fault(span, code, message.to_owned(), Some(help.to_owned()));
+                    }
                     Some(section) => found.push((*section, &pair.value)),
                     None => {
                         let message = format!("unknown key `{}`", pair.key);
@@ -123,7 +142,7 @@ impl<'t> Sections<'t> {
                 }
             }
         }
-        Self { found }
+        Self { found, of_tenants }
     }
 
     /// The named definitions of a section, over all files; a name defined twice is a fault.

@@ -36,24 +36,66 @@ const KEYS: [&str; 16] = [
 ];
 
 pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut Model) {
-    let mut names = std::collections::HashMap::new();
+    let mut names = Names::new();
     for node in sections.items("rules", reader) {
         let keys = reader.keys(node, "a rule", &KEYS);
-        let Some((name, span)) = name(reader, node, &keys) else { continue };
-        if let Some(first) = names.insert(name, span) {
-            reader.defined_twice(span, name, first);
-            continue;
-        }
-        if model.rules.len() >= RULE_LIMIT {
-            let message = format!("a policy must have at most {RULE_LIMIT} rules");
-            reader.fault(span, Code::TooLarge, message, None);
+        if !add(reader, model, &mut names, (node, &keys), None) {
             break;
         }
-        if let Some(rule) = rule(reader, model, &keys, name, span) {
-            check_reach(reader, model, &rule, &keys);
-            model.rules.push(rule);
-        }
     }
+    cover(model);
+}
+
+/// Where the rules stand that are known, by name.
+pub(super) type Names = std::collections::HashMap<String, Span>;
+
+/// Reads what a tenant takes away from its callers.
+pub(super) fn read_of_tenant(
+    reader: &mut Reader<'_>,
+    model: &mut Model,
+    names: &mut Names,
+    node: &Node,
+    tenant: &str,
+) {
+    let keys = reader.keys(node, "a rule of a tenant", &KEYS);
+    if let Some(pair) = keys.find("allow") {
+        let message = "a tenant's file lets nobody do anything: it only denies".to_owned();
+        let help = "write `deny`; what is allowed stands in a file without `tenant`".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+        return;
+    }
+    add(reader, model, names, (node, &keys), Some(tenant));
+}
+
+/// Adds a rule; `false` if there is no room for any.
+fn add(
+    reader: &mut Reader<'_>,
+    model: &mut Model,
+    names: &mut Names,
+    (node, keys): (&Node, &Keys<'_>),
+    tenant: Option<&str>,
+) -> bool {
+    let Some((name, span)) = name(reader, node, keys) else { return true };
+    // Tenants do not have to know how others call their rules.
+    let name = tenant.map_or_else(|| name.to_owned(), |tenant| format!("{tenant}: {name}"));
+    if let Some(first) = names.insert(name.clone(), span) {
+        reader.defined_twice(span, &name, first);
+        return true;
+    }
+    if model.rules.len() >= RULE_LIMIT {
+        let message = format!("a policy must have at most {RULE_LIMIT} rules");
+        reader.fault(span, Code::TooLarge, message, None);
+        return false;
+    }
+    if let Some(rule) = rule(reader, model, keys, &name, span) {
+        check_reach(reader, model, &rule, keys);
+        model.rules.push(Rule { tenant: tenant.map(Into::into), ..rule });
+    }
+    true
+}
+
+/// Says which rules cover which routes.
+pub(super) fn cover(model: &mut Model) {
     for route in &mut model.routes {
         let covering = model.rules.iter().enumerate().filter(|(_, rule)| rule.covers(route));
         route.rules = covering.map(|(index, _)| index).collect();
@@ -118,6 +160,7 @@ fn rule(
         require: Requirement::default(),
         factor: None,
         flags: Vec::new(),
+        tenant: None,
         span,
     };
     check_keys(reader, keys, &rule);

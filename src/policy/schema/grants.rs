@@ -43,6 +43,11 @@ pub(super) const GRANT: Table = Table {
             "How many people it may be about; 1 if left out, `any` for a grant that names nobody.",
             Form::Either(&[Form::Number(1, 200), Form::Words(|| vec!["any"])]),
         ),
+        key(
+            "rows",
+            "How many records a search may give that it is about, over all its pages; it is about no search if left out.",
+            Form::Number(1, 1_000_000),
+        ),
         key("waits", "How long a request waits to be decided; 24h if left out.", DURATION),
         key(
             "ring",

@@ -111,6 +111,16 @@ pub(super) const FILE: Table = Table {
     name: "file",
     keys: &[
         key(
+            "tenant",
+            "The tenant whose callers alone this file is about. It then only makes stricter: rules that deny, limits, `require`, and what routes and grades require.",
+            Form::Text,
+        ),
+        key(
+            "require",
+            "What callers of the tenant must prove on every route, beside everything else. Only in a file with `tenant`.",
+            REQUIREMENT,
+        ),
+        key(
             "grades",
             "What a caller must prove to see a field in clear: 1 open to 4 secret, and `sealed`, which never leaves.",
             Form::Table(&GRADES),

@@ -21,6 +21,8 @@ pub struct Selection {
     pub entity: Option<String>,
     /// One action.
     pub action: Option<Action>,
+    /// The tenant of the callers, if it has a file of its own.
+    pub tenant: Option<String>,
 }
 
 /// Why a selection selects nothing.
@@ -29,6 +31,14 @@ pub enum UnknownSelection {
     /// No such role.
     #[error("unknown role `{name}`; the policy defines {known}, and `any` is who has none")]
     Role {
+        /// As asked.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// No tenant of this name has a file of its own.
+    #[error("no file is of tenant `{name}`; there are files of {known}")]
+    Tenant {
         /// As asked.
         name: String,
         /// What there is.
@@ -124,7 +134,16 @@ impl Program {
     /// # Errors
     /// [`UnknownSelection`] if the policy does not define what is selected.
     pub fn matrix(&self, selection: &Selection) -> Result<Matrix, UnknownSelection> {
-        let survey = Survey::of(self, "");
+        let tenants: BTreeSet<&str> = self.tenants().collect();
+        let tenant = selection.tenant.as_deref();
+        if let Some(name) = tenant.filter(|name| !tenants.contains(name)) {
+            let known = match tenants.is_empty() {
+                true => "none".to_owned(),
+                false => tenants.into_iter().collect::<Vec<_>>().join(", "),
+            };
+            return Err(UnknownSelection::Tenant { name: name.to_owned(), known });
+        }
+        let survey = Survey::of(&self.as_for(tenant), "");
         let callers = callers(&survey, selection.role.as_deref())?;
         check_entity(&survey, selection.entity.as_deref())?;
         let mut writer = Writer { survey: &survey, selection, notes: Vec::new() };

@@ -25,10 +25,11 @@ use super::detections::Detections;
 use super::granting::described;
 use super::kind::Kind;
 use super::limits::{Holder, LimitSet, Limits, OffHours, Scope as LimitScope, Slice};
-use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Role, Whose};
+use super::model::{Audience as Named, Grade, LimitRule, Model, Purpose, Requirement, Role, Whose};
 use super::program::Program;
 use super::retention::Retention;
 use super::rotation::Rotation;
+use super::stricter::{Stricter, Where};
 use super::two_person::each_way;
 
 /// A program, spelt out.
@@ -85,7 +86,7 @@ struct LimitView {
 
 impl LimitView {
     fn of(rule: &LimitRule, model: &Model) -> Self {
-        let LimitRule { to, per, on, limits, off_hours, span: _ } = rule;
+        let LimitRule { to, per, on, limits, off_hours, tenant: _, span: _ } = rule;
         let roles: &[usize] = match to {
             Named::Any => &[],
             Named::Roles(roles) => roles,
@@ -122,6 +123,8 @@ impl Survey {
             grants: _,
             apart: _,
             detections,
+            tenant_files: _,
+            tenants: stricter,
             retention,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
@@ -140,7 +143,7 @@ impl Survey {
             purposes: purposes.iter().map(|purpose| purpose.name.clone()).collect(),
             consents: purposes.iter().filter_map(consent).collect(),
             tickets: purposes.iter().filter_map(ticket).collect(),
-            grades: grades.each_ref().map(|grade| grade.as_ref().map(Demand::from)),
+            grades: demands_of(grades, stricter),
             limits: limits.iter().map(|rule| LimitView::of(rule, &program.model)).collect(),
             styles: Kind::NAMES
                 .iter()
@@ -260,6 +263,21 @@ impl Survey {
     pub(super) fn opens(&self, route: &RouteView) -> bool {
         self.rules_of(route).any(|rule| rule.opens(route))
     }
+}
+
+/// What each grade asks of the callers whom the survey is about.
+fn demands_of(grades: &[Option<Requirement>; 4], stricter: &[Stricter]) -> [Option<Demand>; 4] {
+    let mut number = 0;
+    grades.each_ref().map(|grade| {
+        number += 1;
+        grade.as_ref().map(|grade| and_at(Demand::from(grade), stricter, Where::Grade(number)))
+    })
+}
+
+/// The same with what a tenant asks there.
+fn and_at(demand: Demand, stricter: &[Stricter], place: Where) -> Demand {
+    let here = stricter.iter().filter(|one| one.at == place);
+    here.fold(demand, |demand, one| demand.and(&Demand::from(&one.require)))
 }
 
 /// The roles of a program and all that each includes.

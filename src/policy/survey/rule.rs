@@ -132,6 +132,8 @@ impl RuleView {
             require,
             factor,
             flags,
+            // A survey is of one tenant's callers, or of those of none.
+            tenant: _,
             span: _,
         } = rule;
         let entity = of.and_then(|at| model.entities.get(at));

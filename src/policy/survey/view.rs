@@ -13,7 +13,8 @@ use super::super::program::Program;
 use super::super::record_factor::RecordFactor;
 use super::super::search::FilterForm;
 use super::super::sending::{Sending, Unwritable, Uploads};
-use super::{Demand, Formula, Names, OnRecords, Zones};
+use super::super::stricter::Where;
+use super::{Demand, Formula, Names, OnRecords, Zones, and_at};
 
 /// A leaf of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ fn field(field: &Field) -> (Box<str>, FieldView) {
 impl RouteView {
     pub(super) fn of(route: &Route, program: &Program) -> Self {
         let Route {
-            index: _,
+            index,
             name,
             method,
             host,
@@ -217,6 +218,8 @@ impl RouteView {
         let returned = returns.iter().flat_map(|body| &body.entities);
         let nested: Vec<usize> = returned.flat_map(|entity| model.nested(*entity)).collect();
         let reads = reads.and_then(|at| program.routes.get(at));
+        let asked = and_at(Demand::from(require), &model.tenants, Where::Routes);
+        let asked = and_at(asked, &model.tenants, Where::Route(*index));
         let acted_on = |read: &Route| read.returns.as_ref()?.entities.first().and_then(named);
         Self {
             name: name.clone(),
@@ -224,7 +227,7 @@ impl RouteView {
             zones: Zones::of(zones),
             upstream: upstream.clone(),
             action: *action,
-            require: Demand::from(require),
+            require: asked,
             path: path.iter().filter_map(|search| path_search(search, model)).collect(),
             formats: formats.iter().map(|format| format.media_type()).collect(),
             opaque: opaque.as_ref().map(OpaqueView::of),

@@ -208,6 +208,7 @@ fn query<'a>(
         principal,
         route,
         params: &[],
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose,

@@ -438,6 +438,7 @@ impl Asking {
             principal: &self.principal,
             route: &met.route,
             params: &met.params,
+            search: None,
             method,
             host: "bank.example",
             purpose: self.purpose,

@@ -152,6 +152,7 @@ fn an_explanation_tells_the_limits_on_exports() {
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose: None,

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::Subjects;
 use super::super::{Action, Coverage, Denial, DenialKind, Grant, Lack, Permit, Query, Reason};
-use super::{Asked, NOW, ask_with, caller, filter, program};
+use super::{Asked, NOW, Program, ask_with, caller, filter, program};
 use crate::route::Path;
 
 const HOTEL: &str = r#"
@@ -245,6 +245,7 @@ fn of_several_grants_the_first_that_leads_further_is_used_and_none_where_none_is
             principal: &principal,
             route: &met.route,
             params: &met.params,
+            search: None,
             method: "GET",
             host: "bank.example",
             purpose: None,
@@ -374,4 +375,31 @@ fn an_entry_that_means_nothing_is_a_fault() {
         let faults = super::super::compile(&[super::source(&text)]).unwrap_err().to_string();
         assert!(faults.contains(said), "{entry}: {faults}");
     }
+}
+
+#[test]
+fn where_grade_4_takes_two_nobody_opens_it_alone_and_lower_grades_are_as_they_were() {
+    let entry = "{ to: clerk, grade: 4, by: higher-rank, subjects: any, break-glass: { longest: 30m, assurance: 1, fresh: 5m, review: 1h, subjects: 1 } }";
+    let lax = program(&format!("{HOTEL}grants: [{entry}]\n"));
+    let strict = program(&format!("{HOTEL}grants: [{entry}]\ntwo-person: grade-4\n"));
+    let clerk = ["clerk".to_owned()];
+    let terms = |hotel: &Program, fields: Option<&[&str]>, route: &str| {
+        let coverage = Coverage {
+            actions: vec![Action::View],
+            routes: vec![route.to_owned()],
+            fields: fields.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+            ..Coverage::default()
+        };
+        let terms = hotel.granting(&clerk, &coverage).unwrap().terms;
+        (terms.number, terms.break_glass.is_some())
+    };
+    assert_eq!(terms(&lax, Some(&["guest.passport"]), "guest.view"), (1, true));
+    for (fields, route) in [
+        (Some(["guest.passport"].as_slice()), "guest.view"),
+        (None, "guest.view"),
+        (None, "guest.scan"),
+    ] {
+        assert_eq!(terms(&strict, fields, route), (2, false), "{route} {fields:?}");
+    }
+    assert_eq!(terms(&strict, Some(&["guest.phone"]), "guest.view"), (1, true));
 }

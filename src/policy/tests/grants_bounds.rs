@@ -119,6 +119,7 @@ fn what_a_grant_would_show_after_a_factor_is_said() {
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose: None,

@@ -61,6 +61,7 @@ fn with<T>(
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method,
         host: "bank.example",
         purpose: None,

@@ -101,6 +101,7 @@ fn an_explanation_names_a_style_that_is_not_the_first() {
         principal: &std::sync::Arc::new(caller(&["clerk"])),
         route: &met.route,
         params: &met.params,
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose: None,

@@ -11,6 +11,7 @@ mod exports;
 mod golden;
 mod grants;
 mod grants_bounds;
+mod grants_search;
 mod hostile;
 mod linked;
 mod masks;
@@ -19,6 +20,7 @@ mod pages;
 mod record_factors;
 mod records;
 mod requirements;
+mod stricter;
 mod ungraded;
 mod watching;
 
@@ -110,6 +112,7 @@ fn ask_with(
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method,
         host: "bank.example",
         purpose: asked.purpose,

@@ -178,6 +178,7 @@ fn of_one<T>(program: &Program, principal: Principal, say: impl Fn(&Query<'_>) -
         principal: &principal,
         route: &met.route,
         params: &met.params,
+        search: None,
         method: "GET",
         host: "bank.example",
         purpose: None,

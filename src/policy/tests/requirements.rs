@@ -181,6 +181,7 @@ fn an_explanation_tells_of_flags_tenants_devices_grants_and_tickets() {
             principal: &principal,
             route: &met.route,
             params: &met.params,
+            search: None,
             method: "GET",
             host: "bank.example",
             purpose: None,

@@ -1,6 +1,6 @@
 //! What one policy watches and asks two persons for, beside another: whoever is watched less is told of.
 
-use super::super::{Class, Comparison};
+use super::super::{Class, Comparison, may_wait, waits_for};
 use super::program;
 
 const DESK: &str = "
@@ -23,6 +23,8 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("two-person: tenant", "", "one person alone may command `tenant-on`"),
     ("two-person: [tenant, limits]", "two-person: tenant", "may command `limits`"),
     ("two-person: exports", "two-person: exports-on", "may command `exports-off`"),
+    ("two-person: log-export", "", "may command `log-export`"),
+    ("two-person: [log-purge, grade-4]", "two-person: log-purge", "may command `grade-4`"),
     ("registered: [partner, tenant]", "registered: tenant", "a partner that is not registered may"),
     ("partner-level: 3", "partner-level: 2", "attested level 2, was 3"),
     (
@@ -70,4 +72,38 @@ fn whoever_is_watched_less_or_needs_nobody_else_gets_more() {
 fn how_long_a_place_is_new_is_neither_more_nor_less() {
     let told = compare("", "detections: { new-place: { days: 3 } }");
     assert!(told.widens(), "where it cannot be told it is announced\n{told}");
+}
+
+const KEPT: &str = "two-person: [log-export]\nretention: { staff_access: 36 }\n";
+
+#[test]
+fn a_policy_waits_for_what_the_one_in_force_says_and_for_nothing_else() {
+    let old = program(&format!("{DESK}{KEPT}"));
+    let with = |more: &str| format!("{DESK}{KEPT}{more}");
+    let off = with("detections: { dormant: off }");
+    let milder = with("detections: { zero-hits: { count: 60 } }");
+    let shorter = with("").replace("36", "24");
+    let dropped = with("").replace("[log-export]", "[]");
+    let wider = with("").replace("allow: view, to: teller", "allow: view, to: any");
+    for (word, new, waits) in [
+        ("detections", &off, true),
+        ("detections", &milder, true),
+        ("detections", &wider, false),
+        ("detections", &shorter, false),
+        ("log-purge", &shorter, true),
+        ("log-purge", &off, false),
+        ("log-export", &off, false),
+        ("policy", &off, true),
+        ("policy", &shorter, true),
+        ("policy", &wider, true),
+        // One that takes a word out.
+        ("detections", &dropped, true),
+        ("log-purge", &dropped, true),
+        ("policy", &dropped, true),
+        ("log-export", &dropped, false),
+    ] {
+        let waiting = waits_for(&[word.to_owned()], &old, &program(new));
+        assert_eq!(!waiting.is_empty(), waits, "`{word}`: {waiting:?}\n{new}");
+    }
+    assert!(may_wait(&["detections".to_owned()]) && !may_wait(&["log-export".to_owned()]));
 }

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod exposure;
+mod grants;
 mod reach;
 mod records;
 mod registered;
@@ -21,6 +22,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.conditions();
     warnings.exposure();
     warnings.registered();
+    warnings.grants();
     warnings.found.sort();
     warnings.found
 }

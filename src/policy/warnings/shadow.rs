@@ -50,6 +50,7 @@ fn covers(model: &Model, other: &Rule, rule: &Rule) -> bool {
         Effect::Deny => other.of.is_none() || other.of == rule.of,
     };
     other.effect == rule.effect
+        && (other.tenant.is_none() || other.tenant == rule.tenant)
         && same_records
         && rule.actions.iter().all(|action| other.actions.contains(action))
         && other.to.covers(&rule.to, &model.roles)

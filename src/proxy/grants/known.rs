@@ -38,6 +38,8 @@ pub(super) struct Opened {
 pub(super) struct Held {
     pub(super) grant: Arc<Grant>,
     pub(super) uses: Option<u32>,
+    /// How many records its search may give.
+    pub(super) rows: Option<u32>,
     pub(super) lasts_s: u32,
     pub(super) until_s: i64,
     /// The roles of the holder when they asked.
@@ -86,9 +88,15 @@ impl Held {
         };
         let named = self.grant.coverage.subjects.as_ref().map_or(0, Subjects::count);
         let named = u32::try_from(named).unwrap_or(u32::MAX);
-        self.lasts_s <= longest_s
+        let is_search = !self.grant.coverage.search.is_empty();
+        let fits_rows = |most: u32| self.rows.is_some_and(|rows| rows <= most);
+        // None opens at once that is about a search.
+        let is_counted = !is_search || (self.agreed.is_some() && terms.rows.is_some_and(fits_rows));
+        let least = u32::from(!is_search);
+        is_counted
+            && self.lasts_s <= longest_s
             && terms.uses.is_none_or(|most| self.uses.is_some_and(|uses| uses <= most))
-            && subjects.is_none_or(|most| (1..=most).contains(&named))
+            && subjects.is_none_or(|most| (least..=most).contains(&named))
     }
 }
 
@@ -186,8 +194,8 @@ impl Known {
         let grant = Arc::new(judged(kept));
         let agreed = kept.emergency.is_none().then_some(kept.approvals.len());
         let (roles, fits) = (kept.roles.clone(), Arc::default());
-        let (uses, lasts_s) = (kept.uses, kept.lasts_s);
-        let held = Held { grant, uses, lasts_s, until_s, roles, agreed, fits };
+        let (uses, rows, lasts_s) = (kept.uses, kept.scope.rows, kept.lasts_s);
+        let held = Held { grant, uses, rows, lasts_s, until_s, roles, agreed, fits };
         let all = self.held.entry(kept.holder.clone()).or_default();
         let at = all.partition_point(|other| width(&other.grant) <= width(&held.grant));
         all.insert(at, held);
@@ -199,9 +207,11 @@ impl Known {
 /// How far a grant reaches: about whom first, then fields, routes, actions.
 fn width(grant: &Grant) -> (usize, usize, usize, usize) {
     let of = |count: usize| if count == 0 { usize::MAX } else { count };
-    let Coverage { subjects, fields, routes, actions, .. } = &grant.coverage;
+    let Coverage { subjects, search, fields, routes, actions, .. } = &grant.coverage;
+    // A search reaches further than people who are named, and not as far as everybody.
+    let of_nobody = usize::MAX.saturating_sub(usize::from(!search.is_empty()));
     (
-        subjects.as_ref().map_or(usize::MAX, Subjects::count),
+        subjects.as_ref().map_or(of_nobody, Subjects::count),
         fields.as_ref().map_or(usize::MAX, Vec::len),
         of(routes.len()),
         actions.len(),
@@ -245,6 +255,7 @@ pub(in crate::proxy) fn coverage(scope: &Scope) -> Coverage {
         subjects: Some(Subjects::from_iter(scope.subjects.iter().cloned()))
             .filter(|subjects| subjects.count() > 0),
         parameters: scope.parameters.clone(),
+        search: scope.search.clone(),
         purpose: scope.purpose.clone(),
         zones: scope.zones.clone(),
         device: scope.device,

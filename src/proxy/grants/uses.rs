@@ -13,13 +13,18 @@ use crate::proxy::rejection::{Rejection, Wanted};
 /// Requests under one grant at once, which its uses bound.
 const AT_ONCE: u32 = 10_000;
 
-/// The allowance of a grant's uses; none where it may be used as often as one likes.
+/// The allowance of a grant's uses, and of the records that its search may give; none where neither has an end.
 fn allowance(held: &Held) -> Result<Option<Allowance>, AllowanceFault> {
-    let Held { uses: Some(uses), lasts_s, .. } = *held else { return Ok(None) };
+    let Held { uses, rows, lasts_s, .. } = *held;
+    if uses.is_none() && rows.is_none() {
+        return Ok(None);
+    }
+    // What was used counts for as long as the grant can last.
+    let window = |most: u32| Window::sliding(u64::from(most), lasts_s.saturating_add(3_600));
     let terms = Terms {
         concurrent: Some(AT_ONCE),
-        // What was used counts for as long as the grant can last.
-        files: vec![Window::sliding(u64::from(uses), lasts_s.saturating_add(3_600))],
+        files: uses.map(window).into_iter().collect(),
+        records: rows.map(window).into_iter().collect(),
         ..Terms::default()
     };
     Allowance::new(&[terms]).map(Some)
@@ -48,7 +53,11 @@ impl Gate {
         let (name, occasion) = (format!("{USES}{}", grant.id), Arc::new(Occasion::default()));
         let asker = Asker::from(name.as_str());
         let used = self.limits.admit_shared(asker, &occasion, &Arc::new(allowance)).await;
-        let used = used.map_err(|refused| Rejection::Limit(Box::new(refused)))?;
+        let used = used.map_err(|refused| match held.rows {
+            // All the rows of its search were given.
+            Some(_) => used_up(),
+            None => Rejection::Limit(Box::new(refused)),
+        })?;
         self.touch(&grant.id);
         if used.take_file().is_err() {
             return Err(used_up());

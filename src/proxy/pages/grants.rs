@@ -6,7 +6,8 @@ use super::grant_words::{GrantWords, words_of};
 use super::{Html, Page, escaped, form, heading, marked, paragraph, render};
 
 /// The fields of the form that a denial fills in.
-const FIELDS: [&str; 6] = ["route", "action", "subjects", "fields", "uses", "purpose"];
+const FIELDS: [&str; 8] =
+    ["route", "action", "subjects", "query", "rows", "fields", "uses", "purpose"];
 
 /// A grant in a list.
 #[derive(Clone, Debug)]
