@@ -40,6 +40,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0030_registry.sql"),
     include_str!("migrations/0031_campaigns.sql"),
     include_str!("migrations/0032_policies.sql"),
+    include_str!("migrations/0033_feeds.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.
