@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use super::board::{Board, Exchange, MOST_NOTICES, Sealed};
+use super::feed::{FEED, Feeds, HEARD, Served};
 use super::seal::Seals;
 use super::{BulletinError, Seen};
 use crate::clock::Clock;
@@ -13,6 +14,8 @@ use crate::state::Store;
 
 /// Notices in one call, either way.
 const BATCH: u32 = 200;
+/// The same of notices that are full of rows.
+const LONG_BATCH: usize = 32;
 /// Calls in one round: more wait for the next.
 const MOST_CALLS: usize = 500;
 /// So often everything is read and told anew, should the board have lost a part.
@@ -33,6 +36,8 @@ pub struct Round {
     pub forged: u64,
     /// Notices that nobody here understands, or that found no room here or on the board.
     pub left: u64,
+    /// About so many rows of grants, links and statements other gates have that were not read here yet.
+    pub behind: u64,
 }
 
 /// A gate's part in the board.
@@ -41,6 +46,7 @@ pub struct Bulletin {
     board: Arc<dyn Board>,
     seals: Seals,
     clock: Clock,
+    feeds: Feeds,
     /// The board's life in which this gate read and told everything.
     life: String,
     cursor: u64,
@@ -66,11 +72,13 @@ impl Bulletin {
     pub fn new(store: Store, board: Arc<dyn Board>, seals: Seals, clock: Clock) -> Self {
         let (life, cursor, told, read, digests) = Default::default();
         let (whole_at, wholes, again, drops, garbage) = Default::default();
+        let feeds = Feeds::new(seals.node());
         Self {
             store,
             board,
             seals,
             clock,
+            feeds,
             life,
             cursor,
             told,
@@ -113,10 +121,29 @@ impl Bulletin {
             }
         }
         self.tell(&mut round).await?;
+        self.tell_rows(&mut round).await?;
         if is_due {
             self.whole_at = Some(now);
         }
+        round.behind = self.feeds.behind();
         Ok(round)
+    }
+
+    async fn tell_rows(&mut self, round: &mut Round) -> Result<(), BulletinError> {
+        let Served { posts, drops, left } =
+            self.feeds.serve(&self.store, &self.seals, &self.clock).await?;
+        round.left += left;
+        self.drops.extend(drops);
+        let mut posts = posts.into_iter().peekable();
+        while posts.peek().is_some() {
+            let some = posts.by_ref().take(LONG_BATCH).collect();
+            if let Err(error) = self.exchange(some, round).await {
+                // Nobody knows which of them are there.
+                self.feeds.again();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     async fn tell(&mut self, round: &mut Round) -> Result<(), BulletinError> {
@@ -169,6 +196,7 @@ impl Bulletin {
         if life != self.life {
             // It lost what it knew, or may have: everything is told again.
             (self.life, self.told) = (life, 0);
+            self.feeds.again();
         }
         self.cursor = cursor;
         Ok(more)
@@ -177,7 +205,7 @@ impl Bulletin {
     /// Takes over what is new on the board.
     async fn take(&mut self, notices: &[Sealed], round: &mut Round) -> Result<(), BulletinError> {
         let now_ms = self.clock.unix_ms();
-        let (mut came, mut read) = (Vec::new(), Vec::new());
+        let (mut came, mut rows, mut read) = (Vec::new(), Vec::new(), Vec::new());
         for (tag, sealed) in notices {
             let digest = self.digests.hash_one(sealed);
             if self.read.get(tag) == Some(&digest) {
@@ -186,6 +214,18 @@ impl Bulletin {
             match self.seals.open(tag, sealed) {
                 Ok(notice) if notice.is_over(now_ms) => {
                     self.drops.push((tag.clone(), sealed.clone()));
+                }
+                Ok(notice) if notice.kind == HEARD => {
+                    round.left += u64::from(!self.feeds.hear(&notice, &self.clock));
+                }
+                Ok(notice) if notice.kind == FEED => {
+                    if self.feeds.is_stale(tag, &notice.origin) {
+                        self.drops.push((tag.clone(), sealed.clone()));
+                    }
+                    match self.feeds.read(&notice) {
+                        Some(batch) => rows.push(batch),
+                        None => round.left += 1,
+                    }
                 }
                 Ok(notice) => came.push(notice),
                 Err(_not_ours) => {
@@ -204,6 +244,9 @@ impl Bulletin {
             round.taken += taken.fresh;
             round.left += taken.left as u64;
             self.again.extend(taken.outdated);
+        }
+        if !rows.is_empty() {
+            round.taken += self.feeds.take(&self.store, rows).await?;
         }
         if self.read.len() + read.len() > 2 * MOST_NOTICES {
             self.read.clear();

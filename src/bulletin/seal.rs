@@ -75,6 +75,11 @@ impl Seals {
         Ok(BulletinRow { seq: 0, id, kind, topic, stamp, lasts, origin, payload })
     }
 
+    /// This gate.
+    pub(super) fn node(&self) -> &str {
+        &self.node
+    }
+
     fn tag(&self, kind: &str, topic: &str) -> String {
         self.names.reference(&[kind.as_bytes(), topic.as_bytes()])
     }

@@ -1,5 +1,7 @@
 //! Gates that tell each other over a board that forgets, is written to by others, and stands still.
 
+mod feed;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -40,9 +42,13 @@ impl Gate {
     }
 
     async fn turn(&self, is_on: bool, name: &str) {
+        self.turn_of("tenant", is_on, name).await;
+    }
+
+    async fn turn_of(&self, kind: &str, is_on: bool, name: &str) {
         let command = CommandRow {
             verb: if is_on { "switch_on" } else { "switch_off" }.to_owned(),
-            kind: "tenant".to_owned(),
+            kind: kind.to_owned(),
             name: name.to_owned(),
             detail: String::new(),
             reason: "why".to_owned(),
@@ -69,6 +75,16 @@ fn pair() -> (Arc<MemoryBoard>, Gate, Gate) {
     let board = Arc::new(MemoryBoard::default());
     let (one, two) = (Gate::new("one", &board), Gate::new("two", &board));
     (board, one, two)
+}
+
+/// The notices that are each of a topic, and what no gate sealed.
+fn told(board: &MemoryBoard) -> Vec<(String, Vec<u8>)> {
+    let seals = Seals::derive(&master(3), "reader").unwrap();
+    let is_one = |(tag, sealed): &(String, Vec<u8>)| {
+        seals.open(tag, sealed).is_ok_and(|notice| !["feed", "heard"].contains(&&*notice.kind))
+            || seals.open(tag, sealed).is_err()
+    };
+    board.notices().into_iter().filter(is_one).collect()
 }
 
 fn advance(gates: &[&Gate], ms: i64) {
@@ -105,7 +121,7 @@ async fn the_same_again_changes_nothing_and_an_older_one_is_replaced_on_the_boar
     let (board, mut one, mut two) = pair();
     one.turn(true, "hq").await;
     one.round().await;
-    let old = board.notices();
+    let old = told(&board);
     two.round().await;
     advance(&[&one, &two], 5);
     two.turn(false, "hq").await;
@@ -119,7 +135,7 @@ async fn the_same_again_changes_nothing_and_an_older_one_is_replaced_on_the_boar
         two.round().await;
     }
     assert!(one.off().await.is_empty() && two.off().await.is_empty());
-    assert_ne!(board.notices(), old, "the newer one stands there again");
+    assert_ne!(told(&board), old, "the newer one stands there again");
     assert_eq!(two.acts().await.len(), 2, "once switched on there, once off here");
 }
 
@@ -133,18 +149,18 @@ async fn whoever_is_away_hears_of_it_later_and_an_emptied_board_is_filled_again(
     one.turn(true, "sh").await;
     one.round().await;
     two.round().await;
-    assert_eq!(board.notices().len(), 2);
+    assert_eq!(told(&board).len(), 2);
     let mut third = Gate::new("three", &board);
     third.round().await;
     assert_eq!(third.off().await, ["hq", "sh"]);
     // One notice alone is lost: it is there again after a minute.
-    let one_of_them = board.notices().into_iter().take(1).collect();
+    let one_of_them = told(&board).into_iter().take(1).collect();
     let lose = Exchange { drops: one_of_them, most: 10, ..Exchange::default() };
     board.exchange(lose).await.unwrap();
-    assert_eq!(board.notices().len(), 1);
+    assert_eq!(told(&board).len(), 1);
     advance(&[&two], 61_000);
     two.round().await;
-    assert_eq!(board.notices().len(), 2);
+    assert_eq!(told(&board).len(), 2);
 }
 
 #[tokio::test]
@@ -153,11 +169,12 @@ async fn what_no_gate_of_this_key_sealed_counts_for_nothing_and_is_told() {
     let mut stranger = Gate::of("stranger", &board, 4);
     stranger.turn(true, "hq").await;
     stranger.round().await;
-    assert_eq!(two.round().await, Round { forged: 1, ..Round::default() });
+    let says = "a notice, and how far it is";
+    assert_eq!(two.round().await, Round { forged: 2, ..Round::default() }, "{says}");
     one.turn(true, "sh").await;
     one.round().await;
     let ours = Seals::derive(&master(3), "one").unwrap();
-    let mine = board.notices().into_iter().find(|(tag, bytes)| ours.open(tag, bytes).is_ok());
+    let mine = told(&board).into_iter().find(|(tag, bytes)| ours.open(tag, bytes).is_ok());
     let (tag, sealed) = mine.unwrap();
     let mut altered = sealed.clone();
     *altered.last_mut().unwrap() ^= 1;
@@ -178,7 +195,7 @@ async fn what_no_gate_of_this_key_sealed_counts_for_nothing_and_is_told() {
         two.round().await;
     }
     assert_eq!(two.off().await, ["sh"]);
-    assert_eq!(board.notices().len(), 1);
+    assert_eq!(told(&board).len(), 1);
 }
 
 #[tokio::test]
@@ -292,14 +309,14 @@ async fn what_is_over_is_forgotten_and_what_holds_is_not() {
     one.turn(false, "sh").await;
     one.round().await;
     two.round().await;
-    assert_eq!(board.notices().len(), 2);
+    assert_eq!(told(&board).len(), 2);
     advance(&[&one, &two], 41 * DAY_MS);
     one.round().await;
     let mut third = Gate::new("three", &board);
     advance(&[&third], 41 * DAY_MS);
     third.round().await;
     third.round().await;
-    assert_eq!(board.notices().len(), 1);
+    assert_eq!(told(&board).len(), 1);
     assert_eq!(third.off().await, ["hq"]);
 }
 
@@ -329,13 +346,33 @@ async fn a_table_that_is_full_forgets_what_is_over_and_never_what_holds() {
 }
 
 #[tokio::test]
+async fn a_right_that_is_given_back_is_so_at_all_gates_however_much_there_is_to_tell() {
+    let (_board, mut one, mut two) = pair();
+    one.turn_of("right", true, "teller@wang").await;
+    let findings =
+        (0..12).map(|n| NewFinding { holder: format!("p{n}"), ..finding(&n.to_string()) });
+    one.store.add_findings(findings.collect()).await.unwrap();
+    one.round().await;
+    two.round().await;
+    assert_eq!(two.off().await, ["teller@wang"]);
+    advance(&[&one, &two], 5);
+    one.turn_of("right", false, "teller@wang").await;
+    for _ in 0..2 {
+        advance(&[&one, &two], 61_000);
+        one.round().await;
+        two.round().await;
+    }
+    assert!(one.off().await.is_empty() && two.off().await.is_empty());
+}
+
+#[tokio::test]
 async fn what_a_newer_menshen_tells_is_left_alone() {
     let (board, _one, mut two) = pair();
     let seals = Seals::derive(&master(3), "newer").unwrap();
     let notice = BulletinRow {
         seq: 0,
         id: "x".to_owned(),
-        kind: "grant".to_owned(),
+        kind: "weather".to_owned(),
         topic: "7".to_owned(),
         stamp: START_MS,
         lasts: true,
@@ -345,7 +382,7 @@ async fn what_a_newer_menshen_tells_is_left_alone() {
     let posts = vec![seals.seal(&notice).unwrap().unwrap()];
     board.exchange(Exchange { posts, most: 10, ..Exchange::default() }).await.unwrap();
     assert_eq!(two.round().await, Round { left: 1, ..Round::default() });
-    assert_eq!(board.notices().len(), 1);
+    assert_eq!(told(&board).len(), 1);
 }
 
 /// What happens to three gates and their board.

@@ -89,7 +89,7 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
         // It was found elsewhere, and held somebody here.
         "finding_shared" => held(object.rsplit_once("` on ")?.1),
         "policy_loaded" => Step::ByHand("put the newer policy files in their place"),
-        "subjects_registered" => {
+        "subjects_registered" | "subjects_registered_shared" => {
             Step::ByHand("register anew what data subjects said since the backup")
         }
         "hold_added" => Step::ByHand("enter the legal hold anew"),
@@ -125,7 +125,8 @@ fn of_account(name: &str, object: &str) -> Option<Step> {
 
 /// Whoever broke the glass owes a review of which the restored state does not know. All other grants are taken back.
 fn of_grant(entry: &Entry) -> Option<(String, Step)> {
-    let act = entry.act.as_ref().filter(|act| act.name.as_str() == "glass_broken")?;
+    let is_glass = |name: &str| ["glass_broken", "glass_broken_shared"].contains(&name);
+    let act = entry.act.as_ref().filter(|act| is_glass(act.name.as_str()))?;
     let account = entry.actor.as_ref()?.account.as_str().to_owned();
     Some((
         format!("glass_broken {} of account {account}", act.object.as_str()),

@@ -440,6 +440,7 @@ impl Counter {
             review_s: grant.review_s(),
             sealed: self.sealer.seal(&label(&grant.id), &text)?,
             change,
+            weight: grant.weight(),
         };
         let Step { act, reason, approved_by, approval } = step;
         let is_drill = grant.emergency.is_some_and(|emergency| emergency.drill);

@@ -180,6 +180,28 @@ impl Grant {
         self.state_at(now_s) == State::Approved
     }
 
+    /// How far it is, as one number: every step makes it larger, and of two steps from the same place the stricter by
+    /// more. So gates that took steps at once agree on one, whoever hears of the other first.
+    #[must_use]
+    pub fn weight(&self) -> i64 {
+        let rank = match self.state {
+            State::Asked => 0,
+            State::Approved => 1,
+            State::Expired => 2,
+            State::UsedUp => 3,
+            State::Refused => 4,
+            State::Revoked => 5,
+            State::Reviewed => 6,
+        };
+        let agreed = i64::try_from(self.approvals.len()).unwrap_or(99).min(99);
+        let told = self.emergency.map_or(0, |emergency| match emergency.told {
+            Told::Nothing => 0,
+            Told::Due => 1,
+            Told::Overdue => 2,
+        });
+        rank * 1000 + agreed * 10 + told
+    }
+
     /// Whether it opened at once and nobody reviewed it in time.
     #[must_use]
     pub fn is_overdue(&self, now_s: i64) -> bool {

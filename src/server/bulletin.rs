@@ -37,6 +37,8 @@ pub(super) struct Keeper {
     told_forged: Option<Instant>,
     /// What was forged since that was last told.
     forged: u64,
+    /// Whether all that the others told in order was read.
+    knows_all: bool,
 }
 
 impl Keeper {
@@ -62,21 +64,35 @@ impl Keeper {
             is_alerted: false,
             told_forged: None,
             forged: 0,
+            knows_all: false,
         }))
     }
 
     /// The first round, before a port opens: what was done while this gate was away holds from its first request on.
     pub(super) async fn begin(&mut self) {
+        let mut answered = false;
         let reads = async {
-            while !self.round().await {
+            loop {
+                answered |= self.round().await;
+                if answered && self.knows_all {
+                    return;
+                }
                 tokio::time::sleep(ROUND).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, reads).await.is_err() {
+        let is_late = tokio::time::timeout(PATIENCE, reads).await.is_err();
+        if is_late && answered {
+            tracing::warn!(
+                "not all grants, links and statements of other gates are known here yet; the rest comes"
+            );
+        } else if is_late {
             tracing::error!(
                 "the board of gates does not answer: what is done at others is not known here"
             );
         }
+        // What came holds from the first request on.
+        self.gate.look_for_links().await;
+        self.gate.look_for_subjects().await;
         match self.store.curbs().await {
             Ok(rows) => self.gate.curbs.replace(rows.into_iter().map(super::review::curb)),
             Err(error) => tracing::error!(%error, "who is held cannot be read; it stays as it is"),
@@ -116,8 +132,9 @@ impl Keeper {
         }
         self.failed = 0;
         self.is_alerted = false;
-        let Round { taken, forged, left } = round;
-        self.gate.telemetry.board_read(taken as u64, forged, left);
+        let Round { taken, forged, left, behind } = round;
+        self.knows_all = behind == 0;
+        self.gate.telemetry.board_read(taken as u64, forged, (left, behind));
         if taken > 0 {
             // At once; detections look for releases by themselves.
             self.gate.tidy_commands().await;

@@ -22,7 +22,11 @@ if not count or not top then
   life, count, top, strange = ARGV[2], 0, 0, 1
   redis.call('HSET', head, 'life', life, 'server', ARGV[3])
 end
-count = math.max(count, top)
+if top > count then
+  -- Also where nothing is put there now: whoever has read that far must see what comes next.
+  count = top
+  redis.call('HSET', head, 'count', string.format('%.0f', count))
+end
 local from = 0
 if life == ARGV[1] then
   from = tonumber(ARGV[4])

@@ -1,14 +1,19 @@
 //! Rows of grants. What they say is sealed; which step may follow which is `grant`'s business.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::act::{self, Deed};
-use super::{StateError, Store};
+use super::{FeedItem, FeedRow, FeedSlice, StateError, Store};
 
 /// The most grants that are kept, those that are over too.
 const MOST: i64 = if cfg!(test) { 50 } else { 1_000_000 };
 /// How long it is kept who agreed to whose, in milliseconds: longer than any ring is looked for.
 const APPROVALS_KEPT_MS: i64 = 400 * 86_400_000;
+/// So long a gate waits for the one where a grant is from to say what time brought about, in seconds.
+const LATE_S: i64 = 3_600;
 
 /// A grant as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct GrantRow {
     pub sealed: Vec<u8>,
     /// Which change brought it here; 0 for a new one.
     pub change: i64,
+    /// Grows with every step, the more the stricter it is: of two gates' the heavier holds.
+    pub weight: i64,
 }
 
 /// A step of a grant, as the log names it.
@@ -44,6 +51,43 @@ pub struct GrantStep {
     pub approved_by: String,
     /// That agreement: the holder and who agreed.
     pub approval: Option<(String, String)>,
+}
+
+/// The last step of a grant, as it is kept for other gates' logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTold {
+    act: String,
+    detail: String,
+    done_by: String,
+    approved_by: String,
+    at_ms: i64,
+}
+
+/// A grant as other gates are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantTold {
+    id: String,
+    person: String,
+    state: String,
+    asked_ms: i64,
+    until_s: i64,
+    review_s: Option<i64>,
+    /// What it says, in base64; empty where that is too long to be told.
+    sealed: String,
+    weight: i64,
+    step: StepTold,
+    /// Whoever agreed, to whose and when.
+    approvals: Vec<(String, String, i64)>,
+}
+
+impl GrantTold {
+    /// The same without what it says, which is too long to be told: it opens nothing elsewhere, and whatever ends it
+    /// does so there, too.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        let step = StepTold { detail: String::new(), ..self.step };
+        Self { sealed: String::new(), step, ..self }
+    }
 }
 
 impl Store {
@@ -65,21 +109,23 @@ impl Store {
             }
             connection.execute("UPDATE grant_change SET change = change + 1", [])?;
             let next = "(SELECT change FROM grant_change)";
-            let GrantRow { id, person, state, asked_ms, until_s, review_s, sealed, change } = &row;
+            let told = told(&step, &doer);
+            let GrantRow { id, person, state, asked_ms, until_s, review_s, sealed, change, weight } =
+                &row;
             let changed = if *change == 0 {
                 let sql = format!(
-                    "INSERT INTO grants (id, person, state, asked_ms, until_s, sealed, review_s, change)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {next})"
+                    "INSERT INTO grants (id, person, state, asked_ms, until_s, sealed, review_s, weight, step, change)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, {next})"
                 );
-                connection
-                    .prepare_cached(&sql)?
-                    .execute(params![id, person, state, asked_ms, until_s, sealed, review_s])?
+                connection.prepare_cached(&sql)?.execute(params![
+                    id, person, state, asked_ms, until_s, sealed, review_s, weight, told
+                ])?
             } else {
                 let sql = format!(
-                    "UPDATE grants SET state = ?2, until_s = ?3, sealed = ?4, review_s = ?6, change = {next}
-                     WHERE id = ?1 AND change = ?5"
+                    "UPDATE grants SET state = ?2, until_s = ?3, sealed = ?4, review_s = ?6, weight = ?7, step = ?8,
+                     origin = '', change = {next} WHERE id = ?1 AND change = ?5"
                 );
-                let values = params![id, state, until_s, sealed, change, review_s];
+                let values = params![id, state, until_s, sealed, change, review_s, weight, told];
                 connection.prepare_cached(&sql)?.execute(values)?
             };
             if changed != 1 {
@@ -152,7 +198,8 @@ impl Store {
         .await
     }
 
-    /// The grants in a state that ended by itself before a moment, by name behind this one, so many at most.
+    /// The grants in a state that ended by itself before a moment, by name behind this one, so many at most. Of those
+    /// that came from another gate that one says so first.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
@@ -166,15 +213,16 @@ impl Store {
         self.read(move |connection| {
             let sql = format!(
                 "{SELECT} WHERE state IN ('asked', 'approved') AND until_s <= ?1 AND id > ?2
-                 ORDER BY id LIMIT ?3"
+                 AND (origin = '' OR until_s <= ?4) ORDER BY id LIMIT ?3"
             );
-            rows(connection, &sql, params![now_s, after, most])
+            let late_s = now_s.saturating_sub(LATE_S);
+            rows(connection, &sql, params![now_s, after, most, late_s])
         })
         .await
     }
 
     /// The grants that owe a review of which somebody must be reminded by a moment, by name behind this one, so many at
-    /// most.
+    /// most. Of those that came from another gate that one reminds first.
     ///
     /// # Errors
     /// Any [`StateError`] of a read.
@@ -186,8 +234,12 @@ impl Store {
     ) -> Result<Vec<GrantRow>, StateError> {
         let after = after.to_owned();
         self.read(move |connection| {
-            let sql = format!("{SELECT} WHERE review_s <= ?1 AND id > ?2 ORDER BY id LIMIT ?3");
-            rows(connection, &sql, params![now_s, after, most])
+            let sql = format!(
+                "{SELECT} WHERE review_s <= ?1 AND id > ?2 AND (origin = '' OR review_s <= ?4)
+                 ORDER BY id LIMIT ?3"
+            );
+            let late_s = now_s.saturating_sub(LATE_S);
+            rows(connection, &sql, params![now_s, after, most, late_s])
         })
         .await
     }
@@ -214,7 +266,7 @@ impl Store {
 }
 
 const SELECT: &str =
-    "SELECT id, person, state, asked_ms, until_s, review_s, sealed, change FROM grants";
+    "SELECT id, person, state, asked_ms, until_s, review_s, sealed, change, weight FROM grants";
 
 fn rows(
     connection: &Connection,
@@ -236,7 +288,111 @@ fn row(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         review_s: row.get(5)?,
         sealed: row.get(6)?,
         change: row.get(7)?,
+        weight: row.get(8)?,
     })
+}
+
+fn told(step: &GrantStep, doer: &act::Doer) -> String {
+    let told = StepTold {
+        act: step.act.to_owned(),
+        detail: step.detail.clone(),
+        done_by: doer.name.to_string(),
+        approved_by: step.approved_by.clone(),
+        at_ms: doer.at_ms,
+    };
+    serde_json::to_string(&told).unwrap_or_default()
+}
+
+/// The grants that changed behind a change, as other gates are told of them.
+pub(super) fn feed(
+    connection: &Connection,
+    after: i64,
+    most: u32,
+) -> Result<FeedSlice, StateError> {
+    let sql = "SELECT id, person, state, asked_ms, until_s, review_s, sealed, change, weight, step, origin
+               FROM grants WHERE change > ?1 ORDER BY change LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = statement.query_map(params![after, most], |columns| {
+        Ok((row(columns)?, columns.get::<_, String>(9)?, columns.get::<_, String>(10)?))
+    })?;
+    let mut slice = FeedSlice { items: Vec::new(), upto: after };
+    for read in read {
+        let (row, step, origin) = read?;
+        let approvals = approvals(connection, &row.id)?;
+        slice.upto = row.change;
+        let told = GrantTold {
+            id: row.id,
+            person: row.person,
+            state: row.state,
+            asked_ms: row.asked_ms,
+            until_s: row.until_s,
+            review_s: row.review_s,
+            sealed: BASE64_STANDARD.encode(&row.sealed),
+            weight: row.weight,
+            step: serde_json::from_str(&step).unwrap_or_default(),
+            approvals,
+        };
+        let (seq, row) = (row.change, FeedRow::Grant(Box::new(told)));
+        slice.items.push(FeedItem { seq, origin, row });
+    }
+    Ok(slice)
+}
+
+fn approvals(connection: &Connection, id: &str) -> Result<Vec<(String, String, i64)>, StateError> {
+    let sql = "SELECT holder, approver, at_ms FROM grant_approvals WHERE grant_id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Takes over a grant as another gate has it, unless it is as far here: `false` then. Of two steps that were taken at
+/// once the stricter holds, at all gates the same.
+pub(super) fn take_over(
+    connection: &Connection,
+    told: &GrantTold,
+    (origin, node): (&str, &str),
+) -> Result<bool, StateError> {
+    for (holder, approver, at_ms) in &told.approvals {
+        let sql = "INSERT INTO grant_approvals (grant_id, holder, approver, at_ms)
+                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        connection.prepare_cached(sql)?.execute(params![told.id, holder, approver, at_ms])?;
+    }
+    let Ok(sealed) = BASE64_STANDARD.decode(&told.sealed) else { return Ok(false) };
+    let sql = format!("{SELECT} WHERE id = ?1");
+    let known = connection.prepare_cached(&sql)?.query_row([&told.id], row).optional()?;
+    let is_new = known.is_none();
+    match known {
+        Some(known) if (known.weight, &known.sealed) >= (told.weight, &sealed) => {
+            return Ok(false);
+        }
+        // Nothing of it is open here, and what it says nobody told.
+        None if sealed.is_empty() => return Ok(false),
+        Some(_) | None => {}
+    }
+    if is_new && !make_room(connection)? {
+        tracing::error!(id = %told.id, "no room for a grant of another gate: it opens nothing here");
+        return Ok(false);
+    }
+    connection.execute("UPDATE grant_change SET change = change + 1", [])?;
+    let GrantTold { id, person, state, asked_ms, until_s, review_s, weight, step, .. } = told;
+    let sql = "INSERT INTO grants
+               (id, person, state, asked_ms, until_s, sealed, review_s, weight, step, origin, change)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT change FROM grant_change))
+               ON CONFLICT (id) DO UPDATE SET state = ?3, until_s = ?5, sealed = ?6, review_s = ?7, weight = ?8,
+               step = ?9, origin = ?10, change = (SELECT change FROM grant_change)";
+    let kept = serde_json::to_string(step).unwrap_or_default();
+    connection.prepare_cached(sql)?.execute(params![
+        id, person, state, asked_ms, until_s, sealed, review_s, weight, kept, origin
+    ])?;
+    let (name, object) = (format!("{}_shared", step.act), format!("grant {id}"));
+    let detail = format!("{}; at {node}", step.detail);
+    let detail = detail.trim_start_matches("; ");
+    let (done_by, approved_by, at_ms) = (&*step.done_by, &*step.approved_by, step.at_ms);
+    // One of before this table had a step names none.
+    let name = if step.act.is_empty() { "grant_shared" } else { &name };
+    let deed = Deed { name, object: &object, detail, reason: "", done_by, approved_by, at_ms };
+    act::note_deed(connection, &deed)?;
+    Ok(true)
 }
 
 /// The oldest that are over make room; what waits, holds or must be reviewed does not.
@@ -250,16 +406,21 @@ fn check_room(
     let waiting: i64 = connection.query_row(sql, values, |row| row.get(0))?;
     let sql = "SELECT count(*) FROM grants WHERE person = ?1 AND review_s IS NOT NULL";
     let owing: i64 = connection.query_row(sql, [&row.person], |row| row.get(0))?;
-    let all: i64 = connection.query_row("SELECT count(*) FROM grants", [], |row| row.get(0))?;
     let is_full =
         if row.review_s.is_some() { owing >= most_owing } else { waiting >= most_waiting };
     if is_full {
         return Err(StateError::Full);
     }
+    if make_room(connection)? { Ok(()) } else { Err(StateError::Full) }
+}
+
+/// `false` if there is none, and nothing that could go.
+fn make_room(connection: &Connection) -> Result<bool, StateError> {
+    let all: i64 = connection.query_row("SELECT count(*) FROM grants", [], |row| row.get(0))?;
     if all < MOST {
-        return Ok(());
+        return Ok(true);
     }
     let sql = "DELETE FROM grants WHERE id IN (SELECT id FROM grants
                WHERE state NOT IN ('asked', 'approved') AND review_s IS NULL ORDER BY asked_ms LIMIT 100)";
-    if connection.execute(sql, [])? == 0 { Err(StateError::Full) } else { Ok(()) }
+    Ok(connection.execute(sql, [])? > 0)
 }

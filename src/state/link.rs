@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::act::{self, Deed};
-use super::{StateError, Store};
+use super::{FeedItem, FeedRow, FeedSlice, StateError, Store};
 
 /// Rows that are read at once.
 const BATCH: u32 = 10_000;
@@ -85,6 +88,36 @@ pub struct LinkRow {
     pub done_by: String,
 }
 
+/// A link that was put or ended, as other gates are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTold {
+    is_put: bool,
+    tag: i64,
+    account: String,
+    kind: String,
+    subject: String,
+    reference: String,
+    until_s: i64,
+    done_by: String,
+    at_ms: i64,
+    /// Of two about the same the one with the later stamp holds; of a ticket's it is when that was made.
+    stamp_ms: i64,
+    /// The ticket that put it, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+}
+
+/// Where a row comes from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Source<'a> {
+    /// When what it says was so, where that is not when it was said: a ticket's is when it was made.
+    stamp_ms: Option<i64>,
+    /// The ticket.
+    ticket: Option<&'a [u8]>,
+    /// The gate that told it; empty for this one.
+    origin: &'a str,
+}
+
 impl Store {
     /// Puts links, all in one commit; the log gets an act.
     ///
@@ -135,9 +168,11 @@ impl Store {
             if is_ended(connection, &link, ticket.issued_ms)? {
                 return Ok(Taken::Ended);
             }
-            let links = [link];
-            add(connection, &links, &doer)?;
-            note(connection, &links, true, &doer)?;
+            // What was ended at another gate since it was made stays ended, whichever is heard of first.
+            let (stamp_ms, tag) = (Some(ticket.issued_ms), Some(&ticket.tag[..]));
+            let source = Source { stamp_ms, ticket: tag, origin: "" };
+            insert(connection, &link, source, &doer)?;
+            note(connection, &[link], true, &doer)?;
             Ok(Taken::Now)
         })
         .await
@@ -155,25 +190,9 @@ impl Store {
     ) -> Result<usize, StateError> {
         let (doer, account) = (self.doer(), account.to_owned());
         self.write(move |connection| {
-            let sql = "SELECT max(seq), tag, kind, subject, reference, is_put FROM links
-                       WHERE account = ?1 AND until_s > ?2 AND tag <> ?3 GROUP BY tag";
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![account, now_s, ALL_OF_ACCOUNT], |row| {
-                Ok(NewLink {
-                    is_put: row.get(5)?,
-                    tag: row.get(1)?,
-                    account: account.clone(),
-                    kind: row.get(2)?,
-                    subject: row.get(3)?,
-                    reference: row.get(4)?,
-                    until_s,
-                })
-            })?;
-            let standing: Vec<NewLink> = rows.collect::<Result<_, _>>()?;
-            drop(statement);
-            let standing = standing.into_iter().filter(|link| link.is_put);
-            let mut ended: Vec<_> =
-                standing.map(|link| NewLink { is_put: false, ..link }).collect();
+            let standing = standing_of(connection, &account, now_s)?;
+            let ends = standing.into_iter().map(|(link, _)| NewLink { until_s, ..link });
+            let mut ended: Vec<_> = ends.collect();
             let count = ended.len();
             ended.push(all_of(&account, until_s));
             add(connection, &ended, &doer)?;
@@ -246,35 +265,219 @@ fn stands(connection: &Connection, link: &NewLink, now_s: i64) -> Result<bool, S
     Ok(last.unwrap_or(false))
 }
 
+/// The ends of all links of an account that stand, each with the stamp of what it ends.
+fn standing_of(
+    connection: &Connection,
+    account: &str,
+    now_s: i64,
+) -> Result<Vec<(NewLink, i64)>, StateError> {
+    let sql =
+        "SELECT max(seq), tag, kind, subject, reference, is_put, coalesce(stamp_ms, at_ms), until_s
+               FROM links WHERE account = ?1 AND tag <> ?2 GROUP BY tag";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![account, ALL_OF_ACCOUNT])?;
+    let mut standing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let until_s: i64 = row.get(7)?;
+        if !row.get::<_, bool>(5)? || until_s <= now_s {
+            continue;
+        }
+        let link = NewLink {
+            is_put: false,
+            tag: row.get(1)?,
+            account: account.to_owned(),
+            kind: row.get(2)?,
+            subject: row.get(3)?,
+            reference: row.get(4)?,
+            until_s,
+        };
+        standing.push((link, row.get(6)?));
+    }
+    Ok(standing)
+}
+
 /// `false` if it was taken before.
 fn take_ticket(connection: &Connection, ticket: &TicketRow) -> Result<bool, StateError> {
+    remember_ticket(connection, &ticket.tag, ticket.until_s)
+}
+
+fn remember_ticket(
+    connection: &Connection,
+    ticket: &[u8],
+    until_s: i64,
+) -> Result<bool, StateError> {
     let sql = "INSERT INTO link_tickets (ticket, until_s) VALUES (?1, ?2)
                ON CONFLICT (ticket) DO NOTHING";
-    let taken = connection.prepare_cached(sql)?.execute(params![ticket.tag, ticket.until_s])?;
-    Ok(taken > 0)
+    Ok(connection.prepare_cached(sql)?.execute(params![ticket, until_s])? > 0)
 }
 
 /// Whether the link, or all of its account, was ended after this moment.
 fn is_ended(connection: &Connection, link: &NewLink, after_ms: i64) -> Result<bool, StateError> {
     // After a restore nobody knows what was ended in the time that is missing.
     let sql = "SELECT EXISTS (SELECT 1 FROM links
-                   WHERE account = ?1 AND tag IN (?2, ?3) AND is_put = 0 AND at_ms > ?4)
+                   WHERE account = ?1 AND tag IN (?2, ?3) AND is_put = 0 AND coalesce(stamp_ms, at_ms) > ?4)
                OR EXISTS (SELECT 1 FROM restores WHERE until_ms >= ?4)";
     let values = params![link.account, link.tag, ALL_OF_ACCOUNT, after_ms];
     Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
 }
 
 fn add(connection: &Connection, links: &[NewLink], doer: &act::Doer) -> Result<(), StateError> {
-    let sql = "INSERT INTO links
-               (at_ms, is_put, tag, account, kind, subject, reference, until_s, done_by)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let mut statement = connection.prepare_cached(sql)?;
     for link in links {
-        let NewLink { is_put, tag, account, kind, subject, reference, until_s } = link;
-        let done_by: &str = &doer.name;
-        statement.execute(params![
-            doer.at_ms, is_put, tag, account, kind, subject, reference, until_s, done_by
-        ])?;
+        // Later than whatever is known of it, so that the clocks of gates need not agree.
+        let known = newest(connection, &link.account, link.tag)?;
+        let after = known.map_or(i64::MIN, |(stamp, _)| stamp.saturating_add(1));
+        let stamp_ms = Some(after).filter(|after| *after > doer.at_ms);
+        insert(connection, link, Source { stamp_ms, ..Source::default() }, doer)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    connection: &Connection,
+    link: &NewLink,
+    source: Source<'_>,
+    doer: &act::Doer,
+) -> Result<(), StateError> {
+    let sql = "INSERT INTO links (at_ms, is_put, tag, account, kind, subject, reference, until_s, done_by,
+                                  stamp_ms, ticket, origin)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let NewLink { is_put, tag, account, kind, subject, reference, until_s } = link;
+    let Source { stamp_ms, ticket, origin } = source;
+    let (at_ms, done_by): (i64, &str) = (doer.at_ms, &doer.name);
+    connection.prepare_cached(sql)?.execute(params![
+        at_ms, is_put, tag, account, kind, subject, reference, until_s, done_by, stamp_ms, ticket,
+        origin
+    ])?;
+    Ok(())
+}
+
+/// The stamp of the last that was said of a link, or of all of its account, and whether that put it; of all of an
+/// account that of any of its links.
+fn newest(
+    connection: &Connection,
+    account: &str,
+    tag: i64,
+) -> Result<Option<(i64, bool)>, StateError> {
+    let sql = if tag == ALL_OF_ACCOUNT {
+        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put FROM links
+         WHERE account = ?1 AND ?2 = 0 ORDER BY stamp DESC, is_put LIMIT 1"
+    } else {
+        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put FROM links
+         WHERE account = ?1 AND tag IN (?2, 0) ORDER BY stamp DESC, is_put LIMIT 1"
+    };
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row(params![account, tag], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(found.optional()?)
+}
+
+/// The links that were put, or ended, behind a row, as other gates are told of them: those that are not over.
+pub(super) fn feed(
+    connection: &Connection,
+    puts: bool,
+    (after, most): (i64, u32),
+    now_s: i64,
+) -> Result<FeedSlice, StateError> {
+    let sql = if puts {
+        "SELECT * FROM links WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    } else {
+        "SELECT * FROM links WHERE is_put = 0 AND seq > ?1 ORDER BY seq LIMIT ?2"
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, most])?;
+    let mut slice = FeedSlice { items: Vec::new(), upto: after };
+    while let Some(columns) = rows.next()? {
+        let row = row(columns)?;
+        slice.upto = row.seq;
+        if row.is_put != puts || row.until_s <= now_s {
+            continue;
+        }
+        let stamp_ms: Option<i64> = columns.get("stamp_ms")?;
+        let ticket: Option<Vec<u8>> = columns.get("ticket")?;
+        let LinkRow { at_ms, is_put, tag, account, kind, subject, reference, until_s, .. } = row;
+        let told = LinkTold {
+            is_put,
+            tag,
+            account,
+            kind,
+            subject,
+            reference,
+            until_s,
+            done_by: row.done_by,
+            at_ms,
+            stamp_ms: stamp_ms.unwrap_or(at_ms),
+            ticket: ticket.map(|ticket| BASE64_STANDARD.encode(ticket)),
+        };
+        let (origin, told) = (columns.get("origin")?, FeedRow::Link(Box::new(told)));
+        slice.items.push(FeedItem { seq: row.seq, origin, row: told });
+    }
+    Ok(slice)
+}
+
+/// Takes over a link that was put, or ended, at another gate; `false` if something newer is known, or at the same
+/// moment something stricter.
+pub(super) fn take_over(
+    connection: &Connection,
+    told: &LinkTold,
+    origin: &str,
+    now_s: i64,
+) -> Result<bool, StateError> {
+    if let Some(ticket) = &told.ticket
+        && let Ok(ticket) = BASE64_STANDARD.decode(ticket)
+    {
+        remember_ticket(connection, &ticket, told.until_s)?;
+    }
+    let is_all = told.tag == ALL_OF_ACCOUNT;
+    let known = match is_all {
+        true => newest_of_all(connection, &told.account)?.map(|stamp| (stamp, false)),
+        false => newest(connection, &told.account, told.tag)?,
+    };
+    if known.is_some_and(|(stamp, is_put)| (told.stamp_ms, !told.is_put) <= (stamp, !is_put)) {
+        return Ok(false);
+    }
+    let doer = act::Doer { name: told.done_by.as_str().into(), at_ms: told.at_ms };
+    let source = Source { stamp_ms: Some(told.stamp_ms), ticket: None, origin };
+    if is_all {
+        // Also what was put here and was not known there.
+        let standing = standing_of(connection, &told.account, now_s)?;
+        for (link, _) in standing.iter().filter(|(_, stamp)| *stamp <= told.stamp_ms) {
+            let link = NewLink { until_s: told.until_s, ..link.clone() };
+            insert(connection, &link, source, &doer)?;
+        }
+    }
+    let LinkTold { is_put, tag, until_s, .. } = *told;
+    let LinkTold { account, kind, subject, reference, .. } = told.clone();
+    let link = NewLink { is_put, tag, account, kind, subject, reference, until_s };
+    let ticket = told.ticket.as_ref().and_then(|ticket| BASE64_STANDARD.decode(ticket).ok());
+    insert(connection, &link, Source { ticket: ticket.as_deref(), ..source }, &doer)?;
+    Ok(true)
+}
+
+fn newest_of_all(connection: &Connection, account: &str) -> Result<Option<i64>, StateError> {
+    let sql = "SELECT max(coalesce(stamp_ms, at_ms)) FROM links WHERE account = ?1 AND tag = 0";
+    Ok(connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?)
+}
+
+/// One act for what came from another gate at once.
+pub(super) fn note_shared(
+    connection: &Connection,
+    came: &[&LinkTold],
+    node: &str,
+    at_ms: i64,
+) -> Result<(), StateError> {
+    for (is_put, name) in [(false, "links_ended_shared"), (true, "links_put_shared")] {
+        let links = Vec::from_iter(came.iter().filter(|link| link.is_put == is_put));
+        if links.is_empty() {
+            continue;
+        }
+        let accounts = joined(links.iter().map(|link| link.account.as_str()).collect());
+        let kinds = joined(links.iter().map(|link| link.kind.as_str()).collect());
+        let done_by = joined(links.iter().map(|link| link.done_by.as_str()).collect());
+        let object = format!("links of {accounts}");
+        let detail = format!("{}: {kinds}; at {node}", links.len());
+        let (detail, done_by, approved_by, reason) = (&*detail, &*done_by, "", "");
+        let deed = Deed { name, object: &object, detail, reason, done_by, approved_by, at_ms };
+        act::note_deed(connection, &deed)?;
     }
     Ok(())
 }

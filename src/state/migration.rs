@@ -42,6 +42,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0032_policies.sql"),
     include_str!("migrations/0033_agreed.sql"),
     include_str!("migrations/0034_subject_words_kept.sql"),
+    include_str!("migrations/0035_feeds.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

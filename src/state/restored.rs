@@ -75,6 +75,8 @@ fn end(
     let sql =
         "UPDATE subject_words SET until_s = ?1, over_s = ?1 WHERE act = 'consent' AND over_s > ?1";
     transaction.execute(sql, [made_ms.div_euclid(1000)])?;
+    // Its numbers begin anew where the backup's end, so the other gates must not take them for those that they know.
+    transaction.execute("UPDATE feed_birth SET birth = lower(hex(randomblob(12)))", [])?;
     see_no_more_than(transaction, entries)?;
     let entries = i64::try_from(entries).unwrap_or(i64::MAX);
     let sql = "INSERT INTO restores (backup, made_ms, entries) VALUES (?1, ?2, ?3)";

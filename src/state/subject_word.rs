@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::act::{self, Deed};
-use super::{StateError, Store};
+use super::{FeedItem, FeedRow, FeedSlice, StateError, Store};
 
 /// Rows that are read at once.
 const BATCH: u32 = 10_000;
@@ -25,7 +26,8 @@ const DEEMED: &str = "deemed";
 const FOREVER_S: i64 = u32::MAX as i64;
 
 /// What is said of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SubjectAct {
     /// The subject consented.
     Consent,
@@ -81,7 +83,7 @@ impl SubjectAct {
 }
 
 /// A statement that is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSubjectWord {
     /// What.
     pub act: SubjectAct,
@@ -124,6 +126,23 @@ pub struct SubjectWordRow {
     pub done_by: String,
 }
 
+/// A statement as other gates are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordTold {
+    at_ms: i64,
+    done_by: String,
+    #[serde(flatten)]
+    word: NewSubjectWord,
+}
+
+impl WordTold {
+    /// What tells which of two about the same is newer. Silence is older than whatever was said, and at one moment the
+    /// stricter counts.
+    fn order(&self) -> (bool, i64, bool) {
+        (self.word.kind != DEEMED, self.at_ms, !self.word.act.opens())
+    }
+}
+
 /// What became of statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubjectWords {
@@ -152,7 +171,7 @@ impl Store {
             for word in &words {
                 taken += match word.word.is_empty() {
                     true => withdraw_all(connection, word, &doer)?,
-                    false => add(connection, word, &doer)?,
+                    false => say(connection, word, &doer)?,
                 };
             }
             note(connection, &words, &doer)?;
@@ -242,11 +261,25 @@ fn first_after_speech(
     Ok(None)
 }
 
+/// Adds a statement that is made here: later than whatever is known of it, so that the clocks of gates need not agree.
+fn say(
+    connection: &Connection,
+    word: &NewSubjectWord,
+    doer: &act::Doer,
+) -> Result<usize, StateError> {
+    let sql = "SELECT at_ms FROM subject_words WHERE tag = ?1 ORDER BY seq DESC LIMIT 1";
+    let known = connection.prepare_cached(sql)?.query_row([word.tag], |row| row.get::<_, i64>(0));
+    let after = known.optional()?.map_or(i64::MIN, |at_ms| at_ms.saturating_add(1));
+    let doer = act::Doer { at_ms: doer.at_ms.max(after), ..doer.clone() };
+    add(connection, word, &doer, "")
+}
+
 /// Adds a statement, which ends what was said of the same before; gives how many it takes away that stood.
 fn add(
     connection: &Connection,
     word: &NewSubjectWord,
     doer: &act::Doer,
+    origin: &str,
 ) -> Result<usize, StateError> {
     let now_s = doer.at_ms.div_euclid(1000);
     let sql =
@@ -267,8 +300,8 @@ fn add(
     };
     let sql = "INSERT INTO subject_words
                (at_ms, act, tag, entity, subject, word, recipient, kind, notice, until_s, over_s,
-                what, protection, reference, done_by)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+                what, protection, reference, done_by, origin)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let done_by: &str = &doer.name;
     connection.prepare_cached(sql)?.execute(params![
         doer.at_ms,
@@ -285,7 +318,8 @@ fn add(
         word.what,
         word.protection,
         word.reference,
-        done_by
+        done_by,
+        origin
     ])?;
     let taken = word.act.takes().map(SubjectAct::name);
     Ok(usize::from(taken.is_some() && taken == standing.as_deref()))
@@ -308,7 +342,7 @@ fn withdraw_all(
         let SubjectWordRow { word: NewSubjectWord { tag, word: purpose, recipient, .. }, .. } =
             consent;
         let (purpose, recipient) = (purpose.clone(), recipient.clone());
-        add(
+        say(
             connection,
             &NewSubjectWord { tag: *tag, word: purpose, recipient, ..word.clone() },
             doer,
@@ -317,10 +351,112 @@ fn withdraw_all(
     Ok(standing.len())
 }
 
+/// The statements that open something, or that close, behind a row, as other gates are told of them: those that stand,
+/// and the ends of marks.
+pub(super) fn feed(
+    connection: &Connection,
+    opens: bool,
+    (after, most): (i64, u32),
+    now_s: i64,
+) -> Result<FeedSlice, StateError> {
+    let sql = if opens {
+        "SELECT * FROM subject_words WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    } else {
+        "SELECT * FROM subject_words WHERE act IN ('object', 'withdraw', 'mark') AND seq > ?1
+         ORDER BY seq LIMIT ?2"
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, most])?;
+    let mut slice = FeedSlice { items: Vec::new(), upto: after };
+    while let Some(columns) = rows.next()? {
+        let SubjectWordRow { seq, at_ms, word, over_s, done_by } = row(columns)?;
+        slice.upto = seq;
+        let matters = over_s > now_s || word.act == SubjectAct::Unmark;
+        if word.act.opens() != opens || !matters {
+            continue;
+        }
+        let told = FeedRow::Word(Box::new(WordTold { at_ms, done_by, word }));
+        slice.items.push(FeedItem { seq, origin: columns.get("origin")?, row: told });
+    }
+    Ok(slice)
+}
+
+/// Takes over what was said at another gate; `false` if something newer is known, or at the same moment something
+/// stricter.
+pub(super) fn take_over(
+    connection: &Connection,
+    told: &WordTold,
+    origin: &str,
+) -> Result<bool, StateError> {
+    let sql = "SELECT * FROM subject_words WHERE tag = ?1 ORDER BY seq DESC LIMIT 1";
+    let known = connection
+        .prepare_cached(sql)?
+        .query_row([told.word.tag], |columns| {
+            Ok((row(columns)?, columns.get::<_, String>("origin")?))
+        })
+        .optional()?;
+    let doer = doer_of(told);
+    let Some((known, its_origin)) = known else {
+        add(connection, &told.word, &doer, origin)?;
+        return Ok(true);
+    };
+    let known = WordTold { at_ms: known.at_ms, done_by: known.done_by, word: known.word };
+    if told.order() > known.order() {
+        add(connection, &told.word, &doer, origin)?;
+        return Ok(true);
+    }
+    // A no that was said before a consent stands again when that ends by itself.
+    if told.word.act.opens() || known.word.act != SubjectAct::Consent || has_no(connection, told)? {
+        return Ok(false);
+    }
+    add(connection, &told.word, &doer, origin)?;
+    add(connection, &known.word, &doer_of(&known), &its_origin)?;
+    Ok(true)
+}
+
+/// Whether a no of this subject and purpose stands, or stands again when a consent ends.
+fn has_no(connection: &Connection, told: &WordTold) -> Result<bool, StateError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM subject_words
+               WHERE tag = ?1 AND act IN ('object', 'withdraw') AND over_s > ?2)";
+    let values = params![told.word.tag, told.at_ms.div_euclid(1000)];
+    Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+}
+
+fn doer_of(told: &WordTold) -> act::Doer {
+    act::Doer { name: told.done_by.as_str().into(), at_ms: told.at_ms }
+}
+
+/// One act for what came from another gate at once.
+pub(super) fn note_shared(
+    connection: &Connection,
+    came: &[&WordTold],
+    node: &str,
+    at_ms: i64,
+) -> Result<(), StateError> {
+    if came.is_empty() {
+        return Ok(());
+    }
+    let words = Vec::from_iter(came.iter().map(|told| told.word.clone()));
+    let mut by: Vec<String> = came.iter().map(|told| told.done_by.clone()).collect();
+    by.sort_unstable();
+    by.dedup();
+    let doer = act::Doer { name: joined(by).as_str().into(), at_ms };
+    note_as(connection, &words, ("subjects_registered_shared", node), &doer)
+}
+
 /// One act for a call: how many, of which kinds; whom they are about stands in the state alone.
 fn note(
     connection: &Connection,
     words: &[NewSubjectWord],
+    doer: &act::Doer,
+) -> Result<(), StateError> {
+    note_as(connection, words, ("subjects_registered", ""), doer)
+}
+
+fn note_as(
+    connection: &Connection,
+    words: &[NewSubjectWord],
+    (name, node): (&str, &str),
     doer: &act::Doer,
 ) -> Result<(), StateError> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -340,9 +476,10 @@ fn note(
     let references = joined(references.collect());
     let object =
         format!("subjects of {}", joined(entities.keys().map(|e| (*e).to_owned()).collect()));
-    let detail = format!("{}: {kinds}; {references}", words.len());
+    let at = if node.is_empty() { String::new() } else { format!("at {node}; ") };
+    let detail = format!("{at}{}: {kinds}; {references}", words.len());
     let deed = Deed {
-        name: "subjects_registered",
+        name,
         object: &object,
         detail: detail.trim_end_matches([';', ' ']),
         reason: "",

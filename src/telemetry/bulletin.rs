@@ -14,6 +14,7 @@ pub(super) struct Bulletin {
     taken: Counter,
     forged: Counter,
     left: Counter,
+    behind: Gauge,
 }
 
 impl Bulletin {
@@ -29,13 +30,16 @@ impl Bulletin {
         registry.register("board_forged", help, self.forged.clone());
         let help = "What was not understood or found no room, here or on the board of gates";
         registry.register("board_left", help, self.left.clone());
+        let help = "About so many rows of grants, links and statements that other gates have were not read yet";
+        registry.register("board_behind", help, self.behind.clone());
     }
 }
 
 impl Telemetry {
     /// Counts what came of a look at the board of gates.
-    pub fn board_read(&self, taken: u64, forged: u64, left: u64) {
+    pub fn board_read(&self, taken: u64, forged: u64, (left, behind): (u64, u64)) {
         self.bulletin.up.set(1);
+        self.bulletin.behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
         self.bulletin.taken.inc_by(taken);
         self.bulletin.forged.inc_by(forged);
         self.bulletin.left.inc_by(left);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::audit::{Alert, Concern, Entry};
+use menshen::bulletin::Seals;
 use menshen::clock::Clock;
 use menshen::command::{Desk, Doer, Kind, Target, Way};
 use menshen::secret::MasterKey;
@@ -95,19 +96,21 @@ async fn command<T: redis::FromRedisValue>(store: &SharedStore, words: &[&[u8]])
     command.query_async(&mut connection).await.unwrap()
 }
 
-/// Waits until the board has had so many notices, counting those that were replaced.
-async fn posted(store: &SharedStore, count: u64) {
-    let head = format!("{BOARD}board");
-    let posted = async {
-        loop {
-            let words: [&[u8]; 3] = [b"HGET", head.as_bytes(), b"count"];
-            if command::<Option<u64>>(store, &words).await >= Some(count) {
-                return;
+/// Waits until all that a gate tells of topics stands on the board.
+async fn posted(store: &SharedStore, gate: &Gate) {
+    let master = MasterKey::read(&gate.path("master.key")).unwrap();
+    let seals = Seals::derive(&master, "gate-1").unwrap();
+    let notices = format!("{BOARD}notices");
+    for notice in state(gate).bulletin_after(0, 100).await.unwrap() {
+        let (tag, sealed) = seals.seal(&notice).unwrap().unwrap();
+        let words: [&[u8]; 3] = [b"HGET", notices.as_bytes(), tag.as_bytes()];
+        let posted = async {
+            while command::<Option<Vec<u8>>>(store, &words).await.as_ref() != Some(&sealed) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    soon("the board", posted).await;
+        };
+        soon("the board", posted).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,7 +166,7 @@ async fn a_gate_that_was_away_knows_with_its_first_request_what_was_done_meanwhi
     one.until(403, &view(&wang)).await;
     turn(&one, Way::Off, "corp:li").await;
     one.until(200, &view(&li)).await;
-    posted(&store, 3).await;
+    posted(&store, &one).await;
     two.start().await;
     two.ask(view(&wang)).await.expect(403);
     two.ask(view(&li)).await.expect(200);
@@ -210,7 +213,7 @@ async fn an_emptied_board_is_filled_again_and_nothing_that_was_switched_off_goes
         std::fs::remove_dir_all(two.path(folder)).unwrap();
     }
     one.until(403, &view(&li)).await;
-    posted(&store, 2).await;
+    posted(&store, &one).await;
     // A gate that knows nothing learns all of it from the board.
     two.start().await;
     two.ask(view(&wang)).await.expect(403);

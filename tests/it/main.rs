@@ -96,6 +96,7 @@ mod report_pages;
 mod reports;
 mod restored;
 mod retention;
+mod rights_shared;
 mod sent_bodies;
 mod several_gates;
 mod shadow;
