@@ -127,10 +127,9 @@ impl Feeds {
         Some(FeedBatch { lane, node: notice.origin.clone(), birth, after, upto, rows })
     }
 
-    /// Whether a batch is this gate's own and was put there by a run that is over.
-    pub(super) fn is_stale(&self, tag: &str, origin: &str) -> bool {
-        let mut windows = self.windows.values().flatten();
-        origin == self.node && !windows.any(|window| window.has(tag))
+    /// Whether a batch of this gate's own was put there by a run that is over.
+    pub(super) fn is_stale(&self, tag: &str) -> bool {
+        !self.windows.values().flatten().any(|window| window.has(tag))
     }
 
     /// Takes over what is new; gives how much that was.
@@ -147,7 +146,7 @@ impl Feeds {
             let known = heard.get(&batch.node).filter(|known| known.birth == batch.birth);
             known.is_some_and(|known| known.of(batch.lane) >= batch.upto)
         };
-        came.retain(|batch| batch.node != self.node && !is_known(batch));
+        came.retain(|batch| !is_known(batch));
         if came.is_empty() {
             self.heard = Some(heard);
             return Ok(0);

@@ -218,15 +218,15 @@ impl Bulletin {
                 Ok(notice) if notice.kind == HEARD => {
                     round.left += u64::from(!self.feeds.hear(&notice, &self.clock));
                 }
-                Ok(notice) if notice.kind == FEED => {
-                    if self.feeds.is_stale(tag, &notice.origin) {
+                Ok(notice) if notice.kind == FEED && notice.origin == self.seals.node() => {
+                    if self.feeds.is_stale(tag) {
                         self.drops.push((tag.clone(), sealed.clone()));
                     }
-                    match self.feeds.read(&notice) {
-                        Some(batch) => rows.push(batch),
-                        None => round.left += 1,
-                    }
                 }
+                Ok(notice) if notice.kind == FEED => match self.feeds.read(&notice) {
+                    Some(batch) => rows.push(batch),
+                    None => round.left += 1,
+                },
                 Ok(notice) => came.push(notice),
                 Err(_not_ours) => {
                     round.forged += 1;

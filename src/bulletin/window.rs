@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::board::Sealed;
 
 /// Batches that nobody has read yet, at once.
-const MOST: usize = if cfg!(test) { 3 } else { 64 };
+const MOST: usize = if cfg!(test) { 3 } else { 32 };
 /// So long what is new stays there; whoever has not read it by then is told again as one who is behind.
 const STAYS_MS: i64 = 2_000;
 /// After so long what somebody needs is put there again, should the board have lost it.
