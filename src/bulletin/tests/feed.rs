@@ -121,6 +121,7 @@ const TERMS: Terms = Terms {
     longest_s: 3600,
     uses: None,
     subjects: None,
+    rows: None,
     ring: 2,
 };
 

@@ -1,26 +1,19 @@
 //! Ports: whether each can be bound, or the gate has it.
 
-use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 
 use super::super::bound::all_listeners;
 use super::Finding;
+use crate::audit::is_written;
 use crate::config::Config;
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
-    let runs = is_running(&config.log);
+    let runs = is_written(&config.log);
     let listeners = all_listeners(config).map(|one| one.socket.address);
     let others = config.metrics.map(|metrics| metrics.address);
     let redirect = config.redirect.as_ref().map(|redirect| redirect.address);
     listeners.chain(others).chain(redirect).map(|address| port(address, runs)).collect()
-}
-
-/// Whether a gate writes the log.
-fn is_running(log: &Path) -> bool {
-    File::open(log.join("lock"))
-        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn port(address: SocketAddr, runs: bool) -> Finding {
