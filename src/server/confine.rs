@@ -46,9 +46,8 @@ pub fn confine(config: &Config) -> Result<Confinement, ConfineError> {
     for folder in own(config)? {
         rules = beneath(rules, &folder, write)?;
     }
-    // Temporary tables of SQLite, and what programs are started with.
-    for folder in [std::env::temp_dir(), PathBuf::from("/var/tmp")] {
-        rules = beneath(rules, &folder, write)?;
+    if scans {
+        rules = beneath(rules, &std::env::temp_dir(), write)?;
     }
     rules = beneath(rules, Path::new("/dev/null"), AccessFs::WriteFile.into())?;
     Ok(match rules.restrict_self()?.ruleset {

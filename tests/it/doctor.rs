@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use menshen::clock::Clock;
-use menshen::demo::certificates::Authority;
 
+use crate::harness::clients::Authority;
 use crate::harness::process::menshen;
 use crate::harness::{Gate, OPEN_BANK, Reply, Setup};
 
@@ -87,17 +87,19 @@ async fn what_would_stop_or_weaken_the_gate_is_named_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_lets_anybody_in_is_found_out() {
-    let ours = Authority::new("who signs gates", &Clock::system()).unwrap();
+    let ours = Authority::new("who signs gates");
     let keys = "certificate: us.pem, certificate-key: us.key";
     for (setup, said_of_it) in [
         (Setup::policy(OPEN_BANK).core(keys), "BAD   backend core, only us: it answered somebody"),
         (
-            Setup::policy(OPEN_BANK).core(keys).asking(ours.certificate_pem()),
+            Setup::policy(OPEN_BANK).core(keys).asking(&ours.pem),
             "ok    backend core, only us: it refuses",
         ),
     ] {
         let gate = prepared(setup).await;
-        ours.issue(&["gate-1"]).unwrap().write(&gate.path(""), "us").unwrap();
+        let shown = ours.issue("spiffe://bank.example/gate", 1);
+        std::fs::write(gate.path("us.pem"), shown.pem).unwrap();
+        std::fs::write(gate.path("us.key"), shown.key_pem).unwrap();
         chmod(&gate.path("us.key"), 0o600);
         let (_, said) = doctor(&gate, &[]).await;
         has(&said, said_of_it, "");
