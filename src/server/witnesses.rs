@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Act, Alert, Concern, Event, Log};
 use crate::clock::Clock;
-use crate::ship::{Cosigned, WitnessError, WitnessSettings, WitnessedLog};
+use crate::ship::{Cosigned, Matter, WitnessError, WitnessSettings, WitnessedLog};
 use crate::telemetry::Telemetry;
 
 /// The pause after a question that failed, unless the next is due before.
@@ -31,7 +31,7 @@ struct Standing {
     /// When it cosigned last, or when the gate began to ask.
     since: Duration,
     /// When the last alert was raised, and of what, while it lasts.
-    alerted: Option<(Concern, Duration)>,
+    alerted: Option<(Matter, Duration)>,
 }
 
 impl Asker {
@@ -69,29 +69,28 @@ impl Asker {
     fn failed(&self, standing: &mut Standing, error: &WitnessError) -> Duration {
         let (name, now) = (&self.settings.name, self.clock.steady());
         self.telemetry.witness_failed(name);
-        let concern = match error.is_disagreement() {
-            true => Concern::WitnessDisagrees,
-            false if now.saturating_sub(standing.since) >= self.settings.alert_after => {
-                Concern::WitnessSilent
-            }
-            false => {
-                tracing::warn!(witness = name, %error, "a witness did not cosign; it is asked again");
-                return PAUSE.min(self.settings.every);
-            }
-        };
+        let matter = error.matter();
+        let is_late = now.saturating_sub(standing.since) >= self.settings.alert_after;
+        if matter == Matter::Silence && !is_late {
+            tracing::warn!(witness = name, %error, "a witness did not cosign; it is asked again");
+            return PAUSE.min(self.settings.every);
+        }
         let is_told = standing
             .alerted
-            .as_ref()
-            .is_some_and(|(told, at)| *told == concern && now.saturating_sub(*at) < ALERT_EVERY);
+            .is_some_and(|(told, at)| told == matter && now.saturating_sub(at) < ALERT_EVERY);
         if !is_told {
-            self.alert(concern, error);
-            standing.alerted = Some((concern, now));
+            self.alert(matter, error);
+            standing.alerted = Some((matter, now));
         }
         PAUSE.min(self.settings.every)
     }
 
-    fn alert(&self, concern: Concern, error: &WitnessError) {
+    fn alert(&self, matter: Matter, error: &WitnessError) {
         let name = &self.settings.name;
+        let concern = match matter {
+            Matter::Silence => Concern::WitnessSilent,
+            Matter::Shorter | Matter::Altered => Concern::WitnessDisagrees,
+        };
         tracing::error!(witness = name, %error, "a witness does not confirm the log");
         let mut entry = match self.log.entry(Event::Alert) {
             Ok(entry) => entry,

@@ -33,7 +33,7 @@ pub use settings::{
     SyslogSettings, To, WebhookSettings,
 };
 
-pub use witness::{Cosigned, WitnessError, WitnessSettings, WitnessedLog, check_witness};
+pub use witness::{Cosigned, Matter, WitnessError, WitnessSettings, WitnessedLog, check_witness};
 
 use crate::audit::ReadError;
 use crate::tls::client::ClientTlsError;

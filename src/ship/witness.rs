@@ -82,13 +82,27 @@ pub enum WitnessError {
     },
 }
 
+/// What is the matter where a witness does not cosign; each is told by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// It says nothing that could be believed.
+    Silence,
+    /// It saw more than there is.
+    Shorter,
+    /// It saw other entries, or the log does not hold.
+    Altered,
+}
+
 impl WitnessError {
-    /// Whether the log is not what it was, rather than the witness out of reach.
+    /// What is the matter.
     #[must_use]
-    pub fn is_disagreement(&self) -> bool {
+    pub fn matter(&self) -> Matter {
         match self {
-            Self::Longer { .. } | Self::Rewritten { .. } | Self::Log(_) => true,
-            Self::Ship(_) | Self::Answer { .. } | Self::Unknown(_) | Self::OtherKey(_) => false,
+            Self::Longer { .. } => Matter::Shorter,
+            Self::Rewritten { .. } | Self::Log(_) => Matter::Altered,
+            Self::Ship(_) | Self::Answer { .. } | Self::Unknown(_) | Self::OtherKey(_) => {
+                Matter::Silence
+            }
         }
     }
 }

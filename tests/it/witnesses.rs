@@ -166,7 +166,6 @@ async fn a_log_that_went_back_with_its_state_is_told_by_the_witness() {
     );
     // As long as before again, by other entries.
     requests(&gate, 60).await;
-    gate.advance_s(25 * 3600);
     until("other entries are noticed", || {
         alerts(&gate, Concern::WitnessDisagrees).iter().any(|(_, said)| said.contains("rewritten"))
     })
