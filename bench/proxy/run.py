@@ -151,13 +151,13 @@ entities:
 {fields}
 routes:
   all.view: {{ match: "GET bench.example/all/{{size}}", to: core, action: view, returns: {{ customer: "$[]" }} }}
-  raw.view: {{ match: "GET bench.example/raw/{{size}}", to: core, action: view, opaque: {{ types: [application/json], grade: 1, size: 2GiB }} }}
+  raw.view: {{ match: "GET bench.example/raw/{{size}}", to: core, action: view, opaque: {{ types: [application/octet-stream], grade: 1, size: 2GiB }} }}
 roles: {{ teller: {{}} }}
 rules:
   - {{ name: tellers look, allow: view, to: teller, of: customer, clear: [{clear}], masked: [{masked}] }}
   - {{ name: tellers read files, allow: view, to: teller, route: raw.view }}
 limits:
-  - {{ to: teller, subjects: [900000/h, 2000000/day], records: [900000000/h], bytes: [900000GiB/day], concurrent: 4096 }}
+  - {{ to: teller, subjects: [900000/h, 1000000/day], records: [900000000/h], bytes: [1000GiB/day], concurrent: 4096 }}
 """
 
 
@@ -318,7 +318,7 @@ def measure(root: Path, peers: list[str], args: argparse.Namespace) -> None:
     grade = lambda name: "sealed" if name in WITHHELD else f"{{ grade: 2, kind: {name} }}" if name in MASKED else 1
     fields = "\n".join(f"      {name}: {grade(name)}" for name in CLEAR + MASKED + WITHHELD)
     (root / "policies/policy.yaml").write_text(POLICY.format(fields=fields, clear=", ".join(CLEAR), masked=", ".join(MASKED)))
-    served = f"server {{ listen 127.0.0.1:{BACKEND} backlog=4096; root {root}/www; location / {{ }} }}"
+    served = f"server {{ listen 127.0.0.1:{BACKEND} backlog=4096; root {root}/www; location / {{ }} location /raw/ {{ default_type application/octet-stream; }} }}"
     (root / "backend.conf").write_text(NGINX.format(dir=root, name="backend", load="", http=served))
     backend = subprocess.Popen(["taskset", "-c", "1", "nginx", "-p", str(root), "-c", str(root / "backend.conf")], start_new_session=True)
     running = []

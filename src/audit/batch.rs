@@ -76,6 +76,31 @@ pub(super) fn body_length(header: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(fields.take()?)).ok()
 }
 
+/// The batches of a segment with entries at `index` or behind. Those before are passed over by their headers: whoever follows a
+/// log has read them, and looks several times a second.
+pub(super) fn batches_from(bytes: &[u8], index: u64) -> Vec<Batch> {
+    let (mut found, mut rest) = (Vec::new(), bytes);
+    while let Some((end, length)) = reach(rest) {
+        if end > index {
+            let Some((batch, _)) = Batch::decode(rest) else { break };
+            found.push(batch);
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    found
+}
+
+/// What a header says: the index after its last entry, and the length of the batch.
+fn reach(bytes: &[u8]) -> Option<(u64, usize)> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let length = HEADER_BYTES.checked_add(body_length(header)?)?;
+    let mut fields = Fields(header.get(12..)?);
+    let count = u32::from_be_bytes(fields.take()?);
+    let first = u64::from_be_bytes(fields.take()?);
+    let end = first.checked_add(u64::from(count))?;
+    (length <= bytes.len()).then_some((end, length))
+}
+
 /// Reads fixed-length fields one after another.
 struct Fields<'a>(&'a [u8]);
 
@@ -143,6 +168,28 @@ mod tests {
     fn batch(first: u64) -> Batch {
         let entries = vec![b"one".to_vec(), vec![b'x'; 700], Vec::new()];
         Batch { first, entries, root: [5; 32], signature: [6; 64] }
+    }
+
+    #[test]
+    fn whoever_follows_gets_the_batches_from_their_place_on() {
+        let mut bytes: Vec<u8> =
+            [7, 10, 13].iter().flat_map(|n| batch(*n).encode().unwrap()).collect();
+        let whole = bytes.len();
+        bytes.resize(whole + 1000, 0);
+        let firsts = |bytes: &[u8], index| {
+            let found = batches_from(bytes, index);
+            found.into_iter().map(|batch| batch.first).collect::<Vec<_>>()
+        };
+        assert_eq!(firsts(&bytes, 0), [7, 10, 13]);
+        assert_eq!(firsts(&bytes, 9), [7, 10, 13]);
+        assert_eq!(firsts(&bytes, 10), [10, 13]);
+        assert!(firsts(&bytes, 16).is_empty());
+        // One that was altered ends what is read; one that was read before is not looked at.
+        let second = batch(7).encode().unwrap().len() + HEADER_BYTES + 3;
+        bytes[second] ^= 1;
+        assert_eq!((firsts(&bytes, 0), firsts(&bytes, 13)), (vec![7], vec![13]));
+        assert_eq!(firsts(&bytes[..whole - 1], 0), [7]);
+        assert!(firsts(&[], 0).is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::at_rest::{Closed, Frame, Opener, head_of};
-use super::batch::Segment;
+use super::batch::batches_from;
 use super::entry::{Entry, EntryError};
 use super::folder::Folder;
 use super::retention::Removals;
@@ -121,7 +121,7 @@ impl Frames {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };
-        for (_, batch) in Segment::scan(&bytes).batches {
+        for batch in batches_from(&bytes, self.next) {
             let reached = self.next + self.ready.len() as u64;
             if batch.first <= reached && reached < batch.end() {
                 let skip = usize::try_from(reached - batch.first).unwrap_or(usize::MAX);
