@@ -31,7 +31,11 @@ fn replaced(gate: &Gate) {
 async fn what_is_none_of_its_folders_it_does_not_write_whoever_points_it_there() {
     let gate = gate("").await;
     let process = Process::run(&gate, "info").await;
-    process.says("writes below its own folders only").await;
+    if process.said().contains("this system has no Landlock") {
+        // It says so and serves, as the guide has it; there is nothing that could keep it.
+        return ask(&gate, &process).await;
+    }
+    assert!(process.said().contains("writes below its own folders only"), "{}", process.said());
     ask(&gate, &process).await;
     until("entries in the file", || gate.path("there/log.jsonl").exists()).await;
     replaced(&gate);
