@@ -33,7 +33,7 @@ Architecture: $arch
 Maintainer: the menshen authors
 Section: net
 Priority: optional
-Depends: libc6 (>= 2.34)
+Depends: libc6 (>= 2.34), passwd
 Suggests: prometheus, redis-server
 Description: access gateway that decides field by field who may see customer data
  A reverse proxy that ends TLS in front of the backends that hold customers' data:

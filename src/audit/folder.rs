@@ -18,6 +18,34 @@ const MAX_TILE_BYTES: u64 = WIDTH * (2 + 65_535);
 /// Temporary files; left behind by a crash they mean nothing.
 const TEMPORARY: &str = "tmp";
 
+/// What stands beside the tree, a small file each.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// The keys of days.
+    Keys,
+    /// The certificates of destructions.
+    Certificates,
+    /// Which bundles were removed.
+    Removed,
+    /// What was read of the log and waits to come into it.
+    Readings,
+    /// The checkpoints that witnesses cosigned.
+    Witnessed,
+}
+
+impl Part {
+    /// The name of its folder.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Certificates => "certificates",
+            Self::Removed => "removed",
+            Self::Readings => "readings",
+            Self::Witnessed => "witnessed",
+        }
+    }
+}
+
 /// The folder of one log.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
@@ -49,79 +77,22 @@ impl Folder {
         self.root.join("journal")
     }
 
-    /// Where the keys of days stand.
-    pub(super) fn keys(&self) -> PathBuf {
-        self.root.join("keys")
+    /// Where the files of this part stand.
+    pub(super) fn part(&self, part: Part) -> PathBuf {
+        self.root.join(part.word())
     }
 
-    /// The names of the keys of days, in order; temporary files left out.
-    pub(super) fn key_names(&self) -> io::Result<Vec<String>> {
-        standing(&self.keys())
+    /// The names of its files, in order; temporary ones left out.
+    pub(super) fn names_of(&self, part: Part) -> io::Result<Vec<String>> {
+        let mut names = names(&self.part(part))?;
+        names.retain(|name| !is_temporary(name));
+        names.sort_unstable();
+        Ok(names)
     }
 
-    /// A key of a day as it stands.
-    pub(super) fn read_key(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_capped(&self.keys().join(name), MAX_NOTE_BYTES as u64)
-    }
-
-    /// Where the certificates of destructions stand.
-    pub(super) fn certificates(&self) -> PathBuf {
-        self.root.join("certificates")
-    }
-
-    /// The names of the certificates, in order; temporary files left out.
-    pub(super) fn certificate_names(&self) -> io::Result<Vec<String>> {
-        standing(&self.certificates())
-    }
-
-    /// Where it stands which bundles were removed.
-    pub(super) fn removed(&self) -> PathBuf {
-        self.root.join("removed")
-    }
-
-    /// The names of the notes on bundles that were removed, in order; temporary files left out.
-    pub(super) fn removal_names(&self) -> io::Result<Vec<String>> {
-        standing(&self.removed())
-    }
-
-    /// One of these notes as it stands.
-    pub(super) fn read_removal(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_capped(&self.removed().join(name), MAX_NOTE_BYTES as u64)
-    }
-
-    /// Where what was read of the log waits to come into it.
-    pub(super) fn readings(&self) -> PathBuf {
-        self.root.join("readings")
-    }
-
-    /// The names of what was read, the oldest first; temporary files left out.
-    pub(super) fn reading_names(&self) -> io::Result<Vec<String>> {
-        standing(&self.readings())
-    }
-
-    /// One of them as it stands.
-    pub(super) fn read_reading(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_capped(&self.readings().join(name), MAX_NOTE_BYTES as u64)
-    }
-
-    /// Where the checkpoints stand that witnesses cosigned.
-    pub(super) fn witnessed(&self) -> PathBuf {
-        self.root.join("witnessed")
-    }
-
-    /// Their names, in order; temporary files left out.
-    pub(super) fn witnessed_names(&self) -> io::Result<Vec<String>> {
-        standing(&self.witnessed())
-    }
-
-    /// One of them as it stands.
-    pub(super) fn read_witnessed(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_capped(&self.witnessed().join(name), MAX_NOTE_BYTES as u64)
-    }
-
-    /// A certificate as it stands.
-    pub(super) fn read_certificate(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_capped(&self.certificates().join(name), MAX_NOTE_BYTES as u64)
+    /// One of its files as it stands.
+    pub(super) fn read_of(&self, part: Part, name: &str) -> io::Result<Vec<u8>> {
+        read_capped(&self.part(part).join(name), MAX_NOTE_BYTES as u64)
     }
 
     pub(super) fn tile(&self, tile: &Tile) -> PathBuf {
@@ -223,14 +194,6 @@ pub(super) fn segment_index(name: &str) -> Option<u64> {
 
 fn is_temporary(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == TEMPORARY)
-}
-
-/// The names in a folder, in order; temporary files left out.
-fn standing(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = names(folder)?;
-    names.retain(|name| !is_temporary(name));
-    names.sort_unstable();
-    Ok(names)
 }
 
 /// The names in a folder; none if there is no such folder.

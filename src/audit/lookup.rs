@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::at_rest::{Frame, KeyFile, KeyName, Opener, State};
 use super::entry::Entry;
-use super::folder::Folder;
+use super::folder::{Folder, Part};
 use super::merkle::{Hash, leaf_hash};
 use super::reader::{Frames, ReadError, Record};
 use super::retention::Removals;
@@ -116,7 +116,8 @@ pub fn destroyed_keys(dir: &Path, names: &[String]) -> Vec<String> {
     let folder = Folder::new(dir);
     let is_destroyed = |file: &&String| {
         let name = KeyName::parse(file);
-        let read = name.and_then(|name| KeyFile::read(name, &folder.read_key(file).ok()?));
+        let read =
+            name.and_then(|name| KeyFile::read(name, &folder.read_of(Part::Keys, file).ok()?));
         read.is_some_and(|key| matches!(key.state, State::Destroyed { .. }))
     };
     names.iter().filter(is_destroyed).cloned().collect()

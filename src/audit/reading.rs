@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Moment};
-use super::folder::{Folder, sync_folder};
+use super::folder::{Folder, Part, sync_folder};
 use super::groups::{Act, Actor, ActorKind, Why};
 use super::subject::SubjectRef;
 use super::text::Text;
@@ -117,7 +117,7 @@ impl Readings {
         let random = random_token::<9>().map_err(io::Error::other)?;
         let at_ms = reading.at_ms.max(0);
         let name = format!("{at_ms:015}-{}", random.expose());
-        let dir = self.folder.readings();
+        let dir = self.folder.part(Part::Readings);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let temporary = dir.join(format!("{name}.tmp"));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
@@ -134,8 +134,8 @@ impl Readings {
     /// What the system says.
     pub fn waiting(&self) -> io::Result<Vec<Left>> {
         let mut left = Vec::new();
-        for file in self.folder.reading_names()?.into_iter().take(AT_A_TIME) {
-            let sealed = self.folder.read_reading(&file).unwrap_or_default();
+        for file in self.folder.names_of(Part::Readings)?.into_iter().take(AT_A_TIME) {
+            let sealed = self.folder.read_of(Part::Readings, &file).unwrap_or_default();
             let json = self.sealer.open(LABEL, &sealed).ok();
             let reading = json.and_then(|json| serde_json::from_slice(&json).ok());
             left.push(Left { file, reading });
@@ -148,7 +148,7 @@ impl Readings {
     /// # Errors
     /// What the system says; it would be recorded once more.
     pub fn forget(&self, left: &Left) -> io::Result<()> {
-        fs::remove_file(self.folder.readings().join(&left.file))
+        fs::remove_file(self.folder.part(Part::Readings).join(&left.file))
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::iter;
 use std::path::Path;
 
-use super::folder::Folder;
+use super::folder::{Folder, Part};
 use super::note::Verifier;
 use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle, encode_bundle, partial_widths};
@@ -107,10 +107,8 @@ impl LogSnapshot {
             };
             Some(read.map(|bytes| (tile.path(), bytes)))
         });
-        let notes = named(&folder, "removed", Folder::removal_names, Folder::read_removal);
-        let keys = named(&folder, "keys", Folder::key_names, Folder::read_key);
-        let certificates =
-            named(&folder, "certificates", Folder::certificate_names, Folder::read_certificate);
+        let [notes, keys, certificates] =
+            [Part::Removed, Part::Keys, Part::Certificates].map(|part| named(&folder, part));
         held.into_iter().map(Ok).chain(tiles).chain(notes).chain(keys).chain(certificates)
     }
 }
@@ -142,21 +140,17 @@ fn full_tiles(entries: u64) -> impl Iterator<Item = Tile> {
 }
 
 /// The files of one folder, which are listed when the first of them is wanted.
-fn named(
-    folder: &Folder,
-    below: &'static str,
-    list: fn(&Folder) -> io::Result<Vec<String>>,
-    read: fn(&Folder, &str) -> io::Result<Vec<u8>>,
-) -> impl Iterator<Item = io::Result<NamedFile>> + use<> {
+fn named(folder: &Folder, part: Part) -> impl Iterator<Item = io::Result<NamedFile>> + use<> {
     let folder = folder.clone();
     iter::once(()).flat_map(move |()| {
-        let (folder, listed) = (folder.clone(), list(&folder));
+        let (folder, listed) = (folder.clone(), folder.names_of(part));
         let (names, failed) = match listed {
             Ok(names) => (names, None),
             Err(error) => (Vec::new(), Some(Err(error))),
         };
         let one = move |name: String| {
-            read(&folder, &name).map(|bytes| (format!("{below}/{name}"), bytes))
+            let read = folder.read_of(part, &name);
+            read.map(|bytes| (format!("{}/{name}", part.word()), bytes))
         };
         failed.into_iter().chain(names.into_iter().map(one))
     })

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::consistency::consistency_proof;
 use super::fault::{Broken, Fault, unreadable};
-use super::folder::{Folder, sync_folder};
+use super::folder::{Folder, Part, sync_folder};
 use super::note::{Checkpoint, NoteError, Verifier, Witness};
 use super::proof::node;
 
@@ -84,7 +84,7 @@ impl WitnessQuestion {
 /// # Errors
 /// What the system says.
 pub fn keep_cosigned(dir: &Path, name: &str, note: &str) -> io::Result<()> {
-    let folder = Folder::new(dir).witnessed();
+    let folder = Folder::new(dir).part(Part::Witnessed);
     fs::create_dir_all(&folder)?;
     let temporary = folder.join(format!("{name}.tmp"));
     let mut file = File::create(&temporary)?;
@@ -104,10 +104,12 @@ pub fn cosigned_checkpoints(
 ) -> Result<Vec<(String, Checkpoint, Vec<u8>)>, Broken> {
     let folder = Folder::new(dir);
     let broken = |path: &str, fault| Broken::new(path, None, fault);
-    let names = folder.witnessed_names().map_err(|e| broken("witnessed", unreadable(&e)))?;
+    let names =
+        folder.names_of(Part::Witnessed).map_err(|e| broken("witnessed", unreadable(&e)))?;
     let read = |name: String| {
         let path = format!("witnessed/{name}");
-        let note = folder.read_witnessed(&name).map_err(|e| broken(&path, unreadable(&e)))?;
+        let note =
+            folder.read_of(Part::Witnessed, &name).map_err(|e| broken(&path, unreadable(&e)))?;
         let checkpoint = verifier.open(&note);
         let checkpoint = checkpoint.map_err(|e| broken(&path, Fault::Checkpoint(e)))?;
         Ok((path, checkpoint, note))

@@ -38,19 +38,11 @@ type What<'a> = (&'a str, crate::document::Span);
 
 impl File<'_> {
     pub(super) fn notify(&mut self, keys: &Keys<'_>) -> Vec<Settings> {
-        let Some(pair) = keys.find("notify") else { return Vec::new() };
-        let pairs = self.reader.map(&pair.value, "`notify`");
-        if pairs.len() > MOST {
-            let message = format!("`notify` may name {MOST} targets, got {}", pairs.len());
-            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
-        }
-        pairs.into_iter().filter_map(|pair| self.target(pair)).collect()
+        let targets = self.named(keys, "notify", ("target", MOST));
+        targets.into_iter().filter_map(|pair| self.target(pair)).collect()
     }
 
     fn target(&mut self, pair: &Pair) -> Option<Settings> {
-        if !self.is_name(pair, "a target's name") {
-            return None;
-        }
         let what = ("a target of `notify`", pair.key_span);
         let all = self.reader.map(&pair.value, what.0);
         let Some(to) = all.iter().find(|pair| pair.key == "to") else {

@@ -25,19 +25,11 @@ type What<'a> = (&'a str, Span);
 
 impl File<'_> {
     pub(super) fn ship(&mut self, keys: &Keys<'_>) -> Vec<Settings> {
-        let Some(pair) = keys.find("ship") else { return Vec::new() };
-        let pairs = self.reader.map(&pair.value, "`ship`");
-        if pairs.len() > MOST {
-            let message = format!("`ship` may name {MOST} places, got {}", pairs.len());
-            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
-        }
-        pairs.into_iter().filter_map(|pair| self.place(pair)).collect()
+        let places = self.named(keys, "ship", ("place", MOST));
+        places.into_iter().filter_map(|pair| self.place(pair)).collect()
     }
 
     fn place(&mut self, pair: &Pair) -> Option<Settings> {
-        if !self.is_name(pair, "a place's name") {
-            return None;
-        }
         let what = ("a place of `ship`", pair.key_span);
         let all = self.reader.map(&pair.value, what.0);
         let Some(to) = all.iter().find(|pair| pair.key == "to") else {
@@ -75,15 +67,30 @@ impl File<'_> {
         Some(settings)
     }
 
-    /// Whether the key is a name that files and metrics can have; if not that is a fault.
-    pub(super) fn is_name(&mut self, pair: &Pair, what: &str) -> bool {
-        let may = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let is_one = (1..=64).contains(&pair.key.len()) && pair.key.chars().all(may);
-        if !is_one {
-            let message = format!("{what} must be lower-case letters, digits and `-`");
+    /// The entries of a map by names that files and metrics can have, so many at most; what has another name is a fault, and
+    /// left out.
+    pub(super) fn named<'k>(
+        &mut self,
+        keys: &Keys<'k>,
+        key: &str,
+        (one, most): (&str, usize),
+    ) -> Vec<&'k Pair> {
+        let Some(pair) = keys.find(key) else { return Vec::new() };
+        let mut pairs = self.reader.map(&pair.value, &format!("`{key}`"));
+        if pairs.len() > most {
+            let message = format!("`{key}` may name {most} of them, got {}", pairs.len());
             self.reader.fault(pair.key_span, Code::WrongValue, message, None);
         }
-        is_one
+        let may = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        pairs.retain(|pair| {
+            let is_name = (1..=64).contains(&pair.key.len()) && pair.key.chars().all(may);
+            if !is_name {
+                let message = format!("a {one}'s name must be lower-case letters, digits and `-`");
+                self.reader.fault(pair.key_span, Code::WrongValue, message, None);
+            }
+            is_name
+        });
+        pairs
     }
 
     fn form(&mut self, keys: &Keys<'_>) -> Form {

@@ -8,28 +8,29 @@ use crate::ship::WitnessSettings;
 
 /// The most witnesses.
 const MOST: usize = 8;
-const KEYS: [&str; 8] =
-    ["url", "key", "every", "alert-after", "server-name", "ca", "certificate", "certificate-key"];
+const KEYS: [&str; 9] = [
+    "plain",
+    "url",
+    "key",
+    "every",
+    "alert-after",
+    "server-name",
+    "ca",
+    "certificate",
+    "certificate-key",
+];
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl File<'_> {
     pub(super) fn witnesses(&mut self, keys: &Keys<'_>) -> Vec<WitnessSettings> {
-        let Some(pair) = keys.find("witnesses") else { return Vec::new() };
-        let pairs = self.reader.map(&pair.value, "`witnesses`");
-        if pairs.len() > MOST {
-            let message = format!("`witnesses` may name {MOST} of them, got {}", pairs.len());
-            self.reader.fault(pair.key_span, Code::WrongValue, message, None);
-        }
-        pairs.into_iter().filter_map(|pair| self.witness(pair)).collect()
+        let witnesses = self.named(keys, "witnesses", ("witness", MOST));
+        witnesses.into_iter().filter_map(|pair| self.witness(pair)).collect()
     }
 
     fn witness(&mut self, pair: &Pair) -> Option<WitnessSettings> {
-        if !self.is_name(pair, "a witness's name") {
-            return None;
-        }
         let what = ("a witness", pair.key_span);
-        let keys = self.reader.keys(&pair.value, what.0, &[&KEYS[..], &["plain"]].concat());
+        let keys = self.reader.keys(&pair.value, what.0, &KEYS);
         let endpoint = self.endpoint(&keys, what, "https://witness.auditor.example/");
         let text = self.text(&keys, what, "key", "auditor.example+1a2b3c4d+BAAA…");
         let (mut every, mut alert_after) = (10 * MINUTE, DAY);

@@ -85,7 +85,7 @@ fn beneath(
     }
 }
 
-/// The folders that the gate writes: its own are made if they are missing, of others the next one that is there counts.
+/// The folders that the gate writes; those that it makes itself are made.
 fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
     let index = config.index.clone().unwrap_or_else(|| Index::place_of(&config.log));
     let mut folders = vec![config.state.clone(), config.log.clone(), index];
@@ -99,15 +99,14 @@ fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
         Place::Folder(folder) => Some(folder.as_path()),
         Place::S3(_) => None,
     });
-    let shipped = config.ship.iter().filter_map(|settings| match &settings.to {
-        To::File(path) => path.parent(),
+    for folder in copies.chain(backups) {
+        // As the parts make them that write there; what cannot be made those say.
+        std::fs::create_dir_all(folder).unwrap_or_default();
+        folders.push(folder.to_owned());
+    }
+    folders.extend(config.ship.iter().filter_map(|settings| match &settings.to {
+        To::File(path) => path.parent().map(|folder| Path::new(".").join(folder)),
         To::Syslog(_) | To::Webhook(_) | To::Nats(_) | To::S3(_) => None,
-    });
-    folders.extend(copies.chain(backups).chain(shipped).filter_map(standing));
+    }));
     Ok(folders)
-}
-
-/// The folder, or the nearest one above it that is there.
-fn standing(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned)
 }

@@ -59,6 +59,17 @@ fn the_unit_of_the_guide_is_the_one_that_is_shipped() {
     assert!(read("docs/guide/operator.md").contains(&read("systemd/menshen.service")));
 }
 
+/// What is not on its list of calls, systemd kills a program for.
+#[test]
+fn the_unit_lets_the_gate_confine_itself() {
+    let unit = read("systemd/menshen.service");
+    let allowed: Vec<&str> =
+        unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    for call in ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"] {
+        assert!(allowed.iter().any(|calls| calls.split(' ').any(|one| one == call)), "{call}");
+    }
+}
+
 /// The yaml of a config map is a configuration, but for the files that it names.
 #[test]
 fn the_manifest_has_a_configuration_without_faults() {

@@ -12,7 +12,7 @@ use super::RestKey;
 use super::day::Day;
 use super::frame::{KeyName, Lock};
 use crate::audit::entry::Moment;
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::secret::{Sealer, Secret, SecretError};
 
 /// What the file of a key says.
@@ -75,9 +75,11 @@ impl KeyFile {
     /// nothing of it is to be destroyed.
     pub(in crate::audit) fn all(folder: &Folder) -> std::io::Result<Vec<(KeyName, Self)>> {
         let mut keys = Vec::new();
-        for file in folder.key_names()? {
+        for file in folder.names_of(Part::Keys)? {
             let Some(name) = KeyName::parse(&file) else { continue };
-            keys.extend(Self::read(name, &folder.read_key(&file)?).map(|key| (name, key)));
+            keys.extend(
+                Self::read(name, &folder.read_of(Part::Keys, &file)?).map(|key| (name, key)),
+            );
         }
         keys.sort_unstable_by_key(|(name, _)| name.number);
         Ok(keys)

@@ -17,7 +17,7 @@ use super::key_file::{KeyFile, State};
 use crate::audit::anonymous::anonymous;
 use crate::audit::disk::Disk;
 use crate::audit::entry::Moment;
-use crate::audit::folder::{Folder, Replacer};
+use crate::audit::folder::{Folder, Part, Replacer};
 use crate::audit::groups::Class;
 use crate::secret::{Sealer, SecretError};
 
@@ -78,7 +78,7 @@ impl DayKeys {
         now: Moment,
     ) -> Result<Self, RestError> {
         let mut names = Vec::new();
-        for file in folder.key_names()? {
+        for file in folder.names_of(Part::Keys)? {
             names.push(KeyName::parse(&file).ok_or(RestError::Damaged(file))?);
         }
         names.sort_unstable_by_key(|name| name.number);
@@ -142,7 +142,7 @@ impl DayKeys {
                 let number = self.next.load(Ordering::Relaxed);
                 let name = KeyName { number, lock, day };
                 let (file, sealer) = KeyFile::draw(name, now, &self.rest)?;
-                files.put(&self.folder.keys().join(name.file()), &file.write())?;
+                files.put(&self.folder.part(Part::Keys).join(name.file()), &file.write())?;
                 self.next.store(number.saturating_add(1), Ordering::Relaxed);
                 made.push(Arc::new(DayKey { name, sealer }));
             }
@@ -176,7 +176,7 @@ impl DayKeys {
 /// The key, unless it was destroyed.
 fn in_use(folder: &Folder, name: KeyName, rest: &RestKey) -> Result<Option<DayKey>, RestError> {
     let file = name.file();
-    let read = KeyFile::read(name, &folder.read_key(&file)?);
+    let read = KeyFile::read(name, &folder.read_of(Part::Keys, &file)?);
     let key = read.ok_or_else(|| RestError::Damaged(file.clone()))?;
     match (key.unwrap_with(name, rest), key.state) {
         (_, State::Destroyed { .. }) => Ok(None),

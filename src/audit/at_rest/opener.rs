@@ -13,7 +13,7 @@ use super::day::Day;
 use super::frame::{self, Behind, KeyName, Parts};
 use super::key_file::{KeyFile, State};
 use crate::audit::entry::{EntryError, Moment};
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::groups::Class;
 use crate::secret::Sealer;
 
@@ -176,7 +176,7 @@ impl Opener {
     }
 
     fn look_up(&self, name: KeyName) -> Key {
-        let bytes = match self.folder.read_key(&name.file()) {
+        let bytes = match self.folder.read_of(Part::Keys, &name.file()) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Key::Lost(Lost::Missing),
             Err(_unreadable) => return Key::Lost(Lost::Damaged),

@@ -7,7 +7,7 @@ use super::frame::KeyName;
 use super::key_file::{KeyFile, State};
 use super::maker::RestError;
 use crate::audit::disk::SystemDisk;
-use crate::audit::folder::{Folder, Replacer};
+use crate::audit::folder::{Folder, Part, Replacer};
 
 /// What became of the keys of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub(in crate::audit) fn rewrap(
     let folder = Folder::new(dir);
     let mut done = Rewrapped::default();
     let mut changed = Vec::new();
-    for name in folder.key_names()? {
+    for name in folder.names_of(Part::Keys)? {
         let key = KeyName::parse(&name).ok_or_else(|| RestError::Damaged(name.clone()))?;
-        let file = KeyFile::read(key, &folder.read_key(&name)?);
+        let file = KeyFile::read(key, &folder.read_of(Part::Keys, &name)?);
         let file = file.ok_or_else(|| RestError::Damaged(name.clone()))?;
         match &file.state {
             State::Destroyed { .. } => done.destroyed += 1,
@@ -54,7 +54,7 @@ pub(in crate::audit) fn rewrap(
     }
     let mut files = Replacer::new(&folder, &SystemDisk);
     for (name, file) in changed {
-        files.put(&folder.keys().join(name.file()), &file.write())?;
+        files.put(&folder.part(Part::Keys).join(name.file()), &file.write())?;
         done.wrapped += 1;
     }
     files.settle()?;

@@ -6,7 +6,7 @@ use super::frame::{self, Behind, KeyName, Lock, Parts};
 use super::key_file::{KeyFile, State};
 use super::*;
 use crate::audit::entry::{EntryError, Moment};
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::groups::{Act, Class, Event};
 use crate::audit::log::{Log, LogError, Settings};
 use crate::audit::merkle::sha256;
@@ -49,7 +49,7 @@ fn told(dir: &Path, keys: Vec<RestKey>) -> Vec<String> {
 }
 
 fn key_files(dir: &Path) -> Vec<String> {
-    Folder::new(dir).key_names().unwrap()
+    Folder::new(dir).names_of(Part::Keys).unwrap()
 }
 
 #[test]

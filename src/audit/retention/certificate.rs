@@ -6,7 +6,7 @@ use std::io;
 use crate::audit::at_rest::KeyName;
 use crate::audit::entry::Moment;
 use crate::audit::fault::{Broken, Fault, unreadable};
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::note::{NoteError, Signer, Verifier};
 
 /// A signed list of what was destroyed together.
@@ -66,7 +66,7 @@ impl Certificate {
 
     /// The numbers of all certificates of a log, in order.
     pub(super) fn numbers(folder: &Folder) -> io::Result<Vec<u32>> {
-        let names = folder.certificate_names()?;
+        let names = folder.names_of(Part::Certificates)?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
@@ -74,7 +74,7 @@ impl Certificate {
     pub(super) fn of(folder: &Folder, number: u32, verifier: &Verifier) -> Result<Self, Broken> {
         let name = format!("{number:08}");
         let broken = |fault| Broken::new(format!("certificates/{name}"), None, fault);
-        let note = folder.read_certificate(&name).map_err(|e| broken(unreadable(&e)))?;
+        let note = folder.read_of(Part::Certificates, &name).map_err(|e| broken(unreadable(&e)))?;
         let read = Self::open(&note, verifier).map_err(|e| broken(Fault::Certificate(e)))?;
         if read.number == number {
             Ok(read)

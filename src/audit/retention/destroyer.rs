@@ -12,7 +12,7 @@ use super::{Fate, Hold, Periods};
 use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
 use crate::audit::entry::Moment;
 use crate::audit::fault::Broken;
-use crate::audit::folder::{Folder, Replacer};
+use crate::audit::folder::{Folder, Part, Replacer};
 use crate::audit::groups::{Act, Event};
 use crate::audit::log::{Keeper, LogError};
 use crate::audit::merkle::sha256;
@@ -89,7 +89,7 @@ impl Round<'_> {
     }
 
     fn is_kept(&self, name: KeyName) -> bool {
-        let read = self.folder.read_key(&name.file()).ok();
+        let read = self.folder.read_of(Part::Keys, &name.file()).ok();
         let file = read.and_then(|bytes| KeyFile::read(name, &bytes));
         file.is_some_and(|file| matches!(file.state, State::Kept { .. }))
     }
@@ -107,7 +107,7 @@ impl Round<'_> {
         let hash = sha256(&[note.as_bytes()]);
         let hash = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let mut files = self.files();
-        let path = self.folder.certificates().join(certificate.name());
+        let path = self.folder.part(Part::Certificates).join(certificate.name());
         let put = files.put(&path, note.as_bytes()).and_then(|()| files.settle());
         put.map_err(|e| self.failed(e))?;
         self.record("entries_destroyed", &certificate.keys, &certificate.name(), &hash)?;
@@ -167,10 +167,11 @@ impl Round<'_> {
     ) -> Result<(), LogError> {
         let mut files = self.files();
         for name in keys {
-            let bytes = self.folder.read_key(&name.file()).map_err(|e| self.failed(e))?;
+            let bytes =
+                self.folder.read_of(Part::Keys, &name.file()).map_err(|e| self.failed(e))?;
             // One that became damaged meanwhile opens nothing any more.
             let Some(file) = KeyFile::read(*name, &bytes) else { continue };
-            let path = self.folder.keys().join(name.file());
+            let path = self.folder.part(Part::Keys).join(name.file());
             files.put(&path, &change(file).write()).map_err(|e| self.failed(e))?;
         }
         files.settle().map_err(|e| self.failed(e))

@@ -9,7 +9,7 @@ use std::iter;
 use crate::audit::at_rest::KeyName;
 use crate::audit::entry::Moment;
 use crate::audit::fault::{Broken, Fault, unreadable};
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::note::{NoteError, Signer, Verifier};
 use crate::audit::tile::WIDTH;
 
@@ -138,12 +138,12 @@ pub(in crate::audit) struct Removals {
 impl Removals {
     /// As the folder says, for a reader, who trusts it; only what is new is read. Nothing is ever removed by this.
     pub(in crate::audit) fn refresh(&mut self, folder: &Folder) -> io::Result<()> {
-        let names = folder.removal_names()?;
+        let names = folder.names_of(Part::Removed)?;
         if names.len() < self.notes {
             *self = Self::default();
         }
         for name in names.iter().skip(self.notes) {
-            let note = folder.read_removal(name)?;
+            let note = folder.read_of(Part::Removed, name)?;
             let note = String::from_utf8_lossy(&note);
             let (text, _signature) = note.split_once("\n\n").unwrap_or_default();
             Removal::parse(text).into_iter().for_each(|one| self.take(one));
@@ -154,12 +154,12 @@ impl Removals {
 
     /// As the log's key has signed them.
     pub(in crate::audit) fn verified(folder: &Folder, verifier: &Verifier) -> Result<Self, Broken> {
-        let names = folder.removal_names();
+        let names = folder.names_of(Part::Removed);
         let names = names.map_err(|e| Broken::new("removed", None, unreadable(&e)))?;
         let mut all = Self { notes: names.len(), ..Self::default() };
         for name in names {
             let broken = |fault| Broken::new(format!("removed/{name}"), None, fault);
-            let note = folder.read_removal(&name).map_err(|e| broken(unreadable(&e)))?;
+            let note = folder.read_of(Part::Removed, &name).map_err(|e| broken(unreadable(&e)))?;
             let read = Removal::open(&note, verifier);
             let read = read.map_err(|error| broken(Fault::Removal(error)))?;
             if read.name() != name {

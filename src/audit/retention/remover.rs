@@ -11,7 +11,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use super::removal::{Removal, Removals, Runs};
 use super::survey::certified;
 use crate::audit::at_rest::{Day, HEAD_BYTES, KeyFile, KeyName, State, key_of};
-use crate::audit::folder::{Folder, Replacer, sync_folder};
+use crate::audit::folder::{Folder, Part, Replacer, sync_folder};
 use crate::audit::groups::{Act, Event};
 use crate::audit::log::{Keeper, LogError};
 use crate::audit::merkle::sha256;
@@ -195,7 +195,7 @@ fn remove_together(
     let entries = removal.bundles.len() as u64 * WIDTH;
     let note = removal.sign(keeper.signer);
     let mut files = Replacer::beside(folder, keeper.disk, "removal");
-    let path = folder.removed().join(removal.name());
+    let path = folder.part(Part::Removed).join(removal.name());
     if path.try_exists().map_err(failed)? {
         // Never over another: what that names would be missing without a word.
         return Err(failed(io::ErrorKind::AlreadyExists.into()));

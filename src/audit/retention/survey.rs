@@ -11,7 +11,7 @@ use super::{Fate, Hold, Periods};
 use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
 use crate::audit::entry::Moment;
 use crate::audit::fault::{Broken, Fault, unreadable};
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::note::Verifier;
 
 /// Days of a class that have the same fate.
@@ -67,13 +67,14 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
     let folder = Folder::new(dir);
     let broken = |name: &str, fault| Err(Broken::new(format!("keys/{name}"), None, fault));
     let certified = certified(&folder, verifier)?;
-    let names = folder.key_names().map_err(|e| Broken::new("keys", None, unreadable(&e)))?;
+    let names =
+        folder.names_of(Part::Keys).map_err(|e| Broken::new("keys", None, unreadable(&e)))?;
     let (mut destroyed, mut next, mut kept) = (0, None, HashSet::new());
     for name in names {
         let Some(key) = KeyName::parse(&name) else {
             return broken(&name, Fault::Unexpected);
         };
-        let read = folder.read_key(&name);
+        let read = folder.read_of(Part::Keys, &name);
         let read = read.map_err(|e| Broken::new(format!("keys/{name}"), None, unreadable(&e)))?;
         let Some(file) = KeyFile::read(key, &read) else { return broken(&name, Fault::Key) };
         if next.is_some_and(|next| next != key.number) {

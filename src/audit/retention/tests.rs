@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::at_rest::{KeyFile, KeyName, RestKey, State};
 use crate::audit::entry::Moment;
 use crate::audit::fault::Fault;
-use crate::audit::folder::Folder;
+use crate::audit::folder::{Folder, Part};
 use crate::audit::groups::{Act, Actor, ActorKind, Event, Origin, Why};
 use crate::audit::log::{Log, Settings};
 use crate::audit::note::Verifier;
@@ -132,7 +132,8 @@ fn pass_a_week(clock: &Clock, dir: &Path) {
     clock.advance_ms(7 * DAY_MS);
     let tomorrow = Day::of_ms(clock.unix_ms()).plus(1);
     let wanted = format!("customer_identity-{tomorrow}");
-    while !Folder::new(dir).key_names().unwrap().iter().any(|name| name.ends_with(&wanted)) {
+    while !Folder::new(dir).names_of(Part::Keys).unwrap().iter().any(|name| name.ends_with(&wanted))
+    {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -269,7 +270,7 @@ fn a_crash_between_certificate_and_keys_is_made_good() {
     let (log, verifier) = sample(dir.path(), &clock);
     live(&log, &clock, dir.path(), 54, &[]);
     // As if the keys were never dropped: the file as it was, under the certificate that names it.
-    let names = Folder::new(dir.path()).key_names().unwrap();
+    let names = Folder::new(dir.path()).names_of(Part::Keys).unwrap();
     let gone = names.iter().find(|name| name.contains(&format!("-security-{DAY}"))).unwrap();
     let path = dir.path().join("keys").join(gone);
     let name = KeyName::parse(gone).unwrap();
@@ -308,7 +309,7 @@ fn what_is_gone_without_a_certificate_or_with_a_forged_one_is_found() {
     std::fs::remove_file(&certificate).unwrap();
     assert_eq!(fault(), Fault::Uncertified);
     std::fs::write(&certificate, &signed).unwrap();
-    let names = folder.key_names().unwrap();
+    let names = folder.names_of(Part::Keys).unwrap();
     let key = dir.path().join("keys").join(&names[12]);
     let bytes = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
@@ -384,7 +385,7 @@ fn a_bundle_of_which_nothing_can_be_opened_is_removed_and_its_hashes_stay() {
     swap(&note, flip, "Removal");
     swap(&dir.path().join("tile/0/000"), flip, "Root");
     verify(dir.path(), &verifier, None).unwrap();
-    let name = Folder::new(dir.path()).key_names().unwrap();
+    let name = Folder::new(dir.path()).names_of(Part::Keys).unwrap();
     let name = name.iter().find(|name| name.contains(&format!("-security-{DAY}"))).unwrap();
     let path = dir.path().join("keys").join(name);
     let key = KeyName::parse(name).unwrap();

@@ -31,7 +31,7 @@ fn bundle(dir: &Path, number: u64) -> std::path::PathBuf {
 
 /// Puts a note on the first bundle beside the log, signed with the key of this seed.
 fn put_note(dir: &Path, log: &Log, seed: &[u8; 32]) {
-    let key = Folder::new(dir).key_names().unwrap();
+    let key = Folder::new(dir).names_of(Part::Keys).unwrap();
     let key = key.iter().find(|name| name.contains("-security-")).unwrap();
     let mut keys = Runs::default();
     keys.push(KeyName::parse(key).unwrap(), 256);
@@ -72,7 +72,7 @@ fn a_key_that_is_called_destroyed_without_a_certificate_removes_nothing() {
     let clock = Clock::fixed(NOON);
     let log = filled(dir.path(), &clock);
     live(&log, &clock, dir.path(), 1, &[]);
-    for name in Folder::new(dir.path()).key_names().unwrap() {
+    for name in Folder::new(dir.path()).names_of(Part::Keys).unwrap() {
         let path = dir.path().join("keys").join(&name);
         let key = KeyName::parse(&name).unwrap();
         let file = KeyFile::read(key, &std::fs::read(&path).unwrap()).unwrap();
@@ -103,7 +103,10 @@ fn bundles_that_one_round_could_not_remove_are_removed_by_a_later_one() {
     assert!(!bundle(dir.path(), 0).exists());
     let verifier = log.verifier().clone();
     let after = log.tend_retention(&periods(), &[]).unwrap();
-    assert_eq!((after.removed, Folder::new(dir.path()).removal_names().unwrap().len()), (0, 1));
+    assert_eq!(
+        (after.removed, Folder::new(dir.path()).names_of(Part::Removed).unwrap().len()),
+        (0, 1)
+    );
     log.close();
     verify(dir.path(), &verifier, None).unwrap();
     check_keys(dir.path(), &verifier).unwrap();
