@@ -54,7 +54,9 @@ fn confined(config: &Config) -> Outcome {
             tracing::info!("writes below its own folders only, as far as this system can keep it")
         }
         Confinement::None => {
-            tracing::warn!("this system has no Landlock: the gate may write wherever its user may")
+            tracing::warn!(
+                "this system has no Landlock that would do (Linux 5.19): the gate may write wherever its user may"
+            )
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `redirect`, and `forwarders` of a listener: what stands before the port with TLS.
 
+use std::sync::Arc;
+
 use super::read::File;
 use crate::document::{Code, Keys, Node, cut};
 use crate::limits::{Network, UnknownNetwork};
@@ -15,7 +17,7 @@ const BY: [(&str, Told); 3] = [
 ];
 
 impl File<'_> {
-    pub(super) fn forwarders(&mut self, keys: &Keys<'_>) -> Option<Forwarders> {
+    pub(super) fn forwarders(&mut self, keys: &Keys<'_>) -> Option<Arc<Forwarders>> {
         let pair = keys.find("forwarders")?;
         let what = ("`forwarders`", pair.key_span);
         let keys = self.reader.keys(&pair.value, what.0, &["from", "by"]);
@@ -35,7 +37,7 @@ impl File<'_> {
                 &BY.map(|(word, _)| word),
             );
         }
-        Some(Forwarders { networks, told: found?.1 })
+        Some(Arc::new(Forwarders { networks, told: found?.1 }))
     }
 
     /// A list of addresses and networks.
@@ -60,7 +62,8 @@ impl File<'_> {
     pub(super) fn redirect(&mut self, keys: &Keys<'_>) -> Option<RedirectSettings> {
         let pair = keys.find("redirect")?;
         let what = ("`redirect`", pair.key_span);
-        let keys = self.reader.keys(&pair.value, what.0, &["address", "hosts", "port"]);
+        let keys =
+            self.reader.keys(&pair.value, what.0, &["address", "hosts", "port", "forwarders"]);
         let address = self.address(&keys, what, "0.0.0.0:80");
         let mut port = 443;
         self.number(&keys, "port", (1, 65_535), |n| port = n);
@@ -85,6 +88,7 @@ impl File<'_> {
             self.reader.fault(named.value.span, Code::WrongValue, message, None);
         }
         let port = u16::try_from(port).unwrap_or(443);
-        Some(RedirectSettings { address: address?, hosts, port })
+        let forwarders = self.forwarders(&keys);
+        Some(RedirectSettings { address: address?, hosts, port, forwarders })
     }
 }

@@ -213,7 +213,10 @@ impl File<'_> {
         address?;
         zone?;
         let clients = self.clients(&keys)?;
-        let tls = tls::ServerSettings { certificate: certificate?, key: key?, clients };
+        // Whoever brings the requests of many on one connection: one of them that stalls must not end it for all.
+        let http1_alone = socket.forwarders.as_ref().is_some_and(|some| !some.introduce());
+        let tls =
+            tls::ServerSettings { certificate: certificate?, key: key?, clients, http1_alone };
         Some(Listener { socket, tls })
     }
 

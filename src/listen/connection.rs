@@ -3,7 +3,6 @@
 //! hyper's own builders, not the sniffing one: a client that says nothing would keep that open.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -12,19 +11,16 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::shown::ClientCertificate;
 use super::watch::{Stalled, Watch};
-use super::{FAREWELL, Facts, Handler, Serving, Settings};
+use super::{FAREWELL, Facts, Handler, Serving, Settings, Shaken};
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
-    stream: TlsStream<TcpStream>,
-    (peer, client): (SocketAddr, SocketAddr),
+    Shaken { stream, client, is_forwarder }: Shaken,
 ) {
     let (_, session) = stream.get_ref();
     let watch = Watch::new();
@@ -55,7 +51,7 @@ pub(super) async fn serve<H: Handler>(
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let mut facts = Facts { progress: requests.request(), ..facts.clone() };
-        if let Some(forwarders) = settings.forwarder(peer) {
+        if let Some(forwarders) = settings.forwarders.as_ref().filter(|_| is_forwarder) {
             facts.peer = forwarders.client(request.headers(), client);
         }
         if current.replaced.is_cancelled() {

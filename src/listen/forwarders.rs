@@ -4,10 +4,10 @@
 //! nothing.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::{FORWARDED, HeaderName};
+use http::header::{FORWARDED, HeaderName, HeaderValue};
 use ppp::{HeaderResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -19,6 +19,8 @@ const MOST_OF_V1: usize = 107;
 const MOST_OF_V2: usize = 2048;
 /// The most hops that are looked at.
 const MOST_HOPS: usize = 32;
+/// Who is not known: no network of anybody's has this address.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How a forwarder tells for whom it speaks.
@@ -47,31 +49,49 @@ impl Forwarders {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// Whether each connection begins with the PROXY protocol.
-    pub(super) fn introduce(&self) -> bool {
+    /// Whether each connection begins with the PROXY protocol; else one brings the requests of many.
+    #[must_use]
+    pub fn introduce(&self) -> bool {
         self.told == Told::ByProxyProtocol
     }
 
-    /// The client of a request that a forwarder at `peer` brings: the last address in the header that is not a forwarder's.
+    /// The client of a request that a forwarder at `peer` brings: the last address in the header that is not a forwarder's; `peer`
+    /// itself where there is no header.
     ///
-    /// What stands before that the client may have written, and where it is no address nobody behind it is known.
+    /// What stands before that the client may have written. Where the header does not tell it is [`NOBODY`], and not the
+    /// forwarder: conditions may trust that one.
     pub(super) fn client(&self, headers: &HeaderMap, peer: SocketAddr) -> SocketAddr {
-        let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match self.told {
+        let name = match self.told {
             Told::ByProxyProtocol => return peer,
-            Told::ByXForwardedFor => (X_FORWARDED_FOR, address),
-            Told::ByForwarded => (FORWARDED, forwarded_for),
+            Told::ByXForwardedFor => X_FORWARDED_FOR,
+            Told::ByForwarded => FORWARDED,
         };
         let lines: Vec<_> = headers.get_all(name).iter().collect();
-        let lines = lines.iter().rev().map(|line| line.to_str().unwrap_or_default());
-        let mut client = peer;
-        for hop in lines.flat_map(|line| line.rsplit(',')).take(MOST_HOPS) {
-            let Some(address) = read(hop.trim()) else { break };
-            client = address;
-            if !self.trust(address.ip()) {
-                break;
+        let (mut client, mut hops) = (peer, 0);
+        for line in lines.iter().rev() {
+            let Some(addresses) = self.addresses(line) else { return NOBODY };
+            for address in addresses.into_iter().rev() {
+                hops += 1;
+                client = address.filter(|_| hops <= MOST_HOPS).unwrap_or(NOBODY);
+                if !self.trust(client.ip()) {
+                    return client;
+                }
             }
         }
         client
+    }
+
+    /// What each hop of a line tells; `None` if the line cannot be taken apart.
+    fn addresses(&self, line: &HeaderValue) -> Option<Vec<Option<SocketAddr>>> {
+        let line = line.to_str().ok()?;
+        Some(match self.told {
+            Told::ByForwarded => {
+                split(line, ',')?.into_iter().map(|hop| forwarded_for(hop.trim())).collect()
+            }
+            Told::ByXForwardedFor | Told::ByProxyProtocol => {
+                line.split(',').map(|hop| address(hop.trim())).collect()
+            }
+        })
     }
 }
 
@@ -133,6 +153,20 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
+/// The parts between signs that stand outside quotes: what stands inside them, such as a host, the client may have written.
+/// `None` if a quote is not closed: it would swallow what the forwarder wrote behind it.
+fn split(text: &str, sign: char) -> Option<Vec<&str>> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let parts = text.split(|c: char| {
+        let ends = c == sign && !is_quoted;
+        is_quoted ^= c == '"' && !is_escaped;
+        is_escaped = is_quoted && c == '\\' && !is_escaped;
+        ends
+    });
+    let parts = parts.collect();
+    (!is_quoted).then_some(parts)
+}
+
 /// `192.0.2.60`, `192.0.2.60:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
 fn address(text: &str) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -142,7 +176,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 
 /// The `for` of one hop of `Forwarded`; names that are no addresses (`unknown`, `_hidden`) are nobody's.
 fn forwarded_for(hop: &str) -> Option<SocketAddr> {
-    let pairs = hop.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let pairs = split(hop, ';')?.into_iter().filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
     let bare = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(value);
     address(bare)
@@ -230,8 +264,9 @@ mod tests {
             (&["8.8.8.8", "192.0.2.1:4711, 10.1.1.1"], "192.0.2.1"),
             (&["8.8.8.8, [2001:db8::1]:4711, 10.1.1.1, 10.2.2.2"], "2001:db8::1"),
             (&["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
-            (&["192.0.2.1, nonsense, 10.2.2.2"], "10.2.2.2"),
-            (&["192.0.2.1, "], "10.0.0.9"),
+            (&["192.0.2.1, nonsense, 10.2.2.2"], "0.0.0.0"),
+            (&["192.0.2.1, "], "0.0.0.0"),
+            (&["192.0.2.1\"", "192.0.2.9"], "192.0.2.9"),
             (&[], "10.0.0.9"),
         ] {
             assert_eq!(told(Told::ByXForwardedFor, lines), client, "{lines:?}");
@@ -245,9 +280,16 @@ mod tests {
             (&["for=192.0.2.1"][..], "192.0.2.1"),
             (&["For=\"[2001:db8::1]:4711\";proto=https;by=10.1.1.1"], "2001:db8::1"),
             (&["for=8.8.8.8, for=192.0.2.1;proto=http, for=10.2.2.2"], "192.0.2.1"),
-            (&["for=192.0.2.1, for=unknown"], "10.0.0.9"),
-            (&["for=_hidden"], "10.0.0.9"),
-            (&["by=192.0.2.1"], "10.0.0.9"),
+            (&["for=192.0.2.1, for=unknown"], "0.0.0.0"),
+            (&["for=_hidden"], "0.0.0.0"),
+            (&["by=192.0.2.1"], "0.0.0.0"),
+            (&["host=\"evil,for=6.6.6.6;x=\";by=10.1.1.1;for=192.0.2.1"], "192.0.2.1"),
+            (&["host=\"a\\\",for=6.6.6.6;x=\";for=192.0.2.1"], "192.0.2.1"),
+            // A quote that the client left open would swallow what the forwarder wrote.
+            (&["for=6.6.6.6;x=\", for=192.0.2.1"], "0.0.0.0"),
+            (&["for=6.6.6.6;x=\", for=192.0.2.1;host=\"a\""], "0.0.0.0"),
+            (&["for=6.6.6.6;x=\"", "for=192.0.2.1"], "192.0.2.1"),
+            (&[], "10.0.0.9"),
         ] {
             assert_eq!(told(Told::ByForwarded, lines), client, "{lines:?}");
         }

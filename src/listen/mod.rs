@@ -5,6 +5,7 @@
 
 mod budget;
 mod connection;
+mod door;
 mod forwarders;
 mod redirect;
 mod shown;
@@ -25,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use door::{Door, Visitor};
 pub use forwarders::{Forwarders, Told};
 pub use redirect::{Redirect, RedirectSettings};
 use shown::Current;
@@ -32,10 +34,6 @@ pub use shown::{ClientCertificate, Shown};
 pub use sockets::Sockets;
 pub use watch::{OpenRequest, Progress};
 
-/// How long to wait when the system gives no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Of so many failures to accept in a row one is told, so that they cannot fill a disk.
-const SAID_EVERY: u32 = 600;
 /// How long a connection that was told to end may take, once no request of it is open: the end of the
 /// last answer leaves, and requests that crossed our farewell still come. So long a handshake may still take, too.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -64,7 +62,7 @@ pub struct Settings {
     /// Requests of one HTTP/2 connection that the client may take back within 10 s; it is cut where there are more.
     pub resets: u32,
     /// Who may stand in front and say for whom they speak, if anybody does.
-    pub forwarders: Option<Forwarders>,
+    pub forwarders: Option<Arc<Forwarders>>,
 }
 
 impl Settings {
@@ -84,11 +82,6 @@ impl Settings {
             resets: 200,
             forwarders: None,
         }
-    }
-
-    /// The forwarders, if this peer is one of them.
-    fn forwarder(&self, peer: SocketAddr) -> Option<&Forwarders> {
-        self.forwarders.as_ref().filter(|forwarders| forwarders.trust(peer.ip()))
     }
 }
 
@@ -177,35 +170,12 @@ impl Listener {
         stop: Shutdown,
     ) {
         let settings = Arc::new(self.settings);
-        let mut failures = 0_u32;
+        let forwarders = settings.forwarders.clone();
+        let door = Door { socket: self.socket, forwarders, addresses: Arc::clone(&addresses) };
         loop {
-            let accepted = tokio::select! {
+            let visitor = tokio::select! {
                 () = stop.finish.cancelled() => return,
-                accepted = self.socket.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, mostly: wait for some to close instead of spinning.
-                    if failures.is_multiple_of(SAID_EVERY) {
-                        tracing::error!(%error, "cannot accept connections");
-                    }
-                    failures = failures.wrapping_add(1);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            failures = 0;
-            let counted = match settings.forwarder(peer) {
-                Some(_) => addresses.connect_forwarder(),
-                None => addresses.connect(peer.ip()),
-            };
-            let place = match counted {
-                Ok(place) => place,
-                Err(refused) => {
-                    tracing::debug!(%peer, %refused, "connection refused");
-                    continue;
-                }
+                visitor = door.next() => visitor,
             };
             let serving = Serving {
                 settings: Arc::clone(&settings),
@@ -215,7 +185,7 @@ impl Listener {
                 stop: stop.clone(),
                 addresses: Arc::clone(&addresses),
             };
-            tasks.spawn(serving.connection(stream, peer, place));
+            tasks.spawn(serving.connection(visitor));
         }
     }
 }
@@ -230,15 +200,24 @@ struct Serving<H> {
     addresses: Arc<AddressLimits>,
 }
 
+/// A connection over which requests may come.
+struct Shaken {
+    stream: TlsStream<TcpStream>,
+    client: SocketAddr,
+    /// Whether each request says for itself who the client is.
+    is_forwarder: bool,
+}
+
 impl<H: Handler> Serving<H> {
-    async fn connection(self, mut stream: TcpStream, peer: SocketAddr, place: AddressSeat) {
-        if let Err(error) = stream.set_nodelay(true) {
+    async fn connection(self, visitor: Visitor) {
+        let peer = visitor.peer;
+        if let Err(error) = visitor.stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let begun = async {
-            let (client, place) = self.client(&mut stream, peer, place).await?;
-            let stream = self.shake(stream, client).await?;
-            Ok::<_, std::io::Error>((stream, client, place))
+            let forwarders = self.settings.forwarders.as_deref();
+            let visitor = visitor.introduced(forwarders, &self.addresses).await?;
+            self.shake(visitor).await
         };
         let begun = tokio::time::timeout(self.settings.handshake_timeout, begun);
         let begun = tokio::select! {
@@ -247,8 +226,8 @@ impl<H: Handler> Serving<H> {
             () = self.overdue() => return,
         };
         match begun {
-            Ok(Ok((stream, client, place))) => {
-                connection::serve(self, stream, (peer, client)).await;
+            Ok(Ok((shaken, place))) => {
+                connection::serve(self, shaken).await;
                 drop(place);
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection"),
@@ -265,50 +244,24 @@ impl<H: Handler> Serving<H> {
         }
     }
 
-    /// Who it is that connected, and their place among the connections.
-    async fn client(
-        &self,
-        stream: &mut TcpStream,
-        peer: SocketAddr,
-        place: AddressSeat,
-    ) -> std::io::Result<(SocketAddr, AddressSeat)> {
-        let introduces = self.settings.forwarders.as_ref().is_some_and(Forwarders::introduce);
-        if !introduces {
-            return Ok((peer, place));
-        }
-        if self.settings.forwarder(peer).is_none() {
-            return Err(std::io::Error::other("only forwarders connect here"));
-        }
-        let client = forwarders::introduction(stream, peer).await?;
-        drop(place);
-        let place = match client == peer {
-            true => self.addresses.connect_forwarder(),
-            false => self.addresses.connect(client.ip()),
-        };
-        Ok((client, place.map_err(std::io::Error::other)?))
-    }
-
     /// Shakes hands when it is this connection's turn, and counts what that takes.
-    async fn shake(
-        &self,
-        stream: TcpStream,
-        client: SocketAddr,
-    ) -> std::io::Result<TlsStream<TcpStream>> {
-        let turn = match self.settings.forwarder(client) {
-            Some(_) => Some(self.addresses.handshake_forwarder()),
-            None => self.addresses.handshake(client.ip()).await,
+    async fn shake(&self, visitor: Visitor) -> std::io::Result<(Shaken, AddressSeat)> {
+        let Visitor { stream, client, is_forwarder, place, .. } = visitor;
+        let turn = match is_forwarder {
+            true => Some(self.addresses.handshake_forwarder()),
+            false => self.addresses.handshake(client.ip()).await,
         };
         let Some(mut turn) = turn else {
             return Err(std::io::Error::other("too many handshakes of this address"));
         };
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
         let mut accept = std::pin::pin!(acceptor.accept(stream));
-        std::future::poll_fn(|context| {
+        let shaken = std::future::poll_fn(|context| {
             let began = Instant::now();
             let polled = accept.as_mut().poll(context);
             turn.took(began.elapsed());
             polled
-        })
-        .await
+        });
+        Ok((Shaken { stream: shaken.await?, client, is_forwarder }, place))
     }
 }

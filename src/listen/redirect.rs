@@ -16,10 +16,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::{ACCEPT_PAUSE, Shutdown, Sockets};
+use super::door::{Door, Visitor};
+use super::{Forwarders, Shutdown, Sockets};
 use crate::limits::AddressLimits;
 
 /// From accept to the end of the one answer.
@@ -36,6 +37,8 @@ pub struct RedirectSettings {
     pub hosts: Vec<String>,
     /// The port with TLS.
     pub port: u16,
+    /// Who may stand in front, if anybody does.
+    pub forwarders: Option<Arc<Forwarders>>,
 }
 
 /// A bound port that is not served yet.
@@ -66,45 +69,50 @@ impl Redirect {
     /// Serves until told to stop.
     pub async fn serve(self, addresses: Arc<AddressLimits>, tasks: TaskTracker, stop: Shutdown) {
         let settings = Arc::new(self.settings);
+        let forwarders = settings.forwarders.clone();
+        let door = Door { socket: self.socket, forwarders, addresses: Arc::clone(&addresses) };
         loop {
-            let accepted = tokio::select! {
+            let visitor = tokio::select! {
                 () = stop.finish.cancelled() => return,
-                accepted = self.socket.accept() => accepted,
+                visitor = door.next() => visitor,
             };
-            let Ok((stream, peer)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            let Ok(place) = addresses.connect(peer.ip()) else { continue };
-            let (settings, cut) = (Arc::clone(&settings), stop.cut.clone());
+            let (settings, addresses) = (Arc::clone(&settings), Arc::clone(&addresses));
+            let cut = stop.cut.clone();
             tasks.spawn(async move {
                 tokio::select! {
                     () = cut.cancelled() => {}
-                    _late = tokio::time::timeout(CONNECTION_TIME, answer(stream, &settings)) => {}
+                    _late = tokio::time::timeout(CONNECTION_TIME, settings.serve(visitor, &addresses)) => {}
                 }
-                drop(place);
             });
         }
     }
 }
 
-async fn answer(stream: TcpStream, settings: &RedirectSettings) {
-    let service = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(settings.answer(&request))
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(CONNECTION_TIME)
-        .max_header_size(HEAD_BYTES)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection without TLS ended with an error");
-    }
-}
-
 impl RedirectSettings {
+    async fn serve(&self, visitor: Visitor, addresses: &AddressLimits) {
+        let visitor = match visitor.introduced(self.forwarders.as_deref(), addresses).await {
+            Ok(visitor) => visitor,
+            Err(error) => {
+                tracing::debug!(%error, "no connection without TLS");
+                return;
+            }
+        };
+        let service = service_fn(async |request: Request<Incoming>| {
+            Ok::<_, Infallible>(self.answer(&request))
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(CONNECTION_TIME)
+            .max_header_size(HEAD_BYTES)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(visitor.stream), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection without TLS ended with an error");
+        }
+        drop(visitor.place);
+    }
+
     /// 308 for what asks only. What changes something may have had a secret in it, and is told to think before it comes again.
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let is_asking = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -156,7 +164,7 @@ mod tests {
     fn told(port: u16, method: &str, target: &str, hosts: &[&str]) -> (u16, Option<String>) {
         let address = SocketAddr::from(([0, 0, 0, 0], 80));
         let own = vec!["gate.example".to_owned(), "[2001:db8::1]".to_owned()];
-        let settings = RedirectSettings { address, hosts: own, port };
+        let settings = RedirectSettings { address, hosts: own, port, forwarders: None };
         let mut request = Request::builder().method(method).uri(target);
         for host in hosts {
             request = request.header(HOST, *host);

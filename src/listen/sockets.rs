@@ -33,11 +33,24 @@ impl Sockets {
         let is_it =
             |socket: &std::net::TcpListener| socket.local_addr().is_ok_and(|own| own == address);
         let Some(at) = self.0.iter().position(is_it) else {
-            return TcpListener::bind(address).await;
+            return TcpListener::bind(address).await.map_err(|error| self.explained(error));
         };
         let socket = self.0.remove(at);
         socket.set_nonblocking(true)?;
         TcpListener::from_std(socket)
+    }
+
+    /// An address that is in use may be that of a socket that was handed over by another spelling.
+    fn explained(&self, error: io::Error) -> io::Error {
+        let others: Vec<_> = self.left_over().iter().map(SocketAddr::to_string).collect();
+        if error.kind() != io::ErrorKind::AddrInUse || others.is_empty() {
+            return error;
+        }
+        let others = others.join(", ");
+        io::Error::new(
+            error.kind(),
+            format!("{error}; handed over was {others}, which must be the address to the letter"),
+        )
     }
 
     /// The addresses of those that no part of the gate asked for.

@@ -35,7 +35,8 @@ impl Bound {
         if let Some(settings) = config.metrics {
             let address = settings.address;
             let refused = |source| StartError::Listen { address, source };
-            let listener = telemetry::Listener::bind(settings).await.map_err(refused)?;
+            let socket = sockets.bind(address).await.map_err(refused)?;
+            let listener = telemetry::Listener::on(socket);
             metrics = Some((listener.address().map_err(refused)?, listener));
         }
         let mut redirect = None;

@@ -7,8 +7,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetError, RulesetStatus,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
 };
 
 use crate::backup::Place;
@@ -42,12 +42,19 @@ pub fn confine(config: &Config) -> Result<Confinement, ConfineError> {
     let write = AccessFs::from_write(WANTED);
     // A scanner that is a program must be started, with whatever that needs.
     let kept = if scans { write } else { write | AccessFs::Execute };
-    let mut rules = Ruleset::default().handle_access(kept)?.create()?;
+    // The first form of it lets nobody rename from one folder to another, as the log does: without `Refer` it is none.
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::SoftRequirement)
+        .handle_access(AccessFs::Refer)?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(kept)?
+        .create()?;
     for folder in own(config)? {
         rules = beneath(rules, &folder, write)?;
     }
     if scans {
-        rules = beneath(rules, &std::env::temp_dir(), write)?;
+        // Scanners have no environment of ours, and so the system's place for temporary files.
+        rules = beneath(rules, Path::new("/tmp"), write)?;
     }
     rules = beneath(rules, Path::new("/dev/null"), AccessFs::WriteFile.into())?;
     Ok(match rules.restrict_self()?.ruleset {
@@ -80,8 +87,11 @@ fn beneath(
 ) -> Result<landlock::RulesetCreated, RulesetError> {
     match PathFd::new(path) {
         Ok(opened) => rules.add_rule(PathBeneath::new(opened, access)),
-        // What is not there cannot be written; the part that wants to says so.
-        Err(_not_there) => Ok(rules),
+        Err(error) => {
+            let folder = path.display();
+            tracing::warn!(%folder, %error, "nothing can be written below it before the next start");
+            Ok(rules)
+        }
     }
 }
 
@@ -90,8 +100,7 @@ fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
     let index = config.index.clone().unwrap_or_else(|| Index::place_of(&config.log));
     let mut folders = vec![config.state.clone(), config.log.clone(), index];
     for folder in &folders {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| ConfineError::Folder { path: folder.clone(), source })?;
+        private(folder).map_err(|source| ConfineError::Folder { path: folder.clone(), source })?;
     }
     let copies = config.checkpoint_copies.iter().map(|copies| copies.folder.as_path());
     let backups = config.backup.iter().flat_map(|backup| &backup.places);
@@ -100,8 +109,8 @@ fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
         Place::S3(_) => None,
     });
     for folder in copies.chain(backups) {
-        // As the parts make them that write there; what cannot be made those say.
-        std::fs::create_dir_all(folder).unwrap_or_default();
+        // What cannot be made, the parts say that write there.
+        private(folder).unwrap_or_default();
         folders.push(folder.to_owned());
     }
     folders.extend(config.ship.iter().filter_map(|settings| match &settings.to {
@@ -109,4 +118,9 @@ fn own(config: &Config) -> Result<Vec<PathBuf>, ConfineError> {
         To::Syslog(_) | To::Webhook(_) | To::Nats(_) | To::S3(_) => None,
     }));
     Ok(folders)
+}
+
+/// Makes a folder for its owner alone, unless it is there.
+fn private(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

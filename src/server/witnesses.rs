@@ -1,5 +1,6 @@
 //! Shows the log's checkpoints to a witness for as long as the gate runs, and says so when it does not cosign.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,10 @@ struct Standing {
     seen: u64,
     /// When it cosigned last, or when the gate began to ask.
     since: Duration,
-    /// When the last alert was raised, and of what, while it lasts.
-    alerted: Option<(Matter, Duration)>,
+    /// When the last alert of each matter was raised. No cosignature in between makes it news: who cosigns and contradicts
+    /// itself in turn would fill the log.
+    alerted: HashMap<Matter, Duration>,
+    has_failed: bool,
 }
 
 impl Asker {
@@ -39,7 +42,12 @@ impl Asker {
     pub(super) async fn run(self, stop: CancellationToken) {
         let (shown, name) = (self.shown.clone(), self.settings.name.clone());
         let seen = tokio::task::spawn_blocking(move || shown.seen_by(&name)).await.unwrap_or(0);
-        let mut standing = Standing { seen, since: self.clock.steady(), alerted: None };
+        let mut standing = Standing {
+            seen,
+            since: self.clock.steady(),
+            alerted: HashMap::new(),
+            has_failed: false,
+        };
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
@@ -58,7 +66,7 @@ impl Asker {
 
     fn cosigned(&self, standing: &mut Standing, cosigned: Cosigned) -> Duration {
         let Cosigned { entries, at_s } = cosigned;
-        if standing.alerted.take().is_some() {
+        if std::mem::take(&mut standing.has_failed) {
             tracing::info!(witness = self.settings.name, entries, "a witness cosigns again");
         }
         (standing.seen, standing.since) = (entries, self.clock.steady());
@@ -69,18 +77,17 @@ impl Asker {
     fn failed(&self, standing: &mut Standing, error: &WitnessError) -> Duration {
         let (name, now) = (&self.settings.name, self.clock.steady());
         self.telemetry.witness_failed(name);
+        standing.has_failed = true;
         let matter = error.matter();
         let is_late = now.saturating_sub(standing.since) >= self.settings.alert_after;
         if matter == Matter::Silence && !is_late {
             tracing::warn!(witness = name, %error, "a witness did not cosign; it is asked again");
             return PAUSE.min(self.settings.every);
         }
-        let is_told = standing
-            .alerted
-            .is_some_and(|(told, at)| told == matter && now.saturating_sub(at) < ALERT_EVERY);
-        if !is_told {
+        let told = standing.alerted.get(&matter);
+        if told.is_none_or(|at| now.saturating_sub(*at) >= ALERT_EVERY) {
             self.alert(matter, error);
-            standing.alerted = Some((matter, now));
+            standing.alerted.insert(matter, now);
         }
         PAUSE.min(self.settings.every)
     }

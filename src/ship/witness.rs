@@ -83,7 +83,7 @@ pub enum WitnessError {
 }
 
 /// What is the matter where a witness does not cosign; each is told by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Matter {
     /// It says nothing that could be believed.
     Silence,
@@ -130,7 +130,10 @@ impl WitnessedLog {
     #[must_use]
     pub fn seen_by(&self, name: &str) -> u64 {
         let file = format!("witnessed/{name}");
-        let kept = cosigned_checkpoints(&self.dir, &self.verifier).unwrap_or_default();
+        let kept = cosigned_checkpoints(&self.dir, &self.verifier).unwrap_or_else(|error| {
+            tracing::error!(%error, "what witnesses cosigned cannot be read, nor be backed up");
+            Vec::new()
+        });
         kept.iter().find(|(path, ..)| *path == file).map_or(0, |(_, checkpoint, _)| checkpoint.size)
     }
 

@@ -43,12 +43,10 @@ pub struct Settings {
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// Binds the address.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub async fn bind(settings: Settings) -> std::io::Result<Self> {
-        TcpListener::bind(settings.address).await.map(Self)
+    /// Serves on this socket.
+    #[must_use]
+    pub fn on(socket: TcpListener) -> Self {
+        Self(socket)
     }
 
     /// The address that was bound, with the real port where 0 was asked for.

@@ -31,8 +31,8 @@ pub enum TlsError {
     /// The file holds no certificate.
     #[error("`{path}`: no certificate found; a PEM file with `BEGIN CERTIFICATE` is expected", path = .0.display())]
     NoCertificate(PathBuf),
-    /// The first certificate of the file is not one.
-    #[error("`{path}`: the first certificate cannot be read", path = .0.display())]
+    /// A certificate of the file is not one.
+    #[error("`{path}`: a certificate in it cannot be read", path = .0.display())]
     Form(PathBuf),
     /// The file holds no private key.
     #[error("`{path}`: no private key found; a PEM file with `BEGIN PRIVATE KEY` is expected", path = .0.display())]

@@ -24,6 +24,8 @@ pub struct ServerSettings {
     pub key: PathBuf,
     /// Whose client certificates are believed; `None` asks for none.
     pub clients: Option<ClientSettings>,
+    /// Whether HTTP/1.1 is spoken alone.
+    pub http1_alone: bool,
 }
 
 /// Reads the files and builds the configuration: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1, no early data.
@@ -49,6 +51,9 @@ pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, Tls
         config.send_tls13_tickets = 0;
     }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if settings.http1_alone {
+        config.alpn_protocols.remove(0);
+    }
     // Every suite offered is a strong one; that the server chooses is what auditors look for.
     config.ignore_client_order = true;
     // A replayed 0-RTT request would be a request nobody sent.
@@ -98,16 +103,18 @@ pub fn print(settings: &ServerSettings) -> Result<[u8; 32], TlsError> {
     Ok(print)
 }
 
-/// When the first certificate of the file ends, in Unix seconds.
+/// When the first of the certificates in the file to end does, in Unix seconds: a chain holds no longer than its weakest link.
 ///
 /// # Errors
 /// [`TlsError::File`], [`TlsError::NoCertificate`] or [`TlsError::Form`].
 pub fn ends_at_s(path: &Path) -> Result<i64, TlsError> {
     let form = || TlsError::Form(path.to_owned());
-    let chain = certificates(path)?;
-    let leaf = chain.first().ok_or_else(form)?;
-    let (_, read) = X509Certificate::from_der(leaf).ok().ok_or_else(form)?;
-    Ok(read.validity().not_after.timestamp())
+    let mut earliest = i64::MAX;
+    for certificate in certificates(path)? {
+        let (_, read) = X509Certificate::from_der(&certificate).ok().ok_or_else(form)?;
+        earliest = earliest.min(read.validity().not_after.timestamp());
+    }
+    Ok(earliest)
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -144,6 +151,7 @@ mod tests {
             certificate: dir.join("chain.pem"),
             key: dir.join("key.pem"),
             clients: None,
+            http1_alone: false,
         };
         std::fs::write(&settings.certificate, certificate.pem()).unwrap();
         std::fs::write(&settings.key, shown.serialize_pem()).unwrap();

@@ -65,6 +65,7 @@ async fn what_would_stop_or_weaken_the_gate_is_named_with_what_to_do() {
     let gate = prepared(Setup::policy(OPEN_BANK)).await;
     chmod(&gate.path("gate.key"), 0o644);
     chmod(&gate.path("policies"), 0o777);
+    chmod(&gate.path("policies/policy.yaml"), 0o666);
     std::fs::create_dir(gate.path("log")).unwrap();
     chmod(&gate.path("log"), 0o755);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -79,6 +80,11 @@ async fn what_would_stop_or_weaken_the_gate_is_named_with_what_to_do() {
     assert_eq!(code, Some(1), "{said}");
     has(&said, "BAD   key of listener", "chmod 600");
     has(&said, &format!("BAD   file {}", gate.path("policies").display()), "chmod go-w");
+    has(
+        &said,
+        &format!("BAD   file {}", gate.path("policies/policy.yaml").display()),
+        "chmod go-w",
+    );
     has(&said, &format!("BAD   folder {}", gate.path("log").display()), "chmod 700");
     has(&said, &format!("warn  port {}", taken.local_addr().unwrap()), "in use, and no gate runs");
     has(&said, "BAD   port 192.0.2.1:4443", "no interface");

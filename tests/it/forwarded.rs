@@ -1,6 +1,7 @@
 //! Who the client is where a load balancer stands in front, and the port without TLS that only says where to come.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use menshen::listen::{Forwarders, RedirectSettings, Told};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,11 +13,11 @@ use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, soon};
 async fn behind(network: &str, told: Told) -> Gate {
     let networks = vec![network.parse().unwrap()];
     let setup = Setup::policy(OPEN_BANK).tweak(move |config| {
-        let forwarders = Forwarders { networks: networks.clone(), told };
-        config
-            .listeners
-            .iter_mut()
-            .for_each(|one| one.socket.forwarders = Some(forwarders.clone()));
+        let forwarders = Arc::new(Forwarders { networks: networks.clone(), told });
+        for one in &mut config.listeners {
+            one.tls.http1_alone = !forwarders.introduce();
+            one.socket.forwarders = Some(Arc::clone(&forwarders));
+        }
         config.addresses.concurrent = 2;
     });
     let gate = setup.start().await;
@@ -72,7 +73,7 @@ async fn nobody_but_a_forwarder_says_for_whom_they_speak() {
     assert!(origins(&mut gate).await.is_empty());
     let mut gate = behind("10.0.0.0/8", Told::ByXForwardedFor).await;
     let ask = Ask::get("/one/1").by(&gate.teller()).header("x-forwarded-for", "192.0.2.7");
-    gate.ask(ask).await.expect(200);
+    gate.h1().await.send(ask).await.expect(200);
     assert_eq!(origins(&mut gate).await, ["127.0.0.1"]);
 }
 
@@ -84,7 +85,12 @@ async fn a_header_of_a_forwarder_tells_the_client_of_each_request() {
     ] {
         let mut gate = behind("127.0.0.0/8", told).await;
         let token = gate.teller();
-        let mut connection = gate.h2().await;
+        // One of many on a connection that stalls would end it for all.
+        assert!(
+            gate.client().shake(&["h2"]).await.is_err(),
+            "each connection has one request at a time"
+        );
+        let mut connection = gate.h1().await;
         for line in lines {
             connection.send(Ask::get("/one/1").by(&token).header(name, line)).await.expect(200);
         }
@@ -102,12 +108,16 @@ async fn a_header_of_a_forwarder_tells_the_client_of_each_request() {
     }
 }
 
+/// Whoever is refused with a question unread is told by a reset.
 async fn said(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    soon("an answer", stream.read_to_string(&mut answer)).await.unwrap();
-    answer
+    let mut answer = Vec::new();
+    match soon("an answer", stream.read_to_end(&mut answer)).await {
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        Ok(_) => {}
+    }
+    String::from_utf8(answer).unwrap()
 }
 
 #[tokio::test]
@@ -115,7 +125,7 @@ async fn the_port_without_tls_says_where_to_come_and_does_nothing_else() {
     let setup = Setup::policy(OPEN_BANK).tweak(|config| {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let hosts = vec!["bank.example".to_owned()];
-        config.redirect = Some(RedirectSettings { address, hosts, port: 443 });
+        config.redirect = Some(RedirectSettings { address, hosts, port: 443, forwarders: None });
     });
     let mut gate = setup.start().await;
     let address = gate.server().redirect_address().unwrap();
@@ -143,6 +153,45 @@ async fn the_port_without_tls_says_where_to_come_and_does_nothing_else() {
         );
     }
     assert!(gate.upstream.asked().is_empty());
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn the_port_without_tls_hears_for_whom_a_forwarder_comes() {
+    let setup = Setup::policy(OPEN_BANK).tweak(|config| {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let forwarders = Some(Arc::new(Forwarders { networks, told: Told::ByProxyProtocol }));
+        let hosts = vec!["bank.example".to_owned()];
+        config.redirect = Some(RedirectSettings { address, hosts, port: 443, forwarders });
+        config.addresses.concurrent = 1;
+    });
+    let mut gate = setup.start().await;
+    let address = gate.server().redirect_address().unwrap();
+    let asked = "GET / HTTP/1.1\r\nHost: bank.example\r\n\r\n";
+    let introduced = |client: &str| String::from_utf8(head(client)).unwrap() + asked;
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    kept.write_all(&head("192.0.2.7")).await.unwrap();
+    let answer = said(address, &introduced("192.0.2.8")).await;
+    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+    assert_eq!(said(address, asked).await, "", "who does not say for whom");
+    let mut later = TcpStream::connect(address).await.unwrap();
+    let second = async {
+        loop {
+            let mut again = TcpStream::connect(address).await.unwrap();
+            again.write_all(introduced("192.0.2.7").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            if again.read_to_string(&mut answer).await.is_err() || answer.is_empty() {
+                return;
+            }
+        }
+    };
+    soon("a second connection of one client to be refused", second).await;
+    drop(kept);
+    later.write_all(introduced("192.0.2.9").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon("an answer", later.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
     gate.stop().await;
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Finding, Standing};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ship::{Peer, Security, To};
 use crate::tls;
 use crate::upstream::Transport;
 
@@ -24,6 +25,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let file = config.file.as_deref();
     let decides = file.into_iter().chain([config.policies.as_path()]);
     findings.extend(decides.filter_map(unwritable));
+    let inside = std::fs::read_dir(&config.policies).into_iter().flatten().flatten();
+    findings.extend(inside.filter_map(|file| unwritable(&file.path())));
     findings.push(kept(config));
     findings.push(match config.backup {
         Some(_) => {
@@ -53,7 +56,28 @@ fn pairs(config: &Config) -> (Named<'_>, Named<'_>) {
             keys.push((format!("key to {}", upstream.name), &own.key));
         }
     }
+    for (name, peer) in peers(config) {
+        let Security::Tls { ca, identity, .. } = &peer.security else { continue };
+        certificates.push((format!("authority of {name}"), ca));
+        if let Some(own) = identity {
+            certificates.push((format!("certificate to {name}"), &own.chain));
+            keys.push((format!("key to {name}"), &own.key));
+        }
+    }
     (certificates, keys)
+}
+
+/// Those to whom the log is carried or shown.
+fn peers(config: &Config) -> Vec<(&str, &Peer)> {
+    let ship = config.ship.iter().filter_map(|settings| match &settings.to {
+        To::File(_) => None,
+        To::Syslog(syslog) => Some((settings.name.as_str(), &syslog.peer)),
+        To::Webhook(hook) => Some((settings.name.as_str(), &hook.endpoint.peer)),
+        To::Nats(nats) => Some((settings.name.as_str(), &nats.peer)),
+        To::S3(store) => Some((settings.name.as_str(), &store.endpoint.peer)),
+    });
+    let witnesses = config.witnesses.iter().map(|one| (one.name.as_str(), &one.endpoint.peer));
+    ship.chain(witnesses).collect()
 }
 
 /// That a key is missing, `check` says.

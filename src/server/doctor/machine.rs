@@ -56,11 +56,14 @@ fn descriptors(config: &Config) -> Finding {
     let clients = u64::from(config.addresses.concurrent_total);
     let wanted = clients.saturating_add(backends as u64).saturating_add(512);
     let most = getrlimit(Resource::Nofile).current;
-    let said = |most: u64| format!("{most} may be open, {wanted} may be wanted");
+    let said = |most: u64| format!("{most} may be open where this runs, {wanted} may be wanted");
     match most {
         Some(most) if most < wanted => Finding::warning(
             "descriptors",
-            format!("{}: raise `LimitNOFILE`, or lower `connections: total`", said(most)),
+            format!(
+                "{}: see that the unit has `LimitNOFILE`, or lower `connections: total`",
+                said(most)
+            ),
         ),
         Some(most) => Finding::good("descriptors", said(most)),
         None => Finding::good("descriptors", "no limit"),

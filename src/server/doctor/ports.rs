@@ -32,14 +32,19 @@ fn port(address: SocketAddr, runs: bool) -> Finding {
         let said = "in use, and no gate runs: by systemd for the gate, or by another program (`ss -ltnp` names it)";
         return Finding::warning(about, said);
     }
-    let said = match kind == ErrorKind::PermissionDenied {
-        true => {
-            "this user may not bind it: ports below 1024 take CAP_NET_BIND_SERVICE, which the unit gives"
-        }
-        false if kind == ErrorKind::AddrNotAvailable => {
-            "no interface of this machine has the address"
-        }
-        false => return Finding::bad(about, error.to_string()),
+    if kind == ErrorKind::PermissionDenied {
+        // The system asks for the right before it looks who has the port.
+        return match runs {
+            true => Finding::good(about, "this user may not bind it, and a gate runs that may"),
+            false => Finding::warning(
+                about,
+                "this user may not bind it here: ports below 1024 take CAP_NET_BIND_SERVICE, which the unit gives",
+            ),
+        };
+    }
+    let said = match kind == ErrorKind::AddrNotAvailable {
+        true => "no interface of this machine has the address".to_owned(),
+        false => error.to_string(),
     };
     Finding::bad(about, said)
 }
