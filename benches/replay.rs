@@ -93,7 +93,7 @@ fn write_log(dir: &Path, decisions: u64) -> Result<u64, Box<dyn Error>> {
     let (mut bundle, mut index, mut bytes) = (Vec::new(), 0, 0);
     for n in 0..decisions * 2 {
         let frames = entry(n).encode(|| Err::<Stamp, EntryError>(EntryError::Json))?;
-        bundle.extend(frames);
+        bundle.extend(frames.into_iter().map(|(_, json)| json));
         if bundle.len() as u64 == WIDTH || n == decisions * 2 - 1 {
             let tile = Tile { kind: Kind::Entries, index, width: bundle.len() as u64 };
             let path = dir.join(tile.path());

@@ -1,7 +1,8 @@
 //! An entry of the log: its envelope, its groups, and its canonical JSON.
 //!
 //! One JSON object with sorted keys of at most [`MAX_JSON_BYTES`]. Data subjects that do not fit
-//! go into continuation entries; they are never cut.
+//! go into continuation entries; they are never cut. The fields of an entry and of its groups stand
+//! in the order of their names, so that they are written in it without being sorted.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,9 @@ pub const MAX_SUBJECTS: usize = 4096;
 
 /// A list of subjects this long is worth an entry of its own.
 const PART_SUBJECTS: usize = 400;
+
+/// What the JSON of a decision or an outcome takes.
+const USUAL_JSON_BYTES: usize = 1024;
 
 /// Why an entry cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,14 +148,14 @@ pub struct Continues {
 pub struct Subjects {
     /// Subjects in all parts together, as the caller counted them.
     pub count: u64,
+    /// Whether the caller is one of them, as far as the policy says whose record is whose.
+    #[serde(skip_serializing_if = "is_no")]
+    pub own: bool,
     /// How many continuation entries there are.
     #[serde(skip_serializing_if = "is_none_left")]
     pub parts: u32,
     /// The references that stand in this entry.
     pub refs: BTreeSet<SubjectRef>,
-    /// Whether the caller is one of them, as far as the policy says whose record is whose.
-    #[serde(skip_serializing_if = "is_no")]
-    pub own: bool,
 }
 
 fn is_no(yes: &bool) -> bool {
@@ -166,40 +170,40 @@ fn is_none_left(parts: &u32) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the groups carry the names and the meaning of their types")]
 pub struct Entry {
-    pub id: EntryId,
-    pub time: Moment,
-    pub node: Text,
-    pub event: Event,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Alert>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     pub class: Class,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
     /// The decision that an outcome belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<EntryId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub continues: Option<Continues>,
+    pub decision: Option<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Actor>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<Auth>,
+    pub difference: Option<Difference>,
+    pub event: Event,
+    pub id: EntryId,
+    pub node: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<Why>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subjects: Option<Subjects>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Data>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Decision>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub act: Option<Act>,
+    pub subjects: Option<Subjects>,
+    pub time: Moment,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub difference: Option<Difference>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<Alert>,
+    pub why: Option<Why>,
 }
 
 impl Entry {
@@ -289,16 +293,24 @@ impl Entry {
         entry
     }
 
-    /// The canonical JSON of the entry, and of the continuation entries that it needs.
+    /// The entry as it is written, and the continuation entries that it needs, each with its canonical JSON.
     ///
     /// `stamp` is asked for each of those.
     ///
     /// # Errors
     /// [`EntryError::TooLarge`], [`EntryError::Json`], or what `stamp` returns.
     pub fn encode<E: From<EntryError>>(
+        self,
+        stamp: impl FnMut() -> Result<Stamp, E>,
+    ) -> Result<Vec<(Self, Vec<u8>)>, E> {
+        let json = self.to_json()?;
+        if json.len() <= MAX_JSON_BYTES { Ok(vec![(self, json)]) } else { self.in_parts(stamp) }
+    }
+
+    fn in_parts<E: From<EntryError>>(
         mut self,
         mut stamp: impl FnMut() -> Result<Stamp, E>,
-    ) -> Result<Vec<Vec<u8>>, E> {
+    ) -> Result<Vec<(Self, Vec<u8>)>, E> {
         let waiting = self.subjects.as_mut().map(|s| std::mem::take(&mut s.refs));
         let mut waiting = waiting.unwrap_or_default().into_iter().peekable();
         let mut parts = Vec::new();
@@ -309,15 +321,16 @@ impl Entry {
             let refs = fill(&mut waiting, part.room()?);
             part.subjects =
                 Some(Subjects { count: refs.len() as u64, refs, ..Subjects::default() });
-            parts.push(part.to_json()?);
+            let json = part.to_json()?;
+            parts.push((part, json));
             self.subjects.get_or_insert_default().parts = number;
         }
         if let Some(subjects) = &mut self.subjects {
             subjects.refs = own;
         }
-        let mut frames = vec![self.to_json()?];
-        frames.append(&mut parts);
-        Ok(frames)
+        let json = self.to_json()?;
+        parts.insert(0, (self, json));
+        Ok(parts)
     }
 
     /// Bytes left for references in an entry that holds none yet.
@@ -330,9 +343,10 @@ impl Entry {
 
     /// The canonical JSON of this entry as it stands.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, EntryError> {
-        let mut value = serde_json::to_value(self).ok().ok_or(EntryError::Json)?;
-        value.sort_all_objects();
-        serde_json::to_vec(&value).ok().ok_or(EntryError::Json)
+        let mut json = Vec::with_capacity(USUAL_JSON_BYTES);
+        serde_json::to_writer(&mut json, self).ok().ok_or(EntryError::Json)?;
+        debug_assert!(is_sorted(&json), "{}", String::from_utf8_lossy(&json));
+        Ok(json)
     }
 
     /// The entry in this JSON.
@@ -342,6 +356,13 @@ impl Entry {
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         serde_json::from_slice(bytes).ok().ok_or(EntryError::Form)
     }
+}
+
+/// Whether the keys of all objects in this JSON stand in their order.
+fn is_sorted(json: &[u8]) -> bool {
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(json) else { return false };
+    value.sort_all_objects();
+    serde_json::to_vec(&value).is_ok_and(|sorted| sorted == json)
 }
 
 /// Takes references until `room` bytes are full.
@@ -380,7 +401,7 @@ mod tests {
             n += 1;
             Ok::<_, EntryError>(stamp(n))
         };
-        entry.encode(stamps).unwrap()
+        entry.encode(stamps).unwrap().into_iter().map(|(_, json)| json).collect()
     }
 
     #[test]

@@ -9,11 +9,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::at_rest::{Frame, Opener};
+use super::entry::Entry;
+use super::queue::Written;
 use super::reader::{Frames, ReadError};
 use super::shared::Shared;
 
-/// Bytes that wait for the reader; what is more is read from the folder.
-const WAITING_BYTES: usize = if cfg!(test) { 16 * 1024 } else { 4 * 1024 * 1024 };
+/// About the memory of what waits for the reader; what is more is read from the folder.
+const WAITING_BYTES: usize = if cfg!(test) { 128 * 1024 } else { 8 * 1024 * 1024 };
 /// Entries that are handed over at a time.
 const BATCH: usize = 512;
 /// The pause after the folder could not be read.
@@ -30,25 +32,25 @@ pub(super) struct Tail {
 struct State {
     /// Nothing is kept before somebody reads.
     is_followed: bool,
-    frames: VecDeque<(u64, Vec<u8>)>,
+    written: VecDeque<(u64, Written)>,
     bytes: usize,
 }
 
 impl Tail {
     /// Takes the entries from index `first` on.
-    pub(super) fn push(&self, first: u64, frames: Vec<Vec<u8>>) {
+    pub(super) fn push(&self, first: u64, written: Vec<Written>) {
         let mut state = self.state();
         if !state.is_followed {
             return;
         }
-        for (index, frame) in (first..).zip(frames) {
-            state.bytes += frame.len();
-            state.frames.push_back((index, frame));
+        for (index, one) in (first..).zip(written) {
+            state.bytes += one.weight();
+            state.written.push_back((index, one));
         }
         if state.bytes > WAITING_BYTES {
             // The gap sends the reader to the folder.
             state.bytes = 0;
-            state.frames.clear();
+            state.written.clear();
         }
     }
 
@@ -58,18 +60,18 @@ impl Tail {
     }
 
     /// The entries from `next` on that are here; none if the first of them is not.
-    fn take(&self, next: u64) -> Vec<(u64, Vec<u8>)> {
+    fn take(&self, next: u64) -> Followed {
         let mut state = self.state();
         let mut taken = Vec::new();
         while taken.len() < BATCH {
             let wanted = next + taken.len() as u64;
-            let Some((index, frame)) = state.frames.pop_front_if(|(index, _)| *index <= wanted)
+            let Some((index, one)) = state.written.pop_front_if(|(index, _)| *index <= wanted)
             else {
                 break;
             };
-            state.bytes = state.bytes.saturating_sub(frame.len());
+            state.bytes = state.bytes.saturating_sub(one.weight());
             if index == wanted {
-                taken.push((index, frame));
+                taken.push((index, one.entry));
             }
         }
         taken
@@ -83,8 +85,8 @@ impl Tail {
 /// Entries as they are stored, each with its index.
 type Stored = Vec<(u64, Vec<u8>)>;
 
-/// The JSON of entries in their order, each with its index.
-pub type Followed = Vec<(u64, Vec<u8>)>;
+/// Entries in their order, each with its index.
+pub type Followed = Vec<(u64, Entry)>;
 
 /// Reads a log that is being written.
 #[derive(Debug)]
@@ -115,7 +117,8 @@ impl Follower {
         loop {
             let taken = self.shared.tail.take(self.next);
             if !taken.is_empty() {
-                return self.given(taken);
+                self.next += taken.len() as u64;
+                return taken;
             }
             let durable = self.shared.state().durable;
             if durable > self.next {
@@ -142,9 +145,16 @@ impl Follower {
         self.next += batch.len() as u64;
         let mut opened = Vec::with_capacity(batch.len());
         for (index, stored) in batch {
-            match self.opener.open(stored) {
-                Ok(Frame::Json(json)) => opened.push((index, json)),
-                Ok(Frame::Closed(closed)) => tracing::error!(index, %closed, "nobody reviews it"),
+            let entry = match self.opener.open(stored) {
+                Ok(Frame::Json(json)) => Entry::decode(&json),
+                Ok(Frame::Closed(closed)) => {
+                    tracing::error!(index, %closed, "nobody reviews it");
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match entry {
+                Ok(entry) => opened.push((index, entry)),
                 Err(error) => tracing::error!(index, %error, "nobody reviews it"),
             }
         }
@@ -163,7 +173,7 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Act, Entry, Event, Log, Settings};
+    use super::super::{Act, Event, Log, Settings};
     use super::*;
     use crate::clock::Clock;
     use crate::secret::MasterKey;
@@ -190,9 +200,9 @@ mod tests {
         let mut numbers = Vec::new();
         while follower.position() < to {
             let places = follower.position()..;
-            for (place, (index, json)) in places.zip(follower.next().await) {
+            for (place, (index, entry)) in places.zip(follower.next().await) {
                 assert_eq!(index, place);
-                numbers.extend(Entry::decode(&json).unwrap().act.unwrap().count);
+                numbers.extend(entry.act.unwrap().count);
             }
         }
         numbers
@@ -222,8 +232,8 @@ mod tests {
         let (mut follower, mut numbers) = (log.follow(0), Vec::new());
         while numbers.len() < 1500 {
             let waited = tokio::time::timeout(Duration::from_micros(1), follower.next()).await;
-            for (_, json) in waited.into_iter().flatten() {
-                numbers.extend(Entry::decode(&json).unwrap().act.unwrap().count);
+            for (_, entry) in waited.into_iter().flatten() {
+                numbers.extend(entry.act.unwrap().count);
             }
         }
         assert_eq!(numbers, (0..1500).collect::<Vec<_>>());

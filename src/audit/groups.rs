@@ -207,62 +207,62 @@ pub struct Actor {
     /// The account; empty for a caller nobody could identify.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub account: Text,
-    /// Whose account it is, where several are one person's and counted together.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub person: Text,
-    /// What kind of caller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ActorKind>,
-    /// The roles at that time.
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    pub roles: Labels,
     /// The attributes that conditions of the policy read, at that time; not those of a customer.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
-    /// The tenant or branch at that time.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub tenant: Text,
-    /// The partner in whose name it was asked.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub partner: Text,
     /// The number of that partner's contract at that time, as the registry has it.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub contract: Text,
+    /// What kind of caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ActorKind>,
     /// For whom the caller acted.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub on_behalf_of: Text,
     /// The caller as a data subject, as far as the policy says whose record is whose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own: Option<SubjectRef>,
+    /// The partner in whose name it was asked.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub partner: Text,
+    /// Whose account it is, where several are one person's and counted together.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub person: Text,
+    /// The roles at that time.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub roles: Labels,
+    /// The tenant or branch at that time.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub tenant: Text,
 }
 
 /// How sure it was that it was them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Auth {
+    /// Seconds since the last factor was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<u64>,
     /// Assurance level, 0 to 3.
     pub assurance: u8,
+    /// What kind of credential: `bearer`, `session`, `client_cert`, `api_key`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub credential: Text,
+    /// The device's key.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub device: Text,
     /// The factors used.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub factors: Labels,
     /// The level of each factor whose age is known, and that age.
     #[serde(skip_serializing_if = "Levels::is_empty")]
     pub levels: Levels,
-    /// Seconds since the last factor was shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub age_s: Option<u64>,
-    /// What kind of credential: `bearer`, `session`, `client_cert`, `api_key`.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub credential: Text,
     /// Keyed hash of the session.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub session: Text,
     /// Keyed hash of the token.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub token: Text,
-    /// The device's key.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub device: Text,
 }
 
 /// Levels of factors with their ages in seconds, at most 8.
@@ -300,92 +300,92 @@ pub struct Origin {
     /// The client's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// The client's port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The zone of the listener.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub zone: Text,
-    /// The listener.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub listener: Text,
-    /// The TLS version, such as `1.3`.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub tls: Text,
     /// SHA-256 of the client certificate.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub client_certificate: Text,
+    /// The listener.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub listener: Text,
+    /// The client's port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The TLS version, such as `1.3`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub tls: Text,
     /// What the client called itself.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub user_agent: Text,
+    /// The zone of the listener.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub zone: Text,
 }
 
 /// What was asked. Never the raw URL: paths carry customers' keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Request {
-    /// The method.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub method: Text,
-    /// The host.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub host: Text,
-    /// The route's id; empty where no route was found.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub route: Text,
-    /// The route's path template.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub template: Text,
     /// The action the policy was asked about.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub action: Text,
-    /// The request's id.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub id: Text,
     /// Bytes of the request's body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Members of the body that the caller may not write and that were left out.
     #[serde(skip_serializing_if = "FieldNames::is_empty")]
     pub dropped: FieldNames,
-    /// Files that the body brings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uploads: Option<Uploads>,
-    /// What was searched by.
-    #[serde(skip_serializing_if = "Query::is_empty")]
-    pub query: Query,
+    /// The host.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub host: Text,
+    /// The request's id.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub id: Text,
+    /// The method.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub method: Text,
     /// The page of a list that is asked for, where that is said by its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
+    /// What was searched by.
+    #[serde(skip_serializing_if = "Query::is_empty")]
+    pub query: Query,
+    /// The route's id; empty where no route was found.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub route: Text,
+    /// The route's path template.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub template: Text,
+    /// Files that the body brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<Uploads>,
 }
 
 /// The files of a request's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Uploads {
-    /// How many.
-    pub files: u64,
     /// Their bytes together.
     pub bytes: u64,
+    /// How many.
+    pub files: u64,
+    /// What it found, in its words.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub finding: Text,
     /// The scanner that was asked; empty if none had to be.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub scanner: Text,
     /// What it said: `clean`, `found`, or `none` where there is no verdict.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub verdict: Text,
-    /// What it found, in its words.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub finding: Text,
 }
 
 /// The parameters of a query, at most 32; further ones are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Query {
-    #[serde(rename = "parameters")]
-    uses: Vec<QueryUse>,
     #[serde(skip_serializing_if = "is_zero")]
     beyond: u64,
+    #[serde(rename = "parameters")]
+    uses: Vec<QueryUse>,
 }
 
 const MAX_QUERY_USES: usize = 32;
@@ -397,17 +397,17 @@ fn is_zero(n: &u64) -> bool {
 /// One parameter of a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryUse {
-    /// The parameter's name.
-    pub parameter: Text,
     /// The field it searches by, if it is one.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub field: Text,
-    /// Keyed hash of the value, so that equal searches can be found.
-    pub value: Text,
     /// How the value stands to those that the same person asked for lately over the same parameter; none where
     /// there is nothing to compare, or it was asked for lately itself. The value does not follow from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// The parameter's name.
+    pub parameter: Text,
+    /// Keyed hash of the value, so that equal searches can be found.
+    pub value: Text,
 }
 
 impl Query {
@@ -449,82 +449,82 @@ impl Query {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Why {
-    /// The purpose, from the policy's list.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub purpose: Text,
-    /// A ticket or case.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub ticket: Text,
-    /// A reason; make it with [`Text::reason`].
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub reason: Text,
     /// The grant that was used.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub grant: Text,
+    /// The purpose, from the policy's list.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub purpose: Text,
+    /// A reason; make it with [`Text::reason`].
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub reason: Text,
+    /// A ticket or case.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub ticket: Text,
 }
 
 /// Which data: in a decision what may be given, in an outcome what was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Data {
-    /// The entity.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub entity: Text,
+    /// Bytes given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// Fields in clear.
     #[serde(skip_serializing_if = "FieldNames::is_empty")]
     pub clear: FieldNames,
-    /// Fields in masked form.
-    #[serde(skip_serializing_if = "FieldNames::is_empty")]
-    pub masked: FieldNames,
-    /// Fields as pseudonyms.
-    #[serde(skip_serializing_if = "FieldNames::is_empty")]
-    pub pseudonym: FieldNames,
-    /// Fields that were withheld, declared or not.
-    #[serde(skip_serializing_if = "FieldNames::is_empty")]
-    pub withheld: FieldNames,
-    /// The highest grade among them.
+    /// What data subjects said that the request depended on: the purpose, and the kind of consent with its notice, or
+    /// `no`, or `nothing`. Never whose.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub consents: Labels,
+    /// The entity.
     #[serde(skip_serializing_if = "Text::is_empty")]
-    pub highest_grade: Text,
-    /// Records given.
+    pub entity: Text,
+    /// Whether they are the whole file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub records: Option<u64>,
+    pub file: Option<Extent>,
+    /// How many bytes that hash is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
     /// Records that a limit held back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_back: Option<u64>,
-    /// Records that conditions withheld, or of which nothing was left.
+    /// The highest grade among them.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub highest_grade: Text,
+    /// Fields in masked form.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub masked: FieldNames,
+    /// Whether it was a look or a file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub withheld_records: Option<u64>,
+    pub mode: Option<Mode>,
+    /// Fields as pseudonyms.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub pseudonym: FieldNames,
+    /// Records given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// SHA-256 of the bytes of a file that left, in hex.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub sha256: Text,
+    /// Records of which less was given, since a condition on them asks for a factor that was not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<u64>,
     /// Of those, the ones that a flag or a rule that denies took away, such as people who opted out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<u64>,
     /// Records that passed although no case ties the caller, where the policy wants that flagged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlinked: Option<u64>,
-    /// What data subjects said that the request depended on: the purpose, and the kind of consent with its notice, or
-    /// `no`, or `nothing`. Never whose.
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    pub consents: Labels,
-    /// Records of which less was given, since a condition on them asks for a factor that was not shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step_up: Option<u64>,
-    /// Bytes given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-    /// Whether it was a look or a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
     /// The mark that a file carries, which leads from a copy of it back to this entry.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub watermark: Text,
-    /// SHA-256 of the bytes of a file that left, in hex.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub sha256: Text,
-    /// How many bytes that hash is over.
+    /// Fields that were withheld, declared or not.
+    #[serde(skip_serializing_if = "FieldNames::is_empty")]
+    pub withheld: FieldNames,
+    /// Records that conditions withheld, or of which nothing was left.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_bytes: Option<u64>,
-    /// Whether they are the whole file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<Extent>,
+    pub withheld_records: Option<u64>,
 }
 
 /// The verdict.
@@ -532,12 +532,12 @@ pub struct Data {
 pub struct Decision {
     /// Allowed, denied, or not judged.
     pub effect: Effect,
-    /// The rules that decided.
-    #[serde(default, skip_serializing_if = "Labels::is_empty")]
-    pub rules: Labels,
     /// The policy's version: its hash.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub policy: Text,
+    /// The rules that decided.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub rules: Labels,
     /// Requirements that were not met.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub unmet: Labels,
@@ -556,56 +556,56 @@ impl Decision {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Answer {
+    /// Why it ended so, in a word of ours, such as `invalid_json`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub cause: Text,
+    /// Microseconds until the decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decide_us: Option<u64>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ending>,
+    /// Headers of the upstream's answer that the route names and that did not meet their rule.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub removed: Labels,
+    /// How often requests to the upstream were sent once more, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
     /// The status the caller got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Microseconds until the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_us: Option<u64>,
     /// The upstream that was asked.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub upstream: Text,
     /// The status that the upstream gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
-    /// Microseconds until the decision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decide_us: Option<u64>,
     /// Microseconds until the upstream's head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_us: Option<u64>,
-    /// How often requests to the upstream were sent once more, where they were.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u32>,
-    /// Microseconds until the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total_us: Option<u64>,
-    /// How it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Ending>,
-    /// Why it ended so, in a word of ours, such as `invalid_json`.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub cause: Text,
-    /// Headers of the upstream's answer that the route names and that did not meet their rule.
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    pub removed: Labels,
 }
 
 /// What a candidate policy would have decided otherwise, for requests with one route, roles and difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Difference {
-    /// The version of the policy that decided.
-    pub policy: Text,
     /// The version of the candidate.
     pub candidate: Text,
     /// What would be different.
     pub changes: FieldNames,
-    /// The rules that it is due to, of either policy.
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    pub rules: Labels,
     /// How many requests it was since the last such entry.
     pub count: u64,
     /// The decision on one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<EntryId>,
+    /// The version of the policy that decided.
+    pub policy: Text,
+    /// The rules that it is due to, of either policy.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub rules: Labels,
 }
 
 /// What was noticed, in names and numbers; never a value.
@@ -613,43 +613,43 @@ pub struct Difference {
 pub struct Alert {
     /// What it is about.
     pub concern: Concern,
+    /// How many values, records or alerts since the last such entry; of a finding, what was counted.
+    pub count: u64,
     /// The entity of a record.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub entity: Text,
-    /// The fields, by full name.
-    #[serde(default, skip_serializing_if = "FieldNames::is_empty")]
-    pub fields: FieldNames,
-    /// The kinds of what was found.
-    #[serde(default, skip_serializing_if = "Labels::is_empty")]
-    pub kinds: Labels,
-    /// Whether it was in an `answer` or in a `request`.
-    #[serde(default, skip_serializing_if = "Text::is_empty")]
-    pub found_in: Text,
-    /// How many values, records or alerts since the last such entry; of a finding, what was counted.
-    pub count: u64,
     /// The decision on one of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<EntryId>,
+    /// The fields, by full name.
+    #[serde(default, skip_serializing_if = "FieldNames::is_empty")]
+    pub fields: FieldNames,
     /// What a detection found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+    /// Whether it was in an `answer` or in a `request`.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub found_in: Text,
+    /// The kinds of what was found.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub kinds: Labels,
 }
 
 /// What a detection found, and what follows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Found {
-    /// The finding's number, by which it is shown and released.
-    pub finding: i64,
-    /// The detection.
-    pub detection: Text,
-    /// What it saw, in words and numbers.
-    pub said: Text,
     /// What follows: `alert`, `step-up`, `slow` or `block`.
     pub action: Text,
+    /// The detection.
+    pub detection: Text,
     /// Whether it was a drill: nobody did it, and nothing follows.
     #[serde(skip_serializing_if = "is_no")]
     pub drill: bool,
+    /// The finding's number, by which it is shown and released.
+    pub finding: i64,
+    /// What it saw, in words and numbers.
+    pub said: Text,
 }
 
 fn is_no(yes: &bool) -> bool {
@@ -669,33 +669,33 @@ impl Alert {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Act {
-    /// A word for it, such as `sign_in`, `policy_loaded`, `log_read`.
-    pub name: Text,
-    /// What it was done to: an account, a file, a setting.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub object: Text,
-    /// To what it was changed, where that is no secret: `roles auditor, teller`.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub detail: Text,
-    /// When it was done, where that was before the entry.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<Moment>,
-    /// Whether it succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub succeeded: Option<bool>,
-    /// Keyed hash of the state before.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub before: Text,
     /// Keyed hash of the state after.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub after: Text,
     /// The second person.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub approved_by: Text,
+    /// When it was done, where that was before the entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
+    /// Keyed hash of the state before.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub before: Text,
     /// How many things it was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// To what it was changed, where that is no secret: `roles auditor, teller`.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub detail: Text,
+    /// A word for it, such as `sign_in`, `policy_loaded`, `log_read`.
+    pub name: Text,
     /// Its number in the gate's state, which grows: a state that does not know this one yet was put back from a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
+    /// What it was done to: an account, a file, a setting.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub object: Text,
+    /// Whether it succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<bool>,
 }

@@ -91,7 +91,7 @@ pub struct Settings {
     pub node: String,
     /// Entries that may wait for the disk; as many again for detached ones.
     pub queue_entries: usize,
-    /// Bytes that may wait for the disk; as many again for detached ones.
+    /// Memory of entries that wait for the disk, about, in bytes; as much again for detached ones.
     pub queue_bytes: usize,
     /// The size of a segment of the journal, 64 KiB to 64 MiB.
     pub segment_bytes: u64,
@@ -111,7 +111,7 @@ impl Default for Settings {
             origin: String::from("menshen.log"),
             node: String::from("menshen"),
             queue_entries: 4096,
-            queue_bytes: 16 * 1024 * 1024,
+            queue_bytes: 32 * 1024 * 1024,
             segment_bytes: 4 * 1024 * 1024,
             publish_interval: Duration::from_secs(1),
             at_rest: AtRest::default(),

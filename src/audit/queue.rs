@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::entry::EntryId;
+use super::entry::{Entry, EntryId};
 use super::log::{LogError, Receipt};
 
 /// Entries that go to the disk together.
@@ -16,18 +16,43 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// How long the writer waits before it tries again on its own.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long entries that nobody waits for may wait for one that somebody waits for, to share its write.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Where so many waited for one write, more are on their way: the next one is given this long to gather.
+const COMPANY: usize = 3;
+const PACE: Duration = Duration::from_micros(300);
+
+/// An entry and the bytes that are stored of it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) entry: Entry,
+    pub(super) stored: Vec<u8>,
+}
+
+impl Written {
+    /// About the memory that it takes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Entry>() + 4 * self.stored.len()
+    }
+}
+
 /// One entry, with its continuations, on its way to the disk.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: EntryId,
-    pub(super) frames: Vec<Vec<u8>>,
+    pub(super) written: Vec<Written>,
     /// Who waits; nobody for a detached entry, which is tried until it is written.
     pub(super) waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
 }
 
 impl Item {
     fn bytes(&self) -> usize {
-        self.frames.iter().map(Vec::len).sum()
+        self.written.iter().map(|one| one.stored.len()).sum()
+    }
+
+    fn weight(&self) -> usize {
+        self.written.iter().map(Written::weight).sum()
     }
 }
 
@@ -48,11 +73,18 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
-    bytes: usize,
+    /// Of them all, in memory.
+    weight: usize,
     /// The last batch failed and its detached entries are back; only a new entry or a pause ends that.
     cooling: bool,
     closed: bool,
     nudged: bool,
+    /// Items that somebody waits for.
+    awaited: usize,
+    /// Those that nobody waits for have waited long enough.
+    lingered: bool,
+    /// Many waited for the last write.
+    has_company: bool,
 }
 
 impl Queue {
@@ -63,21 +95,27 @@ impl Queue {
     /// Takes the item in, or says why not: never waits.
     pub(super) fn push(&self, item: Item) -> Result<(), LogError> {
         let share = if item.waiting.is_some() { 1 } else { 2 };
-        let bytes = item.bytes();
+        let weight = item.weight();
         let mut state = self.state();
         if state.closed {
             return Err(LogError::Closed);
         }
         let full = state.items.len() >= self.capacity.entries.saturating_mul(share)
-            || state.bytes.saturating_add(bytes) > self.capacity.bytes.saturating_mul(share);
+            || state.weight.saturating_add(weight) > self.capacity.bytes.saturating_mul(share);
         if full {
             return Err(LogError::Overloaded);
         }
-        state.bytes += bytes;
+        state.weight += weight;
+        let is_awaited = item.waiting.is_some();
+        // Whatever else comes, the writer looks at it by itself.
+        let is_news = state.items.is_empty() || is_awaited && state.awaited == 0 || state.cooling;
+        state.awaited += usize::from(is_awaited);
         state.items.push_back(item);
         state.cooling = false;
         drop(state);
-        self.changed.notify_one();
+        if is_news {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -87,7 +125,8 @@ impl Queue {
     pub(super) fn take(&self) -> Option<Vec<Item>> {
         let mut state = self.state();
         loop {
-            if !state.items.is_empty() && (!state.cooling || state.closed) {
+            let wait = state.wait();
+            if wait == Some(Duration::ZERO) {
                 return Some(state.drain());
             }
             if state.closed {
@@ -96,13 +135,16 @@ impl Queue {
             if std::mem::take(&mut state.nudged) {
                 return Some(Vec::new());
             }
-            state = if state.cooling {
-                let waited = self.changed.wait_timeout(state, RETRY);
-                let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                state.cooling &= !timeout.timed_out();
-                state
-            } else {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            state = match wait {
+                Some(wait) => {
+                    let waited = self.changed.wait_timeout(state, wait);
+                    let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() {
+                        (state.cooling, state.has_company, state.lingered) = (false, false, true);
+                    }
+                    state
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
@@ -115,7 +157,7 @@ impl Queue {
             return items.len();
         }
         for item in items.into_iter().rev() {
-            state.bytes += item.bytes();
+            state.weight += item.weight();
             state.items.push_front(item);
             state.cooling = true;
         }
@@ -133,6 +175,7 @@ impl Queue {
         let mut state = self.state();
         state.closed = true;
         state.items.clear();
+        state.awaited = 0;
     }
 
     /// Refuses everything from now on; what waits is still written.
@@ -152,6 +195,20 @@ impl Queue {
 }
 
 impl State {
+    /// How long the writer has to wait for what is here; `None` where nothing is.
+    fn wait(&self) -> Option<Duration> {
+        let is_full = self.items.len() >= BATCH_ITEMS;
+        match (self.items.is_empty(), self.awaited) {
+            (true, _) => None,
+            (false, _) if self.closed => Some(Duration::ZERO),
+            (false, _) if self.cooling => Some(RETRY),
+            (false, 0) if !self.lingered && !is_full => Some(LINGER),
+            (false, 1..) if self.has_company && !is_full => Some(PACE),
+            (false, _) => Some(Duration::ZERO),
+        }
+    }
+
+    /// Takes a batch out.
     fn drain(&mut self) -> Vec<Item> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -162,9 +219,64 @@ impl State {
             }) else {
                 break;
             };
-            self.bytes -= item.bytes();
+            self.weight -= item.weight();
             batch.push(item);
         }
+        let awaited = batch.iter().filter(|item| item.waiting.is_some()).count();
+        self.awaited = self.awaited.saturating_sub(awaited);
+        (self.lingered, self.has_company) = (false, awaited >= COMPANY);
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Moment, Stamp};
+    use super::super::groups::Event;
+    use super::*;
+
+    fn item(n: u8, is_awaited: bool) -> Item {
+        let id = EntryId::new(1_790_000_000_123, [n; 10]);
+        let stamp = Stamp { id, time: Moment(1_790_000_000_123), node: "n1".into() };
+        let entry = Entry::new(Event::Custody, stamp);
+        let waiting = is_awaited.then(|| oneshot::channel().0);
+        Item { id, written: vec![Written { entry, stored: vec![n; 100] }], waiting }
+    }
+
+    fn queue() -> Queue {
+        Queue::new(Capacity { entries: 1000, bytes: 1 << 24 })
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_with_what_somebody_waits_for() {
+        let queue = queue();
+        queue.push(item(1, false)).unwrap();
+        assert_eq!(queue.state().wait(), Some(LINGER));
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| queue.take().unwrap().len());
+            queue.push(item(2, true)).unwrap();
+            assert_eq!(taken.join().unwrap(), 2);
+        });
+        queue.push(item(3, false)).unwrap();
+        assert_eq!(queue.take().unwrap().len(), 1, "after a while also alone");
+        queue.push(item(4, false)).unwrap();
+        queue.close();
+        assert_eq!(queue.take().unwrap().len(), 1, "and at once at the end");
+        assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn where_many_wait_the_next_write_is_given_time_to_gather() {
+        let queue = queue();
+        (0..COMPANY).for_each(|_| queue.push(item(1, true)).unwrap());
+        assert_eq!(queue.take().unwrap().len(), COMPANY);
+        queue.push(item(2, true)).unwrap();
+        assert_eq!(queue.state().wait(), Some(PACE));
+        assert_eq!(queue.take().unwrap().len(), 1);
+        queue.push(item(3, true)).unwrap();
+        assert_eq!(queue.state().wait(), Some(Duration::ZERO), "one alone waits for nobody");
+        (0..BATCH_ITEMS).for_each(|_| queue.push(item(4, true)).unwrap());
+        assert_eq!(queue.take().unwrap().len(), BATCH_ITEMS);
+        assert_eq!((queue.len(), queue.state().awaited), (1, 1));
     }
 }

@@ -11,7 +11,7 @@ use super::at_rest::{DayKeys, RestError};
 use super::entry::{Entry, EntryId, Moment, Stamp};
 use super::follow::Tail;
 use super::log::{LogError, Receipt, Settings, Sink};
-use super::queue::{Capacity, Item, Queue};
+use super::queue::{Capacity, Item, Queue, Written};
 use super::text::Text;
 use crate::clock::Clock;
 use crate::secret::SecretError;
@@ -98,15 +98,15 @@ impl Shared {
         waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
     ) -> Result<Item, LogError> {
         let (id, class) = (entry.id, entry.class);
-        let mut frames = entry.encode(|| self.stamp())?;
-        if let Some(keys) = &self.keys {
+        let encoded = entry.encode(|| self.stamp())?;
+        let now = Moment(self.clock.unix_ms());
+        let mut written = Vec::with_capacity(encoded.len());
+        for (entry, json) in encoded {
             // Here, on the thread of whoever appends: the writer is one for all.
-            let now = Moment(self.clock.unix_ms());
-            for frame in &mut frames {
-                *frame = keys.seal(class, now, frame)?;
-            }
+            let sealed = self.keys.as_ref().map(|keys| keys.seal(class, now, &json)).transpose()?;
+            written.push(Written { entry, stored: sealed.unwrap_or(json) });
         }
-        Ok(Item { id, frames, waiting })
+        Ok(Item { id, written, waiting })
     }
 
     pub(super) fn now(&self) -> Moment {

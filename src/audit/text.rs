@@ -1,14 +1,18 @@
 //! Text that came from outside, made fit for the log: short, of one line, without control characters.
 
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
+use smol_str::SmolStr;
 
 /// One line of text of bounded length.
 ///
 /// Control characters, line separators and marks that change the writing direction become U+FFFD,
 /// so that no entry can imitate another on a reviewer's terminal. What is too long ends in `…`.
+/// A clone costs nothing, and short words have no memory of their own: an entry has some fifty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Box<str>);
+pub struct Text(SmolStr);
 
 const WORD_BYTES: usize = 64;
 const LINE_BYTES: usize = 200;
@@ -35,6 +39,10 @@ impl Text {
 
     fn capped(text: &str, cap: usize) -> Self {
         const MARK: char = '\u{2026}';
+        // Nearly all of it is: words of policies, names, hashes.
+        if text.len() <= cap && text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return Self(text.into());
+        }
         let mut clean = String::with_capacity(text.len().min(cap));
         for c in text.chars() {
             let c = if is_treacherous(c) { '\u{fffd}' } else { c };
@@ -66,8 +74,8 @@ fn is_treacherous(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-impl std::fmt::Display for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
@@ -86,7 +94,21 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::reason(&String::deserialize(deserializer)?))
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text::reason(text))
     }
 }
 
@@ -109,7 +131,10 @@ pub type Labels = Names<2048>;
 impl<const BYTES: usize> Names<BYTES> {
     /// Adds a name unless the list has it.
     pub fn push(&mut self, name: &str) {
-        let name = Text::new(name);
+        self.add(Text::new(name));
+    }
+
+    fn add(&mut self, name: Text) {
         if self.names.contains(&name) {
             return;
         }
@@ -175,20 +200,49 @@ struct NamesVisitor<const BYTES: usize>;
 impl<'de, const BYTES: usize> Visitor<'de> for NamesVisitor<BYTES> {
     type Value = Names<BYTES>;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of names, with the number of further names at its end")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let mut list = Names::default();
-        while let Some(element) = sequence.next_element::<serde_json::Value>()? {
-            match (element.as_str(), element.as_u64()) {
-                (Some(name), _) => list.push(name),
-                (None, Some(beyond)) => list.beyond += beyond,
-                (None, None) => return Err(A::Error::custom("a name must be a string")),
+        while let Some(element) = sequence.next_element()? {
+            match element {
+                Element::Name(name) => list.add(name),
+                Element::Beyond(count) => list.beyond = list.beyond.saturating_add(count),
             }
         }
         Ok(list)
+    }
+}
+
+/// What stands in a list of names.
+enum Element {
+    Name(Text),
+    Beyond(u64),
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ElementVisitor)
+    }
+}
+
+struct ElementVisitor;
+
+impl Visitor<'_> for ElementVisitor {
+    type Value = Element;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or the number of further names")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Element, E> {
+        Ok(Element::Name(Text::new(name)))
+    }
+
+    fn visit_u64<E: Error>(self, count: u64) -> Result<Element, E> {
+        Ok(Element::Beyond(count))
     }
 }
 

@@ -74,7 +74,8 @@ impl Writer {
     fn write<'a>(&mut self, items: impl Iterator<Item = &'a Item>) -> std::io::Result<Frontier> {
         let first = self.frontier.size();
         let mut frontier = self.frontier.clone();
-        let entries: Vec<_> = items.flat_map(|item| item.frames.iter().cloned()).collect();
+        let stored = items.flat_map(|item| item.written.iter().map(|one| one.stored.clone()));
+        let entries: Vec<_> = stored.collect();
         for entry in &entries {
             frontier.push(leaf_hash(entry));
         }
@@ -105,8 +106,8 @@ fn acknowledge(items: Vec<Item>, confession: Option<Item>, first: u64, tail: &Ta
     for item in items.into_iter().chain(confession) {
         let receipt = Receipt { index, id: item.id };
         let begins = index;
-        index += item.frames.len() as u64;
-        tail.push(begins, item.frames);
+        index += item.written.len() as u64;
+        tail.push(begins, item.written);
         if let Some(waiting) = item.waiting {
             drop(waiting.send(Ok(receipt)));
         }

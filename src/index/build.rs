@@ -1,6 +1,7 @@
 //! Reads the log on and adds its entries, some thousand in one transaction with the place that was reached.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
@@ -133,8 +134,8 @@ impl Adder<'_> {
     fn put(&self, index: u64, words: &Words) -> Result<(), IndexError> {
         let mut text = String::with_capacity(words.len() * 13);
         for word in words {
-            text.push_str(&word.to_string());
-            text.push(' ');
+            // A string takes whatever is written.
+            write!(text, "{word} ").unwrap_or_default();
         }
         let sql = "INSERT INTO terms (rowid, words) VALUES (?1, ?2)";
         self.connection.prepare_cached(sql)?.execute((signed(index), text))?;

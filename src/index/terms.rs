@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
+use smol_str::SmolStr;
+
 use super::IndexError;
 use crate::audit::{Actor, Data, Entry, Filter, Mode, Why, normal};
 use crate::secret::{MasterKey, SecretError, Tagger};
@@ -85,7 +87,7 @@ pub(super) type Words = BTreeSet<Term>;
 #[derive(Debug)]
 pub(super) struct Terms {
     tagger: Tagger,
-    known: HashMap<(Kind, Box<str>), Term>,
+    known: HashMap<(Kind, SmolStr), Term>,
 }
 
 impl Terms {
@@ -102,7 +104,7 @@ impl Terms {
         if !kind.is_shared() {
             return self.make(kind, value);
         }
-        let name = (kind, Box::from(value));
+        let name = (kind, SmolStr::new(value));
         if let Some(known) = self.known.get(&name) {
             return *known;
         }

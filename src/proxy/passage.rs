@@ -114,7 +114,7 @@ pub(super) enum Read {
 
 /// An answer on its way through the guard.
 pub(super) struct Passage {
-    guard: BodyGuard<Meter>,
+    guard: Box<BodyGuard<Meter>>,
     body: Pin<Box<UpstreamBody>>,
     plan: Arc<Plan>,
     seat: Arc<Seat>,
@@ -132,7 +132,7 @@ pub(super) struct Passage {
 
 impl Passage {
     pub(super) fn new(
-        guard: BodyGuard<Meter>,
+        guard: Box<BodyGuard<Meter>>,
         body: UpstreamBody,
         plan: Arc<Plan>,
         seat: Arc<Seat>,

@@ -389,7 +389,7 @@ pub(super) fn record_test<'p>(
     status: StatusCode,
     headers: &HeaderMap,
     caps: Caps,
-) -> Result<BodyGuard<RowTest<'p>>, Rejection> {
+) -> Result<Box<BodyGuard<RowTest<'p>>>, Rejection> {
     if status == StatusCode::NO_CONTENT {
         return Err(Rejection::NotFound);
     }
@@ -457,7 +457,7 @@ pub(super) fn guard<H: Hooks>(
     headers: &HeaderMap,
     caps: Caps,
     hooks: H,
-) -> Result<(Format, BodyGuard<H>), Rejection> {
+) -> Result<(Format, Box<BodyGuard<H>>), Rejection> {
     let types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
     let read = check_format(types, permit.route().formats());
     let (format, charset) = read.map_err(|fault| Rejection::Unjudged(Unjudged::Type(fault)))?;
@@ -465,7 +465,8 @@ pub(super) fn guard<H: Hooks>(
         codings(headers).map_err(|fault| Rejection::Unjudged(Unjudged::Encoding(fault)))?;
     let plan = Arc::clone(permit.plan());
     let wire = Wire { format, charset, codings };
-    Ok((format, BodyGuard::response(wire, plan, caps, hooks)))
+    // It is large, and handed on from stage to stage.
+    Ok((format, Box::new(BodyGuard::response(wire, plan, caps, hooks))))
 }
 
 /// What a message's body is packed with.

@@ -93,11 +93,11 @@ impl Gate {
             (&Method::GET, park::PATH) => self.show_kept(head, parts, facts, trail).await,
             (&Method::POST, "/.menshen/login") => {
                 let form = self.form(head, parts, body).await?;
-                self.present_password(head, parts, &form, facts, trail).await
+                Box::pin(self.present_password(head, parts, &form, facts, trail)).await
             }
             (&Method::POST, "/.menshen/code") => {
                 let form = self.form(head, parts, body).await?;
-                self.present_code(head, parts, &form, facts, trail).await
+                Box::pin(self.present_code(head, parts, &form, facts, trail)).await
             }
             _ => Err(Rejection::NotFound),
         }

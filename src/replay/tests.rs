@@ -94,7 +94,7 @@ fn look(n: u8) -> Entry {
 }
 
 fn frame(entry: Entry) -> Vec<u8> {
-    entry.encode(|| Err::<Stamp, EntryError>(EntryError::Json)).unwrap().remove(0)
+    entry.encode(|| Err::<Stamp, EntryError>(EntryError::Json)).unwrap().remove(0).1
 }
 
 fn replay(entries: Vec<Entry>, new: &str, old: Option<&str>) -> Report {

@@ -17,6 +17,9 @@ use crate::telemetry::Telemetry;
 
 /// Between two looks when the end was reached.
 const EVERY: Duration = Duration::from_millis(500);
+/// The same after a round that found much: fewer, longer rounds cost the index half.
+const EVERY_BUSY: Duration = Duration::from_secs(2);
+const MUCH: u64 = 500;
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks for what was destroyed.
@@ -42,7 +45,10 @@ enum Came {
     /// There is more to read.
     Further,
     /// Everything is read.
-    ToTheEnd,
+    ToTheEnd {
+        /// The round found many entries.
+        busy: bool,
+    },
 }
 
 impl Indexer {
@@ -63,7 +69,11 @@ impl Indexer {
             let wait = match done {
                 Ok(Ok((index, came))) => {
                     open = Some(index);
-                    if matches!(came, Came::Further) { Duration::ZERO } else { EVERY }
+                    match came {
+                        Came::Further => Duration::ZERO,
+                        Came::ToTheEnd { busy: true } => EVERY_BUSY,
+                        Came::ToTheEnd { busy: false } => EVERY,
+                    }
                 }
                 Ok(Err(error)) => {
                     tracing::error!(%error, "the index of the log is not kept; it is tried again");
@@ -100,7 +110,8 @@ impl Indexer {
         };
         let durable = self.log.health().durable;
         self.telemetry.index_lag(durable.saturating_sub(read.position));
-        if read.added > 0 && read.position < durable {
+        // What came meanwhile can wait for the next round.
+        if read.added >= BATCH as u64 && read.position < durable {
             return Ok((index, Came::Further));
         }
         if purge {
@@ -110,7 +121,7 @@ impl Indexer {
                 tracing::info!(entries = gone, "destroyed entries left the index of the log");
             }
         }
-        Ok((index, Came::ToTheEnd))
+        Ok((index, Came::ToTheEnd { busy: read.added >= MUCH }))
     }
 
     /// Tells of reviews that nobody signed: once in words, always as a number.

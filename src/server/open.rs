@@ -75,7 +75,7 @@ impl Server {
         gate.look_for_links().await;
         gate.look_for_subjects().await;
         let bound = Bound::bind(&opening.config, &certificates, sockets).await?;
-        opening.run(gate, desk, reviewer, (bound, certificates)).await
+        Box::pin(opening.run(gate, desk, reviewer, (bound, certificates))).await
     }
 }
 

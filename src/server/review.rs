@@ -120,11 +120,8 @@ impl Reviewer {
             self.rules = Rules::of(&live, Some(&self.names));
             self.program = live;
         }
-        for (index, frame) in batch {
-            match Entry::decode(&frame) {
-                Ok(entry) => self.pending.extend(self.review.take(&entry, &self.rules)),
-                Err(error) => tracing::error!(index, %error, "no detection sees this entry"),
-            }
+        for (_, entry) in batch {
+            self.pending.extend(self.review.take(&entry, &self.rules));
         }
         let lag = self.parts.log.health().durable.saturating_sub(self.follower.position());
         self.parts.telemetry.review_lag(lag);

@@ -284,18 +284,20 @@ fn copy_of_a_moving_folder(from: &Path, to: &Path) -> bool {
     for name in ["verifier.key", "checkpoint"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
+    let listed = |below: &str| std::panic::catch_unwind(|| files(&from.join(below)));
+    let Ok(segments) = listed("journal") else { return false };
     let mut paths = Vec::new();
     for below in ["keys", "tile", "journal"] {
-        match std::panic::catch_unwind(|| files(&from.join(below))) {
-            Ok(found) => paths.extend(found),
-            Err(_) => return false,
-        }
+        let Ok(found) = listed(below) else { return false };
+        paths.extend(found);
     }
-    paths.iter().all(|path| {
-        let target = to.join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        path.extension().is_some_and(|e| e == "tmp") || fs::copy(path, target).is_ok()
-    })
+    // What a segment held may have gone into tiles since these were listed.
+    segments.iter().all(|segment| paths.contains(segment))
+        && paths.iter().all(|path| {
+            let target = to.join(path.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            path.extension().is_some_and(|e| e == "tmp") || fs::copy(path, target).is_ok()
+        })
 }
 
 #[test]
