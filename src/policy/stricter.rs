@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::judge::Principal;
 use super::model::{LimitRule, Model, Requirement, Route, Rule};
 use super::program::Program;
-use super::value::Value;
 
 /// What a tenant asks of its callers beside what everybody is asked.
 #[derive(Clone, Debug)]
@@ -33,16 +32,11 @@ impl Model {
         &'m self,
         principal: &'m Principal,
     ) -> impl Iterator<Item = &'m str> {
-        let named: &[Value] = match principal.tenant() {
-            Some(Value::List(names)) => names,
-            Some(name) => std::slice::from_ref(name),
-            None => &[],
+        let named = principal.tenant();
+        let is_of = move |tenant: &&str| {
+            named.is_some_and(|named| named.names().any(|name| name == **tenant))
         };
-        let is_of = |tenant: &&str| {
-            named.iter().any(|value| matches!(value, Value::Text(name) if **name == **tenant))
-        };
-        let has_any = !named.is_empty();
-        self.tenant_files.iter().map(AsRef::as_ref).filter(move |_| has_any).filter(is_of)
+        self.tenant_files.iter().map(AsRef::as_ref).filter(is_of)
     }
 
     /// What the tenants of a caller ask for using a route.

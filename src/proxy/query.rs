@@ -1,6 +1,7 @@
 //! Translates a caller and a route into the policy's question. Identity does not know policy and
 //! policy does not know identity; this is where they meet.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -169,12 +170,7 @@ impl Sharers {
 
 /// An attribute as names, in order and each once.
 fn names(attribute: &Attribute) -> Vec<String> {
-    let mut names = match attribute {
-        Attribute::Text(text) => vec![text.clone()],
-        Attribute::Integer(number) => vec![number.to_string()],
-        Attribute::Bool(yes) => vec![yes.to_string()],
-        Attribute::List(texts) => texts.clone(),
-    };
+    let mut names: Vec<String> = value(attribute).names().map(Cow::into_owned).collect();
     names.sort_unstable();
     names.dedup();
     names

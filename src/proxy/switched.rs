@@ -1,5 +1,6 @@
 //! What is switched off by command: asked before every request, before a held answer leaves, and by open streams.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Gate;
@@ -193,16 +194,8 @@ fn find(
     switches.stops(&asker, |name| identity.counted_as(name) == counted)
 }
 
-/// The names in an attribute that is one or several; a whole number stands for its digits.
+/// The names in an attribute of a caller that names one or several.
 pub(super) fn names(principal: &Principal, attribute: &str) -> Vec<String> {
-    let name = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => None,
-    };
-    match principal.attributes.get(attribute) {
-        Some(Value::List(values)) => values.iter().filter_map(name).collect(),
-        Some(value) => name(value).into_iter().collect(),
-        None => Vec::new(),
-    }
+    let value = principal.attributes.get(attribute);
+    value.into_iter().flat_map(Value::names).map(Cow::into_owned).collect()
 }

@@ -98,6 +98,27 @@ fn a_tenants_file_holds_for_its_callers_and_for_nobody_else() {
 }
 
 #[test]
+fn a_tenant_that_is_named_by_a_number_has_its_own_file_too() {
+    let strict = with(&SHOP.replace("tenant: shop", "tenant: 7"));
+    let named = |tenant: Value| {
+        let mut principal = of(&[], 3);
+        principal.attributes.insert("tenant".to_owned(), tenant);
+        principal
+    };
+    let text = || Value::from("7");
+    for of_seven in
+        [text(), Value::Integer(7), Value::List(vec![Value::Integer(8), Value::Integer(7)])]
+    {
+        assert!(asks(&strict, named(of_seven.clone()), "GET /file").is_err(), "{of_seven:?}");
+        let limits = asks(&strict, named(of_seven), "GET /orders").unwrap();
+        assert_eq!(limits.row_limit(), Some(20));
+    }
+    for other in [Value::Integer(70), Value::Integer(-7), Value::Bool(true), Value::Null] {
+        assert!(asks(&strict, named(other.clone()), "GET /file").is_ok(), "{other:?}");
+    }
+}
+
+#[test]
 fn its_limits_count_beside_the_platforms_and_its_grades_ask_beside_them() {
     let strict = with(
         "tenant: shop\ngrades: { 3: { assurance: 2 } }\nrequire: { zone: business }\nlimits: [{ to: any, subjects: 10/day }]",
