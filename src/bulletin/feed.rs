@@ -13,7 +13,9 @@ use super::board::Sealed;
 use super::seal::Seals;
 use super::window::{Posted, Window};
 use crate::clock::Clock;
-use crate::state::{BulletinRow, FeedBatch, FeedRow, FeedStand, FeedsTaken, Lane, Store};
+use crate::state::{
+    BulletinRow, FeedBatch, FeedRow, FeedStand, FeedsTaken, Lane, MOST_TOLD_BYTES, Store,
+};
 
 /// The kind of notice that has rows.
 pub(super) const FEED: &str = "feed";
@@ -32,8 +34,6 @@ const NOT_ALL: i64 = i64::MAX;
 const AT_ONCE: usize = 16;
 /// Batches that are remembered though what comes before them was not read.
 const MOST_AHEAD: usize = 1_000;
-/// Rows of a batch, in bytes as they stand in a notice.
-const BATCH_BYTES: usize = 14 * 1024;
 
 /// What a notice of rows has.
 #[derive(Serialize, Deserialize)]
@@ -352,17 +352,17 @@ impl Telling<'_> {
 fn packed(rows: impl Iterator<Item = (i64, FeedRow)>, upto: i64) -> Vec<(i64, Vec<FeedRow>)> {
     let (mut batches, mut batch, mut size, mut last) = (Vec::new(), Vec::new(), 0, 0);
     for (seq, row) in rows {
-        let mut length = told_bytes(&row);
+        let mut length = row.told_bytes();
         let row = match row {
-            FeedRow::Grant(grant) if length > BATCH_BYTES => {
+            FeedRow::Grant(grant) if length > MOST_TOLD_BYTES => {
                 tracing::error!("a grant is too long to be told: it holds at this gate alone");
                 let cut = FeedRow::Grant(Box::new(grant.cut()));
-                length = told_bytes(&cut);
+                length = cut.told_bytes();
                 cut
             }
             row @ (FeedRow::Grant(_) | FeedRow::Link(_) | FeedRow::Word(_)) => row,
         };
-        if size + length > BATCH_BYTES && !batch.is_empty() {
+        if size + length > MOST_TOLD_BYTES && !batch.is_empty() {
             batches.push((last, std::mem::take(&mut batch)));
             size = 0;
         }
@@ -371,13 +371,6 @@ fn packed(rows: impl Iterator<Item = (i64, FeedRow)>, upto: i64) -> Vec<(i64, Ve
     }
     batches.push((upto, batch));
     batches
-}
-
-/// The bytes of a row as text within a text.
-fn told_bytes(row: &FeedRow) -> usize {
-    let text = serde_json::to_string(row).unwrap_or_default();
-    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-    text.len() + escaped + 1
 }
 
 fn seal<T: Serialize>(

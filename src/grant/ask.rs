@@ -143,6 +143,11 @@ pub enum AskFault {
     /// Too much at once.
     #[error("`{0}` names more than {MOST_ITEMS}")]
     TooMany(&'static str),
+    /// It opens at once, and would be too long for other gates to hear of the review that it owes.
+    #[error(
+        "an emergency that names so much cannot be told to other gates: ask for less, or in parts"
+    )]
+    TooLong,
 }
 
 impl Ask {
@@ -227,8 +232,10 @@ fn list(name: &'static str, text: &str) -> Result<Vec<String>, AskFault> {
     if items.len() > MOST_ITEMS {
         return Err(AskFault::TooMany(name));
     }
-    if items.iter().any(|item| item.len() > NAME_BYTES) {
-        return Err(AskFault::Form(name, "names of at most 256 bytes"));
+    // One such character takes six bytes once it is kept and told.
+    let is_name = |item: &String| item.len() <= NAME_BYTES && !item.chars().any(char::is_control);
+    if !items.iter().all(is_name) {
+        return Err(AskFault::Form(name, "names of at most 256 bytes, without control characters"));
     }
     items.sort_unstable();
     items.dedup();

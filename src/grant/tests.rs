@@ -258,6 +258,10 @@ fn what_cannot_be_read_is_refused() {
     ] {
         assert!(read((name, value.to_owned())).is_err(), "{name} {value:?}");
     }
+    for name in ["action", "route", "fields", "subjects", "parameters", "zone"] {
+        let told = read((name, "guest:G=\u{1}".to_owned()));
+        assert!(matches!(told, Err(AskFault::Form(..))), "{name}: six bytes each once it is kept");
+    }
     assert!(read(("reason", "x".repeat(501))).is_err());
     for name in ["purpose", "role", "route"] {
         assert!(read((name, "x".repeat(257))).is_err(), "without its {name} it would be wider");
@@ -428,6 +432,32 @@ async fn an_emergency_that_nobody_reviewed_makes_room_for_nothing_and_has_a_cap_
     }
     desk.counter.review(&who("eve"), &owed[0], Verdict::Fit, "r").await.unwrap();
     broken(&desk, "wu", true).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_emergency_that_is_too_long_to_be_told_is_refused_and_any_other_grant_is_not() {
+    let desk = desk();
+    let about = |people: usize| {
+        let keys: Vec<String> =
+            (0..people).map(|n| format!("guest:{n}-{}", "G".repeat(200))).collect();
+        let keys = keys.join(" ");
+        let read = Ask::read(|field| match field {
+            "route" => "guest.scan",
+            "subjects" => &keys,
+            "reason" => "fire",
+            _ => "",
+        });
+        read.unwrap()
+    };
+    let glass =
+        |told| Some(Emergency { review_until_s: NOW_S + 3600, grade: 4, drill: false, told });
+    let wu = who("wu");
+    let asks = |people, emergency| desk.counter.ask(&wu, about(people), (600, 3600), emergency);
+    let long = asks(60, glass(Told::Nothing)).await;
+    assert!(matches!(long, Err(GrantError::Ask(AskFault::TooLong))), "{long:?}");
+    assert!(desk.store.pending_acts().await.unwrap().is_empty(), "nothing is kept");
+    asks(30, glass(Told::Nothing)).await.unwrap();
+    asks(60, None).await.unwrap();
 }
 
 #[tokio::test]

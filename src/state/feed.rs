@@ -11,6 +11,9 @@ use super::link::LinkTold;
 use super::subject_word::WordTold;
 use super::{StateError, Store, grant, link, subject_word};
 
+/// The longest row that is told whole, in bytes as it stands in a notice.
+pub const MOST_TOLD_BYTES: usize = 14 * 1024;
+
 /// Rows of one kind that are told in order. Whatever ends something has a lane of its own where there may be many, so
 /// that it does not wait behind what opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +59,16 @@ pub enum FeedRow {
     Link(Box<LinkTold>),
     /// What was said of a data subject.
     Word(Box<WordTold>),
+}
+
+impl FeedRow {
+    /// Its bytes in a notice, as text within a text.
+    #[must_use]
+    pub fn told_bytes(&self) -> usize {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        text.len() + escaped + 1
+    }
 }
 
 /// A row, and where it comes from.

@@ -6,12 +6,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::act::{self, Deed};
-use super::{FeedItem, FeedRow, FeedSlice, StateError, Store};
+use super::{FeedItem, FeedRow, FeedSlice, MOST_TOLD_BYTES, StateError, Store};
 
 /// The most grants that are kept, those that are over too.
 const MOST: i64 = if cfg!(test) { 50 } else { 1_000_000 };
 /// How long it is kept who agreed to whose, in milliseconds: longer than any ring is looked for.
 const APPROVALS_KEPT_MS: i64 = 400 * 86_400_000;
+/// What later steps of a grant may add to what is told of it, in bytes: the account of whoever reviews it, and reminders.
+const LATER_STEPS_BYTES: usize = 2 * 1024;
 /// So long a gate waits for the one where a grant is from to say what time brought about, in seconds.
 const LATE_S: i64 = 3_600;
 
@@ -81,12 +83,40 @@ pub struct GrantTold {
 }
 
 impl GrantTold {
+    fn of(row: GrantRow, step: StepTold, approvals: Vec<(String, String, i64)>) -> Self {
+        Self {
+            id: row.id,
+            person: row.person,
+            state: row.state,
+            asked_ms: row.asked_ms,
+            until_s: row.until_s,
+            review_s: row.review_s,
+            sealed: BASE64_STANDARD.encode(&row.sealed),
+            weight: row.weight,
+            step,
+            approvals,
+        }
+    }
+
     /// The same without what it says, which is too long to be told: it opens nothing elsewhere, and whatever ends it
-    /// does so there, too.
+    /// does so there, too, as does a review that it owes.
     #[must_use]
     pub fn cut(self) -> Self {
         let step = StepTold { detail: String::new(), ..self.step };
         Self { sealed: String::new(), step, ..self }
+    }
+}
+
+impl GrantRow {
+    /// Whether other gates can be told all of it, now and after whatever step may follow on this one, which has about as
+    /// much to say.
+    #[must_use]
+    pub fn can_be_told(&self, step: &GrantStep, done_by: &str) -> bool {
+        let (act, detail) = (step.act.to_owned(), step.detail.clone());
+        let (done_by, approved_by) = (done_by.to_owned(), step.approved_by.clone());
+        let step = StepTold { act, detail, done_by, approved_by, at_ms: self.asked_ms };
+        let told = GrantTold::of(self.clone(), step, Vec::new());
+        FeedRow::Grant(Box::new(told)).told_bytes() <= MOST_TOLD_BYTES - LATER_STEPS_BYTES
     }
 }
 
@@ -320,19 +350,9 @@ pub(super) fn feed(
         let (row, step, origin) = read?;
         let approvals = approvals(connection, &row.id)?;
         slice.upto = row.change;
-        let told = GrantTold {
-            id: row.id,
-            person: row.person,
-            state: row.state,
-            asked_ms: row.asked_ms,
-            until_s: row.until_s,
-            review_s: row.review_s,
-            sealed: BASE64_STANDARD.encode(&row.sealed),
-            weight: row.weight,
-            step: serde_json::from_str(&step).unwrap_or_default(),
-            approvals,
-        };
-        let (seq, row) = (row.change, FeedRow::Grant(Box::new(told)));
+        let step = serde_json::from_str(&step).unwrap_or_default();
+        let (seq, told) = (row.change, GrantTold::of(row, step, approvals));
+        let row = FeedRow::Grant(Box::new(told));
         slice.items.push(FeedItem { seq, origin, row });
     }
     Ok(slice)
@@ -365,8 +385,8 @@ pub(super) fn take_over(
         Some(known) if (known.weight, &known.sealed) >= (told.weight, &sealed) => {
             return Ok(false);
         }
-        // Nothing of it is open here, and what it says nobody told.
-        None if sealed.is_empty() => return Ok(false),
+        // Nothing of it is open here, and what it says nobody told. A review that it owes is owed all the same.
+        None if sealed.is_empty() && told.review_s.is_none() => return Ok(false),
         Some(_) | None => {}
     }
     if is_new && !make_room(connection)? {

@@ -69,7 +69,9 @@ pub use command::{AskedRow, CommandRow, Leave, SwitchRow};
 pub use device::DeviceRow;
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
-pub use feed::{FeedBatch, FeedItem, FeedRow, FeedSlice, FeedStand, FeedsTaken, Lane};
+pub use feed::{
+    FeedBatch, FeedItem, FeedRow, FeedSlice, FeedStand, FeedsTaken, Lane, MOST_TOLD_BYTES,
+};
 pub use field::FieldRow;
 pub use finding::{CurbRow, FindingRow, NewFinding};
 pub use grant::{GrantRow, GrantStep, GrantTold, StepTold};

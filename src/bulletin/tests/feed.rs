@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use super::super::*;
 use crate::clock::Clock;
 use crate::consent::{Register, Says, Statement};
-use crate::grant::{Ask, Counter, Emergency, Grant, State, Terms, Told, Verdict, Who};
+use crate::grant::{Ask, Counter, Emergency, Grant, State, Terms, Told, Unreadable, Verdict, Who};
 use crate::link::{Link, Links, Taken, Ticket};
 use crate::policy::{ConsentKind, Said};
 use crate::secret::MasterKey;
-use crate::state::{Lane, Store};
+use crate::state::{GrantRow, GrantStep, Lane, Store};
 
 const START_MS: i64 = 1_800_000_000_000;
 const NOW_S: i64 = START_MS / 1000;
@@ -443,6 +443,36 @@ async fn a_grant_that_is_too_long_to_be_told_holds_at_its_gate_alone_and_ends_at
     rounds(&mut gates).await;
     assert!(gates[1].grants.grant(&long.id).await.is_err(), "it opens nothing there");
     assert_eq!(gates[1].state(&short.id).await, State::Approved, "and holds up no other");
+}
+
+#[tokio::test]
+async fn an_emergency_that_cannot_be_told_whole_owes_its_review_at_all_gates_until_that_is_given() {
+    let (_board, mut gates) = pair();
+    // As a gate keeps it that lets so long a one through.
+    let row = |state: &str, change, weight, review_s| GrantRow {
+        id: "G-long".into(),
+        person: "wu".into(),
+        state: state.into(),
+        asked_ms: START_MS,
+        until_s: NOW_S + 600,
+        review_s,
+        sealed: vec![7; 20_000],
+        change,
+        weight,
+    };
+    let step = |act| GrantStep { act, ..GrantStep::default() };
+    let broken = row("approved", 0, 1_000, Some(NOW_S + 1_800));
+    gates[0].store.put_grant(broken, step("glass_broken"), (10, 3)).await.unwrap();
+    rounds(&mut gates).await;
+    let news = gates[1].grants.news(0).await.unwrap();
+    let told = |owes_review| Unreadable { id: "G-long".into(), person: "wu".into(), owes_review };
+    assert_eq!((news.grants.len(), &*news.unreadable), (0, &[told(true)][..]));
+    assert_eq!(gates[1].acts().await[0].0, "glass_broken_shared");
+    let reviewed = row("reviewed", 1, 6_000, None);
+    gates[0].store.put_grant(reviewed, step("grant_reviewed"), (10, 3)).await.unwrap();
+    rounds(&mut gates).await;
+    let news = gates[1].grants.news(news.change).await.unwrap();
+    assert_eq!(news.unreadable, [told(false)]);
 }
 
 /// Puts what takes some forty batches.

@@ -138,13 +138,15 @@ impl Known {
         self.used_up.retain(|_, until_s| *until_s > now_s);
     }
 
-    /// Closes a grant that does not read any more. A review that was owed is owed; where nobody knows any more of which
-    /// grade, of each.
+    /// Closes a grant that does not read any more, or was too long to be told here. A review that was owed is owed until
+    /// somebody gave it; where nobody knows of which grade, of each.
     pub(super) fn close(&mut self, unreadable: &Unreadable) {
         let Unreadable { id, person, owes_review } = unreadable;
         self.forget(id);
         self.used_up.remove(id);
-        if *owes_review && !self.open.contains_key(id) {
+        if !*owes_review {
+            self.open.remove(id);
+        } else if !self.open.contains_key(id) {
             let (holder, review_until_s) = (String::new(), i64::MIN);
             let opened = Opened { holder, person: person.clone(), review_until_s, grade: 1 };
             self.open.insert(id.clone(), opened);
@@ -300,6 +302,17 @@ mod tests {
             emergency: None,
             review: None,
         }
+    }
+
+    #[test]
+    fn what_does_not_read_owes_its_review_until_that_is_given() {
+        let unreadable =
+            |owes_review| Unreadable { id: "G-1".into(), person: "clerk-1".into(), owes_review };
+        let mut known = Known::default();
+        known.close(&unreadable(true));
+        assert!(known.open().any(|opened| opened.review_until_s <= NOW_S && opened.grade == 1));
+        known.close(&unreadable(false));
+        assert_eq!(known.open().len(), 0);
     }
 
     /// What the process holds in memory, in bytes.

@@ -78,7 +78,7 @@ impl Grants {
             tracing::error!(
                 %id, owes_review,
                 "a grant does not read, so it opens nothing and a review that it owes is overdue; the others hold; \
-                 the state of a backup has it whole"
+                 the state of a backup, or of the gate that it came from, has it whole"
             );
             known.close(grant);
         }
