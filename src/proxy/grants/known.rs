@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::grant::{Grant as Kept, Scope, State, Unreadable};
+use crate::grant::{Approval, Grant as Kept, Scope, State, Unreadable};
 use crate::policy::{Action, Coverage, EMERGENCY, Grant, GrantTerms, Program, Subjects, Value};
 
 /// So many that were used up are remembered, for streams that are their last use; of older ones such streams are cut.
@@ -46,7 +46,16 @@ pub(super) struct Held {
     roles: Vec<String>,
     /// How many people agreed; none where it opened at once.
     agreed: Option<usize>,
+    parties: Arc<Parties>,
     fits: Arc<Mutex<Option<Fit>>>,
+}
+
+/// Who holds a grant and who agreed to it, as it was said where they did.
+#[derive(Debug)]
+struct Parties {
+    holder: String,
+    person: String,
+    agreed: Vec<Approval>,
 }
 
 /// Whether a policy lets a grant be given to a holder of these roles, as it was asked last.
@@ -76,6 +85,28 @@ impl Held {
         let (version, roles) = (program.version().to_owned(), roles.to_vec());
         *known = Some(Fit { version, roles, fits });
         fits
+    }
+
+    /// Whether whoever agreed are other people than the holder and than each other, by what is known here and now of whose
+    /// an account is: where they agreed, at another gate or before, something else may have been.
+    pub(super) fn is_agreed_by_others(&self, counted_as: impl Fn(&str) -> Arc<str>) -> bool {
+        let Parties { holder, person, agreed } = &*self.parties;
+        let mut seen = vec![(holder, person, counted_as(holder))];
+        for Approval { account, person, .. } in agreed {
+            let now = counted_as(account);
+            let is_same = |(other, then, counted): &(&String, &String, Arc<str>)| {
+                *other == account
+                    || *then == person
+                    || **then == *now
+                    || **counted == **person
+                    || *counted == now
+            };
+            if seen.iter().any(is_same) {
+                return false;
+            }
+            seen.push((account, person, now));
+        }
+        true
     }
 
     fn is_within(&self, terms: &GrantTerms) -> bool {
@@ -196,8 +227,10 @@ impl Known {
         let grant = Arc::new(judged(kept));
         let agreed = kept.emergency.is_none().then_some(kept.approvals.len());
         let (roles, fits) = (kept.roles.clone(), Arc::default());
+        let (holder, person) = (kept.holder.clone(), kept.person.clone());
+        let parties = Arc::new(Parties { holder, person, agreed: kept.approvals.clone() });
         let (uses, rows, lasts_s) = (kept.uses, kept.scope.rows, kept.lasts_s);
-        let held = Held { grant, uses, rows, lasts_s, until_s, roles, agreed, fits };
+        let held = Held { grant, uses, rows, lasts_s, until_s, roles, agreed, parties, fits };
         let all = self.held.entry(kept.holder.clone()).or_default();
         let at = all.partition_point(|other| width(&other.grant) <= width(&held.grant));
         all.insert(at, held);
@@ -302,6 +335,37 @@ mod tests {
             emergency: None,
             review: None,
         }
+    }
+
+    #[test]
+    fn what_one_person_agreed_to_for_themselves_or_twice_is_told_by_what_is_known_here() {
+        let by = |account: &str, person: &str| Approval {
+            account: account.into(),
+            person: person.into(),
+            at_ms: 1,
+        };
+        let agreed = |approvals: Vec<Approval>, tied: &'static [(&str, &str)]| {
+            let mut known = Known::default();
+            known.put(&Kept { approvals, ..kept(1) }, true, NOW_S);
+            let counted = |account: &str| {
+                let tie = tied.iter().find(|(one, _)| *one == account);
+                Arc::from(tie.map_or(account, |(_, person)| *person))
+            };
+            known.named("G-1").unwrap().is_agreed_by_others(counted)
+        };
+        let (mei, tan) = (|| by("corp:mei", "mei"), || by("corp:tan", "corp:tan"));
+        assert!(agreed(vec![mei(), tan()], &[]));
+        assert!(agreed(vec![mei(), tan()], &[("corp:mei", "mei"), ("corp:clerk-1", "clerk-1")]));
+        // Tied to the holder here alone, whichever of both was known as what where they agreed.
+        assert!(!agreed(vec![mei(), tan()], &[("corp:tan", "clerk-1")]));
+        assert!(!agreed(vec![tan()], &[("corp:tan", "wu"), ("corp:clerk-1", "wu")]));
+        assert!(!agreed(vec![by("corp:tan", "wu")], &[("corp:clerk-1", "wu")]));
+        assert!(!agreed(vec![by("corp:clerk-1", "corp:clerk-1")], &[]));
+        assert!(!agreed(vec![by("corp:tan", "clerk-1")], &[]));
+        // One person twice.
+        assert!(!agreed(vec![mei(), tan()], &[("corp:tan", "mei")]));
+        assert!(!agreed(vec![mei(), by("corp:mei", "wei")], &[]));
+        assert!(agreed(Vec::new(), &[]), "nobody agreed to what opened at once");
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Gate {
     }
 
     /// What an account was granted and has not used up, the narrowest first; `named` alone, where the request names
-    /// one. None that lends a role which must not be held together with what the person's other grants lend.
+    /// one. None that lends a role which must not be held together with what the person's other grants lend, and none to
+    /// which only the holder agreed, or one person twice, by what this gate knows of whose an account is.
     pub(super) fn granted(
         &self,
         caller: &Caller,
@@ -155,7 +156,9 @@ impl Gate {
         let is_left =
             |held: &Held| held.uses.is_none_or(|uses| self.used(&held.grant.id) < u64::from(uses));
         let fits = |held: &Held| held.fits(program, &caller.roles);
-        let opens = |held: &Held| fits(held) && is_left(held) && !is_apart(held);
+        let by_others =
+            |held: &Held| held.is_agreed_by_others(|account| self.identity.counted_as(account));
+        let opens = |held: &Held| fits(held) && is_left(held) && !is_apart(held) && by_others(held);
         let opens = held.into_iter().filter(opens);
         opens.map(|held| held.grant).collect()
     }
