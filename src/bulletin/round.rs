@@ -185,10 +185,13 @@ impl Bulletin {
         round: &mut Round,
     ) -> Result<bool, BulletinError> {
         let fresh = random_token::<12>()?.expose().clone();
-        let (life, drops) = (self.life.clone(), std::mem::take(&mut self.drops));
+        let (life, drops) = (self.life.clone(), self.drops.clone());
+        let dropped = drops.len();
         let (cursor, most) = (self.cursor, BATCH as usize);
         let exchange = Exchange { life, fresh, cursor, most, posts, drops };
         let seen = self.board.exchange(exchange).await?;
+        // After a call that failed they are taken away by the next.
+        self.drops.drain(..dropped);
         let Seen { life, cursor, notices, more, refused, strange } = seen;
         round.left += refused;
         round.forged += strange;
