@@ -160,13 +160,22 @@ impl Store {
         link: NewLink,
         ticket: TicketRow,
     ) -> Result<Taken, StateError> {
-        let doer = self.doer();
+        let (doer, now_s) = (self.doer(), self.clock.unix_s());
         self.write(move |connection| {
             if !take_ticket(connection, &ticket)? {
                 return Ok(Taken::Before);
             }
             if is_ended(connection, &link, ticket.issued_ms)? {
                 return Ok(Taken::Ended);
+            }
+            let known = newest(connection, &link.account, link.tag)?;
+            if known.is_some_and(|known| known >= rank(ticket.issued_ms, true, link.until_s)) {
+                // The later of two holds at every gate, and that one is known already.
+                return Ok(if stands(connection, &link, now_s)? {
+                    Taken::Now
+                } else {
+                    Taken::Ended
+                });
             }
             // What was ended at another gate since it was made stays ended, whichever is heard of first.
             let (stamp_ms, tag) = (Some(ticket.issued_ms), Some(&ticket.tag[..]));
@@ -325,7 +334,7 @@ fn add(connection: &Connection, links: &[NewLink], doer: &act::Doer) -> Result<(
     for link in links {
         // Later than whatever is known of it, so that the clocks of gates need not agree.
         let known = newest(connection, &link.account, link.tag)?;
-        let after = known.map_or(i64::MIN, |(stamp, _)| stamp.saturating_add(1));
+        let after = known.map_or(i64::MIN, |(stamp, ..)| stamp.saturating_add(1));
         let stamp_ms = Some(after).filter(|after| *after > doer.at_ms);
         insert(connection, link, Source { stamp_ms, ..Source::default() }, doer)?;
     }
@@ -351,24 +360,26 @@ fn insert(
     Ok(())
 }
 
-/// The stamp of the last that was said of a link, or of all of its account, and whether that put it; of all of an
-/// account that of any of its links.
+/// By what of two that were said of a link one holds: the later; at one moment an end, or what ends sooner.
+fn rank(stamp_ms: i64, is_put: bool, until_s: i64) -> (i64, bool, i64) {
+    (stamp_ms, !is_put, if is_put { until_s.saturating_neg() } else { 0 })
+}
+
+/// The rank of the last that was said of a link, or of all of its account; of all of an account that of any of its links.
 fn newest(
     connection: &Connection,
     account: &str,
     tag: i64,
-) -> Result<Option<(i64, bool)>, StateError> {
+) -> Result<Option<(i64, bool, i64)>, StateError> {
     let sql = if tag == ALL_OF_ACCOUNT {
-        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put FROM links
-         WHERE account = ?1 AND ?2 = 0 ORDER BY stamp DESC, is_put LIMIT 1"
+        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put, until_s FROM links
+         WHERE account = ?1 AND ?2 = 0 ORDER BY stamp DESC, is_put, until_s LIMIT 1"
     } else {
-        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put FROM links
-         WHERE account = ?1 AND tag IN (?2, 0) ORDER BY stamp DESC, is_put LIMIT 1"
+        "SELECT coalesce(stamp_ms, at_ms) AS stamp, is_put, until_s FROM links
+         WHERE account = ?1 AND tag IN (?2, 0) ORDER BY stamp DESC, is_put, until_s LIMIT 1"
     };
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row(params![account, tag], |row| Ok((row.get(0)?, row.get(1)?)));
-    Ok(found.optional()?)
+    let ranked = |row: &Row<'_>| Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?));
+    Ok(connection.prepare_cached(sql)?.query_row(params![account, tag], ranked).optional()?)
 }
 
 /// The links that were put, or ended, behind a row, as other gates are told of them: those that are not over.
@@ -429,10 +440,10 @@ pub(super) fn take_over(
     }
     let is_all = told.tag == ALL_OF_ACCOUNT;
     let known = match is_all {
-        true => newest_of_all(connection, &told.account)?.map(|stamp| (stamp, false)),
+        true => newest_of_all(connection, &told.account)?.map(|stamp| rank(stamp, false, 0)),
         false => newest(connection, &told.account, told.tag)?,
     };
-    if known.is_some_and(|(stamp, is_put)| (told.stamp_ms, !told.is_put) <= (stamp, !is_put)) {
+    if known.is_some_and(|known| known >= rank(told.stamp_ms, told.is_put, told.until_s)) {
         return Ok(false);
     }
     let doer = act::Doer { name: told.done_by.as_str().into(), at_ms: told.at_ms };
