@@ -62,14 +62,21 @@ fn end(
     made_ms: i64,
     entries: u64,
 ) -> Result<(), StateError> {
-    // Recovery codes are good once, and nobody knows which have been used since.
-    for table in
-        ["sessions", "issuer_sessions", "challenges", "parked", "recovery", "asked", "agreed"]
-    {
+    // Recovery codes are good once, as is what two persons agreed to, and nobody knows which have been used since.
+    for table in [
+        "sessions",
+        "issuer_sessions",
+        "challenges",
+        "parked",
+        "recovery",
+        "asked",
+        "agreed",
+        "policies_agreed",
+    ] {
         transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
-    // Nobody knows which cases were ended since.
-    let sql = "UPDATE links SET until_s = ?1 WHERE until_s > ?1";
+    // Nobody knows which cases were ended since. Those that were are told to other gates as long as before.
+    let sql = "UPDATE links SET until_s = ?1 WHERE is_put = 1 AND until_s > ?1";
     transaction.execute(sql, [made_ms.div_euclid(1000)])?;
     // Nor which consents were taken back. Objections and marks stand.
     let sql =
@@ -206,7 +213,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::secret::MasterKey;
-    use crate::state::{NewLink, Taken, TicketRow};
+    use crate::state::{Lane, NewLink, Taken, TicketRow};
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -255,6 +262,32 @@ mod tests {
             assert_eq!(new.unwrap(), Taken::Now);
         });
         assert_eq!(count(dir.path(), &standing), 1);
+    }
+
+    #[test]
+    fn what_was_ended_before_is_told_on_by_a_restored_state_and_no_policy_that_was_agreed_to_is_kept()
+     {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::fixed(NOW_MS);
+        let open =
+            || Store::open(dir.path(), &MasterKey::from_bytes([5; 32]), clock.clone()).unwrap();
+        let link = |is_put| NewLink {
+            is_put,
+            tag: 7,
+            account: "corp:wang".to_owned(),
+            kind: "call".to_owned(),
+            subject: "s".to_owned(),
+            reference: String::new(),
+            until_s: NOW_MS / 1000 + 600,
+        };
+        block_on(open().end_links(vec![link(false)], NOW_MS / 1000)).unwrap();
+        let connection = connection::open_writer(&dir.path().join(connection::FILE)).unwrap();
+        connection.execute("INSERT INTO policies_agreed VALUES ('v2', 'a', 'b', 1)", []).unwrap();
+        drop(connection);
+        end_after_restore(dir.path(), "gate-1-x", NOW_MS, 12).unwrap();
+        let told = block_on(open().feed_after(Lane::Ends, 0, 10)).unwrap();
+        assert_eq!(told.items.len(), 1, "a gate that was away has the case open");
+        assert_eq!(count(dir.path(), "SELECT count(*) FROM policies_agreed"), 0);
     }
 
     #[test]
