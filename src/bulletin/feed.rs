@@ -203,12 +203,13 @@ impl Feeds {
             self.heard = Some(store.feeds_heard().await?);
         }
         self.peers.retain(|_, peer| now.saturating_sub(peer.at) < AWAY_MS);
+        let is_anew = self.begin_anew(store).await?;
         let peers = self.peers.iter();
         let audience: Vec<String> =
             peers.map(|(node, peer)| peer.is_at.heads.origin(node)).collect();
-        if audience != self.audience {
+        if is_anew || audience != self.audience {
             self.audience = audience;
-            // What is left out for one is needed by another.
+            // What is left out for one is needed by another, and of another birth nothing that was read counts.
             let old = std::mem::take(&mut self.windows);
             served.drops.extend(old.into_values().flatten().flat_map(Window::into_drops));
         }
@@ -220,6 +221,27 @@ impl Feeds {
         }
         self.say(seals, (now, clock.unix_ms()), &mut served)?;
         Ok(served)
+    }
+
+    /// Where another gate has read further than this one is, it was put back from a copy: under its old birth it would
+    /// tell nothing until it has caught up, nor be told what it forgot. `true` if it has another one now.
+    async fn begin_anew(&mut self, store: &Store) -> Result<bool, BulletinError> {
+        let (node, heads) = (&self.node, &self.heads);
+        let read = |lane| {
+            self.peers.values().map(|peer| peer.cursor(node, &heads.birth, lane)).max().unwrap_or(0)
+        };
+        let read: BTreeMap<Lane, i64> = Lane::ALL.map(|lane| (lane, read(lane))).into();
+        let is_further = read.iter().any(|(lane, upto)| *upto > heads.of(*lane));
+        if !is_further || !store.renew_feeds(read).await? {
+            return Ok(false);
+        }
+        tracing::error!(
+            "other gates know more of this state than it does: it was put back from a copy, so all of it is told anew"
+        );
+        self.heads = store.feed_heads().await?;
+        self.heard = Some(store.feeds_heard().await?);
+        self.ahead.clear();
+        Ok(true)
     }
 
     async fn serve_lane(

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::act::{self, Deed};
 use super::grant::GrantTold;
 use super::link::LinkTold;
 use super::subject_word::WordTold;
@@ -191,6 +192,43 @@ impl Store {
         self.read(heard).await
     }
 
+    /// Begins the numbers of this state anew where others have read further than it ever counted: it was put back from a
+    /// copy together with its log, so that nothing else tells. What was read of them is read once more, then, since they
+    /// left out what came from here. Notes an act; `false` if it counted so far, whatever it has forgotten of it.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn renew_feeds(&self, read: BTreeMap<Lane, i64>) -> Result<bool, StateError> {
+        let is_further = move |connection: &Connection| {
+            for (lane, upto) in &read {
+                if *upto > counted(connection, *lane)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        if !self.read(is_further).await? {
+            return Ok(false);
+        }
+        let doer = self.doer();
+        self.write(move |connection| {
+            renew_birth(connection)?;
+            connection.execute("DELETE FROM feeds_heard", [])?;
+            let deed = Deed {
+                name: "feeds_begun_anew",
+                object: "state",
+                detail: "other gates read of it what it does not have: it was put back from a copy",
+                reason: "",
+                done_by: &doer.name,
+                approved_by: "",
+                at_ms: doer.at_ms,
+            };
+            act::note_deed(connection, &deed)
+        })
+        .await?;
+        Ok(true)
+    }
+
     /// Takes over rows of other gates, all in one commit, with acts for the log of what is new. In
     /// whichever order they come, what is older or less strict than what is known here changes nothing.
     ///
@@ -215,6 +253,25 @@ impl Store {
         })
         .await
     }
+}
+
+/// Makes that nobody takes the numbers of this state for those that they know.
+pub(super) fn renew_birth(connection: &Connection) -> Result<(), StateError> {
+    connection.execute("UPDATE feed_birth SET birth = lower(hex(randomblob(12)))", [])?;
+    Ok(())
+}
+
+/// The highest number that was ever given in a lane, also to what is forgotten.
+fn counted(connection: &Connection, lane: Lane) -> Result<i64, StateError> {
+    let sql = match lane {
+        Lane::Grants => "SELECT change FROM grant_change",
+        Lane::Ends | Lane::Links => "SELECT seq FROM sqlite_sequence WHERE name = 'links'",
+        Lane::Closings | Lane::Openings => {
+            "SELECT seq FROM sqlite_sequence WHERE name = 'subject_words'"
+        }
+    };
+    let counted = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(counted.unwrap_or(0))
 }
 
 fn origin(birth: &str, node: &str) -> String {

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::act::{Deed, note_deed};
+use super::feed::renew_birth;
 use super::memory::see_no_more_than;
 use super::{RevocationTag, StateError, Store, connection};
 
@@ -83,7 +84,7 @@ fn end(
         "UPDATE subject_words SET until_s = ?1, over_s = ?1 WHERE act = 'consent' AND over_s > ?1";
     transaction.execute(sql, [made_ms.div_euclid(1000)])?;
     // Its numbers begin anew where the backup's end, so the other gates must not take them for those that they know.
-    transaction.execute("UPDATE feed_birth SET birth = lower(hex(randomblob(12)))", [])?;
+    renew_birth(transaction)?;
     see_no_more_than(transaction, entries)?;
     let entries = i64::try_from(entries).unwrap_or(i64::MAX);
     let sql = "INSERT INTO restores (backup, made_ms, entries) VALUES (?1, ?2, ?3)";

@@ -1,6 +1,7 @@
 //! Gates that tell each other of grants, links and what data subjects said, over a board that forgets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
@@ -28,7 +29,7 @@ struct Gate {
     subjects: Register,
     grants: Counter,
     clock: Clock,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Gate {
@@ -37,7 +38,11 @@ impl Gate {
     }
 
     fn at(node: &str, board: &Arc<MemoryBoard>, clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), node, board, clock)
+    }
+
+    /// On a state that is there.
+    fn on(folder: tempfile::TempDir, node: &str, board: &Arc<MemoryBoard>, clock: Clock) -> Self {
         let store = Store::open(folder.path(), &master(), clock.clone()).unwrap();
         let seals = Seals::derive(&master(), node).unwrap();
         let bulletin =
@@ -45,7 +50,7 @@ impl Gate {
         let links = Links::new(store.clone(), &master(), clock.clone()).unwrap();
         let subjects = Register::new(store.clone(), &master(), clock.clone()).unwrap();
         let grants = Counter::new(store.clone(), &master(), clock.clone()).unwrap();
-        Self { store, bulletin, links, subjects, grants, clock, folder }
+        Self { store, bulletin, links, subjects, grants, clock, _folder: folder }
     }
 
     async fn round(&mut self) -> Round {
@@ -268,6 +273,29 @@ async fn a_ticket_that_is_shown_at_one_gate_before_it_heard_of_the_end_at_anothe
     assert_eq!(gates[1].take("T1", "42", NOW_S).await, Taken::Now);
     rounds(&mut gates).await;
     assert!(!gates[0].ties("42").await && !gates[1].ties("42").await);
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_older_than_a_call_that_put_the_link_changes_nothing_at_any_gate() {
+    let (_board, mut gates) = pair();
+    advance(&gates, 5_000);
+    gates[0].put("42").await;
+    assert_eq!(gates[0].take("T1", "42", NOW_S).await, Taken::Now);
+    assert_eq!(gates[0].take("T1", "42", NOW_S).await, Taken::Before);
+    rounds(&mut gates).await;
+    let rows = [
+        gates[0].store.links_of("corp:wang").await.unwrap().len(),
+        gates[1].store.links_of("corp:wang").await.unwrap().len(),
+    ];
+    assert_eq!(rows, [1, 1]);
+    // The call's case is over before the ticket's would be.
+    let short = Link { until_s: NOW_S + 60, ..link("43") };
+    gates[0].links.put("crm", &[short]).await.unwrap();
+    rounds(&mut gates).await;
+    advance(&gates, 61_000);
+    assert_eq!(gates[0].take("T2", "43", NOW_S).await, Taken::Ended);
+    rounds(&mut gates).await;
+    assert!(!gates[0].ties("43").await && !gates[1].ties("43").await);
 }
 
 #[tokio::test]
@@ -583,17 +611,10 @@ async fn a_state_that_came_out_of_a_backup_is_told_what_it_forgot_and_what_it_sa
     }
     rounds(&mut gates).await;
     let [one, two] = gates;
-    std::fs::copy(backup.path().join(Store::file_name()), one.folder.path().join("copy")).unwrap();
+    drop(one);
     crate::state::end_after_restore(backup.path(), "gate-1-x", START_MS + 5, 1).unwrap();
-    let clock = Clock::fixed(START_MS + 500);
     two.clock.advance_ms(490);
-    let mut restored = Gate::at("one", &board, clock.clone());
-    restored.store = Store::open(backup.path(), &master(), clock.clone()).unwrap();
-    let seals = Seals::derive(&master(), "one").unwrap();
-    restored.bulletin =
-        Bulletin::new(restored.store.clone(), Arc::new(Arc::clone(&board)), seals, clock.clone());
-    restored.links = Links::new(restored.store.clone(), &master(), clock.clone()).unwrap();
-    restored.subjects = Register::new(restored.store.clone(), &master(), clock).unwrap();
+    let restored = Gate::on(backup, "one", &board, Clock::fixed(START_MS + 500));
     let mut gates = [restored, two];
     rounds(&mut gates).await;
     assert_eq!(gates[0].said().await, Some(Said::No));
@@ -602,6 +623,85 @@ async fn a_state_that_came_out_of_a_backup_is_told_what_it_forgot_and_what_it_sa
     gates[0].put("new").await;
     rounds(&mut gates).await;
     assert!(gates[1].ties("new").await);
+}
+
+#[tokio::test]
+async fn a_state_that_was_put_back_together_with_its_log_is_told_what_it_forgot_and_is_heard() {
+    let (board, mut gates) = pair();
+    gates[0].put("old").await;
+    rounds(&mut gates).await;
+    let copy = tempfile::tempdir().unwrap();
+    gates[0].store.snapshot_to(&copy.path().join(Store::file_name())).unwrap();
+    advance(&gates, 10);
+    for n in 0..5 {
+        gates[0].put(&n.to_string()).await;
+    }
+    rounds(&mut gates).await;
+    let [one, two] = gates;
+    drop(one);
+    two.clock.advance_ms(490);
+    let mut gates = [Gate::on(copy, "one", &board, Clock::fixed(START_MS + 500)), two];
+    gates[0].put("new").await;
+    for _ in 0..4 {
+        rounds(&mut gates).await;
+        advance(&gates, 3_000);
+    }
+    assert!(gates[1].ties("new").await, "its number was given to another before");
+    assert!(gates[0].ties("old").await && gates[0].ties("3").await);
+    let acts = gates[0].acts().await;
+    assert_eq!(acts.iter().filter(|(name, _)| name == "feeds_begun_anew").count(), 1, "{acts:?}");
+}
+
+#[tokio::test]
+async fn a_state_that_forgot_what_is_over_is_not_taken_for_one_that_was_put_back() {
+    let (_board, mut gates) = pair();
+    for n in 0..5 {
+        gates[0].put(&n.to_string()).await;
+    }
+    rounds(&mut gates).await;
+    advance(&gates, 2 * 86_400_000);
+    gates[0].store.forget_links(NOW_S + 86_401).await.unwrap();
+    rounds(&mut gates).await;
+    assert_eq!(gates[0].store.feed_heads().await.unwrap().of(Lane::Links), 0);
+    assert!(gates[0].acts().await.iter().all(|(name, _)| name != "feeds_begun_anew"));
+}
+
+/// A board that fails while it is told to.
+struct Flaky {
+    board: Arc<MemoryBoard>,
+    fails: AtomicBool,
+}
+
+impl Board for Flaky {
+    fn exchange(&self, exchange: Exchange) -> BoardFuture<'_> {
+        match self.fails.load(Ordering::Relaxed) {
+            true => Box::pin(async { Err(BoardError("it is away".into())) }),
+            false => self.board.exchange(exchange),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_is_taken_away_also_after_a_call_that_failed() {
+    let (board, mut gates) = pair();
+    let flaky = Arc::new(Flaky { board: Arc::clone(&board), fails: AtomicBool::new(false) });
+    let seals = Seals::derive(&master(), "one").unwrap();
+    let (store, clock) = (gates[0].store.clone(), gates[0].clock.clone());
+    gates[0].bulletin = Bulletin::new(store, Arc::clone(&flaky) as Arc<dyn Board>, seals, clock);
+    rounds(&mut gates).await;
+    gates[0].put("42").await;
+    rounds(&mut gates).await;
+    assert!(board.notices().len() > 2);
+    advance(&gates, 5_000);
+    gates[0].round().await;
+    flaky.fails.store(true, Ordering::Relaxed);
+    assert!(gates[0].bulletin.round().await.is_err());
+    flaky.fails.store(false, Ordering::Relaxed);
+    for _ in 0..3 {
+        advance(&gates, 5_000);
+        rounds(&mut gates).await;
+    }
+    assert_eq!(board.notices().len(), 2, "where both are");
 }
 
 #[tokio::test]
@@ -629,6 +729,7 @@ enum Deed {
     Put(usize, u8),
     End(usize, u8),
     EndAll(usize),
+    Ticket(usize, u8, i64),
     Say(usize, u8, bool),
     Round(usize),
     Pass(usize, i64),
@@ -641,6 +742,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (0..3_usize, 0..2_u8).prop_map(|(gate, n)| Deed::Put(gate, n)),
         2 => (0..3_usize, 0..2_u8).prop_map(|(gate, n)| Deed::End(gate, n)),
         1 => (0..3_usize).prop_map(Deed::EndAll),
+        2 => (0..3_usize, 0..2_u8, -3..20_i64).prop_map(|(gate, n, s)| Deed::Ticket(gate, n, s)),
         3 => (0..3_usize, 0..2_u8, any::<bool>()).prop_map(|(gate, n, is)| Deed::Say(gate, n, is)),
         6 => (0..3_usize).prop_map(Deed::Round),
         2 => (0..3_usize, 0..40_000_i64).prop_map(|(gate, ms)| Deed::Pass(gate, ms)),
@@ -658,6 +760,13 @@ async fn agreed(deeds: Vec<Deed>) -> Vec<Vec<String>> {
             Deed::End(gate, n) => gates[gate].end(&n.to_string()).await,
             Deed::EndAll(gate) => {
                 gates[gate].links.end_all("desk", "corp:wang").await.unwrap();
+            }
+            Deed::Ticket(gate, n, after_s) => {
+                let (ticket, issued_s) = (format!("T{n}-{after_s}"), NOW_S + after_s);
+                // One that ends sooner than what a call puts.
+                let link = Link { until_s: NOW_S + 40_000, ..link(&n.to_string()) };
+                let ticket = Ticket { issuer: "queue", id: &ticket, issued_s };
+                gates[gate].links.take_ticket(&link, &ticket).await.ok();
             }
             Deed::Say(gate, n, is_yes) => {
                 let says = if is_yes { consent() } else { object() };
@@ -685,6 +794,11 @@ async fn agreed(deeds: Vec<Deed>) -> Vec<Vec<String>> {
         let mut known = Vec::new();
         for n in ["0", "1"] {
             known.push(format!("{n}: {} {:?}", gate.ties(n).await, gate.said_by(n).await));
+        }
+        // Also on when what stands ends.
+        gate.clock.advance_ms(50_000_000);
+        for n in ["0", "1"] {
+            known.push(format!("{n} later: {}", gate.ties(n).await));
         }
         agreed.push(known);
     }
