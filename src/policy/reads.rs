@@ -74,7 +74,8 @@ impl Reads {
         reads.ages_s.sort_unstable();
         reads.ages_s.dedup();
         reads.decisive.insert(TENANT.into());
-        if model.entities.iter().any(|entity| entity.tenant.is_some()) {
+        let has_tenants = model.entities.iter().any(|entity| entity.tenant.is_some());
+        if has_tenants || !model.tenant_files.is_empty() {
             reads.attributes.insert(TENANT.into());
         }
         reads

@@ -98,6 +98,17 @@ fn a_tenants_file_holds_for_its_callers_and_for_nobody_else() {
 }
 
 #[test]
+fn what_a_tenants_file_decides_by_is_recorded_also_where_no_entity_has_a_tenant() {
+    let platform = PLATFORM.replace("tenant: shop, ", "");
+    let recorded = |files: &[(&str, &str)]| {
+        let program = compile(&sources(files)).unwrap();
+        program.caller_attributes().any(|name| name == "tenant")
+    };
+    assert!(!recorded(&[("policy.yaml", &platform)]), "for nothing");
+    assert!(recorded(&[("policy.yaml", &platform), ("own.yaml", SHOP)]));
+}
+
+#[test]
 fn a_tenant_that_is_named_by_a_number_has_its_own_file_too() {
     let strict = with(&SHOP.replace("tenant: shop", "tenant: 7"));
     let named = |tenant: Value| {
