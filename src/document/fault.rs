@@ -94,6 +94,8 @@ pub enum Code {
     UnregisteredPartners,
     /// Grade 4 that one person alone may open for another (warning).
     LoneUnlock,
+    /// What takes two persons, where one alone may say that it does not (warning).
+    LooseWords,
 }
 
 impl Code {
@@ -144,6 +146,7 @@ impl Code {
             Self::TenantUnread => "W021",
             Self::UnregisteredPartners => "W022",
             Self::LoneUnlock => "W023",
+            Self::LooseWords => "W024",
         }
     }
 }

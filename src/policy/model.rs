@@ -693,6 +693,8 @@ pub(super) struct Model {
     pub(super) detect: Detect,
     /// What one person alone may not command.
     pub(super) two_person: Vec<Box<str>>,
+    /// Where the first of these words stands.
+    pub(super) two_person_at: Option<Span>,
     /// What must be registered.
     pub(super) registered: Vec<Box<str>>,
     /// The least attested level of partners.

@@ -12,6 +12,7 @@ pub(super) fn read(sections: &Sections<'_>, reader: &mut Reader<'_>, model: &mut
                 reader.unknown(span, "command", &cut(word), &words());
             } else if !model.two_person.iter().any(|known| **known == *word) {
                 model.two_person.push(word.into());
+                model.two_person_at.get_or_insert(span);
             }
         }
     }

@@ -118,6 +118,7 @@ impl Survey {
             pseudonyms,
             detect,
             two_person,
+            two_person_at: _,
             registered,
             partner_level,
             grants: _,

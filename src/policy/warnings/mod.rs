@@ -23,6 +23,7 @@ pub(super) fn find(model: &Model, sources: &[Source]) -> Vec<Fault> {
     warnings.exposure();
     warnings.registered();
     warnings.grants();
+    warnings.two_person();
     warnings.found.sort();
     warnings.found
 }
