@@ -49,9 +49,12 @@ impl Scope {
     #[must_use]
     pub fn sentence(&self) -> String {
         let of: Vec<String> =
-            self.subjects.iter().map(|(entity, key)| format!("{entity} {key}")).collect();
-        let search = self.search.iter().map(|(name, value)| format!("{name} `{value}`"));
-        let parameters = self.parameters.iter().map(|(name, value)| format!("{name} {value}"));
+            self.subjects.iter().map(|(entity, key)| format!("{entity} {}", shown(key))).collect();
+        let shown_pair = |(name, value): &(String, String)| (shown(name), shown(value));
+        let search =
+            self.search.iter().map(shown_pair).map(|(name, value)| format!("{name} `{value}`"));
+        let parameters = self.parameters.iter().map(shown_pair);
+        let parameters = parameters.map(|(name, value)| format!("{name} {value}"));
         self.told((!of.is_empty()).then(|| of.join(", ")), search.collect(), parameters.collect())
     }
 
@@ -63,8 +66,8 @@ impl Scope {
             1 => Some("1 person".to_owned()),
             more => Some(format!("{more} people")),
         };
-        let search = self.search.iter().map(|(name, _)| name.clone());
-        let parameters = self.parameters.iter().map(|(name, _)| name.clone());
+        let search = self.search.iter().map(|(name, _)| shown(name));
+        let parameters = self.parameters.iter().map(|(name, _)| shown(name));
         self.told(of, search.collect(), parameters.collect())
     }
 
@@ -99,7 +102,7 @@ impl Scope {
         add("with", &parameters);
         add("as", self.role.as_slice());
         add("for", self.purpose.as_slice());
-        add("in", &self.zones);
+        add("in", &Vec::from_iter(self.zones.iter().map(|zone| shown(zone))));
         if self.device {
             add("on", &["a device of theirs".to_owned()]);
         }
@@ -108,6 +111,19 @@ impl Scope {
         }
         sentence
     }
+}
+
+/// What somebody wrote, so that whoever decides reads it as it is: nothing ends its quotes, hides, or turns the line.
+fn shown(text: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let escaped = |c: char| -> String {
+        if c == '`' || c == '\\' || is_hidden(c) { c.escape_unicode().collect() } else { c.into() }
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// What somebody asks for.

@@ -237,6 +237,24 @@ fn what_is_asked_for_is_told_in_a_sentence_and_in_the_log_without_anybodys_key()
 }
 
 #[test]
+fn whoever_decides_reads_what_is_asked_for_as_it_is() {
+    let scope = Scope {
+        actions: vec!["search".into()],
+        routes: vec!["guest.find".into()],
+        subjects: vec![("guest".into(), "G7\u{202e}8G".into())],
+        search: vec![("note".into(), "x` of one\u{200b}\\".into())],
+        parameters: vec![("branch".into(), "1\u{2066}2".into())],
+        rows: Some(3),
+        ..Scope::default()
+    };
+    assert_eq!(
+        scope.sentence(),
+        "search guest.find of guest G7\\u{202e}8G among whoever the search by note \
+         `x\\u{60} of one\\u{200b}\\u{5c}` finds (3 rows at most in all) with branch 1\\u{2066}2"
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_refused() {
     let read = |change: (&'static str, String)| {
         Ask::read(|name| match name {

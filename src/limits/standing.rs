@@ -41,16 +41,16 @@ impl Limits {
         standings
     }
 
-    /// How many files, or uses of a grant, a holder was given: what answers under way hold is not in it, since they may give
-    /// it back.
+    /// How many records, or files (which uses of a grant count as), a holder was given: what answers under way hold is not
+    /// in it, since they may give it back.
     #[must_use]
-    pub fn settled(&self, holder: &str) -> u64 {
+    pub fn settled(&self, holder: &str, unit: Unit) -> u64 {
         let (now, steady) = (self.means.clock.unix_ms(), self.means.steady_ms());
         let Some(purse) = self.purses_beside(holder).get(holder) else { return 0 };
         let released = purse.ledger().released(now, steady);
         let amounts = released
             .iter()
-            .filter(|(budget, _)| budget.unit == Unit::Files)
+            .filter(|(budget, _)| budget.unit == unit)
             .map(|(_, past)| past.iter().map(|(count, _)| count).sum::<u64>());
         amounts.max().unwrap_or_default()
     }

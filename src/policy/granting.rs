@@ -5,7 +5,7 @@
 //! none is about nobody grants.
 
 use super::grant::{Coverage, Subjects};
-use super::model::{Action, Audience, Grade, Model, QueryUse, Route};
+use super::model::{Action, Audience, Grade, Model, QueryUse};
 use super::program::Program;
 use super::two_person::GRADE_4;
 use crate::document::Span;
@@ -259,10 +259,9 @@ impl Program {
             return unknown("subjects of", name);
         }
         let is_parameter = |name: &str| {
-            let is_meant = |route: &&Route| {
-                routes.is_empty() || routes.iter().any(|meant| **meant == *route.name)
-            };
-            let mut meant = self.model.routes.iter().filter(is_meant);
+            let is_meant =
+                |name: &str| routes.is_empty() || routes.iter().any(|meant| *meant == *name);
+            let mut meant = self.routes.iter().filter(|route| is_meant(route.name()));
             meant.any(|route| route.template.parameters().any(|parameter| parameter == name))
         };
         match coverage.parameters.iter().find(|(name, _)| !is_parameter(name)) {

@@ -191,12 +191,20 @@ impl Gate {
         let Ok(granting) = program.granting(&asking.caller.roles, &coverage) else {
             return Box::new(wanted);
         };
+        // Without the parameters of the path it would be the same search everywhere: in any branch, of any register.
+        let path = search.as_ref().map(|_| as_list(query.params));
+        if path.as_ref().is_some_and(Option::is_none) {
+            return Box::new(wanted);
+        }
         let mut fields = serde_json::Map::new();
         let mut say = |name: &str, value: String| fields.insert(name.to_owned(), value.into());
         say("route", route.to_owned());
         say("action", action.name().to_owned());
         if let Some((entity, key)) = about {
             say("subjects", format!("{entity}:{key}"));
+        }
+        if let Some(path) = path.flatten().filter(|path| !path.is_empty()) {
+            say("parameters", path);
         }
         if let Some(search) = search {
             say("query", search);
@@ -227,6 +235,17 @@ impl Gate {
         });
         Box::new(Wanted { ask: Some(ask), page, ..wanted })
     }
+}
+
+/// Parameters of a path as a form lists them; none where one cannot be written so.
+fn as_list(parameters: &[(String, String)]) -> Option<String> {
+    let is_word = |text: &str| {
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    let pair = |(name, value): &(String, String)| {
+        (is_word(name) && is_word(value)).then(|| format!("{name}={value}"))
+    };
+    parameters.iter().map(pair).collect::<Option<Vec<_>>>().map(|pairs| pairs.join(" "))
 }
 
 /// The search that a request is, where a grant could be about that: what turns its pages is not of it.

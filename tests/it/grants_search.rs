@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::grants::{approve, asks, manager};
-use crate::harness::{Ask, Gate, Reply, Setup};
+use crate::harness::{Ask, Gate, Reply, Setup, SharedStore, soon};
 
 const DESK: &str = r#"
 grades: { 1: {}, 2: {} }
@@ -28,15 +28,32 @@ grants:
 
 /// Two guests a page, whatever is searched for.
 async fn desk() -> Gate {
+    desk_with(DESK, "").await
+}
+
+async fn desk_with(policy: &str, more: &str) -> Gate {
     let admin = "admin:\n  address: \"127.0.0.1:0\"\n  certificate: gate.pem\n  key: gate.key\n  \
                  rights: { grants: [manager] }\n";
-    let gate = Setup::policy(DESK).yaml(admin).start().await;
+    let gate = Setup::policy(policy).yaml(admin).yaml(more).start().await;
     gate.upstream.answers_by(|asked| {
         let page = asked.target.rsplit("page=").next().unwrap_or("0").to_owned();
         let guest = |n: u8| json!({ "id": format!("G{page}{n}"), "name": "n", "note": "x" });
         Reply::json(json!([guest(1), guest(2)]).to_string())
     });
     gate
+}
+
+/// Asks for what the gate offers for this path, and has it agreed to.
+async fn granted(gate: &Gate, path: &str) -> String {
+    let refused = gate.ask(Ask::get(path).by(&gate.teller())).await;
+    let mut fields = refused.expect(403).json()["grant"]["fields"].clone();
+    fields["reason"] = Value::from("a complaint");
+    fields["uses"] = Value::from("10");
+    fields["rows"] = Value::from("3");
+    let asked = asks(gate, &gate.teller(), fields).await.expect(201).json();
+    let id = asked["id"].as_str().unwrap().to_owned();
+    approve(gate, &manager(gate, "mei"), &id).await.expect(200);
+    id
 }
 
 async fn rows(gate: &Gate, search: &str) -> (u16, usize) {
@@ -81,4 +98,55 @@ async fn a_search_is_granted_with_its_rows_and_opens_its_pages_and_no_other_sear
     let [act] = asked.as_slice() else { panic!("{asked:?}") };
     let said = serde_json::to_string(act).unwrap();
     assert!(said.contains("the search by note finds") && !said.contains("luggage"), "{said}");
+}
+
+#[tokio::test]
+async fn a_search_whose_rows_were_given_is_used_up_and_another_grant_of_it_opens() {
+    let gate = desk().await;
+    let id = granted(&gate, "/guests?page=0&note=lost").await;
+    assert_eq!(rows(&gate, "note=lost&page=1").await, (200, 2));
+    assert_eq!(rows(&gate, "note=lost&page=2").await, (200, 1));
+    let again = granted(&gate, "/guests?page=3&note=lost").await;
+    assert_eq!(
+        rows(&gate, "note=lost&page=3").await,
+        (200, 2),
+        "{id} gives nothing more, {again} does"
+    );
+    let noting = async {
+        loop {
+            let mine =
+                gate.ask(Ask::get(&format!("/.menshen/grants?id={id}")).by(&gate.teller())).await;
+            if mine.expect(200).json()["state"] == "used-up" {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon("the note that it is used up", noting).await;
+}
+
+#[tokio::test]
+async fn a_search_is_offered_in_the_branch_where_it_was_asked_and_opens_in_no_other() {
+    let gate = desk_with(&DESK.replace("/guests", "/branches/{branch}/guests"), "").await;
+    let ask = async |branch: &str| {
+        let path = format!("/branches/{branch}/guests?note=lost&page=1");
+        gate.ask(Ask::get(&path).by(&gate.teller())).await
+    };
+    let offered = ask("12").await.expect(403).json();
+    assert_eq!(offered["grant"]["fields"]["parameters"], "branch=12", "{offered}");
+    let spaced = ask("1%202").await.expect(403).json();
+    assert!(spaced["grant"]["fields"].is_null(), "no form can say it: {spaced}");
+    granted(&gate, "/branches/12/guests?note=lost&page=1").await;
+    ask("13").await.expect(403);
+    ask("12").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_lost_is_not_told_as_a_search_whose_rows_were_given() {
+    let mut store = SharedStore::start();
+    let gate = desk_with(DESK, &store.yaml(1)).await;
+    granted(&gate, "/guests?page=0&note=lost").await;
+    store.kill();
+    let refused = gate.ask(Ask::get("/guests?note=lost&page=1").by(&gate.teller())).await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
 }

@@ -401,7 +401,7 @@ fn grants_whose_uses_are_counted_take_no_places_of_people() {
     let seat = admit("bob").unwrap();
     assert!(seat.take_file().is_ok());
     wait(seat.persist()).unwrap();
-    assert_eq!(world.limits.settled("%grant:G-1"), 1);
+    assert_eq!(world.limits.settled("%grant:G-1", Unit::Files), 1);
     assert_eq!(world.limits.standings(None).len(), 2);
 }
 

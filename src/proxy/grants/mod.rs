@@ -153,8 +153,7 @@ impl Gate {
             let others = beside(&lent, &held.grant.id);
             !role.is_empty() && program.held_together(role, &others).is_some()
         };
-        let is_left =
-            |held: &Held| held.uses.is_none_or(|uses| self.used(&held.grant.id) < u64::from(uses));
+        let is_left = |held: &Held| self.is_left(&held.grant.id, (held.uses, held.rows));
         let fits = |held: &Held| held.fits(program, &caller.roles);
         let by_others =
             |held: &Held| held.is_agreed_by_others(|account| self.identity.counted_as(account));

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::Held;
 use crate::grant::{Grant, GrantError, State};
-use crate::limits::{Allowance, AllowanceFault, Asker, Occasion, Seat, Terms, USES, Window};
+use crate::limits::{
+    Allowance, AllowanceFault, Asker, Limit, Occasion, Refused, Seat, Terms, USES, Unit, Window,
+};
 use crate::policy::Permit;
 use crate::proxy::Gate;
 use crate::proxy::rejection::{Rejection, Wanted};
@@ -28,6 +30,11 @@ fn allowance(held: &Held) -> Result<Option<Allowance>, AllowanceFault> {
         ..Terms::default()
     };
     Allowance::new(&[terms]).map(Some)
+}
+
+/// Whether all the rows of a grant's search were given; anything else, such as a store that is lost, passes.
+fn were_given(refused: &Refused) -> bool {
+    matches!(&refused.limit, Limit::Budget(budget) if budget.unit == Unit::Records)
 }
 
 impl Gate {
@@ -53,10 +60,9 @@ impl Gate {
         let (name, occasion) = (format!("{USES}{}", grant.id), Arc::new(Occasion::default()));
         let asker = Asker::from(name.as_str());
         let used = self.limits.admit_shared(asker, &occasion, &Arc::new(allowance)).await;
-        let used = used.map_err(|refused| match held.rows {
-            // All the rows of its search were given.
-            Some(_) => used_up(),
-            None => Rejection::Limit(Box::new(refused)),
+        let used = used.map_err(|refused| match were_given(&refused) {
+            true => used_up(),
+            false => Rejection::Limit(Box::new(refused)),
         })?;
         self.touch(&grant.id);
         if used.take_file().is_err() {
@@ -85,8 +91,8 @@ impl Gate {
     /// Has those noted as used up that were, before the gate began.
     pub(super) fn touch_used_up(&self, grants: &[Grant]) {
         let is_used_up = |grant: &&Grant| {
-            let uses = grant.uses.filter(|_| grant.state == State::Approved);
-            uses.is_some_and(|uses| self.used(&grant.id) >= u64::from(uses))
+            let most = (grant.uses, grant.scope.rows);
+            grant.state == State::Approved && !self.is_left(&grant.id, most)
         };
         grants.iter().filter(is_used_up).for_each(|grant| self.touch(&grant.id));
     }
@@ -113,12 +119,11 @@ impl Gate {
             touched.iter().cloned().collect()
         };
         for id in touched {
-            let Some(Held { uses: Some(uses), .. }) = self.grants.held(&id) else {
+            let Some(held) = self.grants.held(&id) else {
                 self.untouch(&id);
                 continue;
             };
-            let used = self.used(&id);
-            if used < u64::from(uses) {
+            if self.is_left(&id, (held.uses, held.rows)) {
                 continue;
             }
             match self.grants.counter.use_up(&id).await {
@@ -130,7 +135,14 @@ impl Gate {
 
     /// How often a grant was used.
     pub(in crate::proxy) fn used(&self, id: &str) -> u64 {
-        self.limits.settled(&format!("{USES}{id}"))
+        self.limits.settled(&format!("{USES}{id}"), Unit::Files)
+    }
+
+    /// Whether a grant may be used once more, and its search may give one more row.
+    pub(super) fn is_left(&self, id: &str, (uses, rows): (Option<u32>, Option<u32>)) -> bool {
+        let given = || self.limits.settled(&format!("{USES}{id}"), Unit::Records);
+        uses.is_none_or(|uses| self.used(id) < u64::from(uses))
+            && rows.is_none_or(|rows| given() < u64::from(rows))
     }
 
     fn untouch(&self, id: &str) {
