@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use super::detections::Detections;
 use super::holding::Holdings;
 use super::limits::LimitSet;
-use super::model::{Model, Route, Whose};
+use super::model::{LimitRule, Model, Route, Whose};
 use super::outcome::{Key, Outcome};
 use super::read;
 use super::reads::Reads;
@@ -130,15 +130,20 @@ impl Program {
         Arc::clone(&self.version)
     }
 
-    /// What a caller who held every role would be limited to: every window that can apply at once.
-    #[must_use]
-    pub fn all_limits(&self) -> LimitSet {
+    /// What a caller who held every role would be limited to, with every window that can apply at once: one of no tenant,
+    /// and one of each that has a file of its own. Tenants do not add up, so that none can use up what others may have.
+    pub fn all_limits(&self) -> impl Iterator<Item = LimitSet> {
         let every: Vec<usize> = (0..self.model.roles.len()).collect();
-        let mut all = LimitSet::default();
-        for rule in &self.model.limits {
-            self.limit_of(rule, &every, &mut all);
-        }
-        all
+        let tenants = self.model.tenant_files.iter().map(|tenant| Some(&**tenant));
+        std::iter::once(None).chain(tenants).map(move |tenant| {
+            let is_meant =
+                |rule: &&LimitRule| rule.tenant.is_none() || rule.tenant.as_deref() == tenant;
+            let mut all = LimitSet::default();
+            for rule in self.model.limits.iter().filter(is_meant) {
+                self.limit_of(rule, &every, &mut all);
+            }
+            all
+        })
     }
 
     /// What is looked for in what people do.

@@ -105,12 +105,13 @@ use sent::Sent;
 use shadow::Differences;
 use trail::Trail;
 
-/// Checks that the limits of a policy can be counted, whatever roles a caller holds together.
+/// Checks that the limits of a policy can be counted, whatever roles a caller holds together. A caller of several tenants
+/// whose files together cannot be is refused when they ask.
 ///
 /// # Errors
 /// [`AllowanceFault`] naming the limit.
 pub fn check_limits(program: &Program) -> Result<(), AllowanceFault> {
-    query::allowance(program.all_limits().iter()).map(drop)
+    program.all_limits().try_for_each(|limits| query::allowance(limits.iter()).map(drop))
 }
 
 /// Bodies and their deadlines.

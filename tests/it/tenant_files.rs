@@ -63,3 +63,28 @@ async fn a_tenants_file_comes_into_force_for_its_callers_and_one_that_loosens_do
         assert_eq!(view(&gate, Some("shop")).await, 403);
     }
 }
+
+#[tokio::test]
+async fn the_limits_of_tenants_do_not_add_up_but_for_whoever_is_of_several() {
+    let gate = Setup::policy(OPEN_BANK).start().await;
+    gate.upstream.answers(Reply::json(r#"{"id":1}"#));
+    for (tenant, first) in [("shop", 3), ("mall", 20)] {
+        let windows = (first..first + 3).map(|hours| format!("100/{hours}h"));
+        let windows = windows.collect::<Vec<_>>().join(", ");
+        let text = format!("tenant: {tenant}\nlimits: [{{ to: any, records: [{windows}] }}]\n");
+        let before = gate.server().policy_version();
+        std::fs::write(gate.path(&format!("policies/tenant-{tenant}.yaml")), text).unwrap();
+        until_another(&gate, &before).await;
+    }
+    assert_eq!((view(&gate, Some("shop")).await, view(&gate, Some("mall")).await), (200, 200));
+    let both = gate.token(&json!({ "roles": ["teller"], "tenant": ["shop", "mall"] }));
+    gate.ask(Ask::get("/one/1").by(&both)).await.expect(503);
+    let before = refusals(&gate);
+    write(&gate, "tenant: shop\nlimits: [{ to: any, records: [9/1h, 9/2h, 9/3h, 9/4h, 9/5h] }]\n");
+    let refused = async {
+        while refusals(&gate) == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon("a refusal", refused).await;
+}
