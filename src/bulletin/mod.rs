@@ -10,6 +10,7 @@ mod board;
 mod feed;
 mod round;
 mod seal;
+mod told;
 mod window;
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use super::{StateError, Store};
 
 /// So many are handed over at once.
 const BATCH: u32 = 256;
+/// Names that are told of a call.
+const NAMED: usize = 8;
 
 /// Something that was done to an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +143,20 @@ pub(super) fn note_deed(connection: &Connection, deed: &Deed<'_>) -> Result<(), 
     let values = params![at_ms, name, done_by, detail, object, reason, approved_by];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
+}
+
+/// The first of these names, and how many more there are.
+pub(super) fn joined<N: AsRef<str>>(
+    names: impl IntoIterator<Item = N, IntoIter: ExactSizeIterator>,
+) -> String {
+    let names = names.into_iter();
+    let more = names.len().saturating_sub(NAMED);
+    let mut first = String::new();
+    for name in names.take(NAMED) {
+        first.push_str(if first.is_empty() { "" } else { ", " });
+        first.push_str(name.as_ref());
+    }
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 /// Who acts, and when.

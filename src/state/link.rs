@@ -16,8 +16,6 @@ const BATCH: u32 = 10_000;
 const LISTED: u32 = 1_000;
 /// Rows that are forgotten at once.
 const FORGOTTEN: u32 = 20_000;
-/// Names that are told of a call.
-const NAMED: usize = 8;
 
 /// The tag of the row that says that all links of an account were ended.
 const ALL_OF_ACCOUNT: i64 = 0;
@@ -481,9 +479,9 @@ pub(super) fn note_shared(
         if links.is_empty() {
             continue;
         }
-        let accounts = joined(links.iter().map(|link| link.account.as_str()).collect());
-        let kinds = joined(links.iter().map(|link| link.kind.as_str()).collect());
-        let done_by = joined(links.iter().map(|link| link.done_by.as_str()).collect());
+        let accounts = distinct(links.iter().map(|link| link.account.as_str()));
+        let kinds = distinct(links.iter().map(|link| link.kind.as_str()));
+        let done_by = distinct(links.iter().map(|link| link.done_by.as_str()));
         let object = format!("links of {accounts}");
         let detail = format!("{}: {kinds}; at {node}", links.len());
         let (detail, done_by, approved_by, reason) = (&*detail, &*done_by, "", "");
@@ -513,7 +511,7 @@ fn note(
     by_ticket: bool,
     doer: &act::Doer,
 ) -> Result<(), StateError> {
-    let accounts = joined(links.iter().map(|link| link.account.as_str()).collect());
+    let accounts = distinct(links.iter().map(|link| link.account.as_str()));
     let is_put = links.first().is_some_and(|link| link.is_put);
     let name = if is_put { "links_put" } else { "links_ended" };
     let ticket = if by_ticket { "by a ticket; " } else { "" };
@@ -549,17 +547,14 @@ fn note_as(
 
 /// How many, of which kinds, and the business systems' words for them.
 fn told(links: &[NewLink]) -> String {
-    let kinds = joined(links.iter().map(|link| link.kind.as_str()).collect());
+    let kinds = distinct(links.iter().map(|link| link.kind.as_str()));
     let references = links.iter().map(|link| link.reference.as_str());
-    let references = joined(references.filter(|one| !one.is_empty()).collect());
+    let references = distinct(references.filter(|one| !one.is_empty()));
     format!("{}: {kinds}; {references}", links.len())
 }
 
-/// The first of these names, and how many more there are.
-fn joined(names: BTreeSet<&str>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{first} and {more} more") } else { first }
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    act::joined(BTreeSet::from_iter(names))
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<LinkRow> {

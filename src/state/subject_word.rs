@@ -18,8 +18,6 @@ const FORGOTTEN: u32 = 20_000;
 /// consents leaves no room for a no.
 const MOST_KEPT: i64 = 30_000_000;
 const MORE_THAT_CLOSE: i64 = 3_000_000;
-/// Names that are told of a call.
-const NAMED: usize = 8;
 /// The kind of a consent by silence, which changes nothing that the subject said.
 const DEEMED: &str = "deemed";
 /// What has no end.
@@ -440,7 +438,7 @@ pub(super) fn note_shared(
     let mut by: Vec<String> = came.iter().map(|told| told.done_by.clone()).collect();
     by.sort_unstable();
     by.dedup();
-    let doer = act::Doer { name: joined(by).as_str().into(), at_ms };
+    let doer = act::Doer { name: act::joined(by).as_str().into(), at_ms };
     note_as(connection, &words, ("subjects_registered_shared", node), &doer)
 }
 
@@ -471,11 +469,10 @@ fn note_as(
         1 => kind.clone(),
         _ => format!("{count} {kind}"),
     };
-    let kinds = joined(kinds.iter().map(counted).collect());
+    let kinds = act::joined(Vec::from_iter(kinds.iter().map(counted)));
     let references = words.iter().map(|word| word.reference.clone()).filter(|one| !one.is_empty());
-    let references = joined(references.collect());
-    let object =
-        format!("subjects of {}", joined(entities.keys().map(|e| (*e).to_owned()).collect()));
+    let references = act::joined(Vec::from_iter(references));
+    let object = format!("subjects of {}", act::joined(entities.keys()));
     let at = if node.is_empty() { String::new() } else { format!("at {node}; ") };
     let detail = format!("{at}{}: {kinds}; {references}", words.len());
     let deed = Deed {
@@ -488,13 +485,6 @@ fn note_as(
         at_ms: doer.at_ms,
     };
     act::note_deed(connection, &deed)
-}
-
-/// The first of these, and how many more there are.
-fn joined(names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<SubjectWordRow> {
