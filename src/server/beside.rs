@@ -289,6 +289,7 @@ fn told(seen: SeenUpstream) -> UpstreamHealth {
         is_up: endpoint.is_up,
         is_ejected: endpoint.is_ejected,
         open: endpoint.open,
+        fault: endpoint.fault,
     });
     UpstreamHealth {
         name: seen.name,

@@ -131,7 +131,10 @@ fn answer(
             };
             // Another gate would not reach it either, and the others are served: no reason to take this one out.
             let down = health.upstreams.iter().filter(|upstream| upstream.is_down());
-            let down = down.map(|upstream| format!("upstream {} is down\n", upstream.name));
+            let down = down.map(|upstream| {
+                let faults = upstream.faults().map(|(place, why)| format!("  {place}: {why}\n"));
+                format!("upstream {} is down\n{}", upstream.name, faults.collect::<String>())
+            });
             plain(status, format!("{reason}\n{}", down.collect::<String>()))
         }
         _ => plain(StatusCode::NOT_FOUND, "/metrics or /healthz\n".to_owned()),

@@ -27,6 +27,11 @@ impl UpstreamHealth {
     pub fn is_down(&self) -> bool {
         !self.endpoints.iter().any(|endpoint| endpoint.is_up)
     }
+
+    /// Where something is wrong, and what.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.endpoints.iter().filter_map(|one| Some((&*one.place, one.fault.as_deref()?)))
+    }
 }
 
 /// One of its endpoints.
@@ -37,6 +42,7 @@ pub struct UpstreamEndpoint {
     pub is_up: bool,
     pub is_ejected: bool,
     pub open: usize,
+    pub fault: Option<String>,
 }
 
 /// What is told of backends.

@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 
 use super::error::{BoxError, OpenError, Stage, UpstreamError};
 use super::heard::{Heard, Listened};
-use super::secure::Secure;
-use super::settings::{Address, Caps, Settings, Timeouts, Transport};
+use super::secure::{Secure, Way};
+use super::settings::{Address, Caps, Settings, Timeouts};
 
 /// hyper refuses smaller buffers.
 const MIN_BUFFER_BYTES: usize = 8_192;
@@ -62,25 +62,22 @@ impl Target {
     pub(super) fn new(
         settings: &Settings,
         address: &Address,
-        secure: Option<&Arc<Secure>>,
+        way: &Way,
     ) -> Result<Self, OpenError> {
         let authority = authority(settings, address)?;
-        let channel = match (&settings.transport, secure) {
-            (Transport::Tls(tls), Some(secure)) => {
+        let channel = match way {
+            Way::Plain { beyond_loopback } => Channel::Plain { beyond_loopback: *beyond_loopback },
+            Way::Tls(secure) => {
                 let host = match address {
                     Address::Host { host, .. } => host.as_str(),
                     Address::Unix(_) => "",
                 };
-                let name = tls.server_name.as_deref().unwrap_or(host);
+                let name = secure.server_name().unwrap_or(host);
                 let bad =
                     || OpenError::ServerName { name: settings.name.clone(), got: name.into() };
                 let name = ServerName::try_from(name.to_owned()).ok().ok_or_else(bad)?;
                 Channel::Tls { secure: Arc::clone(secure), name }
             }
-            (Transport::Plain { beyond_loopback }, _) => {
-                Channel::Plain { beyond_loopback: *beyond_loopback }
-            }
-            (Transport::Tls(_), None) => Channel::Plain { beyond_loopback: false },
         };
         Ok(Self { address: address.clone(), authority, channel })
     }

@@ -1,8 +1,9 @@
 //! One endpoint of an upstream: its connections and how it stands.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +32,17 @@ pub(super) enum Showing {
     Neither,
 }
 
+/// Why a health check does not find an endpoint well.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unwell {
+    #[error("it answered the health check with {0}")]
+    Status(StatusCode),
+    #[error("it did not answer the health check within {} ms", .0.as_millis())]
+    Late(Duration),
+    #[error(transparent)]
+    Failed(#[from] UpstreamError),
+}
+
 impl Endpoint {
     pub(super) fn new(
         (of, target): (usize, &Target),
@@ -54,6 +66,8 @@ impl Endpoint {
         let showing = match &answer {
             Ok(answer) if counts_5xx && answer.status().is_server_error() => Showing::Badly,
             Ok(_) => Showing::Well,
+            // A backend that renews its connections is well.
+            Err(Unanswered::Unprocessed(_)) => Showing::Neither,
             Err(unanswered) => showing(unanswered.error()),
         };
         (answer, showing)
@@ -65,10 +79,14 @@ impl Endpoint {
         Candidate { open: self.pool.open(), place: standing.place(now), share }
     }
 
-    /// Whether its own health checks find it well.
-    pub(super) async fn is_well(&self, health: &Health) -> bool {
-        let asked = tokio::time::timeout(health.timeout, self.pool.check(&health.path)).await;
-        matches!(asked, Ok(Ok(status)) if status.is_success())
+    /// Asks whether it is well.
+    ///
+    /// # Errors
+    /// [`Unwell`] says what is wrong.
+    pub(super) async fn check(&self, health: &Health) -> Result<(), Unwell> {
+        let asking = tokio::time::timeout(health.timeout, self.pool.check(&health.path));
+        let status = asking.await.map_err(|_late| Unwell::Late(health.timeout))??;
+        if status.is_success() { Ok(()) } else { Err(Unwell::Status(status)) }
     }
 
     pub(super) fn is_in(&self, now: Instant) -> bool {
@@ -97,6 +115,7 @@ fn showing(error: &UpstreamError) -> Showing {
         | UpstreamError::Dns(_)
         | UpstreamError::PlainBeyondLoopback(_)
         | UpstreamError::BadHead(_)
+        | UpstreamError::Fields(_)
         | UpstreamError::TwoLengths
         | UpstreamError::TransferCoding
         | UpstreamError::Switched

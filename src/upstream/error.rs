@@ -73,6 +73,9 @@ pub enum UpstreamError {
     /// The answer's head is not HTTP, or too large.
     #[error("the head of the upstream's answer is malformed or too large: {0}")]
     BadHead(#[source] hyper::Error),
+    /// The head of the answer has more fields than may be.
+    #[error("the head of the upstream's answer has {0} fields, more than may be")]
+    Fields(usize),
     /// The answer gives its length in two ways, as smuggled answers do.
     #[error("the upstream's answer has both a length and a transfer encoding")]
     TwoLengths,
@@ -130,6 +133,20 @@ impl UpstreamError {
             None => Self::Reset(error),
         }
     }
+}
+
+/// Whether the other side says that it did nothing with a request of HTTP/2, whatever its method (RFC 9113 section 8.7): it
+/// refused the stream, or closed the connection and named an earlier one as the last.
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            let is_refused = h2.is_reset() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return h2.is_remote() && (h2.is_go_away() || is_refused);
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// The system's error at the bottom of hyper's.

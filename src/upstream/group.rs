@@ -19,8 +19,8 @@ use super::endpoint::{Endpoint, Showing};
 use super::error::{BoxError, OpenError, Stage, UpstreamError};
 use super::pool::Unanswered;
 use super::resolve::{Lookup, sockets};
-use super::secure::Secure;
-use super::settings::{Settings, Transport};
+use super::secure::Way;
+use super::settings::Settings;
 use super::standing::{Place, Standing};
 
 /// How long a name that could not be looked up is not asked for again by requests.
@@ -29,7 +29,7 @@ const LOOKUP_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// One upstream.
 pub(super) struct Group {
     pub(super) settings: Settings,
-    pub(super) secure: Option<Arc<Secure>>,
+    pub(super) way: Way,
     targets: Vec<Target>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     lookup: Lookup,
@@ -68,18 +68,13 @@ impl Group {
         tasks: &TaskTracker,
     ) -> Result<Self, OpenError> {
         check(settings)?;
-        let secure = match &settings.transport {
-            Transport::Plain { .. } => None,
-            Transport::Tls(tls) => {
-                Some(Arc::new(Secure::open(&settings.name, tls, settings.http2.is_some())?))
-            }
-        };
+        let way = Way::open(settings)?;
         let targets = settings.addresses.iter();
-        let targets = targets.map(|address| Target::new(settings, address, secure.as_ref()));
+        let targets = targets.map(|address| Target::new(settings, address, &way));
         let targets = targets.collect::<Result<_, _>>()?;
         let group = Self {
             settings: settings.clone(),
-            secure,
+            way,
             targets,
             endpoints: ArcSwap::default(),
             lookup: Arc::clone(lookup),
@@ -113,14 +108,16 @@ impl Group {
             return Asked { answer: Err(error), retries: 0 };
         }
         let repeats = self.settings.repeats_idempotent && is_idempotent(request.method());
-        let copy = repeats.then(|| boxed(request.clone()));
+        // Over HTTP/2 a backend may say of what it was sent that it did nothing with it.
+        let copy = (repeats || self.settings.http2.is_some()).then(|| boxed(request.clone()));
         let Some(first) = self.choose(None) else {
             return Asked { answer: Err(self.refuse(UpstreamError::AllOut)), retries: 0 };
         };
         let (failed, (again, reused)) = match self.send_to(&first, boxed(request)).await {
             Ok(answer) => return Asked { answer: Ok(answer), retries: 0 },
             Err(Unanswered::Unsent(request, error)) => (error, (Some(*request), false)),
-            Err(Unanswered::Silent(error, reused)) => (error, (copy, reused)),
+            Err(Unanswered::Unprocessed(error)) => (error, (copy, true)),
+            Err(Unanswered::Silent(error, reused)) => (error, (copy.filter(|_| repeats), reused)),
             Err(Unanswered::Failed(error)) => (error, (None, false)),
         };
         // Alone, it is asked again only where its old connection may be all that was wrong.
@@ -145,7 +142,10 @@ impl Group {
         match showing {
             Showing::Well => endpoint.standing().succeeded(now),
             Showing::Badly => {
-                let is_due = endpoint.standing().failed(&self.settings.eject, now);
+                let mut standing = endpoint.standing();
+                standing.note(fault_of(&answer));
+                let is_due = standing.failed(&self.settings.eject, now);
+                drop(standing);
                 if is_due {
                     self.eject(endpoint, now);
                 }
@@ -179,10 +179,13 @@ impl Group {
         if !endpoint.is_in(now) || (all.len() - present + 1) * 2 > all.len() {
             return;
         }
-        let out = endpoint.standing().eject(&self.settings.eject, now);
+        let mut standing = endpoint.standing();
+        let out = standing.eject(&self.settings.eject, now);
+        let why = standing.fault().unwrap_or_default().to_owned();
+        drop(standing);
         self.counts.ejections.fetch_add(1, Ordering::Relaxed);
         let (upstream, seconds) = (&self.settings.name, out.as_secs());
-        tracing::warn!(%upstream, endpoint = %endpoint.socket, seconds, "an endpoint failed and is left out for a time");
+        tracing::warn!(%upstream, endpoint = %endpoint.socket, seconds, %why, "an endpoint failed and is left out for a time");
     }
 
     /// Counts a request that is turned away without waiting.
@@ -208,6 +211,8 @@ impl Group {
             if let Some((_, kind)) = failed.filter(is_fresh) {
                 return Err(UpstreamError::Dns(kind.into()));
             }
+            // Whoever waits may be gone before it ends, and who comes next must not begin another one at once.
+            *failed = Some((Instant::now(), io::ErrorKind::TimedOut));
             let looked = self.look_up().await;
             *failed = looked.as_ref().err().map(|error| (Instant::now(), error.kind()));
             looked.map_err(UpstreamError::Dns)
@@ -262,6 +267,14 @@ impl Group {
         let is_gone = |one: &&Arc<Endpoint>| !next.iter().any(|kept| Arc::ptr_eq(kept, one));
         before.iter().filter(is_gone).for_each(|one| one.pool.drain());
         self.endpoints.store(Arc::new(next));
+    }
+}
+
+/// What was wrong, without anything of the request.
+fn fault_of(answer: &Result<Response<UpstreamBody>, Unanswered>) -> String {
+    match answer {
+        Ok(answer) => format!("it answered {}", answer.status()),
+        Err(unanswered) => unanswered.error().to_string(),
     }
 }
 

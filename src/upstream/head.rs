@@ -34,7 +34,12 @@ pub(super) fn for_many(mut request: Request<RequestBody>) -> Request<RequestBody
     request
 }
 
-pub(super) fn check_head(response: &Response<Incoming>) -> Result<(), UpstreamError> {
+/// `most` fields; over HTTP/1.1 hyper counts them while it reads.
+pub(super) fn check_head(response: &Response<Incoming>, most: usize) -> Result<(), UpstreamError> {
+    let fields = response.headers().len();
+    if fields > most {
+        return Err(UpstreamError::Fields(fields));
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::Switched);
     }

@@ -51,11 +51,17 @@ async fn ask_often(
 }
 
 async fn ask(group: &Group, endpoint: &Endpoint, health: &Health) {
-    let is_well = endpoint.is_well(health).await;
-    let changed = endpoint.standing().checked(is_well, health, Instant::now());
+    let fault = endpoint.check(health).await.err().map(|unwell| unwell.to_string());
+    let mut standing = endpoint.standing();
+    let changed = standing.checked(fault.is_none(), health, Instant::now());
+    let why = fault.clone().unwrap_or_default();
+    if let Some(fault) = fault {
+        standing.note(fault);
+    }
+    drop(standing);
     let (upstream, endpoint) = (&group.settings.name, &endpoint.socket);
     match changed {
-        Some(true) => tracing::error!(%upstream, %endpoint, "an endpoint is down"),
+        Some(true) => tracing::error!(%upstream, %endpoint, %why, "an endpoint is down"),
         Some(false) => tracing::info!(%upstream, %endpoint, "an endpoint is up again"),
         None => {}
     }

@@ -1,4 +1,4 @@
-//! What a request holds while it is with an endpoint: its place in the queue and on a connection, and the shelf
+//! What a request holds while it is with an endpoint: its place on a connection, and the shelf
 //! where connections stand that nobody uses.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,11 +46,10 @@ pub(super) enum Held {
     Nothing,
 }
 
-/// A request's place in the queue, and on a connection.
+/// What a request has while it is with an endpoint.
 pub(super) struct Lease {
     pub(super) held: Held,
     pub(super) shelf: Arc<Mutex<Shelf>>,
-    pub(super) _queue: OwnedSemaphorePermit,
     pub(super) _open: Open,
 }
 
@@ -58,9 +57,10 @@ pub(super) struct Lease {
 pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Open {
-    pub(super) fn begin(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(count))
+    /// Also gives how many there are with it.
+    pub(super) fn begin(count: &Arc<AtomicUsize>) -> (Self, usize) {
+        let before = count.fetch_add(1, Ordering::AcqRel);
+        (Self(Arc::clone(count)), before.saturating_add(1))
     }
 }
 

@@ -133,7 +133,7 @@ impl Upstreams {
 impl Upstreams {
     /// The upstreams that have certificates.
     pub fn secured(&self) -> impl Iterator<Item = &str> {
-        let secured = self.groups.values().filter(|group| group.secure.is_some());
+        let secured = self.groups.values().filter(|group| group.way.secure().is_some());
         secured.map(|group| group.settings.name.as_str())
     }
 
@@ -142,7 +142,7 @@ impl Upstreams {
     /// # Errors
     /// [`OpenError::File`] for one that cannot be read.
     pub fn look_at_certificates(&self, name: &str) -> Result<Option<Fresh>, OpenError> {
-        match self.groups.get(name).and_then(|group| group.secure.as_ref()) {
+        match self.groups.get(name).and_then(|group| group.way.secure()) {
             Some(secure) => secure.look(),
             None => Ok(None),
         }
@@ -153,7 +153,7 @@ impl Upstreams {
     pub fn take_certificates(&self, name: &str, fresh: Fresh) {
         let Some(group) = self.groups.get(name) else { return };
         let is_usable = fresh.fault().is_none();
-        if let Some(secure) = &group.secure {
+        if let Some(secure) = group.way.secure() {
             secure.take(fresh);
         }
         if is_usable {

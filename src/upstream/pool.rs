@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Request, Response, StatusCode};
+use http::response::Parts;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -21,11 +22,11 @@ use tokio_util::task::TaskTracker;
 
 use super::body::UpstreamBody;
 use super::connect::{Allowed, Connector, Opened, RequestBody, Sender};
-use super::error::{Stage, UpstreamError};
+use super::error::{Stage, UpstreamError, is_unprocessed};
 use super::head::{check_head, for_many, for_one};
 use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
 use super::settings::{Settings, Timeouts};
-use super::streams::Streams;
+use super::streams::{Seats, Stream, Streams};
 
 /// How long a connection whose answer has ended may take to be ready for the next request.
 const READY_GRACE: Duration = Duration::from_millis(100);
@@ -34,8 +35,11 @@ const READY_GRACE: Duration = Duration::from_millis(100);
 pub(super) struct Pool {
     connector: Connector,
     timeouts: Timeouts,
-    /// Requests that have a connection or wait for one.
-    queue: Arc<Semaphore>,
+    /// Fields that the head of an answer may have.
+    fields: usize,
+    connections: usize,
+    /// Requests that may wait for a place on a connection.
+    waiting: usize,
     /// Requests that have a connection or open one.
     leases: Arc<Semaphore>,
     /// Connections that exist, those being closed included.
@@ -57,10 +61,20 @@ enum Begun {
     Many(http2::SendRequest<RequestBody>, Allowed, (DropGuard, u64)),
 }
 
+/// A place for a request.
+enum Place {
+    /// On a connection that others use.
+    Shared(Stream),
+    /// The right to a connection.
+    Own(OwnedSemaphorePermit),
+}
+
 /// A request that was not answered.
 pub(super) enum Unanswered {
     /// Not a byte of it was written.
     Unsent(Box<Request<RequestBody>>, UpstreamError),
+    /// It was written, and the backend says that it did nothing with it.
+    Unprocessed(UpstreamError),
     /// It was written, so it may have been acted on, and not a byte of an answer came; over a connection that was used
     /// before, if so.
     Silent(UpstreamError, bool),
@@ -71,13 +85,19 @@ pub(super) enum Unanswered {
 impl Unanswered {
     pub(super) fn error(&self) -> &UpstreamError {
         match self {
-            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+            Self::Unsent(_, error)
+            | Self::Unprocessed(error)
+            | Self::Silent(error, _)
+            | Self::Failed(error) => error,
         }
     }
 
     pub(super) fn into_error(self) -> UpstreamError {
         match self {
-            Self::Unsent(_, error) | Self::Silent(error, _) | Self::Failed(error) => error,
+            Self::Unsent(_, error)
+            | Self::Unprocessed(error)
+            | Self::Silent(error, _)
+            | Self::Failed(error) => error,
         }
     }
 }
@@ -87,12 +107,12 @@ impl Pool {
     pub(super) fn new(connector: Connector, settings: &Settings, tasks: &TaskTracker) -> Self {
         let connections = settings.connections.min(Semaphore::MAX_PERMITS);
         let each = settings.http2.unwrap_or(1).max(1);
-        let queue = connections.saturating_mul(each).saturating_add(settings.waiting);
-        let queue = queue.min(Semaphore::MAX_PERMITS);
         Self {
             connector,
             timeouts: settings.timeouts,
-            queue: Arc::new(Semaphore::new(queue)),
+            fields: settings.caps.headers,
+            connections,
+            waiting: settings.waiting,
             leases: Arc::new(Semaphore::new(connections)),
             sockets: Arc::new(Semaphore::new(connections)),
             shelf: Arc::default(),
@@ -132,23 +152,29 @@ impl Pool {
             answer => answer,
         };
         let response = answer?;
-        check_head(&response).map_err(Unanswered::Failed)?;
+        check_head(&response, self.fields).map_err(Unanswered::Failed)?;
         let idle = self.timeouts.body_idle;
         Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
     }
 
-    /// Asks for a path over a connection of its own, which is closed then, and gives the status. It carries nothing of a
-    /// caller, and does not wait where requests do.
+    /// Asks for a path, and gives the status.
     pub(super) async fn check(&self, path: &str) -> Result<StatusCode, UpstreamError> {
+        Ok(self.ask(Method::GET, path).await?.status)
+    }
+
+    /// Asks over a connection of its own, which is closed then. It carries nothing of a caller, and does not wait where
+    /// requests do.
+    pub(super) async fn ask(&self, method: Method, path: &str) -> Result<Parts, UpstreamError> {
         let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
         let mut request = Request::new(body);
+        *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap_or_default();
         self.name_host(&mut request);
         let answer = match self.begin(None).await? {
             Begun::One(mut link) => link.sender.send_request(for_one(request)).await,
             Begun::Many(mut sender, _, _open) => sender.send_request(for_many(request)).await,
         };
-        Ok(answer.map_err(UpstreamError::of_head)?.status())
+        Ok(answer.map_err(UpstreamError::of_head)?.into_parts().0)
     }
 
     /// Closes connections that have been idle for too long.
@@ -187,40 +213,59 @@ impl Pool {
 
     /// Also says whether its connection was used before.
     async fn lease(&self, deadline: Instant) -> Result<(Lease, bool), UpstreamError> {
-        let queue = Arc::clone(&self.queue).try_acquire_owned();
-        let queue = queue.ok().ok_or(UpstreamError::QueueFull)?;
-        let open = Open::begin(&self.open);
+        let (open, requests) = Open::begin(&self.open);
+        if requests > self.places().saturating_add(self.waiting) {
+            return Err(UpstreamError::QueueFull);
+        }
         let (held, reused) = self.hold(deadline).await?;
         let shelf = Arc::clone(&self.shelf);
-        Ok((Lease { held, shelf, _queue: queue, _open: open }, reused))
+        Ok((Lease { held, shelf, _open: open }, reused))
     }
 
     /// A place on a connection: one that is open, or a new one.
     async fn hold(&self, deadline: Instant) -> Result<(Held, bool), UpstreamError> {
+        let lease = match self.place(deadline).await? {
+            Place::Shared(stream) => return Ok((Held::Many(stream), true)),
+            Place::Own(lease) => lease,
+        };
+        if let Some(link) = self.take_idle().await {
+            return Ok((Held::One(link, lease), true));
+        }
+        if !self.may_share.load(Ordering::Acquire) {
+            return Ok((self.open_one(lease, deadline).await?, false));
+        }
+        // One at a time, so that whoever waits meanwhile finds a place on what was opened.
+        let turn = timeout_at(deadline, self.opening.lock()).await;
+        let turn = turn.ok().ok_or(UpstreamError::Busy(self.timeouts.wait))?;
+        if let Some(stream) = self.streams.take() {
+            return Ok((Held::Many(stream), true));
+        }
+        // After one that failed all find out at once, and not one after the other.
+        let _turn = self.may_share.load(Ordering::Acquire).then_some(turn);
+        Ok((self.open_one(lease, deadline).await?, false))
+    }
+
+    /// Places that there are, and those on connections that may still be opened.
+    fn places(&self) -> usize {
+        let may_share = self.may_share.load(Ordering::Acquire);
+        let Seats { connections, places, usual } = self.streams.seats();
+        let more = self.connections.saturating_sub(connections);
+        places.saturating_add(more.saturating_mul(if may_share { usual } else { 1 }))
+    }
+
+    /// Waits for a place, where none is free at once.
+    async fn place(&self, deadline: Instant) -> Result<Place, UpstreamError> {
         loop {
             let mut freed = pin!(self.streams.freed());
             // From here on a place that becomes free is noticed.
             freed.as_mut().enable();
             if let Some(stream) = self.streams.take() {
-                return Ok((Held::Many(stream), true));
+                return Ok(Place::Shared(stream));
             }
-            let lease = tokio::select! {
-                lease = self.permit(&self.leases, deadline) => lease?,
-                () = freed => continue,
-            };
-            if let Some(link) = self.take_idle().await {
-                return Ok((Held::One(link, lease), true));
+            tokio::select! {
+                lease = self.permit(&self.leases, deadline) => return lease.map(Place::Own),
+                () = freed => {}
             }
-            if !self.may_share.load(Ordering::Acquire) {
-                return Ok((self.open_one(lease, deadline).await?, false));
-            }
-            // One at a time, so that whoever waits meanwhile finds a place on what was opened.
-            let turn = timeout_at(deadline, self.opening.lock()).await;
-            let _turn = turn.ok().ok_or(UpstreamError::Busy(self.timeouts.wait))?;
-            if let Some(stream) = self.streams.take() {
-                return Ok((Held::Many(stream), true));
-            }
-            return Ok((self.open_one(lease, deadline).await?, false));
         }
     }
 
@@ -238,7 +283,11 @@ impl Pool {
         lease: OwnedSemaphorePermit,
         deadline: Instant,
     ) -> Result<Held, UpstreamError> {
-        let (sender, allowed, (close, age)) = match self.connect(deadline).await? {
+        let begun = self.connect(deadline).await;
+        if begun.is_err() {
+            self.may_share.store(false, Ordering::Release);
+        }
+        let (sender, allowed, (close, age)) = match begun? {
             Begun::One(link) => {
                 self.may_share.store(false, Ordering::Release);
                 return Ok(Held::One(link, lease));
@@ -251,6 +300,8 @@ impl Pool {
         if shelf.closed {
             self.streams.clear();
         }
+        // Certificates may have been replaced while it was opened.
+        self.streams.tidy(shelf.age, Duration::MAX);
         drop(shelf);
         stream.map_or(Err(UpstreamError::Busy(self.timeouts.wait)), |stream| Ok(Held::Many(stream)))
     }
@@ -340,7 +391,15 @@ impl Pool {
                     let error = UpstreamError::Closed(failed.into_error());
                     return Err(Unanswered::Unsent(Box::new(request), error));
                 }
-                None => UpstreamError::of_head(failed.into_error()),
+                None => {
+                    let error = failed.into_error();
+                    let is_unprocessed = is_unprocessed(&error);
+                    let error = UpstreamError::of_head(error);
+                    if is_unprocessed {
+                        return Err(Unanswered::Unprocessed(error));
+                    }
+                    error
+                }
             },
             Err(_late) => UpstreamError::Timeout(Stage::Head, limit),
         };
@@ -370,6 +429,7 @@ mod tests {
 
     use super::super::connect::Target;
     use super::super::heard::Heard;
+    use super::super::secure::Way;
     use super::super::settings::Transport;
     use super::*;
 
@@ -389,7 +449,8 @@ mod tests {
         });
         let transport = Transport::Plain { beyond_loopback: false };
         let settings = Settings::new("crm", "127.0.0.1", port, transport);
-        let target = Target::new(&settings, &settings.addresses[0], None).unwrap();
+        let way = Way::open(&settings).unwrap();
+        let target = Target::new(&settings, &settings.addresses[0], &way).unwrap();
         let connector = Connector::new(target.socket().unwrap(), &target, &settings, &tasks);
         let pool = Pool::new(connector, &settings, &tasks);
         let stale = leave_stale_connection(&pool).await;

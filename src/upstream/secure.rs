@@ -10,8 +10,36 @@ use rustls::ClientConfig;
 use tokio_rustls::TlsConnector;
 
 use super::error::OpenError;
-use super::settings::TlsSettings;
+use super::settings::{Settings, TlsSettings, Transport};
 use crate::tls::client::{ClientIdentity, client_config};
+
+/// How an upstream is reached: TLS always comes with its certificates, so that none is taken for one without.
+#[derive(Clone)]
+pub(super) enum Way {
+    Tls(Arc<Secure>),
+    Plain { beyond_loopback: bool },
+}
+
+impl Way {
+    /// Reads the certificates.
+    pub(super) fn open(settings: &Settings) -> Result<Self, OpenError> {
+        Ok(match &settings.transport {
+            Transport::Plain { beyond_loopback } => {
+                Self::Plain { beyond_loopback: *beyond_loopback }
+            }
+            Transport::Tls(tls) => {
+                Self::Tls(Arc::new(Secure::open(&settings.name, tls, settings.http2.is_some())?))
+            }
+        })
+    }
+
+    pub(super) fn secure(&self) -> Option<&Arc<Secure>> {
+        match self {
+            Self::Tls(secure) => Some(secure),
+            Self::Plain { .. } => None,
+        }
+    }
+}
 
 /// What new connections are made with.
 pub(super) struct Secure {
@@ -51,6 +79,11 @@ impl Secure {
             config: ArcSwap::new(made?),
             seen: Mutex::new(print),
         })
+    }
+
+    /// The name that must be certified, where it is not that of the address.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        self.settings.server_name.as_deref()
     }
 
     pub(super) fn connector(&self) -> TlsConnector {

@@ -28,6 +28,8 @@ pub(super) struct Standing {
     is_down: bool,
     /// Checks in a row that say otherwise.
     contrary: u32,
+    /// What was wrong last, since it last went well.
+    fault: Option<String>,
 }
 
 /// Whether an endpoint may be asked.
@@ -68,9 +70,19 @@ impl Standing {
         u32::try_from(thousandths).unwrap_or(FULL_SHARE).clamp(FIRST_SHARE, FULL_SHARE)
     }
 
+    /// What is wrong, as far as that is known.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Takes note of what was wrong.
+    pub(super) fn note(&mut self, fault: String) {
+        self.fault = Some(fault);
+    }
+
     /// It answered.
     pub(super) fn succeeded(&mut self, now: Instant) {
-        self.failures = 0;
+        (self.failures, self.fault) = (0, None);
         let is_long_back = |back| now.saturating_duration_since(back) >= self.out_for;
         if self.back_at.is_some_and(is_long_back) {
             self.ejections = 0;
@@ -106,7 +118,7 @@ impl Standing {
         self.contrary = 0;
         self.is_down = !passed;
         if passed {
-            (self.failures, self.back_at) = (0, Some(now));
+            (self.failures, self.back_at, self.fault) = (0, Some(now), None);
         }
         Some(self.is_down)
     }

@@ -33,6 +33,16 @@ struct Shared {
     _lease: OwnedSemaphorePermit,
 }
 
+/// How many requests there is room for.
+pub(super) struct Seats {
+    /// Connections that are open,
+    pub(super) connections: usize,
+    /// and the requests that they take together.
+    pub(super) places: usize,
+    /// What one more would take, as far as that is known.
+    pub(super) usual: usize,
+}
+
 /// The place of one request on a connection.
 pub(super) struct Stream {
     pub(super) sender: SendRequest<RequestBody>,
@@ -97,6 +107,17 @@ impl Streams {
             place: Some(place),
             close: Arc::clone(&shared.close),
             freed: Arc::clone(&self.freed),
+        }
+    }
+
+    /// How many requests there is room for.
+    pub(super) fn seats(&self) -> Seats {
+        let open = self.lock();
+        let allowed = || open.iter().map(|shared| shared.allowed.requests().min(self.most));
+        Seats {
+            connections: open.len(),
+            places: allowed().fold(0, usize::saturating_add),
+            usual: allowed().max().unwrap_or(self.most),
         }
     }
 

@@ -42,6 +42,8 @@ pub struct SeenEndpoint {
     pub is_ejected: bool,
     /// Requests that it has, waiting ones included.
     pub open: usize,
+    /// What was wrong with it last, where it is not believed to answer.
+    pub fault: Option<String>,
 }
 
 impl Upstreams {
@@ -59,9 +61,11 @@ fn of(group: &Group) -> SeenUpstream {
     let endpoints = group.endpoints();
     let endpoints = endpoints.iter().map(|endpoint| {
         let standing = endpoint.standing();
+        let is_up = standing.is_up(&group.settings.eject, now);
         SeenEndpoint {
             place: endpoint.socket.to_string(),
-            is_up: standing.is_up(&group.settings.eject, now),
+            is_up,
+            fault: standing.fault().filter(|_| !is_up).map(str::to_owned),
             is_ejected: standing.place(now) == Place::Ejected,
             open: endpoint.pool.open(),
         }

@@ -219,7 +219,9 @@ async fn with_all_backends_down_requests_end_at_once_and_everybody_is_told() {
         gate.ask(Ask::get("/one/1").by(&token)).await.expect(200);
     }
     wells[1].store(false, Ordering::SeqCst);
-    health("ok\nupstream core is down\n").await;
+    let why = "it answered the health check with 500 Internal Server Error";
+    let [one, two] = [gate.upstream.address(), gate.beside[0].address()];
+    health(&format!("ok\nupstream core is down\n  {one}: {why}\n  {two}: {why}\n")).await;
     let refused = gate.ask(Ask::get("/one/1").by(&token)).await;
     assert_eq!(refused.expect(503).header("retry-after"), Some("5"));
     assert!(!refused.text().contains("CANARY"));

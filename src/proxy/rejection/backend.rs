@@ -69,6 +69,7 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         | UpstreamError::Tls(_)
         | UpstreamError::Closed(_)
         | UpstreamError::BadHead(_)
+        | UpstreamError::Fields(_)
         | UpstreamError::TwoLengths
         | UpstreamError::TransferCoding
         | UpstreamError::Switched

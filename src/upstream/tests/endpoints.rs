@@ -324,6 +324,8 @@ async fn where_health_checks_find_all_down_requests_are_turned_away_at_once() {
     fetch(&upstreams).await.unwrap();
     server.does(Does::Answer(UNWELL));
     until("the end", || seen(&upstreams).is_down()).await;
+    let why = seen(&upstreams).endpoints[0].fault.clone().unwrap();
+    assert!(why.contains("503"), "{why}");
     let is_of_request = |line: &&String| line.contains("/customers");
     let requests = || server.asked.lock().unwrap().iter().filter(is_of_request).count();
     let before = requests();
@@ -331,6 +333,7 @@ async fn where_health_checks_find_all_down_requests_are_turned_away_at_once() {
     assert_eq!((seen(&upstreams).refused, requests()), (1, before));
     server.does(Does::Answer(OK));
     until("its return", || !seen(&upstreams).is_down()).await;
+    assert_eq!(seen(&upstreams).endpoints[0].fault, None);
     fetch(&upstreams).await.unwrap();
     upstreams.drain();
     let checks = server.hits();
@@ -428,6 +431,28 @@ async fn a_name_that_nobody_knows_is_not_asked_for_by_every_request() {
         assert!(matches!(fetch(&upstreams).await, Err(UpstreamError::Dns(_))));
     }
     assert!(asked.load(Ordering::SeqCst) <= 2, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_never_answers_is_asked_once_a_second_however_many_requests_come() {
+    let (tasks, asked) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    let lookup: Lookup = Arc::new(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    });
+    let mut settings = named();
+    settings.timeouts.connect = Duration::from_millis(100);
+    // Of two names both are asked in the time that a request has for them.
+    settings.addresses.push(Address::Host { host: "core.elsewhere".into(), port: 8443 });
+    let upstreams = Upstreams::open_with(&[settings], &tasks, &lookup).unwrap();
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        fetch(&upstreams).await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let asked = asked.load(Ordering::SeqCst);
+    assert!((5..=12).contains(&asked), "{asked}");
 }
 
 #[tokio::test]

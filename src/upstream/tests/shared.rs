@@ -19,12 +19,20 @@ struct Backend {
     /// Requests that came.
     came: Arc<AtomicUsize>,
     go_on: Arc<Semaphore>,
+    /// Handshakes that it lets come about.
+    shakes: Arc<Semaphore>,
+    /// Requests at once that it allows on a connection.
+    most: u32,
     /// Closes what is open when it is cancelled, and is replaced then.
     cut: Arc<std::sync::Mutex<CancellationToken>>,
 }
 
 impl Backend {
     async fn start(files: &Files, tasks: &TaskTracker, protocols: &[&str]) -> Self {
+        Self::allowing(200, files, tasks, protocols).await
+    }
+
+    async fn allowing(most: u32, files: &Files, tasks: &TaskTracker, protocols: &[&str]) -> Self {
         let mut config = files.server_config(false);
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -32,19 +40,23 @@ impl Backend {
         let go_on = Arc::new(Semaphore::new(0));
         let cut = Arc::new(std::sync::Mutex::new(CancellationToken::new()));
         let unset = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut backend = Self { address: unset, connections, came, go_on, cut };
+        let shakes = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let mut backend = Self { address: unset, connections, came, go_on, shakes, most, cut };
         let mine = backend.clone();
         backend.address = scripted(tasks, move |_, stream| {
             let (acceptor, mine) = (acceptor.clone(), mine.clone());
             async move {
+                mine.shakes.acquire().await.unwrap().forget();
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 mine.connections.fetch_add(1, Ordering::SeqCst);
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                     return always(stream, OK).await;
                 }
                 let cut = mine.cut.lock().unwrap().clone();
+                let most = mine.most;
                 let service = service_fn(move |request| mine.clone().answer(request));
                 let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .max_concurrent_streams(most)
                     .serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
                     _ended = serving => {}
@@ -65,7 +77,13 @@ impl Backend {
         while let Some(frame) = body.frame().await {
             told.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
         }
-        Ok(Response::new(Full::new(Bytes::from(told))))
+        let mut answer = Response::new(Full::new(Bytes::from(told)));
+        let fields = parts.uri.path().strip_prefix("/fields/").map_or(0, |n| n.parse().unwrap());
+        for n in 0..fields {
+            let name = http::HeaderName::try_from(format!("x-{n}")).unwrap();
+            answer.headers_mut().insert(name, http::HeaderValue::from_static("1"));
+        }
+        Ok(answer)
     }
 
     fn connections(&self) -> usize {
@@ -248,4 +266,178 @@ async fn idle_connections_and_those_of_old_certificates_end() {
     assert!(!read(held.into_body()).await.unwrap().is_empty(), "what was open ends well");
     tasks.close();
     tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_so_many_wait_also_where_a_backend_allows_less_at_once_than_the_settings() {
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let backend = Backend::allowing(1, &files, &tasks, &["h2"]).await;
+    let settings = Settings { waiting: 1, ..sharing(&files, &backend, 2, 10) };
+    let upstreams = Arc::new(open(settings, &tasks));
+    let come = async |requests| until("them to come", || backend.came() == requests).await;
+    // What a connection allows is known once an answer came over it.
+    let mut running = Vec::new();
+    for requests in 1..=4 {
+        running.extend(begin(&tasks, &upstreams, 1));
+        come(requests).await;
+        if requests != 2 {
+            backend.allow(1);
+            running.remove(0).await.unwrap().unwrap();
+        }
+    }
+    running.extend(begin(&tasks, &upstreams, 1));
+    come(5).await;
+    assert_eq!(backend.connections(), 2);
+    running.extend(begin(&tasks, &upstreams, 1));
+    until("one to wait", || upstreams.seen()[0].endpoints[0].open == 3).await;
+    let further = tokio::time::timeout(Duration::from_secs(5), fetch(&upstreams)).await;
+    assert!(matches!(further, Ok(Err(UpstreamError::QueueFull))), "{further:?}");
+    backend.allow(3);
+    for request in running {
+        request.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_no_connection_comes_about_all_find_out_at_once_and_not_one_after_the_other() {
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let backend = Backend::start(&files, &tasks, &["h2"]).await;
+    backend.shakes.forget_permits(Semaphore::MAX_PERMITS);
+    let mut settings = sharing(&files, &backend, 16, 10);
+    settings.timeouts.tls = Duration::from_millis(300);
+    settings.timeouts.wait = Duration::from_millis(2_000);
+    let upstreams = Arc::new(open(settings, &tasks));
+    for request in begin(&tasks, &upstreams, 16) {
+        let failed = request.await.unwrap();
+        assert!(matches!(failed, Err(UpstreamError::Timeout(Stage::Tls, _))), "{failed:?}");
+    }
+    // Once one comes about, others share it again.
+    backend.shakes.add_permits(100);
+    backend.allow(20);
+    fetch(&upstreams).await.unwrap();
+    let before = backend.connections();
+    for request in begin(&tasks, &upstreams, 8) {
+        request.await.unwrap().unwrap();
+    }
+    assert_eq!(backend.connections(), before);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_begun_with_old_certificates_gets_no_further_request() {
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let backend = Backend::start(&files, &tasks, &["h2"]).await;
+    backend.shakes.forget_permits(Semaphore::MAX_PERMITS);
+    backend.allow(10);
+    let upstreams = Arc::new(open(sharing(&files, &backend, 2, 10), &tasks));
+    let begun = begin(&tasks, &upstreams, 1);
+    until("a connection to be waited for", || upstreams.seen()[0].endpoints[0].open == 1).await;
+    // Its age is noted when it is begun, in the same step in which it is waited for.
+    tokio::task::yield_now().await;
+    upstreams.each(|endpoint| endpoint.pool.renew());
+    backend.shakes.add_permits(10);
+    for request in begun {
+        request.await.unwrap().unwrap();
+    }
+    fetch(&upstreams).await.unwrap();
+    assert_eq!(backend.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_head_has_no_more_fields_over_http2_than_over_http1() {
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let backend = Backend::start(&files, &tasks, &["h2"]).await;
+    backend.allow(10);
+    let mut settings = sharing(&files, &backend, 1, 10);
+    settings.caps.headers = 20;
+    let upstreams = open(settings, &tasks);
+    let ask = async |fields: usize| {
+        let request = Request::get(format!("/fields/{fields}")).body(Empty::<Bytes>::new());
+        upstreams.send("crm", request.unwrap()).await.answer.map(drop)
+    };
+    ask(10).await.unwrap();
+    let refused = ask(21).await;
+    assert!(matches!(refused, Err(UpstreamError::Fields(21..))), "{refused:?}");
+}
+
+/// What a backend says to the second request on each connection.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// It goes, and did nothing with it.
+    Goes,
+    /// It refuses this one.
+    Refuses,
+    /// It goes, and may have acted on it.
+    GoesAfterIt,
+}
+
+/// Speaks HTTP/2 by hand: answers the first request on each connection, and does this to the next.
+async fn by_hand<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, ends: Ends) {
+    let mut preface = [0; 24];
+    if stream.read_exact(&mut preface).await.is_err() {
+        return;
+    }
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).await.unwrap();
+        let [.., id] = head;
+        let goes = |last| [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, 0];
+        let said = match (head[3], id, ends) {
+            (1, 1, _) => vec![0, 0, 1, 1, 5, 0, 0, 0, 1, 0x89],
+            (1, _, Ends::Goes) => goes(1).to_vec(),
+            (1, _, Ends::Refuses) => vec![0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 7],
+            (1, _, Ends::GoesAfterIt) => goes(id).to_vec(),
+            _ => continue,
+        };
+        stream.write_all(&said).await.unwrap();
+        if id > 1 {
+            // What it wrote is read before the end is.
+            stream.shutdown().await.unwrap();
+            return;
+        }
+    }
+}
+
+async fn renewing(files: &Files, tasks: &TaskTracker, ends: Ends) -> Settings {
+    let mut config = files.server_config(false);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let address = scripted(tasks, move |_, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                by_hand(stream, ends).await;
+            }
+        }
+    });
+    Settings { http2: Some(10), ..files.settings(address.await, "ca", "crm.test") }
+}
+
+#[tokio::test]
+async fn what_a_backend_did_nothing_with_is_sent_once_more_whatever_its_method() {
+    for ends in [Ends::Goes, Ends::Refuses] {
+        let (tasks, files) = (TaskTracker::new(), Files::new());
+        let mut settings = renewing(&files, &tasks, ends).await;
+        settings.eject.after = 1;
+        let upstreams = open(settings, &tasks);
+        for _ in 0..10 {
+            let request = Request::post("/pay").body(Full::new(Bytes::from_static(b"once")));
+            let asked = upstreams.send("crm", request.unwrap()).await;
+            assert_eq!(asked.answer.unwrap().status(), 204);
+            assert!(upstreams.seen()[0].endpoints[0].is_up, "it renews its connections");
+        }
+        assert!(upstreams.seen()[0].retries >= 5);
+    }
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let upstreams = open(renewing(&files, &tasks, Ends::GoesAfterIt).await, &tasks);
+    let pay = async || {
+        let request = Request::post("/pay").body(Full::new(Bytes::from_static(b"once")));
+        upstreams.send("crm", request.unwrap()).await
+    };
+    pay().await.answer.unwrap();
+    let asked = pay().await;
+    assert!(matches!(asked.answer, Err(UpstreamError::Closed(_))), "{:?}", asked.answer);
+    assert_eq!(asked.retries, 0, "it may have acted");
 }
