@@ -14,6 +14,7 @@ mod heard;
 mod keep;
 mod lease;
 mod pool;
+mod probe;
 mod resolve;
 mod secure;
 mod settings;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 pub use self::body::UpstreamBody;
 pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
 pub use self::group::Asked;
+pub use self::probe::{ProbeError, Probed, probe};
 pub use self::secure::Fresh;
 pub use self::settings::{
     Address, Caps, Eject, Health, IdentityFiles, Settings, Timeouts, TlsSettings, Transport,

@@ -1,23 +1,18 @@
 //! Backends: whether each can be reached and is who it should be, believes the gate alone, and has the same time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use http::StatusCode;
 
 use super::Finding;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::tls::client::{ClientIdentity, client_config};
-use crate::upstream::{Address, Settings, TlsSettings, Transport};
+use crate::upstream::{
+    Address, ProbeError, Probed, Settings, Timeouts, Transport, UpstreamError, probe,
+};
 
 /// For each step.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What is read of an answer.
-const MOST: u64 = 16 * 1024;
 /// A clock that differs more makes tokens and codes fail.
 const MOST_APART_S: i64 = 5;
 
@@ -25,15 +20,13 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for upstream in &config.upstreams {
         let asserts = config.vouching.contains_key(&upstream.name);
+        let upstream = &hurried(upstream);
         for address in &upstream.addresses {
             findings.extend(Backend { upstream, address }.examined(asserts).await);
         }
     }
     findings
 }
-
-/// What a backend answered, if it did.
-type Said = Result<String, String>;
 
 /// One address of an upstream.
 #[derive(Clone, Copy)]
@@ -48,20 +41,19 @@ impl Backend<'_> {
             [_only] => format!("backend {}", self.upstream.name),
             _ => format!("backend {} at {}", self.upstream.name, self.address),
         };
-        let said = self.ask(true).await;
-        let Ok(answer) = said else {
-            let why = said.err().unwrap_or_default();
-            return vec![Finding::bad(about, why)];
+        let answer = match probe(self.upstream, self.address, true).await {
+            Ok(answer) => answer,
+            Err(error) => return vec![Finding::bad(about, error.to_string())],
         };
         let mut findings =
             vec![Finding::good(&about, "it can be reached, and is who it should be")];
         findings.extend(clock(&about, &answer));
-        findings.push(self.alone(&about, asserts).await);
+        findings.push(self.alone(&about, asserts, &answer).await);
         findings
     }
 
     /// Whether it can know that it is the gate that asks.
-    async fn alone(self, about: &str, asserts: bool) -> Finding {
+    async fn alone(self, about: &str, asserts: bool, shown: &Probed) -> Finding {
         let about = format!("{about}, only us");
         let transport = &self.upstream.transport;
         let shows = matches!(transport, Transport::Tls(tls) if tls.identity.is_some());
@@ -73,51 +65,63 @@ impl Backend<'_> {
             let said = "nothing tells it that the gate asks: `certificate` or `assertion`, and a network that lets nobody else through";
             return Finding::warning(about, said);
         }
-        let is_closed = self.ask(false).await.map_or(true, |answer| is_refusal(&answer));
-        match is_closed {
-            true => Finding::good(about, "it refuses whoever comes without our certificate"),
-            false => Finding::bad(
+        let unshown = probe(self.upstream, self.address, false).await;
+        match Lets::of(unshown, shown.status) {
+            Lets::Nobody => {
+                Finding::good(about, "it refuses whoever comes without our certificate")
+            }
+            Lets::Anybody => Finding::bad(
                 about,
                 "it answered somebody who showed no certificate: have it demand ours, else whoever reaches it walks around the gate",
             ),
-        }
-    }
-
-    /// Connects as the gate does, or without its certificate, and asks what any server may be asked.
-    async fn ask(self, as_gate: bool) -> Said {
-        let (host, port) = match self.address {
-            Address::Host { host, port } => (host.as_str(), *port),
-            Address::Unix(path) => {
-                let stream = within(UnixStream::connect(path)).await?;
-                return talk(stream, "localhost").await;
+            Lets::Unknown(why) => {
+                let try_it = "ask it yourself for something that it gives the gate";
+                Finding::warning(about, format!("cannot be told, since {why}: {try_it}"))
             }
-        };
-        let stream = within(TcpStream::connect((host, port))).await?;
-        let Transport::Tls(tls) = &self.upstream.transport else { return talk(stream, host).await };
-        let name = tls.server_name.as_deref().unwrap_or(host);
-        let called = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
-        let connector = connector(tls, as_gate)?;
-        talk(within(connector.connect(called, stream)).await?, name).await
+        }
     }
 }
 
-/// What is connected within the deadline.
-async fn within<T>(connecting: impl Future<Output = std::io::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(DEADLINE, connecting).await {
-        Ok(connected) => connected.map_err(|error| error.to_string()),
-        Err(_late) => Err("no connection within 5 s".to_owned()),
+/// The same without the patience that requests have.
+fn hurried(upstream: &Settings) -> Settings {
+    let Timeouts { connect, tls, head, .. } = upstream.timeouts;
+    let [connect, tls, head] = [connect, tls, head].map(|limit| limit.min(DEADLINE));
+    let timeouts = Timeouts { connect, tls, head, ..upstream.timeouts };
+    Settings { timeouts, ..upstream.clone() }
+}
+
+/// Whom a backend lets in that shows no certificate.
+#[derive(Debug, PartialEq, Eq)]
+enum Lets {
+    Nobody,
+    Anybody,
+    Unknown(String),
+}
+
+impl Lets {
+    /// By what came of asking without the certificate, and the status with it.
+    fn of(unshown: Result<Probed, ProbeError>, shown: StatusCode) -> Self {
+        match unshown {
+            Err(ProbeError::Upstream(UpstreamError::Tls(_) | UpstreamError::Closed(_))) => {
+                Self::Nobody
+            }
+            Err(error) => Self::Unknown(error.to_string()),
+            Ok(Probed { status, .. }) if !is_refusal(status) => Self::Anybody,
+            Ok(Probed { status, .. }) if is_refusal(shown) => Self::Unknown(format!(
+                "it answered {status} without our certificate and {shown} with it"
+            )),
+            Ok(_) => Self::Nobody,
+        }
     }
 }
 
 /// 400 and 403 are what servers say that look at the certificate after the handshake; 49x is nginx's own.
-fn is_refusal(answer: &str) -> bool {
-    let status = answer.split(' ').nth(1).unwrap_or_default();
-    matches!(status, "400" | "401" | "403" | "421" | "495" | "496")
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403 | 421 | 495 | 496)
 }
 
-fn clock(about: &str, answer: &str) -> Option<Finding> {
-    let mut lines = answer.lines().filter_map(|line| line.split_once(':'));
-    let (_, date) = lines.find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
+fn clock(about: &str, answer: &Probed) -> Option<Finding> {
+    let date = answer.date.as_deref()?;
     let then = jiff::fmt::rfc2822::parse(date.trim()).ok()?.timestamp().as_second();
     let apart = Clock::system().unix_s().saturating_sub(then);
     let about = format!("{about}, clock");
@@ -134,37 +138,31 @@ fn clock(about: &str, answer: &str) -> Option<Finding> {
     })
 }
 
-fn connector(tls: &TlsSettings, as_gate: bool) -> Result<TlsConnector, String> {
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))
-    };
-    let own = match tls.identity.as_ref().filter(|_| as_gate) {
-        Some(own) => Some((read(&own.chain)?, read(&own.key)?)),
-        None => None,
-    };
-    let own = own.as_ref().map(|(chain_pem, key_pem)| ClientIdentity { chain_pem, key_pem });
-    let config = client_config(&read(&tls.ca)?, own).map_err(|error| error.to_string())?;
-    Ok(TlsConnector::from(Arc::clone(&config)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The head of the answer to `OPTIONS *`.
-async fn talk<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, host: &str) -> Said {
-    let request = format!("OPTIONS * HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    let exchange = async {
-        stream.write_all(request.as_bytes()).await?;
-        let (mut stream, mut answer) = ((&mut stream).take(MOST), Vec::new());
-        // Not to the end: a server may keep the connection open all the same.
-        while !answer.windows(4).any(|four| four == b"\r\n\r\n")
-            && stream.read_buf(&mut answer).await? > 0
-        {}
-        Ok::<_, std::io::Error>(answer)
-    };
-    match tokio::time::timeout(DEADLINE, exchange).await {
-        Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.") => {
-            Ok(String::from_utf8_lossy(&answer).into_owned())
-        }
-        Ok(Ok(_)) => Err("it closed the connection, or speaks no HTTP/1.1".to_owned()),
-        Ok(Err(error)) => Err(format!("it closed the connection: {error}")),
-        Err(_late) => Err("it did not answer within 5 s".to_owned()),
+    #[test]
+    fn that_it_refuses_everybody_else_is_said_only_where_it_answers_the_gate_otherwise() {
+        let told = |unshown: u16, shown: u16| {
+            let status = |code| StatusCode::from_u16(code).unwrap();
+            Lets::of(Ok(Probed { status: status(unshown), date: None }), status(shown))
+        };
+        assert_eq!(
+            (told(403, 200), told(496, 404), told(400, 405)),
+            (Lets::Nobody, Lets::Nobody, Lets::Nobody)
+        );
+        assert_eq!((told(200, 200), told(404, 404)), (Lets::Anybody, Lets::Anybody));
+        assert!(
+            matches!(told(403, 403), Lets::Unknown(_)),
+            "whoever asks `OPTIONS *` may be told so"
+        );
+        assert!(matches!(told(400, 401), Lets::Unknown(_)));
+        let failed = |error| Lets::of(Err(ProbeError::Upstream(error)), StatusCode::OK);
+        let io = || std::io::Error::other("certificate required");
+        assert_eq!(failed(UpstreamError::Tls(io())), Lets::Nobody);
+        let late = UpstreamError::Timeout(crate::upstream::Stage::Head, DEADLINE);
+        assert!(matches!(failed(late), Lets::Unknown(_)), "it may be slow");
+        assert!(matches!(failed(UpstreamError::Connect(io())), Lets::Unknown(_)));
     }
 }
