@@ -441,3 +441,24 @@ async fn what_a_backend_did_nothing_with_is_sent_once_more_whatever_its_method()
     assert!(matches!(asked.answer, Err(UpstreamError::Closed(_))), "{:?}", asked.answer);
     assert_eq!(asked.retries, 0, "it may have acted");
 }
+
+#[tokio::test]
+async fn one_question_beside_requests_is_asked_over_the_way_that_they_go() {
+    let (tasks, files) = (TaskTracker::new(), Files::new());
+    let backend = Backend::start(&files, &tasks, &["h2"]).await;
+    backend.allow(2);
+    let settings = sharing(&files, &backend, 1, 10);
+    for health in [None, Some(Health::new("/healthz"))] {
+        let settings = Settings { health, ..settings.clone() };
+        let answer = probe(&settings, &settings.addresses[0], true).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.date.is_some()), (200, true));
+    }
+    let address = files.serve(&tasks, true).await;
+    let mut settings = files.settings(address, "ca", "crm.test");
+    let Transport::Tls(tls) = &mut settings.transport else { panic!("not TLS") };
+    tls.identity = Some(IdentityFiles { chain: files.path("chain"), key: files.path("key") });
+    probe(&settings, &settings.addresses[0], true).await.unwrap();
+    let unshown = probe(&settings, &settings.addresses[0], false).await.unwrap_err();
+    let ProbeError::Upstream(error) = &unshown else { panic!("{unshown}") };
+    assert!(matches!(error, UpstreamError::Tls(_) | UpstreamError::Closed(_)), "{error}");
+}
