@@ -40,6 +40,7 @@ mod recall;
 pub mod scan;
 pub mod secret;
 pub mod telemetry;
+mod unseen;
 // -- composition
 pub mod cli;
 pub mod config;

@@ -17,7 +17,6 @@ use crate::content::{decision, outcome};
 
 /// As a gate reads on: so many entries in one piece, and a pause at the end.
 const PIECE: usize = 2_000;
-const PAUSE: Duration = Duration::from_millis(500);
 /// A second is written in so many parts.
 const PARTS: u64 = 50;
 const CUSTOMERS: u64 = 100_000;
@@ -104,10 +103,11 @@ fn follow(mut index: Index, log: &Log, is_over: &AtomicBool) -> Result<Vec<Durat
         if read.position >= durable && is_over.load(Ordering::Relaxed) {
             return Ok(lags);
         }
-        if read.added == 0 || read.position >= durable {
+        let pause = read.pause(PIECE);
+        if !pause.is_zero() {
             // What comes meanwhile waits as long.
-            lags.push(PAUSE);
-            std::thread::sleep(PAUSE);
+            lags.push(pause);
+            std::thread::sleep(pause);
         }
     }
 }

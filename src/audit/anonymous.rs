@@ -10,9 +10,8 @@ use super::text::Text;
 const HOUR_MS: i64 = 3600 * 1000;
 
 /// The entry's JSON without accounts, sessions, devices, references, reasons, searches and marks; the address is
-/// cut to a large network and the time to the hour. `None` if it is no entry.
-pub(super) fn anonymous(json: &[u8]) -> Option<Vec<u8>> {
-    let mut entry = Entry::decode(json).ok()?;
+/// cut to a large network and the time to the hour. `None` if it cannot be written.
+pub(super) fn anonymous(mut entry: Entry) -> Option<Vec<u8>> {
     entry.time = hour(entry.time);
     entry.id = entry.id.within_the_hour();
     entry.decided_by = entry.decided_by.map(EntryId::within_the_hour);

@@ -97,13 +97,14 @@ impl Shared {
         entry: Entry,
         waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
     ) -> Result<Item, LogError> {
-        let (id, class) = (entry.id, entry.class);
+        let id = entry.id;
         let encoded = entry.encode(|| self.stamp())?;
         let now = Moment(self.clock.unix_ms());
         let mut written = Vec::with_capacity(encoded.len());
         for (entry, json) in encoded {
             // Here, on the thread of whoever appends: the writer is one for all.
-            let sealed = self.keys.as_ref().map(|keys| keys.seal(class, now, &json)).transpose()?;
+            let sealed =
+                self.keys.as_ref().map(|keys| keys.seal(&entry, now, &json)).transpose()?;
             written.push(Written { entry, stored: sealed.unwrap_or(json) });
         }
         Ok(Item { id, written, waiting })

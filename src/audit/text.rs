@@ -6,6 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 use smol_str::SmolStr;
 
+use crate::unseen::is_unseen;
+
 /// One line of text of bounded length.
 ///
 /// Control characters, line separators and marks that change the writing direction become U+FFFD,
@@ -45,7 +47,7 @@ impl Text {
         }
         let mut clean = String::with_capacity(text.len().min(cap));
         for c in text.chars() {
-            let c = if is_treacherous(c) { '\u{fffd}' } else { c };
+            let c = if is_unseen(c) { '\u{fffd}' } else { c };
             if clean.len() + c.len_utf8() > cap {
                 while clean.len() + MARK.len_utf8() > cap && clean.pop().is_some() {}
                 clean.push(MARK);
@@ -67,11 +69,6 @@ impl Text {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-fn is_treacherous(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl fmt::Display for Text {
@@ -264,7 +261,7 @@ mod tests {
         fn text_is_never_longer_than_its_cap(text in "\\PC{0,300}") {
             let cut = Text::new(&text);
             prop_assert!(cut.as_str().len() <= LINE_BYTES);
-            prop_assert_eq!(cut.as_str() == text, text.len() <= LINE_BYTES && !text.chars().any(is_treacherous));
+            prop_assert_eq!(cut.as_str() == text, text.len() <= LINE_BYTES && !text.chars().any(is_unseen));
         }
     }
 

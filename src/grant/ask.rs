@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::steps::span;
+use crate::unseen::is_unseen;
 
 /// The most of any list.
 const MOST_ITEMS: usize = 200;
@@ -115,13 +116,8 @@ impl Scope {
 
 /// What somebody wrote, so that whoever decides reads it as it is: nothing ends its quotes, hides, or turns the line.
 fn shown(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
     let escaped = |c: char| -> String {
-        if c == '`' || c == '\\' || is_hidden(c) { c.escape_unicode().collect() } else { c.into() }
+        if c == '`' || c == '\\' || is_unseen(c) { c.escape_unicode().collect() } else { c.into() }
     };
     text.chars().map(escaped).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
@@ -22,6 +23,24 @@ pub struct Progress {
     pub added: u64,
     /// Entries of the log that were read altogether.
     pub position: u64,
+}
+
+/// Between two rounds that found little; and after one that found much, since few long rounds cost half of many short ones.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONG_PAUSE: Duration = Duration::from_secs(2);
+const MUCH: u64 = 500;
+
+impl Progress {
+    /// How long whoever keeps the index waits after a round that was to add `most`; not at all if it did, since more is
+    /// there.
+    #[must_use]
+    pub fn pause(self, most: usize) -> Duration {
+        match self.added {
+            added if added >= most as u64 => Duration::ZERO,
+            MUCH.. => LONG_PAUSE,
+            _ => PAUSE,
+        }
+    }
 }
 
 /// Decisions without an outcome so far: their place and their words.

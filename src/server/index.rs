@@ -15,11 +15,6 @@ use crate::index::{Index, IndexError};
 use crate::secret::MasterKey;
 use crate::telemetry::Telemetry;
 
-/// Between two looks when the end was reached.
-const EVERY: Duration = Duration::from_millis(500);
-/// The same after a round that found much: fewer, longer rounds cost the index half.
-const EVERY_BUSY: Duration = Duration::from_secs(2);
-const MUCH: u64 = 500;
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks for what was destroyed.
@@ -40,17 +35,6 @@ pub(super) struct Indexer {
     pub(super) told: AtomicBool,
 }
 
-/// How a piece of the work ended.
-enum Came {
-    /// There is more to read.
-    Further,
-    /// Everything is read.
-    ToTheEnd {
-        /// The round found many entries.
-        busy: bool,
-    },
-}
-
 impl Indexer {
     /// Goes on until told to stop. A fault is told and tried again: requests do not need the index.
     pub(super) async fn run(self, stop: CancellationToken) {
@@ -67,13 +51,9 @@ impl Indexer {
                 purged = Some(Instant::now());
             }
             let wait = match done {
-                Ok(Ok((index, came))) => {
+                Ok(Ok((index, pause))) => {
                     open = Some(index);
-                    match came {
-                        Came::Further => Duration::ZERO,
-                        Came::ToTheEnd { busy: true } => EVERY_BUSY,
-                        Came::ToTheEnd { busy: false } => EVERY,
-                    }
+                    pause
                 }
                 Ok(Err(error)) => {
                     tracing::error!(%error, "the index of the log is not kept; it is tried again");
@@ -94,7 +74,8 @@ impl Indexer {
         }
     }
 
-    fn piece(&self, open: Option<Index>, purge: bool) -> Result<(Index, Came), IndexError> {
+    /// Also gives how long the next piece can wait.
+    fn piece(&self, open: Option<Index>, purge: bool) -> Result<(Index, Duration), IndexError> {
         let mut index = match open.filter(Index::is_current) {
             Some(index) => index,
             None => self.open()?,
@@ -110,10 +91,6 @@ impl Indexer {
         };
         let durable = self.log.health().durable;
         self.telemetry.index_lag(durable.saturating_sub(read.position));
-        // What came meanwhile can wait for the next round.
-        if read.added >= BATCH as u64 && read.position < durable {
-            return Ok((index, Came::Further));
-        }
         if purge {
             self.nag(&mut index)?;
             let gone = index.purge()?;
@@ -121,7 +98,7 @@ impl Indexer {
                 tracing::info!(entries = gone, "destroyed entries left the index of the log");
             }
         }
-        Ok((index, Came::ToTheEnd { busy: read.added >= MUCH }))
+        Ok((index, read.pause(BATCH)))
     }
 
     /// Tells of reviews that nobody signed: once in words, always as a number.

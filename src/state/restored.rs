@@ -231,21 +231,20 @@ mod tests {
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    fn link(is_put: bool) -> NewLink {
+        let (account, kind) = ("corp:wang".to_owned(), "call".to_owned());
+        let (subject, reference) = ("s".to_owned(), String::new());
+        let until_s = NOW_MS / 1000 + 600;
+        NewLink { is_put, tag: 7, account, kind, subject, reference, until_s }
+    }
+
     #[test]
     fn links_of_before_have_ended_on_a_restored_state_and_their_tickets_put_none() {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(NOW_MS);
         let open =
             || Store::open(dir.path(), &MasterKey::from_bytes([5; 32]), clock.clone()).unwrap();
-        let link = NewLink {
-            is_put: true,
-            tag: 7,
-            account: "corp:wang".to_owned(),
-            kind: "call".to_owned(),
-            subject: "s".to_owned(),
-            reference: String::new(),
-            until_s: NOW_MS / 1000 + 600,
-        };
+        let link = link(true);
         let ticket =
             |name: u8, issued_ms| TicketRow { tag: [name; 32], issued_ms, until_s: link.until_s };
         let before = Before { totp_step: 0, tag: [7; 32], upto_s: 0, until_s: i64::MAX };
@@ -272,15 +271,6 @@ mod tests {
         let clock = Clock::fixed(NOW_MS);
         let open =
             || Store::open(dir.path(), &MasterKey::from_bytes([5; 32]), clock.clone()).unwrap();
-        let link = |is_put| NewLink {
-            is_put,
-            tag: 7,
-            account: "corp:wang".to_owned(),
-            kind: "call".to_owned(),
-            subject: "s".to_owned(),
-            reference: String::new(),
-            until_s: NOW_MS / 1000 + 600,
-        };
         block_on(open().end_links(vec![link(false)], NOW_MS / 1000)).unwrap();
         let connection = connection::open_writer(&dir.path().join(connection::FILE)).unwrap();
         connection.execute("INSERT INTO policies_agreed VALUES ('v2', 'a', 'b', 1)", []).unwrap();

@@ -16,7 +16,7 @@ use super::frame::{self, KeyName, Lock};
 use super::key_file::{KeyFile, State};
 use crate::audit::anonymous::anonymous;
 use crate::audit::disk::Disk;
-use crate::audit::entry::Moment;
+use crate::audit::entry::{Entry, Moment};
 use crate::audit::folder::{Folder, Part, Replacer};
 use crate::audit::groups::Class;
 use crate::secret::{Sealer, SecretError};
@@ -98,20 +98,20 @@ impl DayKeys {
         Ok(keys)
     }
 
-    /// Seals an entry's JSON under the key of its class and this moment.
+    /// Seals an entry, which this JSON says, under the key of its class and this moment.
     pub(in crate::audit) fn seal(
         &self,
-        class: Class,
+        entry: &Entry,
         now: Moment,
         json: &[u8],
     ) -> Result<Vec<u8>, SecretError> {
-        let key = self.current(Lock::Of(class), now)?;
-        if class != Class::CustomerUsage {
+        let key = self.current(Lock::Of(entry.class), now)?;
+        if entry.class != Class::CustomerUsage {
             return frame::seal(&key.name, &key.sealer, json);
         }
         let identity = self.current(Lock::Identity, now)?;
         let whole = frame::seal(&identity.name, &identity.sealer, json)?;
-        let anonymous = anonymous(json).unwrap_or_default();
+        let anonymous = anonymous(entry.clone()).unwrap_or_default();
         frame::seal_twofold(&key.name, &key.sealer, &anonymous, &whole)
     }
 

@@ -22,6 +22,10 @@ fn filled(dir: &Path, clock: &Clock) -> Log {
     for n in 0..STEPS {
         write(&log, Event::Session, &format!("step {n}"));
     }
+    // Bundles follow the journal on a thread of their own.
+    while log.health().published < STEPS {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     log
 }
 
