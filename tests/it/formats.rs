@@ -97,7 +97,7 @@ async fn an_export_in_lines_or_rows_is_judged_like_one_in_json() {
                 assert_eq!(answer.cut, None);
             }
         }
-        let entries = gate.entries_so_far();
+        let entries = gate.entries_ended().await;
         let data = entries.iter().rev().find_map(|entry| entry.data.clone()).unwrap();
         assert_eq!(
             (data.entity.as_str(), data.records, data.held_back),

@@ -76,7 +76,7 @@ async fn no_header_of_the_backend_passes_that_its_route_does_not_name() {
         assert_eq!(answer.header("content-length"), Some("19"));
         assert!(!holds(&answer.bytes(), "CANARY"), "{:?}", answer.headers);
     }
-    let entry = gate.entries_so_far().into_iter().rev().find(|e| e.data.is_some()).unwrap();
+    let entry = gate.entries_ended().await.into_iter().rev().find(|e| e.data.is_some()).unwrap();
     let removed: Vec<String> = entry.result.unwrap().removed.iter().map(str::to_owned).collect();
     assert_eq!(removed, ["set-cookie"]);
     answers(&gate, 200, &[("x-cost", "1"), ("x-cost", "2")], ONE);

@@ -1,12 +1,12 @@
 //! A whole gate in a temporary folder: its files, its accounts, its issuer, its backend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use menshen::audit::{self, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
+use menshen::audit::{self, Effect, Entry, Frame, OpenedFrames, Opener, Reader, RestKey, Verified};
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::demo::certificates::{Authority, Issued};
@@ -375,6 +375,24 @@ impl Gate {
             Frame::Closed(closed) => panic!("{closed}"),
         });
         texts.collect::<Vec<_>>().concat()
+    }
+
+    /// The entries once each request that was allowed has its outcome: nobody waits for that, so it follows the answer.
+    pub(crate) async fn entries_ended(&self) -> Vec<Entry> {
+        soon("every outcome", async {
+            loop {
+                let entries = self.entries_so_far();
+                let ended: BTreeSet<_> = entries.iter().filter_map(|one| one.decided_by).collect();
+                let is_allowed = |one: &&Entry| {
+                    one.decision.as_ref().is_some_and(|told| told.effect == Effect::Allow)
+                };
+                if entries.iter().filter(is_allowed).all(|one| ended.contains(&one.id)) {
+                    return entries;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await
     }
 
     /// The entries that are durable at this moment.
