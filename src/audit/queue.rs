@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long entries that nobody waits for may wait for one that somebody waits for, to share its write.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// Where so many waited for one write, more are on their way: the next one is given this long to gather.
+/// Where so many waited for one write, as many are on their way again: the next one is given this long to gather them.
 const COMPANY: usize = 3;
 const PACE: Duration = Duration::from_micros(300);
 
@@ -83,8 +83,8 @@ struct State {
     awaited: usize,
     /// Those that nobody waits for have waited long enough.
     lingered: bool,
-    /// Many waited for the last write.
-    has_company: bool,
+    /// How many waited for the last write, if these were many.
+    company: usize,
 }
 
 impl Queue {
@@ -108,8 +108,9 @@ impl Queue {
         state.weight += weight;
         let is_awaited = item.waiting.is_some();
         // Whatever else comes, the writer looks at it by itself.
-        let is_news = state.items.is_empty() || is_awaited && state.awaited == 0 || state.cooling;
+        let is_first = state.items.is_empty() || is_awaited && state.awaited == 0;
         state.awaited += usize::from(is_awaited);
+        let is_news = is_first || state.cooling || is_awaited && state.awaited == state.company;
         state.items.push_back(item);
         state.cooling = false;
         drop(state);
@@ -140,7 +141,7 @@ impl Queue {
                     let waited = self.changed.wait_timeout(state, wait);
                     let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                     if timeout.timed_out() {
-                        (state.cooling, state.has_company, state.lingered) = (false, false, true);
+                        (state.cooling, state.company, state.lingered) = (false, 0, true);
                     }
                     state
                 }
@@ -203,7 +204,7 @@ impl State {
             (false, _) if self.closed => Some(Duration::ZERO),
             (false, _) if self.cooling => Some(RETRY),
             (false, 0) if !self.lingered && !is_full => Some(LINGER),
-            (false, 1..) if self.has_company && !is_full => Some(PACE),
+            (false, 1..) if self.awaited < self.company && !is_full => Some(PACE),
             (false, _) => Some(Duration::ZERO),
         }
     }
@@ -224,7 +225,7 @@ impl State {
         }
         let awaited = batch.iter().filter(|item| item.waiting.is_some()).count();
         self.awaited = self.awaited.saturating_sub(awaited);
-        (self.lingered, self.has_company) = (false, awaited >= COMPANY);
+        (self.lingered, self.company) = (false, if awaited < COMPANY { 0 } else { awaited });
         batch
     }
 }
@@ -268,13 +269,17 @@ mod tests {
     #[test]
     fn where_many_wait_the_next_write_is_given_time_to_gather() {
         let queue = queue();
-        (0..COMPANY).for_each(|_| queue.push(item(1, true)).unwrap());
-        assert_eq!(queue.take().unwrap().len(), COMPANY);
-        queue.push(item(2, true)).unwrap();
-        assert_eq!(queue.state().wait(), Some(PACE));
-        assert_eq!(queue.take().unwrap().len(), 1);
-        queue.push(item(3, true)).unwrap();
-        assert_eq!(queue.state().wait(), Some(Duration::ZERO), "one alone waits for nobody");
+        let come = |most| (0..most).for_each(|_| queue.push(item(1, true)).unwrap());
+        let waits = || queue.state().wait();
+        let gone = || queue.take().unwrap().len();
+        come(COMPANY);
+        assert_eq!((waits(), gone()), (Some(Duration::ZERO), COMPANY));
+        come(COMPANY);
+        assert_eq!((waits(), gone()), (Some(Duration::ZERO), COMPANY), "all again");
+        come(1);
+        assert_eq!((waits(), gone()), (Some(PACE), 1));
+        come(1);
+        assert_eq!(waits(), Some(Duration::ZERO), "one alone waits for nobody");
         (0..BATCH_ITEMS).for_each(|_| queue.push(item(4, true)).unwrap());
         assert_eq!(queue.take().unwrap().len(), BATCH_ITEMS);
         assert_eq!((queue.len(), queue.state().awaited), (1, 1));

@@ -226,6 +226,8 @@ fn plan(Catalogue { entity, fields, rule }: &Catalogue) -> Arc<Plan> {
         purpose: None,
         ticket: None,
         grant: None,
+        search: None,
+        ties: None,
         now_unix_s: 1_790_000_000,
     };
     let permit = program.decide(&query).unwrap_or_else(|denial| panic!("{denial:?}"));
