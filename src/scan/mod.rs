@@ -152,3 +152,37 @@ impl Scanner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_files_are_scanned_at_once_than_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        // Whoever finds another at work gives no verdict.
+        let alone = format!(
+            "cat >/dev/null; mkdir {0} || exit 9; sleep 0.05; rmdir {0}",
+            dir.path().join("at-work").display()
+        );
+        let command = Command {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), alone],
+            clean: 0,
+            found: 1,
+        };
+        let settings = Settings {
+            name: "one".to_owned(),
+            way: Way::Command(command),
+            time: Duration::from_secs(30),
+            at_once: 1,
+        };
+        let scanners = Scanners::new(&[settings]);
+        let file = Bytes::from_static(b"file");
+        let scan = || scanners.scan("one", &file, "text/plain");
+        let (one, two, three) = tokio::join!(scan(), scan(), scan());
+        for verdict in [one, two, three] {
+            assert!(matches!(verdict.unwrap(), Verdict::Clean));
+        }
+    }
+}

@@ -57,3 +57,19 @@ async fn an_operator_may_do_without() {
     until("entries in the other file", || gate.path("elsewhere/log.jsonl").exists()).await;
     process.stop().await;
 }
+
+/// What it holds in memory are keys and what customers are shown.
+#[tokio::test]
+async fn no_core_is_dumped_and_nobody_reads_its_memory() {
+    let gate = gate("").await;
+    let process = Process::run(&gate, "info").await;
+    let of = format!("/proc/{}", process.id());
+    let limits = std::fs::read_to_string(format!("{of}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    // What belongs to a process that may be dumped is its user's; of another everything is root's, and only root attaches.
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("{of}/mem")).unwrap());
+    assert_eq!(owner, 0);
+    process.stop().await;
+}

@@ -60,6 +60,7 @@ mod guard_attacks;
 mod guard_matrix;
 mod h2_floods;
 mod handed_over;
+mod hardening;
 mod harness;
 mod heads;
 mod heads_both_ways;

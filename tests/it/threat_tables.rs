@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 #[test]
 fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = sources(vec![root.join("src"), root.join("tests/it")]);
+    let sources = rust_below(vec![root.join("src"), root.join("tests/it")]);
     let pages = [
         "edge-threats.md",
         "identity-threats.md",
@@ -27,7 +27,7 @@ fn every_row_of_the_tables_of_threats_names_a_test_that_exists() {
     }
 }
 
-fn check(page: &str, sources: &[String]) {
+fn check(page: &str, sources: &[(PathBuf, String)]) {
     let mut rows = 0;
     for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat")) {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -37,16 +37,21 @@ fn check(page: &str, sources: &[String]) {
         let names: Vec<_> = names.filter(|name| !name.ends_with(".rs")).collect();
         assert!(!names.is_empty(), "a row without a test: {row}");
         for name in names {
-            let made = format!("fn {name}(");
-            assert!(sources.iter().any(|text| text.contains(&made)), "no test `{name}`: {row}");
+            assert!(test_exists(name, sources), "no test `{name}`: {row}");
         }
         rows += 1;
     }
     assert!(rows > 0, "the page is where it was");
 }
 
-/// The text of every Rust file below these folders.
-fn sources(mut folders: Vec<PathBuf>) -> Vec<String> {
+/// Whether a function of this name stands in one of these files.
+pub(crate) fn test_exists(name: &str, sources: &[(PathBuf, String)]) -> bool {
+    let made = format!("fn {name}(");
+    sources.iter().any(|(_, text)| text.contains(&made))
+}
+
+/// Every Rust file below these folders, and its text.
+pub(crate) fn rust_below(mut folders: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
     let mut texts = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -54,7 +59,8 @@ fn sources(mut folders: Vec<PathBuf>) -> Vec<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                texts.push(std::fs::read_to_string(&path).unwrap());
+                let text = std::fs::read_to_string(&path).unwrap();
+                texts.push((path, text));
             }
         }
     }

@@ -105,6 +105,11 @@ impl Process {
         soon("the gate to stop", ended).await.unwrap()
     }
 
+    /// The number that the system knows it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
