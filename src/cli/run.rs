@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     let sockets = Sockets::handed_over().map_err(Failure::internal)?;
     // Before there is a second thread, which it would not hold.
     confined(&config)?;
+    without_calls(&config)?;
     let runtime = super::runtime()?;
     let outcome = runtime.block_on(serve(config, sockets));
     // A look-up of a name or a disk that hangs must not keep a stopped gate from ending.
@@ -59,6 +60,16 @@ fn confined(config: &Config) -> Outcome {
             )
         }
     }
+    Ok(())
+}
+
+fn without_calls(config: &Config) -> Outcome {
+    if !config.confine_calls {
+        tracing::warn!("the gate may make every call of the system (`confine-calls: false`)");
+        return Ok(());
+    }
+    server::give_up_calls(config).map_err(Failure::internal)?;
+    tracing::info!("has given up the calls of the system that it does not need");
     Ok(())
 }
 

@@ -102,6 +102,8 @@ pub struct Config {
 
 /// Copies of the log's checkpoint in a second place.
 #[derive(Clone, Debug)]
+    /// Whether it gives up calls of the system that it never makes.
+    pub confine_calls: bool,
 pub struct CheckpointCopies {
     /// The folder.
     pub folder: PathBuf,

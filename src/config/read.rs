@@ -47,6 +47,7 @@ const TOP: &[&str] = &[
     "drain",
     "confine",
 ];
+    "confine-calls",
 pub(super) const LISTENER: &[&str] = &[
     "address",
     "zone",
@@ -122,6 +123,7 @@ impl File<'_> {
         self.time(&keys, "drain", |time| drain = time);
         let confine = self.flag(&keys, "confine", true);
         Some(Config {
+        let confine_calls = self.flag(&keys, "confine-calls", true);
             node: node?,
             state: state?,
             log: log?,
@@ -156,6 +158,7 @@ impl File<'_> {
             confine,
         })
     }
+            confine_calls,
 
     fn checkpoint_copies(&mut self, keys: &Keys<'_>) -> Option<CheckpointCopies> {
         let pair = keys.find("checkpoint-copies")?;

@@ -73,3 +73,39 @@ async fn no_core_is_dumped_and_nobody_reads_its_memory() {
     assert_eq!(owner, 0);
     process.stop().await;
 }
+
+fn of(process: &Process, key: &str) -> String {
+    of_process(&process.id().to_string(), key)
+}
+
+/// What the system says of a process.
+fn of_process(id: &str, key: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+#[tokio::test]
+async fn calls_that_it_does_not_need_are_given_up_and_it_serves() {
+    let gate = gate("").await;
+    let process = Process::run(&gate, "info").await;
+    assert!(process.said().contains("has given up the calls"), "{}", process.said());
+    assert_eq!(of(&process, "Seccomp:"), "2", "it is filtered");
+    let filters = |text: &str| text.parse::<u32>().unwrap();
+    let own = of_process("self", "Seccomp_filters:");
+    assert!(filters(&of(&process, "Seccomp_filters:")) > filters(&own), "by more than we are");
+    assert_eq!(of(&process, "NoNewPrivs:"), "1");
+    ask(&gate, &process).await;
+    let (status, said) = process.stop().await;
+    assert!(status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn an_operator_may_keep_all_calls() {
+    let gate = gate("confine-calls: false\n").await;
+    let process = Process::run(&gate, "info").await;
+    process.says("may make every call of the system").await;
+    assert_eq!(of(&process, "Seccomp_filters:"), of_process("self", "Seccomp_filters:"));
+    ask(&gate, &process).await;
+    process.stop().await;
+}

@@ -65,7 +65,9 @@ fn the_unit_lets_the_gate_confine_itself() {
     let unit = read("systemd/menshen.service");
     let allowed: Vec<&str> =
         unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
-    for call in ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"] {
+    for call in
+        ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"]
+    {
         assert!(allowed.iter().any(|calls| calls.split(' ').any(|one| one == call)), "{call}");
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, holds};
+use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds};
 
 /// The test string of the European Institute for Computer Antivirus Research, which is no virus.
 const EICAR: &str =
@@ -232,6 +232,22 @@ async fn a_command_is_a_scanner_by_its_exit_code() {
         gate.ask(upload(&token, &[paper(EICAR)])).await.expect(eicar);
         assert_eq!(gate.upstream.asked().len(), usize::from(clean == 204), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_scanner_that_is_a_program_starts_in_a_gate_that_confined_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = script(folder.path(), "! /bin/grep -q EICAR");
+    let scanners = format!("scanners: {{ own: {{ command: [\"{script}\"] }} }}");
+    let setup = bank("      scanner: own\n").yaml(&scanners);
+    let gate = setup.prepare(menshen::clock::Clock::system()).await;
+    gate.upstream.answers(Reply::with(204, &[], ""));
+    let process = Process::run(&gate, "info").await;
+    assert!(process.said().contains("has given up the calls"), "{}", process.said());
+    let mut connection = process.client().h2().await;
+    connection.send(upload(&gate.teller(), &[paper("fine")])).await.expect(204);
+    connection.send(upload(&gate.teller(), &[paper(EICAR)])).await.expect(422);
+    process.stop().await;
 }
 
 #[tokio::test]
