@@ -45,8 +45,8 @@ pub(super) fn anonymous(mut entry: Entry) -> Option<Vec<u8>> {
         tls,
         ..Origin::default()
     });
-    let (id, query) = (Text::default(), Query::default());
-    entry.request = entry.request.map(|request| Request { id, query, ..request });
+    let (trace, query) = (Text::default(), Query::default());
+    entry.request = entry.request.map(|request| Request { trace, query, ..request });
     entry.why = entry.why.map(|Why { purpose, .. }| Why { purpose, ..Why::default() });
     let (watermark, sha256) = (Text::default(), Text::default());
     entry.data = entry.data.map(|data| Data { watermark, sha256, ..data });

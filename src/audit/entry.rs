@@ -63,6 +63,12 @@ impl EntryId {
         text.parse().ok().map(Self)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
     /// The time in it, in Unix milliseconds.
     #[must_use]
     pub fn unix_ms(self) -> i64 {
@@ -521,7 +527,7 @@ mod tests {
             route: text(),
             template: text(),
             action: text(),
-            id: text(),
+            trace: text(),
             ..Request::default()
         };
         for n in 0..500 {

@@ -336,9 +336,6 @@ pub struct Request {
     /// The host.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub host: Text,
-    /// The request's id.
-    #[serde(skip_serializing_if = "Text::is_empty")]
-    pub id: Text,
     /// The method.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub method: Text,
@@ -354,6 +351,9 @@ pub struct Request {
     /// The route's path template.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub template: Text,
+    /// The id of its trace, where somebody trusted began that; else it is the id of the decision without its hyphens.
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub trace: Text,
     /// Files that the body brings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uploads: Option<Uploads>,

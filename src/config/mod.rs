@@ -16,6 +16,7 @@ mod read;
 mod scanners;
 mod shared;
 mod ship;
+mod traces;
 mod upstreams;
 mod vouching;
 mod witnesses;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use crate::document::{Faults, Source};
 pub use shared::SharedStore;
+pub use traces::Traces;
 
 use crate::{
     guard, identity, limits, listen, proxy, scan, ship as shipping, telemetry, tls, upstream,
@@ -66,6 +68,8 @@ pub struct Config {
     pub shadow: Option<PathBuf>,
     /// Where metrics and health are told, if they are.
     pub metrics: Option<telemetry::Settings>,
+    /// Whether requests are traced.
+    pub traces: Option<Traces>,
     /// The interface for the security team, if there is one.
     pub admin: Option<Admin>,
     /// Where to listen, and what to show there.
@@ -98,12 +102,12 @@ pub struct Config {
     pub drain: Duration,
     /// Whether the process keeps itself from writing elsewhere than into its folders, and from starting programs.
     pub confine: bool,
+    /// Whether it gives up calls of the system that it never makes.
+    pub confine_calls: bool,
 }
 
 /// Copies of the log's checkpoint in a second place.
 #[derive(Clone, Debug)]
-    /// Whether it gives up calls of the system that it never makes.
-    pub confine_calls: bool,
 pub struct CheckpointCopies {
     /// The folder.
     pub folder: PathBuf,

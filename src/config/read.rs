@@ -25,6 +25,7 @@ const TOP: &[&str] = &[
     "policies-watch",
     "shadow",
     "metrics",
+    "traces",
     "admin",
     "listeners",
     "redirect",
@@ -46,8 +47,8 @@ const TOP: &[&str] = &[
     "contact",
     "drain",
     "confine",
-];
     "confine-calls",
+];
 pub(super) const LISTENER: &[&str] = &[
     "address",
     "zone",
@@ -103,7 +104,7 @@ impl File<'_> {
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
         let policies_watch = self.flag(&keys, "policies-watch", true);
-        let metrics = self.metrics(&keys);
+        let (metrics, traces) = (self.metrics(&keys), self.traces(&keys));
         let admin = self.admin(&keys);
         let (listeners, redirect) = (self.listeners(&keys, root), self.redirect(&keys));
         let upstreams = self.upstreams(&keys, root);
@@ -122,8 +123,8 @@ impl File<'_> {
         let mut drain = Duration::from_secs(30);
         self.time(&keys, "drain", |time| drain = time);
         let confine = self.flag(&keys, "confine", true);
-        Some(Config {
         let confine_calls = self.flag(&keys, "confine-calls", true);
+        Some(Config {
             node: node?,
             state: state?,
             log: log?,
@@ -140,6 +141,7 @@ impl File<'_> {
             policies_watch,
             shadow,
             metrics,
+            traces,
             admin,
             listeners,
             redirect,
@@ -156,9 +158,9 @@ impl File<'_> {
             caps,
             drain,
             confine,
+            confine_calls,
         })
     }
-            confine_calls,
 
     fn checkpoint_copies(&mut self, keys: &Keys<'_>) -> Option<CheckpointCopies> {
         let pair = keys.find("checkpoint-copies")?;

@@ -242,8 +242,7 @@ impl File<'_> {
     fn security(&mut self, keys: &Keys<'_>, what: What<'_>, host: &str) -> Option<Security> {
         if let Some(plain) = keys.find("plain") {
             if self.reader.text(&plain.value, "`plain`")? != "loopback" {
-                let message =
-                    "the log leaves this machine encrypted: `plain` can only be `loopback`";
+                let message = "it leaves this machine encrypted: `plain` can only be `loopback`";
                 let span = plain.value.span;
                 self.reader.fault(span, Code::WrongValue, message.to_owned(), None);
                 return None;
@@ -272,7 +271,7 @@ impl File<'_> {
         Some(Security::Tls { server_name: server_name?, ca: ca?, identity })
     }
 
-    fn given_path(
+    pub(super) fn given_path(
         &mut self,
         keys: &Keys<'_>,
         what: What<'_>,

@@ -33,6 +33,7 @@ pub(super) async fn serve<H: Handler>(
             _ => "TLSv1.2",
         },
         header_lines: serving.settings.header_lines,
+        is_forwarded: is_forwarder,
         client: session
             .peer_certificates()
             .and_then(|chain| chain.first())

@@ -99,6 +99,8 @@ pub struct Facts {
     /// How many header lines a request may have. HTTP/1.1 is held to it while the head is read,
     /// HTTP/2 only to the bytes of all lines together.
     pub header_lines: usize,
+    /// Whether a forwarder brings the request whose headers are believed, so that what it says of a trace is.
+    pub is_forwarded: bool,
     /// The certificate that the client showed, if it was asked for one and has not been since.
     pub client: Option<ClientCertificate>,
     /// Told how the request gets on.

@@ -21,6 +21,7 @@ use crate::identity::{AuthError, Caller, Certificate, Credentials, Place, Target
 use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::{Denial, DenialKind, Permit, Program, RouteMatch, Value};
+use crate::telemetry::Stage;
 
 /// The longest query that goes along while its browser signs in.
 const MOST_QUERY_BYTES: usize = 1024;
@@ -69,6 +70,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Entrance, Rejection> {
+        trail.enters(Stage::Route);
         let program = self.policies.live();
         let found = program.find(&facts.zone, &head.host, head.method.as_str(), &head.path);
         let found = found.ok_or(Rejection::NotFound)?;
@@ -88,6 +90,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Arc<Caller>, Rejection> {
+        trail.enters(Stage::Authenticate);
         let place = place(head, facts)?;
         let credentials = Credentials::from_headers(&parts.headers, &place);
         // A cookie or certificate goes along with whatever page makes the browser send a request; a token
@@ -206,6 +209,7 @@ impl Gate {
 
     /// Hands the decision to the log; what follows may go on while the disk works.
     pub(super) fn record(&self, permit: &Permit, trail: &mut Trail) -> Result<(), Rejection> {
+        trail.enters(Stage::Record);
         let stamp = self.log.stamp().map_err(|error| {
             tracing::error!(%error, "no id for a log entry");
             Rejection::LogUnavailable

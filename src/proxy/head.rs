@@ -270,6 +270,7 @@ mod tests {
             tls_version: "TLSv1.3",
             client: None,
             header_lines: 100,
+            is_forwarded: false,
             progress: crate::listen::Progress::new(),
         }
     }

@@ -52,6 +52,7 @@ mod shadow;
 mod sign_in;
 mod step;
 mod switched;
+mod traced;
 mod trail;
 mod unread;
 mod uploads;
@@ -92,7 +93,7 @@ use crate::policy::{Program, Ties};
 use crate::registry::Registry;
 use crate::scan::Scanners;
 use crate::secret::{MasterKey, SecretError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Traces};
 use crate::upstream::Upstreams;
 use alerts::Alerts;
 use looks::Looks;
@@ -177,6 +178,8 @@ pub struct Parts {
     pub log: Log,
     /// What the operator's monitoring reads.
     pub telemetry: Arc<Telemetry>,
+    /// Where the time of requests goes, if that is asked for.
+    pub traces: Option<Traces>,
     /// The time.
     pub clock: Clock,
     /// Where tasks that outlive a request are tracked.
@@ -293,6 +296,7 @@ impl Handler for Gate {
         };
         let began = self.clock.steady();
         let mut trail = Trail::begin(stamp, &facts, request.headers());
+        self.begin_trace(request.headers(), &facts, &mut trail);
         let form = respond::Form::of(&request);
         // The stages are boxed: their state is large, and most connections idle most of the time.
         let (parts, body) = request.into_parts();
@@ -305,7 +309,9 @@ impl Handler for Gate {
             }
         };
         let took = self.clock.steady().saturating_sub(began);
-        self.telemetry.answered(trail.action(), response.status().as_u16(), took);
+        let status = response.status().as_u16();
+        self.telemetry.answered(trail.action(), status, took);
+        trail.know(|known| known.status = Some(status));
         respond::finish(response, &form, trail.id)
     }
 }
@@ -361,9 +367,12 @@ impl Gate {
             told = told.for_browser(&rejection, &Page::new(host, Words::of(&head.headers)));
         }
         let status = told.status.as_u16();
-        tracing::debug!(status, cause = told.cause, "refused");
+        let cause = told.cause;
+        trail.know(|known| known.cause = Some(cause));
+        tracing::debug!(status, cause, trace = trail.trace_id(), "refused");
         if let Some(note) = &told.note {
-            tracing::warn!(status, route = trail.route_name(), %note, "a request failed");
+            let (route, trace) = (trail.route_name(), trail.trace_id());
+            tracing::warn!(status, route, %trace, %note, "a request failed");
         }
         let permitted = trail.refuse_permitted(status, told.cause);
         if !permitted && !self.record_refusal(&told, facts, trail).await {

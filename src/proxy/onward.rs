@@ -27,6 +27,7 @@ use crate::guard::{
 };
 use crate::policy::plan::RecordId;
 use crate::policy::{Format, Parameter, Permit, Plan};
+use crate::telemetry::Stage;
 
 impl Gate {
     /// Judges the parameters of path and query; only what the caller sees in clear may be searched.
@@ -36,6 +37,7 @@ impl Gate {
         head: &Head,
         trail: &mut Trail,
     ) -> Result<CheckedQuery, Rejection> {
+        trail.enters(Stage::Admit);
         check_path(permit.search()).map_err(Rejection::Query)?;
         let checked =
             check_query(head.query.as_deref(), permit.search()).map_err(Rejection::Query)?;
@@ -65,6 +67,7 @@ impl Gate {
         body: &mut sent::Sent,
         trail: &mut Trail,
     ) -> Result<Request<Full<Bytes>>, Rejection> {
+        trail.enters(Stage::GuardRequest);
         let body = match write_plan(permit, head)? {
             None => None,
             Some(plan) => Some(self.guard_body(permit, plan, parts, body, trail).await?),
@@ -123,6 +126,7 @@ impl Gate {
         };
         let mut onward = reading_request(&reading, question.params())?;
         self.vouch(&reading, question, trail, "-read", onward.headers_mut())?;
+        trail.asks(Stage::ReadFirst, onward.headers_mut());
         let asked = self.upstreams.forward(&reading, onward).await;
         trail.retried(asked.retries);
         let answer = asked.answer.map_err(Rejection::Upstream)?;

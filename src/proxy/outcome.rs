@@ -10,6 +10,7 @@ use super::heard::Heard;
 use super::mark::Carried;
 use super::rejection::SWITCHED;
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
+use crate::telemetry::Trace;
 
 /// The outcome of one permitted request.
 ///
@@ -24,6 +25,8 @@ pub(super) struct Outcome {
     hash: Option<ContentHash>,
     started: Instant,
     written: bool,
+    /// Complete once the answer has ended.
+    pub(super) trace: Option<Trace>,
     /// A drain waits until every outcome is written.
     _unwritten: TaskTrackerToken,
 }
@@ -77,7 +80,8 @@ impl Outcome {
         let shared = Arc::new(Mutex::new(shared));
         let disclosure = Disclosure { log, shared };
         let hash = carried.is_file().then(ContentHash::default);
-        Self { disclosure, carried, hash, started, written: false, _unwritten: unwritten }
+        let (written, trace) = (false, None);
+        Self { disclosure, carried, hash, started, written, trace, _unwritten: unwritten }
     }
 
     pub(super) fn carried(&self) -> &Carried {
@@ -137,6 +141,10 @@ impl Outcome {
             }
             entry.clone()
         });
+        if let Some(trace) = &self.trace {
+            let ended = entry.result.as_ref().and_then(|result| result.ended);
+            trace.know(|known| known.ended = ended.map(audit::Ending::word));
+        }
         for part in self.disclosure.take_parts() {
             self.disclosure.log.append_detached(part);
         }

@@ -19,6 +19,7 @@ use super::trail::Trail;
 use super::{Gate, sign_in};
 use crate::listen::Facts;
 use crate::policy::Permit;
+use crate::telemetry::Stage;
 
 impl Gate {
     /// Takes a request from its head to its answer.
@@ -106,11 +107,13 @@ impl Gate {
         let (permit, subject) = self.read_first(permit, question, trail).await?;
         let mut onward = self.guard_request(&permit, head, &query, parts, body, trail).await?;
         self.vouch(&permit, question, trail, "", onward.headers_mut())?;
+        trail.asks(Stage::Forward, onward.headers_mut());
         self.use_now(&permit, &seat).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }
         let asked = self.upstreams.forward(&permit, onward).await;
+        trail.enters(Stage::Recorded);
         trail.durable().await?;
         trail.retried(asked.retries);
         let answer = asked.answer.map_err(Rejection::Upstream)?;

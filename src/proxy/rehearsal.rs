@@ -370,6 +370,7 @@ fn facts(caller: &Principal, zone: &str) -> Facts {
         tls_version: "TLSv1.3",
         client: None,
         header_lines: HEADER_LINES,
+        is_forwarded: false,
         progress: Progress::new(),
     }
 }

@@ -34,6 +34,7 @@ use crate::guard::{
 use crate::limits::{Refused, Seat};
 use crate::listen::Facts;
 use crate::policy::{Denial, Format, Permit, StepUp};
+use crate::telemetry::Stage;
 use crate::upstream::UpstreamBody;
 
 /// What would show the fields that fell back to their masked form.
@@ -61,6 +62,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        trail.enters(Stage::GuardResponse);
         let Granted { permit, question } = granted;
         let (permit, seat) = (Arc::new(permit), Arc::new(seat));
         let (parts, body) = response.into_parts();

@@ -31,6 +31,7 @@ use super::trail::Trail;
 use crate::identity::{self, AuthError, Cookie, Credentials, NewSession, SignInError};
 use crate::listen::Facts;
 use crate::secret::Secret;
+use crate::telemetry::Stage;
 
 /// Paths below this one are the gate's own.
 pub(super) const PREFIX: &str = "/.menshen/";
@@ -49,6 +50,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        trail.enters(Stage::Own);
         // A session holds for its host alone, and on a host without routes it would be good for nothing.
         if !self.policies.live().publishes_on(&head.host) {
             return Err(Rejection::NotFound);

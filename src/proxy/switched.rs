@@ -14,6 +14,7 @@ use crate::identity::{Caller, Identity};
 use crate::limits::{Budget, USES};
 use crate::listen::Facts;
 use crate::policy::{Permit, Principal, Route, Value};
+use crate::telemetry::Stage;
 
 /// The attribute that says of which tenants a caller is.
 pub(super) const TENANT: &str = "tenant";
@@ -100,6 +101,7 @@ impl Gate {
         question: &Question,
         trail: &mut Trail,
     ) -> Result<(), Rejection> {
+        trail.enters(Stage::Decide);
         self.know_commands().await?;
         let version = question.program().version();
         refused(stops(&self.switches, &self.identity, question), version, trail)

@@ -24,6 +24,7 @@ use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
 use crate::listen::Facts;
 use crate::policy::plan::Verdict;
 use crate::policy::{Denial, Permit, Principal, Program, Route, Value};
+use crate::telemetry::Trace;
 
 /// The record of a request in the making.
 pub(super) struct Trail {
@@ -42,6 +43,7 @@ pub(super) struct Trail {
     lacks: Vec<String>,
     /// Which consents were heard.
     heard: Option<Arc<Heard>>,
+    trace: Option<Trace>,
 }
 
 /// Whether the request was kept before, and until what was given.
@@ -71,8 +73,32 @@ impl Trail {
         });
         let (recording, outcome, account, action) = (None, None, None, "none");
         let (started, resumed) = (Instant::now(), Resumed::Never);
-        let (lacks, heard) = Default::default();
-        Self { started, id, entry, recording, outcome, account, action, resumed, lacks, heard }
+        let (lacks, heard, trace) = Default::default();
+        Self {
+            started,
+            id,
+            entry,
+            recording,
+            outcome,
+            account,
+            action,
+            resumed,
+            lacks,
+            heard,
+            trace,
+        }
+    }
+
+    /// Notes the trace that it belongs to; the entry names one that somebody else began.
+    pub(super) fn traced(&mut self, trace: Trace) {
+        if let Some(id) = trace.continued() {
+            self.entry.request.get_or_insert_default().trace = id.to_string().as_str().into();
+        }
+        self.trace = Some(trace);
+    }
+
+    pub(super) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// Notes that the request is kept until its caller has shown a factor or said a purpose, under this keyed hash.
@@ -121,6 +147,8 @@ impl Trail {
         request.route = route.name().into();
         request.template = route.template().as_str().into();
         request.action = route.action().name().into();
+        let method = request.method.clone();
+        self.know_route(route, method.as_str());
     }
 
     pub(super) fn searched(&mut self, parameter: &str, field: Option<&str>, value_hash: &str) {
@@ -205,6 +233,11 @@ impl Trail {
     /// When the request came, in Unix seconds: the time that it is decided by.
     pub(super) fn time_unix_s(&self) -> i64 {
         self.entry.time.0.div_euclid(1000)
+    }
+
+    /// The same in milliseconds.
+    pub(super) fn time_unix_ms(&self) -> i64 {
+        self.entry.time.0
     }
 
     /// The account that asks, once that is known.
@@ -325,6 +358,7 @@ impl Trail {
         outcome.actor = self.entry.actor.clone().map(|actor| Actor { attributes, ..actor });
         outcome.request = self.entry.request.clone();
         outcome.result.get_or_insert_default().upstream = permit.upstream().into();
+        self.know(|known| permit.upstream().clone_into(&mut known.upstream));
         (self.entry.clone(), outcome)
     }
 
@@ -345,8 +379,9 @@ impl Trail {
         self.heard = Some(Arc::clone(heard));
     }
 
-    pub(super) fn begin_outcome(&mut self, outcome: Outcome) {
+    pub(super) fn begin_outcome(&mut self, mut outcome: Outcome) {
         outcome.disclosure().hears(self.heard.clone());
+        outcome.trace = self.trace.clone();
         self.outcome = Some(outcome);
     }
 
@@ -376,6 +411,7 @@ impl Trail {
     pub(super) fn retried(&self, retries: u32) {
         if let (Some(outcome), true) = (&self.outcome, retries > 0) {
             note_retries(&outcome.disclosure(), retries);
+            self.know(|known| known.retries = known.retries.saturating_add(retries));
         }
     }
 

@@ -28,6 +28,7 @@ use crate::guard::{Codings, ContentTypeFault, EncodingFault, media_type};
 use crate::limits::{Seat, Take};
 use crate::listen::Facts;
 use crate::policy::Opaque;
+use crate::telemetry::Stage;
 use crate::upstream::{UpstreamBody, UpstreamError};
 
 impl Gate {
@@ -41,6 +42,7 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
+        trail.enters(Stage::GuardResponse);
         let Granted { permit, question } = granted;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;

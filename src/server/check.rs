@@ -5,7 +5,7 @@ use tokio_util::task::TaskTracker;
 use super::bound::all_listeners;
 use super::log::at_rest;
 use super::policies::{Backends, admit};
-use super::{StartError, fetch, read_policies};
+use super::{StartError, fetch, read_policies, traces};
 use crate::config::Config;
 use crate::identity::{CaseTickets, FetchError, KeySource};
 use crate::policy::Program;
@@ -40,6 +40,7 @@ pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
     config.ship.iter().try_for_each(ship::check)?;
     config.witnesses.iter().try_for_each(ship::check_witness)?;
     config.notify.iter().try_for_each(notify::check)?;
+    traces::check(config)?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod retention;
 mod review;
 mod shared;
 mod shipping;
+mod traces;
 mod unsigned;
 mod usage;
 mod watch;
@@ -48,8 +49,8 @@ use tokio_util::task::TaskTracker;
 
 pub use activation::kept_sources;
 pub use backups::maker;
-pub use check::check;
 pub use calls::{CallsError, give_up_calls};
+pub use check::check;
 pub use confine::{ConfineError, Confinement, confine};
 pub use doctor::{Finding, Standing, examine};
 pub use fetch::HttpsFetch;
@@ -215,6 +216,8 @@ pub struct Server {
     /// Wakes whoever reloads a policy.
     reload: Vec<Arc<Notify>>,
     monitoring: Monitoring,
+    /// Who sends spans on, until the last request has ended.
+    exporter: TaskTracker,
 }
 
 /// The listener for monitoring: it goes on until the drain is over.
@@ -326,6 +329,9 @@ impl Server {
         }
         self.gate.tidy().await;
         self.monitoring.stop.cancel();
+        self.exporter.close();
+        // The last spans may be lost; nobody waits longer for a collector.
+        tokio::time::timeout(traces::FAREWELL, self.exporter.wait()).await.unwrap_or_default();
         if let Some(shared) = self.gate.limits.shared() {
             shared.leave().await;
         }

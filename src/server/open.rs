@@ -14,7 +14,7 @@ use super::log::{open_sink, record_start};
 use super::policies::{Backends, admit, demands, read_policies};
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, memory, restored, shared};
+use super::{Monitoring, Server, StartError, memory, restored, shared, traces};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -122,6 +122,7 @@ impl Opening {
             voucher,
             scanners: Arc::new(Scanners::new(&config.scanners)),
             log,
+            traces: traces::open(config, &telemetry),
             telemetry,
             clock: clock.clone(),
             tasks: tasks.clone(),
@@ -181,6 +182,7 @@ impl Opening {
             drain: config.drain,
             reload: Vec::new(),
             monitoring: Monitoring::default(),
+            exporter: TaskTracker::new(),
         };
         server.keep_policies(&config, &backends);
         server.keep_certificates(certificates);
@@ -188,6 +190,7 @@ impl Opening {
         server.keep_notices(&store, &config, (&clock, &master)).await?;
         server.keep_log(store, &config, (&clock, &master))?;
         server.serve_admin(&config, &clock, &mut bound);
+        server.send_traces(&config);
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.keep_shared().await;
         server.serve(bound);

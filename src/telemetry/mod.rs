@@ -7,6 +7,7 @@ mod load;
 mod notify;
 mod serve;
 mod ship;
+mod trace;
 mod upstreams;
 
 use std::collections::HashSet;
@@ -21,6 +22,10 @@ use prometheus_client::registry::Registry;
 
 pub use serve::{Listener, Settings};
 pub use ship::ShipLag;
+pub use trace::{
+    Fate, Known, Parent, Recorded, Settings as TraceSettings, SpanId, Stage, TRACEPARENT,
+    TRACESTATE, Trace, TraceId, Traces, export,
+};
 pub use upstreams::{UpstreamEndpoint, UpstreamHealth};
 
 /// Names of rules that differences are counted under; further ones are counted together.
@@ -141,6 +146,7 @@ pub struct Telemetry {
     shared: SharedStore,
     bulletin: bulletin::Bulletin,
     load: load::Load,
+    traced: Counted<1>,
     ship: ship::Shipping,
     notices: notify::Notices,
     upstreams: upstreams::Backends,
@@ -200,6 +206,7 @@ impl Telemetry {
             shared: SharedStore::default(),
             bulletin: bulletin::Bulletin::default(),
             load: load::Load::default(),
+            traced: Family::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
             upstreams: upstreams::Backends::default(),
@@ -208,6 +215,9 @@ impl Telemetry {
         all.register(&mut registry);
         for outcome in Reload::ALL {
             all.reloads.get_or_create(&reload_labels(Role::Live, outcome)).inc_by(0);
+        }
+        for fate in Fate::ALL {
+            all.traced(fate, 0);
         }
         all.registry = registry;
         all
@@ -274,6 +284,8 @@ impl Telemetry {
         registry.register("shared_store_lost", help, losses.clone());
         let help = "What was refused because the store of shared budgets could not be asked";
         registry.register("limits_stricter", help, stricter.clone());
+        let help = "Requests of which spans were recorded, by what became of them";
+        registry.register("traced_requests", help, self.traced.clone());
         self.bulletin.register(registry);
         self.load.register(registry);
         self.ship.register(registry);
@@ -329,6 +341,11 @@ impl Telemetry {
     /// Counts an answer that brought a budget near its limit.
     pub fn near_limit(&self, limit: &'static str, holder: &'static str) {
         self.near_limits.get_or_create(&[("limit", limit), ("holder", holder)]).inc();
+    }
+
+    /// Counts requests of which spans were recorded.
+    pub fn traced(&self, fate: Fate, requests: u64) {
+        self.traced.get_or_create(&[("outcome", fate.word())]).inc_by(requests);
     }
 
     /// Counts a request refused because its entry could not be written.

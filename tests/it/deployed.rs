@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::threat_tables::rust_below;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -39,9 +41,8 @@ fn alert_rules_and_dashboard_name_metrics_that_the_guide_has() {
 
 #[test]
 fn every_metric_of_the_guide_is_one_that_the_gate_registers() {
-    let files = std::fs::read_dir(root().join("src/telemetry")).unwrap();
-    let code: String =
-        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let files = rust_below(vec![root().join("src/telemetry")]);
+    let code: String = files.into_iter().map(|(_, text)| text).collect();
     let code: String = code.split_whitespace().collect();
     for metric in named(&read("docs/guide/operator.md")) {
         let name = metric.strip_prefix("menshen_").unwrap();

@@ -71,6 +71,7 @@ fn whole() -> Value {
         "notify": { "duty": { "to": "slack", "url-file": "url", "ca": "ca.pem" } },
         "backup": { "to": { "one": { "folder": "one" }, "two": { "folder": "two" } } },
         "shared": { "redis": "rediss://store.internal:6379", "ca": "ca.pem" },
+        "traces": { "url": peer["url"], "ca": "ca.pem" },
         "connections": {}, "bodies": {}, "tokens": {}, "sessions": {}, "sign-in": {}, "assertions": {},
     })
 }

@@ -115,6 +115,7 @@ mod tenant_files;
 mod threat_tables;
 mod tls;
 mod tokens;
+mod traces;
 mod two_persons;
 mod unread;
 mod uploads;

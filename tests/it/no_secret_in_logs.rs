@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::gate::session_of;
 use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds};
+use crate::traces::{Collector, all_to};
 
 /// Stands in every value that a customer or a caller would not want to read again.
 const CANARY: &str = "CANARY";
@@ -142,7 +143,8 @@ async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
     let setup = Setup::policy(&policy).yaml("bodies: { held-kib: 4 }");
     let setup = setup.yaml("connections: { new-per-minute: 10000 }");
     let setup = setup.yaml("metrics: { address: \"127.0.0.1:0\" }");
-    let gate = setup.prepare(Clock::system()).await;
+    let collector = Collector::start(None).await;
+    let gate = setup.yaml(&all_to(&collector)).prepare(Clock::system()).await;
     gate.add_account("wang", PASSWORD, "teller").await;
     let process = Process::run(&gate, "trace").await;
     let token = gate.teller();
@@ -180,6 +182,9 @@ async fn nothing_of_a_secret_or_a_value_stands_in_anything_that_was_written() {
     let index = files(&gate.path("log-index"));
     assert!(!index.is_empty() && measured.contains("menshen_") && told_of_errors.len() > 1000);
     written.extend(index);
+    let spans = collector.bytes();
+    assert!(spans.len() > 100_000, "spans were sent: {}", spans.len());
+    written.push(("the spans".to_owned(), spans));
     written.push(("the metrics".to_owned(), measured.into_bytes()));
     written.push(("what was told of errors".to_owned(), told_of_errors));
     assert!(written.len() > 4 && gate.entries_so_far().len() > 100);

@@ -46,6 +46,12 @@ impl Elsewhere {
         self.folder.path().join(name).display().to_string()
     }
 
+    /// How a server of the test shakes hands.
+    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        let issued = self.authority.issue(&["localhost"]).unwrap();
+        tokio_rustls::TlsAcceptor::from(issued.server_config().unwrap())
+    }
+
     /// A file that only its owner may read.
     pub(crate) fn secret(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
