@@ -3,7 +3,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
 
-.PHONY: demo tour test check bench bench-proxy fuzz setup
+.PHONY: demo tour test check bench bench-proxy soak fuzz setup
 
 demo: ## start the gate on a bundled bank and stay up
 	$(CARGO) run --release --locked -- demo
@@ -26,6 +26,11 @@ bench: ## measurements, each beside something to compare with
 bench-proxy: ## the gate beside nginx and HAProxy: processor time for each request
 	$(CARGO) build --release --locked --bin menshen
 	python3 bench/proxy/run.py
+
+MINUTES ?= 60
+soak: ## the gate under mixed load: memory, descriptors, threads and latency over time, into soak.csv and soak.svg
+	$(CARGO) build --release --locked --bin menshen
+	python3 bench/soak/run.py --minutes $(MINUTES)
 
 TARGET ?= json
 SECONDS ?= 60
