@@ -20,7 +20,7 @@ for text in README.md CHANGELOG.md LICENSE; do
     install -D -m 0644 "$text" "$root/usr/share/doc/menshen/$text"
 done
 mkdir -p "$root/usr/share/doc/menshen" "$root/usr/share/menshen"
-cp -r docs/guide "$root/usr/share/doc/menshen/guide"
+cp -r docs/guide docs/operate.md docs/hardening.md "$root/usr/share/doc/menshen/"
 cp -r policies "$root/usr/share/menshen/policies"
 install -D -m 0644 docs/guide/menshen.yaml "$root/usr/share/menshen/menshen.yaml"
 cp -r deploy/prometheus deploy/grafana "$root/usr/share/menshen/"

@@ -327,6 +327,8 @@ impl Server {
                 );
             }
         }
+        // Also what was done beside it a moment ago: whoever loses the disk has the log elsewhere.
+        self.gate.tidy_ledger().await;
         self.gate.tidy().await;
         self.monitoring.stop.cancel();
         self.exporter.close();

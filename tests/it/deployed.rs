@@ -110,6 +110,7 @@ fn the_package_has_what_an_operator_needs_and_its_scripts_are_scripts() {
         "usr/bin/menshen",
         "usr/lib/systemd/system/menshen.service",
         "usr/lib/systemd/system/menshen.socket",
+        "usr/share/doc/menshen/operate.md",
         "usr/share/doc/menshen/guide/operator.md",
         "usr/share/menshen/menshen.yaml",
         "usr/share/menshen/policies/demo/rules.yaml",

@@ -91,3 +91,13 @@ async fn what_a_drain_cuts_off_is_recorded() {
     assert!(finish(streamed).await.cut.is_some(), "not ended as if it were whole");
     assert_eq!(ended(&gate.entries_so_far()), [Ending::AbortedByClient; 2]);
 }
+
+#[tokio::test]
+async fn what_was_done_beside_it_a_moment_ago_stands_in_the_log() {
+    let mut gate = Setup::policy(OPEN_BANK).start().await;
+    gate.add_account("late", "quiet lantern over water", "teller").await;
+    let entries = gate.entries().await;
+    let added = entries.iter().filter_map(|entry| entry.act.as_ref());
+    let added: Vec<_> = added.filter(|act| act.name.as_str() == "account_added").collect();
+    assert_eq!(added.len(), 1, "{entries:?}");
+}

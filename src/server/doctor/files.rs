@@ -30,7 +30,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     findings.push(kept(config));
     findings.push(match config.backup {
         Some(_) => {
-            Finding::good("backup", "configured; `menshen backup list` says how old they are")
+            Finding::good("backup", "configured; `menshen backup --list` says how old they are")
         }
         None => Finding::warning("backup", "no backups are made: say where to with `backup`"),
     });
