@@ -20,6 +20,7 @@ mod switches;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -81,7 +82,8 @@ pub struct Admin {
     gate: Arc<Gate>,
     desk: Desk,
     campaigns: Campaigns,
-    settings: Settings,
+    /// Replaced while the gate runs.
+    settings: Arc<ArcSwap<Settings>>,
     rate: CallerRate,
 }
 
@@ -91,7 +93,7 @@ impl Admin {
     pub fn new(
         gate: Arc<Gate>,
         (desk, campaigns): (Desk, Campaigns),
-        settings: Settings,
+        settings: Arc<ArcSwap<Settings>>,
         clock: &Clock,
     ) -> Self {
         let rate = CallerRate::new(clock);
@@ -102,8 +104,9 @@ impl Admin {
         let account = visit.caller().account.clone();
         self.rate.check(&account).map_err(|wait_s| Refused::TooMany { wait_s })?;
         let (resource, operation, params) = find(RESOURCES, visit.method(), visit.path())?;
-        if visit.caller().assurance < self.settings.assurance {
-            return Err(Refused::Weak(self.settings.assurance));
+        let assurance = self.settings.load().assurance;
+        if visit.caller().assurance < assurance {
+            return Err(Refused::Weak(assurance));
         }
         self.check_right(resource, &visit.caller().roles)?;
         let body = match operation.method {
@@ -152,7 +155,8 @@ impl Admin {
 
     /// Whether the caller has a right by any of their roles.
     fn has(&self, right: &str, roles: &[String]) -> bool {
-        let allowed = self.settings.rights.get(right);
+        let settings = self.settings.load();
+        let allowed = settings.rights.get(right);
         allowed.is_some_and(|allowed| roles.iter().any(|role| allowed.contains(role)))
     }
 
@@ -160,7 +164,7 @@ impl Admin {
         let has = |right: &str| self.has(right, roles);
         // What is nobody's right in particular is for whoever has any.
         let may = match resource.right {
-            "" => self.settings.rights.keys().any(|right| has(right)),
+            "" => self.settings.load().rights.keys().any(|right| has(right)),
             right => has(right),
         };
         if may { Ok(()) } else { Err(Refused::Forbidden) }

@@ -42,6 +42,9 @@ struct Report<'a> {
     warnings: &'a [Fault],
     routes: usize,
     version: Option<&'a str>,
+    /// Keys that differ from what the gate of this state started with, and take a restart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restart: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -49,6 +52,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let config = config.map_err(Failure::fault)?;
     let named = arguments.policies.clone();
     let people = config.as_ref().filter(|_| arguments.people).cloned();
+    let restart = config.as_ref().map(restart_keys).unwrap_or_default();
     let (folder, checked) = match config {
         Some(mut config) => {
             config.policies = named.unwrap_or(config.policies);
@@ -65,7 +69,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         check_people::check(config, program, out)?;
     }
     match (checked, arguments.format) {
-        (Ok(program), Format::Human) => tell(&folder.display().to_string(), &program, out),
+        (Ok(program), Format::Human) => {
+            tell(&folder.display().to_string(), &program, out)?;
+            tell_restart(&restart, out)
+        }
         (Ok(program), Format::Json) => output::json(
             out,
             &Report {
@@ -73,11 +80,15 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                 warnings: program.warnings(),
                 routes: program.routes().len(),
                 version: Some(program.version()),
+                restart,
             },
         ),
         (Err(StartError::Policy(PolicyError::Faults(faults))), Format::Json) => {
             let faults = faults.as_slice();
-            output::json(out, &Report { faults, warnings: &[], routes: 0, version: None })?;
+            output::json(
+                out,
+                &Report { faults, warnings: &[], routes: 0, version: None, restart },
+            )?;
             Err(Failure::ToldFault)
         }
         (Err(StartError::Policy(PolicyError::Faults(faults))), Format::Human) => {
@@ -103,6 +114,17 @@ fn tell(folder: &str, program: &Program, out: &mut dyn Write) -> Outcome {
         text += &format!("{pages}\n");
     }
     out.write_all(text.as_bytes()).map_err(Failure::internal)
+}
+
+/// What of the file waits for a restart of the gate that has this state, if one has it.
+fn restart_keys(config: &Config) -> Vec<String> {
+    let started = server::started_with(config);
+    started.map(|started| server::waiting(&started, &config.text)).unwrap_or_default()
+}
+
+fn tell_restart(keys: &[String], out: &mut dyn Write) -> Outcome {
+    let lines = keys.iter().map(|key| format!("`{key}` changed: takes effect after a restart\n"));
+    out.write_all(lines.collect::<String>().as_bytes()).map_err(Failure::internal)
 }
 
 /// Warnings in groups of one code and one help, so that a new policy's many are not a page each.

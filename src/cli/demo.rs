@@ -108,7 +108,8 @@ fn stay_up(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 async fn wait(stage: &Stage) -> Outcome {
     // From here on, so that no event stands between the lines of the guide.
     super::events(super::Level::Warn, false);
-    super::run::stop_signal(|| stage.reload()).await.map_err(Failure::internal)
+    let hang_ups = super::run::hang_ups().map_err(Failure::internal)?;
+    super::run::stop_signal(hang_ups, || stage.reload()).await.map_err(Failure::internal)
 }
 
 fn failure(error: DemoError) -> Failure {

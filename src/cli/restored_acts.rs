@@ -89,6 +89,7 @@ fn of_act(entry: &Entry) -> Option<(String, Step)> {
         // It was found elsewhere, and held somebody here.
         "finding_shared" => held(object.rsplit_once("` on ")?.1),
         "policy_loaded" => Step::ByHand("put the newer policy files in their place"),
+        "configuration_loaded" => Step::ByHand("put the newer `menshen.yaml` in its place"),
         "subjects_registered" | "subjects_registered_shared" => {
             Step::ByHand("register anew what data subjects said since the backup")
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Outcome, supervised};
 use crate::clock::Clock;
@@ -74,11 +75,12 @@ fn without_calls(config: &Config) -> Outcome {
 }
 
 async fn serve(config: Config, sockets: Sockets) -> Outcome {
+    let hang_ups = hang_ups().map_err(Failure::internal)?;
     let server = Server::start_on(config, Clock::system(), sockets).await;
     let server = server.map_err(start_failure)?;
     let served = async {
         supervised::tell(NotifyState::Ready);
-        stop_signal(|| server.reload()).await.map_err(Failure::internal)?;
+        stop_signal(hang_ups, || server.reload()).await.map_err(Failure::internal)?;
         tracing::info!("stopping: no new connections, open requests may end");
         supervised::tell(NotifyState::Stopping);
         server.drain().await;
@@ -95,16 +97,19 @@ pub(super) fn start_failure(error: StartError) -> Failure {
     if error.is_fault() { Failure::fault(error) } else { Failure::internal(error) }
 }
 
+/// SIGHUP from now on: one that comes while the gate starts waits, and does not end the process.
+pub(super) fn hang_ups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Waits for SIGTERM or SIGINT; SIGHUP has `reload` called.
-pub(super) async fn stop_signal(reload: impl Fn()) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+pub(super) async fn stop_signal(mut hang_ups: Signal, reload: impl Fn()) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             interrupted = tokio::signal::ctrl_c() => return interrupted,
-            _ = hang_up.recv() => reload(),
+            _ = hang_ups.recv() => reload(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod addresses;
 mod admin;
 mod backup;
 mod callers;
+mod change;
 mod clients;
 mod edge;
 mod links;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::document::{Faults, Source};
+pub(crate) use change::told_apart;
+pub use change::{Change, Effect, changes, effect_of};
 pub use shared::SharedStore;
 pub use traces::Traces;
 
@@ -52,6 +55,8 @@ pub struct Config {
     pub checkpoint_copies: Option<CheckpointCopies>,
     /// The file itself, if it is one.
     pub file: Option<PathBuf>,
+    /// What stands in it.
+    pub text: FileText,
     /// When backups are made, and where to.
     pub backup: Option<crate::backup::Settings>,
     /// Who is told what needs a person.
@@ -64,6 +69,8 @@ pub struct Config {
     pub policies: PathBuf,
     /// Whether a change of that folder is noticed; else only SIGHUP has it read again.
     pub policies_watch: bool,
+    /// Whether a change of the file itself is noticed; else only SIGHUP has it read again.
+    pub config_watch: bool,
     /// The folder with a candidate that decides beside the policy and changes nothing.
     pub shadow: Option<PathBuf>,
     /// Where metrics and health are told, if they are.
@@ -104,6 +111,24 @@ pub struct Config {
     pub confine: bool,
     /// Whether it gives up calls of the system that it never makes.
     pub confine_calls: bool,
+}
+
+/// The text of the file. It stands in no event.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FileText(String);
+
+impl std::ops::Deref for FileText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for FileText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileText")
+    }
 }
 
 /// Copies of the log's checkpoint in a second place.
@@ -168,6 +193,7 @@ impl Config {
     /// # Errors
     /// [`Faults`], all of them.
     pub fn parse(source: Source, base: &Path) -> Result<Self, Faults> {
-        read::config(&[source], base)
+        let config = read::config(std::slice::from_ref(&source), base)?;
+        Ok(Self { text: FileText(source.text), ..config })
     }
 }

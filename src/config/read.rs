@@ -8,7 +8,7 @@ use super::{CheckpointCopies, Config, Listener};
 use crate::document::{Code, Content, Faults, Keys, Node, Pair, Reader, Source, Span, cut, parse};
 use crate::{guard, limits, listen, proxy, telemetry, tls};
 
-const TOP: &[&str] = &[
+pub(super) const TOP: &[&str] = &[
     "node",
     "state",
     "log",
@@ -23,6 +23,7 @@ const TOP: &[&str] = &[
     "backup",
     "policies",
     "policies-watch",
+    "config-watch",
     "shadow",
     "metrics",
     "traces",
@@ -104,6 +105,7 @@ impl File<'_> {
         let shadow = keys.find("shadow").is_some();
         let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
         let policies_watch = self.flag(&keys, "policies-watch", true);
+        let config_watch = self.flag(&keys, "config-watch", true);
         let (metrics, traces) = (self.metrics(&keys), self.traces(&keys));
         let admin = self.admin(&keys);
         let (listeners, redirect) = (self.listeners(&keys, root), self.redirect(&keys));
@@ -136,9 +138,11 @@ impl File<'_> {
             witnesses,
             notify,
             file: None,
+            text: super::FileText::default(),
             backup,
             policies: policies?,
             policies_watch,
+            config_watch,
             shadow,
             metrics,
             traces,

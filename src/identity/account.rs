@@ -193,7 +193,7 @@ impl Identity {
     /// [`AccountError`]; an old secret stands then.
     pub async fn enrol_totp(&self, name: &str) -> Result<Enrolment, AccountError> {
         let secret = new_secret()?;
-        let enrolment = Enrolment::new(&secret, &self.settings.totp_issuer, name)?;
+        let enrolment = Enrolment::new(&secret, &self.settings().totp_issuer, name)?;
         let sealed = self.seal_totp(name, &secret)?;
         self.store.set_totp(name, sealed).await?;
         Ok(enrolment)
@@ -251,7 +251,7 @@ impl Identity {
     ) -> Result<Secret<String>, AccountError> {
         let seat = self.hasher.seat()?;
         let (account, display_name) = (name.to_owned(), display_name.to_owned());
-        let house = self.settings.house_words.clone();
+        let house = self.settings().house_words.clone();
         let check = move |password: &Secret<String>| {
             let whose = Whose { account: &account, display_name: &display_name, house: &house };
             check_new_password(&whose, password)

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::AuthError;
@@ -26,10 +27,24 @@ use crate::secret::{Secret, Tagger};
 /// The `typ` of access tokens; absent counts as the first.
 const TYPES: &[&str] = &["jwt", "at+jwt"];
 
+/// Issuers that are not believed yet.
+#[derive(Debug)]
+pub(super) struct NextIssuers(Arc<Vec<Arc<Issuer>>>);
+
+impl NextIssuers {
+    /// Takes up what they published last.
+    pub(super) async fn recall(&self) {
+        for issuer in self.0.iter() {
+            issuer.keys.recall().await;
+        }
+    }
+}
+
 /// Verifies bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
-    issuers: Vec<Issuer>,
+    issuers: ArcSwap<Vec<Arc<Issuer>>>,
+    shelf: Box<Shelf>,
     fetch: Arc<dyn Fetch>,
     cache: Arc<TokenCache>,
     revocations: Revocations,
@@ -68,18 +83,49 @@ impl Bearer {
         issuers: Vec<IssuerSettings>,
         cache: usize,
         revocations: Revocations,
-        shelf: &Shelf,
+        shelf: Shelf,
         clock: Clock,
         tagger: Tagger,
     ) -> Result<Self, KeyFileError> {
+        let (issuers_of_none, fetch) = (ArcSwap::default(), Arc::new(NoFetch));
         let cache = Arc::new(TokenCache::new(cache));
-        let mut loaded = Vec::with_capacity(issuers.len());
+        let bearer = Self {
+            issuers: issuers_of_none,
+            shelf: Box::new(shelf),
+            fetch,
+            cache,
+            revocations,
+            clock,
+            tagger,
+        };
+        let begun = bearer.prepare(issuers)?;
+        bearer.issuers.store(begun.0);
+        Ok(bearer)
+    }
+
+    /// Reads the key files of issuers that are new or other than now. Blocks.
+    pub(super) fn prepare(
+        &self,
+        issuers: Vec<IssuerSettings>,
+    ) -> Result<NextIssuers, KeyFileError> {
+        let (now, mut next) = (self.issuers.load(), Vec::with_capacity(issuers.len()));
         for settings in issuers {
-            let keys = Keys::load(&settings, &clock, &cache, shelf)?;
-            loaded.push(Issuer { settings, keys });
+            let same = now.iter().find(|known| known.settings == settings);
+            next.push(match same {
+                Some(same) => Arc::clone(same),
+                None => {
+                    let keys = Keys::load(&settings, &self.clock, &self.cache, &self.shelf)?;
+                    Arc::new(Issuer { settings, keys })
+                }
+            });
         }
-        let fetch = Arc::new(NoFetch);
-        Ok(Self { issuers: loaded, fetch, cache, revocations, clock, tagger })
+        Ok(NextIssuers(Arc::new(next)))
+    }
+
+    /// Believes these issuers from now on, and no token that was verified before without looking at it again.
+    pub(super) fn take(&self, next: NextIssuers) {
+        self.issuers.store(next.0);
+        self.cache.clear();
     }
 
     /// Verifies a token.
@@ -106,7 +152,7 @@ impl Bearer {
 
     /// Reads all key files that changed, now. Blocks.
     pub(super) fn reload_keys(&self) -> Result<(), KeyFileError> {
-        self.issuers.iter().try_for_each(|issuer| issuer.keys.reload())
+        self.issuers.load().iter().try_for_each(|issuer| issuer.keys.reload())
     }
 
     /// Fetches published keys by this from now on.
@@ -116,14 +162,12 @@ impl Bearer {
 
     /// Takes up the keys that were published before the restart.
     pub(super) async fn recall_keys(&self) {
-        for issuer in &self.issuers {
-            issuer.keys.recall().await;
-        }
+        NextIssuers(self.issuers.load_full()).recall().await;
     }
 
     /// Looks for new keys where it is time.
     pub(super) async fn keep_keys(&self, now: i64) {
-        for issuer in &self.issuers {
+        for issuer in self.issuers.load_full().iter() {
             issuer.keys.keep(&self.fetch, now).await;
         }
     }
@@ -132,8 +176,7 @@ impl Bearer {
         let jws = Jws::read(token)?;
         jws.check_type(TYPES)?;
         let name = jws.payload.text("iss")?.ok_or(TokenFault::Issuer)?;
-        let issuer = self.issuers.iter().find(|known| known.settings.issuer == name);
-        let issuer = issuer.ok_or(TokenFault::Issuer)?;
+        let issuer = self.issuer(|known| known.issuer == name)?;
         let (keys, good_s) = issuer.keys_for(&jws, &self.fetch).await?;
         let mut judged = jws.verify(&keys)?.judge(&issuer.settings, now)?;
         // No longer than its key can be believed.
@@ -141,6 +184,12 @@ impl Bearer {
         let settings = &issuer.settings;
         self.revocations.check(&judged, &settings.name, (now, settings.leeway_s))?;
         Ok(judged)
+    }
+
+    fn issuer(&self, is_it: impl Fn(&IssuerSettings) -> bool) -> Result<Arc<Issuer>, TokenFault> {
+        let issuers = self.issuers.load();
+        let found = issuers.iter().find(|known| is_it(&known.settings));
+        found.cloned().ok_or(TokenFault::Issuer)
     }
 
     /// Reads what was revoked meanwhile.
@@ -156,8 +205,7 @@ impl Bearer {
         types: &[&str],
     ) -> Result<(Claims, Algorithm), AuthError> {
         let now = self.clock.unix_s();
-        let issuer = self.issuers.iter().find(|known| known.settings.name == issuer);
-        let issuer = issuer.ok_or(TokenFault::Issuer)?;
+        let issuer = self.issuer(|known| known.name == issuer)?;
         issuer.keys.keep(&self.fetch, now).await;
         self.look_for_revocations(now).await?;
         let jws = Jws::read(token)?;

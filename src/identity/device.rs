@@ -209,7 +209,7 @@ impl Identity {
 
     /// Whoever has devices and comes without: no factor counts for more than the cap.
     fn without_device(&self, mut caller: Caller) -> Caller {
-        let most = self.settings.unknown_device_assurance;
+        let most = self.settings().unknown_device_assurance;
         caller.assurance = caller.assurance.min(most);
         for factor in &mut caller.factors {
             factor.level = factor.level.min(most);

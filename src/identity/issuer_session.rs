@@ -65,7 +65,7 @@ impl Identity {
     fn is_live_at_issuer(&self, row: &IssuerSessionRow, now: i64) -> bool {
         let idle = now.saturating_sub(row.last_seen_s);
         now < row.expires_s
-            && idle < i64::from(self.settings.session.idle_s)
+            && idle < i64::from(self.settings().session.idle_s)
             // An issuer that is no longer configured vouches for nobody.
             && self.sign_in_issuer_of(&row.account).is_some()
             && !self.bearer.revocations().covers(&row.account, row.began_s)

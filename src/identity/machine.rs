@@ -17,7 +17,8 @@ impl Identity {
             certificate.is_named(&machine.name_in_certificate)
                 && machine.zones.iter().any(|zone| **zone == *place.zone)
         };
-        let mut meant = self.settings.machines.iter().filter(is_meant);
+        let settings = self.settings();
+        let mut meant = settings.machines.iter().filter(is_meant);
         let machine = meant.next().ok_or(AuthError::Missing)?;
         if meant.next().is_some() {
             return Err(CertificateFault::Ambiguous.into());

@@ -105,6 +105,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Sealer, Secret, SecretError, Tagger};
 pub use crate::state::{ActRow as AccountAct, RosterRow, counted_as};
@@ -113,7 +115,7 @@ use crate::state::{ProofTaken, StateError, Store};
 /// Authenticates callers and signs people in. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct Identity {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     store: Store,
     clock: Clock,
     bearer: bearer::Bearer,
@@ -121,7 +123,9 @@ pub struct Identity {
     hasher: password::Hasher,
     sealer: Sealer,
     oidc_sealer: Sealer,
-    providers: oidc::Providers,
+    /// Fetches what issuers publish.
+    fetch: Arc<dyn Fetch>,
+    providers: ArcSwap<oidc::Providers>,
     parked_sealer: Sealer,
     session_tagger: Tagger,
     failure_tagger: Tagger,
@@ -255,7 +259,7 @@ impl Identity {
             settings.issuers.clone(),
             settings.token_cache,
             revocation::Revocations::new(store.clone(), master.tagger("token-revocation")?),
-            &shelf::Shelf::new(store.clone(), master.tagger("issuer-keys")?),
+            shelf::Shelf::new(store.clone(), master.tagger("issuer-keys")?),
             clock.clone(),
             log_tagger.clone(),
         )?;
@@ -270,7 +274,8 @@ impl Identity {
             )?,
             sealer: master.sealer("totp-secret")?,
             oidc_sealer: master.sealer("oidc-sign-in")?,
-            providers: oidc::Providers::new(&settings.issuers, client_secrets(&settings.issuers)?),
+            fetch: Arc::new(fetch::NoFetch),
+            providers: ArcSwap::from_pointee(providers(&settings)?),
             parked_sealer: master.sealer("parked-request")?,
             session_tagger: master.tagger("session-id")?,
             failure_tagger: master.tagger("sign-in-failure")?,
@@ -282,17 +287,21 @@ impl Identity {
             shared_proofs: None,
             devices: enrolled::Enrolled::new(store.clone()),
             recovery_tagger: master.tagger("recovery-code")?,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             store,
             clock,
         })
     }
 
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
     /// Fetches what issuers publish by this from now on; without it nothing is fetched.
     #[must_use]
     pub fn fetching(mut self, fetch: Arc<dyn Fetch>) -> Self {
-        self.providers.fetch_by(Arc::clone(&fetch));
-        self.bearer.fetch_by(fetch);
+        self.bearer.fetch_by(Arc::clone(&fetch));
+        self.fetch = fetch;
         self
     }
 
@@ -333,7 +342,7 @@ impl Identity {
         let expected = dpop::Expected { target, token: token.expose(), now };
         let proof = dpop::verify(proof.expose(), &expected)?;
         caller.binding.check(place, Some(proof.key))?;
-        if self.settings.asks_for_nonces {
+        if self.settings().asks_for_nonces {
             let slot = now.div_euclid(dpop::NONCE_S);
             let known = [slot, slot.saturating_sub(1)].map(|slot| self.nonce(slot));
             if !proof.nonce.as_ref().is_some_and(|nonce| known.contains(nonce)) {
@@ -427,6 +436,49 @@ impl Identity {
     pub fn reload_keys(&self) -> Result<(), KeyFileError> {
         self.bearer.reload_keys()
     }
+}
+
+/// Settings that hold for nobody yet, with what they need read.
+#[derive(Debug)]
+pub struct NextSettings {
+    settings: Settings,
+    issuers: bearer::NextIssuers,
+    providers: oidc::Providers,
+}
+
+/// Other settings while the gate runs. How many passwords are hashed at once, and how many tokens remembered, stays as it is.
+impl Identity {
+    /// Reads the keys and secrets of issuers that are new or other than now. Blocks.
+    ///
+    /// # Errors
+    /// [`IdentityError`], as [`Identity::new`]; what there is goes on.
+    pub fn prepare(&self, settings: Settings) -> Result<NextSettings, IdentityError> {
+        check_issuers(&settings.issuers)?;
+        check_machines(&settings.machines)?;
+        let issuers = self.bearer.prepare(settings.issuers.clone())?;
+        Ok(NextSettings { issuers, providers: providers(&settings)?, settings })
+    }
+
+    /// Judges by these from the next request on.
+    pub fn take(&self, next: NextSettings) {
+        let is_same = self.settings.load().issuers == next.settings.issuers;
+        self.settings.store(Arc::new(next.settings));
+        if !is_same {
+            self.providers.store(Arc::new(next.providers));
+            self.bearer.take(next.issuers);
+        }
+    }
+}
+
+impl NextSettings {
+    /// Takes up the keys that new issuers published last, for as long as they are good.
+    pub async fn recall_keys(&self) {
+        self.issuers.recall().await;
+    }
+}
+
+fn providers(settings: &Settings) -> Result<oidc::Providers, IdentityError> {
+    Ok(oidc::Providers::new(&settings.issuers, client_secrets(&settings.issuers)?))
 }
 
 /// The secrets by which the issuers know us; a file's first line each.

@@ -113,7 +113,7 @@ impl Identity {
         let now = self.clock.unix_s();
         rows.retain(|row| {
             let idle = now.saturating_sub(row.last_seen_s);
-            now < row.expires_s && idle < i64::from(self.settings.session.idle_s)
+            now < row.expires_s && idle < i64::from(self.settings().session.idle_s)
         });
         rows
     }
@@ -123,7 +123,7 @@ impl Identity {
     /// # Errors
     /// [`AuthError`] if the session is no more.
     pub async fn must_change_password(&self, cookie: &Cookie) -> Result<bool, AuthError> {
-        if !self.settings.password.must_change {
+        if !self.settings().password.must_change {
             return Ok(false);
         }
         let session = match self.live_session(cookie).await {
@@ -135,7 +135,7 @@ impl Identity {
     }
 
     fn is_old(&self, set_s: i64) -> bool {
-        let after_s = i64::from(self.settings.password.old_after_s);
+        let after_s = i64::from(self.settings().password.old_after_s);
         after_s > 0 && self.clock.unix_s().saturating_sub(set_s) >= after_s
     }
 

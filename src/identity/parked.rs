@@ -21,7 +21,7 @@ impl Identity {
     /// The largest request that is kept, in bytes; 0 where none is.
     #[must_use]
     pub fn parks_bytes(&self) -> usize {
-        self.settings.session.parked_bytes
+        self.settings().session.parked_bytes
     }
 
     /// Keeps a request in place of the last one of this session and gives the name to ask for it; `None`
@@ -36,7 +36,7 @@ impl Identity {
     ) -> Result<Option<String>, StateError> {
         let name = random_token::<16>()?.expose().clone();
         let sealed = self.parked_sealer.seal(&label(parker, &name), request)?;
-        let until_s = self.clock.unix_s() + i64::from(self.settings.session.parked_s);
+        let until_s = self.clock.unix_s() + i64::from(self.settings().session.parked_s);
         let session = self.session_id(parker.cookie);
         let row = ParkedRow { id: self.parked_id(parker, &name), session, sealed, until_s };
         Ok(self.store.park(row, MOST_PARKED).await?.then_some(name))

@@ -46,9 +46,7 @@ impl Identity {
     pub async fn sign_out(&self, cookie: &Cookie) -> Result<Option<SignedOut>, StateError> {
         let id = self.session_id(cookie);
         let account = match self.store.end_session(id).await? {
-            None if self.sign_in_issuers().next().is_some() => {
-                self.store.end_issuer_session(id).await?
-            }
+            None if self.has_sign_in_issuers() => self.store.end_issuer_session(id).await?,
             local => local,
         };
         Ok(account.map(|account| SignedOut { account, reference: self.session_reference(cookie) }))
@@ -68,7 +66,7 @@ impl Identity {
         cookie: &Cookie,
     ) -> Result<(Caller, Option<Vec<u8>>), AuthError> {
         let session = match self.local_session(cookie).await {
-            Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
+            Err(AuthError::SessionEnded) if self.has_sign_in_issuers() => {
                 return Ok((self.issuer_session_caller(cookie).await?, None));
             }
             session => session?,
@@ -94,10 +92,10 @@ impl Identity {
     /// [`AuthError::AtIssuer`] for a session that is good but has none here.
     pub(super) async fn live_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
         match self.local_session(cookie).await {
-            Err(AuthError::SessionEnded) if self.sign_in_issuers().next().is_some() => {
+            Err(AuthError::SessionEnded) if self.has_sign_in_issuers() => {
                 let caller = self.issuer_session_caller(cookie).await?;
                 let issuer = self.sign_in_issuer_of(&caller.account).unwrap_or_default();
-                Err(AuthError::AtIssuer(issuer.to_owned()))
+                Err(AuthError::AtIssuer(issuer))
             }
             session => session,
         }
@@ -129,7 +127,7 @@ impl Identity {
     fn is_live(&self, row: &SessionRow, now: i64) -> bool {
         let idle = now.saturating_sub(row.last_seen_s);
         now < row.expires_s
-            && idle < i64::from(self.settings.session.idle_s)
+            && idle < i64::from(self.settings().session.idle_s)
             && !row.account.is_disabled
     }
 
@@ -141,7 +139,7 @@ impl Identity {
         factors: &[Factor],
         address: IpAddr,
     ) -> Result<NewSessionRow, StateError> {
-        let longest_s = i64::from(self.settings.session.absolute_s);
+        let longest_s = i64::from(self.settings().session.absolute_s);
         Ok(NewSessionRow {
             id: self.session_id(cookie),
             account: account.to_owned(),

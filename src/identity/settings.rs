@@ -134,7 +134,7 @@ impl Default for LockoutSettings {
 }
 
 /// Where the public keys of an issuer are (RFC 7517 JWK Set).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// In a file, read again when it changes.
     File(PathBuf),
@@ -152,7 +152,7 @@ pub enum KeySource {
 }
 
 /// How people sign in at an issuer (OpenID Connect).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignInSettings {
     /// What the issuer calls us.
     pub client_id: String,
@@ -165,7 +165,7 @@ pub struct SignInSettings {
 }
 
 /// One pinned issuer of bearer tokens and how its claims read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// A short word for the issuer. Its callers are accounts `name:sub`, so that no subject of one
     /// issuer is taken for that of another or for a local account, whose names hold no colon.
@@ -228,7 +228,7 @@ impl IssuerSettings {
 }
 
 /// What a token says of the caller's device.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostureClaim {
     /// The claim with the value.
     pub claim: String,

@@ -253,7 +253,7 @@ impl Identity {
     }
 
     pub(super) async fn charge(&self, name: &str, address: IpAddr) -> Result<Charged, SignInError> {
-        let lockout = self.settings.lockout;
+        let lockout = self.settings().lockout;
         let rules = FailureRules {
             per_name: lockout.per_name,
             per_address: lockout.per_address,
@@ -296,7 +296,7 @@ impl Identity {
         let expires_s = row.expires_s;
         // Whoever knows the password but not the code must not get new guesses by signing in again.
         let settled = if second_factor { Settled::One(charged) } else { Settled::All(charged) };
-        let most = self.settings.session.per_account.max(1);
+        let most = self.settings().session.per_account.max(1);
         match self.store.begin_session(row, most, settled).await {
             Ok(()) => Ok(self.new_session(account.name, cookie, factors, expires_s, second_factor)),
             // Switched off while the hash was computed.

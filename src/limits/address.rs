@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use super::allowance::{Limit, Rate};
 use super::concurrency::{Concurrency, Full, Place};
@@ -65,13 +68,30 @@ pub struct AddressRefused {
 /// Counts what addresses do. An IPv6 address counts as its /64: a host can pick any in there.
 #[derive(Debug)]
 pub struct AddressLimits {
-    connections: KeyedRate<IpAddr>,
-    attempts: KeyedRate<IpAddr>,
+    connections: ArcSwap<AddressRate>,
+    attempts: ArcSwap<AddressRate>,
     open: Arc<Concurrency<IpAddr>>,
-    per_address: u32,
+    per_address: AtomicU32,
     handshakes: Arc<Handshakes>,
-    probes: Vec<Network>,
+    probes: ArcSwap<Vec<Network>>,
     open_probes: Arc<Concurrency<IpAddr>>,
+}
+
+/// A rate, and who used how much of it.
+#[derive(Debug)]
+struct AddressRate {
+    rate: Rate,
+    used: KeyedRate<IpAddr>,
+}
+
+impl AddressRate {
+    fn new(rate: Rate, settings: &AddressSettings, clock: &Clock) -> Self {
+        Self { rate, used: KeyedRate::new(rate, settings.addresses, clock) }
+    }
+
+    fn shared(rate: Rate, settings: &AddressSettings, clock: &Clock) -> ArcSwap<Self> {
+        ArcSwap::from_pointee(Self::new(rate, settings, clock))
+    }
 }
 
 /// An open connection's place; dropping it makes room.
@@ -85,22 +105,34 @@ impl AddressLimits {
     #[must_use]
     pub fn new(settings: &AddressSettings, clock: &Clock) -> Self {
         Self {
-            connections: KeyedRate::new(settings.connections, settings.addresses, clock),
-            attempts: KeyedRate::new(settings.attempts, settings.addresses, clock),
+            connections: AddressRate::shared(settings.connections, settings, clock),
+            attempts: AddressRate::shared(settings.attempts, settings, clock),
             open: Concurrency::new(settings.concurrent_total),
-            per_address: settings.concurrent,
-            handshakes: Handshakes::new(
-                settings.handshakes,
-                settings.handshake_percent,
-                std::thread::available_parallelism().map_or(1, NonZero::get),
-            ),
-            probes: settings.probes.clone(),
+            per_address: AtomicU32::new(settings.concurrent),
+            handshakes: Handshakes::new(settings.handshakes, settings.handshake_percent, cores()),
+            probes: ArcSwap::from_pointee(settings.probes.clone()),
             open_probes: Concurrency::new(MOST_PROBES),
         }
     }
 
+    /// Holds addresses to these from now on. Connections that are open stay, and count. A rate that changes begins anew
+    /// for everybody; one that does not remembers who used it.
+    pub fn set(&self, settings: &AddressSettings, clock: &Clock) {
+        let rates =
+            [(&self.connections, settings.connections), (&self.attempts, settings.attempts)];
+        for (kept, rate) in rates {
+            if kept.load().rate != rate {
+                kept.store(Arc::new(AddressRate::new(rate, settings, clock)));
+            }
+        }
+        self.open.set_cap(settings.concurrent_total);
+        self.per_address.store(settings.concurrent, Ordering::Relaxed);
+        self.handshakes.set(settings.handshakes, settings.handshake_percent, cores());
+        self.probes.store(Arc::new(settings.probes.clone()));
+    }
+
     fn is_probe(&self, address: IpAddr) -> bool {
-        self.probes.iter().any(|network| network.contains(address))
+        self.probes.load().iter().any(|network| network.contains(address))
     }
 
     /// Begins a TLS handshake as soon as the share of all of them allows it; the caller limits how long it waits. `None`
@@ -135,8 +167,8 @@ impl AddressLimits {
         let entered = if self.is_probe(address) {
             self.open_probes.enter(Vec::new())
         } else {
-            self.connections.check(&key).map_err(too_fast)?;
-            self.open.enter(vec![(key, self.per_address)])
+            self.connections.load().used.check(&key).map_err(too_fast)?;
+            self.open.enter(vec![(key, self.per_address.load(Ordering::Relaxed))])
         };
         entered.map(|place| AddressSeat { _place: place }).map_err(too_many)
     }
@@ -146,7 +178,7 @@ impl AddressLimits {
     /// # Errors
     /// [`AddressRefused`]; answer 429 and check nothing.
     pub fn attempt(&self, address: IpAddr) -> Result<(), AddressRefused> {
-        self.attempts.check(&network(address)).map(|_| ()).map_err(too_fast)
+        self.attempts.load().used.check(&network(address)).map(|_| ()).map_err(too_fast)
     }
 
     /// How many connections there are.
@@ -157,9 +189,13 @@ impl AddressLimits {
 
     /// Forgets addresses that have been quiet; call it once a minute.
     pub fn tidy(&self) {
-        self.connections.sweep();
-        self.attempts.sweep();
+        self.connections.load().used.sweep();
+        self.attempts.load().used.sweep();
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn too_many(full: Full) -> AddressRefused {
@@ -209,6 +245,23 @@ mod tests {
         assert!(limits.connect(IpAddr::from([127, 0, 0, 2])).is_ok());
         drop(seats);
         assert!(limits.connect(home).is_ok());
+    }
+
+    #[test]
+    fn other_settings_hold_from_then_on_and_whoever_is_connected_stays() {
+        let (limits, clock) = (limits(2, 1), Clock::fixed(1_800_000_000_000));
+        let home = IpAddr::from([127, 0, 0, 1]);
+        let _seats = (limits.connect(home).unwrap(), limits.connect(home).unwrap());
+        let rate = Rate { per_window: 1, window_s: 60, burst: 1 };
+        let more = AddressSettings { concurrent: 3, attempts: rate, ..AddressSettings::default() };
+        assert!(limits.attempt(home).is_ok());
+        limits.set(&more, &clock);
+        let _third = limits.connect(home).unwrap();
+        assert_eq!(limits.connect(home).unwrap_err().limit, Limit::Concurrent);
+        assert!(limits.attempt(home).is_err(), "the same rate remembers");
+        let probes = vec!["127.0.0.0/8".parse().unwrap()];
+        limits.set(&AddressSettings { probes, ..more }, &clock);
+        assert!(limits.connect(home).is_ok(), "now it is a probe");
     }
 
     #[test]

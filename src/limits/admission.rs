@@ -1,6 +1,6 @@
 //! Admission: every holder of a request's limits is asked, and it is seated with all of them or with none.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::allowance::{Allowance, Bound, Limit, Rate, Share};
@@ -97,8 +97,10 @@ impl Limits {
     ) -> Result<Room<Arc<str>>, Refused> {
         let is_own = |bound: &&Bound<u32>| !bound.holder.is_shared() && bound.slice.is_all();
         let own = allowance.concurrent().iter().filter(is_own).map(|bound| bound.most).min();
-        let mut keys =
-            vec![(Arc::clone(&texts.person), own.unwrap_or(self.settings.in_flight_each))];
+        let mut keys = vec![(
+            Arc::clone(&texts.person),
+            own.unwrap_or_else(|| self.in_flight_each.load(Ordering::Relaxed)),
+        )];
         let others = || allowance.concurrent().iter().filter(|bound| !is_own(bound));
         for bound in others() {
             let texts = texts.of_holder(&bound.holder).iter();

@@ -19,7 +19,7 @@ pub(super) enum Full {
 /// Counts what runs.
 #[derive(Debug)]
 pub(super) struct Concurrency<K: Eq + Hash> {
-    cap: u32,
+    cap: AtomicU32,
     total: AtomicU32,
     /// Only keys with something running, so it is never longer than the cap over all keys allows.
     by_key: DashMap<K, u32>,
@@ -28,12 +28,22 @@ pub(super) struct Concurrency<K: Eq + Hash> {
 impl<K: Clone + Eq + Hash> Concurrency<K> {
     /// At most `cap` at once over all keys.
     pub(super) fn new(cap: u32) -> Arc<Self> {
-        Arc::new(Self { cap, total: AtomicU32::new(0), by_key: DashMap::new() })
+        Arc::new(Self {
+            cap: AtomicU32::new(cap),
+            total: AtomicU32::new(0),
+            by_key: DashMap::new(),
+        })
+    }
+
+    /// At most so many from now on; who runs already is not ended.
+    pub(super) fn set_cap(&self, cap: u32) {
+        self.cap.store(cap, Ordering::Relaxed);
     }
 
     /// Counts one more for each key until the guard is dropped, or for none. Each comes with its cap.
     pub(super) fn enter(self: &Arc<Self>, keys: Vec<(K, u32)>) -> Result<Place<K>, Full> {
-        let more = |running: u32| (running < self.cap).then(|| running.saturating_add(1));
+        let cap = self.cap.load(Ordering::Relaxed);
+        let more = |running: u32| (running < cap).then(|| running.saturating_add(1));
         let total = self.total.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
         total.map_err(|_full| Full::Everybody)?;
         let full = keys.iter().position(|(key, most)| !self.begin(key, *most));
@@ -117,6 +127,19 @@ mod tests {
         assert_eq!(counter.enter(vec![(3, 5)]).unwrap_err(), Full::Everybody);
         drop(two);
         assert!(counter.enter(vec![(3, 5)]).is_ok());
+    }
+
+    #[test]
+    fn a_lower_cap_ends_nobody_and_lets_nobody_in_before_enough_have_left() {
+        let counter = Concurrency::new(3);
+        let running = [counter.enter(vec![(1, 5)]).unwrap(), counter.enter(vec![(2, 5)]).unwrap()];
+        counter.set_cap(1);
+        assert_eq!(counter.enter(vec![(3, 5)]).unwrap_err(), Full::Everybody);
+        drop(running);
+        let _one = counter.enter(vec![(3, 5)]).unwrap();
+        assert_eq!(counter.enter(vec![(4, 5)]).unwrap_err(), Full::Everybody);
+        counter.set_cap(2);
+        assert!(counter.enter(vec![(4, 5)]).is_ok());
     }
 
     #[test]

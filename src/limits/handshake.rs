@@ -4,6 +4,7 @@
 //! handshake waits its turn; connections that stand are not slowed by it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ const SAVED: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Handshakes {
     unfinished: Arc<Concurrency<IpAddr>>,
-    per_address: u32,
-    /// Processor time that comes in each second.
-    share: Duration,
+    per_address: AtomicU32,
+    /// Processor time that comes in each second, in microseconds.
+    share_us: AtomicU64,
     /// Whoever waits does so in order.
     line: tokio::sync::Mutex<()>,
     purse: Mutex<Purse>,
@@ -46,23 +47,33 @@ pub struct Handshake {
 impl Handshakes {
     /// At most `per_address` unfinished ones of an address, and `percent` of `cores` in all.
     pub(super) fn new(per_address: u32, percent: u32, cores: usize) -> Arc<Self> {
-        let cores = u32::try_from(cores).unwrap_or(u32::MAX).clamp(1, 1024);
-        let share = Duration::from_millis(10) * percent.clamp(1, 100) * cores;
+        let share = share(percent, cores);
         let left_us = micros(share.mul_f64(SAVED.as_secs_f64()));
         Arc::new(Self {
             // Open connections have a cap already.
             unfinished: Concurrency::new(u32::MAX),
-            per_address,
-            share,
+            per_address: AtomicU32::new(per_address),
+            share_us: AtomicU64::new(share_us(share)),
             line: tokio::sync::Mutex::new(()),
             purse: Mutex::new(Purse { left_us, filled: Instant::now() }),
         })
     }
 
+    /// So many of an address and such a share from now on.
+    pub(super) fn set(&self, per_address: u32, percent: u32, cores: usize) {
+        self.per_address.store(per_address, Ordering::Relaxed);
+        self.share_us.store(share_us(share(percent, cores)), Ordering::Relaxed);
+    }
+
+    fn share(&self) -> Duration {
+        Duration::from_micros(self.share_us.load(Ordering::Relaxed))
+    }
+
     /// Begins one as soon as there is something left of the share; none if the address has too many unfinished ones.
     /// The caller limits how long it waits.
     pub(super) async fn begin(self: &Arc<Self>, network: IpAddr) -> Option<Handshake> {
-        let place = self.unfinished.enter(vec![(network, self.per_address)]).ok()?;
+        let most = self.per_address.load(Ordering::Relaxed);
+        let place = self.unfinished.enter(vec![(network, most)]).ok()?;
         let turn = self.line.lock().await;
         while let Some(wait) = self.take() {
             tokio::time::sleep(wait).await;
@@ -81,9 +92,9 @@ impl Handshakes {
     fn take(&self) -> Option<Duration> {
         let mut purse = self.purse();
         let now = Instant::now();
-        let passed = now.saturating_duration_since(purse.filled);
-        let most = micros(self.share.mul_f64(SAVED.as_secs_f64()));
-        let came = micros(self.share.mul_f64(passed.min(SAVED * 2).as_secs_f64()));
+        let (passed, share) = (now.saturating_duration_since(purse.filled), self.share());
+        let most = micros(share.mul_f64(SAVED.as_secs_f64()));
+        let came = micros(share.mul_f64(passed.min(SAVED * 2).as_secs_f64()));
         // Less than a microsecond is left to the next time.
         if came > 0 {
             purse.filled = now;
@@ -94,7 +105,7 @@ impl Handshakes {
             return None;
         }
         let lacking = Duration::from_micros(u64::try_from(1 - purse.left_us).unwrap_or(1));
-        let wait = lacking.div_f64(self.share.as_secs_f64().max(0.001));
+        let wait = lacking.div_f64(share.as_secs_f64().max(0.001));
         Some(wait.clamp(Duration::from_millis(1), Duration::from_secs(1)))
     }
 
@@ -114,6 +125,16 @@ impl Drop for Handshake {
     fn drop(&mut self) {
         self.of.purse().left_us += micros(RECKONED) - micros(self.took);
     }
+}
+
+/// Processor time that comes in each second.
+fn share(percent: u32, cores: usize) -> Duration {
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX).clamp(1, 1024);
+    Duration::from_millis(10) * percent.clamp(1, 100) * cores
+}
+
+fn share_us(share: Duration) -> u64 {
+    u64::try_from(share.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn micros(time: Duration) -> i64 {

@@ -38,6 +38,7 @@ mod window;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub struct Limits {
     means: Arc<Means>,
     in_flight: Arc<Concurrency<Arc<str>>>,
     rates: Mutex<HashMap<Rate, Arc<KeyedRate<Arc<str>>>>>,
+    /// Of one person, where the policy does not say.
+    in_flight_each: AtomicU32,
     /// By the holder's text: persons, and what they share.
     purses: Purses,
     /// Grants whose uses are counted, which take nobody's place.
@@ -134,6 +137,7 @@ impl Limits {
         let usage = store.load()?;
         let limits = Self {
             in_flight: Concurrency::new(settings.in_flight),
+            in_flight_each: AtomicU32::new(settings.in_flight_each),
             means: Arc::new(Means {
                 clock: clock.clone(),
                 store,
@@ -150,6 +154,12 @@ impl Limits {
         };
         limits.restore(&usage)?;
         Ok(limits)
+    }
+
+    /// So many requests at once, of everybody and of one person, from now on; who is under way is not ended.
+    pub fn set_in_flight(&self, everybody: u32, each: u32) {
+        self.in_flight.set_cap(everybody);
+        self.in_flight_each.store(each, Ordering::Relaxed);
     }
 
     /// Counts for `into` as well what `from` has used, as the store remembers it: they are one person's. Requests of

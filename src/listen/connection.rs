@@ -48,11 +48,17 @@ pub(super) async fn serve<H: Handler>(
     let Settings { requests_per_second, resets, .. } = *serving.settings;
     let budget = speaks_h2.then(|| Budget::new(requests_per_second, resets));
     let counted = budget.clone();
-    let settings = Arc::clone(&serving.settings);
+    let shown = Arc::clone(&serving.shown);
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let mut facts = Facts { progress: requests.request(), ..facts.clone() };
-        if let Some(forwarders) = settings.forwarders.as_ref().filter(|_| is_forwarder) {
+        // The operator may have changed both since the connection began; only who is still trusted is believed.
+        let settings = shown.settings();
+        facts.zone = Arc::clone(&settings.zone);
+        let trusted = settings.forwarders.as_ref();
+        let trusted = trusted.filter(|some| is_forwarder && some.trust(client.ip()));
+        facts.is_forwarded = trusted.is_some();
+        if let Some(forwarders) = trusted {
             facts.peer = forwarders.client(request.headers(), client);
         }
         if current.replaced.is_cancelled() {

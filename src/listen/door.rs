@@ -18,7 +18,6 @@ const SAID_EVERY: u32 = 600;
 /// Accepts connections and counts them.
 pub(super) struct Door {
     pub(super) socket: TcpListener,
-    pub(super) forwarders: Option<Arc<Forwarders>>,
     pub(super) addresses: Arc<AddressLimits>,
 }
 
@@ -31,13 +30,16 @@ pub(super) struct Visitor {
     pub(super) client: SocketAddr,
     /// Whether that is one of those who may stand in front, and nobody behind it.
     pub(super) is_forwarder: bool,
+    /// Who might stand in front when they came.
+    pub(super) forwarders: Option<Arc<Forwarders>>,
     /// Their place among the connections.
     pub(super) place: AddressSeat,
 }
 
 impl Door {
-    /// The next one who may come in; an address that connects too often is closed on without a word.
-    pub(super) async fn next(&self) -> Visitor {
+    /// The next one who may come in; an address that connects too often is closed on without a word. `forwarders` says who may
+    /// stand in front now.
+    pub(super) async fn next(&self, forwarders: impl Fn() -> Option<Arc<Forwarders>>) -> Visitor {
         let mut failures = 0_u32;
         loop {
             let (stream, peer) = match self.socket.accept().await {
@@ -52,13 +54,16 @@ impl Door {
                     continue;
                 }
             };
-            let is_forwarder = self.forwarders.as_ref().is_some_and(|some| some.trust(peer.ip()));
+            let forwarders = forwarders();
+            let is_forwarder = forwarders.as_ref().is_some_and(|some| some.trust(peer.ip()));
             let counted = match is_forwarder {
                 true => self.addresses.connect_forwarder(),
                 false => self.addresses.connect(peer.ip()),
             };
             match counted {
-                Ok(place) => return Visitor { stream, peer, client: peer, is_forwarder, place },
+                Ok(place) => {
+                    return Visitor { stream, peer, client: peer, is_forwarder, forwarders, place };
+                }
                 Err(refused) => tracing::debug!(%peer, %refused, "connection refused"),
             }
         }
@@ -70,12 +75,8 @@ impl Visitor {
     ///
     /// # Errors
     /// Nobody else connects there; or the head is none; or whom it is for has too many connections.
-    pub(super) async fn introduced(
-        mut self,
-        forwarders: Option<&Forwarders>,
-        addresses: &AddressLimits,
-    ) -> io::Result<Self> {
-        if !forwarders.is_some_and(Forwarders::introduce) {
+    pub(super) async fn introduced(mut self, addresses: &AddressLimits) -> io::Result<Self> {
+        if !self.forwarders.as_deref().is_some_and(Forwarders::introduce) {
             return Ok(self);
         }
         if !self.is_forwarder {

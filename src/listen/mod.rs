@@ -39,7 +39,7 @@ pub use watch::{OpenRequest, Progress};
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The caps and deadlines of one listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen.
     pub address: SocketAddr,
@@ -135,7 +135,6 @@ pub struct Shutdown {
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    settings: Settings,
     shown: Arc<Shown>,
 }
 
@@ -144,13 +143,9 @@ impl Listener {
     ///
     /// # Errors
     /// What the system said, for example that the address is in use.
-    pub async fn bind(
-        settings: Settings,
-        shown: Arc<Shown>,
-        sockets: &mut Sockets,
-    ) -> std::io::Result<Self> {
-        let socket = sockets.bind(settings.address).await?;
-        Ok(Self { socket, settings, shown })
+    pub async fn bind(shown: Arc<Shown>, sockets: &mut Sockets) -> std::io::Result<Self> {
+        let socket = sockets.bind(shown.settings().address).await?;
+        Ok(Self { socket, shown })
     }
 
     /// The address that was bound, with the real port where 0 was asked for.
@@ -171,17 +166,18 @@ impl Listener {
         tasks: TaskTracker,
         stop: Shutdown,
     ) {
-        let settings = Arc::new(self.settings);
-        let forwarders = settings.forwarders.clone();
-        let door = Door { socket: self.socket, forwarders, addresses: Arc::clone(&addresses) };
+        let Self { socket, shown } = self;
+        let door = Door { socket, addresses: Arc::clone(&addresses) };
         loop {
             let visitor = tokio::select! {
                 () = stop.finish.cancelled() => return,
-                visitor = door.next() => visitor,
+                visitor = door.next(|| shown.settings().forwarders.clone()) => visitor,
             };
+            let current = shown.current();
             let serving = Serving {
-                settings: Arc::clone(&settings),
-                current: self.shown.current(),
+                settings: Arc::clone(&current.settings),
+                current,
+                shown: Arc::clone(&shown),
                 handler: Arc::clone(&handler),
                 tasks: tasks.clone(),
                 stop: stop.clone(),
@@ -196,6 +192,8 @@ impl Listener {
 struct Serving<H> {
     settings: Arc<Settings>,
     current: Arc<Current>,
+    /// What is current later on.
+    shown: Arc<Shown>,
     handler: Arc<H>,
     tasks: TaskTracker,
     stop: Shutdown,
@@ -217,8 +215,7 @@ impl<H: Handler> Serving<H> {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let begun = async {
-            let forwarders = self.settings.forwarders.as_deref();
-            let visitor = visitor.introduced(forwarders, &self.addresses).await?;
+            let visitor = visitor.introduced(&self.addresses).await?;
             self.shake(visitor).await
         };
         let begun = tokio::time::timeout(self.settings.handshake_timeout, begun);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HOST, HeaderValue, LOCATION};
 use http::uri::Authority;
@@ -45,7 +46,7 @@ pub struct RedirectSettings {
 #[derive(Debug)]
 pub struct Redirect {
     socket: TcpListener,
-    settings: RedirectSettings,
+    settings: Arc<ArcSwap<RedirectSettings>>,
 }
 
 impl Redirect {
@@ -55,7 +56,13 @@ impl Redirect {
     /// What the system said.
     pub async fn bind(settings: RedirectSettings, sockets: &mut Sockets) -> std::io::Result<Self> {
         let socket = sockets.bind(settings.address).await?;
-        Ok(Self { socket, settings })
+        Ok(Self { socket, settings: Arc::new(ArcSwap::from_pointee(settings)) })
+    }
+
+    /// The settings, which may be replaced while it serves; only the address stays.
+    #[must_use]
+    pub fn settings(&self) -> Arc<ArcSwap<RedirectSettings>> {
+        Arc::clone(&self.settings)
     }
 
     /// The address that was bound.
@@ -68,15 +75,14 @@ impl Redirect {
 
     /// Serves until told to stop.
     pub async fn serve(self, addresses: Arc<AddressLimits>, tasks: TaskTracker, stop: Shutdown) {
-        let settings = Arc::new(self.settings);
-        let forwarders = settings.forwarders.clone();
-        let door = Door { socket: self.socket, forwarders, addresses: Arc::clone(&addresses) };
+        let Self { socket, settings: kept } = self;
+        let door = Door { socket, addresses: Arc::clone(&addresses) };
         loop {
             let visitor = tokio::select! {
                 () = stop.finish.cancelled() => return,
-                visitor = door.next() => visitor,
+                visitor = door.next(|| kept.load().forwarders.clone()) => visitor,
             };
-            let (settings, addresses) = (Arc::clone(&settings), Arc::clone(&addresses));
+            let (settings, addresses) = (kept.load_full(), Arc::clone(&addresses));
             let cut = stop.cut.clone();
             tasks.spawn(async move {
                 tokio::select! {
@@ -90,7 +96,7 @@ impl Redirect {
 
 impl RedirectSettings {
     async fn serve(&self, visitor: Visitor, addresses: &AddressLimits) {
-        let visitor = match visitor.introduced(self.forwarders.as_deref(), addresses).await {
+        let visitor = match visitor.introduced(addresses).await {
             Ok(visitor) => visitor,
             Err(error) => {
                 tracing::debug!(%error, "no connection without TLS");

@@ -1,4 +1,4 @@
-//! What a listener shows and whom it believes, which may be replaced while it listens.
+//! What a listener shows, whom it believes and what it allows, which may be replaced while it listens.
 //!
 //! A client certificate is good for as long as its connection, so a replacement ends every connection that
 //! showed one: its requests from then on have none, and the client is told to connect anew.
@@ -11,13 +11,16 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-/// The TLS configuration of a listener at this moment.
+use super::Settings;
+
+/// The TLS configuration and the settings of a listener at this moment.
 #[derive(Debug)]
 pub struct Shown(ArcSwap<Current>);
 
-/// A configuration, and when it is one no more.
-#[derive(Debug)]
+/// A configuration, and when its TLS is one no more.
+#[derive(Clone, Debug)]
 pub(super) struct Current {
+    pub(super) settings: Arc<Settings>,
     pub(super) tls: Arc<ServerConfig>,
     pub(super) replaced: CancellationToken,
 }
@@ -25,14 +28,30 @@ pub(super) struct Current {
 impl Shown {
     /// Begins with this configuration.
     #[must_use]
-    pub fn new(tls: Arc<ServerConfig>) -> Self {
-        Self(ArcSwap::from_pointee(Current { tls, replaced: CancellationToken::new() }))
+    pub fn new(settings: Settings, tls: Arc<ServerConfig>) -> Self {
+        let settings = Arc::new(settings);
+        Self(ArcSwap::from_pointee(Current { settings, tls, replaced: CancellationToken::new() }))
     }
 
     /// Shows another one from the next connection on.
     pub fn replace(&self, tls: Arc<ServerConfig>) {
-        let old = self.0.swap(Arc::new(Current { tls, replaced: CancellationToken::new() }));
-        old.replaced.cancel();
+        let settings = Arc::clone(&self.0.load().settings);
+        let next = Current { settings, tls, replaced: CancellationToken::new() };
+        self.0.swap(Arc::new(next)).replaced.cancel();
+    }
+
+    /// Holds new connections to other caps and deadlines; the zone and the forwarders are those of each request from now on.
+    /// Where it listens does not change.
+    pub fn set(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        let current = self.current();
+        self.0.store(Arc::new(Current { settings, ..(*current).clone() }));
+    }
+
+    /// The settings at this moment.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.load().settings)
     }
 
     pub(super) fn current(&self) -> Arc<Current> {

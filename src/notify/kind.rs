@@ -44,6 +44,8 @@ pub enum Kind {
     CertificateEnds,
     /// A new policy was refused.
     PolicyRefused,
+    /// Another configuration was refused.
+    ConfigurationRefused,
     /// New certificates were refused.
     CertificatesRefused,
     /// Notices did not get to their target.
@@ -98,7 +100,7 @@ impl Topic {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::GrantAsked,
         Self::GrantDecided,
         Self::GrantEnded,
@@ -118,6 +120,7 @@ impl Kind {
         Self::WitnessDisagrees,
         Self::CertificateEnds,
         Self::PolicyRefused,
+        Self::ConfigurationRefused,
         Self::CertificatesRefused,
         Self::Undelivered,
         Self::Others,
@@ -147,6 +150,7 @@ impl Kind {
             Self::WitnessDisagrees => "witness_disagrees",
             Self::CertificateEnds => "certificate_ends",
             Self::PolicyRefused => "policy_refused",
+            Self::ConfigurationRefused => "configuration_refused",
             Self::CertificatesRefused => "certificates_refused",
             Self::Undelivered => "undelivered",
             Self::Others => "others",
@@ -174,6 +178,7 @@ impl Kind {
             | Self::WitnessSilent
             | Self::CertificateEnds
             | Self::PolicyRefused
+            | Self::ConfigurationRefused
             | Self::CertificatesRefused
             | Self::Undelivered => Some(Topic::Operation),
             Self::Others | Self::Test => None,
@@ -203,6 +208,7 @@ impl Kind {
             | Self::WitnessDisagrees
             | Self::CertificateEnds
             | Self::PolicyRefused
+            | Self::ConfigurationRefused
             | Self::CertificatesRefused
             | Self::Undelivered
             | Self::Others

@@ -143,6 +143,7 @@ impl Notice {
             | "grant_review_overdue"
             | "grant_review_overdue_drill" => Kind::ReviewDue,
             "policy_refused" => Kind::PolicyRefused,
+            "configuration_refused" => Kind::ConfigurationRefused,
             "certificates_refused" => Kind::CertificatesRefused,
             // Another person reviews it, and two agree.
             "partner_drafted" | "partner_reviewed" => Kind::RequestWaits,

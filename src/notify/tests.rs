@@ -26,6 +26,8 @@ fn what_needs_a_person_is_told_and_what_does_not_is_not() {
     assert_eq!(kind(&act("partner_reviewed", "partner swift")), Some(Kind::RequestWaits));
     assert_eq!(kind(&act("partner_activated", "partner swift")), None);
     assert_eq!(kind(&act("policy_refused", "policy")), Some(Kind::PolicyRefused));
+    let refused = act("configuration_refused", "configuration");
+    assert_eq!(kind(&refused), Some(Kind::ConfigurationRefused));
     assert_eq!(kind(&act("grant_asked", "grant 7")), Some(Kind::GrantAsked));
     assert_eq!(kind(&act("glass_broken", "grant 7")), Some(Kind::BreakGlass));
     assert_eq!(kind(&act("grant_review_due", "grant 7")), Some(Kind::ReviewDue));

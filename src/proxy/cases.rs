@@ -147,7 +147,7 @@ impl Gate {
         if let Some(link) = self.taken_tickets.get(tag, now_s) {
             return self.check_stands(link);
         }
-        let ticket = self.cases.verify(text, &caller.account, now_s).map_err(fault)?;
+        let ticket = self.configured().cases.verify(text, &caller.account, now_s).map_err(fault)?;
         let until_s = ticket.until_s;
         let link = self.tie(ticket).await?;
         self.taken_tickets.add(tag, TakenTicket { until_s, link });

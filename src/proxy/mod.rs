@@ -62,6 +62,7 @@ mod vouch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::request::Parts as RequestHead;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -156,8 +157,6 @@ pub struct Parts {
     pub links: Arc<Links>,
     /// What data subjects said, and what is marked of them.
     pub subjects: Arc<Register>,
-    /// The business systems whose tickets say so.
-    pub cases: Arc<CaseTickets>,
     /// Whom a detection holds.
     pub curbs: Arc<Curbs>,
     /// What people were granted.
@@ -170,10 +169,6 @@ pub struct Parts {
     pub addresses: Arc<AddressLimits>,
     /// The backends.
     pub upstreams: Arc<Upstreams>,
-    /// Who tells the backends who asks.
-    pub voucher: Voucher,
-    /// Who says of uploaded files whether they are clean.
-    pub scanners: Arc<Scanners>,
     /// The log.
     pub log: Log,
     /// What the operator's monitoring reads.
@@ -186,6 +181,19 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Fields that backends have and nobody declared.
     pub fields: KnownFields,
+    /// What the operator may change while it runs.
+    pub configured: ArcSwap<Configured>,
+}
+
+/// What the operator may change while the gate runs, and what is as one then.
+#[derive(Debug)]
+pub struct Configured {
+    /// The business systems whose tickets say that somebody is tied to somebody by a case.
+    pub cases: Arc<CaseTickets>,
+    /// Who tells the backends who asks.
+    pub voucher: Voucher,
+    /// Who says of uploaded files whether they are clean.
+    pub scanners: Arc<Scanners>,
     /// Caps of the guard.
     pub caps: guard::Caps,
     /// Caps of the proxy.
@@ -258,6 +266,11 @@ impl Gate {
             beside,
             uploads,
         })
+    }
+
+    /// What the operator says at this moment. Do not keep it over a wait.
+    pub fn configured(&self) -> arc_swap::Guard<Arc<Configured>> {
+        self.parts.configured.load()
     }
 
     /// What must be done about once a minute: forget what left its window, write what was gathered.
@@ -360,7 +373,7 @@ impl Gate {
         if let Err(unrecorded) = trail.durable().await {
             rejection = unrecorded;
         }
-        let mut told = rejection.told().contact(self.settings.contact.as_deref());
+        let mut told = rejection.told().contact(self.configured().settings.contact.as_deref());
         if let Some(head) = head.filter(|head| head::wants_page(head)) {
             // A host that is not the one of the connection was refused before.
             let host = facts.server_name.as_deref().unwrap_or_default();

@@ -60,7 +60,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let rest = at.head.path.as_str().strip_prefix(PREFIX).unwrap_or_default();
         let (issuer, step) = rest.split_once('/').unwrap_or((rest, ""));
-        if !self.identity.sign_in_issuers().any(|known| known == issuer) {
+        if !self.identity.sign_in_issuers().iter().any(|known| known == issuer) {
             return Err(Rejection::NotFound);
         }
         self.addresses.attempt(at.facts.peer.ip()).map_err(Rejection::Address)?;
@@ -185,7 +185,7 @@ impl Gate {
         issuer: &str,
         body: &mut Sent,
     ) -> Result<Response<Answer>, Rejection> {
-        let time = self.settings.request_time;
+        let time = self.configured().settings.request_time;
         let body = read_capped(body, ORDER_LIMIT_BYTES, time).await.map_err(Rejection::Body)?;
         let form = form_fields(&body).ok_or(Rejection::Form)?;
         let mut step = self.begin_step("signed_out_by_issuer", "", at.trail)?;

@@ -85,15 +85,19 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Judged, Rejection> {
         let sent = how_sent(permit, &parts.headers)?;
-        let limit = body_limit(permit, &sent.form, &self.settings);
+        let (caps, limit, time) = {
+            let configured = self.configured();
+            let settings = &configured.settings;
+            (configured.caps, body_limit(permit, &sent.form, settings), settings.request_time)
+        };
         let room = self.room(&sent.form, limit)?;
-        let read = read_capped(&mut *body, limit, self.settings.request_time).await;
+        let read = read_capped(&mut *body, limit, time).await;
         let read = read.map_err(Rejection::Body)?;
         if permit.factor_on_records().is_some() {
             // The answer may ask for a factor, and the request is kept whole then.
             *body = sent::Sent::Kept(Full::new(read.clone()));
         }
-        let mut judged = written(permit, plan, &sent, read, (self.caps, limit), |report| {
+        let mut judged = written(permit, plan, &sent, read, (caps, limit), |report| {
             let entry = trail.outcome().map(Outcome::disclosure);
             let source = entry.map(|entry| entry.with(|entry| Source::of(entry, "request")));
             if let Some(source) = source {

@@ -87,7 +87,7 @@ impl Gate {
             if lacks_device {
                 return Rejection::UnknownDevice;
             }
-            return self.lead_to_issuer(issuer, asked, (&asking, &cookie), body, trail).await;
+            return self.lead_to_issuer(&issuer, asked, (&asking, &cookie), body, trail).await;
         }
         asked.way = match self.identity.ways_to(&cookie, level, lacks_device).await {
             Ok(ways) if ways.any() => Way::Session(ways),
@@ -169,7 +169,8 @@ impl Gate {
             return Err(NotKept::Because(words.kept_nowhere));
         }
         let too_large = NotKept::Because(words.kept_too_large);
-        let body = match read_capped(body, most, self.settings.request_time).await {
+        let time = self.configured().settings.request_time;
+        let body = match read_capped(body, most, time).await {
             Ok(body) => body,
             Err(BodyFault::TooLarge(_)) => return Err(too_large),
             Err(fault @ (BodyFault::TooSlow | BodyFault::Broken)) => {
@@ -222,7 +223,7 @@ impl Gate {
             let request = (waiting.method.as_str(), waiting.path.as_str(), bytes);
             pages::send_now(&shown, name, request, &asked.purposes)
         } else if let Some(issuer) = self.identity.sign_in_issuer_of(&caller.account) {
-            let there = oidc::raise_at(issuer, asked.assurance, asked.max_age_s, &here);
+            let there = oidc::raise_at(&issuer, asked.assurance, asked.max_age_s, &here);
             return Err(Rejection::StepUpKept(there));
         } else {
             let level = asked.assurance;

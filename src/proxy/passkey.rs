@@ -246,7 +246,7 @@ impl Gate {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Rejection::Form);
         }
-        let time = self.settings.request_time;
+        let time = self.configured().settings.request_time;
         let body = read_capped(body, BODY_LIMIT_BYTES, time).await.map_err(Rejection::Body)?;
         serde_json::from_slice(&body).map_err(|_other_json| Rejection::Form)
     }

@@ -101,7 +101,8 @@ impl Gate {
             unlinked: 0,
             asking: Asking::default(),
         };
-        let (format, guard) = guard(&permit, &parts.headers, self.caps, meter)?;
+        let caps = self.configured().caps;
+        let (format, guard) = guard(&permit, &parts.headers, caps, meter)?;
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
         let read = self.read_beginning(&mut passage, &permit, format).await?;
@@ -138,7 +139,8 @@ impl Gate {
             passage.end_at_limits();
             return Ok(Read::Some);
         }
-        let read = passage.read(self.settings.held_bytes).await;
+        let held_bytes = self.configured().settings.held_bytes;
+        let read = passage.read(held_bytes).await;
         read.map_err(|halt| missing_if_empty(halt, permit))
     }
 
@@ -242,7 +244,7 @@ impl Gate {
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat().quotas());
-        let feed = Feed { frames, patience: self.settings.unread_time };
+        let feed = Feed { frames, patience: self.configured().settings.unread_time };
         let tells_in_trailer = head.accepts_trailers;
         if tells_in_trailer {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));
@@ -268,13 +270,13 @@ impl Gate {
     ) -> Result<(usize, Option<Subject>), Rejection> {
         let (parts, body) = response.into_parts();
         let body = judged(parts.status, body).await?;
-        let mut test = record_test(reading, parts.status, &parts.headers, self.caps)?;
+        let mut test = record_test(reading, parts.status, &parts.headers, self.configured().caps)?;
         let mut body = Box::pin(body);
         let mut read = 0;
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             let Ok(data) = frame.map_err(Rejection::Upstream)?.into_data() else { continue };
             read += data.len();
-            check_read(read, &self.settings)?;
+            check_read(read, &self.configured().settings)?;
             test.push(data).map_err(Halt::Guard)?;
         }
         test.finish().map_err(Halt::Guard)?;

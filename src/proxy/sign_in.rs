@@ -71,7 +71,8 @@ impl Gate {
             (&Method::GET, "/.menshen/jwks.json") => self.show_keys(facts),
             (&Method::GET, "/.menshen/login") => {
                 self.looked_at(Open::SignIn, facts.peer.ip());
-                let issuers: Vec<&str> = self.identity.sign_in_issuers().collect();
+                let issuers = self.identity.sign_in_issuers();
+                let issuers: Vec<&str> = issuers.iter().map(String::as_str).collect();
                 let shown = Page { issuers: &issuers, ..blank(head, parts) };
                 Ok(page(pages::password(&shown), StatusCode::OK, facts))
             }
@@ -123,7 +124,7 @@ impl Gate {
     /// The public keys by which backends know that an assertion is the gate's; no secret and nobody's data.
     fn show_keys(&self, facts: &Facts) -> Result<Response<Answer>, Rejection> {
         self.looked_at(Open::Keys, facts.peer.ip());
-        let keys = self.voucher.assertions.published().map_err(|error| {
+        let keys = self.configured().voucher.assertions.published().map_err(|error| {
             tracing::error!(%error, "the keys of assertions cannot be shown");
             Rejection::Unvouched
         })?;
@@ -229,7 +230,7 @@ impl Gate {
             parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let essence =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let time = self.settings.request_time;
+        let time = self.configured().settings.request_time;
         let body = read_capped(body, BODY_LIMIT_BYTES, time).await.map_err(Rejection::Body)?;
         match essence.as_str() {
             "application/json" => json_fields(&body).ok_or(Rejection::Form),

@@ -82,7 +82,8 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        if passage.read(self.settings.held_bytes).await? == Read::Some {
+        let held_bytes = self.configured().settings.held_bytes;
+        if passage.read(held_bytes).await? == Read::Some {
             return self.fed(passage, right, facts, trail).await;
         }
         if right.switched_off().is_some() {
@@ -114,7 +115,7 @@ impl Gate {
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat.quotas());
-        let feed = Feed { frames, patience: self.settings.unread_time };
+        let feed = Feed { frames, patience: self.configured().settings.unread_time };
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right).await {

@@ -106,8 +106,9 @@ impl Gate {
 
     /// The first verdict that is not clean, else clean.
     async fn ask(&self, scanner: &str, judged: &Judged) -> Result<Verdict, ScanError> {
+        let scanners = Arc::clone(&self.configured().scanners);
         for file in &judged.files {
-            match self.scanners.scan(scanner, &file.content, &file.media_type).await? {
+            match scanners.scan(scanner, &file.content, &file.media_type).await? {
                 Verdict::Clean => {}
                 found @ Verdict::Found(_) => return Ok(found),
             }

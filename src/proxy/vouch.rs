@@ -108,7 +108,9 @@ impl Gate {
         part: &str,
         headers: &mut HeaderMap,
     ) -> Result<(), Rejection> {
-        let Some(vouching) = self.voucher.upstreams.get(permit.upstream()) else { return Ok(()) };
+        let configured = self.configured();
+        let voucher = &configured.voucher;
+        let Some(vouching) = voucher.upstreams.get(permit.upstream()) else { return Ok(()) };
         let principal = question.principal();
         let known = Known {
             principal,
@@ -121,7 +123,7 @@ impl Gate {
             request: trail.id.to_string(),
         };
         let id = format!("{}{part}", known.request);
-        let token = self.voucher.assertions.sign(known.asserted(&vouching.audience, &id));
+        let token = voucher.assertions.sign(known.asserted(&vouching.audience, &id));
         let token = token.map_err(|error| {
             tracing::error!(%error, "no assertion could be signed, so nothing is sent");
             Rejection::Unvouched

@@ -8,8 +8,7 @@ use crate::upstream::{OpenError, Upstreams};
 
 /// Looks at the files of every upstream; what cannot be used leaves the old ones in place.
 pub(super) async fn look(upstreams: &Arc<Upstreams>, log: &Log) {
-    let names: Vec<String> = upstreams.secured().map(str::to_owned).collect();
-    for name in names {
+    for name in upstreams.secured() {
         let (reads, of) = (Arc::clone(upstreams), name.clone());
         let read = tokio::task::spawn_blocking(move || reads.look_at_certificates(&of)).await;
         let fresh = match read {

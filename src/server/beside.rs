@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
 use super::certificates::{Certificates, Followed};
-use super::log::{at_rest, cursors, ship_source};
+use super::configuration::Reconfigurer;
+use super::log::{at_rest, ship_source};
 use super::policies::Backends;
+use super::prepared::Handles;
 use super::reload::Reloader;
 use super::shared::Keeper;
+use super::targets::{self, Targets};
 use super::watch::Watch;
 use super::{
     Monitoring, Server, StartError, backups, bulletin, campaigns, commands, index, maker, memory,
-    notices, readings, restored, retention, shipping, witnesses,
+    readings, restored, retention,
 };
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::audit::{AtRest, Opener, Readings, RestKey};
 use crate::campaign::Campaigns;
 use crate::clock::Clock;
@@ -33,7 +37,7 @@ use crate::upstream::SeenUpstream;
 
 impl Server {
     /// Follows the policy folder, and that of the candidate if there is one.
-    pub(super) fn keep_policies(&mut self, config: &Config, backends: &Backends) {
+    pub(super) fn keep_policies(&mut self, config: &Config, backends: &Arc<Mutex<Backends>>) {
         let live = Some((Role::Live, config.policies.clone()));
         let shadow = config.shadow.clone().map(|folder| (Role::Shadow, folder));
         for (role, folder) in live.into_iter().chain(shadow) {
@@ -43,7 +47,7 @@ impl Server {
             let reloader = Reloader {
                 role,
                 folder,
-                backends: backends.clone(),
+                backends: Arc::clone(backends),
                 policies: Arc::clone(&self.gate.policies),
                 log: self.log.clone(),
                 desk: self.desk.clone(),
@@ -81,8 +85,6 @@ impl Server {
             self.shutdown.finish.clone(),
         ));
         self.keep_backups(config, &store, clock, master);
-        self.ship(config, clock, master)?;
-        self.keep_witnesses(config, clock);
         self.keep_index(config, master)
     }
 
@@ -128,85 +130,77 @@ impl Server {
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
     }
 
-    /// Carries the log elsewhere.
-    fn ship(&self, config: &Config, clock: &Clock, master: &MasterKey) -> Result<(), SecretError> {
-        let log = self.log.clone();
-        let durable = Arc::new(move || log.health().durable);
-        let source = ship_source(config, master)?;
-        for settings in &config.ship {
-            let shipper = shipping::Shipper {
-                settings: settings.clone(),
-                cursors: cursors(config),
-                source: ship::Source { durable: Some(durable.clone()), ..source.clone() },
-                log: self.log.clone(),
-                telemetry: Arc::clone(&self.gate.telemetry),
-                clock: clock.clone(),
-            };
-            self.tasks.spawn(shipper.run(self.shutdown.finish.clone()));
-        }
-        Ok(())
-    }
-
-    /// Shows the log's checkpoints to its witnesses.
-    fn keep_witnesses(&self, config: &Config, clock: &Clock) {
-        let verifier = self.log.verifier().clone();
-        let shown = ship::WitnessedLog { dir: config.log.clone(), verifier };
-        for settings in &config.witnesses {
-            let asker = witnesses::Asker {
-                settings: settings.clone(),
-                shown: shown.clone(),
-                log: self.log.clone(),
-                telemetry: Arc::clone(&self.gate.telemetry),
-                clock: clock.clone(),
-            };
-            self.tasks.spawn(asker.run(self.shutdown.finish.clone()));
-        }
-    }
-
-    /// Tells people what needs one of them.
-    pub(super) async fn keep_notices(
+    /// Carries the log elsewhere, shows its checkpoints to witnesses, and tells people what needs one of them.
+    pub(super) async fn keep_targets(
         &self,
         store: &Store,
         config: &Config,
         (clock, master): (&Clock, &MasterKey),
-    ) -> Result<(), StartError> {
-        if config.notify.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<Targets, StartError> {
         let log = self.log.clone();
         let durable: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || log.health().durable);
-        let source = ship_source(config, master)?;
-        let notices = notices::Notices {
-            targets: config.notify.clone(),
-            source: ship::Source { durable: Some(durable), ..source },
+        let source = ship::Source { durable: Some(durable), ..ship_source(config, master)? };
+        let means = targets::Means {
+            source,
             store: store.clone(),
             log: self.log.clone(),
             telemetry: Arc::clone(&self.gate.telemetry),
             clock: clock.clone(),
+            tasks: self.tasks.clone(),
+            stop: self.shutdown.finish.clone(),
         };
-        let next = notices.begin().await?;
-        notices.spawn(next, &self.tasks, &self.shutdown.finish);
-        Ok(())
+        let mut targets = Targets::new(means, Box::new(config.clone()));
+        targets.begin(config).await?;
+        Ok(targets)
     }
 
     /// Follows the certificates of the listeners and those for the backends.
-    pub(super) fn keep_certificates(&mut self, listeners: Vec<Followed>) {
+    pub(super) fn keep_certificates(&mut self, listeners: &[Arc<Followed>]) {
         let asked = Arc::new(Notify::new());
         self.reload.push(Arc::clone(&asked));
         let upstreams = Arc::clone(&self.gate.upstreams);
-        let certificates = Certificates::new(listeners, upstreams, self.log.clone(), asked);
+        let certificates =
+            Certificates::new(listeners.to_vec(), upstreams, self.log.clone(), asked);
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
     }
 
+    /// Takes up another configuration when the operator asks for it, or the file changes; then whoever else reads files looks.
+    pub(super) fn keep_configuration(
+        &mut self,
+        handles: Handles,
+        targets: Targets,
+        (config, backends): (Box<Config>, Arc<Mutex<Backends>>),
+    ) {
+        let watched = config.file.as_ref().filter(|_| config.config_watch);
+        let watch = watched.map(|file| Watch::begin(file));
+        let reconfigurer = Reconfigurer {
+            handles: Arc::new(handles),
+            targets,
+            backends,
+            log: self.log.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+            started: config.text.to_string(),
+            current: config,
+            asked: Arc::clone(&self.asked),
+            then: std::mem::take(&mut self.reload),
+            refused: None,
+        };
+        self.tasks.spawn(reconfigurer.run(watch, self.shutdown.finish.clone()));
+    }
+
     /// Serves the interface for the security team, if there is one.
-    pub(super) fn serve_admin(&self, config: &Config, clock: &Clock, bound: &mut Bound) {
-        let (Some(settings), Some((address, listener))) = (&config.admin, bound.admin.take())
-        else {
+    pub(super) fn serve_admin(
+        &self,
+        settings: Option<&Arc<ArcSwap<admin::Settings>>>,
+        clock: &Clock,
+        bound: &mut Bound,
+    ) {
+        let (Some(settings), Some((address, listener))) = (settings, bound.admin.take()) else {
             return;
         };
         tracing::info!(%address, "the security team's interface");
         let desks = (self.desk.clone(), Campaigns::beside(&self.desk));
-        let admin = Admin::new(Arc::clone(&self.gate), desks, settings.settings.clone(), clock);
+        let admin = Admin::new(Arc::clone(&self.gate), desks, Arc::clone(settings), clock);
         // Its own: whoever floods the gate does not keep the security team out.
         let addresses = Arc::new(AddressLimits::new(&AddressSettings::default(), clock));
         let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());

@@ -1,6 +1,7 @@
 //! The ports: bound before anything is served, so that a start is all or nothing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::StartError;
 use super::certificates::Followed;
@@ -20,14 +21,14 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) async fn bind(
         config: &Config,
-        certificates: &[Followed],
+        certificates: &[Arc<Followed>],
         mut sockets: Sockets,
     ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         for (settings, followed) in all_listeners(config).zip(certificates) {
             let address = settings.socket.address;
             let refused = |source| StartError::Listen { address, source };
-            let listener = Listener::bind(settings.socket.clone(), followed.shown(), &mut sockets);
+            let listener = Listener::bind(Arc::clone(&followed.shown), &mut sockets);
             let listener = listener.await.map_err(refused)?;
             listeners.push((listener.address().map_err(refused)?, listener));
         }
@@ -76,6 +77,6 @@ pub(super) fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Li
 }
 
 /// The certificates of the listeners, as they are now.
-pub(super) fn follow_certificates(config: &Config) -> Result<Vec<Followed>, TlsError> {
-    all_listeners(config).map(|one| Followed::begin(one.socket.address, one.tls.clone())).collect()
+pub(super) fn follow_certificates(config: &Config) -> Result<Vec<Arc<Followed>>, TlsError> {
+    all_listeners(config).map(|one| Followed::begin(one).map(Arc::new)).collect()
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::backend_certificates;
 use crate::audit::{Act, Alert, Concern, Event, Log, LogError};
 use crate::clock::Clock;
+use crate::config;
 use crate::listen::Shown;
 use crate::tls::{self, ServerSettings, TlsError};
 use crate::upstream::Upstreams;
@@ -27,7 +28,7 @@ const ALERT_EVERY_S: i64 = 24 * 3600;
 
 /// Follows the files of all listeners.
 pub(super) struct Certificates {
-    listeners: Vec<Followed>,
+    listeners: Vec<Arc<Followed>>,
     upstreams: Arc<Upstreams>,
     log: Log,
     asked: Arc<Notify>,
@@ -35,40 +36,42 @@ pub(super) struct Certificates {
     clock: Clock,
 }
 
-/// The files of one listener.
+/// One listener, and its files.
 pub(super) struct Followed {
-    address: SocketAddr,
-    settings: ServerSettings,
-    shown: Arc<Shown>,
+    /// What it shows.
+    pub(super) shown: Arc<Shown>,
+    /// Held by whoever looks at the files, or names others.
+    pub(super) files: Mutex<Files>,
+}
+
+/// The files of one listener.
+pub(super) struct Files {
+    pub(super) settings: ServerSettings,
     /// What the files held when they were last read, whether or not it could be used.
-    seen: Option<[u8; 32]>,
+    pub(super) seen: Option<[u8; 32]>,
     /// When its end was last warned of, Unix seconds.
     warned_s: Option<i64>,
 }
 
 impl Followed {
     /// Reads the files for the first time.
-    pub(super) fn begin(address: SocketAddr, settings: ServerSettings) -> Result<Self, TlsError> {
+    pub(super) fn begin(listener: &config::Listener) -> Result<Self, TlsError> {
+        let settings = listener.tls.clone();
         let (config, seen) = tls::server_config_and_print(&settings)?;
-        Ok(Self {
-            address,
-            settings,
-            shown: Arc::new(Shown::new(config)),
-            seen: Some(seen),
-            warned_s: None,
-        })
+        let shown = Arc::new(Shown::new(listener.socket.clone(), config));
+        let files = Mutex::new(Files { settings, seen: Some(seen), warned_s: None });
+        Ok(Self { shown, files })
     }
 
-    /// What the listener shows.
-    pub(super) fn shown(&self) -> Arc<Shown> {
-        Arc::clone(&self.shown)
+    fn address(&self) -> SocketAddr {
+        self.shown.settings().address
     }
 }
 
 impl Certificates {
     /// Of these listeners and for these backends.
     pub(super) fn new(
-        listeners: Vec<Followed>,
+        listeners: Vec<Arc<Followed>>,
         upstreams: Arc<Upstreams>,
         log: Log,
         asked: Arc<Notify>,
@@ -77,9 +80,9 @@ impl Certificates {
     }
 
     /// Goes on until told to stop.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    pub(super) async fn run(self, stop: CancellationToken) {
         loop {
-            for listener in &mut self.listeners {
+            for listener in &self.listeners {
                 warn_of_end(listener, &self.log, &self.clock).await;
             }
             tokio::select! {
@@ -87,7 +90,7 @@ impl Certificates {
                 () = self.asked.notified() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
-            for listener in &mut self.listeners {
+            for listener in &self.listeners {
                 look(listener, &self.log).await;
             }
             backend_certificates::look(&self.upstreams, &self.log).await;
@@ -96,21 +99,22 @@ impl Certificates {
 }
 
 /// Raises the alert where a certificate ends soon, or has ended.
-async fn warn_of_end(listener: &mut Followed, log: &Log, clock: &Clock) {
-    let file = listener.settings.certificate.clone();
+async fn warn_of_end(listener: &Followed, log: &Log, clock: &Clock) {
+    let mut files = listener.files.lock().await;
+    let file = files.settings.certificate.clone();
     let read = tokio::task::spawn_blocking(move || tls::ends_at_s(&file)).await;
     // What cannot be read is told by the look at the files.
     let Ok(Ok(ends_s)) = read else { return };
     let now_s = clock.unix_s();
     let left_s = ends_s.saturating_sub(now_s);
     if left_s > NEAR_S {
-        listener.warned_s = None;
+        files.warned_s = None;
         return;
     }
-    if listener.warned_s.is_some_and(|before| now_s.saturating_sub(before) < ALERT_EVERY_S) {
+    if files.warned_s.is_some_and(|before| now_s.saturating_sub(before) < ALERT_EVERY_S) {
         return;
     }
-    let (address, days) = (listener.address, left_s.div_euclid(24 * 3600));
+    let (address, days) = (listener.address(), left_s.div_euclid(24 * 3600));
     tracing::error!(%address, days, "a listener's certificate ends soon, or has ended");
     let Ok(mut entry) = log.entry(Event::Alert) else { return };
     let mut alert = Alert::new(Concern::Certificate, 1);
@@ -124,12 +128,13 @@ async fn warn_of_end(listener: &mut Followed, log: &Log, clock: &Clock) {
         ..Act::default()
     });
     if log.append(entry).await.is_ok() {
-        listener.warned_s = Some(now_s);
+        files.warned_s = Some(now_s);
     }
 }
 
-async fn look(listener: &mut Followed, log: &Log) {
-    let (address, settings) = (listener.address, listener.settings.clone());
+async fn look(listener: &Followed, log: &Log) {
+    let mut files = listener.files.lock().await;
+    let (address, settings) = (listener.address(), files.settings.clone());
     let read = tokio::task::spawn_blocking(move || {
         let print = tls::print(&settings)?;
         Ok::<_, TlsError>((print, settings))
@@ -146,7 +151,7 @@ async fn look(listener: &mut Followed, log: &Log) {
             return;
         }
     };
-    if listener.seen == Some(print) {
+    if files.seen == Some(print) {
         return;
     }
     let made = tokio::task::spawn_blocking(move || tls::server_config_and_print(&settings)).await;
@@ -157,11 +162,11 @@ async fn look(listener: &mut Followed, log: &Log) {
                 tracing::error!(%address, %error, "new certificates could not be recorded; the old ones stay");
                 return;
             }
-            listener.seen = Some(print);
+            files.seen = Some(print);
             tracing::info!(%address, "new certificates are shown");
         }
         Ok(Err(error)) => {
-            listener.seen = Some(print);
+            files.seen = Some(print);
             tracing::error!(%address, %error, "new certificates are refused; the old ones stay");
             let object = format!("listener {address}");
             if let Err(error) = record(log, "certificates_refused", &object, false).await {
@@ -178,7 +183,7 @@ async fn replace(
     config: Arc<ServerConfig>,
     log: &Log,
 ) -> Result<(), LogError> {
-    let object = format!("listener {}", listener.address);
+    let object = format!("listener {}", listener.address());
     record(log, "certificates_loaded", &object, true).await?;
     listener.shown.replace(config);
     Ok(())

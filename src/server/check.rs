@@ -20,6 +20,12 @@ use crate::{notify, ship, tls};
 /// [`StartError`], as a start would give it.
 pub fn check(config: &Config) -> Result<Program, StartError> {
     let program = admit(&read_policies(&config.policies)?, &Backends::of(config))?;
+    check_files(config)?;
+    Ok(program)
+}
+
+/// Checks all but the policy.
+pub(super) fn check_files(config: &Config) -> Result<(), StartError> {
     Upstreams::open(&config.upstreams, &TaskTracker::new())?;
     for listener in all_listeners(config) {
         tls::server_config(&listener.tls)?;
@@ -30,7 +36,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
     }
     MasterKey::read(&config.key)?;
     at_rest(config)?;
-    Ok(program)
+    Ok(())
 }
 
 /// Reads what vouches for issuers, for the places that the log is carried to, for its witnesses and for the targets of notices.

@@ -27,7 +27,7 @@ pub(super) async fn keep(gate: Arc<Gate>, stop: CancellationToken) {
 
 /// Reads the keys of business systems again whose file changed.
 async fn look_at_keys(gate: &Arc<Gate>) {
-    let (cases, now_s) = (Arc::clone(&gate.cases), gate.clock.unix_s());
+    let (cases, now_s) = (Arc::clone(&gate.configured().cases), gate.clock.unix_s());
     if cases.is_due(now_s)
         && let Err(error) = tokio::task::spawn_blocking(move || cases.look()).await
     {

@@ -13,6 +13,7 @@ mod campaigns;
 mod certificates;
 mod check;
 mod commands;
+mod configuration;
 mod confine;
 mod doctor;
 mod fetch;
@@ -23,6 +24,7 @@ mod memory;
 mod notices;
 mod open;
 mod policies;
+mod prepared;
 mod readings;
 mod reload;
 mod restored;
@@ -30,6 +32,8 @@ mod retention;
 mod review;
 mod shared;
 mod shipping;
+mod started;
+mod targets;
 mod traces;
 mod unsigned;
 mod usage;
@@ -41,6 +45,7 @@ mod conformance;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -51,6 +56,7 @@ pub use activation::kept_sources;
 pub use backups::maker;
 pub use calls::{CallsError, give_up_calls};
 pub use check::check;
+pub use configuration::waiting;
 pub use confine::{ConfineError, Confinement, confine};
 pub use doctor::{Finding, Standing, examine};
 pub use fetch::HttpsFetch;
@@ -58,6 +64,7 @@ pub use log::{at_rest, cursors, open_log, ship_source};
 pub use policies::{PolicyError, compile_policies, load_policies, read_policies};
 pub use retention::{holds, periods};
 pub use review::to_keep;
+pub use started::started_with;
 pub use usage::read_limits;
 
 use crate::audit::{Log, LogError, ReadError, Sink};
@@ -212,8 +219,11 @@ pub struct Server {
     log: Log,
     tasks: TaskTracker,
     shutdown: Shutdown,
-    drain: Duration,
-    /// Wakes whoever reloads a policy.
+    /// Milliseconds.
+    drain_ms: Arc<AtomicU64>,
+    /// Wakes whoever takes up another configuration, and then those below.
+    asked: Arc<Notify>,
+    /// Wakes whoever reads policies and certificates again.
     reload: Vec<Arc<Notify>>,
     monitoring: Monitoring,
     /// Who sends spans on, until the last request has ended.
@@ -301,9 +311,10 @@ impl Server {
         self.gate.policies.waiting().map(|waiting| waiting.version.clone())
     }
 
-    /// Has the policy folders and all certificates read again, soon. What comes of it is told as an event and in the log.
+    /// Has the configuration, then the policy folders and all certificates read again, soon. What comes of it is told as an
+    /// event and in the log.
     pub fn reload(&self) {
-        self.reload.iter().for_each(|asked| asked.notify_one());
+        self.asked.notify_one();
     }
 
     /// The log, for its health and its verifier.
@@ -318,7 +329,8 @@ impl Server {
         self.shutdown.finish.cancel();
         self.gate.drain();
         self.tasks.close();
-        if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
+        let drain = Duration::from_millis(self.drain_ms.load(Ordering::Relaxed));
+        if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time and are cut off");
             self.shutdown.cut.cancel();
             if tokio::time::timeout(CUT_TIME, self.tasks.wait()).await.is_err() {

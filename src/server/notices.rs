@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -83,8 +84,13 @@ impl Notices {
     }
 
     /// Goes on until told to stop. What was not sent by then is sent after the next start.
-    pub(super) fn spawn(self, next: u64, tasks: &TaskTracker, stop: &CancellationToken) {
-        let mut wakes = Vec::new();
+    pub(super) fn spawn(
+        self,
+        next: u64,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let (mut wakes, mut going) = (Vec::new(), Vec::new());
         for settings in &self.targets {
             let wake = Arc::new(Notify::new());
             wakes.push(Arc::clone(&wake));
@@ -99,20 +105,39 @@ impl Notices {
                 has_failed: false,
             };
             let stop = stop.clone();
-            tasks.spawn(async move {
+            going.push(tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = messenger.run() => {}
                 }
-            });
+            }));
         }
         let stop = stop.clone();
-        tasks.spawn(async move {
+        going.push(tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.read_on(next, &wakes) => {}
             }
-        });
+        }));
+        going
+    }
+
+    /// As [`Notices::begin`] and [`Notices::spawn`] in a gate that runs: a state that cannot be read now can be later. Ends
+    /// when all of it has.
+    pub(super) async fn begin_and_go(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let next = loop {
+            match self.begin().await {
+                Ok(next) => break next,
+                Err(error) => {
+                    tracing::error!(%error, "people cannot be told yet; it is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        for task in self.spawn(next, tasks, stop) {
+            // One that panicked has ended, too.
+            task.await.unwrap_or_default();
+        }
     }
 
     async fn read_on(&self, mut next: u64, wakes: &[Arc<Notify>]) {

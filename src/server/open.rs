@@ -1,7 +1,10 @@
 //! The order of a start: every file is read and every part opened before the first port is.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 
 use super::activation;
@@ -12,9 +15,10 @@ use super::fetch::HttpsFetch;
 use super::fields::known_fields;
 use super::log::{open_sink, record_start};
 use super::policies::{Backends, admit, demands, read_policies};
+use super::prepared::Handles;
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, memory, restored, shared, traces};
+use super::{Monitoring, Server, StartError, memory, restored, shared, started, traces};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -26,10 +30,10 @@ use crate::limits::{AddressLimits, Limits};
 use crate::link::Links;
 use crate::listen::{Shutdown, Sockets};
 use crate::policy::Program;
-use crate::proxy::{Gate, Grants, Parts, Policies, Voucher};
+use crate::proxy::{Configured, Gate, Grants, Parts, Policies, Voucher};
 use crate::registry::{Office, Registry};
 use crate::scan::Scanners;
-use crate::secret::{MasterKey, SecretError};
+use crate::secret::MasterKey;
 use crate::state::Store;
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
@@ -89,7 +93,7 @@ impl Opening {
     ) -> Result<Arc<Gate>, StartError> {
         let Self { config, clock, master, program, store, tasks, .. } = self;
         let identity = Box::pin(self.identity()).await?;
-        let voucher = voucher(config, master, clock.clone())?;
+        let configured = configured(config, master, clock.clone())?;
         let fields = known_fields(store.clone()).await?;
         identity.load_roster().await?;
         desk.set_two_person(&program.two_person()).await?;
@@ -115,20 +119,16 @@ impl Opening {
             switches: Arc::new(Switches::new(store.clone())),
             links: Arc::new(Links::new(store.clone(), master, clock.clone())?),
             subjects: Arc::new(Register::new(store.clone(), master, clock.clone())?),
-            cases: Arc::new(CaseTickets::load(&config.case_issuers)?),
             limits: Arc::new(limits),
             addresses: Arc::new(AddressLimits::new(&config.addresses, clock)),
             upstreams: Arc::new(upstreams),
-            voucher,
-            scanners: Arc::new(Scanners::new(&config.scanners)),
             log,
             traces: traces::open(config, &telemetry),
             telemetry,
             clock: clock.clone(),
             tasks: tasks.clone(),
             fields,
-            caps: config.caps,
-            settings: config.proxy.clone(),
+            configured: ArcSwap::from_pointee(configured),
         };
         Ok(Arc::new(Gate::new(parts, master)?))
     }
@@ -166,9 +166,13 @@ impl Opening {
         gate: Arc<Gate>,
         desk: Desk,
         reviewer: Reviewer,
-        (mut bound, certificates): (Bound, Vec<Followed>),
+        (mut bound, certificates): (Bound, Vec<Arc<Followed>>),
     ) -> Result<Server, StartError> {
         let Self { config, clock, master, backends, store, tasks, shutdown, program: _ } = self;
+        let (backends, settings) = (Arc::new(Mutex::new(backends)), config.admin.as_ref());
+        let admin = settings.map(|admin| Arc::new(ArcSwap::from_pointee(admin.settings.clone())));
+        let drain_ms = u64::try_from(config.drain.as_millis()).unwrap_or(u64::MAX);
+        started::keep(&config);
         let mut server = Server {
             addresses: bound.addresses(),
             metrics: bound.metrics_address(),
@@ -179,18 +183,29 @@ impl Opening {
             desk,
             tasks,
             shutdown,
-            drain: config.drain,
+            drain_ms: Arc::new(AtomicU64::new(drain_ms)),
+            asked: Arc::new(Notify::new()),
             reload: Vec::new(),
             monitoring: Monitoring::default(),
             exporter: TaskTracker::new(),
         };
         server.keep_policies(&config, &backends);
-        server.keep_certificates(certificates);
+        server.keep_certificates(&certificates);
         server.keep_board(&config, (&clock, &master), &store).await?;
-        server.keep_notices(&store, &config, (&clock, &master)).await?;
+        let targets = server.keep_targets(&store, &config, (&clock, &master)).await?;
         server.keep_log(store, &config, (&clock, &master))?;
-        server.serve_admin(&config, &clock, &mut bound);
+        server.serve_admin(admin.as_ref(), &clock, &mut bound);
         server.send_traces(&config);
+        let handles = Handles {
+            gate: Arc::clone(&server.gate),
+            master,
+            clock,
+            listeners: certificates,
+            redirect: bound.redirect.as_ref().map(|(_, redirect)| redirect.settings()),
+            admin,
+            drain_ms: Arc::clone(&server.drain_ms),
+        };
+        server.keep_configuration(handles, targets, (config, backends));
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));
         server.keep_shared().await;
         server.serve(bound);
@@ -198,8 +213,18 @@ impl Opening {
     }
 }
 
-/// Who tells the backends who asks.
-fn voucher(config: &Config, master: &MasterKey, clock: Clock) -> Result<Voucher, SecretError> {
+/// What the operator may change while the gate runs. Reads the keys of business systems.
+pub(super) fn configured(
+    config: &Config,
+    master: &MasterKey,
+    clock: Clock,
+) -> Result<Configured, StartError> {
     let assertions = Assertions::new(config.assertions.clone(), master, clock)?;
-    Ok(Voucher { assertions, upstreams: config.vouching.clone() })
+    Ok(Configured {
+        cases: Arc::new(CaseTickets::load(&config.case_issuers)?),
+        voucher: Voucher { assertions, upstreams: config.vouching.clone() },
+        scanners: Arc::new(Scanners::new(&config.scanners)),
+        caps: config.caps,
+        settings: config.proxy.clone(),
+    })
 }

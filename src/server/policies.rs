@@ -115,6 +115,16 @@ pub fn load_policies(folder: &Path) -> Result<Program, PolicyError> {
 /// [`PolicyError`], as [`load_policies`].
 pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, PolicyError> {
     let program = compile_policies(sources)?;
+    check_backends(&program, backends)?;
+    check_tests(sources, &program)?;
+    Ok(program)
+}
+
+/// Whether there are all backends and scanners that the routes of a policy name.
+///
+/// # Errors
+/// [`PolicyError`] names the route.
+pub(super) fn check_backends(program: &Program, backends: &Backends) -> Result<(), PolicyError> {
     for route in program.routes() {
         if !backends.upstreams.iter().any(|name| name == route.upstream()) {
             return Err(PolicyError::NoUpstream {
@@ -128,8 +138,7 @@ pub(super) fn admit(sources: &[Source], backends: &Backends) -> Result<Program, 
             return Err(PolicyError::NoScanner { route, scanner });
         }
     }
-    check_tests(sources, &program)?;
-    Ok(program)
+    Ok(())
 }
 
 fn check_tests(sources: &[Source], program: &Program) -> Result<(), PolicyError> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::activation::{self, must_wait};
@@ -32,7 +32,8 @@ const AGREED_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Reloader {
     pub(super) role: Role,
     pub(super) folder: PathBuf,
-    pub(super) backends: Backends,
+    /// Held while a policy is judged and put in force, so that the backends are not others meanwhile.
+    pub(super) backends: Arc<Mutex<Backends>>,
     pub(super) policies: Arc<Policies>,
     pub(super) log: Log,
     pub(super) desk: Desk,
@@ -134,11 +135,12 @@ impl Reloader {
         if occasion == Occasion::Changed && self.refused.as_deref() == Some(version.as_str()) {
             return Err(Kept::StillRefused);
         }
-        let (role, backends) = (self.role, self.backends.clone());
+        let backends = self.backends.lock().await;
+        let (role, known) = (self.role, backends.clone());
         let read = sources.clone();
         let judged = move || match role {
-            Role::Live => admit(&read, &backends),
-            Role::Shadow => admit_candidate(&read, &backends),
+            Role::Live => admit(&read, &known),
+            Role::Shadow => admit_candidate(&read, &known),
         };
         let program = off_the_runtime(judged).await;
         let program = program.map_err(|error| Kept::Refused { error, version: Some(version) })?;

@@ -121,6 +121,8 @@ impl Health {
 pub struct Telemetry {
     registry: Registry,
     reloads: Counted<2>,
+    reconfigured: Counted<1>,
+    restart: Gauge,
     policies: Versions,
     requests: Counted<2>,
     denials: Counted<1>,
@@ -199,6 +201,8 @@ impl Telemetry {
             review_lag,
             index_lag: Gauge::default(),
             unsigned: Gauge::default(),
+            reconfigured: Family::default(),
+            restart: Gauge::default(),
             rules,
             log_writable,
             log_missed,
@@ -215,6 +219,7 @@ impl Telemetry {
         all.register(&mut registry);
         for outcome in Reload::ALL {
             all.reloads.get_or_create(&reload_labels(Role::Live, outcome)).inc_by(0);
+            all.reconfigured.get_or_create(&[("outcome", outcome.word())]).inc_by(0);
         }
         for fate in Fate::ALL {
             all.traced(fate, 0);
@@ -226,6 +231,10 @@ impl Telemetry {
     fn register(&self, registry: &mut Registry) {
         let reloads = self.reloads.clone();
         registry.register("policy_reloads", "Attempts to load a policy, by outcome", reloads);
+        let help = "Attempts to take up another configuration, by outcome";
+        registry.register("config_reloads", help, self.reconfigured.clone());
+        let help = "Changed keys of the configuration that take effect after a restart";
+        registry.register("config_restart_keys", help, self.restart.clone());
         let policies = self.policies.clone();
         registry.register("policy_info", "The policies in force, by version; always 1", policies);
         let requests = self.requests.clone();
@@ -291,6 +300,16 @@ impl Telemetry {
         self.ship.register(registry);
         self.notices.register(registry);
         self.upstreams.register(registry);
+    }
+
+    /// Counts an attempt to take up another configuration.
+    pub fn reconfigured(&self, outcome: Reload) {
+        self.reconfigured.get_or_create(&[("outcome", outcome.word())]).inc();
+    }
+
+    /// Says how many changed keys wait for a restart.
+    pub fn waits_for_restart(&self, keys: usize) {
+        self.restart.set(i64::try_from(keys).unwrap_or(i64::MAX));
     }
 
     /// Counts an attempt to load a policy.

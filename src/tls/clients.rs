@@ -17,7 +17,7 @@ use super::server::{certificates, read};
 use super::{TlsError, provider};
 
 /// Whose client certificates a listener believes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The certificates of the authorities, in PEM.
     pub ca: PathBuf,

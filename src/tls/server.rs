@@ -16,7 +16,7 @@ use super::clients::{ClientSettings, verifier};
 use super::{TlsError, provider};
 
 /// A listener's certificate chain and key, as PEM files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// The chain, leaf first.
     pub certificate: PathBuf,

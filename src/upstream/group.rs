@@ -10,6 +10,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::balance::{Chance, choose};
@@ -38,8 +39,10 @@ pub(super) struct Group {
     /// Held while an endpoint is ejected, so that two are not at once.
     ejecting: Mutex<()>,
     chance: Chance,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Counts>,
     tasks: TaskTracker,
+    /// Ends what goes on beside requests.
+    pub(super) stop: CancellationToken,
 }
 
 /// What happened since the start.
@@ -65,7 +68,8 @@ impl Group {
     pub(super) fn open(
         settings: &Settings,
         lookup: &Lookup,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, CancellationToken),
+        counts: Arc<Counts>,
     ) -> Result<Self, OpenError> {
         check(settings)?;
         let way = Way::open(settings)?;
@@ -81,8 +85,9 @@ impl Group {
             looking: tokio::sync::Mutex::default(),
             ejecting: Mutex::default(),
             chance: Chance::new(),
-            counts: Counts::default(),
+            counts,
             tasks: tasks.clone(),
+            stop,
         };
         let known = group.targets.iter().enumerate();
         group.settle(known.filter_map(|(of, target)| Some((of, target.socket()?))).collect());

@@ -11,7 +11,8 @@ use super::group::Group;
 use super::settings::Health;
 
 /// Begins both for one upstream, until told to stop.
-pub(super) fn begin(group: &Arc<Group>, tasks: &TaskTracker, stop: &CancellationToken) {
+pub(super) fn begin(group: &Arc<Group>, tasks: &TaskTracker) {
+    let stop = &group.stop;
     if group.has_names() {
         let (group, stop) = (Arc::clone(group), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(follow_names(&group)).await });

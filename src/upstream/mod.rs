@@ -15,6 +15,7 @@ mod keep;
 mod lease;
 mod pool;
 mod probe;
+mod renew;
 mod resolve;
 mod secure;
 mod settings;
@@ -27,7 +28,9 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Request;
 use http_body::Body;
@@ -38,6 +41,7 @@ pub use self::body::UpstreamBody;
 pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
 pub use self::group::Asked;
 pub use self::probe::{ProbeError, Probed, probe};
+pub use self::renew::NextUpstreams;
 pub use self::secure::Fresh;
 pub use self::settings::{
     Address, Caps, Eject, Health, IdentityFiles, Settings, Timeouts, TlsSettings, Transport,
@@ -48,10 +52,15 @@ use self::group::Group;
 use self::resolve::{Lookup, by_system};
 use crate::policy::Permit;
 
+type Groups = HashMap<String, Arc<Group>>;
+
 /// All upstreams by name.
 pub struct Upstreams {
-    groups: HashMap<String, Arc<Group>>,
+    groups: ArcSwap<Groups>,
+    lookup: Lookup,
     tasks: TaskTracker,
+    /// Whether that has begun.
+    is_kept: AtomicBool,
     /// Ends what goes on beside requests.
     stop: CancellationToken,
 }
@@ -72,19 +81,21 @@ impl Upstreams {
         tasks: &TaskTracker,
         lookup: &Lookup,
     ) -> Result<Self, OpenError> {
-        let mut groups = HashMap::new();
-        for settings in settings {
-            let group = Arc::new(Group::open(settings, lookup, tasks)?);
-            if groups.insert(settings.name.clone(), group).is_some() {
-                return Err(OpenError::Twice(settings.name.clone()));
-            }
-        }
-        Ok(Self { groups, tasks: tasks.clone(), stop: CancellationToken::new() })
+        let upstreams = Self {
+            groups: ArcSwap::default(),
+            lookup: Arc::clone(lookup),
+            tasks: tasks.clone(),
+            is_kept: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+        };
+        upstreams.take(upstreams.prepare(settings)?);
+        Ok(upstreams)
     }
 
     /// Begins to look names up again and to ask endpoints whether they are well, until [`Upstreams::drain`].
     pub fn keep(&self) {
-        self.groups.values().for_each(|group| keep::begin(group, &self.tasks, &self.stop));
+        self.is_kept.store(true, Ordering::Release);
+        self.groups.load().values().for_each(|group| keep::begin(group, &self.tasks));
     }
 
     /// Closes connections that have been idle for too long; call it every few seconds.
@@ -99,7 +110,7 @@ impl Upstreams {
     }
 
     fn each(&self, act: impl Fn(&endpoint::Endpoint)) {
-        for group in self.groups.values() {
+        for group in self.groups.load().values() {
             group.endpoints().iter().for_each(|endpoint| act(endpoint));
         }
     }
@@ -119,12 +130,16 @@ impl Upstreams {
         self.send(permit.upstream(), request).await
     }
 
+    fn group(&self, name: &str) -> Option<Arc<Group>> {
+        self.groups.load().get(name).cloned()
+    }
+
     async fn send<B>(&self, name: &str, request: Request<B>) -> Asked
     where
         B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Some(group) = self.groups.get(name) else {
+        let Some(group) = self.group(name) else {
             return Asked { answer: Err(UpstreamError::Unknown(name.into())), retries: 0 };
         };
         group.send(request).await
@@ -134,9 +149,11 @@ impl Upstreams {
 /// Certificates that are replaced while the gate runs.
 impl Upstreams {
     /// The upstreams that have certificates.
-    pub fn secured(&self) -> impl Iterator<Item = &str> {
-        let secured = self.groups.values().filter(|group| group.way.secure().is_some());
-        secured.map(|group| group.settings.name.as_str())
+    #[must_use]
+    pub fn secured(&self) -> Vec<String> {
+        let groups = self.groups.load();
+        let secured = groups.values().filter(|group| group.way.secure().is_some());
+        secured.map(|group| group.settings.name.clone()).collect()
     }
 
     /// Reads the files of an upstream again; `None` if they are what they were. Blocks.
@@ -144,16 +161,14 @@ impl Upstreams {
     /// # Errors
     /// [`OpenError::File`] for one that cannot be read.
     pub fn look_at_certificates(&self, name: &str) -> Result<Option<Fresh>, OpenError> {
-        match self.groups.get(name).and_then(|group| group.way.secure()) {
-            Some(secure) => secure.look(),
-            None => Ok(None),
-        }
+        let Some(group) = self.group(name) else { return Ok(None) };
+        group.way.secure().map_or(Ok(None), |secure| secure.look())
     }
 
     /// Uses them from the next connection on, and keeps none that was made with others. Of those that cannot be used it is
     /// only noted that they were seen.
     pub fn take_certificates(&self, name: &str, fresh: Fresh) {
-        let Some(group) = self.groups.get(name) else { return };
+        let Some(group) = self.group(name) else { return };
         let is_usable = fresh.fault().is_none();
         if let Some(secure) = group.way.secure() {
             secure.take(fresh);
@@ -166,6 +181,6 @@ impl Upstreams {
 
 impl std::fmt::Debug for Upstreams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.groups.keys()).finish()
+        f.debug_list().entries(self.groups.load().keys()).finish()
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One upstream: where it is, how it is reached, and what it may cost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The name that routes use.
     pub name: String,
@@ -82,7 +82,7 @@ impl fmt::Display for Address {
 }
 
 /// When an endpoint that fails is left out for a time. Never more than half of an upstream's are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eject {
     /// So many requests in a row that failed.
     pub after: u32,
@@ -99,7 +99,7 @@ impl Default for Eject {
 }
 
 /// A request of the gate's own by which an endpoint shows that it is well. It carries nothing of a caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// What is asked for with GET; an answer of 200 to 299 is good.
     pub path: String,
@@ -123,7 +123,7 @@ impl Health {
 }
 
 /// How an upstream is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TLS 1.3 or 1.2 with pinned trust.
     Tls(TlsSettings),
@@ -136,7 +136,7 @@ pub enum Transport {
 }
 
 /// How an upstream is recognised, and how we are recognised by it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// PEM file of the certificates that may sign the upstream's; nobody else is trusted.
     pub ca: PathBuf,
@@ -147,7 +147,7 @@ pub struct TlsSettings {
 }
 
 /// A client certificate on the disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
     /// PEM file of our certificate and its chain.
     pub chain: PathBuf,
@@ -156,7 +156,7 @@ pub struct IdentityFiles {
 }
 
 /// How long each wait may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a free connection.
     pub wait: Duration,
@@ -186,7 +186,7 @@ impl Default for Timeouts {
 }
 
 /// How large an answer's head may be. Its body has no cap here: it streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     /// Header fields.
     pub headers: usize,

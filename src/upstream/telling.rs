@@ -50,7 +50,7 @@ impl Upstreams {
     /// How all of them are now, by name.
     #[must_use]
     pub fn seen(&self) -> Vec<SeenUpstream> {
-        let mut seen: Vec<_> = self.groups.values().map(|group| of(group)).collect();
+        let mut seen: Vec<_> = self.groups.load().values().map(|group| of(group)).collect();
         seen.sort_by(|one, other| one.name.cmp(&other.name));
         seen
     }

@@ -201,7 +201,7 @@ async fn an_idle_connection_that_the_upstream_closed_is_replaced() {
     let upstreams = open(plain(address), &tasks);
     for _ in 0..3 {
         assert_eq!(fetch(&upstreams).await.unwrap(), b"ok");
-        while !upstreams.groups["crm"].endpoints()[0].pool.newest_idle_is_closed() {
+        while !upstreams.group("crm").unwrap().endpoints()[0].pool.newest_idle_is_closed() {
             tokio::task::yield_now().await;
         }
     }

@@ -89,6 +89,7 @@ mod people;
 mod people_alone;
 mod policy_files;
 mod policy_tools;
+mod reconfigured;
 mod recorded_first;
 mod registry;
 mod reload;

@@ -70,7 +70,7 @@ impl Identity {
         let cookie = Cookie::random(place)?;
         let row = self.first_row(&cookie, &account.name, &factors, address)?;
         let expires_s = row.expires_s;
-        let most = self.settings.session.per_account.max(1);
+        let most = self.settings().session.per_account.max(1);
         let used = proved.into_use(self.failure_network(address));
         match self.store.begin_passkey_session(row, most, used).await {
             Ok(Elevated::Done) => {

@@ -97,7 +97,7 @@ impl Identity {
         pending: String,
         secret: &Secret<Vec<u8>>,
     ) -> Result<PendingCodes, SignInError> {
-        let enrolment = Enrolment::new(secret, &self.settings.totp_issuer, &session.row.name);
+        let enrolment = Enrolment::new(secret, &self.settings().totp_issuer, &session.row.name);
         Ok(PendingCodes {
             enrolment: enrolment.map_err(|_undrawn| SignInError::Unchecked)?,
             pending,

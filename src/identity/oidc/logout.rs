@@ -24,7 +24,7 @@ impl Identity {
     /// # Errors
     /// [`OidcFault`]; nobody is signed out then.
     pub async fn oidc_logout(&self, issuer: &str, token: &str) -> Result<OidcSignedOut, OidcFault> {
-        let issuer = self.sign_in_issuer(issuer)?;
+        let issuer = &self.sign_in_issuer(issuer)?;
         let client = issuer.sign_in.as_ref().ok_or(OidcFault::Unknown)?;
         let types = &["logout+jwt", "jwt"];
         let (claims, _) = self.bearer.claims_of(&issuer.name, token, types).await?;

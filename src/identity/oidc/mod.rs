@@ -210,21 +210,30 @@ impl From<AuthError> for OidcFault {
 
 impl Identity {
     /// The issuers at which people can sign in: their short names.
-    pub fn sign_in_issuers(&self) -> impl Iterator<Item = &str> {
-        let with = self.settings.issuers.iter().filter(|issuer| issuer.sign_in.is_some());
-        with.map(|issuer| issuer.name.as_str())
+    #[must_use]
+    pub fn sign_in_issuers(&self) -> Vec<String> {
+        let settings = self.settings();
+        let with = settings.issuers.iter().filter(|issuer| issuer.sign_in.is_some());
+        with.map(|issuer| issuer.name.clone()).collect()
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn has_sign_in_issuers(&self) -> bool {
+        self.settings().issuers.iter().any(|issuer| issuer.sign_in.is_some())
     }
 
     /// The issuer at which this account signs in in a browser, if it does.
     #[must_use]
-    pub fn sign_in_issuer_of(&self, account: &str) -> Option<&str> {
+    pub fn sign_in_issuer_of(&self, account: &str) -> Option<String> {
         let (issuer, _) = account.split_once(':')?;
-        self.sign_in_issuers().find(|name| *name == issuer)
+        self.sign_in_issuer(issuer).ok().map(|issuer| issuer.name)
     }
 
-    fn sign_in_issuer(&self, name: &str) -> Result<&IssuerSettings, OidcFault> {
-        let found = self.settings.issuers.iter().find(|issuer| issuer.name == name);
-        found.filter(|issuer| issuer.sign_in.is_some()).ok_or(OidcFault::Unknown)
+    fn sign_in_issuer(&self, name: &str) -> Result<IssuerSettings, OidcFault> {
+        let settings = self.settings();
+        let found = settings.issuers.iter().find(|issuer| issuer.name == name);
+        found.filter(|issuer| issuer.sign_in.is_some()).cloned().ok_or(OidcFault::Unknown)
     }
 
     /// Begins a sign-in: where the browser goes, and what it keeps meanwhile.
@@ -232,9 +241,10 @@ impl Identity {
     /// # Errors
     /// [`OidcFault`]
     pub async fn begin_oidc(&self, ask: OidcAsk<'_>) -> Result<OidcBegun, OidcFault> {
-        let issuer = self.sign_in_issuer(ask.issuer)?;
+        let issuer = &self.sign_in_issuer(ask.issuer)?;
         let client = issuer.sign_in.as_ref().ok_or(OidcFault::Unknown)?;
-        let metadata = self.providers.metadata(issuer, &self.clock).await?;
+        let (providers, by) = (self.providers.load_full(), (&self.fetch, &self.clock));
+        let metadata = providers.metadata(issuer, by).await?;
         let mut begun = Sealed {
             issuer: issuer.name.clone(),
             state: random()?,
@@ -285,7 +295,7 @@ impl Identity {
         answer: OidcAnswer,
         (place, address): (&Place, IpAddr),
     ) -> Result<OidcDone, OidcFault> {
-        let issuer = self.sign_in_issuer(issuer)?;
+        let issuer = &self.sign_in_issuer(issuer)?;
         let now = self.clock.unix_s();
         let begun = Sealed::open(&self.oidc_sealer, sealed, place, now)?;
         if begun.issuer != issuer.name {
@@ -294,7 +304,8 @@ impl Identity {
         if verify_slices_are_equal(begun.state.as_bytes(), answer.state.as_bytes()).is_err() {
             return Err(OidcFault::State);
         }
-        let metadata = self.providers.metadata(issuer, &self.clock).await?;
+        let (providers, by) = (self.providers.load_full(), (&self.fetch, &self.clock));
+        let metadata = providers.metadata(issuer, by).await?;
         match &answer.iss {
             Some(iss) if *iss != issuer.issuer => return Err(OidcFault::Mixed),
             None if metadata.tells_issuer => return Err(OidcFault::Mixed),
@@ -309,7 +320,8 @@ impl Identity {
             let known = error.len() <= 64 && error.bytes().all(is_word);
             return Err(OidcFault::Denied(if known { error } else { "error".to_owned() }));
         }
-        let tokens = self.providers.exchange(issuer, &metadata, &begun, &answer.code).await?;
+        let code = (&begun, answer.code.as_str());
+        let tokens = providers.exchange(issuer, &metadata, code, &self.fetch).await?;
         let proved = self.judge_id_token(issuer, &tokens, &begun).await?;
         let person = begun.account.as_ref().filter(|account| **account != proved.caller.account);
         if person.is_some() {
@@ -327,7 +339,7 @@ impl Identity {
         (place, address): (&Place, IpAddr),
     ) -> Result<NewSession, OidcFault> {
         let (now, cookie) = (self.clock.unix_s(), Cookie::random(place)?);
-        let expires_s = now.saturating_add(i64::from(self.settings.session.absolute_s));
+        let expires_s = now.saturating_add(i64::from(self.settings().session.absolute_s));
         let caller = proved.caller;
         let row = IssuerSessionRow {
             id: self.session_id(&cookie),
@@ -341,7 +353,7 @@ impl Identity {
             host: place.host.to_string(),
             from: address.to_canonical().to_string(),
         };
-        let most = self.settings.session.per_account.max(1);
+        let most = self.settings().session.per_account.max(1);
         self.store.begin_issuer_session(row, old, most).await?;
         Ok(self.new_session(caller.account, cookie, caller.factors, expires_s, false))
     }

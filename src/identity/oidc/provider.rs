@@ -12,7 +12,7 @@ use super::begun::Sealed;
 use super::{OidcFault, QUERY, encoded};
 use crate::clock::Clock;
 use crate::identity::due::Due;
-use crate::identity::fetch::{Fetch, FetchAsk, FetchError, NoFetch};
+use crate::identity::fetch::{Fetch, FetchAsk, FetchError};
 use crate::identity::settings::{IssuerSettings, SignInSettings};
 use crate::secret::Secret;
 
@@ -81,7 +81,6 @@ pub(super) struct Tokens {
 /// The issuers at which people sign in, as far as they are known.
 #[derive(Debug)]
 pub(in crate::identity) struct Providers {
-    fetch: Arc<dyn Fetch>,
     secrets: HashMap<String, Secret<String>>,
     known: RwLock<HashMap<String, (i64, Arc<Metadata>)>>,
     turns: HashMap<String, (tokio::sync::Mutex<()>, Due)>,
@@ -97,18 +96,14 @@ impl Providers {
             (issuer.name.clone(), (tokio::sync::Mutex::default(), Due::every(APART_S)))
         };
         let turns = issuers.iter().map(turn).collect();
-        Self { fetch: Arc::new(NoFetch), secrets, known: RwLock::default(), turns }
-    }
-
-    pub(in crate::identity) fn fetch_by(&mut self, fetch: Arc<dyn Fetch>) {
-        self.fetch = fetch;
+        Self { secrets, known: RwLock::default(), turns }
     }
 
     /// What the issuer says of itself, asked once an hour.
     pub(super) async fn metadata(
         &self,
         issuer: &IssuerSettings,
-        clock: &Clock,
+        (fetch, clock): (&Arc<dyn Fetch>, &Clock),
     ) -> Result<Arc<Metadata>, OidcFault> {
         let now = i64::try_from(clock.steady().as_secs()).unwrap_or(i64::MAX);
         if let Some(known) = self.known(&issuer.name, now) {
@@ -125,7 +120,7 @@ impl Providers {
         if !due.is_now(now) {
             return Err(FetchError::TimedOut(url).into());
         }
-        let text = self.fetch.fetch(FetchAsk::document(&url, client.ca.clone())).await?;
+        let text = fetch.fetch(FetchAsk::document(&url, client.ca.clone())).await?;
         let raw: RawMetadata = serde_json::from_slice(&text)
             .map_err(|_no_json| OidcFault::Metadata("it is not JSON with all that is needed"))?;
         let checked = Arc::new(raw.check(issuer)?);
@@ -145,8 +140,8 @@ impl Providers {
         &self,
         issuer: &IssuerSettings,
         metadata: &Metadata,
-        begun: &Sealed,
-        code: &str,
+        (begun, code): (&Sealed, &str),
+        fetch: &Arc<dyn Fetch>,
     ) -> Result<Tokens, OidcFault> {
         let client = issuer.sign_in.as_ref().ok_or(OidcFault::Unknown)?;
         if code.is_empty() || code.len() > TOKEN_LIMIT {
@@ -176,7 +171,7 @@ impl Providers {
             authorization,
             ..FetchAsk::document(&metadata.token, client.ca.clone())
         };
-        let text = self.fetch.fetch(ask).await.map_err(|error| {
+        let text = fetch.fetch(ask).await.map_err(|error| {
             if matches!(error, FetchError::Status { status: 400 | 401, .. }) {
                 // A code that it does not know: whoever brought it did not get it for this sign-in.
                 return OidcFault::Denied("invalid_grant".to_owned());

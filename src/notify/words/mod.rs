@@ -138,6 +138,7 @@ pub(super) fn texts(kind: Kind) -> Texts {
         Kind::WitnessDisagrees => operation::WITNESS_DISAGREES,
         Kind::CertificateEnds => operation::CERTIFICATE_ENDS,
         Kind::PolicyRefused => operation::POLICY_REFUSED,
+        Kind::ConfigurationRefused => operation::CONFIGURATION_REFUSED,
         Kind::CertificatesRefused => operation::CERTIFICATES_REFUSED,
         Kind::Undelivered => operation::UNDELIVERED,
         Kind::Others => operation::OTHERS,

@@ -153,6 +153,23 @@ pub(super) const POLICY_REFUSED: Texts = [
     ),
 ];
 
+pub(super) const CONFIGURATION_REFUSED: Texts = [
+    (
+        "A new configuration was refused",
+        "The gate's new configuration has a fault and was refused; all of the one before stays in force: {what}.",
+    ),
+    ("新配置被拒绝", "网关的新配置有误，已被拒绝，原配置全部继续生效：{what}。"),
+    (
+        "새 설정이 거부되었습니다",
+        "게이트의 새 설정에 오류가 있어 거부되었고 이전 설정이 모두 유지됩니다: {what}.",
+    ),
+    ("การตั้งค่าใหม่ถูกปฏิเสธ", "การตั้งค่าใหม่ของเกตเวย์มีข้อผิดพลาดและถูกปฏิเสธ การตั้งค่าเดิมทั้งหมดยังมีผล: {what}"),
+    (
+        "Konfigurasi baru ditolak",
+        "Konfigurasi baru gerbang bermasalah dan ditolak; seluruh yang lama tetap berlaku: {what}.",
+    ),
+];
+
 pub(super) const CERTIFICATES_REFUSED: Texts = [
     (
         "New certificates were refused",
