@@ -1,6 +1,6 @@
 //! Reads the log on and adds its entries, some thousand in one transaction with the place that was reached.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::audit::{Entry, EntryId, Lookup, Record, Stored, StoredEntries};
 pub(super) const SPAN: u64 = 1024;
 /// Decisions that are kept at hand for their outcomes; what is older is looked up.
 const MOST_WAITING: usize = 20_000;
+/// Words that are held before they are written.
+const MOST_HELD: usize = 200_000;
 
 /// How far a round came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +85,14 @@ impl Index {
             lookup: &mut lookup,
             terms: &mut self.terms,
             waiting: &mut self.waiting,
+            held: Held::default(),
         };
         for stored in StoredEntries::new(&self.log, start, opener).take(most) {
             let stored = stored?;
             last = Some((stored.index + 1, stored.leaf));
             adder.add(stored)?;
         }
+        adder.write_held()?;
         let Some((position, leaf)) = last else {
             return Ok(Progress { added: 0, position: start });
         };
@@ -98,12 +102,32 @@ impl Index {
     }
 }
 
+/// Words by the places of their entries, not written yet: the words of an outcome have those of its decision in them,
+/// so that whoever comes before both are written needs no row for the decision.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    rows: BTreeMap<u64, Words>,
+    words: usize,
+}
+
+impl Held {
+    fn put(&mut self, index: u64, words: Words) {
+        self.words += words.len();
+        self.rows.insert(index, words);
+    }
+
+    fn drop_row(&mut self, index: u64) {
+        self.words -= self.rows.remove(&index).map_or(0, |words| words.len());
+    }
+}
+
 /// Adds entries within a transaction.
 pub(super) struct Adder<'a> {
     pub(super) connection: &'a Connection,
     pub(super) lookup: &'a mut Lookup,
     pub(super) terms: &'a mut Terms,
     pub(super) waiting: &'a mut Waiting,
+    pub(super) held: Held,
 }
 
 impl Adder<'_> {
@@ -121,6 +145,7 @@ impl Adder<'_> {
             Some(id) => {
                 if let Some((first, of_first)) = self.first(id)? {
                     words.extend(of_first);
+                    self.held.drop_row(first);
                     self.link(index, first)?;
                 }
             }
@@ -129,7 +154,16 @@ impl Adder<'_> {
             }
             None => {}
         }
-        self.put(index, &words)
+        self.held.put(index, words);
+        if self.held.words >= MOST_HELD { self.write_held() } else { Ok(()) }
+    }
+
+    /// Writes down what was held, in the order of the places, as the words are kept by them.
+    pub(super) fn write_held(&mut self) -> Result<(), IndexError> {
+        for (index, words) in std::mem::take(&mut self.held).rows {
+            self.put(index, &words)?;
+        }
+        Ok(())
     }
 
     /// Adds an entry again, of which less can be read than before.
@@ -148,6 +182,26 @@ impl Adder<'_> {
             words.extend(self.terms.of_entry(&first, &keys));
         }
         self.put(index, &words)
+    }
+
+    /// Forgets to which request an entry belonged of which nothing can be read. Where more is left of the decision that
+    /// it stood for, that is found by words of its own again.
+    pub(super) fn leave(&mut self, index: u64) -> Result<(), IndexError> {
+        let sql = "DELETE FROM links WHERE entry = ?1 RETURNING request";
+        let request: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([signed(index)], |row| row.get(0))
+            .optional()?;
+        let Some(request) = request else { return Ok(()) };
+        let Some(Stored { record: Record::Entry(first), keys, .. }) =
+            self.lookup.at(place(request))?
+        else {
+            return Ok(());
+        };
+        self.connection.prepare_cached("DELETE FROM terms WHERE rowid = ?1")?.execute([request])?;
+        let words = self.terms.of_entry(&first, &keys);
+        self.put(place(request), &words)
     }
 
     fn put(&self, index: u64, words: &Words) -> Result<(), IndexError> {

@@ -25,6 +25,7 @@ const SCHEMA: &str = "
                         cursor INTEGER NOT NULL, leaf BLOB NOT NULL) STRICT;
     CREATE VIRTUAL TABLE terms USING fts5(words, content='', contentless_delete=1, detail=none, tokenize='ascii');
     INSERT INTO terms(terms, rank) VALUES('hashsize', 16777216);
+    INSERT INTO terms(terms, rank) VALUES('automerge', 16);
     CREATE TABLE links (entry INTEGER PRIMARY KEY, request INTEGER NOT NULL) STRICT;
     CREATE INDEX links_of ON links (request);
     CREATE TABLE spans (first INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL) STRICT;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::build::Adder;
+use super::build::{Adder, Held};
 use super::file::place;
 use super::terms::Kind;
 use super::{Index, IndexError};
@@ -14,7 +14,7 @@ const BATCH: i64 = 2_000;
 const MERGE_PAGES: i64 = 500;
 
 impl Index {
-    /// Takes out what destroyed keys opened; how many entries that were. What is left of an entry whose person was
+    /// Takes out what destroyed keys opened; of how many entries words were taken out. What is left of an entry whose person was
     /// destroyed stays.
     ///
     /// Blocks; reads the file of every key. The words are then written anew, so that none is left in the file.
@@ -68,13 +68,11 @@ impl Index {
                 lookup: &mut reader,
                 terms: &mut self.terms,
                 waiting: &mut self.waiting,
+                held: Held::default(),
             };
             match left {
                 Some(left) if left.record.clone().entry().is_some() => adder.add_again(left)?,
-                Some(_) | None => {
-                    let sql = "DELETE FROM links WHERE entry = ?1";
-                    tx.prepare_cached(sql)?.execute([row])?;
-                }
+                Some(_) | None => adder.leave(place(*row))?,
             }
         }
         tx.commit()?;
