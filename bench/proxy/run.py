@@ -27,7 +27,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
-BACKEND, FIRST = 18200, 18300
+BACKEND, DIRECT, FIRST = 18200, 18201, 18300
+# So far from its port a gate tells its metrics.
+METRICS = 1000
 HOST = "bench.example"
 WITHHELD = ["national_id", "iban", "card_pan", "credit_limit"]
 MASKED = ["email", "phone"]
@@ -138,9 +140,10 @@ policies: policies
 listeners: [ {{ address: "127.0.0.1:{port}", zone: business, certificate: cert.pem, key: key.pem, requests-per-second: 1000000 }} ]
 upstreams: {{ core: {{ address: "127.0.0.1:{backend}", plain: loopback, connections: 256 }} }}
 issuers: [ {{ name: corp, issuer: "https://login.example", audience: menshen, keys: jwks.json, kind: staff, roles: [roles] }} ]
-connections: {{ per-address: 8000, new-per-minute: 1000000, handshakes-per-address: 8000, handshake-share: 100 }}
-in-flight: 4096
-in-flight-per-person: 4096
+connections: {{ total: 20000, per-address: 20000, new-per-minute: 1000000, handshakes-per-address: 20000, handshake-share: 100 }}
+in-flight: 12000
+in-flight-per-person: 12000
+metrics: {{ address: "127.0.0.1:{metrics}" }}
 """
 POLICY = """grades: {{ 1: {{}}, 2: {{}}, sealed: {{}} }}
 purposes: [service]
@@ -152,22 +155,22 @@ entities:
 routes:
   all.view: {{ match: "GET bench.example/all/{{size}}", to: core, action: view, returns: {{ customer: "$[]" }} }}
   raw.view: {{ match: "GET bench.example/raw/{{size}}", to: core, action: view, opaque: {{ types: [application/octet-stream], grade: 1, size: 2GiB }} }}
-roles: {{ teller: {{}} }}
+{more_routes}roles: {{ teller: {{}}{more_roles} }}
 rules:
   - {{ name: tellers look, allow: view, to: teller, of: customer, clear: [{clear}], masked: [{masked}] }}
   - {{ name: tellers read files, allow: view, to: teller, route: raw.view }}
-limits:
-  - {{ to: teller, subjects: [900000/h, 1000000/day], records: [900000000/h], bytes: [1000GiB/day], concurrent: 4096 }}
+{more_rules}limits:
+  - {{ to: teller, subjects: [900000/h, 1000000/day], records: [900000000/h], bytes: [1000GiB/day], concurrent: 12000 }}
 """
 
 
 class Peer:
     """A proxy that runs: its process, its port, and the folder of what is asked of it."""
 
-    def __init__(self, name: str, port: int, command: list[str], folder: str, root: Path) -> None:
+    def __init__(self, name: str, port: int, command: list[str], folder: str, root: Path, cores: str = "0") -> None:
         self.name, self.port, self.folder = name, port, folder
         self.log = open(root / f"{name}.out", "wb")
-        command = ["taskset", "-c", "0", *command]
+        command = ["taskset", "-c", cores, *command]
         self.process = subprocess.Popen(command, cwd=root, stdout=self.log, stderr=self.log, start_new_session=True)
         for _ in range(200):
             try:
@@ -201,8 +204,8 @@ class Peer:
         return total / TICKS
 
 
-def start(name: str, port: int, root: Path, program: str) -> Peer:
-    places = {"dir": root, "name": name, "port": port, "backend": BACKEND}
+def start(name: str, port: int, root: Path, program: str, cores: str = "0") -> Peer:
+    places = {"dir": root, "name": name, "port": port, "backend": BACKEND, "metrics": port + METRICS}
     write = lambda text: (root / f"{name}.conf").write_text(text)
     if name.startswith("nginx"):
         module = "/usr/lib/nginx/modules/"
@@ -220,7 +223,7 @@ def start(name: str, port: int, root: Path, program: str) -> Peer:
     if not (root / f"{name}.key").exists():
         subprocess.run([program, "key", "generate", f"{name}.key"], cwd=root, check=True, capture_output=True)
     folder = "raw" if name == "menshen-opaque" else "all"
-    return Peer(name, port, [program, "run", "--config", f"{name}.conf", "--events", "warn"], folder, root)
+    return Peer(name, port, [program, "run", "--config", f"{name}.conf", "--events", "warn"], folder, root, cores)
 
 
 # -- what is measured -----------------------------------------------------------------------------------------------
@@ -309,21 +312,48 @@ def main() -> None:
         measure(Path(folder), peers, args)
 
 
-def measure(root: Path, peers: list[str], args: argparse.Namespace) -> None:
+def prepare(root: Path) -> str:
+    """What is served, keys and a policy; gives a token."""
     os.chmod(root, 0o755)
     bodies(root / "www")
     token = keys(root)
     subprocess.run(["openssl", "ec", "-in", "jwt.pem", "-pubout", "-out", "jwt-pub.pem"], cwd=root, check=True, capture_output=True)
     (root / "policies").mkdir()
+    write_policy(root)
+    return token
+
+
+def write_policy(root: Path, more_rules: str = "", more_roles: str = "", more_routes: str = "") -> None:
     grade = lambda name: "sealed" if name in WITHHELD else f"{{ grade: 2, kind: {name} }}" if name in MASKED else 1
     fields = "\n".join(f"      {name}: {grade(name)}" for name in CLEAR + MASKED + WITHHELD)
-    (root / "policies/policy.yaml").write_text(POLICY.format(fields=fields, clear=", ".join(CLEAR), masked=", ".join(MASKED)))
-    served = f"server {{ listen 127.0.0.1:{BACKEND} backlog=4096; root {root}/www; location / {{ }} location /raw/ {{ default_type application/octet-stream; }} }}"
+    policy = POLICY.format(fields=fields, clear=", ".join(CLEAR), masked=", ".join(MASKED), more_rules=more_rules, more_roles=more_roles,
+                           more_routes=more_routes)
+    (root / "policies/policy.yaml").write_text(policy)
+
+
+def serve(root: Path) -> subprocess.Popen:
+    """The backend, also over TLS for whoever asks it directly."""
+    folders = f"root {root}/www; location / {{ }} location /raw/ {{ default_type application/octet-stream; }}"
+    secure = f"ssl_certificate {root}/cert.pem; ssl_certificate_key {root}/key.pem;"
+    served = (f"server {{ listen 127.0.0.1:{BACKEND} backlog=4096; {folders} }}"
+              f"server {{ listen 127.0.0.1:{DIRECT} ssl backlog=4096; {secure} {folders} }}")
     (root / "backend.conf").write_text(NGINX.format(dir=root, name="backend", load="", http=served))
-    backend = subprocess.Popen(["taskset", "-c", "1", "nginx", "-p", str(root), "-c", str(root / "backend.conf")], start_new_session=True)
+    command = ["taskset", "-c", "1", "nginx", "-p", str(root), "-c", str(root / "backend.conf")]
+    backend = subprocess.Popen(command, start_new_session=True)
+    time.sleep(0.5)
+    return backend
+
+
+def end(backend: subprocess.Popen) -> None:
+    os.killpg(backend.pid, signal.SIGTERM)
+    backend.wait(timeout=60)
+
+
+def measure(root: Path, peers: list[str], args: argparse.Namespace) -> None:
+    token = prepare(root)
+    backend = serve(root)
     running = []
     try:
-        time.sleep(0.5)
         for at, name in enumerate(peers):
             running.append(start(name, FIRST + at, root, args.menshen))
             check(running[-1], token)
@@ -338,7 +368,7 @@ def measure(root: Path, peers: list[str], args: argparse.Namespace) -> None:
     finally:
         for peer in running:
             peer.stop()
-        os.killpg(backend.pid, signal.SIGTERM)
+        end(backend)
 
 
 def table(results: dict) -> None:
@@ -352,4 +382,5 @@ def table(results: dict) -> None:
         print(f"| {scenario} | " + " | ".join(cells) + " |")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::policy::kind::{Kind, Mask};
-use crate::policy::plan::{Node, NodeId, Plan, RecordPlan, Slot, Verdict};
+use crate::policy::plan::{FieldId, Node, NodeId, Plan, RecordPlan, Slot, Verdict};
 
 use super::rules::{Outcome, enter, object, record, run, slot};
 use super::{Caps, Cause, Mode};
@@ -215,4 +215,70 @@ fn plans_that_a_thread_judges_by_in_turn_do_not_learn_from_one_another() {
             assert_eq!(output, format!("[{wanted},{wanted}]"));
         }
     }
+}
+
+/// Records with an object inside of which all passes, beside one of which not all does.
+fn with_objects() -> Arc<Plan> {
+    let clear = |field| Slot { field: Some(FieldId(field)), ..slot(Verdict::Clear) };
+    let members = [("at", enter(2)), ("by", enter(3)), ("n", clear(4))];
+    Arc::new(Plan {
+        nodes: vec![
+            Node::Array(enter(1)),
+            record(0, &members),
+            object(&[("a", clear(0)), ("b", clear(1))]),
+            object(&[
+                ("c", clear(2)),
+                ("d", Slot { field: Some(FieldId(3)), ..slot(Verdict::Absent) }),
+            ]),
+        ],
+        root: enter(0),
+        fields: ["at.a", "at.b", "by.c", "by.d", "n"].map(Into::into).into(),
+        records: vec![RecordPlan {
+            entity: "customer".into(),
+            subject: None,
+            captures: 0,
+            cases: vec![Some(NodeId(1))],
+            assumed: 0,
+            taking: 0,
+        }],
+        ..Plan::nothing()
+    })
+}
+
+#[test]
+fn an_object_within_a_record_passes_as_a_whole_only_where_all_in_it_would_have_passed() {
+    let plan = with_objects();
+    let usual = r#"{"at":{"a":1,"b":"x"},"by":{"c":2,"d":3},"n":4}"#;
+    for (inside, wanted) in [
+        (r#"{"a":1,"b":"x"}"#, Ok(r#"{"a":1,"b":"x"}"#)),
+        (r#"{"a":null,"b":"\u00e9"}"#, Ok(r#"{"a":null,"b":"\u00e9"}"#)),
+        (r#"{"a":1}"#, Ok(r#"{"a":1}"#)),
+        (r#"{"b":"x","a":1}"#, Ok(r#"{"b":"x","a":1}"#)),
+        (r#"{"a":1,"a":2}"#, Ok(r#"{"a":1,"a":2}"#)),
+        (r#"{ "a": 1 , "b":"x" }"#, Ok(r#"{ "a": 1 , "b":"x" }"#)),
+        (r#"{"a":1,"b":"x","secret":5}"#, Ok(r#"{"a":1,"b":"x"}"#)),
+        (r#"{"a":1,"b":{"deep":"x"}}"#, Ok(r#"{"a":1}"#)),
+        (r#"{"a":1,"b":["x"]}"#, Ok(r#"{"a":1}"#)),
+        (r#"{"c":1,"d":2}"#, Ok("{}")),
+        ("{}", Ok("{}")),
+        ("null", Ok("null")),
+        ("7", Err("")),
+    ] {
+        let body = format!("[{usual},{{\"at\":{inside},\"by\":{{\"c\":2}},\"n\":4}},{usual}]");
+        let at = wanted.map_or_else(|_none| String::new(), |at| format!("\"at\":{at},"));
+        let usual = r#"{"at":{"a":1,"b":"x"},"by":{"c":2},"n":4}"#;
+        let told = judge(&plan, body.as_bytes()).unwrap();
+        let wanted = format!("[{usual},{{{at}\"by\":{{\"c\":2}},\"n\":4}},{usual}]");
+        assert_eq!(told.0, wanted, "{inside}");
+    }
+    for broken in
+        [r#"{"a":01,"b":"x"}"#, r#"{"a":1,"b":"x",}"#, r#"{"a":1 "b":"x"}"#, r#"{"a":1,"b":"\q"}"#]
+    {
+        let body = format!("[{usual},{{\"at\":{broken}}},{usual}]");
+        judge(&plan, body.as_bytes()).unwrap_err();
+    }
+    let shallow = Caps { depth: 2, ..Caps::default() };
+    let body = format!("[{usual},{usual}]");
+    let fault = run(&plan, shallow, Mode::Drop, usize::MAX, [body.as_bytes()]).unwrap_err();
+    assert_eq!(fault, Cause::TooDeep { cap: 2 }.at(7));
 }

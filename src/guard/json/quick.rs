@@ -13,7 +13,7 @@ use crate::policy::plan::NodeId;
 use super::output::Output;
 use super::record::Records;
 use super::report::{Note, Stretch};
-use super::shape::{Name, Quick, Rules, Way};
+use super::shape::{Name, Quick, Rules, Shapes, Way};
 use super::text::encode;
 use super::token::{Frame, State};
 use super::value::bare;
@@ -27,6 +27,9 @@ const MOST_ADDED_BYTES: usize = 32;
 struct Hand<'a> {
     input: &'a [u8],
     caps: &'a Caps,
+    shapes: &'a Shapes,
+    /// Whether there may be another level of objects.
+    may_enter: bool,
     frame: &'a mut Frame,
     output: &'a mut Output,
     records: &'a mut Records,
@@ -44,6 +47,7 @@ impl<H: Hooks> Filter<H> {
     ///
     /// Gives the place to go on from, with the state set; `None` if nothing was read.
     pub(super) fn quick_members(&mut self, input: &[u8], at: usize) -> Option<usize> {
+        let may_enter = self.frames.len() < self.caps.depth && self.records.is_open();
         let frame = self.frames.last_mut()?;
         let node = frame.node.filter(|_| self.mode == Mode::Drop)?;
         let names = self.shapes.names(node).get(usize::from(frame.cursor)..)?;
@@ -51,6 +55,8 @@ impl<H: Hooks> Filter<H> {
         let mut hand = Hand {
             input,
             caps: &self.caps,
+            shapes: &self.shapes,
+            may_enter,
             frame,
             output: &mut self.output,
             records: &mut self.records,
@@ -61,7 +67,7 @@ impl<H: Hooks> Filter<H> {
             is_running: false,
         };
         let halt = hand.walk(&mut walk);
-        let track = walk.end(names.len());
+        let track = walk.end(names);
         self.report.unlisted_members += hand.unlisted;
         if let Some(last) = names.get(track.taken.wrapping_sub(1)) {
             self.is_emitted = !matches!(last.rules.quick, Quick::Drop | Quick::Unlisted);
@@ -111,16 +117,26 @@ impl<H: Hooks> Filter<H> {
     }
 }
 
-impl Hand<'_> {
+impl<'a> Hand<'a> {
     /// Goes as far as members come as expected.
     #[inline(never)]
-    fn walk(&mut self, at: &mut Walk) -> Halt {
+    fn walk(&mut self, at: &mut Walk<'a>) -> Halt {
         let mut walk = *at;
         let halt = loop {
             let Some((name, names)) = walk.names.split_first() else { break Halt::Name };
             let Some(value) = walk.value(name) else { break Halt::Name };
             let Some((end, form, places)) = walk.scalar(value) else {
-                break if self.is_expected(name) { walk.halt_at(value) } else { Halt::Name };
+                if !self.is_expected(name) {
+                    break Halt::Name;
+                }
+                let Some((end, places)) = self.take_whole(name, &walk, value) else {
+                    break walk.halt_at(value);
+                };
+                walk.go_by(end, names, places);
+                if !walk.is_comma() {
+                    break Halt::Name;
+                }
+                continue;
             };
             match name.way {
                 Way::Pass if self.is_running => self.output.keep(walk.mark, end),
@@ -169,10 +185,30 @@ impl Hand<'_> {
                 self.lead(mark, start);
                 self.insert_masked(how, start, text);
             }
-            Quick::Glance | Quick::Read(_) | Quick::Mask(_) | Quick::Nothing => return false,
+            Quick::Glance | Quick::Read(_) | Quick::Mask(_) | Quick::Whole(_) | Quick::Nothing => {
+                return false;
+            }
         }
         self.is_marked = true;
         true
+    }
+
+    /// Lets an object out of which all passes, and gives where it ended and the special bytes behind it; `None` if it
+    /// is for somebody else.
+    #[inline(never)]
+    fn take_whole(
+        &mut self,
+        name: &Name,
+        walk: &Walk<'a>,
+        start: usize,
+    ) -> Option<(usize, &'a [u32])> {
+        let Quick::Whole(node) = name.rules.quick else { return None };
+        let names = self.shapes.names_inside(node).filter(|_| self.may_enter)?;
+        let (end, to, places) = walk.whole(start, names)?;
+        self.pass(walk.mark, start, end);
+        self.records.note(Note::Members(Stretch { node, from: 0, to }));
+        self.is_marked = true;
+        Some((end, places))
     }
 
     /// Lets a value out as it is.

@@ -30,6 +30,8 @@ struct Shape {
     deciders: Vec<(u16, u64)>,
     is_silent: bool,
     is_whole: bool,
+    /// It is an object within a record, and none itself.
+    is_inside: bool,
 }
 
 /// A name that was seen, and what it means.
@@ -63,9 +65,12 @@ impl Way {
         match quick {
             Quick::Pass => Self::Pass,
             Quick::Drop => Self::Drop,
-            Quick::Unlisted | Quick::Read(_) | Quick::Glance | Quick::Mask(_) | Quick::Nothing => {
-                Self::Look
-            }
+            Quick::Unlisted
+            | Quick::Read(_)
+            | Quick::Glance
+            | Quick::Mask(_)
+            | Quick::Whole(_)
+            | Quick::Nothing => Self::Look,
         }
     }
 }
@@ -98,6 +103,8 @@ pub(super) enum Quick {
     Glance,
     /// A string is replaced by its masked form.
     Mask(Mask),
+    /// An object of this node passes as a whole, if all in it simply passes.
+    Whole(NodeId),
     /// Left to the state machine.
     Nothing,
 }
@@ -112,6 +119,7 @@ impl Quick {
             (Verdict::Absent, None, _) if !is_listed => Self::Unlisted,
             (Verdict::Absent, None, _) => Self::Drop,
             (Verdict::Mask, None, Some(mask)) => Self::Mask(mask),
+            (Verdict::Enter(node), None, _) => Self::Whole(node),
             (Verdict::Absent | Verdict::Mask | Verdict::Pseudonym | Verdict::Enter(_), ..) => {
                 Self::Nothing
             }
@@ -130,7 +138,7 @@ impl Rules {
             Quick::Pass | Quick::Read(_) | Quick::Glance => Fate::Clear,
             Quick::Drop | Quick::Unlisted => Fate::Withheld,
             Quick::Mask(_) => Fate::Masked,
-            Quick::Nothing => return None,
+            Quick::Whole(_) | Quick::Nothing => return None,
         };
         Some((self.slot.field?, fate))
     }
@@ -231,6 +239,7 @@ impl Shapes {
             deciders: deciders(plan, node, &decides),
             is_silent: !speaks,
             is_whole: !lacks,
+            is_inside: matches!(node, Node::Object(object) if object.record.is_none()),
         });
         Self { shapes: shapes.collect() }
     }
@@ -267,6 +276,11 @@ impl Shapes {
     #[inline]
     pub(super) fn names(&self, node: NodeId) -> &[Name] {
         self.shape(node).map(|shape| shape.seen.as_slice()).unwrap_or_default()
+    }
+
+    /// The same of an object that is no record.
+    pub(super) fn names_inside(&self, node: NodeId) -> Option<&[Name]> {
+        self.shape(node).filter(|shape| shape.is_inside).map(|shape| shape.seen.as_slice())
     }
 
     /// Finds the rules of the member with this unescaped name and moves the cursor behind it.

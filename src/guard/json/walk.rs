@@ -6,7 +6,7 @@ use std::hint::cold_path;
 use super::Caps;
 use super::index::{Index, seek};
 use super::scan::{Number, gap_end, short_number_end};
-use super::shape::Name;
+use super::shape::{Name, Way};
 
 /// Where a walk over members stands. It is copied, not lent, so that it stays in registers.
 #[derive(Clone, Copy)]
@@ -69,9 +69,9 @@ impl<'a> Walk<'a> {
         Self { input, caps, names, places: index.from(at), mark: at.wrapping_sub(1) }
     }
 
-    /// What remains of it, of so many names.
-    pub(super) fn end(self, names: usize) -> Track {
-        let taken = names - self.names.len();
+    /// What remains of it, which began with these names.
+    pub(super) fn end(self, names: &[Name]) -> Track {
+        let taken = self.taken_of(names);
         Track {
             taken,
             mark: (taken > 0).then_some(self.mark),
@@ -110,6 +110,37 @@ impl<'a> Walk<'a> {
         cold_path();
         let (end, behind) = escaped_end(self.input, self.places.get(NAME_PLACES + 1..)?)?;
         Some((end, Form::Escaped, behind))
+    }
+
+    /// The end of the object that starts at `start`, if all its members come as expected and simply pass, with the
+    /// number of them and the special bytes behind it.
+    #[inline(never)]
+    pub(super) fn whole(&self, start: usize, names: &'a [Name]) -> Option<(usize, u16, &'a [u32])> {
+        if *self.input.get(start)? != b'{' {
+            return None;
+        }
+        let places = self.places.get(NAME_PLACES..)?;
+        let mut inside = Walk { names, places, mark: start, ..*self };
+        loop {
+            let (name, names) = inside.names.split_first()?;
+            let value = inside.value(name)?;
+            let (end, _, places) = inside.scalar(value)?;
+            if name.way != Way::Pass {
+                return None;
+            }
+            inside.go_by(end, names, places);
+            if !inside.is_comma() {
+                break;
+            }
+        }
+        let taken = u16::try_from(inside.taken_of(names)).ok()?;
+        let is_closed = *self.input.get(inside.mark)? == b'}';
+        is_closed.then_some((inside.mark + 1, taken, inside.places))
+    }
+
+    /// How many of these names, with which it began, it went by.
+    fn taken_of(&self, names: &[Name]) -> usize {
+        names.len() - self.names.len()
     }
 
     /// Goes on behind a member whose value ended before `end`, with the names and special bytes that are left.

@@ -1,10 +1,11 @@
-//! The short way for the values that most records hold: a mobile number of China, an e-mail address and a
-//! resident id, in plain ASCII without separators. What it gives is what the long way gives, byte for byte;
+//! The short way for the values that most records hold: a mobile number of China, a number of a country whose plan is
+//! not known, an e-mail address and a resident id, in plain ASCII without separators. What it gives is what the long way gives, byte for byte;
 //! what it does not know it leaves to that.
 
 use crate::policy::kind::{Kind, Mask, Style};
 
 use super::name::{LONGEST_DOMAIN, LONGEST_LOCAL};
+use super::phone::has_known_plan;
 
 /// Hands over the masked form of a value of a common form, in two pieces of ASCII; `None` for any other.
 ///
@@ -16,6 +17,9 @@ pub(super) fn with_form<T>(
     hand_over: impl FnOnce(&[u8], &[u8]) -> T,
 ) -> Option<T> {
     match (mask.kind(), mask.style()) {
+        (Kind::Phone, Style::Ends) if text.starts_with(b"+") => {
+            foreign_number(text).map(|(stars, shown)| hand_over(stars, shown))
+        }
         (Kind::Phone, Style::Ends) => Some(hand_over(&cn_mobile(text)?, b"")),
         (Kind::CnResidentId, Style::Ends) => Some(hand_over(&cn_resident_id(text)?, b"")),
         (Kind::Email, Style::First2) => {
@@ -44,6 +48,17 @@ fn cn_mobile(text: &[u8]) -> Option<[u8; 11]> {
     let [_, _, _, stars @ .., _, _, _, _] = &mut form;
     *stars = [b'*'; 4];
     Some(form)
+}
+
+/// Stars, and the last digits of a number behind a calling code whose plan is not known.
+fn foreign_number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [b'+', number @ ..] = text else { return None };
+    let [first, second, ..] = number else { return None };
+    let fits = (7..=15).contains(&number.len()) && are_digits(number);
+    let shown = if number.len() < 10 { 2 } else { 4 };
+    let (hidden, shown) = number.split_at_checked(number.len() - shown)?;
+    let stars = b"***************".get(..hidden.len())?;
+    (fits && !has_known_plan(*first, *second)).then_some((stars, shown))
 }
 
 fn cn_resident_id(text: &[u8]) -> Option<[u8; 18]> {

@@ -54,6 +54,12 @@ fn foreign(number: &str, out: &mut String) -> Option<()> {
     Some(())
 }
 
+/// Whether a calling code that begins with these digits may be one of those above.
+#[inline]
+pub(super) fn has_known_plan(first: u8, second: u8) -> bool {
+    matches!((first, second), (b'8', b'2' | b'5' | b'6' | b'8') | (b'6', b'2' | b'6'))
+}
+
 fn cn(number: &str, out: &mut String) -> Option<()> {
     let is_mobile = number.len() == 11 && matches!(number.as_bytes(), [b'1', b'3'..=b'9', ..]);
     if is_mobile { between(number, 3, 4, out) } else { None }

@@ -5,6 +5,7 @@
 use bytes::BytesMut;
 use wide::u8x16;
 
+use super::phone::has_known_plan;
 use crate::policy::kind::{Kind, Mask, Style};
 
 const BLOCK_BYTES: usize = 16;
@@ -24,7 +25,9 @@ pub(in crate::guard) fn quoted_form_into(
 ) -> bool {
     let (Some((first, second)), 2..=LONGEST) = (two_blocks(input), length) else { return false };
     let done = match (mask.kind(), mask.style()) {
-        (Kind::Phone, Style::Ends) => cn_mobile(first, length, out),
+        (Kind::Phone, Style::Ends) => {
+            cn_mobile(first, length, out).or_else(|| foreign_number(first, length, out))
+        }
         (Kind::CnResidentId, Style::Ends) => cn_resident_id(first, second, length, out),
         (Kind::Email, Style::First2) => email(input, first, second, length, out),
         _others => None,
@@ -61,6 +64,23 @@ fn cn_mobile(block: &Block, length: usize, out: &mut BytesMut) -> Option<()> {
         return None;
     }
     put(u128::from_le_bytes(*block) & !HIDDEN | STARS & HIDDEN, length, out);
+    Some(())
+}
+
+/// `"********6789"`, of a number behind a calling code whose plan nobody knows.
+#[inline]
+fn foreign_number(block: &Block, length: usize, out: &mut BytesMut) -> Option<()> {
+    let [_, b'+', first, second, ..] = block else { return None };
+    let count = length.checked_sub(3).filter(|count| (7..=13).contains(count))?;
+    let all_digits = ((1_u32 << count) - 1) << 2;
+    if has_known_plan(*first, *second) || digits(block) & all_digits != all_digits {
+        return None;
+    }
+    let shown = if count < 10 { 2 } else { 4 };
+    let hidden = bytes(1, u32::try_from(1 + count - shown).ok()?);
+    let quote = u128::from(b'"');
+    let without_sign = u128::from_le_bytes(*block) >> 8 & !0xff | quote;
+    put(without_sign & !hidden | STARS & hidden, length - 1, out);
     Some(())
 }
 
@@ -168,6 +188,11 @@ mod tests {
     fn common_strings_go_the_short_way_unless_the_input_ends_behind_them() {
         for (kind, text) in [
             (Kind::Phone, "13812345678"),
+            (Kind::Phone, "+420123456789"),
+            (Kind::Phone, "+4912345"),
+            (Kind::Phone, "+491234567"),
+            (Kind::Phone, "+4912345678"),
+            (Kind::Phone, "+1234567890123"),
             (Kind::CnResidentId, "11010119900307123X"),
             (Kind::CnResidentId, "110101199003071234"),
             (Kind::Email, "li.si@example.com"),
@@ -183,6 +208,7 @@ mod tests {
     fn what_differs_in_any_byte_is_masked_alike_or_left_to_the_long_way() {
         for (kind, text) in [
             (Kind::Phone, "13812345678"),
+            (Kind::Phone, "+420123456789"),
             (Kind::CnResidentId, "11010119900307123X"),
             (Kind::Email, "li.si@mail.example.com"),
         ] {
@@ -202,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_gives_what_the_long_way_gives(
-            text in r"[0-9]{11}|1[3-9][0-9]{9}|[0-9]{17}[0-9xX]|[a-c._@+\-é]{0,12}@[a-c._@\-]{0,9}\.[a-c]{0,5}",
+            text in r"[0-9]{11}|\+[0-9]{0,16}|1[3-9][0-9]{9}|[0-9]{17}[0-9xX]|[a-c._@+\-é]{0,12}@[a-c._@\-]{0,9}\.[a-c]{0,5}",
         ) {
             for kind in [Kind::Phone, Kind::CnResidentId, Kind::Email] {
                 if let Some(form) = form(kind, &text, BEHIND) {
