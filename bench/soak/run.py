@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """A real gate under mixed load for an hour: memory, file descriptors, threads and latency over time, as CSV and as a plot.
 
-usage: run.py [--menshen PROGRAM] [--minutes 60] [--rate 150] [--every 5] [--out soak]
+usage: run.py [--menshen PROGRAM] [--minutes 60] [--rate 150] [--people 50000] [--every 5] [--out soak]
 
 Everything listens on 127.0.0.1, in a folder of its own that is removed at the end. The load is what a day brings: views, lists, exports of
 10 MB, changes, requests that are refused, new connections, and clients that leave in the middle, say half of a head, or stop reading. Ends with 1 if
 an answer was not the one that was due, if the log does not verify, or if descriptors or threads are more at the end than in the middle. Memory is
-told, not judged: counters of people grow until their window is over. Needs openssl, and nothing of Python but its standard library.
+told, not judged: what counts people grows until all have been seen, so with few `--people` it should not. Needs openssl, and nothing of Python but its standard library.
 """
 
 import argparse
@@ -80,8 +80,8 @@ def customer(number: int) -> dict:
 class Backend(http.server.BaseHTTPRequestHandler):
     """Customers by number, lists of 200 and of 20,000, and whatever a collector of spans is sent."""
 
-    protocol_version = "HTTP/1.1"
-    many = {size: json.dumps([customer(n) for n in range(size)]).encode() for size in (200, 20_000)}
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
+    many: dict[int, bytes] = {}
 
     def answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -107,8 +107,9 @@ class Backend(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def serve() -> None:
+def serve(people: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Backend.many = {size: json.dumps([customer(n % people) for n in range(size)]).encode() for size in (200, 20_000)}
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads, request_queue_size = True, 256
@@ -149,15 +150,16 @@ def prepare(root: Path, program: str) -> str:
 class Client:
     """One of many who ask; each has a connection that it keeps, until it makes another."""
 
-    def __init__(self, token: str, dice: random.Random) -> None:
+    def __init__(self, token: str, people: int, dice: random.Random) -> None:
         self.context = ssl.create_default_context()
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
         self.good = {"Host": HOST, "Authorization": f"Bearer {token}", "Menshen-Purpose": "service"}
         self.forged = {**self.good, "Authorization": f"Bearer {token[:-8]}AAAAAAAA"}
-        self.dice, self.connection = dice, None
+        self.people, self.dice, self.connection = people, dice, None
 
     def stream(self) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", PORT), 30)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.context.wrap_socket(plain, server_hostname=HOST)
 
     def ask(self, method: str, path: str, headers: dict, body: bytes | None = None) -> tuple[int, bytes]:
@@ -183,7 +185,7 @@ class Client:
     # Each of these gives whether the answer was the one that is due.
 
     def view(self) -> bool:
-        number = self.dice.randrange(50_000)
+        number = self.dice.randrange(self.people)
         status, body = self.ask("GET", f"/one/{number}", self.good)
         return status == 200 and b"iban" not in body and b"****" in body
 
@@ -198,7 +200,7 @@ class Client:
     def change(self) -> bool:
         body = json.dumps({"name": "Somebody", "note": "changed"}).encode()
         headers = {**self.good, "Content-Type": "application/json"}
-        return self.ask("PATCH", f"/one/{self.dice.randrange(50_000)}", headers, body)[0] == 200
+        return self.ask("PATCH", f"/one/{self.dice.randrange(self.people)}", headers, body)[0] == 200
 
     def refused(self) -> bool:
         method, path, headers, body, due = self.dice.choice([
@@ -238,14 +240,14 @@ class Client:
 MIX = [("view", 700), ("list", 100), ("change", 80), ("anew", 50), ("refused", 45), ("rude", 23), ("export", 2)]
 
 
-def load(token: str, rate: float, seed: int, told: multiprocessing.Queue, stop: multiprocessing.Event) -> None:
+def load(token: str, people: int, rate: float, seed: int, told: multiprocessing.Queue, stop: multiprocessing.Event) -> None:
     """Threads that ask, each at its part of the rate; tells each second how long the answers took."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lock, taken = threading.Lock(), []
 
     def one(number: int) -> None:
         dice = random.Random(seed * 1000 + number)
-        client = Client(token, dice)
+        client = Client(token, people, dice)
         kinds, weights = zip(*MIX)
         due = time.monotonic()
         while not stop.is_set():
@@ -380,6 +382,7 @@ def main() -> None:
     parser.add_argument("--menshen", default=str(HERE.parent.parent / "target/release/menshen"))
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=150, help="requests per second")
+    parser.add_argument("--people", type=int, default=50_000, help="customers there are")
     parser.add_argument("--every", type=float, default=5, help="seconds between two looks")
     parser.add_argument("--out", default="soak", help="the files, without .csv and .svg")
     args = parser.parse_args()
@@ -392,7 +395,7 @@ def main() -> None:
 
 def soak(root: Path, args: argparse.Namespace) -> bool:
     token = prepare(root, args.menshen)
-    backend = multiprocessing.Process(target=serve, daemon=True)
+    backend = multiprocessing.Process(target=serve, args=(args.people,), daemon=True)
     backend.start()
     with open(root / "gate.out", "wb") as out:
         command = [args.menshen, "run", "--config", "menshen.yaml", "--events", "warn"]
@@ -407,7 +410,7 @@ def soak(root: Path, args: argparse.Namespace) -> bool:
         else:
             sys.exit(f"the gate does not listen: {(root / 'gate.out').read_text()[-2000:]}")
         told, stop = multiprocessing.Queue(), multiprocessing.Event()
-        asking = [multiprocessing.Process(target=load, args=(token, args.rate / PROCESSES, n, told, stop), daemon=True) for n in range(PROCESSES)]
+        asking = [multiprocessing.Process(target=load, args=(token, args.people, args.rate / PROCESSES, n, told, stop), daemon=True) for n in range(PROCESSES)]
         for process in asking:
             process.start()
         rows, kinds = observe(gate, root, told, args)

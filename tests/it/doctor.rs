@@ -41,9 +41,11 @@ fn has(said: &str, line: &str, more: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_is_well_is_told_so_and_what_could_be_better() {
-    let gate = prepared(Setup::policy(OPEN_BANK)).await;
+    let traces = "traces: { url: \"https://otel.internal:4318\", ca: ca.pem }";
+    let gate = prepared(Setup::policy(OPEN_BANK).yaml(traces)).await;
     let (code, said) = doctor(&gate, &[]).await;
     assert_eq!(code, Some(0), "{said}");
+    has(&said, "ok    authority of the collector of traces", "it ends in");
     has(&said, "ok    configuration", "good, with the policy");
     has(&said, "ok    entropy", "");
     has(&said, "ok    certificate of listener 127.0.0.1:0", "it ends in");

@@ -67,7 +67,7 @@ fn pairs(config: &Config) -> (Named<'_>, Named<'_>) {
     (certificates, keys)
 }
 
-/// Those to whom the log is carried or shown.
+/// Those to whom the log is carried or shown, and who is sent spans.
 fn peers(config: &Config) -> Vec<(&str, &Peer)> {
     let ship = config.ship.iter().filter_map(|settings| match &settings.to {
         To::File(_) => None,
@@ -77,7 +77,9 @@ fn peers(config: &Config) -> Vec<(&str, &Peer)> {
         To::S3(store) => Some((settings.name.as_str(), &store.endpoint.peer)),
     });
     let witnesses = config.witnesses.iter().map(|one| (one.name.as_str(), &one.endpoint.peer));
-    ship.chain(witnesses).collect()
+    let collector = config.traces.as_ref().and_then(|traces| traces.collector.as_ref());
+    let collector = collector.map(|hook| ("the collector of traces", &hook.endpoint.peer));
+    ship.chain(witnesses).chain(collector).collect()
 }
 
 /// That a key is missing, `check` says.
