@@ -21,6 +21,7 @@ const UPSTREAM: &[&str] = &[
     "assertion",
     "connections",
     "waiting",
+    "websockets",
     "wait-timeout",
     "connect-timeout",
     "tls-timeout",
@@ -75,6 +76,7 @@ impl File<'_> {
         }
         self.number(&keys, "connections", (1, 10_000), |n| upstream.connections = wide(n));
         self.number(&keys, "waiting", (0, 100_000), |n| upstream.waiting = wide(n));
+        self.number(&keys, "websockets", (1, 100_000), |n| upstream.sockets = wide(n));
         self.time(&keys, "wait-timeout", |time| upstream.timeouts.wait = time);
         self.time(&keys, "connect-timeout", |time| upstream.timeouts.connect = time);
         self.time(&keys, "tls-timeout", |time| upstream.timeouts.tls = time);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Attribute, Caller, CredentialRef};
+use super::session::Used;
 use super::{AuthError, Cookie, Identity};
 use crate::state::{IssuerSessionRow, StateError};
 
@@ -34,7 +35,11 @@ pub(super) fn to_json(caller: &Caller) -> Result<String, StateError> {
 }
 
 impl Identity {
-    pub(super) async fn issuer_session_caller(&self, cookie: &Cookie) -> Result<Caller, AuthError> {
+    pub(super) async fn issuer_session_caller(
+        &self,
+        cookie: &Cookie,
+        used: Used,
+    ) -> Result<Caller, AuthError> {
         let id = self.session_id(cookie);
         let row = self.store.issuer_session(id).await?.ok_or(AuthError::SessionEnded)?;
         let now = self.clock.unix_s();
@@ -42,7 +47,7 @@ impl Identity {
         if !self.is_live_at_issuer(&row, now) {
             return Err(AuthError::SessionEnded);
         }
-        if now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
+        if used == Used::Now && now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
             self.store.touch_issuer_session(id);
         }
         let damaged = || AuthError::State(StateError::Value("an issuer's session"));

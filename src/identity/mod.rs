@@ -418,7 +418,40 @@ impl Identity {
             Credentials::Dpop { .. } => return Err(DpopFault::Missing.into()),
             Credentials::ApiKey(key) => Arc::new(self.key_caller(&key, place).await?),
             Credentials::Session(cookie) => {
-                let (caller, shown) = self.session_caller(&cookie).await?;
+                let (caller, shown) = self.session_caller(&cookie, session::Used::Now).await?;
+                passkey = shown;
+                Arc::new(caller)
+            }
+            Credentials::Certificate => Arc::new(self.machine_caller(place)?),
+        };
+        let caller = posture::without_faded(caller, self.clock.unix_s());
+        self.check_standing(&caller.account)?;
+        self.on_device(caller, place, passkey).await
+    }
+
+    /// Who a credential that was believed before stands for now, for what is still open: it ends when that is nobody, or
+    /// somebody with other rights. No use of a session. A proof was for the request that began it, so only its token is
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`AuthError`], as for a request.
+    pub async fn look_again(
+        &self,
+        shown: &Credentials,
+        place: &Place,
+    ) -> Result<Arc<Caller>, AuthError> {
+        self.look_at_roster().await?;
+        if let Some(certificate) = &place.certificate {
+            certificate.check(self.clock.unix_s())?;
+        }
+        let mut passkey = None;
+        let caller = match shown {
+            Credentials::Bearer(token) | Credentials::Dpop { token, .. } => {
+                self.bearer.authenticate(token).await?
+            }
+            Credentials::ApiKey(key) => Arc::new(self.key_caller(key, place).await?),
+            Credentials::Session(cookie) => {
+                let (caller, shown) = self.session_caller(cookie, session::Used::Before).await?;
                 passkey = shown;
                 Arc::new(caller)
             }

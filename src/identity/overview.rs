@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::caller::{Factor, FactorMethod};
+use super::session::Used;
 use super::{AuthError, Cookie, Identity, PasskeyFault, PasskeyInfo, SignInError};
 use crate::state::{OwnSessionRow, SessionId, StateError};
 
@@ -86,7 +87,7 @@ impl Identity {
 
     /// Of an account of an issuer: its sessions, and nothing of its factors, which are kept there.
     async fn overview_at(&self, issuer: String, cookie: &Cookie) -> Result<Overview, AuthError> {
-        let account = self.issuer_session_caller(cookie).await?.account;
+        let account = self.issuer_session_caller(cookie, Used::Now).await?.account;
         let id = self.session_id(cookie);
         let rows = self.live(self.store.own_issuer_sessions(&account).await?).into_iter();
         Ok(Overview {
@@ -147,7 +148,7 @@ impl Identity {
         match self.live_session(cookie).await {
             Ok(session) => Ok(self.store.end_own_session(&session.row.name, number).await?),
             Err(AuthError::AtIssuer(_)) => {
-                let account = self.issuer_session_caller(cookie).await?.account;
+                let account = self.issuer_session_caller(cookie, Used::Now).await?.account;
                 Ok(self.store.end_own_issuer_session(&account, number).await?)
             }
             Err(error) => Err(error.into()),
@@ -162,7 +163,7 @@ impl Identity {
         match self.live_session(cookie).await {
             Ok(session) => Ok(self.store.end_own_sessions(&session.row.name).await?),
             Err(AuthError::AtIssuer(_)) => {
-                let account = self.issuer_session_caller(cookie).await?.account;
+                let account = self.issuer_session_caller(cookie, Used::Now).await?.account;
                 Ok(self.store.end_issuer_sessions(Some(account), None).await?)
             }
             Err(error) => Err(error.into()),

@@ -27,6 +27,14 @@ pub struct SignedOut {
     pub reference: String,
 }
 
+/// Whether a look at a session is a use of it, which keeps it from ending for want of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Used {
+    Now,
+    /// Something is open that was begun with it.
+    Before,
+}
+
 /// A session that is good at this moment.
 pub(super) struct LiveSession {
     pub(super) id: SessionId,
@@ -64,10 +72,11 @@ impl Identity {
     pub(super) async fn session_caller(
         &self,
         cookie: &Cookie,
+        used: Used,
     ) -> Result<(Caller, Option<Vec<u8>>), AuthError> {
-        let session = match self.local_session(cookie).await {
+        let session = match self.local_session(cookie, used).await {
             Err(AuthError::SessionEnded) if self.has_sign_in_issuers() => {
-                return Ok((self.issuer_session_caller(cookie).await?, None));
+                return Ok((self.issuer_session_caller(cookie, used).await?, None));
             }
             session => session?,
         };
@@ -91,9 +100,9 @@ impl Identity {
     /// # Errors
     /// [`AuthError::AtIssuer`] for a session that is good but has none here.
     pub(super) async fn live_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
-        match self.local_session(cookie).await {
+        match self.local_session(cookie, Used::Now).await {
             Err(AuthError::SessionEnded) if self.has_sign_in_issuers() => {
-                let caller = self.issuer_session_caller(cookie).await?;
+                let caller = self.issuer_session_caller(cookie, Used::Now).await?;
                 let issuer = self.sign_in_issuer_of(&caller.account).unwrap_or_default();
                 Err(AuthError::AtIssuer(issuer))
             }
@@ -102,7 +111,7 @@ impl Identity {
     }
 
     /// The session of that cookie if it is one of a local account and has not ended in any way.
-    async fn local_session(&self, cookie: &Cookie) -> Result<LiveSession, AuthError> {
+    async fn local_session(&self, cookie: &Cookie, used: Used) -> Result<LiveSession, AuthError> {
         let id = self.session_id(cookie);
         let row = self.store.session(id).await?.ok_or(AuthError::SessionEnded)?;
         let now = self.clock.unix_s();
@@ -111,7 +120,7 @@ impl Identity {
         }
         let factors = serde_json::from_str(&row.factors)
             .map_err(|_unread| StateError::Value("a session's factors"))?;
-        if now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
+        if used == Used::Now && now.saturating_sub(row.last_seen_s) >= TOUCH_AFTER_S {
             self.store.touch_session(id);
         }
         Ok(LiveSession {

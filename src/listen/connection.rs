@@ -16,14 +16,21 @@ use tokio_util::task::TaskTracker;
 use super::budget::Budget;
 use super::shown::ClientCertificate;
 use super::watch::{Stalled, Watch};
-use super::{FAREWELL, Facts, Handler, Serving, Settings, Shaken};
+use super::{Ends, FAREWELL, Facts, Handler, Serving, Settings, Shaken};
+use crate::limits::AddressSeat;
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
     Shaken { stream, client, is_forwarder }: Shaken,
+    place: AddressSeat,
 ) {
     let (_, session) = stream.get_ref();
     let watch = Watch::new();
+    let client_certificate = session
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|leaf| ClientCertificate::new(leaf));
+    let replaced = client_certificate.as_ref().map(|_| serving.current.replaced.clone());
     let facts = Facts {
         peer: client,
         zone: Arc::clone(&serving.settings.zone),
@@ -34,11 +41,9 @@ pub(super) async fn serve<H: Handler>(
         },
         header_lines: serving.settings.header_lines,
         is_forwarded: is_forwarder,
-        client: session
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .map(|leaf| ClientCertificate::new(leaf)),
+        client: client_certificate,
         progress: watch.request(),
+        ends: Ends::new(&serving.stop, replaced, place),
     };
     let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());
     let handler = Arc::clone(&serving.handler);
@@ -81,6 +86,7 @@ pub(super) async fn serve<H: Handler>(
         drive(connection, on, |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
+        let connection = connection.with_upgrades();
         let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
         drive(connection, on, |c| c.graceful_shutdown()).await;
     }

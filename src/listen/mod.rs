@@ -6,6 +6,7 @@
 mod budget;
 mod connection;
 mod door;
+mod ends;
 mod forwarders;
 mod redirect;
 mod shown;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use door::{Door, Visitor};
+pub use ends::{Departure, Ends};
 pub use forwarders::{Forwarders, Told};
 pub use redirect::{Redirect, RedirectSettings};
 use shown::Current;
@@ -105,6 +107,8 @@ pub struct Facts {
     pub client: Option<ClientCertificate>,
     /// Told how the request gets on.
     pub progress: Progress,
+    /// What ends whatever outlives the request.
+    pub ends: Ends,
 }
 
 /// Answers one request; implemented by the proxy.
@@ -226,8 +230,7 @@ impl<H: Handler> Serving<H> {
         };
         match begun {
             Ok(Ok((shaken, place))) => {
-                connection::serve(self, shaken).await;
-                drop(place);
+                connection::serve(self, shaken, place).await;
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection"),
             Err(_elapsed) => tracing::debug!(%peer, "TLS handshake took too long"),

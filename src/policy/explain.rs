@@ -15,6 +15,7 @@ use super::model::{Effect, Grade, Rule, Watermark};
 use super::outcome::{EntityOutcome, GradeStanding, Treatment};
 use super::program::Program;
 use super::search::PathParameter;
+use super::socket::{Socket, SocketCaps};
 use super::value::Value;
 
 /// Everything that can be said about one decision.
@@ -301,8 +302,8 @@ fn stages(
     if let Some(opaque) = &query.route.opaque {
         let at_most =
             opaque.size_bytes.map_or_else(String::new, |n| format!(", at most {n} bytes"));
-        let finding =
-            format!("passes unread: {}{at_most}, grade {}", opaque.accept(), opaque.grade);
+        let what = opaque.socket().map_or_else(|| opaque.accept(), said_of_socket);
+        let finding = format!("passes unread: {what}{at_most}, grade {}", opaque.grade);
         stages.push(Stage { name: "answer", finding });
     }
     stages.extend(program.link_stages(query, judgement));
@@ -315,6 +316,15 @@ fn stages(
     }
     stages.push(Stage { name: "policy", finding: program.version().chars().take(12).collect() });
     stages
+}
+
+/// What may pass of a WebSocket.
+fn said_of_socket(socket: &Socket) -> String {
+    let SocketCaps { sent_bytes, received_bytes, idle_s, lifetime_s, each, all, .. } =
+        *socket.caps();
+    format!(
+        "a WebSocket, at most {sent_bytes} bytes sent and {received_bytes} received, silent for {idle_s} s, open for {lifetime_s} s, {each} at once for each person and {all} for all"
+    )
 }
 
 /// When the pseudonyms of the answer change, if it has any.

@@ -17,6 +17,7 @@ use super::retention::Retention;
 use super::rotation::Rotation;
 use super::search::{FilterForm, TooLarge};
 use super::sending::Sending;
+use super::socket::Socket;
 use super::stricter::Stricter;
 use super::ticket::TicketForm;
 use super::ties::CaseKinds;
@@ -462,6 +463,12 @@ impl Route {
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.opaque.is_some()
+    }
+
+    /// The terms of the WebSocket that it is, if it is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Socket> {
+        self.opaque.as_ref()?.socket()
     }
 
     /// What the route does.

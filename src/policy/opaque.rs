@@ -1,9 +1,10 @@
-//! Opaque answers: files and event streams, which pass unread because nothing in them can be judged.
+//! Opaque answers: files, event streams and WebSockets, which pass unread because nothing in them can be judged.
 //!
 //! An [`Opaque`] is the leave to pass one. There is no other way to one than the permit of a route that
 //! the policy calls opaque, so that an answer which should have been judged cannot pass unread.
 
 use super::planner::UNMASKED_FROM;
+use super::socket::Socket;
 
 /// The media type of an event stream.
 const EVENTS: &str = "text/event-stream";
@@ -12,7 +13,7 @@ const EVENTS: &str = "text/event-stream";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque {
     pub(super) types: Vec<MediaRange>,
-    /// The largest answer; none for an event stream.
+    /// The largest answer; none for an event stream or a WebSocket.
     pub(super) size_bytes: Option<u64>,
     /// The grade of all that may stand in it.
     pub(super) grade: u8,
@@ -20,6 +21,8 @@ pub struct Opaque {
     pub(super) subject: Option<Box<str>>,
     /// What it is about: the entity's index and name.
     pub(super) of: Option<(usize, Box<str>)>,
+    /// Set for a WebSocket, which has neither type nor size.
+    pub(super) socket: Option<Socket>,
 }
 
 /// A media type, or all of one kind.
@@ -64,6 +67,12 @@ impl Opaque {
     #[must_use]
     pub fn is_event_stream(&self) -> bool {
         self.size_bytes.is_none() && self.accepts(EVENTS)
+    }
+
+    /// The terms of the WebSocket that it is, if it is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Socket> {
+        self.socket.as_ref()
     }
 
     /// Whether its grade is so high that whoever gets it counts as having seen somebody unmasked.

@@ -272,6 +272,7 @@ mod tests {
             header_lines: 100,
             is_forwarded: false,
             progress: crate::listen::Progress::new(),
+            ends: crate::listen::Ends::default(),
         }
     }
 

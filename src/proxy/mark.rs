@@ -38,8 +38,12 @@ impl Carried {
 
     fn marked(permit: &Permit, mark: impl FnOnce() -> Box<str>) -> Self {
         let is_events = permit.opaque().is_some_and(Opaque::is_event_stream);
-        if permit.is_file() && !is_events {
+        if permit.is_file() && !is_events && permit.route().socket().is_none() {
             return Self { mode: Some(Mode::Download), mark: Some(mark()) };
+        }
+        if permit.route().socket().is_some() {
+            // Neither a look nor a file.
+            return Self::default();
         }
         let shows = permit.route().gives_a_body() || is_events;
         Self { mode: shows.then_some(Mode::View), mark: None }

@@ -50,6 +50,7 @@ mod sent;
 mod session;
 mod shadow;
 mod sign_in;
+mod socket;
 mod step;
 mod switched;
 mod traced;
@@ -221,6 +222,8 @@ pub struct Gate {
     taken_tickets: cases::TakenTickets,
     /// Places for requests that were answered constantly and are still with a backend.
     beside: Arc<Semaphore>,
+    /// WebSockets that are open.
+    sockets: Arc<socket::Places>,
     /// KiB that bodies with files may take while they are read, judged and scanned.
     uploads: Arc<Semaphore>,
 }
@@ -264,6 +267,7 @@ impl Gate {
             ties,
             taken_tickets: cases::TakenTickets::default(),
             beside,
+            sockets: Arc::default(),
             uploads,
         })
     }

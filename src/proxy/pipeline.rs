@@ -96,6 +96,7 @@ impl Gate {
         let Asking { head, parts, caller, question } = *asking;
         self.check_contract(&permit, question, trail)?;
         let query = self.guard_query(&permit, head, trail)?;
+        let handshake = self.handshake(&permit, (head, parts), caller, facts)?;
         self.check_reviewed(caller, &permit, trail.time_unix_s())?;
         let seat = self.admit(caller, &permit).await?;
         self.take_use(&permit, &seat).await?;
@@ -111,6 +112,12 @@ impl Gate {
         self.use_now(&permit, &seat).await?;
         if permit.route().answers_constantly() {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
+        }
+        if let Some(handshake) = handshake {
+            let granted = Granted { permit, question: Arc::clone(question) };
+            let begun = (granted, handshake);
+            // Boxed, since other requests would carry its size along.
+            return Box::pin(self.open_socket(begun, (subject, seat), onward, facts, trail)).await;
         }
         let asked = self.upstreams.forward(&permit, onward).await;
         trail.enters(Stage::Recorded);

@@ -98,7 +98,7 @@ impl Question {
     /// # Errors
     /// [`Denial`].
     pub(super) fn decide(&self) -> Result<Permit, Denial> {
-        self.decide_by(&self.entrance.program, &self.entrance.found)
+        self.decide_by(&self.entrance.program, &self.entrance.found, self.now_unix_s)
     }
 
     /// The denial to be told where a record that was read asks for a factor; `None` where showing it would not help.
@@ -108,8 +108,17 @@ impl Question {
 
     /// Asks another program; `None` if it publishes nothing there.
     pub(super) fn decide_on(&self, program: &Program) -> Option<Result<Permit, Denial>> {
+        self.decide_at(program, self.now_unix_s)
+    }
+
+    /// Asks a program as of another time; `None` if it publishes nothing there.
+    pub(super) fn decide_at(
+        &self,
+        program: &Program,
+        now_unix_s: i64,
+    ) -> Option<Result<Permit, Denial>> {
         let found = program.find(&self.zone, &self.host, &self.method, &self.path)?;
-        Some(self.decide_by(program, &found))
+        Some(self.decide_by(program, &found, now_unix_s))
     }
 
     /// The question itself, as far as it is about the route that it meets.
@@ -125,8 +134,13 @@ impl Question {
         self.grants = grants;
     }
 
-    fn decide_by(&self, program: &Program, found: &RouteMatch) -> Result<Permit, Denial> {
-        let query = self.query(found);
+    fn decide_by(
+        &self,
+        program: &Program,
+        found: &RouteMatch,
+        now_unix_s: i64,
+    ) -> Result<Permit, Denial> {
+        let query = Query { now_unix_s, ..self.query(found) };
         match self.grants.as_slice() {
             [] => program.decide(&query),
             grants => program.decide_under(&query, grants),

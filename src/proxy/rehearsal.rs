@@ -23,14 +23,14 @@ use super::mark::{self, Carried};
 use super::meter::{Asking, Keys, Register};
 use super::onward::{how_sent, onward, reading_request, write_plan, written};
 use super::passage::Halt;
-use super::rejection::{PROBLEM, Rejection};
+use super::rejection::{PROBLEM, Rejection, Unjudged};
 use super::release::{self, Bodiless, Content};
 use super::{constant, query, respond, unread, uploads};
 use crate::guard::{
     Caps, Hooks, Outgoing, Report, Take, Watermark, check_path, check_query, parameters,
 };
 use crate::limits::Refused;
-use crate::listen::{Facts, Progress};
+use crate::listen::{Ends, Facts, Progress};
 use crate::policy::plan::RecordId;
 use crate::policy::{
     Denial, DenialKind, Grant, Permit, Principal, Program, Query, RouteMatch, StepUp, Ties, Value,
@@ -309,7 +309,16 @@ impl<'p> Rehearsal<'p> {
             seen.bodiless(Bodiless::of(parts.status, passed));
             return Ok(());
         }
+        if permit.route().socket().is_some() && parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What passes then is not known here.
+            seen.headers = standpoint.pass(&parts.headers).headers;
+            (seen.status, seen.records) = (parts.status, 1);
+            return Ok(());
+        }
         release::judge_status(parts.status)?;
+        if permit.route().socket().is_some() {
+            return Err(Rejection::Unjudged(Unjudged::Status(parts.status)).into());
+        }
         if let Some(opaque) = permit.opaque() {
             let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let media_type = unread::judge(opaque, parts.status, &parts.headers, bytes)?;
@@ -372,6 +381,7 @@ fn facts(caller: &Principal, zone: &str) -> Facts {
         header_lines: HEADER_LINES,
         is_forwarded: false,
         progress: Progress::new(),
+        ends: Ends::default(),
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) use told::Told;
 use super::body::BodyFault;
 use super::head::HeadFault;
 use super::pages::Html;
+use super::socket::{HandshakeFault, SocketsFull};
 use super::visit::Refused;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault};
 use crate::identity::{AuthError, CaseTicketFault, SignInError};
@@ -121,6 +122,10 @@ pub(super) enum Rejection {
     LogUnavailable,
     /// Counters or accounts cannot be read or written, so nothing may leave.
     StoreUnavailable,
+    /// It does not begin the WebSocket that the route is.
+    Handshake(HandshakeFault),
+    /// As many WebSockets are open as may be.
+    Sockets(SocketsFull),
     /// The backend could not be asked.
     Upstream(UpstreamError),
     /// The backend answered with an error; its text does not pass.
@@ -184,6 +189,11 @@ impl Rejection {
             }
             Self::Uncountable => unavailable("uncountable_limit", "The access cannot be counted"),
             Self::Unvouched => unavailable("unvouched", "The backend cannot be told who asks"),
+            Self::Handshake(fault) => request::handshake(*fault),
+            Self::Sockets(SocketsFull::Each(most)) => limit::sockets(*most),
+            Self::Sockets(SocketsFull::All) => {
+                unavailable("websockets", "Too many WebSockets are open")
+            }
             Self::Upstream(error) => backend::unanswered(error),
             Self::UpstreamStatus(status) => backend::refused(*status),
             Self::Unjudged(cause) => backend::unjudged(cause),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, UPGRADE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
@@ -23,6 +23,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) struct Form {
     is_head: bool,
     is_chunked: bool,
+    /// Whether another protocol is asked for.
+    asks_upgrade: bool,
 }
 
 impl Form {
@@ -30,6 +32,7 @@ impl Form {
         Self {
             is_head: request.method() == Method::HEAD,
             is_chunked: request.headers().contains_key(TRANSFER_ENCODING),
+            asks_upgrade: request.headers().contains_key(UPGRADE),
         }
     }
 }
@@ -41,6 +44,11 @@ pub(super) fn finish(response: Response<Answer>, form: &Form, id: EntryId) -> Re
         // hyper takes a `Content-Length` beside chunks away without a word. Whoever stands before us
         // may have gone by it, so nothing behind such a request is read (RFC 9112 section 6.1).
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if form.asks_upgrade && !is_switched {
+        // What follows may be of that protocol already, and must not be read as a request.
+        response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

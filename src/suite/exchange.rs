@@ -5,6 +5,7 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::caller::Caller;
+use super::expectation;
 use super::fixtures::Fixtures;
 use super::json::Json;
 use super::value;
@@ -182,8 +183,7 @@ impl Reading<'_, '_, '_> {
     }
 
     fn status(&mut self, node: &Node) -> Option<StatusCode> {
-        let number = self.reader.number(node, "a status", 200, 599)?;
-        u16::try_from(number).ok().and_then(|number| StatusCode::from_u16(number).ok())
+        StatusCode::from_u16(expectation::status(self.reader, node)?).ok()
     }
 
     /// `headers`, and `body` as a value or `text` as it is.

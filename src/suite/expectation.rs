@@ -87,6 +87,10 @@ pub(super) fn read(
 
 /// A status that a caller is told.
 pub(super) fn status(reader: &mut Reader<'_>, node: &Node) -> Option<u16> {
+    // Of a WebSocket.
+    if matches!(&node.content, Content::Text(text) if text == "101") {
+        return Some(101);
+    }
     u16::try_from(reader.number(node, "a status", 200, 599)?).ok()
 }
 

@@ -92,7 +92,8 @@ fn row(
     let mut row = Row { asked, status: Vec::new(), fields: Vec::new() };
     if let Some(pair) = keys.find("status") {
         for (text, span) in counted(reader, &pair.value, columns)? {
-            let Some(status) = text.parse().ok().filter(|status| (200..=599).contains(status))
+            let Some(status) =
+                text.parse().ok().filter(|status| *status == 101 || (200..=599).contains(status))
             else {
                 let message = format!("`{}` is no status", cut(&text));
                 reader.fault(span, Code::WrongValue, message, None);

@@ -18,12 +18,18 @@ routes:
     to: core
     action: view
     returns: { customer: $ }
+  customer.chat:
+    match: GET bank.example/customers/{id}/chat
+    to: core
+    action: call
+    opaque: { grade: 1, subject: id, of: customer, websocket: { sent: 1MiB, received: 1MiB } }
   customer.delete:
     match: DELETE bank.example/customers/{id}
     to: core
     action: delete
     reads: customer.view
 rules:
+  - { name: clerks talk, allow: call, to: clerk, route: customer.chat }
   - name: clerks see their branch
     allow: [view, delete]
     to: clerk
@@ -33,6 +39,21 @@ rules:
     where: record.branch == caller.branch
   - { name: not from far, deny: [view], to: any, of: customer, where: record.branch == "far" }
 "#;
+
+#[test]
+fn a_websocket_is_agreed_to_with_101_and_nothing_else() {
+    let told = |role: &str, backend: &str, expect: u16| {
+        let report = tried(&format!(
+            "tests: [{{ name: t, caller: {{ roles: {role} }}, request: GET bank.example/customers/1/chat,
+               backend: {backend}, expect: {expect} }}]"
+        ));
+        report.unwrap().tests[0].passed
+    };
+    assert!(told("clerk", "101", 101));
+    assert!(told("clerk", "{ id: 1 }", 502), "nothing of a page passes");
+    assert!(told("clerk", "404", 404));
+    assert!(told("guest", "101", 403));
+}
 
 fn tried(tests: &str) -> Result<Report, SuiteError> {
     let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
@@ -149,9 +170,9 @@ tests:
         "customer.phone for c clear absent".to_owned(),
     ];
     assert_eq!(cells, wanted);
-    assert_eq!(report.coverage.rules.untouched, ["not from far"]);
+    assert_eq!(report.coverage.rules.untouched, ["clerks talk", "not from far"]);
     assert_eq!(report.coverage.fields.untouched, Vec::<String>::new());
-    assert_eq!(report.coverage.routes.untouched, ["customer.delete"]);
+    assert_eq!(report.coverage.routes.untouched, ["customer.chat", "customer.delete"]);
 }
 
 #[test]

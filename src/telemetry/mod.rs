@@ -7,6 +7,7 @@ mod load;
 mod notify;
 mod serve;
 mod ship;
+mod sockets;
 mod trace;
 mod upstreams;
 
@@ -151,6 +152,7 @@ pub struct Telemetry {
     traced: Counted<1>,
     ship: ship::Shipping,
     notices: notify::Notices,
+    sockets: sockets::Sockets,
     upstreams: upstreams::Backends,
 }
 
@@ -213,6 +215,7 @@ impl Telemetry {
             traced: Family::default(),
             ship: ship::Shipping::default(),
             notices: notify::Notices::default(),
+            sockets: sockets::Sockets::default(),
             upstreams: upstreams::Backends::default(),
             registry: Registry::default(),
         };
@@ -299,6 +302,7 @@ impl Telemetry {
         self.load.register(registry);
         self.ship.register(registry);
         self.notices.register(registry);
+        self.sockets.register(registry);
         self.upstreams.register(registry);
     }
 
@@ -355,6 +359,16 @@ impl Telemetry {
     pub fn glass_broken(&self, drill: bool) {
         let kind = if drill { "drill" } else { "emergency" };
         self.glass.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// Counts a WebSocket that was opened.
+    pub fn socket_opened(&self) {
+        self.sockets.opened();
+    }
+
+    /// Counts one that ended; `why` is the word that the log has for it.
+    pub fn socket_ended(&self, why: &'static str) {
+        self.sockets.ended(why);
     }
 
     /// Counts an answer that brought a budget near its limit.

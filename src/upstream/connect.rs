@@ -179,6 +179,25 @@ impl Connector {
         }
     }
 
+    /// Opens a connection for one request, after which it may speak another protocol.
+    pub(super) async fn connect_to_switch(
+        &self,
+    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError> {
+        let limit = self.timeouts.connect;
+        match &self.socket {
+            Socket::Tcp(address) => {
+                let stream = within(Stage::Connect, limit, self.dial(*address)).await?;
+                self.secure_to_switch(stream).await
+            }
+            Socket::Unix(path) => {
+                let dial =
+                    async { UnixStream::connect(path).await.map_err(UpstreamError::Connect) };
+                let stream = within(Stage::Connect, limit, dial).await?;
+                self.secure_to_switch(stream).await
+            }
+        }
+    }
+
     async fn dial(&self, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
         if matches!(self.target.channel, Channel::Plain { beyond_loopback: false })
             && !address.ip().to_canonical().is_loopback()
@@ -209,6 +228,38 @@ impl Connector {
                 }
             }
         }
+    }
+
+    async fn secure_to_switch<T>(
+        &self,
+        stream: T,
+    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        match &self.target.channel {
+            Channel::Plain { .. } => self.start_to_switch(stream).await,
+            Channel::Tls { secure, name } => {
+                let shake = async {
+                    let shaken = secure.connector_of_one().connect(name.clone(), stream).await;
+                    shaken.map_err(UpstreamError::Tls)
+                };
+                let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
+                self.start_to_switch(stream).await
+            }
+        }
+    }
+
+    async fn start_to_switch<T>(
+        &self,
+        io: T,
+    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let started = self.http.handshake(TokioIo::new(io)).await;
+        let (sender, connection) = started.map_err(UpstreamError::Closed)?;
+        Ok((sender, Box::pin(connection.with_upgrades())))
     }
 
     async fn start<T>(&self, io: T) -> Result<Opened, UpstreamError>

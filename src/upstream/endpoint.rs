@@ -13,6 +13,7 @@ use super::connect::{Connector, RequestBody, Socket, Target};
 use super::error::{Stage, UpstreamError};
 use super::pool::{Pool, Unanswered};
 use super::settings::{Health, Settings};
+use super::socket::Switch;
 use super::standing::{Place, Standing};
 
 pub(super) struct Endpoint {
@@ -68,6 +69,19 @@ impl Endpoint {
             Ok(_) => Showing::Well,
             // A backend that renews its connections is well.
             Err(Unanswered::Unprocessed(_)) => Showing::Neither,
+            Err(unanswered) => showing(unanswered.error()),
+        };
+        (answer, showing)
+    }
+
+    /// Asks it for another protocol; also gives how the endpoint did.
+    pub(super) async fn switch(
+        &self,
+        request: Request<RequestBody>,
+    ) -> (Result<Switch, Unanswered>, Showing) {
+        let answer = self.pool.switch(request).await;
+        let showing = match &answer {
+            Ok(_) => Showing::Well,
             Err(unanswered) => showing(unanswered.error()),
         };
         (answer, showing)

@@ -22,6 +22,7 @@ use super::pool::Unanswered;
 use super::resolve::{Lookup, sockets};
 use super::secure::Way;
 use super::settings::Settings;
+use super::socket::Switch;
 use super::standing::{Place, Standing};
 
 /// How long a name that could not be looked up is not asked for again by requests.
@@ -62,6 +63,8 @@ pub struct Asked {
     /// How often it was tried once more, at another endpoint where there is one.
     pub retries: u32,
 }
+
+type Switched = Result<Switch, UpstreamError>;
 
 impl Group {
     /// Reads the certificates, and knows the endpoints that need not be looked up.
@@ -143,12 +146,17 @@ impl Group {
         request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         let (answer, showing) = endpoint.send(request, self.settings.eject.on_5xx).await;
+        self.note(endpoint, showing, || fault_of(&answer));
+        answer
+    }
+
+    fn note(&self, endpoint: &Arc<Endpoint>, showing: Showing, fault: impl FnOnce() -> String) {
         let now = Instant::now();
         match showing {
             Showing::Well => endpoint.standing().succeeded(now),
             Showing::Badly => {
                 let mut standing = endpoint.standing();
-                standing.note(fault_of(&answer));
+                standing.note(fault());
                 let is_due = standing.failed(&self.settings.eject, now);
                 drop(standing);
                 if is_due {
@@ -157,6 +165,39 @@ impl Group {
             }
             Showing::Neither => {}
         }
+    }
+
+    /// Asks an endpoint for another protocol, and one other if not a byte was written.
+    pub(super) async fn switch(&self, request: Request<RequestBody>) -> (Switched, u32) {
+        if let Err(error) = self.known().await {
+            return (Err(error), 0);
+        }
+        let Some(first) = self.choose(None) else {
+            return (Err(self.refuse(UpstreamError::AllOut)), 0);
+        };
+        let failed = match self.switch_at(&first, request).await {
+            Ok(switch) => return (Ok(switch), 0),
+            Err(failed) => failed,
+        };
+        let Unanswered::Unsent(request, error) = failed else {
+            return (Err(self.refuse(failed.into_error())), 0);
+        };
+        let Some(other) = self.choose(Some(&first)) else {
+            return (Err(self.refuse(error)), 0);
+        };
+        self.counts.retries.fetch_add(1, Ordering::Relaxed);
+        let answer = self.switch_at(&other, *request).await;
+        (answer.map_err(|failed| self.refuse(failed.into_error())), 1)
+    }
+
+    async fn switch_at(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<RequestBody>,
+    ) -> Result<Switch, Unanswered> {
+        let (answer, showing) = endpoint.switch(request).await;
+        let fault = || answer.as_ref().err().map(|one| one.error().to_string()).unwrap_or_default();
+        self.note(endpoint, showing, fault);
         answer
     }
 

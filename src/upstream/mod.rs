@@ -19,6 +19,7 @@ mod renew;
 mod resolve;
 mod secure;
 mod settings;
+mod socket;
 mod standing;
 mod streams;
 mod telling;
@@ -34,6 +35,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Request;
 use http_body::Body;
+use http_body_util::{BodyExt as _, Full};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,6 +48,7 @@ pub use self::secure::Fresh;
 pub use self::settings::{
     Address, Caps, Eject, Health, IdentityFiles, Settings, Timeouts, TlsSettings, Transport,
 };
+pub use self::socket::{Switch, UpstreamSocket};
 pub use self::telling::{SeenEndpoint, SeenUpstream};
 
 use self::group::Group;
@@ -128,6 +131,25 @@ impl Upstreams {
             return Asked { answer: Err(UpstreamError::Unsettled), retries: 0 };
         }
         self.send(permit.upstream(), request).await
+    }
+
+    /// Asks the upstream that the permit names for another protocol, over a connection that serves nothing else. Also says
+    /// how often it was tried once more.
+    ///
+    /// # Errors
+    /// As for [`Upstreams::forward`].
+    pub async fn switch(
+        &self,
+        permit: &Permit,
+        request: Request<Full<Bytes>>,
+    ) -> (Result<Switch, UpstreamError>, u32) {
+        if !permit.is_settled() {
+            return (Err(UpstreamError::Unsettled), 0);
+        }
+        let Some(group) = self.group(permit.upstream()) else {
+            return (Err(UpstreamError::Unknown(permit.upstream().into())), 0);
+        };
+        group.switch(request.map(|body| body.map_err(Into::into).boxed_unsync())).await
     }
 
     fn group(&self, name: &str) -> Option<Arc<Group>> {

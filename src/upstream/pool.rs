@@ -26,6 +26,7 @@ use super::error::{Stage, UpstreamError, is_unprocessed};
 use super::head::{check_head, for_many, for_one};
 use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
 use super::settings::{Settings, Timeouts};
+use super::socket::{Switch, switched};
 use super::streams::{Seats, Stream, Streams};
 
 /// How long a connection whose answer has ended may take to be ready for the next request.
@@ -52,6 +53,10 @@ pub(super) struct Pool {
     may_share: AtomicBool,
     /// Requests that it has, from when they come to when their answer was read.
     open: Arc<AtomicUsize>,
+    /// Connections that became WebSockets. They stand beside those for requests, and are never kept.
+    sockets_open: Arc<Semaphore>,
+    /// How many there are of them: they are work for the endpoint, and wait for no place.
+    switched: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
@@ -120,13 +125,16 @@ impl Pool {
             opening: tokio::sync::Mutex::default(),
             may_share: AtomicBool::new(settings.http2.is_some()),
             open: Arc::default(),
+            sockets_open: Arc::new(Semaphore::new(settings.sockets.min(Semaphore::MAX_PERMITS))),
+            switched: Arc::default(),
             tasks: tasks.clone(),
         }
     }
 
-    /// How many requests it has.
+    /// How many requests it has, those that became WebSockets among them.
     pub(super) fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        let switched = self.switched.load(Ordering::Acquire);
+        self.open.load(Ordering::Acquire).saturating_add(switched)
     }
 
     /// Sends a request and gives the head of the answer; its body follows as it is read.
@@ -155,6 +163,48 @@ impl Pool {
         check_head(&response, self.fields).map_err(Unanswered::Failed)?;
         let idle = self.timeouts.body_idle;
         Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
+    }
+
+    /// Sends a request that asks for another protocol, over a connection of its own.
+    pub(super) async fn switch(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Switch, Unanswered> {
+        self.name_host(&mut request);
+        let Ok(place) = Arc::clone(&self.sockets_open).try_acquire_owned() else {
+            return Err(Unanswered::Unsent(Box::new(request), UpstreamError::QueueFull));
+        };
+        let (open, _) = Open::begin(&self.switched);
+        let (mut sender, driver) = match Box::pin(self.connector.connect_to_switch()).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+        };
+        let close = CancellationToken::new();
+        let closed = close.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                ended = driver => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection to an upstream ended");
+                },
+                () = closed.cancelled() => {}
+            }
+        });
+        let _close = close.drop_guard();
+        let limit = self.timeouts.head;
+        let sent = timeout(limit, sender.send_request(for_one(request))).await;
+        let answer = match sent {
+            Ok(answer) => answer.map_err(|error| Unanswered::Failed(UpstreamError::of_head(error))),
+            Err(_late) => Err(Unanswered::Failed(UpstreamError::Timeout(Stage::Head, limit))),
+        }?;
+        let fields = answer.headers().len();
+        if fields > self.fields {
+            return Err(Unanswered::Failed(UpstreamError::Fields(fields)));
+        }
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Switch::Refused(answer.status()));
+        }
+        let (head, socket) = switched(answer, limit, (place, open)).await?;
+        Ok(Switch::Done(head, socket))
     }
 
     /// Asks for a path, and gives the status.

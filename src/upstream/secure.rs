@@ -90,6 +90,15 @@ impl Secure {
         TlsConnector::from(self.config.load_full())
     }
 
+    /// For a connection that is to speak HTTP/1.1 whatever else is offered.
+    pub(super) fn connector_of_one(&self) -> TlsConnector {
+        let mut config = self.config.load_full();
+        if self.http2 {
+            Arc::make_mut(&mut config).alpn_protocols.retain(|protocol| protocol != b"h2");
+        }
+        TlsConnector::from(config)
+    }
+
     /// Reads the files again; `None` if they are what they were. Blocks.
     pub(super) fn look(&self) -> Result<Option<Fresh>, OpenError> {
         let (print, made) = read(&self.name, &self.settings, self.http2)?;

@@ -19,6 +19,8 @@ pub struct Settings {
     pub connections: usize,
     /// Requests that may wait for a connection to an endpoint.
     pub waiting: usize,
+    /// WebSockets at once to each endpoint, each over a connection of its own beside those.
+    pub sockets: usize,
     /// How long each wait may take.
     pub timeouts: Timeouts,
     /// How large an answer's head may be.
@@ -36,7 +38,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// An upstream at one address with the shipped limits: 64 connections, 256 waiting requests.
+    /// An upstream at one address with the shipped limits: 64 connections, 256 waiting requests, 256 WebSockets.
     #[must_use]
     pub fn new(name: &str, host: &str, port: u16, transport: Transport) -> Self {
         Self {
@@ -46,6 +48,7 @@ impl Settings {
             http2: None,
             connections: 64,
             waiting: 256,
+            sockets: 256,
             timeouts: Timeouts::default(),
             caps: Caps::default(),
             repeats_idempotent: false,

@@ -122,6 +122,7 @@ mod unread;
 mod uploads;
 mod upstreams;
 mod way;
+mod websockets;
 mod whose_records;
 mod with_curl;
 mod witnesses;

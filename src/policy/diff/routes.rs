@@ -233,8 +233,12 @@ impl<'a> Comparing<'a> {
             }
         }
         match (&before.opaque, &after.opaque) {
-            (None, Some(_)) => {
-                self.add(unclear, after, format!("the answer of `{name}` passes unread"));
+            (None, Some(is)) => {
+                let sentence = match is.socket {
+                    Some(_) => format!("`{name}` is a WebSocket, which passes unread both ways"),
+                    None => format!("the answer of `{name}` passes unread"),
+                };
+                self.add(unclear, after, sentence);
             }
             (Some(_), None) => {
                 let sentence = format!("the answer of `{name}` no longer passes unread");
@@ -242,7 +246,13 @@ impl<'a> Comparing<'a> {
             }
             (Some(was), Some(is)) if was != is => {
                 let class = if is_within(is, was) { Class::Narrows } else { unclear };
-                let sentence = format!("other answers of `{name}` pass unread");
+                let sentence = match is.socket {
+                    Some(_) if was.socket.is_some() => {
+                        format!("the WebSocket `{name}` passes on other terms")
+                    }
+                    Some(_) => format!("`{name}` is a WebSocket, which passes unread both ways"),
+                    None => format!("other answers of `{name}` pass unread"),
+                };
                 self.add(class, after, sentence);
             }
             (Some(_), Some(_)) | (None, None) => {}
@@ -311,7 +321,12 @@ fn is_within(terms: &OpaqueView, others: &OpaqueView) -> bool {
         (Some(mine), Some(theirs)) => mine <= theirs,
         (mine, theirs) => mine == theirs,
     };
-    size && terms.types.is_subset(&others.types)
+    let socket = match (&terms.socket, &others.socket) {
+        (Some(mine), Some(theirs)) => mine.is_within(theirs),
+        (mine, theirs) => mine.is_none() && theirs.is_none(),
+    };
+    size && socket
+        && terms.types.is_subset(&others.types)
         && terms.grade >= others.grade
         && terms.about == others.about
 }

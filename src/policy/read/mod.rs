@@ -24,6 +24,7 @@ mod routes;
 mod rules;
 mod scope;
 mod sending;
+mod socket;
 mod tenants;
 mod two_person;
 mod uploads;

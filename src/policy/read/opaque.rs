@@ -2,10 +2,11 @@
 
 use super::super::model::{Action, Model};
 use super::super::opaque::{MediaRange, Opaque};
+use super::socket::socket;
 use crate::document::{Code, Keys, Node, Pair, Reader, Span, accepted, cut};
 use crate::route::Template;
 
-const KEYS: [&str; 5] = ["types", "grade", "size", "subject", "of"];
+const KEYS: [&str; 6] = ["types", "grade", "size", "subject", "of", "websocket"];
 const TYPE_LIMIT: usize = 32;
 /// Kinds of which all may be named at once: no text that could be judged hides among them.
 const WHOLE_KINDS: [&str; 4] = ["image", "audio", "video", "font"];
@@ -18,7 +19,7 @@ pub(super) fn opaque(
     reader: &mut Reader<'_>,
     model: &Model,
     route: &Keys<'_>,
-    template: &Template,
+    (method, template): (&str, &Template),
     pair: &Pair,
 ) -> Option<Opaque> {
     for other in ["returns", "accepts", "as"] {
@@ -29,12 +30,22 @@ pub(super) fn opaque(
         }
     }
     let keys = reader.keys(&pair.value, "`opaque`", &KEYS);
+    let websocket = keys.find("websocket");
+    let socket = websocket.map(|p| socket(reader, route, method, p));
     let types = keys.find("types").map_or(Vec::new(), |p| types(reader, &p.value));
     let is_events = types.iter().any(is_events);
     let examples = [("types", "[application/pdf, image/*]"), ("grade", "3"), ("size", "20MiB")];
     for (key, example) in examples {
-        if keys.find(key).is_none() && !(key == "size" && is_events) {
+        let is_sized = key == "size" && (is_events || websocket.is_some());
+        let is_asked = !is_sized && (key == "grade" || websocket.is_none());
+        if keys.find(key).is_none() && is_asked {
             reader.missing(pair.key_span, "`opaque`", key, example);
+        }
+    }
+    for key in ["types", "size"] {
+        if let Some(other) = keys.find(key).filter(|_| websocket.is_some()) {
+            let message = format!("a WebSocket has no `{key}`: its own keys say what may pass");
+            reader.fault(other.key_span, Code::Contradiction, message, None);
         }
     }
     if let Some(size) = keys.find("size").filter(|_| is_events) {
@@ -42,16 +53,32 @@ pub(super) fn opaque(
         reader.fault(size.key_span, Code::Contradiction, message, None);
     }
     let grade = keys.find("grade").and_then(|p| grade(reader, model, &p.value));
-    let size = keys.find("size").and_then(|p| size(reader, &p.value));
+    let size = keys.find("size").and_then(|p| size(reader, "`size`", &p.value));
     let of = keys.find("of").and_then(|p| entity(reader, model, &p.value));
     let subject = keys.find("subject").and_then(|p| subject(reader, template, &p.value));
     check_subject(reader, model, route, &keys, of);
     let named = |at: usize| Some((at, model.entities.get(at)?.name.clone()));
-    Some(Opaque { types, size_bytes: size, grade: grade?, subject, of: of.and_then(named) })
+    let (grade, of) = (grade?, of.and_then(named));
+    let socket = match socket {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Opaque { types, size_bytes: size, grade, subject, of, socket })
 }
 
-/// An opaque route takes things out or calls something; what it changes could not be judged.
-pub(super) fn check_action(reader: &mut Reader<'_>, pair: &Pair, action: Action) {
+/// An opaque route takes things out or calls something; what it changes could not be judged. A WebSocket goes both ways.
+pub(super) fn check_action(
+    reader: &mut Reader<'_>,
+    pair: &Pair,
+    action: Action,
+    opaque: Option<&Opaque>,
+) {
+    if action != Action::Call && opaque.is_some_and(|opaque| opaque.socket.is_some()) {
+        let message = format!("a WebSocket cannot {action}: it goes both ways");
+        let help = "give it the action `call`".to_owned();
+        reader.fault(pair.key_span, Code::Contradiction, message, Some(help));
+        return;
+    }
     if !action.only_reads() && action != Action::Call {
         let message = format!("an opaque route cannot {action}");
         let help = "give it the action `view`, `search`, `export` or `call`".to_owned();
@@ -132,8 +159,8 @@ fn grade(reader: &mut Reader<'_>, model: &Model, node: &Node) -> Option<u8> {
 }
 
 /// `20MiB` in bytes.
-pub(super) fn size(reader: &mut Reader<'_>, node: &Node) -> Option<u64> {
-    let text = reader.text(node, "`size`")?;
+pub(super) fn size(reader: &mut Reader<'_>, key: &str, node: &Node) -> Option<u64> {
+    let text = reader.text(node, key)?;
     let units = [("KiB", 1), ("MiB", 1024), ("GiB", 1024 * 1024)];
     let split = units.iter().find_map(|(unit, kib)| Some((text.strip_suffix(unit)?, *kib)));
     let kib = split.and_then(|(digits, kib): (&str, u64)| {
@@ -142,7 +169,7 @@ pub(super) fn size(reader: &mut Reader<'_>, node: &Node) -> Option<u64> {
     });
     let found = kib.filter(|kib| (1..=SIZE_LIMIT_KIB).contains(kib));
     if found.is_none() {
-        let message = format!("`size` must be a number of bytes, got `{}`", cut(text));
+        let message = format!("{key} must be a number of bytes, got `{}`", cut(text));
         let help = "write `20MiB`: `KiB`, `MiB` or `GiB`, at most 64 GiB".to_owned();
         reader.fault(node.span, Code::WrongValue, message, Some(help));
     }

@@ -104,10 +104,10 @@ fn route(
     });
     let (method, host, template) = keys.find("match").and_then(|p| target(reader, &p.value))?;
     let unread = keys.find("opaque");
-    let opaque = unread.and_then(|p| opaque(reader, model, keys, &template, p));
+    let opaque = unread.and_then(|p| opaque(reader, model, keys, (&method, &template), p));
     let action = action?;
     if let Some(pair) = unread {
-        check_action(reader, pair, action);
+        check_action(reader, pair, action, opaque.as_ref());
     }
     let takes_body = accepts.is_some() || keys.find("uploads").is_some();
     check_method(reader, keys, &method, action, takes_body);

@@ -63,7 +63,7 @@ fn file(reader: &mut Reader<'_>, pair: &Pair) -> Option<FileRule> {
         }
     }
     let types = keys.find("types").map_or(Vec::new(), |p| types(reader, &p.value));
-    let size_bytes = keys.find("size").and_then(|p| size(reader, &p.value))?;
+    let size_bytes = keys.find("size").and_then(|p| size(reader, "`size`", &p.value))?;
     let most = keys.find("most").and_then(|p| reader.number(&p.value, "`most`", 1, 64));
     Some(FileRule { name: pair.key.as_str().into(), types, size_bytes, most: most.unwrap_or(1) })
 }

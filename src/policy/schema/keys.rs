@@ -600,7 +600,11 @@ const UPLOAD: Table = Table {
 const OPAQUE: Table = Table {
     name: "opaque",
     keys: &[
-        required("types", "The media types that may pass, such as `application/pdf`.", PATHS),
+        key(
+            "types",
+            "The media types that may pass, such as `application/pdf`; not for a WebSocket.",
+            PATHS,
+        ),
         required(
             "grade",
             "The grade of what is in it, met in full or refused.",
@@ -613,6 +617,48 @@ const OPAQUE: Table = Table {
         ),
         key("subject", "The parameter of the path that is the data subject's key.", Form::Text),
         key("of", "The entity that it is about.", Form::Text),
+        key("websocket", "It is a WebSocket, with these terms.", Form::Table(&WEBSOCKET)),
+    ],
+    one_of: &["types", "websocket"],
+    may_be_empty: false,
+};
+
+const SIZE: Form = Form::Pattern("^[0-9]+(KiB|MiB|GiB)$", "1MiB");
+
+const WEBSOCKET: Table = Table {
+    name: "websocket",
+    keys: &[
+        required("sent", "The most that a caller may send over one.", SIZE),
+        required("received", "The most that a caller may receive over one.", SIZE),
+        key("message", "The largest message, either way; without it `64KiB`.", SIZE),
+        key(
+            "frames",
+            "The most frames that a caller may send in a second; without it 100.",
+            Form::Number(1, 10_000),
+        ),
+        key("idle", "How long both sides may be silent; without it `60s`, at most `1h`.", DURATION),
+        key("lifetime", "How long it may last; without it `1h`, at most `24h`.", DURATION),
+        key(
+            "each",
+            "How many one person may have open at once; without it 4.",
+            Form::Number(1, 1000),
+        ),
+        key(
+            "all",
+            "How many all together may have open at once; without it 256.",
+            Form::Number(1, 100_000),
+        ),
+        key(
+            "origins",
+            "The origins of pages that may open it, such as `https://bank.example`; without it the route's own alone.",
+            PATHS,
+        ),
+        key("protocols", "The subprotocols that may be agreed on; without it none.", PATHS),
+        key(
+            "compression",
+            "The extension by which messages may be packed; without it none.",
+            Form::Words(|| vec!["permessage-deflate"]),
+        ),
     ],
     one_of: &[],
     may_be_empty: false,

@@ -41,6 +41,10 @@ const PROBES: &[(&str, &str)] = &[
         "upload",
         "routes: { r: { match: POST a.b/c, to: u, action: create, uploads: { files: { f: { %: 1 } } } } }",
     ),
+    (
+        "websocket",
+        "routes: { r: { match: GET a.b/c, to: u, action: call, opaque: { websocket: { %: 1 } } } }",
+    ),
     ("purpose", "purposes: { p: { %: 1 } }"),
     ("consent", "purposes: { p: { consent: { %: 1 } } }"),
     ("pseudonyms", "pseudonyms: { %: 1 }"),

@@ -13,6 +13,7 @@ use super::super::program::Program;
 use super::super::record_factor::RecordFactor;
 use super::super::search::FilterForm;
 use super::super::sending::{Sending, Unwritable, Uploads};
+use super::super::socket::Socket;
 use super::super::stricter::Where;
 use super::{Demand, Formula, Names, OnRecords, Zones, and_at};
 
@@ -127,6 +128,7 @@ pub(in crate::policy) struct OpaqueView {
     pub(in crate::policy) grade: u8,
     /// The parameter that names whom it is about, and the entity.
     pub(in crate::policy) about: (Option<Box<str>>, Option<Box<str>>),
+    pub(in crate::policy) socket: Option<Socket>,
 }
 
 /// The form of a body.
@@ -285,7 +287,7 @@ impl RouteView {
 
 impl OpaqueView {
     fn of(opaque: &Opaque) -> Self {
-        let Opaque { types, size_bytes, grade, subject, of } = opaque;
+        let Opaque { types, size_bytes, grade, subject, of, socket } = opaque;
         let range = |range: &MediaRange| {
             format!("{}/{}", range.kind, range.subtype.as_deref().unwrap_or("*"))
         };
@@ -294,6 +296,7 @@ impl OpaqueView {
             size: *size_bytes,
             grade: *grade,
             about: (subject.clone(), of.as_ref().map(|(_, name)| name.clone())),
+            socket: socket.clone(),
         }
     }
 }

@@ -146,6 +146,35 @@ fn an_answer_that_passes_unread_instead_of_judged_is_announced() {
 }
 
 #[test]
+fn a_websocket_and_its_terms_are_announced() {
+    let file = "action: view\n    opaque: { types: [application/pdf], grade: 2, size: 2MiB, subject: id, of: customer }";
+    let socket = |terms: &str| {
+        let opaque = format!("{{ grade: 2, subject: id, of: customer, websocket: {{ {terms} }} }}");
+        let policy = SHOP.replace(file, &format!("action: call\n    opaque: {opaque}"));
+        policy.replace("{ name: files, allow: view,", "{ name: files, allow: call,")
+    };
+    let narrow = socket("sent: 1MiB, received: 2MiB, idle: 30s");
+    let (widens, said) = compared(SHOP, &narrow);
+    assert!(
+        widens && said.contains("`c.file` is a WebSocket, which passes unread both ways"),
+        "{said}"
+    );
+    for wide in [
+        "sent: 2MiB, received: 2MiB, idle: 30s",
+        "sent: 1MiB, received: 2MiB",
+        "sent: 1MiB, received: 2MiB, idle: 30s, protocols: chat",
+        "sent: 1MiB, received: 2MiB, idle: 30s, compression: permessage-deflate",
+        "sent: 1MiB, received: 2MiB, idle: 30s, each: 5",
+    ] {
+        let told = "the WebSocket `c.file` passes on other terms";
+        let (widens, said) = compared(&narrow, &socket(wide));
+        assert!(widens && said.contains(told), "{wide}: {said}");
+        let (widens, said) = compared(&socket(wide), &narrow);
+        assert!(!widens && said.contains(told), "{wide}: {said}");
+    }
+}
+
+#[test]
 fn whoever_comes_to_see_a_field_may_search_by_it_in_the_path() {
     let without =
         SHOP.replace("clear: [id, phone], masked: mail", "clear: id, masked: [phone, mail]");

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::Told;
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault};
+use crate::proxy::socket::NotAgreed;
 use crate::upstream::UpstreamError;
 
 /// Why an answer of the backend cannot be judged.
@@ -25,6 +26,8 @@ pub(in crate::proxy) enum Unjudged {
     Undeclared(String),
     #[error("it is larger than the {0} bytes that may pass unread here")]
     Oversized(u64),
+    #[error(transparent)]
+    Handshake(NotAgreed),
     #[error("it redirects")]
     Redirect,
     #[error("its status {0} means nothing here")]

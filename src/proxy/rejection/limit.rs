@@ -40,6 +40,13 @@ pub(super) fn slowed(wait_s: u64) -> Told {
         .header(RETRY_AFTER, wait_s)
 }
 
+/// So many of a person's at once.
+pub(super) fn sockets(most: u32) -> Told {
+    Told::new(StatusCode::TOO_MANY_REQUESTS, "websockets", "A limit is reached")
+        .detail(format!("at most {most} of these WebSockets may be open for you at once"))
+        .header(RETRY_AFTER, 5)
+}
+
 /// Which limit, whose if it is shared, and when to come back. How a shared one stands is not told.
 pub(super) fn limit(refused: &limits::Refused) -> Told {
     let limits::Refused { limit, holder, retry_after_s, quotas } = refused;

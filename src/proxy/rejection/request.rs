@@ -1,7 +1,9 @@
 //! What is told of a request that cannot be read, or asks for what cannot be done.
 
 use http::StatusCode;
-use http::header::{ACCEPT_ENCODING, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 
 use super::factor::stronger;
 use super::{FactorAsked, Rejection, Told, UNRECORDED, unavailable};
@@ -9,6 +11,7 @@ use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, Que
 use crate::policy::StepUp;
 use crate::proxy::body::BodyFault;
 use crate::proxy::head::HeadFault;
+use crate::proxy::socket::HandshakeFault;
 use crate::proxy::visit::Refused;
 
 pub(super) fn head(fault: &HeadFault) -> Told {
@@ -26,6 +29,37 @@ pub(super) fn head(fault: &HeadFault) -> Told {
         | HeadFault::Path(_) => StatusCode::BAD_REQUEST,
     };
     Told::new(status, "head", "The request has no single meaning").detail(fault)
+}
+
+/// Where the request could begin a WebSocket if it were another, with what must be asked for (RFC 9110 section 15.5.22,
+/// RFC 6455 section 4.4).
+pub(super) fn handshake(fault: HandshakeFault) -> Told {
+    let (status, cause) = match fault {
+        HandshakeFault::NotAsked | HandshakeFault::Http2 | HandshakeFault::Version => {
+            (StatusCode::UPGRADE_REQUIRED, "handshake")
+        }
+        HandshakeFault::Key | HandshakeFault::Malformed(_) | HandshakeFault::Protocol => {
+            (StatusCode::BAD_REQUEST, "handshake")
+        }
+        HandshakeFault::Origin => (StatusCode::FORBIDDEN, "foreign_site"),
+    };
+    let told = Told::new(status, cause, "The request does not begin a WebSocket").detail(fault);
+    let word = HeaderValue::from_static;
+    match fault {
+        HandshakeFault::NotAsked => {
+            told.header(UPGRADE, word("websocket")).header(CONNECTION, word("upgrade"))
+        }
+        HandshakeFault::Version => told
+            .header(UPGRADE, word("websocket"))
+            .header(CONNECTION, word("upgrade"))
+            .header(SEC_WEBSOCKET_VERSION, word("13")),
+        // HTTP/2 has no such header (RFC 9113 section 8.2.2).
+        HandshakeFault::Http2
+        | HandshakeFault::Key
+        | HandshakeFault::Malformed(_)
+        | HandshakeFault::Protocol
+        | HandshakeFault::Origin => told,
+    }
 }
 
 pub(super) fn query(fault: &QueryFault) -> Told {

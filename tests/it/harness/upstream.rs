@@ -10,11 +10,13 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+
+use super::soon;
 
 /// A request as it came to the backend.
 #[derive(Clone, Debug)]
@@ -46,6 +48,66 @@ pub(crate) enum Step {
     Reset,
     /// Says nothing more and stays.
     Stall,
+    /// Speaks another protocol from here on, until either side closes.
+    Talk(Arc<Talk>),
+}
+
+/// A conversation in another protocol, as a test leads it.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    say: mpsc::Sender<Vec<u8>>,
+    to_say: tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>,
+    heard: watch::Sender<Heard>,
+}
+
+/// What came, and whether the other side has closed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_over: bool,
+}
+
+impl Talk {
+    pub(crate) fn new() -> Arc<Self> {
+        let (say, to_say) = mpsc::channel(16);
+        let heard = watch::Sender::default();
+        Arc::new(Self { say, to_say: tokio::sync::Mutex::new(to_say), heard })
+    }
+
+    /// Says it; closes where that is nothing.
+    pub(crate) async fn say(&self, bytes: impl Into<Vec<u8>>) {
+        self.say.send(bytes.into()).await.unwrap();
+    }
+
+    /// Waits until that is what was heard.
+    pub(crate) async fn heard(&self, is_it: impl FnMut(&Heard) -> bool) -> Heard {
+        let mut heard = self.heard.subscribe();
+        soon("what the backend hears", heard.wait_for(is_it)).await.unwrap().clone()
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        self.heard.send_modify(|heard| heard.bytes.extend_from_slice(bytes));
+    }
+
+    async fn go_on(&self, stream: &mut impl OverTcp, early: &[u8]) {
+        self.hear(early);
+        let mut to_say = self.to_say.lock().await;
+        let mut piece = vec![0; 4096];
+        loop {
+            tokio::select! {
+                bytes = to_say.recv() => match bytes {
+                    Some(bytes) if !bytes.is_empty() => drop(send(stream, &bytes).await),
+                    Some(_) | None => break,
+                },
+                read = stream.read(&mut piece) => match read {
+                    Ok(length) if length > 0 => self.hear(&piece[..length]),
+                    Ok(_) | Err(_) => break,
+                },
+            }
+        }
+        stream.shutdown().await.unwrap_or_default();
+        self.heard.send_modify(|heard| heard.is_over = true);
+    }
 }
 
 /// An answer, step by step. After the last step the connection stays open for the next request.
@@ -258,6 +320,10 @@ async fn converse(mut stream: impl OverTcp, shared: &Shared) {
                     false
                 }
                 Step::Stall => std::future::pending().await,
+                Step::Talk(talk) => {
+                    talk.go_on(&mut stream, &std::mem::take(&mut buffer)).await;
+                    false
+                }
             };
             if !done {
                 return;
