@@ -370,6 +370,8 @@ pub struct Route {
     pub(super) opaque: Option<Opaque>,
     /// Whether the answer is the same whatever the backend says.
     pub(super) constant: bool,
+    /// Whether a request that may have been acted on is sent once more; what its upstream says where that is not said.
+    pub(super) repeats: Option<bool>,
     /// What passes of heads, both ways.
     pub(super) headers: Headers,
     /// How the body of a request is taken.
@@ -457,6 +459,12 @@ impl Route {
     #[must_use]
     pub fn gives_a_file(&self) -> bool {
         self.action() == Action::Export || self.opaque.is_some()
+    }
+
+    /// Whether a request that may have been acted on may be sent once more, where the policy says.
+    #[must_use]
+    pub fn repeats(&self) -> Option<bool> {
+        self.repeats
     }
 
     /// Whether its answers pass unread.

@@ -107,7 +107,7 @@ impl Group {
 
     /// Sends a request to an endpoint, and to one other if not a byte of it was written, or if that does no harm and was
     /// declared; never after a byte of an answer.
-    pub(super) async fn send<B>(&self, request: Request<B>) -> Asked
+    pub(super) async fn send<B>(&self, request: Request<B>, declared: Option<bool>) -> Asked
     where
         B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
@@ -115,7 +115,8 @@ impl Group {
         if let Err(error) = self.known().await {
             return Asked { answer: Err(error), retries: 0 };
         }
-        let repeats = self.settings.repeats_idempotent && is_idempotent(request.method());
+        let declared = declared.unwrap_or(self.settings.repeats_idempotent);
+        let repeats = declared && is_idempotent(request.method());
         // Over HTTP/2 a backend may say of what it was sent that it did nothing with it.
         let copy = (repeats || self.settings.http2.is_some()).then(|| boxed(request.clone()));
         let Some(first) = self.choose(None) else {

@@ -130,7 +130,7 @@ impl Upstreams {
         if !permit.is_settled() {
             return Asked { answer: Err(UpstreamError::Unsettled), retries: 0 };
         }
-        self.send(permit.upstream(), request).await
+        self.send_as(permit.upstream(), permit.route().repeats(), request).await
     }
 
     /// Asks the upstream that the permit names for another protocol, over a connection that serves nothing else. Also says
@@ -156,7 +156,17 @@ impl Upstreams {
         self.groups.load().get(name).cloned()
     }
 
+    #[cfg(test)]
     async fn send<B>(&self, name: &str, request: Request<B>) -> Asked
+    where
+        B: Body<Data = Bytes> + Clone + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.send_as(name, None, request).await
+    }
+
+    /// `repeats` is what the route says of it, over what the upstream does.
+    async fn send_as<B>(&self, name: &str, repeats: Option<bool>, request: Request<B>) -> Asked
     where
         B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
@@ -164,7 +174,7 @@ impl Upstreams {
         let Some(group) = self.group(name) else {
             return Asked { answer: Err(UpstreamError::Unknown(name.into())), retries: 0 };
         };
-        group.send(request).await
+        group.send(request, repeats).await
     }
 }
 

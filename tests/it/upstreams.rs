@@ -162,6 +162,53 @@ async fn what_was_written_and_is_not_idempotent_is_sent_to_nobody_else() {
     assert_eq!(retries(&gate.entries().await), [None, None]);
 }
 
+/// The open bank, of which this route says how it is sent once more.
+fn saying(route: &str, retry: &str) -> String {
+    let start = OPEN_BANK.find(&format!("  {route}:\n")).unwrap();
+    let at = start + OPEN_BANK[start..].find("    to: core\n").unwrap();
+    format!("{}    retry: {retry}\n{}", &OPEN_BANK[..at], &OPEN_BANK[at..])
+}
+
+#[tokio::test]
+async fn a_route_says_for_itself_whether_its_requests_are_sent_once_more() {
+    let asks = [
+        ("one.view", Ask::get("/one/1")),
+        ("list.search", Ask::get("/list")),
+        ("one.delete", Ask::new("DELETE", "/one/1")),
+        ("one.update", Ask::patch("/one/1", r#"{"name":"b"}"#)),
+    ];
+    for (upstream, said, counts) in [
+        ("retry: unsent", ("one.view", "idempotent"), [2, 1, 1, 1]),
+        ("retry: unsent", ("one.delete", "idempotent"), [1, 1, 2, 1]),
+        ("retry: idempotent", ("one.delete", "unsent"), [2, 2, 1, 1]),
+        ("retry: idempotent", ("one.update", "unsent"), [2, 2, 2, 1]),
+    ] {
+        let setup = Setup::policy(&saying(said.0, said.1)).beside(1).core(upstream);
+        let gate = setup.tweak(|config| config.upstreams[0].eject.after = 1000).start().await;
+        all_answer(&gate, &silent());
+        let token = gate.teller();
+        for ((route, ask), count) in asks.iter().zip(counts) {
+            let hits = || gate.upstream.hits() + gate.beside[0].hits();
+            let before = hits();
+            gate.ask(ask.clone().by(&token)).await.expect(502);
+            assert_eq!(hits() - before, count, "{route} where {upstream} and {said:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_written_is_sent_to_the_other_whatever_a_route_says() {
+    let mut gate = Setup::policy(&saying("one.update", "unsent")).beside(1).start().await;
+    let there = gate.beside.pop().unwrap();
+    gate.upstream = there;
+    gate.upstream.answers(customer());
+    let token = gate.teller();
+    for _ in 0..6 {
+        gate.ask(Ask::patch("/one/1", r#"{"name":"b"}"#).by(&token)).await.expect(200);
+    }
+    assert_eq!(gate.upstream.hits(), 6, "each came once");
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_not_asked_for_again() {
     let gate = idempotent().start().await;

@@ -120,6 +120,7 @@ impl<'a> Comparing<'a> {
         self.bodies(before, after, is_open);
         self.answers(before, after, unclear);
         self.heads(before, after, is_open);
+        self.retries(before, after);
         self.sending(before, after, unclear);
         self.watermarks(before, after, is_open);
         for parameter in before.query.keys().filter(|name| !after.query.contains_key(*name)) {
@@ -196,6 +197,19 @@ impl<'a> Comparing<'a> {
             }
             (true, true) | (false, false) => {}
         }
+    }
+
+    /// How a request is sent once more; what may be seen does not depend on it.
+    fn retries(&mut self, before: &RouteView, after: &RouteView) {
+        if before.repeats == after.repeats {
+            return;
+        }
+        let how = match after.repeats {
+            Some(true) => "are sent once more also if they may have been acted on",
+            Some(false) => "are sent once more only if not a byte was written",
+            None => "are sent once more as the upstream says",
+        };
+        self.add(Class::Neutral, after, format!("requests of `{}` {how}", after.name));
     }
 
     /// What passes of heads.

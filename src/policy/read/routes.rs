@@ -17,7 +17,7 @@ use crate::document::{Keys, Reader, cut};
 use crate::route::{Entry, Table, Template, normalise_host};
 
 const ROUTE_LIMIT: usize = 5000;
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "match",
     "to",
     "action",
@@ -29,6 +29,7 @@ const KEYS: [&str; 18] = [
     "watermark",
     "opaque",
     "answer",
+    "retry",
     "require",
     "zones",
     "reads",
@@ -112,6 +113,7 @@ fn route(
     let takes_body = accepts.is_some() || keys.find("uploads").is_some();
     check_method(reader, keys, &method, action, takes_body);
     let constant = constant(reader, keys, action);
+    let repeats = repeats(reader, keys, &method);
     let headers = headers(reader, keys, action);
     let sending = sending(reader, keys);
     let watermark = keys.find("watermark").map_or(Watermark::default(), |p| {
@@ -134,6 +136,7 @@ fn route(
         formats,
         opaque: if unread.is_some() { Some(opaque?) } else { None },
         constant,
+        repeats,
         headers,
         sending,
         watermark,
@@ -186,6 +189,26 @@ fn constant(reader: &mut Reader<'_>, keys: &Keys<'_>, action: Action) -> bool {
         }
     }
     true
+}
+
+/// `retry`: of a method that does the same once and twice (RFC 9110 section 9.2.2) it may be said that a second time does no harm.
+fn repeats(reader: &mut Reader<'_>, keys: &Keys<'_>, method: &str) -> Option<bool> {
+    let pair = keys.find("retry")?;
+    match reader.text(&pair.value, "`retry`")? {
+        "unsent" => Some(false),
+        "idempotent" => {
+            if ["POST", "PATCH"].contains(&method) {
+                let message = format!("`{method}` is not idempotent: a second one may do it twice");
+                reader.fault(pair.value.span, Code::Contradiction, message, None);
+            }
+            Some(true)
+        }
+        other => {
+            let message = format!("`retry` must be `unsent` or `idempotent`, got `{}`", cut(other));
+            reader.fault(pair.value.span, Code::WrongValue, message, None);
+            None
+        }
+    }
 }
 
 pub(super) fn action(reader: &mut Reader<'_>, node: &Node) -> Option<Action> {

@@ -508,6 +508,11 @@ const ROUTE: Table = Table {
             Form::Words(|| vec!["constant"]),
         ),
         key(
+            "retry",
+            "Which requests are sent to another backend: `unsent` ones, or `idempotent` ones that may have been acted on, too. Without it as the upstream says.",
+            Form::Words(|| vec!["unsent", "idempotent"]),
+        ),
+        key(
             "reads",
             "For `update` and `delete`: the view over which the record is read first, so that `where` can be tested.",
             Form::Text,

@@ -98,6 +98,8 @@ pub(in crate::policy) struct RouteView {
     pub(in crate::policy) opaque: Option<OpaqueView>,
     /// Whether the answer is the same whatever the backend says.
     pub(in crate::policy) constant: bool,
+    /// Whether a request is sent once more, where that is said.
+    pub(in crate::policy) repeats: Option<bool>,
     /// What passes of heads: a word for the way, and the names.
     /// How bodies are taken: their forms, and whether what may not be written is left out.
     pub(in crate::policy) sending: (BTreeSet<&'static str>, bool),
@@ -206,6 +208,7 @@ impl RouteView {
             formats,
             opaque,
             constant,
+            repeats,
             headers,
             sending,
             watermark,
@@ -234,6 +237,7 @@ impl RouteView {
             formats: formats.iter().map(|format| format.media_type()).collect(),
             opaque: opaque.as_ref().map(OpaqueView::of),
             constant: *constant,
+            repeats: *repeats,
             headers: header_names(headers),
             sending: sent(sending),
             watermark: watermark.clone(),
