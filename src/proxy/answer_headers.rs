@@ -7,6 +7,7 @@
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
 
+use super::head::named_by_connection;
 use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use crate::audit::Entry;
@@ -93,6 +94,11 @@ impl<'a> Standpoint<'a> {
             }
         }
         self.set_cookies(from, &mut passed);
+        for name in named_by_connection(from) {
+            if passed.headers.remove(&name).is_some() {
+                passed.removed.push(name.to_string());
+            }
+        }
         passed
     }
 

@@ -5,8 +5,8 @@
 //! client's head is forwarded but what [`forwarded`] lists.
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TE,
-    TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, TE, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -49,6 +49,8 @@ const TICKET_LIMIT_CHARS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) method: Method,
+    /// That it was received in.
+    pub(super) version: Version,
     /// In lower case, without the port.
     pub(super) host: String,
     pub(super) path: Path,
@@ -74,11 +76,13 @@ pub enum HeadFault {
     /// Only HTTP/1.1 and HTTP/2 are spoken.
     #[error("only HTTP/1.1 and HTTP/2 are served")]
     Version,
-    /// `CONNECT` and `TRACE` have no meaning here.
+    /// `CONNECT`, `TRACE` and `OPTIONS *` have no meaning here.
     #[error("the method is not served")]
     Method,
     /// The request target is not a path.
-    #[error("the request target must be a path such as `/api/x`, not a URL or `*`")]
+    #[error(
+        "the request target must be a path such as `/api/x`, or an address with `https` and this host"
+    )]
     Target,
     /// None, several or different names of the host.
     #[error("exactly one host must be named, and `Host` must agree with the target")]
@@ -114,7 +118,8 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
     if parts.version != Version::HTTP_11 && parts.version != Version::HTTP_2 {
         return Err(HeadFault::Version);
     }
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+    let asks_server = parts.method == Method::OPTIONS && parts.uri.path() == "*";
+    if parts.method == Method::CONNECT || parts.method == Method::TRACE || asks_server {
         return Err(HeadFault::Method);
     }
     if let Some(name) = OVERRIDES.iter().find(|name| parts.headers.contains_key(**name)) {
@@ -133,6 +138,7 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
     }
     Ok(Head {
         method: parts.method.clone(),
+        version: parts.version,
         host,
         path: Path::parse(parts.uri.path())?,
         query: parts.uri.query().map(str::to_owned),
@@ -155,6 +161,22 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
         }
     }
     out
+}
+
+/// What `Connection` names is for us alone, and goes no further (RFC 9110 section 7.6.1).
+pub(super) fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    let options = lines.flat_map(|line| line.split(',')).map(str::trim);
+    // What most connections say names nothing that would go further.
+    let is_name = |option: &&str| {
+        !["close", "keep-alive"].iter().any(|word| word.eq_ignore_ascii_case(option))
+    };
+    options.filter(is_name).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+}
+
+/// What a gateway says of itself to whoever it forwards to (RFC 9110 section 7.6.3).
+pub(super) fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(if version == Version::HTTP_2 { "2 menshen" } else { "1.1 menshen" })
 }
 
 /// A browser says where a request comes from; a program says nothing and can only send JSON, which
@@ -193,7 +215,10 @@ fn host(parts: &Parts) -> Result<String, HeadFault> {
     };
     let target = match (parts.version, parts.uri.authority()) {
         (Version::HTTP_2, Some(authority)) => Some(bare_host(authority.as_str())?),
-        (Version::HTTP_2, None) => None,
+        // The absolute form, which servers must take (RFC 9112 section 3.2.2).
+        (_, Some(authority)) if parts.uri.scheme_str() == Some("https") => {
+            Some(bare_host(authority.as_str())?)
+        }
         (_, Some(_)) => return Err(HeadFault::Target),
         (_, None) => None,
     };
@@ -202,6 +227,7 @@ fn host(parts: &Parts) -> Result<String, HeadFault> {
     }
     match (target, line) {
         (Some(target), Some(line)) if target != line => Err(HeadFault::Host),
+        (Some(_), None) if parts.version != Version::HTTP_2 => Err(HeadFault::Host),
         (Some(host), _) | (None, Some(host)) => Ok(host),
         (None, None) => Err(HeadFault::Host),
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, VIA};
 use http::request::Parts as RequestHead;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
@@ -240,9 +240,14 @@ pub(super) fn onward(
     let accept = accept(permit, headers).ok_or(Rejection::NotFound)?;
     let sent = answer_headers::sent(headers, permit.route().headers());
     let sent = sent.map_err(|name| Rejection::Head(HeadFault::Header(name)))?;
+    let named: Vec<_> = head::named_by_connection(headers).collect();
     let mut headers = head::forwarded(headers);
     headers.extend(sent);
+    for name in named {
+        headers.remove(name);
+    }
     headers.insert(ACCEPT, accept);
+    headers.insert(VIA, head::via(head.version));
     request(head.method.clone(), &target, permit, headers, body)
 }
 

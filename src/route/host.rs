@@ -1,5 +1,7 @@
 //! Host names as requests and policies write them, brought to one form for comparison.
 
+use std::net::Ipv6Addr;
+
 const HOST_LIMIT_BYTES: usize = 255;
 
 /// The host in lower case and without a port: which port was used says nothing behind a load balancer.
@@ -11,7 +13,11 @@ pub fn normalise_host(raw: &str) -> Option<String> {
         return None;
     }
     let name = without_port(raw)?;
-    (is_name(name) || is_ipv6(name)).then(|| name.to_ascii_lowercase())
+    if let Some(address) = ipv6(name) {
+        // One address has many spellings (RFC 5952).
+        return Some(format!("[{address}]"));
+    }
+    is_name(name).then(|| name.to_ascii_lowercase())
 }
 
 fn without_port(raw: &str) -> Option<&str> {
@@ -34,9 +40,8 @@ fn is_name(name: &str) -> bool {
         })
 }
 
-fn is_ipv6(name: &str) -> bool {
-    let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+fn ipv6(name: &str) -> Option<Ipv6Addr> {
+    name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -48,7 +53,9 @@ mod tests {
         for raw in ["Bank.Example", "bank.example:443", "bank.example:8443"] {
             assert_eq!(normalise_host(raw).as_deref(), Some("bank.example"), "{raw}");
         }
-        assert_eq!(normalise_host("[::1]:9").as_deref(), Some("[::1]"));
+        for raw in ["[::1]:9", "[0:0::1]", "[0000::0001]:443"] {
+            assert_eq!(normalise_host(raw).as_deref(), Some("[::1]"), "{raw}");
+        }
     }
 
     #[test]

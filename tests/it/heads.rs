@@ -26,7 +26,7 @@ fn request(line: &str, headers: &[&str], rest: &str) -> String {
 
 async fn assert_refused(gate: &Gate, raw: &str) {
     let status = status(gate, raw).await;
-    assert!(matches!(status, None | Some(400 | 405 | 421 | 505)), "{status:?}: {raw}");
+    assert!(matches!(status, None | Some(400 | 421 | 501 | 505)), "{status:?}: {raw}");
     assert_eq!(gate.upstream.hits(), 0, "{raw}");
 }
 
@@ -49,7 +49,8 @@ async fn a_request_must_name_one_host_and_a_path() {
         assert_refused(&gate, &request("GET /one/1 HTTP/1.1", &[host], "")).await;
     }
     for line in [
-        "GET https://bank.example/one/1 HTTP/1.1",
+        "GET https://evil.example/one/1 HTTP/1.1",
+        "GET http://bank.example/one/1 HTTP/1.1",
         "GET http://evil.example/one/1 HTTP/1.1",
         "OPTIONS * HTTP/1.1",
         "CONNECT bank.example:443 HTTP/1.1",

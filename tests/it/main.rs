@@ -64,6 +64,7 @@ mod hardening;
 mod harness;
 mod heads;
 mod heads_both_ways;
+mod http_truth;
 mod identity_attacks;
 mod issuer_keys;
 mod killed;

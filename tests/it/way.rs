@@ -127,6 +127,7 @@ async fn the_backend_gets_what_was_judged_and_nothing_else_of_the_client() {
         "host: bank.example",
         "idempotency-key: k1",
         "user-agent: a test",
+        "via: 1.1 menshen",
     ];
     assert_eq!(headers, expected);
 }

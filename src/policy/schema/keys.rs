@@ -25,7 +25,7 @@ const RATE: Form = Form::Pattern(
     "120/min burst 20",
 );
 const MATCH: Form = Form::Pattern(
-    "^(GET|POST|PUT|PATCH|DELETE) +[^ /:]+/.*$",
+    "^(GET|POST|PUT|PATCH|DELETE) +([^ /:]+|\\[[0-9a-f:.]+\\])/.*$",
     "GET bank.example/api/customers/{id}",
 );
 const SEARCHED: Form = Form::Pattern("^[^.]+\\..+$", "customer.phone");

@@ -19,8 +19,8 @@ pub(super) fn head(fault: &HeadFault) -> Told {
         HeadFault::TooManyLines(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         HeadFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         HeadFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        HeadFault::Method
-        | HeadFault::Target
+        HeadFault::Method => StatusCode::NOT_IMPLEMENTED,
+        HeadFault::Target
         | HeadFault::Host
         | HeadFault::TransferEncoding
         | HeadFault::Header(_)

@@ -117,7 +117,8 @@ impl Setup {
     async fn prepare_unboxed(self, clock: Clock) -> Gate {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("the tests' CA", &Clock::system()).unwrap();
-        let gate_files = authority.issue(&[HOST, "other.example"]).unwrap();
+        let gate_files =
+            authority.issue(&[HOST, "other.example", "xn--bnk-qla.example", "127.0.0.1"]).unwrap();
         let backend = authority.issue(&["core.internal"]).unwrap();
         let signer = Signer::new();
         let upstream = match &self.asks {
