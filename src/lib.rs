@@ -15,6 +15,7 @@ pub mod route;
 pub mod tls;
 pub mod upstream;
 // -- beside the way
+pub mod acme;
 pub mod admin;
 pub mod backup;
 pub mod bulletin;

@@ -102,7 +102,8 @@ fn described(config: &Config, master: &MasterKey, with_keys: bool) -> Result<Mak
     let verifier = text.trim_end().parse().map_err(Failure::fault)?;
     let mut maker = maker(config, store, verifier, (Clock::system(), master.clone()));
     if with_keys {
-        for (number, listener) in config.listeners.iter().enumerate() {
+        let all = config.listeners.iter().enumerate();
+        for (number, listener) in all.filter(|(_, listener)| !listener.tls.is_awaited()) {
             let name = |kind: &str| format!("private/listener-{number}.{kind}");
             maker.files.push((name("pem"), listener.tls.certificate.clone()));
             maker.files.push((name("key"), listener.tls.key.clone()));

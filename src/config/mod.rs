@@ -3,6 +3,7 @@
 //! The file is read whole and every fault in it reported at once, with its place and what is
 //! accepted; nothing is opened here. Each module owns its `Settings`, whose defaults are the safe ones.
 
+mod acme;
 mod addresses;
 mod admin;
 mod backup;
@@ -81,6 +82,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Where to listen, and what to show there.
     pub listeners: Vec<Listener>,
+    /// Where certificates are ordered, if they are.
+    pub acme: Option<crate::acme::Settings>,
     /// A port without TLS that sends people to the one with it.
     pub redirect: Option<listen::RedirectSettings>,
     /// The backends.

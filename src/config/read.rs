@@ -29,6 +29,7 @@ pub(super) const TOP: &[&str] = &[
     "traces",
     "admin",
     "listeners",
+    "acme",
     "redirect",
     "upstreams",
     "scanners",
@@ -63,6 +64,7 @@ pub(super) const LISTENER: &[&str] = &[
     "requests-per-second",
     "resets",
     "forwarders",
+    "acme",
 ];
 /// Reads the one source; paths in it are relative to `base`.
 pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> {
@@ -71,7 +73,8 @@ pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> 
         Ok(None) => Node { span: Span::default(), is_plain: true, content: Content::Null },
         Err(faults) => return Err(Faults::new(faults, "configuration")),
     };
-    let mut file = File { reader: Reader::new(sources), base };
+    let reader = Reader::new(sources);
+    let mut file = File { reader, base, state: PathBuf::new(), has_acme: false };
     let config = file.config(&root);
     match (file.reader.finish(), config) {
         (faults, Some(config)) if faults.is_empty() => Ok(config),
@@ -83,6 +86,10 @@ pub(super) fn config(sources: &[Source], base: &Path) -> Result<Config, Faults> 
 pub(super) struct File<'s> {
     pub(super) reader: Reader<'s>,
     pub(super) base: &'s Path,
+    /// The folder of the state, once it was read.
+    pub(super) state: PathBuf,
+    /// Whether certificates can be ordered.
+    pub(super) has_acme: bool,
 }
 
 impl File<'_> {
@@ -91,6 +98,8 @@ impl File<'_> {
         let what = ("the configuration", root.span);
         let node = self.text(&keys, what, "node", "gate-1");
         let state = self.path(&keys, what, "state", "/var/lib/menshen/state");
+        self.state = state.clone().unwrap_or_default();
+        self.has_acme = keys.find("acme").is_some();
         let log = self.path(&keys, what, "log", "/var/lib/menshen/log");
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
         let apart = keys.find("index").is_some();
@@ -107,7 +116,7 @@ impl File<'_> {
         let policies_watch = self.flag(&keys, "policies-watch", true);
         let config_watch = self.flag(&keys, "config-watch", true);
         let (metrics, traces) = (self.metrics(&keys), self.traces(&keys));
-        let admin = self.admin(&keys);
+        let (admin, acme) = (self.admin(&keys), self.acme(&keys));
         let (listeners, redirect) = (self.listeners(&keys, root), self.redirect(&keys));
         let upstreams = self.upstreams(&keys, root);
         let assertions = self.assertions(&keys);
@@ -148,6 +157,7 @@ impl File<'_> {
             traces,
             admin,
             listeners,
+            acme,
             redirect,
             upstreams: upstreams.settings,
             vouching: upstreams.vouching,
@@ -205,8 +215,7 @@ impl File<'_> {
             Some(zone) if keys.find("zone").is_none() => Some(zone.to_owned()),
             Some(_) | None => self.text(&keys, what, "zone", "business"),
         };
-        let certificate = self.path(&keys, what, "certificate", "chain.pem");
-        let key = self.path(&keys, what, "key", "key.pem");
+        let files = self.shown_files(&keys, what);
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut socket =
             listen::Settings::new(address.unwrap_or(unset), zone.as_deref().unwrap_or_default());
@@ -224,8 +233,8 @@ impl File<'_> {
         let clients = self.clients(&keys)?;
         // Whoever brings the requests of many on one connection: one of them that stalls must not end it for all.
         let http1_alone = socket.forwarders.as_ref().is_some_and(|some| !some.introduce());
-        let tls =
-            tls::ServerSettings { certificate: certificate?, key: key?, clients, http1_alone };
+        let (certificate, key, acme) = files?;
+        let tls = tls::ServerSettings { certificate, key, clients, http1_alone, acme };
         Some(Listener { socket, tls })
     }
 

@@ -19,11 +19,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{AddressLimits, AddressSeat};
+use crate::tls::ACME_TLS;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use rustls::server::Acceptor;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -246,6 +250,27 @@ impl<H: Handler> Serving<H> {
         }
     }
 
+    /// An authority that looks whether a name is ours is answered that, and nothing else.
+    async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let tls = Arc::clone(&self.current.tls);
+        let challenges = &self.shown.challenges;
+        if !challenges.has_names() {
+            return TlsAcceptor::from(tls).accept(stream).await;
+        }
+        let began = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = began.client_hello();
+        let offered = hello.alpn().map(Iterator::collect::<Vec<_>>);
+        if offered.is_none_or(|offered| offered != [ACME_TLS]) {
+            return began.into_stream(tls).await;
+        }
+        let asked = hello.server_name().and_then(|name| challenges.of_name(name));
+        let Some(asked) = asked else {
+            return Err(std::io::Error::other("a challenge that nobody is asked"));
+        };
+        began.into_stream(asked).await?.shutdown().await?;
+        Err(std::io::Error::other("it looked whether a name is ours"))
+    }
+
     /// Shakes hands when it is this connection's turn, and counts what that takes.
     async fn shake(&self, visitor: Visitor) -> std::io::Result<(Shaken, AddressSeat)> {
         let Visitor { stream, client, is_forwarder, place, .. } = visitor;
@@ -256,8 +281,7 @@ impl<H: Handler> Serving<H> {
         let Some(mut turn) = turn else {
             return Err(std::io::Error::other("too many handshakes of this address"));
         };
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.tls));
-        let mut accept = std::pin::pin!(acceptor.accept(stream));
+        let mut accept = std::pin::pin!(self.accept(stream));
         let shaken = std::future::poll_fn(|context| {
             let began = Instant::now();
             let polled = accept.as_mut().poll(context);

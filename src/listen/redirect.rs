@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HOST, HeaderValue, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
 use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -23,9 +23,12 @@ use tokio_util::task::TaskTracker;
 use super::door::{Door, Visitor};
 use super::{Forwarders, Shutdown, Sockets};
 use crate::limits::AddressLimits;
+use crate::tls::Challenges;
 
 /// From accept to the end of the one answer.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Below which the texts of tokens are asked for.
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
 /// A request's head.
 const HEAD_BYTES: usize = 16 * 1024;
 
@@ -47,6 +50,7 @@ pub struct RedirectSettings {
 pub struct Redirect {
     socket: TcpListener,
     settings: Arc<ArcSwap<RedirectSettings>>,
+    challenges: Arc<Challenges>,
 }
 
 impl Redirect {
@@ -54,9 +58,13 @@ impl Redirect {
     ///
     /// # Errors
     /// What the system said.
-    pub async fn bind(settings: RedirectSettings, sockets: &mut Sockets) -> std::io::Result<Self> {
+    pub async fn bind(
+        settings: RedirectSettings,
+        challenges: Arc<Challenges>,
+        sockets: &mut Sockets,
+    ) -> std::io::Result<Self> {
         let socket = sockets.bind(settings.address).await?;
-        Ok(Self { socket, settings: Arc::new(ArcSwap::from_pointee(settings)) })
+        Ok(Self { socket, settings: Arc::new(ArcSwap::from_pointee(settings)), challenges })
     }
 
     /// The settings, which may be replaced while it serves; only the address stays.
@@ -75,7 +83,7 @@ impl Redirect {
 
     /// Serves until told to stop.
     pub async fn serve(self, addresses: Arc<AddressLimits>, tasks: TaskTracker, stop: Shutdown) {
-        let Self { socket, settings: kept } = self;
+        let Self { socket, settings: kept, challenges } = self;
         let door = Door { socket, addresses: Arc::clone(&addresses) };
         loop {
             let visitor = tokio::select! {
@@ -83,11 +91,12 @@ impl Redirect {
                 visitor = door.next(|| kept.load().forwarders.clone()) => visitor,
             };
             let (settings, addresses) = (kept.load_full(), Arc::clone(&addresses));
+            let challenges = Arc::clone(&challenges);
             let cut = stop.cut.clone();
             tasks.spawn(async move {
                 tokio::select! {
                     () = cut.cancelled() => {}
-                    _late = tokio::time::timeout(CONNECTION_TIME, settings.serve(visitor, &addresses)) => {}
+                    _late = tokio::time::timeout(CONNECTION_TIME, settings.serve(visitor, &addresses, &challenges)) => {}
                 }
             });
         }
@@ -95,7 +104,7 @@ impl Redirect {
 }
 
 impl RedirectSettings {
-    async fn serve(&self, visitor: Visitor, addresses: &AddressLimits) {
+    async fn serve(&self, visitor: Visitor, addresses: &AddressLimits, challenges: &Challenges) {
         let visitor = match visitor.introduced(addresses).await {
             Ok(visitor) => visitor,
             Err(error) => {
@@ -104,7 +113,8 @@ impl RedirectSettings {
             }
         };
         let service = service_fn(async |request: Request<Incoming>| {
-            Ok::<_, Infallible>(self.answer(&request))
+            let told = told(&request, challenges);
+            Ok::<_, Infallible>(told.unwrap_or_else(|| self.answer(&request)))
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -163,6 +173,17 @@ impl RedirectSettings {
     }
 }
 
+/// The text of a token, for an authority that looks whether a name is ours (RFC 8555 section 8.3), whatever name that is.
+fn told<B>(request: &Request<B>, challenges: &Challenges) -> Option<Response<Full<Bytes>>> {
+    let token = request.uri().path().strip_prefix(CHALLENGES)?;
+    let text = challenges.of_token(token).filter(|_| *request.method() == Method::GET)?;
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Some(response)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +218,28 @@ mod tests {
             told(443, "GET", "//evil.example/", &["gate.example"]),
             to("https://gate.example//evil.example/")
         );
+    }
+
+    #[test]
+    fn a_token_that_is_asked_for_is_told_under_any_name_and_no_other() {
+        let challenges = Challenges::default();
+        challenges.put_token("abc", "abc.def");
+        let ask = |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path).header(HOST, "any.example");
+            super::told(&request.body(()).unwrap(), &challenges).map(|answer| answer.status())
+        };
+        assert_eq!(ask("GET", "/.well-known/acme-challenge/abc"), Some(StatusCode::OK));
+        for (method, path) in [
+            ("POST", "/.well-known/acme-challenge/abc"),
+            ("GET", "/.well-known/acme-challenge/abd"),
+            ("GET", "/.well-known/acme-challenge/"),
+            ("GET", "/.well-known/acme-challenge/abc/"),
+            ("GET", "/abc"),
+        ] {
+            assert_eq!(ask(method, path), None, "{method} {path}");
+        }
+        challenges.clear();
+        assert_eq!(ask("GET", "/.well-known/acme-challenge/abc"), None);
     }
 
     #[test]

@@ -12,10 +12,15 @@ use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
+use crate::tls::Challenges;
 
 /// The TLS configuration and the settings of a listener at this moment.
 #[derive(Debug)]
-pub struct Shown(ArcSwap<Current>);
+pub struct Shown {
+    current: ArcSwap<Current>,
+    /// What is answered to an authority that looks whether names are ours.
+    pub(super) challenges: Arc<Challenges>,
+}
 
 /// A configuration, and when its TLS is one no more.
 #[derive(Clone, Debug)]
@@ -28,16 +33,16 @@ pub(super) struct Current {
 impl Shown {
     /// Begins with this configuration.
     #[must_use]
-    pub fn new(settings: Settings, tls: Arc<ServerConfig>) -> Self {
-        let settings = Arc::new(settings);
-        Self(ArcSwap::from_pointee(Current { settings, tls, replaced: CancellationToken::new() }))
+    pub fn new(settings: Settings, tls: Arc<ServerConfig>, challenges: Arc<Challenges>) -> Self {
+        let (settings, replaced) = (Arc::new(settings), CancellationToken::new());
+        Self { current: ArcSwap::from_pointee(Current { settings, tls, replaced }), challenges }
     }
 
     /// Shows another one from the next connection on.
     pub fn replace(&self, tls: Arc<ServerConfig>) {
-        let settings = Arc::clone(&self.0.load().settings);
+        let settings = self.settings();
         let next = Current { settings, tls, replaced: CancellationToken::new() };
-        self.0.swap(Arc::new(next)).replaced.cancel();
+        self.current.swap(Arc::new(next)).replaced.cancel();
     }
 
     /// Holds new connections to other caps and deadlines; the zone and the forwarders are those of each request from now on.
@@ -45,17 +50,17 @@ impl Shown {
     pub fn set(&self, settings: Settings) {
         let settings = Arc::new(settings);
         let current = self.current();
-        self.0.store(Arc::new(Current { settings, ..(*current).clone() }));
+        self.current.store(Arc::new(Current { settings, ..(*current).clone() }));
     }
 
     /// The settings at this moment.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.0.load().settings)
+        Arc::clone(&self.current.load().settings)
     }
 
     pub(super) fn current(&self) -> Arc<Current> {
-        self.0.load_full()
+        self.current.load_full()
     }
 }
 

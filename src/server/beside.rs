@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
@@ -18,8 +18,8 @@ use super::shared::Keeper;
 use super::targets::{self, Targets};
 use super::watch::Watch;
 use super::{
-    Monitoring, Server, StartError, backups, bulletin, campaigns, commands, index, maker, memory,
-    readings, restored, retention,
+    Monitoring, Server, StartError, acme, backups, bulletin, campaigns, commands, index, maker,
+    memory, readings, restored, retention,
 };
 use crate::admin::{self, Admin};
 use crate::audit::{AtRest, Opener, Readings, RestKey};
@@ -33,6 +33,7 @@ use crate::secret::{MasterKey, SecretError};
 use crate::ship;
 use crate::state::Store;
 use crate::telemetry::{Health, Role, UpstreamEndpoint, UpstreamHealth};
+use crate::tls::Challenges;
 use crate::upstream::SeenUpstream;
 
 impl Server {
@@ -155,13 +156,37 @@ impl Server {
     }
 
     /// Follows the certificates of the listeners and those for the backends.
-    pub(super) fn keep_certificates(&mut self, listeners: &[Arc<Followed>]) {
+    ///
+    /// Gives what wakes whoever does.
+    pub(super) fn keep_certificates(&mut self, listeners: &[Arc<Followed>]) -> Arc<Notify> {
         let asked = Arc::new(Notify::new());
         self.reload.push(Arc::clone(&asked));
         let upstreams = Arc::clone(&self.gate.upstreams);
-        let certificates =
-            Certificates::new(listeners.to_vec(), upstreams, self.log.clone(), asked);
+        let (log, woken) = (self.log.clone(), Arc::clone(&asked));
+        let certificates = Certificates::new(listeners.to_vec(), upstreams, log, woken);
         self.tasks.spawn(certificates.run(self.shutdown.finish.clone()));
+        asked
+    }
+
+    /// Orders certificates for the listeners that have them so. Gives where other ones are asked for.
+    pub(super) fn keep_acme(
+        &self,
+        config: &Config,
+        challenges: Arc<Challenges>,
+        renewed: Arc<Notify>,
+    ) -> watch::Sender<acme::Wanted> {
+        let wanted = watch::Sender::new(acme::Wanted::of(config));
+        let keeper = acme::Keeper {
+            state: config.state.clone(),
+            challenges,
+            wanted: wanted.subscribe(),
+            log: self.log.clone(),
+            telemetry: Arc::clone(&self.gate.telemetry),
+            renewed,
+            clock: Clock::system(),
+        };
+        self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        wanted
     }
 
     /// Takes up another configuration when the operator asks for it, or the file changes; then whoever else reads files looks.

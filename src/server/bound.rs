@@ -8,7 +8,7 @@ use super::certificates::Followed;
 use crate::config::{self, Config};
 use crate::listen::{Listener, Redirect, Sockets};
 use crate::telemetry;
-use crate::tls::TlsError;
+use crate::tls::{Challenges, TlsError};
 
 /// Ports that are bound and not served yet.
 pub(super) struct Bound {
@@ -21,7 +21,7 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) async fn bind(
         config: &Config,
-        certificates: &[Arc<Followed>],
+        (certificates, challenges): (&[Arc<Followed>], &Arc<Challenges>),
         mut sockets: Sockets,
     ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
@@ -44,7 +44,8 @@ impl Bound {
         if let Some(settings) = config.redirect.clone() {
             let address = settings.address;
             let refused = |source| StartError::Listen { address, source };
-            let bound = Redirect::bind(settings, &mut sockets).await.map_err(refused)?;
+            let bound = Redirect::bind(settings, Arc::clone(challenges), &mut sockets);
+            let bound = bound.await.map_err(refused)?;
             redirect = Some((bound.address().map_err(refused)?, bound));
         }
         for address in sockets.left_over() {
@@ -77,6 +78,9 @@ pub(super) fn all_listeners(config: &Config) -> impl Iterator<Item = &config::Li
 }
 
 /// The certificates of the listeners, as they are now.
-pub(super) fn follow_certificates(config: &Config) -> Result<Vec<Arc<Followed>>, TlsError> {
-    all_listeners(config).map(|one| Followed::begin(one).map(Arc::new)).collect()
+pub(super) fn follow_certificates(
+    config: &Config,
+    challenges: &Arc<Challenges>,
+) -> Result<Vec<Arc<Followed>>, TlsError> {
+    all_listeners(config).map(|one| Followed::begin(one, challenges).map(Arc::new)).collect()
 }

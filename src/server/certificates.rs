@@ -12,11 +12,12 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::backend_certificates;
+use crate::acme;
 use crate::audit::{Act, Alert, Concern, Event, Log, LogError};
 use crate::clock::Clock;
 use crate::config;
 use crate::listen::Shown;
-use crate::tls::{self, ServerSettings, TlsError};
+use crate::tls::{self, Challenges, ServerSettings, TlsError};
 use crate::upstream::Upstreams;
 
 /// How often the files are looked at unasked.
@@ -55,10 +56,13 @@ pub(super) struct Files {
 
 impl Followed {
     /// Reads the files for the first time.
-    pub(super) fn begin(listener: &config::Listener) -> Result<Self, TlsError> {
+    pub(super) fn begin(
+        listener: &config::Listener,
+        challenges: &Arc<Challenges>,
+    ) -> Result<Self, TlsError> {
         let settings = listener.tls.clone();
         let (config, seen) = tls::server_config_and_print(&settings)?;
-        let shown = Arc::new(Shown::new(listener.socket.clone(), config));
+        let shown = Arc::new(Shown::new(listener.socket.clone(), config, Arc::clone(challenges)));
         let files = Mutex::new(Files { settings, seen: Some(seen), warned_s: None });
         Ok(Self { shown, files })
     }
@@ -101,13 +105,15 @@ impl Certificates {
 /// Raises the alert where a certificate ends soon, or has ended.
 async fn warn_of_end(listener: &Followed, log: &Log, clock: &Clock) {
     let mut files = listener.files.lock().await;
-    let file = files.settings.certificate.clone();
-    let read = tokio::task::spawn_blocking(move || tls::ends_at_s(&file)).await;
+    let settings = files.settings.clone();
+    let read =
+        move || Ok::<_, TlsError>((tls::ends_at_s(&settings.certificate)?, near_s(&settings)));
+    let read = tokio::task::spawn_blocking(read).await;
     // What cannot be read is told by the look at the files.
-    let Ok(Ok(ends_s)) = read else { return };
+    let Ok(Ok((ends_s, near_s))) = read else { return };
     let now_s = clock.unix_s();
     let left_s = ends_s.saturating_sub(now_s);
-    if left_s > NEAR_S {
+    if left_s > near_s {
         files.warned_s = None;
         return;
     }
@@ -130,6 +136,13 @@ async fn warn_of_end(listener: &Followed, log: &Log, clock: &Clock) {
     if log.append(entry).await.is_ok() {
         files.warned_s = Some(now_s);
     }
+}
+
+/// One that the gate orders itself may be good for a few days only; of it somebody is told when a sixth is left and no other came.
+fn near_s(settings: &ServerSettings) -> i64 {
+    let ordered = Some(&settings.certificate).filter(|_| !settings.acme.is_empty());
+    let span = ordered.and_then(|file| acme::span_of(file));
+    span.map_or(NEAR_S, |(span, _)| NEAR_S.min(span.ends_s.saturating_sub(span.begins_s) / 6))
 }
 
 async fn look(listener: &Followed, log: &Log) {

@@ -2,6 +2,7 @@
 //!
 //! A start is all or nothing: every file is read and every part opened before the first port is.
 
+mod acme;
 mod activation;
 mod backend_certificates;
 mod backups;

@@ -36,6 +36,7 @@ use crate::scan::Scanners;
 use crate::secret::MasterKey;
 use crate::state::Store;
 use crate::telemetry::Telemetry;
+use crate::tls::Challenges;
 use crate::upstream::Upstreams;
 
 /// What the parts of a start have in common.
@@ -62,7 +63,8 @@ impl Server {
         let program = Arc::new(admit(&sources, &backends)?);
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
-        let certificates = follow_certificates(&config)?;
+        let challenges = Arc::new(Challenges::default());
+        let certificates = follow_certificates(&config, &challenges)?;
         let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
         let desk = Desk::new(store.clone(), clock.clone());
@@ -78,8 +80,8 @@ impl Server {
         gate.tidy_commands().await;
         gate.look_for_links().await;
         gate.look_for_subjects().await;
-        let bound = Bound::bind(&opening.config, &certificates, sockets).await?;
-        Box::pin(opening.run(gate, desk, reviewer, (bound, certificates))).await
+        let bound = Bound::bind(&opening.config, (&certificates, &challenges), sockets).await?;
+        Box::pin(opening.run(gate, desk, reviewer, (bound, certificates, challenges))).await
     }
 }
 
@@ -166,7 +168,7 @@ impl Opening {
         gate: Arc<Gate>,
         desk: Desk,
         reviewer: Reviewer,
-        (mut bound, certificates): (Bound, Vec<Arc<Followed>>),
+        (mut bound, certificates, challenges): (Bound, Vec<Arc<Followed>>, Arc<Challenges>),
     ) -> Result<Server, StartError> {
         let Self { config, clock, master, backends, store, tasks, shutdown, program: _ } = self;
         let (backends, settings) = (Arc::new(Mutex::new(backends)), config.admin.as_ref());
@@ -190,7 +192,8 @@ impl Opening {
             exporter: TaskTracker::new(),
         };
         server.keep_policies(&config, &backends);
-        server.keep_certificates(&certificates);
+        let renewed = server.keep_certificates(&certificates);
+        let wanted = server.keep_acme(&config, challenges, renewed);
         server.keep_board(&config, (&clock, &master), &store).await?;
         let targets = server.keep_targets(&store, &config, (&clock, &master)).await?;
         server.keep_log(store, &config, (&clock, &master))?;
@@ -204,6 +207,7 @@ impl Opening {
             redirect: bound.redirect.as_ref().map(|(_, redirect)| redirect.settings()),
             admin,
             drain_ms: Arc::clone(&server.drain_ms),
+            wanted,
         };
         server.keep_configuration(handles, targets, (config, backends));
         server.tasks.spawn(reviewer.run(server.shutdown.finish.clone()));

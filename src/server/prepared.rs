@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
+use super::acme::Wanted;
 use super::certificates::{Files, Followed};
 use super::check::check_files;
 use super::policies::{Backends, check_backends};
@@ -35,6 +37,8 @@ pub(super) struct Handles {
     pub(super) admin: Option<Arc<ArcSwap<admin::Settings>>>,
     /// Milliseconds.
     pub(super) drain_ms: Arc<AtomicU64>,
+    /// Which certificates are ordered.
+    pub(super) wanted: watch::Sender<Wanted>,
 }
 
 /// What a listener shows and how it listens.
@@ -139,6 +143,12 @@ impl Handles {
         }
         let drain_ms = u64::try_from(config.drain.as_millis()).unwrap_or(u64::MAX);
         self.drain_ms.store(drain_ms, Ordering::Relaxed);
+        let wanted = Wanted::of(&config);
+        self.wanted.send_if_modified(|now| {
+            let is_other = *now != wanted;
+            *now = wanted;
+            is_other
+        });
         self.gate.addresses.set(&config.addresses, &self.clock);
         self.gate.limits.set_in_flight(config.limits.in_flight, config.limits.in_flight_each);
         self.gate.identity.take(identity);
@@ -161,6 +171,14 @@ fn next_listener(listener: &config::Listener, held: &Held) -> Result<NextListene
     let socket = listen::Settings { address, ..listener.socket.clone() };
     if listener.tls == held.tls {
         return Ok(NextListener { socket, tls: None });
+    }
+    if listener.tls.is_awaited() && !held.tls.is_awaited() {
+        // Until it was issued, what is shown stays.
+        let (certificate, key) = (held.tls.certificate.clone(), held.tls.key.clone());
+        let acme = held.tls.acme.clone();
+        let until = ServerSettings { certificate, key, acme, ..listener.tls.clone() };
+        let (made, print) = (tls::server_config(&until)?, tls::print(&listener.tls)?);
+        return Ok(NextListener { socket, tls: Some((listener.tls.clone(), made, print)) });
     }
     let (made, print) = tls::server_config_and_print(&listener.tls)?;
     Ok(NextListener { socket, tls: Some((listener.tls.clone(), made, print)) })

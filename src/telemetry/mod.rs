@@ -123,6 +123,7 @@ pub struct Telemetry {
     registry: Registry,
     reloads: Counted<2>,
     reconfigured: Counted<1>,
+    ordered: Counted<1>,
     restart: Gauge,
     policies: Versions,
     requests: Counted<2>,
@@ -204,6 +205,7 @@ impl Telemetry {
             index_lag: Gauge::default(),
             unsigned: Gauge::default(),
             reconfigured: Family::default(),
+            ordered: Family::default(),
             restart: Gauge::default(),
             rules,
             log_writable,
@@ -236,6 +238,8 @@ impl Telemetry {
         registry.register("policy_reloads", "Attempts to load a policy, by outcome", reloads);
         let help = "Attempts to take up another configuration, by outcome";
         registry.register("config_reloads", help, self.reconfigured.clone());
+        let help = "Orders of certificates by ACME, by outcome";
+        registry.register("acme_orders", help, self.ordered.clone());
         let help = "Changed keys of the configuration that take effect after a restart";
         registry.register("config_restart_keys", help, self.restart.clone());
         let policies = self.policies.clone();
@@ -309,6 +313,12 @@ impl Telemetry {
     /// Counts an attempt to take up another configuration.
     pub fn reconfigured(&self, outcome: Reload) {
         self.reconfigured.get_or_create(&[("outcome", outcome.word())]).inc();
+    }
+
+    /// Counts an order of a certificate, and whether it was issued.
+    pub fn ordered(&self, was_issued: bool) {
+        let outcome = if was_issued { "issued" } else { "failed" };
+        self.ordered.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// Says how many changed keys wait for a restart.

@@ -2,6 +2,7 @@
 //!
 //! The provider is always named explicitly, so that no other crate can bring a second one.
 
+mod challenge;
 pub mod client;
 mod clients;
 mod exchange;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::VerifierBuilderError;
 
+pub use challenge::{ACME_TLS, Challenges};
 pub use clients::{Ask, ClientSettings};
 pub use exchange::{ExchangeError, exchange};
 pub use server::{ServerSettings, ends_at_s, print, server_config, server_config_and_print};
@@ -48,6 +50,12 @@ pub enum TlsError {
     /// The file holds no list of revoked certificates.
     #[error("`{path}`: no list found; a PEM file with `BEGIN X509 CRL` is expected", path = .0.display())]
     NoList(PathBuf),
+    /// No answer to a challenge can be shown.
+    #[error("a challenge cannot be answered: {0}")]
+    Challenge(rustls::Error),
+    /// No certificate can be made to be shown until there is one.
+    #[error("no certificate can be made: {0}")]
+    Placeholder(#[from] rcgen::Error),
     /// Client certificates cannot be judged by these files.
     #[error("`{path}`: {source}", path = path.display())]
     Clients {

@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
@@ -26,6 +26,17 @@ pub struct ServerSettings {
     pub clients: Option<ClientSettings>,
     /// Whether HTTP/1.1 is spoken alone.
     pub http1_alone: bool,
+    /// The names for which the gate orders the certificate itself, if it does. Both files are one then, which may not be
+    /// there yet.
+    pub acme: Vec<String>,
+}
+
+impl ServerSettings {
+    /// Whether the certificate was ordered and is not there yet.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        !self.acme.is_empty() && !self.certificate.exists()
+    }
 }
 
 /// Reads the files and builds the configuration: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1, no early data.
@@ -33,8 +44,10 @@ pub struct ServerSettings {
 /// # Errors
 /// [`TlsError`] names the file and what is wrong with it; a key that does not fit its certificate too.
 pub fn server_config(settings: &ServerSettings) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(&settings.certificate)?;
-    let key = private_key(&settings.key)?;
+    let (chain, key) = match settings.is_awaited() {
+        true => placeholder(&settings.acme)?,
+        false => (certificates(&settings.certificate)?, private_key(&settings.key)?),
+    };
     let unusable = |source| TlsError::Unusable { path: settings.certificate.clone(), source };
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])
@@ -91,7 +104,9 @@ pub fn print(settings: &ServerSettings) -> Result<[u8; 32], TlsError> {
     let clients = settings.clients.iter();
     let of_clients =
         clients.flat_map(|clients| [Some(&clients.ca), clients.crl.as_ref()]).flatten();
-    for path in [&settings.certificate, &settings.key].into_iter().chain(of_clients) {
+    let shown = [&settings.certificate, &settings.key].into_iter();
+    let shown = shown.filter(|_| !settings.is_awaited());
+    for path in shown.chain(of_clients) {
         let bytes = read(path)?;
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(&bytes);
@@ -115,6 +130,16 @@ pub fn ends_at_s(path: &Path) -> Result<i64, TlsError> {
         earliest = earliest.min(read.validity().not_after.timestamp());
     }
     Ok(earliest)
+}
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What is shown until there is a certificate: one that nobody believes, made for this moment.
+fn placeholder(names: &[String]) -> Result<Pair, TlsError> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(names.to_vec())?.self_signed(&key)?;
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok((vec![certificate.der().clone()], der))
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -152,6 +177,7 @@ mod tests {
             key: dir.join("key.pem"),
             clients: None,
             http1_alone: false,
+            acme: Vec::new(),
         };
         std::fs::write(&settings.certificate, certificate.pem()).unwrap();
         std::fs::write(&settings.key, shown.serialize_pem()).unwrap();
@@ -188,5 +214,23 @@ mod tests {
         settings.certificate = dir.path().join("absent.pem");
         let said = server_config(&settings).unwrap_err().to_string();
         assert!(said.contains("absent.pem"), "{said}");
+    }
+
+    #[test]
+    fn a_certificate_that_is_awaited_is_made_for_the_moment_and_seen_once_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = files(dir.path(), false);
+        let both = dir.path().join("both.pem");
+        let acme = vec!["bank.example".to_owned()];
+        let (certificate, key) = (both.clone(), both.clone());
+        let settings = ServerSettings { certificate, key, acme, ..own.clone() };
+        assert!(settings.is_awaited());
+        let (_, before) = server_config_and_print(&settings).unwrap();
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        std::fs::write(&both, read(&own.certificate) + &read(&own.key)).unwrap();
+        let (_, after) = server_config_and_print(&settings).unwrap();
+        assert!(!settings.is_awaited() && before != after);
+        std::fs::write(&both, "").unwrap();
+        assert!(server_config(&settings).is_err(), "what is there and cannot be used is a fault");
     }
 }

@@ -19,6 +19,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("state", &["clock", "secret"]),
     ("tls", &[]),
     ("scan", &[]),
+    ("acme", &["clock", "secret", "tls"]),
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
     ("campaign", &["clock", "command", "state"]),
@@ -76,6 +77,7 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "acme",
             "admin",
             "backup",
             "document",
@@ -97,6 +99,7 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acme",
             "admin",
             "audit",
             "backup",

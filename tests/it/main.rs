@@ -8,6 +8,7 @@
 )]
 
 mod access_reviews;
+mod acme;
 mod activation;
 mod acts_shared;
 mod addresses;

@@ -43,7 +43,9 @@ type Named<'a> = Vec<(String, &'a Path)>;
 /// Certificates, and private keys.
 fn pairs(config: &Config) -> (Named<'_>, Named<'_>) {
     let (mut certificates, mut keys) = (Named::new(), Named::new());
-    for listener in super::super::bound::all_listeners(config) {
+    let all = super::super::bound::all_listeners(config);
+    // What was ordered by ACME and is not there yet is no file of the operator's.
+    for listener in all.filter(|listener| !listener.tls.is_awaited()) {
         let about = format!("listener {}", listener.socket.address);
         certificates.push((format!("certificate of {about}"), &listener.tls.certificate));
         keys.push((format!("key of {about}"), &listener.tls.key));
