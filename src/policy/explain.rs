@@ -295,6 +295,8 @@ fn stages(
         },
         Stage { name: "decision", finding: decided },
     ];
+    let kept = program.kept_in_words(query.principal);
+    stages.extend(kept.map(|finding| Stage { name: "log", finding }));
     if query.route.constant {
         let finding = "constant: an empty 202 at once, whatever the backend says".to_owned();
         stages.push(Stage { name: "answer", finding });

@@ -1,5 +1,6 @@
 //! The policy after it was read and every name resolved: grades, entities, routes, roles, rules.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -725,6 +726,8 @@ pub(super) struct Model {
     pub(super) tenants: Vec<Stricter>,
     /// How long the log is kept.
     pub(super) retention: Option<Retention>,
+    /// Of tenants whose own file says so; sorted.
+    pub(super) tenant_retention: BTreeMap<Box<str>, Retention>,
 }
 
 impl Model {

@@ -1,5 +1,6 @@
 //! What a tenant's own file makes stricter for its callers. Rules of it only deny, limits only add up, and what it asks is
-//! asked beside everything else: there is no word by which it could let more through.
+//! asked beside everything else: there is no word by which it could let more through. How long entries of its callers are
+//! kept stands in `retention`.
 
 use std::sync::Arc;
 
@@ -82,6 +83,9 @@ impl Model {
         model.limits.iter_mut().for_each(|rule| rule.tenant = None);
         // What is left is asked of everybody whom the copy is about.
         model.tenants.retain(|stricter| tenant == Some(&stricter.tenant));
+        let own = tenant.and_then(|tenant| model.tenant_retention.get(tenant).copied());
+        model.retention = own.or(model.retention);
+        model.tenant_retention.clear();
         model.tenant_files.clear();
         let mut routes: Vec<Route> = routes.iter().map(|route| Route::clone(route)).collect();
         for route in &mut routes {

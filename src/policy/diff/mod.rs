@@ -76,10 +76,8 @@ pub fn compare(old: &Program, new: &Program) -> Comparison {
     let all: BTreeSet<Change> = changes.iter().cloned().collect();
     for tenant in tenants {
         let own = changes_for(Some(tenant), old, new).into_iter();
-        changes.extend(own.filter(|change| !all.contains(change)).map(|change| Change {
-            sentence: format!("callers of tenant `{tenant}`: {}", change.sentence),
-            ..change
-        }));
+        let own = own.filter(|change| !all.contains(change));
+        changes.extend(own.map(|change| change.of_tenant(tenant)));
     }
     changes.sort();
     changes.dedup();
@@ -101,7 +99,7 @@ fn changes_for(tenant: Option<&str>, old: &Program, new: &Program) -> Vec<Change
     changes.extend(grants::changes(&old, &new));
     changes.extend(apart::changes(&old, &new));
     changes.extend(detections::changes(&old.detections, &new.detections));
-    changes.extend(retention::changes(&old, &new));
+    changes.extend(retention::changes(old.retention.as_ref(), new.retention.as_ref()));
     changes
 }
 
@@ -109,6 +107,11 @@ impl Change {
     /// A change that is about no role.
     fn of(class: Class, sentence: String) -> Self {
         Self { class, roles: Vec::new(), fields: Vec::new(), routes: Vec::new(), sentence }
+    }
+
+    fn of_tenant(self, tenant: &str) -> Self {
+        let sentence = format!("callers of tenant `{tenant}`: {}", self.sentence);
+        Self { sentence, ..self }
     }
 
     fn on(mut self, route: &str) -> Self {

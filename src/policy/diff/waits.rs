@@ -28,7 +28,7 @@ pub fn waits_for(words: &[String], old: &Program, new: &Program) -> Vec<String> 
         changes.extend(detections::changes(&before.detections, &after.detections));
     }
     if has(LOG_PURGE) {
-        changes.extend(retention::changes(&before, &after));
+        changes.extend(retention::all_changes(old, new));
     }
     Comparison { changes }.wider()
 }

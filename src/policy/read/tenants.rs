@@ -1,16 +1,18 @@
 //! `tenant: shop`: a file that makes the policy stricter for callers of one tenant. Its keys are those by which nothing
 //! can be loosened; every other one is a fault.
 
+use std::collections::BTreeMap;
+
 use super::super::model::{Model, Requirement};
 use super::super::stricter::{Stricter, Where};
 use super::Sections;
 use super::requirement::requirement;
 use super::routes::route_named;
-use super::{limits, rules};
+use super::{limits, retention, rules};
 use crate::document::{Code, Content, Node, Pair, Reader, Source, Span, cut};
 
-const KEYS: [&str; 8] =
-    ["tenant", "rules", "limits", "require", "routes", "grades", "tests", "fixtures"];
+const KEYS: [&str; 9] =
+    ["tenant", "rules", "limits", "require", "routes", "grades", "retention", "tests", "fixtures"];
 const TENANT: &str = "tenant";
 /// What the name of a file begins with that must be a tenant's.
 const PREFIX: &str = "tenant-";
@@ -32,13 +34,15 @@ pub(super) fn read(
 ) {
     let known = model.rules.iter().map(|rule| (rule.name.to_string(), rule.span));
     let mut names: rules::Names = known.collect();
+    let mut kept = BTreeMap::new();
     for tree in &sections.of_tenants {
         let keys = reader.keys(tree, "a tenant's file, which only makes stricter", &KEYS);
         let Some(name) = keys.find(TENANT).and_then(|pair| name(reader, pair, model)) else {
             continue;
         };
         let (reader, model) = (&mut *reader, &mut *model);
-        let mut file = File { reader, model, names: &mut names, tenant: name };
+        let (names, kept) = (&mut names, &mut kept);
+        let mut file = File { reader, model, names, kept, tenant: name };
         for pair in &keys.pairs {
             file.section(pair);
         }
@@ -96,6 +100,8 @@ struct File<'a, 'r, 't> {
     reader: &'a mut Reader<'r>,
     model: &'a mut Model,
     names: &'a mut rules::Names,
+    /// Where each tenant says how long its entries are kept.
+    kept: &'a mut BTreeMap<String, Span>,
     tenant: &'t str,
 }
 
@@ -131,8 +137,20 @@ impl File<'_, '_, '_> {
                     self.grade(grade);
                 }
             }
+            "retention" => self.retention(&pair.value),
             // Whom it is of, and tests, which decide nothing.
             _ => {}
+        }
+    }
+
+    fn retention(&mut self, node: &Node) {
+        if let Some(first) = self.kept.insert(self.tenant.to_owned(), node.span) {
+            self.reader.defined_twice(node.span, "retention", first);
+            return;
+        }
+        let own = retention::of_tenant(self.reader, node, self.model.retention);
+        if let Some(own) = own {
+            self.model.tenant_retention.insert(self.tenant.into(), own);
         }
     }
 

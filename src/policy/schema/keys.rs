@@ -112,7 +112,7 @@ pub(super) const FILE: Table = Table {
     keys: &[
         key(
             "tenant",
-            "The tenant whose callers alone this file is about. It then only makes stricter: rules that deny, limits, `require`, and what routes and grades require.",
+            "The tenant whose callers alone this file is about. It then only makes stricter: rules that deny, limits, `require`, what routes and grades require, and how long the log keeps entries of its callers.",
             Form::Text,
         ),
         key(
@@ -202,7 +202,7 @@ pub(super) const FILE: Table = Table {
         ),
         key(
             "retention",
-            "For how many months each class of the log is kept. Without it nothing of the log is destroyed.",
+            "For how many months each class of the log is kept. Without it nothing of the log is destroyed. In a file with `tenant`: `staff_access` no shorter, `customer_usage` and `customer_identity` no longer than the platform says, and no other.",
             Form::Table(&RETENTION),
         ),
         key(

@@ -127,6 +127,7 @@ impl Survey {
             tenant_files: _,
             tenants: stricter,
             retention,
+            tenant_retention: _,
         } = &program.model;
         let rotation = |purpose: &Purpose| {
             let rotation = purpose.pseudonyms.as_ref().unwrap_or(pseudonyms);

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::super::{Class, Denial, DenialKind, Permit, Selection, Value, compare, compile};
+use super::super::{
+    Class, Denial, DenialKind, Permit, Selection, Value, compare, compile, waits_for,
+};
 use super::{Asked, Principal, Program, ask_with, caller, filter};
 use crate::document::Source;
 
@@ -21,6 +23,7 @@ rules:
   - { name: desk, allow: [view, search, export], to: clerk, of: order, clear: [id, buyer, shop, phone, note], masked: phone }
 limits:
   - { to: clerk, subjects: 100/day }
+retention: { staff_access: 30, customer_usage: 12 }
 "#;
 
 const SHOP: &str = r#"
@@ -167,7 +170,9 @@ fn a_tenants_file_has_no_word_that_loosens() {
         ("two-person: []", "unknown key `two-person`"),
         ("grants: []", "unknown key `grants`"),
         ("detections: { zero-hits: off }", "unknown key `detections`"),
-        ("retention: {}", "unknown key `retention`"),
+        ("retention: { staff_access: 24 }", "from 30 to 36"),
+        ("retention: { customer_usage: 13 }", "from 6 to 12"),
+        ("retention: { security: 30 }", "unknown key `security`"),
         ("routes: { order.view: { to: mine } }", "unknown key `to`"),
         ("routes: { order.view: { match: 'GET x.example/' } }", "unknown key `match`"),
         ("routes: { mine: { require: {} } }", "unknown route `mine`"),
@@ -239,6 +244,24 @@ fn more_of_a_tenants_file_narrows_for_its_callers_and_less_widens() {
     let told = compare(&strict, &lax);
     assert!(told.widens() && told.changes.iter().filter(|c| c.class == Class::Widens).count() >= 1);
     assert!(!told.changes.iter().any(of_shop), "the tenant's own 10 a day hold: {told}");
+}
+
+#[test]
+fn what_a_tenant_says_of_the_log_is_told_for_its_callers_and_waits_as_the_platforms() {
+    let with_own = |months: &str| with(&format!("tenant: shop\nretention: {{ {months} }}"));
+    let (plain, longer) = (with("tenant: shop"), with_own("staff_access: 36"));
+    let told = compare(&plain, &longer);
+    let said = "callers of tenant `shop`: the log keeps `staff_access`: 30 months → 36 months";
+    assert!(told.widens() && told.to_string().contains(said), "{told}");
+    for (old, new) in
+        [(&plain, &longer), (&longer, &plain), (&with_own("customer_usage: 7"), &plain)]
+    {
+        let waits = |word: &str| !waits_for(&[word.to_owned()], old, new).is_empty();
+        assert!(waits("log-purge") && waits("policy") && !waits("detections"));
+    }
+    assert!(
+        waits_for(&["log-purge".to_owned()], &longer, &with_own("staff_access: 36")).is_empty()
+    );
 }
 
 #[test]
