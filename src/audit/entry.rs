@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::at_rest::MAX_JSON_BYTES;
+use super::at_rest::{MAX_JSON_BYTES, Tenants};
 use super::groups::{
     Act, Actor, Alert, Answer, Auth, Class, Data, Decision, Difference, Event, Origin, Request, Why,
 };
@@ -207,6 +207,9 @@ pub struct Entry {
     pub result: Option<Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects: Option<Subjects>,
+    /// The caller's tenants whose entries are kept for times of their own: by them it is sealed, and it does not say so.
+    #[serde(skip)]
+    pub tenants: Tenants,
     pub time: Moment,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
@@ -226,6 +229,7 @@ impl Entry {
         let Stamp { id, time, node } = stamp;
         let (decided_by, continues, actor, auth, origin, request) = Default::default();
         let (why, subjects, data, decision, result, act, difference, alert) = Default::default();
+        let tenants = Tenants::default();
         Self {
             id,
             time,
@@ -240,6 +244,7 @@ impl Entry {
             request,
             why,
             subjects,
+            tenants,
             data,
             decision,
             result,
@@ -247,6 +252,12 @@ impl Entry {
             difference,
             alert,
         }
+    }
+
+    /// Is kept as long as another of the same request: in its class, and by the tenants of its caller.
+    pub fn is_kept_like(&mut self, other: &Self) {
+        self.class = other.class;
+        self.tenants = other.tenants.clone();
     }
 
     /// Adds a data subject; one that the entry holds already is counted once.
@@ -284,7 +295,7 @@ impl Entry {
 
     fn part(&self, stamp: Stamp, part: u32, refs: BTreeSet<SubjectRef>) -> Entry {
         let mut entry = Self::new(self.event, stamp);
-        entry.class = self.class;
+        entry.is_kept_like(self);
         entry.decided_by = self.decided_by;
         entry.continues = Some(Continues { id: self.id, part });
         // Whoever reads the log as it grows may meet the part first.

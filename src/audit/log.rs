@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::at_rest::{AtRest, DayKeys, Opener, RestError, RestKey, Rewrapped, rewrap};
+use super::at_rest::{AtRest, DayKeys, Opener, RestError, RestKey, Rewrapped, Tenants, rewrap};
 use super::copies::{Copies, CopySettings};
 use super::disk::{Disk, SystemDisk};
 use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
@@ -301,6 +301,16 @@ impl Log {
         Reader::new(self.owner.opener.dir(), first, opener)
     }
 
+    /// From now on, has callers of each of these tenants be recorded under keys of their own, so that the entries can be
+    /// kept for a time of their own. Their keys of this day and the next are there when it returns. Blocks.
+    ///
+    /// # Errors
+    /// What the disk says; it is tried again then.
+    pub fn tell_tenants(&self, names: &[String]) -> Result<(), LogError> {
+        let tenants = names.iter().map(|name| Tenants::new([name.as_str()], false)).collect();
+        Ok(self.owner.shared.name_tenants(tenants)?)
+    }
+
     /// Announces what will go, destroys what is due and not held, and records both. Blocks.
     ///
     /// To be asked every hour or so, by one at a time. Reads the file of every key.
@@ -430,6 +440,11 @@ pub(super) struct Keeper<'a> {
 impl Keeper<'_> {
     pub(super) fn now(&self) -> Moment {
         self.log.owner.shared.now()
+    }
+
+    /// What opens the keys of the log.
+    pub(super) fn given(&self) -> &[RestKey] {
+        self.log.owner.opener.given()
     }
 
     /// What the rounds of retention have been through; one round at a time holds it.

@@ -42,7 +42,9 @@ mod witness;
 mod writer;
 
 pub use access::{Access, Accesses};
-pub use at_rest::{AtRest, Closed, Day, Frame, Lost, Opener, RestError, RestKey, Rewrapped};
+pub use at_rest::{
+    AtRest, Closed, Day, Frame, Lost, Opener, RestError, RestKey, Rewrapped, Tenants,
+};
 pub use attributes::{Attributes, Trait};
 pub use consistency::{consistency_proof, verify_consistency};
 pub use content::ContentHash;
@@ -64,7 +66,8 @@ pub use reader::{OpenedFrames, ReadError, Reader, Record};
 pub use reading::{Left, Reading, Readings};
 pub use recover::Recovery;
 pub use retention::{
-    Certificate, Fate, Hold, Line, NOTICE_DAYS, Period, Periods, Tended, check_keys, survey,
+    Certificate, Fate, Hold, Line, NOTICE_DAYS, Period, Periods, TenantPeriods, Tended, check_keys,
+    survey,
 };
 pub use snapshot::LogSnapshot;
 pub use subject::{MAX_SUBJECT_KEY_BYTES, SubjectError, SubjectRef, SubjectSealer};

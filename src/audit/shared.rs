@@ -1,5 +1,6 @@
 //! What the front door of a log, its writer and its publisher share: queue, progress, faults.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use tokio::sync::oneshot;
 
-use super::at_rest::{DayKeys, RestError};
+use super::at_rest::{DayKeys, RestError, Tenants};
 use super::entry::{Entry, EntryId, Moment, Stamp};
 use super::follow::Tail;
 use super::log::{LogError, Receipt, Settings, Sink};
@@ -125,6 +126,12 @@ impl Shared {
     /// Makes the keys of the day and the next that are not there yet.
     pub(super) fn tend_keys(&self) -> Result<(), RestError> {
         self.keys.as_ref().map_or(Ok(()), |keys| keys.tend(Moment(self.clock.unix_ms())))
+    }
+
+    /// Has these get keys of their own.
+    pub(super) fn name_tenants(&self, tenants: BTreeSet<Tenants>) -> Result<(), RestError> {
+        let now = self.now();
+        self.keys.as_ref().map_or(Ok(()), |keys| keys.name(tenants, now))
     }
 
     fn keys_are_due(&self) -> bool {

@@ -8,9 +8,11 @@ use serde_json::json;
 
 use super::gate_file::open_state;
 use super::{Failure, Outcome};
-use crate::audit::{Fate, Hold, Line, NOTICE_DAYS, survey};
+use crate::audit::{AtRest, Fate, Hold, Line, NOTICE_DAYS, RestKey, survey};
 use crate::clock::Clock;
-use crate::policy::{KEPT, LOG_PURGE, Retention};
+use crate::config::Config;
+use crate::policy::{KEPT, LOG_PURGE, Program, Retention};
+use crate::secret::MasterKey;
 use crate::server::{self, load_policies, periods};
 
 /// Arguments of `menshen log retention`.
@@ -25,10 +27,14 @@ pub(super) struct RetentionArgs {
     /// Print the schedule of the policy instead, for everybody to see; no log is needed.
     #[arg(long)]
     schedule: bool,
+    /// The schedule of this tenant's callers.
+    #[arg(long, value_name = "NAME", requires = "schedule")]
+    tenant: Option<String>,
     /// How to print; `markdown` and `html` are for the schedule.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-    /// The gate's `menshen.yaml`, whose state knows the legal holds; without it they are not looked at.
+    /// The gate's `menshen.yaml`, whose state knows the legal holds, and whose key tells tenants apart; without it holds
+    /// are not looked at, and what is of a tenant is shown with the latest time at which it can go.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -48,18 +54,19 @@ enum Form {
 
 pub(super) fn run(args: &RetentionArgs, out: &mut dyn Write) -> Outcome {
     let program = load_policies(&args.policies).map_err(Failure::fault)?;
-    let Some(retention) = program.retention() else {
+    let (Some(retention), Some(periods)) = (program.retention(), periods(&program)) else {
         let said = "the policy has no `retention`: nothing of the log is destroyed\n";
         return out.write_all(said.as_bytes()).map_err(Failure::internal);
     };
     let said = if args.schedule {
-        schedule(retention, args.format)
+        schedule(of_tenant(&program, retention, args.tenant.as_deref())?, args.format)
     } else {
         super::log::need_log(&args.dir).map_err(Failure::fault)?;
         let now = crate::audit::Moment(Clock::system().unix_ms());
         let takes_two = program.two_person().iter().any(|word| word == LOG_PURGE);
         let holds = holds(args.config.as_deref(), takes_two)?;
-        let lines = survey(&args.dir, &periods(retention), &holds, now);
+        let keys = args.config.as_deref().map(rest_keys).transpose()?.unwrap_or_default();
+        let lines = survey(&args.dir, &keys, &periods, &holds, now);
         let lines = lines.map_err(Failure::internal)?;
         lines.iter().map(|line| told(line, args.format)).collect()
     };
@@ -77,8 +84,35 @@ fn holds(config: Option<&Path>, takes_two: bool) -> Result<Vec<Hold>, Failure> {
     read.ok_or_else(|| Failure::Fault("a hold in the state cannot be understood".to_owned()))
 }
 
+/// What tells whose entries a key opens.
+fn rest_keys(config: &Path) -> Result<Vec<RestKey>, Failure> {
+    let config = Config::load(config).map_err(Failure::fault)?;
+    let master = MasterKey::read(&config.key).map_err(Failure::fault)?;
+    let mut keys = vec![RestKey::new(&master).map_err(Failure::internal)?];
+    if let AtRest::Under(own) = server::at_rest(&config).map_err(Failure::fault)? {
+        keys.push(own);
+    }
+    Ok(keys)
+}
+
+fn of_tenant<'p>(
+    program: &'p Program,
+    platform: &'p Retention,
+    tenant: Option<&str>,
+) -> Result<&'p Retention, Failure> {
+    match tenant {
+        Some(name) if !program.tenants().any(|known| known == name) => {
+            let known: Vec<&str> = program.tenants().collect();
+            let known = if known.is_empty() { "no tenant".to_owned() } else { known.join(", ") };
+            Err(Failure::Fault(format!("tenant `{name}` has no file; there are files of {known}")))
+        }
+        Some(name) => Ok(program.tenant_retention().get(name).unwrap_or(platform)),
+        None => Ok(platform),
+    }
+}
+
 fn told(line: &Line, format: Form) -> String {
-    let Line { class, from, to, keys, fate } = line;
+    let Line { class, whose, from, to, keys, fate } = line;
     match format {
         Form::Json => {
             let (word, until) = match fate {
@@ -90,14 +124,15 @@ fn told(line: &Line, format: Form) -> String {
                 Fate::Destroyed => ("destroyed", None),
             };
             let line = json!({
-                "class": class, "from": from, "to": to, "keys": keys, "fate": word, "until": until,
+                "class": class, "whose": whose, "from": from, "to": to, "keys": keys, "fate": word, "until": until,
             });
             format!("{line}\n")
         }
         Form::Human | Form::Markdown | Form::Html => {
             let first =
                 if matches!(fate, Fate::Kept(_)) && from != to { ", the first day" } else { "" };
-            format!("{class:<18} {from} to {to}{first} {fate}\n")
+            let class = format!("{class} {whose}");
+            format!("{:<18} {from} to {to}{first} {fate}\n", class.trim_end())
         }
     }
 }

@@ -370,6 +370,7 @@ fn what_the_log_destroyed_leaves_the_index_and_a_statistic_stays() {
         customer_identity: short,
         security: long,
         ledger: long,
+        tenants: Default::default(),
     };
     live(&log, &clock, dir.path(), 9, &periods);
     assert!(index.purge().unwrap() >= 4, "three requests, and who somchai was");

@@ -55,6 +55,7 @@ impl Gate {
     ) -> Result<Response<Answer>, Rejection> {
         let entrance = self.route(&head, facts, trail)?;
         let caller = self.authenticate(&head, parts, facts, trail).await?;
+        trail.kept_by(&entrance.program, &caller);
         self.refuse_old_password(&head, parts, facts, &caller).await?;
         self.note_order(&caller, &entrance.found.params, trail);
         let elsewhere = self.identity.roles_elsewhere(&caller.account);

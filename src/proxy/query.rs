@@ -180,7 +180,7 @@ fn kind(kind: CallerKind) -> &'static str {
     kind.as_str()
 }
 
-fn value(attribute: &Attribute) -> Value {
+pub(super) fn value(attribute: &Attribute) -> Value {
     match attribute {
         Attribute::Bool(yes) => Value::Bool(*yes),
         Attribute::Integer(number) => Value::Integer(*number),

@@ -15,9 +15,10 @@ use super::mark::Carried;
 use super::outcome::{Disclosure, Ending, Outcome};
 use super::query;
 use super::rejection::Rejection;
+use super::switched;
 use crate::audit::{
     self, Act, Actor, ActorKind, Attributes, Auth, Class, Data, Decision, Effect, Entry, EntryId,
-    Event, Origin, Trait, Why,
+    Event, Origin, Tenants, Trait, Why,
 };
 use crate::command::Target;
 use crate::identity::{Caller, CallerKind, CredentialRef, FactorMethod};
@@ -210,6 +211,13 @@ impl Trail {
         self.entry.auth = Some(auth);
     }
 
+    /// Notes the caller's tenants by which the entries of the request are kept.
+    pub(super) fn kept_by(&mut self, program: &Program, caller: &Caller) {
+        let attribute = caller.attributes.get(switched::TENANT).map(query::value);
+        let (names, has_others) = program.kept_by_tenant(attribute.as_ref());
+        self.entry.tenants = Tenants::new(names, has_others);
+    }
+
     /// Notes the attributes of the caller that the conditions of a program read, so that the decision can
     /// be made again. A customer's are a customer's values, so they stay out.
     pub(super) fn read_by(&mut self, program: &Program, principal: &Principal) {
@@ -352,7 +360,7 @@ impl Trail {
         result.decide_us = Some(micros(self.started));
         let mut outcome = Entry::new(Event::Outcome, stamp);
         outcome.decided_by = Some(self.id);
-        outcome.class = self.entry.class;
+        outcome.is_kept_like(&self.entry);
         // What it was decided on stands in the decision.
         let attributes = Attributes::default();
         outcome.actor = self.entry.actor.clone().map(|actor| Actor { attributes, ..actor });

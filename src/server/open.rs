@@ -18,7 +18,7 @@ use super::policies::{Backends, admit, demands, read_policies};
 use super::prepared::Handles;
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, memory, restored, shared, started, traces};
+use super::{Monitoring, Server, StartError, memory, restored, retention, shared, started, traces};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -106,6 +106,7 @@ impl Opening {
         let counter = Counter::new(store.clone(), master, clock.clone())?;
         let grants = Arc::new(Grants::new(counter, clock));
         let log = open_sink(config, clock, master, sink)?;
+        log.tell_tenants(&retention::tenants(program))?;
         // Before anything counts on what the state says.
         memory::compare(store, &log, &config.node).await?;
         let limits = self.limits(&identity).await?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activation::{self, must_wait};
 use super::policies::{Backends, PolicyError, admit, admit_candidate, demands, read_policies};
+use super::retention;
 use super::watch::Watch;
 use crate::audit::{Act, Event, Log, LogError, Text};
 use crate::command::{CommandError, Desk};
@@ -147,6 +148,7 @@ impl Reloader {
         let program = Arc::new(program);
         if self.role == Role::Live {
             self.check_agreed(&program).await?;
+            self.tell_tenants(&program).await.map_err(Kept::Unrecorded)?;
         }
         self.record(&old, program.version()).await.map_err(Kept::Unrecorded)?;
         if self.role == Role::Live {
@@ -161,6 +163,13 @@ impl Reloader {
             Role::Shadow => self.policies.replace_candidate(Arc::clone(&program)),
         }
         Ok(program)
+    }
+
+    /// Has the log make keys for the tenants whose entries are kept for times of their own, before any is written.
+    async fn tell_tenants(&self, program: &Arc<Program>) -> Result<(), LogError> {
+        let (log, tenants) = (self.log.clone(), retention::tenants(program));
+        let told = tokio::task::spawn_blocking(move || log.tell_tenants(&tenants)).await;
+        told.unwrap_or(Err(LogError::Closed))
     }
 
     /// Whether it may take the place of the one in force, by what that one says.

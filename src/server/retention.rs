@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Class, Day, Hold, Log, Period, Periods};
+use crate::audit::{Class, Day, Hold, Log, Period, Periods, TenantPeriods};
 use crate::command::Errand;
-use crate::policy::{KEPT, LOG_PURGE, Retention};
+use crate::policy::{KEPT, LOG_PURGE, Program, Retention};
 use crate::proxy::Policies;
 use crate::state::{HoldRow, StateError, Store};
 use crate::telemetry::Telemetry;
@@ -35,8 +35,9 @@ impl Keeper {
     }
 
     async fn round(&self) {
-        let Some(retention) = self.policies.live().retention().copied() else { return };
-        let takes_two = self.policies.live().two_person().iter().any(|word| word == LOG_PURGE);
+        let live = self.policies.live();
+        let Some(periods) = periods(&live) else { return };
+        let takes_two = live.two_person().iter().any(|word| word == LOG_PURGE);
         let holds = match holds(&self.store, takes_two).await {
             Ok(Some(holds)) => holds,
             Err(error) => {
@@ -50,7 +51,7 @@ impl Keeper {
                 return;
             }
         };
-        let (log, periods) = (self.log.clone(), periods(&retention));
+        let log = self.log.clone();
         let tended =
             tokio::task::spawn_blocking(move || log.tend_retention(&periods, &holds)).await;
         match tended {
@@ -66,22 +67,39 @@ impl Keeper {
     }
 }
 
-/// What the log is told of a policy's retention.
+/// What the log is told of a policy's retention; `None` if nothing of it is destroyed.
 #[must_use]
-pub fn periods(retention: &Retention) -> Periods {
-    let period = |class: &str| {
-        let bounds = KEPT.iter().find(|kept| kept.class == class).map(|kept| kept.bounds);
-        // A class that nobody knows is kept for ever.
-        let least = bounds.map_or(u32::MAX, |(least, _)| least);
-        Period { least, months: retention.months(class) }
-    };
-    Periods {
-        staff_access: period("staff_access"),
-        customer_usage: period("customer_usage"),
-        customer_identity: period("customer_identity"),
-        security: period("security"),
-        ledger: period("ledger"),
+pub fn periods(program: &Program) -> Option<Periods> {
+    let platform = program.retention()?;
+    let own = program.tenant_retention().iter();
+    Some(Periods {
+        staff_access: period(platform, "staff_access"),
+        customer_usage: period(platform, "customer_usage"),
+        customer_identity: period(platform, "customer_identity"),
+        security: period(platform, "security"),
+        ledger: period(platform, "ledger"),
+        tenants: own.map(|(name, own)| (name.to_string(), of_tenant(own))).collect(),
+    })
+}
+
+fn of_tenant(own: &Retention) -> TenantPeriods {
+    TenantPeriods {
+        staff_access: period(own, "staff_access"),
+        customer_usage: period(own, "customer_usage"),
+        customer_identity: period(own, "customer_identity"),
     }
+}
+
+fn period(retention: &Retention, class: &str) -> Period {
+    let bounds = KEPT.iter().find(|kept| kept.class == class).map(|kept| kept.bounds);
+    // A class that nobody knows is kept for ever.
+    let least = bounds.map_or(u32::MAX, |(least, _)| least);
+    Period { least, months: retention.months(class) }
+}
+
+/// The tenants whose entries are kept for times of their own.
+pub(super) fn tenants(program: &Program) -> Vec<String> {
+    program.tenant_retention().keys().map(ToString::to_string).collect()
 }
 
 /// What keeps entries of the log: legal holds, and that nobody agreed yet where the end takes two persons. `None` if one

@@ -115,6 +115,7 @@ mod suite;
 mod switches;
 mod taken_out;
 mod tenant_files;
+mod tenant_retention;
 mod threat_tables;
 mod tls;
 mod tokens;

@@ -23,11 +23,12 @@ fn periods() -> Periods {
         customer_identity: period(6, 18),
         security: period(12, 36),
         ledger: period(36, 60),
+        tenants: Default::default(),
     }
 }
 
 /// Lets weeks pass over the log of a gate that is stopped.
-async fn weeks(gate: &Gate, number: i64, clock: &Clock) {
+pub(crate) async fn weeks(gate: &Gate, number: i64, clock: &Clock, periods: &Periods) {
     let (config, master) = (gate.config(), MasterKey::read(&gate.path("master.key")).unwrap());
     let settings = Settings {
         origin: format!("menshen.log/{}", config.node),
@@ -51,7 +52,7 @@ async fn weeks(gate: &Gate, number: i64, clock: &Clock) {
             }
         };
         soon("a key for tomorrow", made).await;
-        tokio::task::block_in_place(|| log.tend_retention(&periods(), &[])).unwrap();
+        tokio::task::block_in_place(|| log.tend_retention(periods, &[])).unwrap();
     }
     log.close();
 }
@@ -98,9 +99,9 @@ async fn what_a_customer_did_is_a_class_of_its_own_whose_person_goes_before_the_
         String::from_utf8(ran.stdout).unwrap().lines().count()
     };
     assert_eq!(search(), 1);
-    weeks(&gate, 78, &clock).await;
+    weeks(&gate, 78, &clock, &periods()).await;
     assert_eq!(of_customers(&gate).0[0]["actor"]["account"], account, "not a week too early");
-    weeks(&gate, 3, &clock).await;
+    weeks(&gate, 3, &clock, &periods()).await;
     let (left, closed) = of_customers(&gate);
     assert_eq!((left.len(), closed), (2, 0));
     let text = serde_json::to_string(&left).unwrap();
@@ -111,7 +112,7 @@ async fn what_a_customer_did_is_a_class_of_its_own_whose_person_goes_before_the_
     let by_scan = String::from_utf8(by_scan.stdout).unwrap();
     assert!(by_scan.contains("0 shown"), "{by_scan}");
 
-    weeks(&gate, 26, &clock).await;
+    weeks(&gate, 26, &clock, &periods()).await;
     assert_eq!(of_customers(&gate), (Vec::new(), 2), "after 24 months nothing of it is left");
     let log = gate.path("log").display().to_string();
     let verified = menshen(&["log", "verify", &log]);

@@ -56,6 +56,15 @@ impl Lock {
         }
     }
 
+    /// Whether tenants may have a time of their own for what it opens: what their people and their customers did. Who
+    /// signed in, and who changed what, is the platform's.
+    pub(in crate::audit) fn goes_by_tenant(self) -> bool {
+        match self {
+            Self::Of(Class::StaffAccess | Class::CustomerUsage) | Self::Identity => true,
+            Self::Of(Class::Security | Class::Ledger) => false,
+        }
+    }
+
     /// The word in the name of its file.
     pub(in crate::audit) fn word(self) -> &'static str {
         match self {

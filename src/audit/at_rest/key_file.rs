@@ -1,6 +1,6 @@
 //! The file of a key of a day: the key in its wrapping, or that it was destroyed, and when.
 //!
-//! Its name tells class and day. It is replaced in one step, and durable before the first entry that
+//! Its name tells class and day, and what is sealed in it whose entries it opens. It is replaced in one step, and durable before the first entry that
 //! needs it.
 
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use zeroize::Zeroize as _;
 use super::RestKey;
 use super::day::Day;
 use super::frame::{KeyName, Lock};
+use super::whose::Whose;
 use crate::audit::entry::Moment;
 use crate::audit::folder::{Folder, Part};
 use crate::secret::{Sealer, Secret, SecretError};
@@ -22,6 +23,9 @@ pub(in crate::audit) struct KeyFile {
     pub(in crate::audit) opens: String,
     pub(in crate::audit) day: Day,
     pub(in crate::audit) number: u32,
+    /// Whose entries, sealed; of a key for everybody's nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::audit) of: Option<String>,
     /// When the key was drawn.
     pub(in crate::audit) made: Moment,
     /// When its destruction was announced.
@@ -55,14 +59,16 @@ impl KeyFile {
     /// A new key, and its file.
     pub(in crate::audit) fn draw(
         name: KeyName,
+        whose: &Whose,
         made: Moment,
         rest: &RestKey,
     ) -> Result<(Self, Sealer), SecretError> {
         let key = crate::secret::random_key()?;
         let sealer = Sealer::under(&key)?;
         let KeyName { number, lock, day } = name;
-        let (opens, state) = (lock.word().to_owned(), wrap(name, &key, rest)?);
-        Ok((Self { opens, day, number, made, announced: None, state }, sealer))
+        let of = seal_whose(name, whose, rest)?;
+        let (opens, state) = (lock.word().to_owned(), wrap(&label(name, &of), &key, rest)?);
+        Ok((Self { opens, day, number, of, made, announced: None, state }, sealer))
     }
 
     /// What the file of this key holds.
@@ -97,6 +103,17 @@ impl KeyFile {
         Some(KeyName { number: self.number, lock, day: self.day })
     }
 
+    /// Whether it opens everybody's entries.
+    pub(in crate::audit) fn is_everybodys(&self) -> bool {
+        self.of.is_none()
+    }
+
+    /// Whose entries it opens, as far as one of these keys tells.
+    pub(in crate::audit) fn whose(&self, name: KeyName, given: &[RestKey]) -> Whose {
+        let Some(sealed) = &self.of else { return Whose::Everybody };
+        given.iter().find_map(|rest| open_whose(name, sealed, rest)).unwrap_or(Whose::Tenants)
+    }
+
     /// The key's box, if `rest` is what wraps it.
     pub(super) fn unwrap_with(
         &self,
@@ -104,7 +121,8 @@ impl KeyFile {
         rest: &RestKey,
     ) -> Option<Result<Sealer, SecretError>> {
         let State::Kept { under, wrapped } = &self.state else { return None };
-        (under == rest.id()).then(|| Sealer::under(&unwrapped(name, wrapped, rest)?))
+        let label = label(name, &self.of);
+        (under == rest.id()).then(|| Sealer::under(&unwrapped(&label, wrapped, rest)?))
     }
 }
 
@@ -117,28 +135,48 @@ impl KeyFile {
         to: &RestKey,
     ) -> Result<Self, SecretError> {
         let State::Kept { wrapped, .. } = &self.state else { return Ok(self.clone()) };
-        let key = unwrapped(name, wrapped, from)?;
-        Ok(Self { state: wrap(name, &key, to)?, ..self.clone() })
+        let key = unwrapped(&label(name, &self.of), wrapped, from)?;
+        let whose = match &self.of {
+            None => Whose::Everybody,
+            Some(sealed) => open_whose(name, sealed, from).ok_or(SecretError::Unsealable)?,
+        };
+        let of = seal_whose(name, &whose, to)?;
+        Ok(Self { state: wrap(&label(name, &of), &key, to)?, of, ..self.clone() })
     }
 }
 
-fn label(name: KeyName) -> String {
-    format!("log key {}", name.file())
+/// What the wrapping of a key is bound to: its name, and whose entries it opens.
+fn label(name: KeyName, of: &Option<String>) -> String {
+    match of {
+        None => format!("log key {}", name.file()),
+        Some(of) => format!("log key {} of {of}", name.file()),
+    }
 }
 
-fn wrap(name: KeyName, key: &Secret<[u8; 32]>, rest: &RestKey) -> Result<State, SecretError> {
-    let wrapped = rest.sealer.seal(&label(name), key.expose())?;
+fn whose_label(name: KeyName) -> String {
+    format!("whose log key {}", name.file())
+}
+
+fn seal_whose(name: KeyName, whose: &Whose, rest: &RestKey) -> Result<Option<String>, SecretError> {
+    let Some(bytes) = whose.to_bytes() else { return Ok(None) };
+    let sealed = rest.sealer.seal(&whose_label(name), &bytes)?;
+    Ok(Some(URL_SAFE_NO_PAD.encode(sealed)))
+}
+
+fn open_whose(name: KeyName, sealed: &str, rest: &RestKey) -> Option<Whose> {
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    Whose::from_bytes(&rest.sealer.open(&whose_label(name), &sealed).ok()?)
+}
+
+fn wrap(label: &str, key: &Secret<[u8; 32]>, rest: &RestKey) -> Result<State, SecretError> {
+    let wrapped = rest.sealer.seal(label, key.expose())?;
     let wrapped = URL_SAFE_NO_PAD.encode(wrapped);
     Ok(State::Kept { under: rest.id().to_owned(), wrapped })
 }
 
-fn unwrapped(
-    name: KeyName,
-    wrapped: &str,
-    rest: &RestKey,
-) -> Result<Secret<[u8; 32]>, SecretError> {
+fn unwrapped(label: &str, wrapped: &str, rest: &RestKey) -> Result<Secret<[u8; 32]>, SecretError> {
     let sealed = URL_SAFE_NO_PAD.decode(wrapped).ok().ok_or(SecretError::Unsealable)?;
-    let mut opened = rest.sealer.open(&label(name), &sealed)?;
+    let mut opened = rest.sealer.open(label, &sealed)?;
     let key = <[u8; 32]>::try_from(opened.as_slice()).ok();
     opened.zeroize();
     key.map(Secret::new).ok_or(SecretError::Unsealable)

@@ -1,25 +1,31 @@
 //! The keys that entries are sealed under today, and those of tomorrow, made a day ahead.
 //!
 //! A key is durable before it is used, and no request waits for one: where the day's key is not there yet,
-//! the newest of its class is used a moment longer. A number is never given twice, and only the two newest
-//! keys of a class are used. So after a clock that went wrong, entries get keys of their own, whose place
-//! in the order says when they were really written.
+//! the newest of its class is used a moment longer. Tenants that were named have keys of their own as everybody has;
+//! those of callers of several get theirs when one is seen, and again for the day after each day on which they came.
+//! Until it is there, the key of all tenants is used, which is kept as long as any of them wants.
+//!
+//! A number is never given twice, and only the two newest keys of a kind are used. So after a clock that went wrong,
+//! entries get keys of their own, whose place in the order says when they were really written.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::RestKey;
 use super::day::Day;
 use super::frame::{self, KeyName, Lock};
-use super::key_file::{KeyFile, State};
+use super::key_file::KeyFile;
+use super::newest::{DayKey, Kind, Newest};
+use super::wanted::Wanted;
+use super::whose::{Tenants, Whose};
 use crate::audit::anonymous::anonymous;
 use crate::audit::disk::Disk;
 use crate::audit::entry::{Entry, Moment};
 use crate::audit::folder::{Folder, Part, Replacer};
 use crate::audit::groups::Class;
-use crate::secret::{Sealer, SecretError};
+use crate::secret::SecretError;
 
 /// Why the keys of a log cannot be used or made.
 #[derive(Debug, thiserror::Error)]
@@ -48,25 +54,22 @@ pub enum RestError {
     Secret(#[from] SecretError),
 }
 
-/// A key in use.
-#[derive(Debug)]
-struct DayKey {
-    name: KeyName,
-    sealer: Sealer,
-}
-
 /// The keys in use, and what makes further ones.
 #[derive(Debug)]
 pub(in crate::audit) struct DayKeys {
     folder: Folder,
     disk: Arc<dyn Disk>,
     rest: RestKey,
-    /// The two newest of each class, older first.
-    newest: RwLock<HashMap<Lock, Vec<Arc<DayKey>>>>,
+    newest: RwLock<Newest>,
+    wanted: Mutex<Wanted>,
+    /// Held by whoever makes keys.
+    making: Mutex<()>,
     /// The number that the next key gets.
     next: AtomicU32,
-    /// The last day that every class has a key for, as the keys were made.
+    /// The last day that everybody has keys for, as the keys were made.
     covered: AtomicU32,
+    /// Whether keys are to be made before the day is over.
+    is_asked: AtomicBool,
 }
 
 impl DayKeys {
@@ -77,113 +80,122 @@ impl DayKeys {
         rest: RestKey,
         now: Moment,
     ) -> Result<Self, RestError> {
-        let mut names = Vec::new();
-        for file in folder.names_of(Part::Keys)? {
-            names.push(KeyName::parse(&file).ok_or(RestError::Damaged(file))?);
-        }
-        names.sort_unstable_by_key(|name| name.number);
-        let next = names.last().map_or(1, |name| name.number.saturating_add(1));
-        let mut newest: HashMap<_, Vec<_>> = HashMap::new();
-        for name in names.into_iter().rev() {
-            let of_class = newest.entry(name.lock).or_default();
-            if of_class.len() < 2
-                && let Some(key) = in_use(&folder, name, &rest)?
-            {
-                of_class.insert(0, Arc::new(key));
-            }
-        }
-        let (newest, next) = (RwLock::new(newest), AtomicU32::new(next));
-        let keys = Self { folder, disk, rest, newest, next, covered: AtomicU32::new(0) };
+        let newest = RwLock::new(Newest::read(&folder, &rest)?);
+        let names = folder.names_of(Part::Keys)?;
+        let last = names.iter().filter_map(|name| KeyName::parse(name)).map(|name| name.number);
+        let next = AtomicU32::new(last.max().map_or(1, |last| last.saturating_add(1)));
+        let (wanted, making, covered, is_asked) = Default::default();
+        let keys = Self { folder, disk, rest, newest, wanted, making, next, covered, is_asked };
         keys.tend(now)?;
         Ok(keys)
     }
 
-    /// Seals an entry, which this JSON says, under the key of its class and this moment.
+    /// Has tenants get keys of their own, each by itself, and those of this day and the next now.
+    pub(in crate::audit) fn name(
+        &self,
+        tenants: BTreeSet<Tenants>,
+        now: Moment,
+    ) -> Result<(), RestError> {
+        locked(&self.wanted).name(tenants);
+        self.is_asked.store(true, Ordering::Relaxed);
+        self.tend(now)
+    }
+
+    /// Seals an entry, which this JSON says, under the key of its class, its caller's tenants and this moment.
     pub(in crate::audit) fn seal(
         &self,
         entry: &Entry,
         now: Moment,
         json: &[u8],
     ) -> Result<Vec<u8>, SecretError> {
-        let key = self.current(Lock::Of(entry.class), now)?;
+        let key = self.current(Lock::Of(entry.class), &entry.tenants, now)?;
         if entry.class != Class::CustomerUsage {
             return frame::seal(&key.name, &key.sealer, json);
         }
-        let identity = self.current(Lock::Identity, now)?;
+        let identity = self.current(Lock::Identity, &entry.tenants, now)?;
         let whole = frame::seal(&identity.name, &identity.sealer, json)?;
         let anonymous = anonymous(entry.clone()).unwrap_or_default();
         frame::seal_twofold(&key.name, &key.sealer, &anonymous, &whole)
     }
 
-    fn current(&self, lock: Lock, now: Moment) -> Result<Arc<DayKey>, SecretError> {
+    fn current(
+        &self,
+        lock: Lock,
+        tenants: &Tenants,
+        now: Moment,
+    ) -> Result<Arc<DayKey>, SecretError> {
         let day = Day::of_ms(now.0);
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        let of_lock = newest.get(&lock).map(Vec::as_slice).unwrap_or_default();
-        let of_day = of_lock.iter().rev().find(|key| key.name.day == day);
-        of_day.or(of_lock.last()).cloned().ok_or(SecretError::Crypto)
+        let mut found = None;
+        if lock.goes_by_tenant() && !tenants.is_empty() {
+            if let Some(own) = newest.of_day(&(lock, Whose::Of(tenants.clone())), day) {
+                if own.is_first_use() {
+                    // They come today, so they get a key for tomorrow.
+                    self.is_asked.store(true, Ordering::Relaxed);
+                }
+                return Ok(own);
+            }
+            if locked(&self.wanted).see(tenants, day) {
+                self.is_asked.store(true, Ordering::Relaxed);
+            }
+            found = newest.of_day_or_last(&(lock, Whose::Tenants), day);
+        }
+        let found = found.or_else(|| newest.of_day_or_last(&(lock, Whose::Everybody), day));
+        found.ok_or(SecretError::Crypto)
     }
 
     /// Whether [`DayKeys::tend`] has something to do.
     pub(in crate::audit) fn are_due(&self, now: Moment) -> bool {
-        self.covered.load(Ordering::Relaxed) != Day::of_ms(now.0).plus(1).0
+        let is_asked = self.is_asked.load(Ordering::Relaxed);
+        is_asked || self.covered.load(Ordering::Relaxed) != Day::of_ms(now.0).plus(1).0
     }
 
     /// Makes the keys of this day and of the next that are not there.
     pub(in crate::audit) fn tend(&self, now: Moment) -> Result<(), RestError> {
+        let _only_one = locked(&self.making);
         if !self.are_due(now) {
             return Ok(());
         }
-        let today = Day::of_ms(now.0);
+        // Before it is looked who came: who comes meanwhile asks again.
+        self.is_asked.store(false, Ordering::Relaxed);
+        let made = self.make(Day::of_ms(now.0), now);
+        if made.is_err() {
+            self.is_asked.store(true, Ordering::Relaxed);
+        }
+        made
+    }
+
+    fn make(&self, today: Day, now: Moment) -> Result<(), RestError> {
         let mut made = Vec::new();
-        let mut files = Replacer::new(&self.folder, self.disk.as_ref());
-        for lock in Lock::ALL {
-            for day in self.missing(lock, today) {
-                // Counted on only when it is there: a number that is left out would look like a lost key.
-                let number = self.next.load(Ordering::Relaxed);
-                let name = KeyName { number, lock, day };
-                let (file, sealer) = KeyFile::draw(name, now, &self.rest)?;
-                files.put(&self.folder.part(Part::Keys).join(name.file()), &file.write())?;
-                self.next.store(number.saturating_add(1), Ordering::Relaxed);
-                made.push(Arc::new(DayKey { name, sealer }));
-            }
+        let mut files = Replacer::beside(&self.folder, self.disk.as_ref(), "keys");
+        for (kind, day) in self.missing(today) {
+            // Counted on only when it is there: a number that is left out would look like a lost key.
+            let number = self.next.load(Ordering::Relaxed);
+            let name = KeyName { number, lock: kind.0, day };
+            let (file, sealer) = KeyFile::draw(name, &kind.1, now, &self.rest)?;
+            files.put(&self.folder.part(Part::Keys).join(name.file()), &file.write())?;
+            self.next.store(number.saturating_add(1), Ordering::Relaxed);
+            made.push((kind, DayKey::new(name, sealer)));
         }
         files.settle()?;
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        for key in made {
-            let of_class = newest.entry(key.name.lock).or_default();
-            of_class.push(key);
-            let surplus = of_class.len().saturating_sub(2);
-            of_class.drain(..surplus);
-        }
+        self.newest.write().unwrap_or_else(PoisonError::into_inner).take(made, today);
         self.covered.store(today.plus(1).0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The days that a lock needs a key for, in order. Both, unless the newest are of this day, or of this
-    /// day and the next.
-    fn missing(&self, lock: Lock, today: Day) -> Vec<Day> {
+    /// What is to be made, in order.
+    fn missing(&self, today: Day) -> Vec<(Kind, Day)> {
+        // Whoever seals takes them in this order, too.
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        let of_class = newest.get(&lock).map(Vec::as_slice).unwrap_or_default();
-        let tomorrow = today.plus(1);
-        match of_class.iter().map(|key| key.name.day).collect::<Vec<_>>().as_slice() {
-            [.., one, other] if (*one, *other) == (today, tomorrow) => Vec::new(),
-            [.., last] if *last == today => vec![tomorrow],
-            _ => vec![today, tomorrow],
-        }
+        let kinds = locked(&self.wanted).kinds(newest.came(today), today);
+        let missing = |kind: Kind| {
+            let days = newest.missing(&kind, today);
+            days.into_iter().map(move |day| (kind.clone(), day))
+        };
+        kinds.into_iter().flat_map(missing).collect()
     }
 }
 
-/// The key, unless it was destroyed.
-fn in_use(folder: &Folder, name: KeyName, rest: &RestKey) -> Result<Option<DayKey>, RestError> {
-    let file = name.file();
-    let read = KeyFile::read(name, &folder.read_of(Part::Keys, &file)?);
-    let key = read.ok_or_else(|| RestError::Damaged(file.clone()))?;
-    match (key.unwrap_with(name, rest), key.state) {
-        (_, State::Destroyed { .. }) => Ok(None),
-        (Some(Ok(sealer)), State::Kept { .. }) => Ok(Some(DayKey { name, sealer })),
-        (Some(Err(_altered)), State::Kept { .. }) => Err(RestError::Damaged(file)),
-        (None, State::Kept { under, .. }) => {
-            Err(RestError::OtherKey { file, under, given: rest.id().to_owned() })
-        }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! Entries at rest: each is sealed under the key of its class and day, and destroyed by dropping that key.
+//! Entries at rest: each is sealed under the key of its class and day, and of its caller's tenants where those have
+//! times of their own, and destroyed by dropping that key.
 //!
 //! The tree stands over the sealed bytes, so the log verifies without any key, and the hash of a destroyed
 //! entry betrays nothing. The keys are drawn at random; what wraps them lives outside the log's folder.
@@ -7,8 +8,11 @@ mod day;
 mod frame;
 mod key_file;
 mod maker;
+mod newest;
 mod opener;
 mod rewrap;
+mod wanted;
+mod whose;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +27,8 @@ pub use maker::RestError;
 pub use opener::{Closed, Frame, Lost, Opener};
 pub use rewrap::Rewrapped;
 pub(super) use rewrap::rewrap;
+pub use whose::Tenants;
+pub(super) use whose::Whose;
 
 /// What wraps the keys of days: derived from the master key, or from a file of its own.
 #[derive(Clone)]

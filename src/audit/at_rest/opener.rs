@@ -106,6 +106,11 @@ impl Opener {
         Self { folder, given, at_hand: HashMap::new() }
     }
 
+    /// What it was given to open with.
+    pub(in crate::audit) fn given(&self) -> &[RestKey] {
+        &self.given
+    }
+
     /// The log's folder.
     pub(in crate::audit) fn dir(&self) -> &Path {
         self.folder.root()

@@ -194,7 +194,7 @@ fn a_destroyed_missing_or_damaged_key_is_told_and_is_no_error_and_the_log_verifi
 #[test]
 fn a_key_moved_to_another_day_class_or_number_does_not_open() {
     let name = KeyName { number: 7, lock: Lock::Of(Class::Security), day: Day(20_000) };
-    let (file, _) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    let (file, _) = KeyFile::draw(name, &Whose::Everybody, Moment(NOON), &rest(1)).unwrap();
     for other in [
         KeyName { number: 8, ..name },
         KeyName { lock: Lock::Of(Class::Ledger), ..name },
@@ -208,9 +208,82 @@ fn a_key_moved_to_another_day_class_or_number_does_not_open() {
 }
 
 #[test]
+fn whose_a_key_is_cannot_be_changed_and_moves_with_it() {
+    let name = KeyName { number: 7, lock: Lock::Of(Class::StaffAccess), day: Day(20_000) };
+    let of = |tenant| Whose::Of(Tenants::new([tenant], false));
+    let draw = |whose| KeyFile::draw(name, &whose, Moment(NOON), &rest(1)).unwrap().0;
+    let file = draw(of("shop"));
+    assert_eq!(file.whose(name, &[rest(2), rest(1)]), of("shop"));
+    assert_eq!(file.whose(name, &[rest(2)]), Whose::Tenants, "nobody can tell");
+    assert_eq!(draw(Whose::Everybody).whose(name, &[]), Whose::Everybody);
+    for other in [None, draw(of("mall")).of, draw(of("shop")).of] {
+        let changed = KeyFile { of: other, ..file.clone() };
+        assert!(changed.unwrap_with(name, &rest(1)).unwrap().is_err());
+    }
+    let moved = file.moved(name, &rest(1), &rest(2)).unwrap();
+    assert_eq!(moved.whose(name, &[rest(2)]), of("shop"));
+    assert!(moved.unwrap_with(name, &rest(2)).unwrap().is_ok());
+    assert_eq!(draw(of("a")).write().len(), draw(of("a longer name of a tenant")).write().len());
+}
+
+/// Writes an entry of a caller of these tenants.
+fn write_of(log: &Log, tenants: &[&str]) {
+    let mut entry = log.entry(Event::Decision).unwrap();
+    entry.tenants = Tenants::new(tenants.iter().copied(), false);
+    log.append_detached(entry);
+}
+
+/// The keys of who of the staff saw whose data, by whose and day.
+fn staff_keys(dir: &Path) -> Vec<(String, String)> {
+    let keys = KeyFile::all(&Folder::new(dir)).unwrap().into_iter();
+    let staff = keys.filter(|(name, _)| name.lock == Lock::Of(Class::StaffAccess));
+    staff
+        .map(|(name, file)| (file.whose(name, &[rest(1)]).to_string(), name.day.to_string()))
+        .collect()
+}
+
+#[test]
+fn tenants_have_keys_a_day_ahead_and_those_of_several_as_long_as_they_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let log = open(dir.path(), &clock, AtRest::UnderMaster);
+    let has = |whose: &str, day: &str| {
+        staff_keys(dir.path()).contains(&(whose.to_owned(), day.to_owned()))
+    };
+    let until = |whose: &str, day: &str| {
+        while !has(whose, day) {
+            std::thread::yield_now();
+        }
+    };
+    log.tell_tenants(&["shop".to_owned()]).unwrap();
+    assert!(has("of shop", "2026-09-21") && has("of shop", "2026-09-22"));
+    assert!(has("of tenants", "2026-09-21"));
+    write_of(&log, &["shop", "mall"]);
+    until("of mall, shop", "2026-09-22");
+    clock.advance_ms(DAY_MS);
+    until("of shop", "2026-09-23");
+    assert!(!has("of mall, shop", "2026-09-23"), "they did not come");
+    write_of(&log, &["mall", "shop"]);
+    until("of mall, shop", "2026-09-23");
+    clock.advance_ms(2 * DAY_MS);
+    until("of shop", "2026-09-25");
+    assert!(!has("of mall, shop", "2026-09-24"));
+    log.close();
+
+    let log = open(dir.path(), &clock, AtRest::UnderMaster);
+    let before = staff_keys(dir.path());
+    log.tell_tenants(&["shop".to_owned()]).unwrap();
+    assert_eq!(staff_keys(dir.path()), before, "keys of the day are found again");
+    let many: Vec<String> = (0..9).map(|n| format!("tenant-{n}")).collect();
+    write_of(&log, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    log.close();
+    assert_eq!(staff_keys(dir.path()), before, "too many to be told apart");
+}
+
+#[test]
 fn a_flipped_bit_of_a_sealed_entry_does_not_open() {
     let name = KeyName { number: 7, lock: Lock::Of(Class::Security), day: Day(20_000) };
-    let (_, sealer) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    let (_, sealer) = KeyFile::draw(name, &Whose::Everybody, Moment(NOON), &rest(1)).unwrap();
     let json = br#"{"class":"security","event":"session","id":"01","node":"gate-1"}"#;
     let sealed = frame::seal(&name, &sealer, json).unwrap();
     assert!(sealed.len() < json.len() + SEALED_OVERHEAD + 10, "it is packed");
@@ -231,7 +304,7 @@ fn a_flipped_bit_of_a_sealed_entry_does_not_open() {
 #[test]
 fn the_longest_entry_still_fits_a_bundle() {
     let name = KeyName { number: u32::MAX, lock: Lock::Of(Class::Security), day: Day(u32::MAX) };
-    let (_, sealer) = KeyFile::draw(name, Moment(NOON), &rest(1)).unwrap();
+    let (_, sealer) = KeyFile::draw(name, &Whose::Everybody, Moment(NOON), &rest(1)).unwrap();
     let mut noise = vec![0; MAX_JSON_BYTES];
     aws_lc_rs::rand::fill(&mut noise).unwrap();
     let sealed = frame::seal(&name, &sealer, &noise).unwrap();

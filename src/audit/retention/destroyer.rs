@@ -9,7 +9,7 @@ use super::certificate::Certificate;
 use super::judge::judge;
 use super::remover::remove;
 use super::{Fate, Hold, Periods};
-use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
+use crate::audit::at_rest::{Day, KeyFile, KeyName, State, Whose};
 use crate::audit::entry::Moment;
 use crate::audit::fault::Broken;
 use crate::audit::folder::{Folder, Part, Replacer};
@@ -44,7 +44,7 @@ pub(in crate::audit) fn tend(
     let round = Round { keeper, folder: keeper.folder, now: keeper.now() };
     round.finish_last()?;
     let keys = KeyFile::all(round.folder).map_err(|e| round.failed(e))?;
-    let fates = judge(&keys, periods, holds, round.now);
+    let fates = judge(&keys, keeper.given(), periods, holds, round.now);
     let with = |wanted: fn(&Fate) -> bool| -> Vec<&(KeyName, KeyFile)> {
         let both = keys.iter().zip(&fates).filter(|(_, fate)| wanted(fate));
         both.map(|(key, _)| key).collect()
@@ -79,19 +79,20 @@ impl Round<'_> {
         let Some(number) = numbers.last() else { return Ok(()) };
         let last = Certificate::of(self.folder, *number, self.keeper.signer.verifier());
         let last = last.map_err(|broken| self.broken(broken))?;
-        let left: Vec<_> = last.keys.iter().filter(|key| self.is_kept(**key)).copied().collect();
+        let left: Vec<_> = last.keys.iter().filter_map(|key| self.kept(*key)).collect();
         if left.is_empty() {
             return Ok(());
         }
         // It may have an entry already; twice is better than never.
-        self.record("entries_destroyed", &left, &last.name(), "")?;
+        self.record("entries_destroyed", left.iter(), &last.name(), "")?;
+        let left: Vec<KeyName> = left.iter().map(|(name, _)| *name).collect();
         self.drop_keys(&left, &last)
     }
 
-    fn is_kept(&self, name: KeyName) -> bool {
-        let read = self.folder.read_of(Part::Keys, &name.file()).ok();
-        let file = read.and_then(|bytes| KeyFile::read(name, &bytes));
-        file.is_some_and(|file| matches!(file.state, State::Kept { .. }))
+    fn kept(&self, name: KeyName) -> Option<(KeyName, KeyFile)> {
+        let read = self.folder.read_of(Part::Keys, &name.file()).ok()?;
+        let file = KeyFile::read(name, &read)?;
+        matches!(file.state, State::Kept { .. }).then_some((name, file))
     }
 
     fn destroy(&self, due: &[&(KeyName, KeyFile)]) -> Result<(), LogError> {
@@ -110,7 +111,7 @@ impl Round<'_> {
         let path = self.folder.part(Part::Certificates).join(certificate.name());
         let put = files.put(&path, note.as_bytes()).and_then(|()| files.settle());
         put.map_err(|e| self.failed(e))?;
-        self.record("entries_destroyed", &certificate.keys, &certificate.name(), &hash)?;
+        self.record("entries_destroyed", due.iter().copied(), &certificate.name(), &hash)?;
         self.drop_keys(&certificate.keys, &certificate)
     }
 
@@ -125,31 +126,33 @@ impl Round<'_> {
     }
 
     fn announce(&self, new: &[&(KeyName, KeyFile)]) -> Result<(), LogError> {
+        self.record("destruction_announced", new.iter().copied(), "", "")?;
         let names: Vec<KeyName> = new.iter().map(|(name, _)| *name).collect();
-        self.record("destruction_announced", &names, "", "")?;
         self.replace(&names, |file| KeyFile { announced: Some(self.now), ..file })
     }
 
-    /// An entry for each class, with its days.
-    fn record(
+    /// An entry for each class and, of tenants' parts, whose, with its days.
+    fn record<'k>(
         &self,
         what: &str,
-        keys: &[KeyName],
+        keys: impl Iterator<Item = &'k (KeyName, KeyFile)>,
         certificate: &str,
         hash: &str,
     ) -> Result<(), LogError> {
-        let mut by_lock: BTreeMap<&str, (Lock, Day, Day, u64)> = BTreeMap::new();
-        for KeyName { lock, day, .. } in keys {
-            let one = by_lock.entry(lock.word()).or_insert((*lock, *day, *day, 0));
-            *one = (*lock, one.1.min(*day), one.2.max(*day), one.3 + 1);
+        let mut by_kind: BTreeMap<(&str, Whose), (Day, Day, u64)> = BTreeMap::new();
+        for (name, file) in keys {
+            let kind = (name.lock.word(), file.whose(*name, self.keeper.given()));
+            let (from, to, count) = by_kind.entry(kind).or_insert((name.day, name.day, 0));
+            (*from, *to, *count) = ((*from).min(name.day), (*to).max(name.day), *count + 1);
         }
-        for (lock, from, to, count) in by_lock.into_values() {
+        for ((word, whose), (from, to, count)) in by_kind {
             let mut entry = self.keeper.entry(Event::Custody)?;
-            let object = format!("{} from {from} to {to}", lock.word());
+            let object = format!("{word} from {from} to {to} {whose}");
+            let object = object.trim_end();
             let detail = format!("certificate {certificate}");
             entry.act = Some(Act {
                 name: what.into(),
-                object: object.as_str().into(),
+                object: object.into(),
                 detail: if certificate.is_empty() { "" } else { &detail }.into(),
                 after: hash.into(),
                 count: Some(count),

@@ -3,27 +3,33 @@
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use super::{Fate, Hold, NOTICE_DAYS, Period, Periods};
-use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
+use crate::audit::at_rest::{Day, KeyFile, KeyName, RestKey, State};
 use crate::audit::entry::Moment;
 
 /// Between two keys so many days count as seen by the log, however far apart their dates are. The gate makes one
 /// a day; a longer gap is a gate that stood still, or a clock that was wrong.
 const LONGEST_GAP: u32 = 7;
 
-/// The fate of each key, in the order of `keys`, which is that of their numbers.
+/// The fate of each key, in the order of `keys`, which is that of their numbers. Whose they are, `given` tells; one of
+/// tenants that it does not tell is kept as long as any of them wants.
 pub(super) fn judge(
     keys: &[(KeyName, KeyFile)],
+    given: &[RestKey],
     periods: &Periods,
     holds: &[Hold],
     now: Moment,
 ) -> Vec<Fate> {
+    // Every day has keys for everybody, so they tell the time for all.
+    let seen: Vec<&(KeyName, KeyFile)> =
+        keys.iter().filter(|(_, file)| file.is_everybodys()).collect();
     let fate = |(name, file): &(KeyName, KeyFile)| {
         let hold = holds.iter().find(|hold| hold.covers(name.lock, name.day));
-        let later = Later { keys, name, now };
+        let later = Later { seen: &seen, name, now };
         match (&file.state, hold) {
             (State::Destroyed { .. }, _) => Fate::Destroyed,
             (State::Kept { .. }, hold) => {
-                match (without_hold(name, file, periods.of(name.lock), &later), hold) {
+                let period = periods.of(name.lock, &file.whose(*name, given));
+                match (without_hold(name, file, period, &later), hold) {
                     (kept @ Fate::Kept(_), _) | (kept, None) => kept,
                     (_, Some(hold)) => Fate::Held(hold.id),
                 }
@@ -65,7 +71,7 @@ fn days_of(months: u32) -> u32 {
 
 /// The time as the log has seen it: by the keys that were made after one.
 struct Later<'a> {
-    keys: &'a [(KeyName, KeyFile)],
+    seen: &'a [&'a (KeyName, KeyFile)],
     name: &'a KeyName,
     now: Moment,
 }
@@ -75,9 +81,9 @@ impl Later<'_> {
     fn seen_since(&self, moment: Moment) -> u32 {
         let mut last = Day::of_ms(moment.0);
         let mut seen = 0_u32;
-        let of_lock = |lock: Lock| self.keys.iter().filter(move |(name, _)| name.lock == lock);
-        let later = of_lock(self.name.lock)
-            .filter(|(name, file)| name.number > self.name.number && file.made > moment);
+        let (number, lock) = (self.name.number, self.name.lock);
+        let of_lock = self.seen.iter().filter(|(name, _)| name.lock == lock);
+        let later = of_lock.filter(|(name, file)| name.number > number && file.made > moment);
         for day in later.map(|(_, file)| Day::of_ms(file.made.0)).chain([Day::of_ms(self.now.0)]) {
             seen = seen.saturating_add(day.since(last).min(LONGEST_GAP));
             last = day;

@@ -1,6 +1,6 @@
 //! How long entries are kept, and their end: announced, held, destroyed, certified.
 //!
-//! Destruction drops the key of a class and day. It happens when the policy says so, not before the least that the
+//! Destruction drops the key of a class and day, or of a tenant's part of it. It happens when the policy says so, not before the least that the
 //! class must be kept, counted also in the days that the log itself has seen: a clock that is set forward destroys
 //! nothing. A legal hold stops it. A bundle of which nothing can be opened any more is removed; its hashes stay.
 
@@ -11,9 +11,10 @@ mod removal;
 mod remover;
 mod survey;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::at_rest::{Day, Lock};
+use super::at_rest::{Day, Lock, Whose};
 use super::groups::Class;
 
 pub use certificate::Certificate;
@@ -36,7 +37,7 @@ pub struct Period {
 }
 
 /// How long each class is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Periods {
     /// Staff looked at customer data.
     pub staff_access: Period,
@@ -48,10 +49,46 @@ pub struct Periods {
     pub security: Period,
     /// Who changed which right, policy or account.
     pub ledger: Period,
+    /// By their names: tenants whose people and customers are kept for times of their own.
+    pub tenants: BTreeMap<String, TenantPeriods>,
+}
+
+/// How long entries of callers of one tenant are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantPeriods {
+    /// Its people looked at customer data.
+    pub staff_access: Period,
+    /// Its customers used the service.
+    pub customer_usage: Period,
+    /// Who those customers were.
+    pub customer_identity: Period,
+}
+
+impl TenantPeriods {
+    fn of(&self, lock: Lock) -> Option<Period> {
+        match lock {
+            Lock::Of(Class::StaffAccess) => Some(self.staff_access),
+            Lock::Of(Class::CustomerUsage) => Some(self.customer_usage),
+            Lock::Identity => Some(self.customer_identity),
+            Lock::Of(Class::Security | Class::Ledger) => None,
+        }
+    }
 }
 
 impl Periods {
-    pub(super) fn of(&self, lock: Lock) -> Period {
+    /// The longest that any of those wants whose entries they are: a tenant without a time of its own wants the class's.
+    pub(super) fn of(&self, lock: Lock, whose: &Whose) -> Period {
+        let class = self.of_class(lock);
+        let own = |tenant: &TenantPeriods| tenant.of(lock).unwrap_or(class);
+        let wanted = match whose {
+            Whose::Everybody => Vec::new(),
+            Whose::Of(_) => whose.each(|name| self.tenants.get(name).map_or(class, own)),
+            Whose::Tenants => self.tenants.values().map(own).chain([class]).collect(),
+        };
+        wanted.into_iter().max_by_key(|period| period.months).unwrap_or(class)
+    }
+
+    fn of_class(&self, lock: Lock) -> Period {
         match lock {
             Lock::Of(Class::StaffAccess) => self.staff_access,
             Lock::Of(Class::CustomerUsage) => self.customer_usage,

@@ -8,7 +8,7 @@ use super::certificate::Certificate;
 use super::judge::judge;
 use super::removal::Removals;
 use super::{Fate, Hold, Periods};
-use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, State};
+use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, RestKey, State, Whose};
 use crate::audit::entry::Moment;
 use crate::audit::fault::{Broken, Fault, unreadable};
 use crate::audit::folder::{Folder, Part};
@@ -19,6 +19,8 @@ use crate::audit::note::Verifier;
 pub struct Line {
     /// The class, or `customer_identity`.
     pub class: &'static str,
+    /// Of which tenants' callers, such as `of shop`; empty for those of everybody else.
+    pub whose: String,
     /// The first day.
     pub from: Day,
     /// The last day.
@@ -29,33 +31,41 @@ pub struct Line {
     pub fate: Fate,
 }
 
-/// What goes when, of the log in `dir`: a line for each class and fate, in the order of days.
+/// What goes when, of the log in `dir`: a line for each class, whose entries and fate, in the order of days.
+///
+/// Whose entries tenants' keys open, the keys in `given` tell. What they do not tell is shown as `of tenants`, with the
+/// latest time at which it can go.
 ///
 /// # Errors
 /// What the system says of a file.
-pub fn survey(dir: &Path, periods: &Periods, holds: &[Hold], now: Moment) -> io::Result<Vec<Line>> {
+pub fn survey(
+    dir: &Path,
+    given: &[RestKey],
+    periods: &Periods,
+    holds: &[Hold],
+    now: Moment,
+) -> io::Result<Vec<Line>> {
     let keys = KeyFile::all(&Folder::new(dir))?;
-    let fates = judge(&keys, periods, holds, now);
-    let mut lines = Vec::new();
-    for lock in Lock::ALL {
-        let mut by_fate: BTreeMap<String, Line> = BTreeMap::new();
-        for ((name, _), fate) in keys.iter().zip(fates.iter().copied()) {
-            if name.lock != lock {
-                continue;
-            }
-            let day = name.day;
-            let is_kept = matches!(fate, Fate::Kept(_));
-            let kind = if is_kept { "kept".to_owned() } else { fate.to_string() };
-            let new = Line { class: lock.word(), from: day, to: day, keys: 0, fate };
-            let line = by_fate.entry(kind).or_insert(new);
-            (line.from, line.to) = (line.from.min(day), line.to.max(day));
-            line.keys += 1;
-        }
-        let mut of_lock: Vec<_> = by_fate.into_values().collect();
-        of_lock.sort_by_key(|line| line.from);
-        lines.append(&mut of_lock);
+    let fates = judge(&keys, given, periods, holds, now);
+    let place = |lock| Lock::ALL.iter().position(|one| *one == lock);
+    let mut by_kind: BTreeMap<(Option<usize>, Whose), BTreeMap<String, Line>> = BTreeMap::new();
+    for ((name, file), fate) in keys.iter().zip(fates) {
+        let (lock, day, whose) = (name.lock, name.day, file.whose(*name, given));
+        let is_kept = matches!(fate, Fate::Kept(_));
+        let kind = if is_kept { "kept".to_owned() } else { fate.to_string() };
+        let (class, told) = (lock.word(), whose.to_string());
+        let new = Line { class, whose: told, from: day, to: day, keys: 0, fate };
+        let of_kind = by_kind.entry((place(lock), whose)).or_default();
+        let line = of_kind.entry(kind).or_insert(new);
+        (line.from, line.to) = (line.from.min(day), line.to.max(day));
+        line.keys += 1;
     }
-    Ok(lines)
+    let in_order = |by_fate: BTreeMap<String, Line>| {
+        let mut lines: Vec<_> = by_fate.into_values().collect();
+        lines.sort_by_key(|line| line.from);
+        lines
+    };
+    Ok(by_kind.into_values().flat_map(in_order).collect())
 }
 
 /// Checks what was destroyed of the log in `dir`: every key that is gone is named by a certificate that the log

@@ -1,5 +1,6 @@
 //! Destruction: announced, held, certified, in time; and what must not bring it about.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ fn periods() -> Periods {
         customer_identity: period(6, 18),
         security: period(12, 12),
         ledger: period(36, 60),
+        tenants: BTreeMap::new(),
     }
 }
 
@@ -41,14 +43,14 @@ fn keys(lock: Lock, days: impl IntoIterator<Item = u32>) -> Vec<(KeyName, KeyFil
     let key = |(number, days): (u32, u32)| {
         let day = first.plus(days);
         let name = KeyName { number, lock, day };
-        (name, KeyFile::draw(name, Moment(day.start_ms()), &rest).unwrap().0)
+        (name, KeyFile::draw(name, &Whose::Everybody, Moment(day.start_ms()), &rest).unwrap().0)
     };
     (1..).zip(days).map(key).collect()
 }
 
 fn first_fate(keys: &[(KeyName, KeyFile)], holds: &[Hold], days: u32) -> Fate {
     let now = Moment(Day::of_ms(NOON).plus(days).start_ms() + 1);
-    judge::judge(keys, &periods(), holds, now)[0]
+    judge::judge(keys, &[], &periods(), holds, now)[0]
 }
 
 #[test]
@@ -253,7 +255,7 @@ fn where_two_persons_must_agree_nothing_goes_before_they_did_and_nothing_younger
     let tended = live(&log, &clock, dir.path(), 3, &[before]);
     assert!(tended.announced == 0 && tended.destroyed == 0, "{tended:?}");
     let agreed = Hold::until_agreed(Some(Day::of_ms(NOON)));
-    let told = survey(dir.path(), &periods(), &[before], Moment(clock.unix_ms())).unwrap();
+    let told = survey(dir.path(), &[], &periods(), &[before], Moment(clock.unix_ms())).unwrap();
     let waits = |line: &Line| line.fate.to_string() == "waits for two persons to agree";
     assert!(told.iter().any(waits), "{told:?}");
     let tended = log.tend_retention(&periods(), &[agreed]).unwrap();
@@ -405,12 +407,13 @@ fn a_survey_says_what_goes_when_without_any_key() {
     let day = Day::of_ms(NOON);
     let holds = [Hold { id: 9, class: Some(Class::Ledger), from: day, to: day }];
     let at = |days| Moment(day.plus(days).start_ms());
-    let lines = survey(dir.path(), &periods(), &holds, at(0)).unwrap();
+    let lines = survey(dir.path(), &[], &periods(), &holds, at(0)).unwrap();
     assert!(lines.iter().all(|line| matches!(line.fate, Fate::Kept(_)) && line.keys == 2));
-    let lines = survey(dir.path(), &periods(), &holds, at(2_000)).unwrap();
+    let lines = survey(dir.path(), &[], &periods(), &holds, at(2_000)).unwrap();
     let ledger: Vec<_> = lines.iter().filter(|line| line.class == "ledger").collect();
     assert_eq!(ledger[0].fate, Fate::Held(9));
     assert!(matches!(ledger[1].fate, Fate::ToAnnounce(_)));
 }
 
 mod removed;
+mod tenants;
