@@ -26,6 +26,7 @@ bench: ## measurements, each beside something to compare with
 bench-proxy: ## the gate beside nginx and HAProxy: processor time for each request
 	$(CARGO) build --release --locked --bin menshen
 	python3 bench/proxy/run.py
+	python3 bench/proxy/growth.py
 
 MINUTES ?= 60
 soak: ## the gate under mixed load: memory, descriptors, threads and latency over time, into soak.csv and soak.svg

@@ -140,9 +140,9 @@ policies: policies
 listeners: [ {{ address: "127.0.0.1:{port}", zone: business, certificate: cert.pem, key: key.pem, requests-per-second: 1000000 }} ]
 upstreams: {{ core: {{ address: "127.0.0.1:{backend}", plain: loopback, connections: 256 }} }}
 issuers: [ {{ name: corp, issuer: "https://login.example", audience: menshen, keys: jwks.json, kind: staff, roles: [roles] }} ]
-connections: {{ total: 20000, per-address: 20000, new-per-minute: 1000000, handshakes-per-address: 20000, handshake-share: 100 }}
-in-flight: 12000
-in-flight-per-person: 12000
+connections: {{ total: 20000, per-address: 20000, new-per-minute: 1000000, handshakes-per-address: 10000, handshake-share: 100 }}
+in-flight: 10000
+in-flight-per-person: 10000
 metrics: {{ address: "127.0.0.1:{metrics}" }}
 """
 POLICY = """grades: {{ 1: {{}}, 2: {{}}, sealed: {{}} }}
@@ -159,8 +159,8 @@ routes:
 rules:
   - {{ name: tellers look, allow: view, to: teller, of: customer, clear: [{clear}], masked: [{masked}] }}
   - {{ name: tellers read files, allow: view, to: teller, route: raw.view }}
-{more_rules}limits:
-  - {{ to: teller, subjects: [900000/h, 1000000/day], records: [900000000/h], bytes: [1000GiB/day], concurrent: 12000 }}
+limits:
+  - {{ to: teller, subjects: [900000/h, 1000000/day], records: [900000000/h], bytes: [1000GiB/day], concurrent: 10000 }}
 """
 
 
@@ -323,11 +323,10 @@ def prepare(root: Path) -> str:
     return token
 
 
-def write_policy(root: Path, more_rules: str = "", more_roles: str = "", more_routes: str = "") -> None:
+def write_policy(root: Path, more_roles: str = "", more_routes: str = "") -> None:
     grade = lambda name: "sealed" if name in WITHHELD else f"{{ grade: 2, kind: {name} }}" if name in MASKED else 1
     fields = "\n".join(f"      {name}: {grade(name)}" for name in CLEAR + MASKED + WITHHELD)
-    policy = POLICY.format(fields=fields, clear=", ".join(CLEAR), masked=", ".join(MASKED), more_rules=more_rules, more_roles=more_roles,
-                           more_routes=more_routes)
+    policy = POLICY.format(fields=fields, clear=", ".join(CLEAR), masked=", ".join(MASKED), more_roles=more_roles, more_routes=more_routes)
     (root / "policies/policy.yaml").write_text(policy)
 
 

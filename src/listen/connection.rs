@@ -11,6 +11,9 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::time::Duration;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
@@ -21,9 +24,13 @@ use crate::limits::AddressSeat;
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
-    Shaken { stream, client, is_forwarder }: Shaken,
+    Shaken { mut stream, client, is_forwarder }: Shaken,
     place: AddressSeat,
 ) {
+    let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
+    if !speaks_h2 && !is_asked(&mut stream, &serving).await {
+        return;
+    }
     let (_, session) = stream.get_ref();
     let watch = Watch::new();
     let client_certificate = session
@@ -45,7 +52,6 @@ pub(super) async fn serve<H: Handler>(
         progress: watch.request(),
         ends: Ends::new(&serving.stop, replaced, place),
     };
-    let speaks_h2 = session.alpn_protocol() == Some(b"h2".as_slice());
     let handler = Arc::clone(&serving.handler);
     let requests = watch.clone();
     let current = Arc::clone(&serving.current);
@@ -83,12 +89,27 @@ pub(super) async fn serve<H: Handler>(
     if speaks_h2 {
         let connection = http2_builder(&serving).serve_connection(io, service);
         let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
-        drive(connection, on, |c| c.graceful_shutdown()).await;
+        Box::pin(drive(connection, on, |c| c.graceful_shutdown())).await;
     } else {
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
         let connection = connection.with_upgrades();
         let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
-        drive(connection, on, |c| c.graceful_shutdown()).await;
+        Box::pin(drive(connection, on, |c| c.graceful_shutdown())).await;
+    }
+}
+
+/// Waits for the first byte over HTTP/1.1, so that a connection on which nobody asked anything yet holds no buffers for
+/// it; `false` if none comes in time.
+async fn is_asked<H>(stream: &mut TlsStream<TcpStream>, serving: &Serving<H>) -> bool {
+    let leaving = async {
+        serving.stop.finish.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        begun = stream.fill_buf() => begun.is_ok_and(|bytes| !bytes.is_empty()),
+        () = tokio::time::sleep(serving.settings.head_timeout) => false,
+        () = serving.stop.cut.cancelled() => false,
+        () = leaving => false,
     }
 }
 
