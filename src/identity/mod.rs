@@ -402,31 +402,7 @@ impl Identity {
         credentials: Credentials,
         place: &Place,
     ) -> Result<Arc<Caller>, AuthError> {
-        self.look_at_roster().await?;
-        if let Some(certificate) = &place.certificate {
-            certificate.check(self.clock.unix_s())?;
-        }
-        let mut passkey = None;
-        let caller = match credentials {
-            Credentials::Bearer(token) => {
-                let caller = self.bearer.authenticate(&token).await?;
-                // A verified token may be remembered; who shows it is looked at each time.
-                caller.binding.check(place, None)?;
-                caller
-            }
-            // Whoever knows what is asked for takes the other way.
-            Credentials::Dpop { .. } => return Err(DpopFault::Missing.into()),
-            Credentials::ApiKey(key) => Arc::new(self.key_caller(&key, place).await?),
-            Credentials::Session(cookie) => {
-                let (caller, shown) = self.session_caller(&cookie, session::Used::Now).await?;
-                passkey = shown;
-                Arc::new(caller)
-            }
-            Credentials::Certificate => Arc::new(self.machine_caller(place)?),
-        };
-        let caller = posture::without_faded(caller, self.clock.unix_s());
-        self.check_standing(&caller.account)?;
-        self.on_device(caller, place, passkey).await
+        self.caller(&credentials, place, session::Used::Now).await
     }
 
     /// Who a credential that was believed before stands for now, for what is still open: it ends when that is nobody, or
@@ -440,18 +416,35 @@ impl Identity {
         shown: &Credentials,
         place: &Place,
     ) -> Result<Arc<Caller>, AuthError> {
+        self.caller(shown, place, session::Used::Before).await
+    }
+
+    async fn caller(
+        &self,
+        shown: &Credentials,
+        place: &Place,
+        used: session::Used,
+    ) -> Result<Arc<Caller>, AuthError> {
         self.look_at_roster().await?;
         if let Some(certificate) = &place.certificate {
             certificate.check(self.clock.unix_s())?;
         }
         let mut passkey = None;
         let caller = match shown {
-            Credentials::Bearer(token) | Credentials::Dpop { token, .. } => {
-                self.bearer.authenticate(token).await?
+            Credentials::Bearer(token) => {
+                let caller = self.bearer.authenticate(token).await?;
+                // A verified token may be remembered; who shows it is looked at each time.
+                caller.binding.check(place, None)?;
+                caller
             }
+            // Whoever knows what is asked for takes the other way.
+            Credentials::Dpop { .. } if used == session::Used::Now => {
+                return Err(DpopFault::Missing.into());
+            }
+            Credentials::Dpop { token, .. } => self.bearer.authenticate(token).await?,
             Credentials::ApiKey(key) => Arc::new(self.key_caller(key, place).await?),
             Credentials::Session(cookie) => {
-                let (caller, shown) = self.session_caller(cookie, session::Used::Before).await?;
+                let (caller, shown) = self.session_caller(cookie, used).await?;
                 passkey = shown;
                 Arc::new(caller)
             }

@@ -3,6 +3,7 @@
 //! hyper's own builders, not the sniffing one: a client that says nothing would keep that open.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::shown::ClientCertificate;
-use super::watch::{Stalled, Watch};
+use super::watch::{Progress, Stalled, Watch};
 use super::{Ends, FAREWELL, Facts, Handler, Serving, Settings, Shaken};
 use crate::limits::AddressSeat;
 
@@ -31,27 +32,9 @@ pub(super) async fn serve<H: Handler>(
     if !speaks_h2 && !is_asked(&mut stream, &serving).await {
         return;
     }
-    let (_, session) = stream.get_ref();
     let watch = Watch::new();
-    let client_certificate = session
-        .peer_certificates()
-        .and_then(|chain| chain.first())
-        .map(|leaf| ClientCertificate::new(leaf));
-    let replaced = client_certificate.as_ref().map(|_| serving.current.replaced.clone());
-    let facts = Facts {
-        peer: client,
-        zone: Arc::clone(&serving.settings.zone),
-        server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
-        tls_version: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-            _ => "TLSv1.2",
-        },
-        header_lines: serving.settings.header_lines,
-        is_forwarded: is_forwarder,
-        client: client_certificate,
-        progress: watch.request(),
-        ends: Ends::new(&serving.stop, replaced, place),
-    };
+    let begun = (client, is_forwarder, place);
+    let facts = serving.facts(stream.get_ref().1, begun, watch.request());
     let handler = Arc::clone(&serving.handler);
     let requests = watch.clone();
     let current = Arc::clone(&serving.current);
@@ -95,6 +78,36 @@ pub(super) async fn serve<H: Handler>(
         let connection = connection.with_upgrades();
         let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
         Box::pin(drive(connection, on, |c| c.graceful_shutdown())).await;
+    }
+}
+
+impl<H> Serving<H> {
+    /// What is known of every request on a connection.
+    fn facts(
+        &self,
+        session: &rustls::ServerConnection,
+        (peer, is_forwarded, place): (SocketAddr, bool, AddressSeat),
+        progress: Progress,
+    ) -> Facts {
+        let client = session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|leaf| ClientCertificate::new(leaf));
+        let replaced = client.as_ref().map(|_| self.current.replaced.clone());
+        Facts {
+            peer,
+            zone: Arc::clone(&self.settings.zone),
+            server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
+            tls_version: match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            },
+            header_lines: self.settings.header_lines,
+            is_forwarded,
+            client,
+            progress,
+            ends: Ends::new(&self.stop, replaced, place),
+        }
     }
 }
 

@@ -229,17 +229,6 @@ async fn what_was_suspended_revoked_or_switched_off_since_is_so_again_from_the_l
     }
 }
 
-/// Puts a copy of a folder beside it, as `cp` does. A state that is just closed loses files under its hands.
-fn copy(gate: &Gate, from: &str, to: &str) {
-    let [from, to] = [from, to].map(|name| gate.path(name));
-    let is_copied = |_| {
-        std::fs::remove_dir_all(&to).unwrap_or_default();
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        std::process::Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success()
-    };
-    assert!((0..20).any(is_copied), "{} cannot be copied", from.display());
-}
-
 async fn refused(gate: &Gate) -> String {
     let started = Server::start(gate.config(), gate.clock.clone()).await;
     let refused = started.unwrap_err();
@@ -261,12 +250,12 @@ async fn put_back(yaml: &str) -> Gate {
     gate.add_account("wang", PASSWORD, "teller").await;
     gate.sign_in("wang", PASSWORD).await;
     gate.stop().await;
-    copy(&gate, "state", "old");
+    gate.copy("state", "old");
     gate.start().await;
     gate.identity().set_standing("wang", Standing::Suspended).await.unwrap();
     until("the suspension", || acts(&opened(&gate), "account_suspended") == 1).await;
     gate.stop().await;
-    copy(&gate, "old", "state");
+    gate.copy("old", "state");
     gate
 }
 
@@ -316,10 +305,10 @@ async fn a_state_that_was_copied_back_by_hand_is_known_by_the_log_and_opens_noth
 async fn a_copy_from_before_the_last_start_is_known_though_nobody_did_anything_since() {
     let mut gate = Setup::policy(OPEN_BANK).start().await;
     gate.stop().await;
-    copy(&gate, "state", "old");
+    gate.copy("state", "old");
     gate.restart().await;
     gate.stop().await;
-    copy(&gate, "old", "state");
+    gate.copy("old", "state");
     assert!(refused(&gate).await.contains("a copy of gate-1 of "));
     restored(&gate, &["--without-acts", "--reason", "nothing was done"], 0);
     gate.start().await;
@@ -330,12 +319,12 @@ async fn a_copy_from_before_the_last_start_is_known_though_nobody_did_anything_s
 async fn a_log_with_less_than_the_state_has_seen_is_taken_only_when_somebody_answers_for_it() {
     let mut gate = Setup::policy(OPEN_BANK).start().await;
     gate.stop().await;
-    copy(&gate, "log", "old");
+    gate.copy("log", "old");
     gate.start().await;
     gate.upstream.answers(Reply::json(r#"{"id":"1"}"#));
     gate.ask(Ask::get("/one/1").by(&gate.teller())).await.expect(200);
     gate.stop().await;
-    copy(&gate, "old", "log");
+    gate.copy("old", "log");
     assert!(refused(&gate).await.contains("--shorter-log"));
     restored(&gate, &["--shorter-log", "--reason", "the log's disk is gone"], 0);
     gate.start().await;
@@ -351,7 +340,7 @@ async fn a_source_of_acts_that_is_damaged_or_cut_off_settles_nothing_unless_some
     refused(&gate).await;
     let log = gate.path("log");
     let whole = log.display().to_string();
-    copy(&gate, "log", "cut");
+    gate.copy("log", "cut");
     let mut bundle = gate.path("cut/tile/entries");
     while bundle.is_dir() {
         bundle = std::fs::read_dir(&bundle).unwrap().last().unwrap().unwrap().path();

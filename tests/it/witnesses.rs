@@ -87,14 +87,6 @@ fn alerts(gate: &Gate, concern: Concern) -> Vec<(Alert, String)> {
     told.filter(|(alert, _)| alert.concern == concern).collect()
 }
 
-fn copy(gate: &Gate, from: &str, to: &str) {
-    let _gone = std::fs::remove_dir_all(gate.path(to));
-    let (from, to) = (gate.path(from), gate.path(to));
-    let mut cp = Command::new("cp");
-    let copied = cp.args(["-r".as_ref(), from.as_os_str(), to.as_os_str()]).status();
-    assert!(copied.unwrap().success());
-}
-
 fn verified(gate: &Gate, more: &[&str]) -> (Option<i32>, String) {
     let log = gate.path("log").display().to_string();
     let ran = menshen(&[&["log", "verify", log.as_str()], more].concat());
@@ -149,14 +141,14 @@ async fn a_log_that_went_back_with_its_state_is_told_by_the_witness() {
     witness.knows(&gate);
     requests(&gate, 2).await;
     gate.stop().await;
-    ["log", "state"].iter().for_each(|name| copy(&gate, name, &format!("{name}-then")));
+    ["log", "state"].iter().for_each(|name| gate.copy(name, &format!("{name}-then")));
     gate.start().await;
     requests(&gate, 40).await;
     let all = gate.entries_so_far().len() as u64;
     until("all of the log", || cosigned(&gate) >= all).await;
     gate.stop().await;
     // Both together: nothing here remembers what came after.
-    ["log", "state"].iter().for_each(|name| copy(&gate, &format!("{name}-then"), name));
+    ["log", "state"].iter().for_each(|name| gate.copy(&format!("{name}-then"), name));
     gate.start().await;
     until("the end is missed", || !alerts(&gate, Concern::WitnessDisagrees).is_empty()).await;
     let told = alerts(&gate, Concern::WitnessDisagrees);

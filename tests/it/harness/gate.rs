@@ -248,6 +248,18 @@ impl Gate {
         self.folder.path().join(name)
     }
 
+    /// Puts a copy of one of its folders beside it, as `cp` does. A state that is just closed loses files under its hands.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|name| self.path(name));
+        let is_copied = |_| {
+            std::fs::remove_dir_all(&to).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(50));
+            let mut cp = std::process::Command::new("cp");
+            cp.arg("-r").args([&from, &to]).status().unwrap().success()
+        };
+        assert!((0..20).any(is_copied), "{} cannot be copied", from.display());
+    }
+
     pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
     }
