@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use crate::policy::kind::{Kind, Mask};
 use crate::policy::plan::{FieldId, Node, NodeId, Plan, RecordPlan, Slot, Verdict};
 
@@ -281,4 +283,69 @@ fn an_object_within_a_record_passes_as_a_whole_only_where_all_in_it_would_have_p
     let body = format!("[{usual},{usual}]");
     let fault = run(&plan, shallow, Mode::Drop, usize::MAX, [body.as_bytes()]).unwrap_err();
     assert_eq!(fault, Cause::TooDeep { cap: 2 }.at(7));
+}
+
+/// Records that are judged by a member of an object inside, which has another one that simply passes.
+fn decided_inside() -> Arc<Plan> {
+    let id = Slot { capture: Some(0), ..slot(Verdict::Clear) };
+    Arc::new(Plan {
+        nodes: vec![
+            Node::Array(enter(1)),
+            record(0, &[("branch", enter(2))]),
+            object(&[("name", slot(Verdict::Clear)), ("id", id)]),
+        ],
+        root: enter(0),
+        records: vec![RecordPlan {
+            entity: "customer".into(),
+            subject: None,
+            captures: 1,
+            cases: vec![Some(NodeId(1)), None, None, None],
+            assumed: 0,
+            taking: 0,
+        }],
+        ..Plan::nothing()
+    })
+}
+
+const BRANCHES: [&str; 7] = [
+    r#"{"name":"x","id":"open"}"#,
+    r#"{"name":"x"}"#,
+    r#"{"id":"open"}"#,
+    r#"{"id":"shut","name":"x"}"#,
+    r#"{"name":"x","name":"y"}"#,
+    "{}",
+    "null",
+];
+
+fn with_branches(rows: &[Vec<usize>]) -> String {
+    let row = |branches: &Vec<usize>| {
+        let all: Vec<_> =
+            branches.iter().map(|at| format!("\"branch\":{}", BRANCHES[*at])).collect();
+        format!("{{{}}}", all.join(","))
+    };
+    format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn an_object_that_leads_to_a_deciding_member_may_not_stand_there_twice_though_it_passes_as_a_whole()
+{
+    let body = with_branches(&[vec![0], vec![0], vec![1, 2]]);
+    let fault = judge(&decided_inside(), body.as_bytes()).unwrap_err();
+    assert_eq!(fault.cause, Cause::DuplicateCondition, "{body}");
+}
+
+proptest! {
+    #[test]
+    fn objects_that_lead_to_a_deciding_member_are_judged_alike_at_every_split(
+        rows in prop::collection::vec(prop::collection::vec(0..BRANCHES.len(), 0..3), 1..6),
+    ) {
+        // The order of the names is known by then.
+        let rows = [&[vec![0], vec![0]][..], &rows].concat();
+        let told = judge(&decided_inside(), with_branches(&rows).as_bytes());
+        let is_twice = |row: &Vec<usize>| row.len() > 1;
+        let is_unheard = |row: &Vec<usize>| row.iter().any(|at| BRANCHES[*at].contains("id"));
+        if rows.iter().any(|row| is_twice(row) && is_unheard(row)) {
+            prop_assert!(told.is_err());
+        }
+    }
 }

@@ -205,6 +205,8 @@ impl<'a> Hand<'a> {
         let Quick::Whole(node) = name.rules.quick else { return None };
         let names = self.shapes.names_inside(node).filter(|_| self.may_enter)?;
         let (end, to, places) = walk.whole(start, names)?;
+        // It may lead to what decides on the record, though that is not in this one: another one is told of.
+        self.frame.deciders |= name.rules.decider;
         self.pass(walk.mark, start, end);
         self.records.note(Note::Members(Stretch { node, from: 0, to }));
         self.is_marked = true;
