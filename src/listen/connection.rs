@@ -25,7 +25,7 @@ use crate::limits::AddressSeat;
 
 pub(super) async fn serve<H: Handler>(
     serving: Serving<H>,
-    Shaken { mut stream, client, is_forwarder }: Shaken,
+    Shaken { mut stream, client, brings_many }: Shaken,
     place: AddressSeat,
 ) {
     let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
@@ -33,7 +33,7 @@ pub(super) async fn serve<H: Handler>(
         return;
     }
     let watch = Watch::new();
-    let begun = (client, is_forwarder, place);
+    let begun = (client, place);
     let facts = serving.facts(stream.get_ref().1, begun, watch.request());
     let handler = Arc::clone(&serving.handler);
     let requests = watch.clone();
@@ -50,7 +50,7 @@ pub(super) async fn serve<H: Handler>(
         let settings = shown.settings();
         facts.zone = Arc::clone(&settings.zone);
         let trusted = settings.forwarders.as_ref();
-        let trusted = trusted.filter(|some| is_forwarder && some.trust(client.ip()));
+        let trusted = trusted.filter(|some| brings_many && some.trust(client.ip()));
         facts.is_forwarded = trusted.is_some();
         if let Some(forwarders) = trusted {
             facts.peer = forwarders.client(request.headers(), client);
@@ -86,7 +86,7 @@ impl<H> Serving<H> {
     fn facts(
         &self,
         session: &rustls::ServerConnection,
-        (peer, is_forwarded, place): (SocketAddr, bool, AddressSeat),
+        (peer, place): (SocketAddr, AddressSeat),
         progress: Progress,
     ) -> Facts {
         let client = session
@@ -103,7 +103,7 @@ impl<H> Serving<H> {
                 _ => "TLSv1.2",
             },
             header_lines: self.settings.header_lines,
-            is_forwarded,
+            is_forwarded: false,
             client,
             progress,
             ends: Ends::new(&self.stop, replaced, place),

@@ -212,8 +212,8 @@ struct Serving<H> {
 struct Shaken {
     stream: TlsStream<TcpStream>,
     client: SocketAddr,
-    /// Whether each request says for itself who the client is.
-    is_forwarder: bool,
+    /// Whether it brings the requests of many, each of which says for itself who the client is.
+    brings_many: bool,
 }
 
 impl<H: Handler> Serving<H> {
@@ -273,7 +273,7 @@ impl<H: Handler> Serving<H> {
 
     /// Shakes hands when it is this connection's turn, and counts what that takes.
     async fn shake(&self, visitor: Visitor) -> std::io::Result<(Shaken, AddressSeat)> {
-        let Visitor { stream, client, is_forwarder, place, .. } = visitor;
+        let Visitor { stream, client, is_forwarder, forwarders, place, .. } = visitor;
         let turn = match is_forwarder {
             true => Some(self.addresses.handshake_forwarder()),
             false => self.addresses.handshake(client.ip()).await,
@@ -288,6 +288,7 @@ impl<H: Handler> Serving<H> {
             turn.took(began.elapsed());
             polled
         });
-        Ok((Shaken { stream: shaken.await?, client, is_forwarder }, place))
+        let brings_many = is_forwarder && !forwarders.is_some_and(|some| some.introduce());
+        Ok((Shaken { stream: shaken.await?, client, brings_many }, place))
     }
 }

@@ -333,7 +333,15 @@ async fn who_may_stand_in_front_changes_at_once_and_nobody_is_believed_any_longe
     hang_up(&process, IN_FORCE).await;
     let mut open = process.client().h1().await;
     assert_eq!(origin(&mut open).await, "192.0.2.7");
-    edit(&gate, trusted, "");
+    let introduced = trusted.replace("x-forwarded-for", "proxy-protocol");
+    edit(&gate, trusted, &introduced);
+    hang_up(&process, IN_FORCE).await;
+    assert_eq!(
+        origin(&mut open).await,
+        "0.0.0.0",
+        "whose it is nobody says, and not the forwarder's"
+    );
+    edit(&gate, &introduced, "");
     hang_up(&process, IN_FORCE).await;
     assert_eq!(origin(&mut open).await, "127.0.0.1", "over a connection that was believed before");
     process.stop().await;

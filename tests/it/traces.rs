@@ -191,12 +191,12 @@ async fn spans_of_each_stage_reach_the_collector_and_nothing_of_anybody_does() {
     assert!(traces.map(|request| request.trace.as_str()).all(str::is_empty));
 }
 
-async fn behind(network: &'static str, collector: &Collector) -> Gate {
+async fn behind(network: &'static str, told: Told, collector: &Collector) -> Gate {
     let setup = Setup::policy(OPEN_BANK).yaml(&all_to(collector)).tweak(move |config| {
         let networks = vec![network.parse().unwrap()];
-        let forwarders = Arc::new(Forwarders { networks, told: Told::ByXForwardedFor });
+        let forwarders = Arc::new(Forwarders { networks, told });
         for one in &mut config.listeners {
-            one.tls.http1_alone = true;
+            one.tls.http1_alone = !forwarders.introduce();
             one.socket.forwarders = Some(Arc::clone(&forwarders));
         }
     });
@@ -210,7 +210,7 @@ async fn a_trace_goes_on_where_a_forwarder_brings_it_and_nobody_else_begins_one(
     let collector = Collector::start(None).await;
     let (state, trace) = ("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", &SAMPLED[3..35]);
     for (network, is_believed) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
-        let mut gate = behind(network, &collector).await;
+        let mut gate = behind(network, Told::ByXForwardedFor, &collector).await;
         let ask = Ask::get("/one/1").by(&gate.teller());
         let ask = ask.header("traceparent", SAMPLED).header("tracestate", state);
         gate.h1().await.send(ask).await.expect(200);
@@ -235,11 +235,34 @@ async fn a_trace_goes_on_where_a_forwarder_brings_it_and_nobody_else_begins_one(
     assert_eq!(whole["parentSpanId"], SAMPLED[36..52]);
 }
 
+#[tokio::test]
+async fn a_forwarder_that_introduces_somebody_brings_no_trace_whoever_it_is() {
+    let collector = Collector::start(None).await;
+    let gate = behind("127.0.0.0/8", Told::ByProxyProtocol, &collector).await;
+    let unknown = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec();
+    let heads = [
+        unknown,
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        b"PROXY TCP4 192.0.2.7 10.0.0.9 4 443\r\n".to_vec(),
+    ];
+    for head in heads {
+        let mut client = gate.client();
+        client.head = head;
+        let ask = Ask::get("/one/1").by(&gate.teller()).header("traceparent", SAMPLED);
+        client.h1().await.send(ask).await.expect(200);
+    }
+    let asked = gate.upstream.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(
+        asked.iter().all(|asked| asked.header("traceparent").unwrap()[3..35] != SAMPLED[3..35])
+    );
+}
+
 /// The header lines of a parent that cannot be read, and how a trace of one's own comes of them.
 #[tokio::test]
 async fn a_parent_that_cannot_be_read_is_no_parent_and_harms_nobody() {
     let collector = Collector::start(None).await;
-    let gate = behind("127.0.0.0/8", &collector).await;
+    let gate = behind("127.0.0.0/8", Told::ByXForwardedFor, &collector).await;
     let token = gate.teller();
     let mut connection = gate.h1().await;
     let long = format!("cc{}-{}", &SAMPLED[2..], "a".repeat(2000));
