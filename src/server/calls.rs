@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompFilter, apply_filter, sock_filter,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
 use crate::config::Config;
@@ -85,6 +86,17 @@ const NEVER_HERE: &[Named] = calls![
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const NEVER_HERE: &[Named] = &[];
+/// What `clone` begins beside a process or thread when it is asked to, as `unshare` does: namespaces, in which anybody is root
+/// and reaches parts of the kernel that only root does.
+const NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
 /// What a program that scans files needs to begin, and the gate does not: another program, another user.
 const WITHOUT_SCANNERS: &[Named] = calls![
     execve SYS_execve,
@@ -129,15 +141,35 @@ fn given_up(scans: bool) -> Vec<Named> {
 }
 
 fn give_up(calls: &[Named]) -> Result<(), CallsError> {
-    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let rules: BTreeMap<i64, _> = calls.iter().map(|(_, number)| (*number, Vec::new())).collect();
-    let arch = std::env::consts::ARCH.try_into()?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch)?;
-    let program: BpfProgram = filter.try_into()?;
+    let mut refused: BTreeMap<_, _> = calls.iter().map(|(_, call)| (*call, vec![])).collect();
+    refused.insert(libc::SYS_clone, with_namespaces()?);
+    // What it is asked for lies in memory, where no filter sees it; without it, libraries take `clone`.
+    let unseen = BTreeMap::from([(libc::SYS_clone3, vec![])]);
+    let programs = [filter(unseen, libc::ENOSYS)?, filter(refused, libc::EPERM)?];
     if cfg!(target_arch = "x86_64") {
         apply_filter(&without_x32())?;
     }
-    Ok(apply_filter(&program)?)
+    programs.iter().try_for_each(|program| Ok(apply_filter(program)?))
+}
+
+/// A program that answers these calls with an error and lets all others through.
+fn filter(
+    calls: BTreeMap<libc::c_long, Vec<SeccompRule>>,
+    error: libc::c_int,
+) -> Result<BpfProgram, BackendError> {
+    let answer = SeccompAction::Errno(error.unsigned_abs());
+    let arch = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(calls, SeccompAction::Allow, answer, arch)?.try_into()
+}
+
+/// That the first argument asks for a namespace, whichever.
+fn with_namespaces() -> Result<Vec<SeccompRule>, BackendError> {
+    let asks_for = |flag: &libc::c_int| {
+        let flag = u64::from(flag.unsigned_abs());
+        let set = SeccompCmpOp::MaskedEq(flag);
+        SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, set, flag)?])
+    };
+    NAMESPACES.iter().map(asks_for).collect()
 }
 
 /// On this processor each call has a second number, of programs with short pointers (x32), which the list does not have: none
@@ -174,6 +206,21 @@ for number in map(int, sys.argv[1:]):
     print(number, ctypes.get_errno())
 ";
 
+    /// Asks for a process with each of these flags and for one without, which ends at once; prints what the system said.
+    const CLONE_WITH: &str = r"
+import ctypes, os, platform, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number = 56 if platform.machine() == 'x86_64' else 220
+for flag in [*map(int, sys.argv[1:]), 0]:
+    ctypes.set_errno(0)
+    child = libc.syscall(ctypes.c_long(number), ctypes.c_long(flag | signal.SIGCHLD), *[ctypes.c_long(0)] * 4)
+    if child == 0:
+        os._exit(0)
+    print(ctypes.get_errno())
+    if child > 0:
+        os.waitpid(child, 0)
+";
+
     /// What the system says of these calls in a program that a thread starts; the thread first gives up calls, if it is to.
     fn said(calls: Vec<libc::c_long>, give_up_first: bool) -> HashMap<libc::c_long, i32> {
         let thread = std::thread::spawn(move || {
@@ -205,6 +252,29 @@ for number in map(int, sys.argv[1:]):
         let changed = numbers.iter().filter(|number| before[number] != refused).count();
         assert!(numbers.iter().all(|number| after[number] == refused), "{after:?}");
         assert!(changed > 5, "the system refuses most of them anyway: {before:?}");
+    }
+
+    #[test]
+    fn no_namespace_is_begun_by_a_clone_either() {
+        // A process may be begun without one, as the test begins python; with all flags the system refuses anyway.
+        let (clone, clone3) = (libc::SYS_clone, libc::SYS_clone3);
+        let before = said(vec![clone, clone3], false);
+        assert_ne!((before[&clone], before[&clone3]), (libc::EPERM, libc::ENOSYS));
+        let after = said(vec![clone, clone3], true);
+        assert_eq!((after[&clone], after[&clone3]), (libc::EPERM, libc::ENOSYS));
+    }
+
+    #[test]
+    fn each_kind_of_namespace_is_refused_and_a_thread_is_not() {
+        let thread = std::thread::spawn(|| {
+            give_up(&given_up(true)).unwrap();
+            let flags = NAMESPACES.iter().map(ToString::to_string);
+            Command::new("python3").args(["-c", CLONE_WITH]).args(flags).output().unwrap()
+        });
+        let ran = thread.join().unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        let wanted = format!("{}\n", libc::EPERM).repeat(NAMESPACES.len());
+        assert_eq!(said, format!("{wanted}0\n"), "{}", String::from_utf8_lossy(&ran.stderr));
     }
 
     #[test]
