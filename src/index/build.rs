@@ -45,7 +45,7 @@ impl Progress {
     }
 }
 
-/// Decisions without an outcome so far: their place and their words.
+/// The last decisions, for what follows them: their place and their words. More than one entry may follow, so none leaves with the first.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     known: HashMap<EntryId, (u64, Words)>,
