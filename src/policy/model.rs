@@ -468,6 +468,13 @@ impl Route {
         self.repeats
     }
 
+    /// Whether what it gives stays open for as long as both sides like: events, or a WebSocket.
+    #[must_use]
+    pub fn stays_open(&self) -> bool {
+        let stays = |opaque: &Opaque| opaque.is_event_stream() || opaque.socket().is_some();
+        self.opaque.as_ref().is_some_and(stays) || self.formats.iter().any(|one| one.is_live())
+    }
+
     /// Whether its answers pass unread.
     #[must_use]
     pub fn is_opaque(&self) -> bool {

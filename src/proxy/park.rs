@@ -34,7 +34,7 @@ const KEPT_A_MINUTE: u64 = 20;
 pub(super) struct Asking<'a> {
     pub(super) head: &'a Head,
     pub(super) parts: &'a RequestHead,
-    pub(super) caller: &'a Caller,
+    pub(super) caller: &'a Arc<Caller>,
     pub(super) question: &'a Arc<Question>,
 }
 

@@ -15,6 +15,7 @@ use super::question::Question;
 use super::rejection::Rejection;
 use super::release::Granted;
 use super::sent::Sent;
+use super::standing::Shown;
 use super::trail::Trail;
 use super::{Gate, sign_in};
 use crate::listen::Facts;
@@ -97,7 +98,8 @@ impl Gate {
         let Asking { head, parts, caller, question } = *asking;
         self.check_contract(&permit, question, trail)?;
         let query = self.guard_query(&permit, head, trail)?;
-        let handshake = self.handshake(&permit, (head, parts), caller, facts)?;
+        let shown = Shown::keep(&permit, asking, facts)?;
+        let handshake = self.handshake(&permit, parts, (caller, shown.as_deref()))?;
         self.check_reviewed(caller, &permit, trail.time_unix_s())?;
         let seat = self.admit(caller, &permit).await?;
         self.take_use(&permit, &seat).await?;
@@ -115,7 +117,7 @@ impl Gate {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }
         if let Some(handshake) = handshake {
-            let granted = Granted { permit, question: Arc::clone(question) };
+            let granted = Granted { permit, question: Arc::clone(question), shown };
             let begun = (granted, handshake);
             // Boxed, since other requests would carry its size along.
             return Box::pin(self.open_socket(begun, (subject, seat), onward, facts, trail)).await;
@@ -125,7 +127,7 @@ impl Gate {
         trail.durable().await?;
         trail.retried(asked.retries);
         let answer = asked.answer.map_err(Rejection::Upstream)?;
-        let granted = Granted { permit, question: Arc::clone(question) };
+        let granted = Granted { permit, question: Arc::clone(question), shown };
         match granted.permit.opaque() {
             Some(_) => self.pass_unread(granted, subject, seat, answer, facts, trail).await,
             None => self.guard_response(granted, seat, answer, head, facts, trail).await,

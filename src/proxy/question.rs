@@ -98,7 +98,7 @@ impl Question {
     /// # Errors
     /// [`Denial`].
     pub(super) fn decide(&self) -> Result<Permit, Denial> {
-        self.decide_by(&self.entrance.program, &self.entrance.found, self.now_unix_s)
+        self.decide_by(&self.entrance.program, &self.asked())
     }
 
     /// The denial to be told where a record that was read asks for a factor; `None` where showing it would not help.
@@ -108,17 +108,25 @@ impl Question {
 
     /// Asks another program; `None` if it publishes nothing there.
     pub(super) fn decide_on(&self, program: &Program) -> Option<Result<Permit, Denial>> {
-        self.decide_at(program, self.now_unix_s)
+        let found = program.find(&self.zone, &self.host, &self.method, &self.path)?;
+        Some(self.decide_by(program, &self.query(&found)))
     }
 
-    /// Asks a program as of another time; `None` if it publishes nothing there.
+    /// Asks a program as of another time, with the roles that the person has elsewhere by then; `None` if it publishes
+    /// nothing there.
     pub(super) fn decide_at(
         &self,
         program: &Program,
+        roles_elsewhere: Vec<String>,
         now_unix_s: i64,
     ) -> Option<Result<Permit, Denial>> {
         let found = program.find(&self.zone, &self.host, &self.method, &self.path)?;
-        Some(self.decide_by(program, &found, now_unix_s))
+        let mut principal = Arc::clone(&self.principal);
+        if principal.roles_elsewhere != roles_elsewhere {
+            Arc::make_mut(&mut principal).roles_elsewhere = roles_elsewhere;
+        }
+        let query = Query { principal: &principal, now_unix_s, ..self.query(&found) };
+        Some(self.decide_by(program, &query))
     }
 
     /// The question itself, as far as it is about the route that it meets.
@@ -134,16 +142,10 @@ impl Question {
         self.grants = grants;
     }
 
-    fn decide_by(
-        &self,
-        program: &Program,
-        found: &RouteMatch,
-        now_unix_s: i64,
-    ) -> Result<Permit, Denial> {
-        let query = Query { now_unix_s, ..self.query(found) };
+    fn decide_by(&self, program: &Program, query: &Query<'_>) -> Result<Permit, Denial> {
         match self.grants.as_slice() {
-            [] => program.decide(&query),
-            grants => program.decide_under(&query, grants),
+            [] => program.decide(query),
+            grants => program.decide_under(query, grants),
         }
     }
 

@@ -22,9 +22,10 @@ use super::head::Head;
 use super::mark;
 use super::meter::{Asking, Foreign, Keys, Meter, Register, RowTest, Subject};
 use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
-use super::policies::Right;
 use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
+use super::right::Right;
+use super::standing::Shown;
 use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
 use crate::guard::json::Cause;
@@ -40,10 +41,11 @@ use crate::upstream::UpstreamBody;
 /// What would show the fields that fell back to their masked form.
 const STEP_UP: HeaderName = HeaderName::from_static("menshen-step-up");
 
-/// A permit and the question that it answers.
+/// A permit, the question that it answers, and by what it was given, where the answer may stay open.
 pub(super) struct Granted {
     pub(super) permit: Permit,
     pub(super) question: Arc<Question>,
+    pub(super) shown: Option<Box<Shown>>,
 }
 
 fn use_if_granted(permit: &Permit, seat: &Seat) {
@@ -63,7 +65,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         trail.enters(Stage::GuardResponse);
-        let Granted { permit, question } = granted;
+        let Granted { permit, question, shown } = granted;
         let (permit, seat) = (Arc::new(permit), Arc::new(seat));
         let (parts, body) = response.into_parts();
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
@@ -117,7 +119,8 @@ impl Gate {
             let none = Bodiless::of(parts.status, Passed::default());
             return self.without_body(none, passage.seat(), facts, trail).await;
         }
-        let granted = (Arc::clone(&permit), question);
+        let shown = shown.filter(|_| format.is_live());
+        let granted = (Arc::clone(&permit), question, shown);
         let mut response = self.let_out((passage, read), granted, head, facts, trail).await?;
         *response.status_mut() = parts.status;
         let headers = response.headers_mut();
@@ -148,7 +151,7 @@ impl Gate {
     async fn let_out(
         &self,
         (passage, read): (Passage, Read),
-        (permit, question): (Arc<Permit>, Arc<Question>),
+        (permit, question, shown): (Arc<Permit>, Arc<Question>, Option<Box<Shown>>),
         head: &Head,
         facts: &Facts,
         trail: &mut Trail,
@@ -157,7 +160,7 @@ impl Gate {
             self.check_still_on(&permit, &question)?;
             return self.whole(passage, facts, trail).await;
         }
-        let right = Right::new(self, question, permit);
+        let right = Right::lasting(self, question, permit, shown).await?;
         self.streamed(passage, right, head, facts, trail).await
     }
 

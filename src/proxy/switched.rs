@@ -76,23 +76,11 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Arc<Caller>, Rejection> {
         self.know_commands().await?;
-        if !self.switches.are_rights() {
-            return Ok(caller);
+        let (caller, without) = without_rights(&self.switches, &self.identity, caller);
+        if !without.is_empty() {
+            trail.lacks_rights(&without);
         }
-        let account = caller.account.as_str();
-        let (person, counted) = (self.identity.person(account), self.identity.counted_as(account));
-        let names = [account, person.as_deref().unwrap_or(account), &counted];
-        let without = self.switches.without_right(&caller.roles, &names);
-        if without.is_empty() {
-            return Ok(caller);
-        }
-        let is_without = |role: &String| {
-            without.iter().any(|right| right.name().split_once('@').is_some_and(|(r, _)| r == role))
-        };
-        let mut left = Caller::clone(&caller);
-        left.roles.retain(|role| !is_without(role));
-        trail.lacks_rights(&without);
-        Ok(Arc::new(left))
+        Ok(caller)
     }
 
     /// Refuses a request that something switched off stops.
@@ -157,6 +145,28 @@ impl Gate {
         let is_switched = stops(&self.switches, &self.identity, question).is_some();
         if is_switched { Err(Rejection::Switched) } else { Ok(()) }
     }
+}
+
+/// The caller without the roles to which their right is switched off, and which rights those are.
+pub(super) fn without_rights(
+    switches: &Switches,
+    identity: &Identity,
+    mut caller: Arc<Caller>,
+) -> (Arc<Caller>, Vec<Target>) {
+    if !switches.are_rights() {
+        return (caller, Vec::new());
+    }
+    let account = caller.account.as_str();
+    let (person, counted) = (identity.person(account), identity.counted_as(account));
+    let names = [account, person.as_deref().unwrap_or(account), &counted];
+    let without = switches.without_right(&caller.roles, &names);
+    if !without.is_empty() {
+        let is_without = |role: &String| {
+            without.iter().any(|right| right.name().split_once('@').is_some_and(|(r, _)| r == role))
+        };
+        Arc::make_mut(&mut caller).roles.retain(|role| !is_without(role));
+    }
+    (caller, without)
 }
 
 /// The switch that stops this request, if one does.

@@ -18,9 +18,9 @@ use super::mark::{self, Carried};
 use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
-use super::policies::Right;
-use super::rejection::{Rejection, Unjudged, Wanted};
+use super::rejection::{Rejection, Unjudged};
 use super::release::{Granted, codings, judged};
+use super::right::Right;
 use super::trail::{Trail, micros};
 use super::{Gate, respond};
 use crate::audit::Data;
@@ -43,11 +43,11 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         trail.enters(Stage::GuardResponse);
-        let Granted { permit, question } = granted;
+        let Granted { permit, question, shown } = granted;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
-        let right = Right::new(self, question, Arc::clone(&permit));
+        let right = Right::lasting(self, question, Arc::clone(&permit), shown).await?;
         let (parts, body) = response.into_parts();
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
         let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());
@@ -86,15 +86,7 @@ impl Gate {
         if passage.read(held_bytes).await? == Read::Some {
             return self.fed(passage, right, facts, trail).await;
         }
-        if right.switched_off().is_some() {
-            return Err(Rejection::Switched);
-        }
-        if let Some(unfit) = right.unfit() {
-            return Err(Rejection::Unfit(unfit));
-        }
-        if let Some(id) = right.taken_back() {
-            return Err(Rejection::Grant(Wanted::ended(id)));
-        }
+        right.check()?;
         let content = Bytes::from(passage.settle().await?.concat());
         let outcome = trail.take_outcome();
         let mut response = Response::new(Answer::whole(content, outcome, &facts.progress));

@@ -1,24 +1,34 @@
 //! Streams of events whose data are JSON: each event is one record, judged, counted and recorded as it comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming as Body;
 use menshen::audit::Ending;
+use menshen::clock::Clock;
+use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use crate::harness::client::finish;
-use crate::harness::upstream::{chunk, head};
-use crate::harness::{Ask, OPEN_BANK, Reply, Setup, Step, holds, soon};
+use crate::harness::client::{Client, finish};
+use crate::harness::upstream::{Talk, chunk, head};
+use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, Step, holds, soon};
+
+const PASSWORD: &str = "lanterns-at-dusk";
 
 const EVENTS: (&str, &str) = ("content-type", "text/event-stream; charset=utf-8");
 
-/// A bank whose changes of customers can be followed, but for those with the note `hidden`.
+/// A bank whose changes of customers can be followed, but for those with the note `hidden`; and events that are not read,
+/// with a factor that is fresh.
 fn bank(limits: &str) -> Setup {
     let route = "  live.search:\n    match: GET bank.example/live\n    to: core\n    action: search\n    \
-                 returns: { customer: \"$[]\" }\n    as: event-stream\nroles: { teller";
+                 returns: { customer: \"$[]\" }\n    as: event-stream\n  ticks:\n    match: GET bank.example/ticks\n    \
+                 to: core\n    action: search\n    opaque: { types: text/event-stream, grade: 1 }\nroles: { teller";
     let policy = OPEN_BANK.replace("roles: { teller", route);
     assert_ne!(policy, OPEN_BANK);
-    let hidden = "  - name: the hidden stay hidden\n    deny: search\n    to: any\n    of: customer\n    \
+    let hidden = "  - name: tellers see what goes on\n    allow: search\n    to: teller\n    route: ticks\n    \
+                  require: { assurance: 1, fresh: 15m }\n  - name: the hidden stay hidden\n    deny: search\n    to: any\n    of: customer\n    \
                   where: record.note == \"hidden\"\n";
     Setup::policy(&format!("{policy}{hidden}{limits}"))
 }
@@ -152,6 +162,131 @@ async fn a_stream_is_cut_when_its_caller_loses_the_right() {
     let entries = gate.entries().await;
     let outcome = entries.iter().find(|entry| entry.decided_by.is_some()).unwrap();
     assert_eq!(outcome.result.as_ref().unwrap().ended, Some(Ending::AbortedByPolicy));
+}
+
+/// A stream that is open, over which one event has come.
+async fn opened(client: &Client, ask: Ask, go_on: &Semaphore) -> Body {
+    let begun = client.h2().await.begin(ask).await;
+    let mut body = begun.unwrap_or_else(|error| panic!("{error}")).into_body();
+    go_on.add_permits(1);
+    soon("an event", body.frame()).await.unwrap().unwrap();
+    body
+}
+
+/// Whether it is cut off; `false` where it ends as if it were whole.
+async fn is_cut(mut body: Body) -> bool {
+    let end = async {
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    soon("the end of the stream", end).await
+}
+
+/// Events one by one, and then nothing for ever: whatever ends such a stream is the gate.
+fn one_and_silence(gate: &Gate) -> Arc<Semaphore> {
+    let (reply, go_on) = in_parts(&[format!("data: {}\n\n", record(1))]);
+    gate.upstream.answers(reply.then(Step::Stall));
+    go_on
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_or_session_that_opened_it_and_with_what_it_was_good_for() {
+    let mut gate = bank("").start().await;
+    gate.add_account("li.na", PASSWORD, "teller").await;
+    for (path, what) in [
+        ("/live", "roles"),
+        ("/ticks", "roles"),
+        ("/live", "session"),
+        ("/ticks", "session"),
+        ("/ticks", "factor"),
+        ("/live", "token"),
+        ("/ticks", "token"),
+    ] {
+        let set_roles = async |roles: &[&str]| {
+            let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+            gate.identity().set_roles("li.na", roles).await.unwrap();
+        };
+        set_roles(&["teller"]).await;
+        let session = gate.sign_in("li.na", PASSWORD).await;
+        let go_on = one_and_silence(&gate);
+        let ask = match what {
+            "token" => Ask::get(path).by(&gate.token(&json!({ "exp": gate.clock.unix_s() + 60 }))),
+            "factor" => Ask::get(path).by(&gate.teller()),
+            _ => Ask::get(path).cookie(&session).header("menshen-purpose", "service"),
+        };
+        let body = opened(&gate.client(), ask, &go_on).await;
+        match what {
+            "token" => gate.advance_s(600),
+            "factor" => gate.advance_s(15 * 60 + 1),
+            "roles" => set_roles(&["stranger", "teller"]).await,
+            _ => {
+                let out = Ask::post("/.menshen/logout", "{}").cookie(&session);
+                gate.ask(out.header("sec-fetch-site", "same-origin")).await;
+            }
+        }
+        let began = Instant::now();
+        assert!(is_cut(body).await, "{path}, {what}: it ended as if it were whole");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(2), "{path}, {what}: {took:?}");
+    }
+    let entries = gate.entries().await;
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref()?.ended);
+    assert_eq!(results.filter(|ended| *ended == Ending::AbortedByPolicy).count(), 7);
+}
+
+/// As many events as the backend likes do not put it off.
+#[tokio::test]
+async fn a_stream_in_which_much_happens_ends_with_its_token_as_well() {
+    let gate = bank("").start().await;
+    let (talk, begins) = (Talk::new(), head(200, &[EVENTS, ("transfer-encoding", "chunked")]));
+    let talked = Arc::clone(&talk);
+    gate.upstream
+        .answers_by(move |_| Reply::raw(begins.clone()).then(Step::Talk(Arc::clone(&talked))));
+    for path in ["/live", "/ticks"] {
+        let token = gate.token(&json!({ "exp": gate.clock.unix_s() + 60 }));
+        let begun = gate.client().h2().await.begin(Ask::get(path).by(&token)).await.unwrap();
+        let event = chunk(format!("data: {}\n\n", record(1)).as_bytes());
+        let cut = is_cut(begun.into_body());
+        let speaks = async {
+            for round in 0.. {
+                talk.say(event.clone()).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                if round == 50 {
+                    gate.advance_s(600);
+                }
+            }
+        };
+        tokio::select! {
+            () = speaks => {}
+            cut = cut => assert!(cut, "{path}"),
+        }
+    }
+}
+
+/// The program itself, and the time of day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_the_program_ends_when_its_token_does() {
+    let gate = bank("").prepare(Clock::system()).await;
+    let process = Process::run(&gate, "info").await;
+    for path in ["/live", "/ticks"] {
+        let go_on = one_and_silence(&gate);
+        // Good for three seconds more: an issuer's clock may differ by thirty.
+        let token = gate.token(&json!({ "exp": gate.clock.unix_s() - 27 }));
+        let began = Instant::now();
+        let body = opened(&process.client(), Ask::get(path).by(&token), &go_on).await;
+        assert!(is_cut(body).await, "{path}: it ended as if it were whole");
+        let took = began.elapsed();
+        assert!((1..=5).contains(&took.as_secs()), "{path}: {took:?}");
+    }
+    let (status, said) = process.stop().await;
+    assert!(status.success(), "{said}");
+    let entries = gate.entries_so_far();
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref()?.ended);
+    assert_eq!(results.filter(|ended| *ended == Ending::AbortedByPolicy).count(), 2);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use menshen::state::Store;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
@@ -47,11 +48,20 @@ const ROUTES: &str = r#"
     to: core
     action: call
     opaque: { grade: 1, websocket: { sent: 1MiB, received: 1MiB, lifetime: 1s } }
-roles: { supervisor: {}, "#;
+  talk:
+    match: GET bank.example/one/{id}/talk
+    to: core
+    action: call
+    opaque: { grade: 1, of: customer, websocket: { sent: 1KiB, received: 1KiB } }
+    reads: one.view
+apart:
+  - [teller, supervisor]
+roles: { supervisor: {}, clerk: {}, "#;
 
-const RULES: &str = "
+const RULES: &str = r#"
   - { name: tellers talk, allow: call, to: teller, route: [chat, feed, short] }
-";
+  - { name: tellers talk of some, allow: call, to: teller, route: talk, where: record.note == "open" }
+"#;
 
 fn policy(limits: &str) -> String {
     let policy = OPEN_BANK
@@ -448,16 +458,22 @@ async fn a_backend_that_does_not_agree_opens_nothing_and_its_connection_is_not_u
         ),
         ("it closes", Reply(vec![Step::Close]), 502),
     ] {
+        gate.upstream.answers(Reply::json(r#"{"id":"7"}"#));
+        gate.ask(Ask::get("/one/7").by(&token)).await.expect(200);
         let before = gate.upstream.connections();
         gate.upstream.answers(reply);
         let request = handshake("/one/7/chat", &token, &[]);
         let refused = Peer::send(&gate, request.as_bytes()).await;
         assert_eq!(refused.status(), status, "{what}: {}", refused.head);
         assert!(!holds(refused.head.as_bytes(), "CANARY") && !holds(&refused.rest, "CANARY"));
+        assert_eq!(gate.upstream.connections(), before + 1, "{what}: one of its own");
         gate.upstream.answers(Reply::json(r#"{"id":"7"}"#));
         gate.ask(Ask::get("/one/7").by(&token)).await.expect(200);
-        let opened = gate.upstream.connections() - before;
-        assert!(opened >= 1, "{what}: {opened}");
+        assert_eq!(
+            gate.upstream.connections(),
+            before + 1,
+            "{what}: and the one of before serves on"
+        );
     }
     let open = gate.entries().await;
     assert!(open.iter().all(|entry| entry.request.as_ref().is_none_or(|r| r.bytes.is_none())));
@@ -734,6 +750,96 @@ async fn whatever_ends_the_right_to_it_ends_it_at_once() {
     let narrower = text.replace("received: 64KiB", "received: 32KiB");
     let changed = ended_by(&gate, by("e"), async || replace_policy(&gate, &narrower).await);
     assert_eq!(changed.await.0, "withdrawn");
+}
+
+#[tokio::test]
+async fn a_right_that_is_lost_while_it_is_opened_opens_nothing() {
+    let gate = bank("").start().await;
+    let set_role = async |role: &str| {
+        gate.identity().set_roles("li.na", vec![role.to_owned()]).await.unwrap();
+    };
+    gate.add_account("li.na", PASSWORD, "teller").await;
+    let cookie = format!("__Host-menshen={}", gate.sign_in("li.na", PASSWORD).await);
+    let by_cookie =
+        [("Authorization", ""), ("Cookie", cookie.as_str()), ("Origin", "https://bank.example")];
+    let request = handshake("/one/7/talk", "", &by_cookie);
+    for held_at in ["/one/7", "/one/7/talk"] {
+        set_role("teller").await;
+        let (go_on, talk) = (Arc::new(Semaphore::new(0)), Talk::new());
+        let waits = Arc::clone(&go_on);
+        gate.upstream.answers_by(move |asked| {
+            let Reply(steps) = match asked.target.as_str() {
+                "/one/7" => Reply::json(r#"{"id":"7","note":"open"}"#),
+                _ => Reply::raw(agreed(asked, &[])).then(Step::Talk(Arc::clone(&talk))),
+            };
+            let held = (asked.target == held_at).then(|| Step::Wait(Arc::clone(&waits)));
+            Reply(held.into_iter().chain(steps).collect())
+        });
+        let loses = async {
+            let is_held = || gate.upstream.asked().pop().is_some_and(|one| one.target == held_at);
+            let held = async {
+                while !is_held() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            soon("the backend to be asked", held).await;
+            set_role("stranger").await;
+            go_on.add_permits(1);
+        };
+        let (refused, ()) = tokio::join!(Peer::send(&gate, request.as_bytes()), loses);
+        assert_eq!(refused.status(), 403, "{held_at}: {}", refused.head);
+    }
+    let ended = outcome(&gate).await;
+    assert_eq!(ended.result.as_ref().unwrap().status, Some(403), "and the log says so");
+}
+
+#[tokio::test]
+async fn a_right_that_is_switched_off_is_no_reason_to_end_what_another_one_opened() {
+    let gate = bank("").start().await;
+    let lin = Doer { name: "lin".to_owned(), person: "lin".to_owned() };
+    let right = Target::new("right".parse().unwrap(), "clerk@corp:wang").unwrap();
+    desk(&gate).turn(&lin, Way::On, &right, "review").await.map(|_done| ()).unwrap();
+    let both = gate.token(&json!({ "roles": ["clerk", "teller"] }));
+    let roles = |entry: &Entry| entry.actor.as_ref().map_or(2, |actor| actor.roles.iter().count());
+    let known = async {
+        loop {
+            gate.ask(Ask::get("/one/7").by(&both)).await;
+            if gate
+                .entries_so_far()
+                .iter()
+                .any(|entry| entry.decision.is_some() && roles(entry) == 1)
+            {
+                return;
+            }
+        }
+    };
+    soon("the switch to be known", known).await;
+    let talk = talks(&gate);
+    let mut peer = Peer::send(&gate, handshake("/one/7/chat", &both, &[]).as_bytes()).await;
+    assert_eq!(peer.status(), 101, "{}", peer.head);
+    // Longer than it takes until it is asked again.
+    for round in 1..=5 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        peer.say(masked(0x81, b"a")).await;
+        talk.heard(|heard| heard.bytes.len() == 7 * round).await;
+    }
+}
+
+#[tokio::test]
+async fn a_role_of_the_persons_other_account_that_is_kept_apart_ends_it() {
+    let gate = bank("").start().await;
+    gate.add_account("wang", PASSWORD, "clerk").await;
+    for account in ["corp:wang", "wang"] {
+        gate.identity().set_person(account, Some("e1042")).await.unwrap();
+    }
+    gate.advance_s(2);
+    let opens = handshake("/one/7/chat", &gate.teller(), &[]);
+    let apart = ended_by(&gate, opens.clone(), async || {
+        gate.identity().set_roles("wang", vec!["supervisor".to_owned()]).await.unwrap();
+        gate.advance_s(2);
+    });
+    assert_eq!(apart.await.0, "withdrawn");
+    assert_eq!(Peer::send(&gate, opens.as_bytes()).await.status(), 403);
 }
 
 #[tokio::test]

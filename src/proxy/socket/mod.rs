@@ -8,7 +8,6 @@ mod ending;
 mod frames;
 mod handshake;
 mod places;
-mod standing;
 mod tunnel;
 
 use std::sync::Arc;
@@ -27,16 +26,16 @@ pub(super) use places::{Full as SocketsFull, Places, SocketPlace};
 use super::Gate;
 use super::answer_headers::Standpoint;
 use super::body::Answer;
-use super::head::Head;
 use super::meter::Subject;
 use super::outcome::{Disclosure, Outcome};
-use super::policies::Right;
-use super::rejection::{Rejection, Unjudged, Wanted};
+use super::rejection::{Rejection, Unjudged};
 use super::release::{Granted, judge_status};
+use super::respond;
+use super::right::Right;
+use super::standing::Shown;
 use super::trail::{Trail, micros};
-use super::{entrance, respond};
 use crate::audit::Data;
-use crate::identity::{Caller, Credentials, Place};
+use crate::identity::Caller;
 use crate::limits::{Seat, Take};
 use crate::listen::Facts;
 use crate::policy::{Opaque, Permit, Socket};
@@ -45,7 +44,6 @@ use crate::upstream::{Switch, UpstreamSocket};
 
 use ending::End;
 use handshake::{Agreed, Asked};
-use standing::Standing;
 use tunnel::{Tunnel, Watched};
 
 /// How long the connection may take to be handed over once the handshake was answered.
@@ -55,7 +53,6 @@ const HANDOVER: Duration = Duration::from_secs(10);
 pub(super) struct Handshake {
     asked: Asked,
     connection: OnUpgrade,
-    shown: (Credentials, Place),
     place: SocketPlace,
 }
 
@@ -64,23 +61,18 @@ impl Gate {
     pub(super) fn handshake(
         &self,
         permit: &Permit,
-        (head, parts): (&Head, &RequestHead),
-        caller: &Caller,
-        facts: &Facts,
+        parts: &RequestHead,
+        (caller, shown): (&Caller, Option<&Shown>),
     ) -> Result<Option<Box<Handshake>>, Rejection> {
         let Some(terms) = permit.route().socket() else { return Ok(None) };
-        let place = entrance::place(head, facts)?;
-        let shown = Credentials::from_headers(&parts.headers, &place);
-        let shown = shown.map_err(Rejection::Credential)?;
-        let by_cookie = matches!(shown, Credentials::Session(_));
+        let by_cookie = shown.is_none_or(Shown::is_cookie);
         let asked = handshake::read(parts, terms, by_cookie).map_err(Rejection::Handshake)?;
         let connection = parts.extensions.get::<OnUpgrade>().cloned();
         let connection = connection.ok_or(Rejection::Handshake(HandshakeFault::NotAsked))?;
         let person = self.identity.counted_as(&caller.account);
         let taken = self.sockets.take(permit.route().name(), &person, terms.caps());
-        let socket_place = taken.map_err(Rejection::Sockets)?;
-        let shown = (shown, place);
-        Ok(Some(Box::new(Handshake { asked, connection, shown, place: socket_place })))
+        let place = taken.map_err(Rejection::Sockets)?;
+        Ok(Some(Box::new(Handshake { asked, connection, place })))
     }
 
     /// Asks the backend, and opens the way where it agrees.
@@ -92,16 +84,12 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let Granted { permit, question } = granted;
+        let Granted { permit, question, shown } = granted;
         let handshake = *handshake;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
         let terms = opaque.socket().ok_or(Rejection::NotFound)?;
         handshake.asked.ask(onward.headers_mut()).map_err(Rejection::Handshake)?;
-        let right = Right::new(self, Arc::clone(&question), Arc::clone(&permit));
-        let about = (Arc::clone(&question), Arc::clone(&permit));
-        let standing = Standing::begin(self, handshake.shown, about).await;
-        let standing = standing.map_err(Rejection::Credential)?;
         let (answer, retries) = self.upstreams.switch(&permit, onward).await;
         trail.retried(retries);
         trail.enters(Stage::GuardResponse);
@@ -116,7 +104,8 @@ impl Gate {
         let agreed = handshake.asked.judge(&head.headers);
         let agreed = agreed.map_err(|fault| Rejection::Unjudged(Unjudged::Handshake(fault)))?;
         let passed = Standpoint::of(&permit, &question).pass(&head.headers);
-        check_right(&right)?;
+        let right = Right::lasting(self, question, Arc::clone(&permit), shown).await?;
+        right.check()?;
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
         let disclosure = outcome.disclosure();
         disclosure.with(|entry| {
@@ -131,7 +120,7 @@ impl Gate {
         handshake.asked.tell(&agreed, &mut response);
         respond::limits(response.headers_mut(), &seat.quotas());
         let outcome = trail.take_outcome().ok_or(Rejection::LogUnavailable)?;
-        let watched = Watched { right, standing, ends: facts.ends.clone() };
+        let watched = Watched { right, ends: facts.ends.clone() };
         let opened = Opened { backend, seat, disclosure, outcome, place: handshake.place };
         self.pass_socket(handshake.connection, (terms, &agreed), opaque, opened, watched);
         Ok(response)
@@ -222,18 +211,4 @@ struct Opened {
 fn end(disclosure: &Disclosure, outcome: Outcome, why: End) {
     disclosure.with(|entry| entry.result.get_or_insert_default().cause = why.word().into());
     outcome.ended(why.ending());
-}
-
-/// What may have been taken away while the backend was asked.
-fn check_right(right: &Right) -> Result<(), Rejection> {
-    if right.switched_off().is_some() {
-        return Err(Rejection::Switched);
-    }
-    if let Some(unfit) = right.unfit() {
-        return Err(Rejection::Unfit(unfit));
-    }
-    match right.taken_back() {
-        Some(id) => Err(Rejection::Grant(Wanted::ended(id))),
-        None => Ok(()),
-    }
 }

@@ -12,10 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 use super::super::outcome::Disclosure;
-use super::super::policies::Right;
+use super::super::right::Right;
 use super::ending::End;
 use super::frames::{Frames, Sender, closing};
-use super::standing::Standing;
 use crate::audit::Data;
 use crate::limits::{Seat, Take};
 use crate::listen::Ends;
@@ -45,7 +44,6 @@ pub(super) struct Tunnel {
 /// What takes the right away, or the place.
 pub(super) struct Watched {
     pub(super) right: Right,
-    pub(super) standing: Standing,
     pub(super) ends: Ends,
 }
 
@@ -139,7 +137,6 @@ impl Tunnel {
             tokio::select! {
                 biased;
                 cut = watched.right.lost() => End::from(cut),
-                () = watched.standing.lost() => End::Withdrawn,
                 told = watched.ends.told() => End::from(told),
                 () = lifetime => End::Lifetime,
                 end = down => end,

@@ -1,0 +1,156 @@
+//! Whether whoever opened what stays open, a stream of events or a WebSocket, would still be let in: it may last for longer
+//! than a token or session is good, or a factor is fresh.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gate;
+use super::entrance::{place, rejection};
+use super::park::Asking;
+use super::policies::Policies;
+use super::question::Question;
+use super::rejection::Rejection;
+use super::switched::without_rights;
+use crate::clock::Clock;
+use crate::command::Switches;
+use crate::identity::{AuthError, Caller, Credentials, Identity, Place};
+use crate::listen::Facts;
+use crate::policy::Permit;
+
+/// How often that is asked,
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// and how long the answer may take.
+const LOOK_TIME: Duration = Duration::from_secs(1);
+
+/// What a request showed, and who it was found to be from.
+pub(super) struct Shown {
+    credentials: Credentials,
+    place: Place,
+    caller: Arc<Caller>,
+}
+
+impl Shown {
+    /// Keeps it, where what is answered stays open.
+    pub(super) fn keep(
+        permit: &Permit,
+        asking: &Asking<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Box<Self>>, Rejection> {
+        if !permit.route().stays_open() {
+            return Ok(None);
+        }
+        let place = place(asking.head, facts)?;
+        let credentials = Credentials::from_headers(&asking.parts.headers, &place);
+        let credentials = credentials.map_err(Rejection::Credential)?;
+        let caller = Arc::clone(asking.caller);
+        Ok(Some(Box::new(Self { credentials, place, caller })))
+    }
+
+    /// Whether the caller is known by what a browser sends along by itself.
+    pub(super) fn is_cookie(&self) -> bool {
+        matches!(self.credentials, Credentials::Session(_))
+    }
+}
+
+/// The same question, asked again and again.
+pub(super) struct Standing(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Standing {
+    /// Asks for the first time.
+    ///
+    /// # Errors
+    /// [`Rejection`], where the caller is not any more who they were when the permit was given, or the answer is another.
+    pub(super) async fn begin(
+        gate: &Gate,
+        shown: Shown,
+        question: Arc<Question>,
+        permit: Arc<Permit>,
+    ) -> Result<Self, Rejection> {
+        let asked = Asked {
+            identity: Arc::clone(&gate.identity),
+            switches: Arc::clone(&gate.switches),
+            policies: Arc::clone(&gate.policies),
+            clock: gate.clock.clone(),
+            shown,
+            question,
+            permit,
+        };
+        asked.again().await?;
+        Ok(Self(Some(Box::pin(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                if asked.again().await.is_err() {
+                    return;
+                }
+            }
+        }))))
+    }
+
+    /// Ends when it stands no more. Cancel safe, and goes on where it was: however much happens meanwhile, time passes.
+    pub(super) async fn lost(&mut self) {
+        if let Some(asking) = &mut self.0 {
+            asking.await;
+        }
+        self.0 = None;
+    }
+}
+
+/// What is asked.
+struct Asked {
+    identity: Arc<Identity>,
+    switches: Arc<Switches>,
+    policies: Arc<Policies>,
+    clock: Clock,
+    shown: Shown,
+    question: Arc<Question>,
+    permit: Arc<Permit>,
+}
+
+impl Asked {
+    /// The credential must be good for somebody with the same rights, and the question answered in the same way, as of now.
+    async fn again(&self) -> Result<(), Rejection> {
+        let Shown { credentials, place, caller } = &self.shown;
+        let now = in_time(self.identity.look_again(credentials, place)).await?;
+        let (now, _) = without_rights(&self.switches, &self.identity, now);
+        if !is_alike(&now, caller) {
+            return Err(Rejection::Forbidden);
+        }
+        let elsewhere = self.identity.roles_elsewhere(&now.account);
+        let answer = self.question.decide_at(&self.policies.live(), elsewhere, self.clock.unix_s());
+        let permit = answer.ok_or(Rejection::NotFound)?.map_err(rejection)?;
+        if permit.releases_as(&self.permit) { Ok(()) } else { Err(Rejection::Forbidden) }
+    }
+}
+
+/// Nothing goes on because nothing can be known.
+async fn in_time<T>(look: impl Future<Output = Result<T, AuthError>>) -> Result<T, Rejection> {
+    let looked = tokio::time::timeout(LOOK_TIME, look).await;
+    looked.map_err(|_late| Rejection::StoreUnavailable)?.map_err(Rejection::Credential)
+}
+
+/// Whether what the policy asks of callers is the same of both.
+fn is_alike(one: &Caller, other: &Caller) -> bool {
+    one.account == other.account
+        && one.kind == other.kind
+        && one.roles == other.roles
+        && one.attributes == other.attributes
+        && one.device == other.device
+        && one.most_assurance == other.most_assurance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_ends_what_it_is_asked_for() {
+        let began = tokio::time::Instant::now();
+        let looked = in_time(std::future::pending::<Result<(), AuthError>>()).await;
+        assert!(matches!(looked, Err(Rejection::StoreUnavailable)));
+        assert_eq!(began.elapsed(), LOOK_TIME);
+        let ended = in_time(std::future::ready(Err::<(), _>(AuthError::SessionEnded))).await;
+        assert!(matches!(ended, Err(Rejection::Credential(AuthError::SessionEnded))));
+        assert!(in_time(std::future::ready(Ok(()))).await.is_ok());
+    }
+}
