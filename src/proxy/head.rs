@@ -165,13 +165,14 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
 
 /// What `Connection` names is for us alone, and goes no further (RFC 9110 section 7.6.1).
 pub(super) fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
-    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
-    let options = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    // By bytes: what is no text names no header, and hides none that stands beside it.
+    let options = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     // What most connections say names nothing that would go further.
-    let is_name = |option: &&str| {
-        !["close", "keep-alive"].iter().any(|word| word.eq_ignore_ascii_case(option))
+    let is_name = |option: &&[u8]| {
+        ![&b"close"[..], b"keep-alive"].iter().any(|word| word.eq_ignore_ascii_case(option))
     };
-    options.filter(is_name).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+    options.filter(is_name).filter_map(|option| HeaderName::from_bytes(option).ok())
 }
 
 /// What a gateway says of itself to whoever it forwards to (RFC 9110 section 7.6.3).

@@ -132,7 +132,7 @@ fn forwarding() -> Vec<Row> {
                 "also where the route sends it on",
             ),
             get(&[
-                "Connection: close, Accept-Language, x-channel",
+                "Connection: close, Accept-Language, \u{fc}, x-channel",
                 "Accept-Language: th",
                 "X-Channel: branch",
             ]),
@@ -146,7 +146,7 @@ fn forwarding() -> Vec<Row> {
                 "also where the route passes it",
             ),
             get(&[]),
-            Reply::with(200, &[JSON, ("connection", "x-cost"), ("x-cost", "CANARY")], ONE),
+            Reply::with(200, &[JSON, ("connection", "\u{fc}, x-cost"), ("x-cost", "CANARY")], ONE),
             [Status(200), Line("x-cost", None), Without("CANARY")],
         ),
     ]
