@@ -33,6 +33,12 @@ fn alert_rules_and_dashboard_name_metrics_that_the_guide_has() {
             assert!(known.contains(whole), "{file}: {metric} is not in the guide");
         }
     }
+    let board = named(&read("deploy/grafana/menshen.json"));
+    assert!(
+        ["open", "ended_total"]
+            .iter()
+            .all(|of| board.contains(&format!("menshen_websockets_{of}")))
+    );
     let board: serde_json::Value =
         serde_json::from_str(&read("deploy/grafana/menshen.json")).unwrap();
     let panels = board["panels"].as_array().unwrap();
