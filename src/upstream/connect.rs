@@ -108,6 +108,14 @@ enum Channel {
     Plain { beyond_loopback: bool },
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Requests,
+    /// One request over HTTP/1.1, after which it may speak another protocol.
+    Switch,
+}
+
 /// A connection that nobody has used yet.
 pub(super) struct Opened {
     pub(super) sender: Sender,
@@ -163,37 +171,18 @@ impl Connector {
     }
 
     /// Opens a connection.
-    pub(super) async fn connect(&self) -> Result<Opened, UpstreamError> {
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Opened, UpstreamError> {
         let limit = self.timeouts.connect;
         match &self.socket {
             Socket::Tcp(address) => {
                 let stream = within(Stage::Connect, limit, self.dial(*address)).await?;
-                self.secure(stream).await
+                self.secure(stream, purpose).await
             }
             Socket::Unix(path) => {
                 let dial =
                     async { UnixStream::connect(path).await.map_err(UpstreamError::Connect) };
                 let stream = within(Stage::Connect, limit, dial).await?;
-                self.secure(stream).await
-            }
-        }
-    }
-
-    /// Opens a connection for one request, after which it may speak another protocol.
-    pub(super) async fn connect_to_switch(
-        &self,
-    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError> {
-        let limit = self.timeouts.connect;
-        match &self.socket {
-            Socket::Tcp(address) => {
-                let stream = within(Stage::Connect, limit, self.dial(*address)).await?;
-                self.secure_to_switch(stream).await
-            }
-            Socket::Unix(path) => {
-                let dial =
-                    async { UnixStream::connect(path).await.map_err(UpstreamError::Connect) };
-                let stream = within(Stage::Connect, limit, dial).await?;
-                self.secure_to_switch(stream).await
+                self.secure(stream, purpose).await
             }
         }
     }
@@ -209,60 +198,32 @@ impl Connector {
         Ok(stream)
     }
 
-    async fn secure<T>(&self, stream: T) -> Result<Opened, UpstreamError>
+    async fn secure<T>(&self, stream: T, purpose: Purpose) -> Result<Opened, UpstreamError>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         match &self.target.channel {
-            Channel::Plain { .. } => self.start(stream).await,
+            Channel::Plain { .. } => self.start(stream, purpose).await,
             Channel::Tls { secure, name } => {
+                let connector = match purpose {
+                    Purpose::Requests => secure.connector(),
+                    Purpose::Switch => secure.connector_of_one(),
+                };
                 let shake = async {
-                    let shaken = secure.connector().connect(name.clone(), stream).await;
+                    let shaken = connector.connect(name.clone(), stream).await;
                     shaken.map_err(UpstreamError::Tls)
                 };
                 let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
                 let agreed = stream.get_ref().1.alpn_protocol();
                 match &self.http2 {
                     Some(http2) if agreed == Some(b"h2") => start_many(http2, stream).await,
-                    Some(_) | None => self.start(stream).await,
+                    Some(_) | None => self.start(stream, purpose).await,
                 }
             }
         }
     }
 
-    async fn secure_to_switch<T>(
-        &self,
-        stream: T,
-    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError>
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        match &self.target.channel {
-            Channel::Plain { .. } => self.start_to_switch(stream).await,
-            Channel::Tls { secure, name } => {
-                let shake = async {
-                    let shaken = secure.connector_of_one().connect(name.clone(), stream).await;
-                    shaken.map_err(UpstreamError::Tls)
-                };
-                let stream = within(Stage::Tls, self.timeouts.tls, shake).await?;
-                self.start_to_switch(stream).await
-            }
-        }
-    }
-
-    async fn start_to_switch<T>(
-        &self,
-        io: T,
-    ) -> Result<(http1::SendRequest<RequestBody>, Driver), UpstreamError>
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let started = self.http.handshake(TokioIo::new(io)).await;
-        let (sender, connection) = started.map_err(UpstreamError::Closed)?;
-        Ok((sender, Box::pin(connection.with_upgrades())))
-    }
-
-    async fn start<T>(&self, io: T) -> Result<Opened, UpstreamError>
+    async fn start<T>(&self, io: T, purpose: Purpose) -> Result<Opened, UpstreamError>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -270,7 +231,11 @@ impl Connector {
         let io = Listened { io, heard: heard.clone() };
         let started = self.http.handshake(TokioIo::new(io)).await;
         let (sender, connection) = started.map_err(UpstreamError::Closed)?;
-        Ok(Opened { sender: Sender::One(sender, heard), driver: Box::pin(connection) })
+        let driver: Driver = match purpose {
+            Purpose::Requests => Box::pin(connection),
+            Purpose::Switch => Box::pin(connection.with_upgrades()),
+        };
+        Ok(Opened { sender: Sender::One(sender, heard), driver })
     }
 }
 

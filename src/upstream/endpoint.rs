@@ -64,13 +64,7 @@ impl Endpoint {
         counts_5xx: bool,
     ) -> (Result<Response<UpstreamBody>, Unanswered>, Showing) {
         let answer = self.pool.send(request).await;
-        let showing = match &answer {
-            Ok(answer) if counts_5xx && answer.status().is_server_error() => Showing::Badly,
-            Ok(_) => Showing::Well,
-            // A backend that renews its connections is well.
-            Err(Unanswered::Unprocessed(_)) => Showing::Neither,
-            Err(unanswered) => showing(unanswered.error()),
-        };
+        let showing = showing(answer.as_ref().map(Response::status), counts_5xx);
         (answer, showing)
     }
 
@@ -78,12 +72,10 @@ impl Endpoint {
     pub(super) async fn switch(
         &self,
         request: Request<RequestBody>,
+        counts_5xx: bool,
     ) -> (Result<Switch, Unanswered>, Showing) {
         let answer = self.pool.switch(request).await;
-        let showing = match &answer {
-            Ok(_) => Showing::Well,
-            Err(unanswered) => showing(unanswered.error()),
-        };
+        let showing = showing(answer.as_ref().map(Switch::status), counts_5xx);
         (answer, showing)
     }
 
@@ -112,9 +104,19 @@ impl Endpoint {
     }
 }
 
+fn showing(answered: Result<StatusCode, &Unanswered>, counts_5xx: bool) -> Showing {
+    match answered {
+        Ok(status) if counts_5xx && status.is_server_error() => Showing::Badly,
+        Ok(_) => Showing::Well,
+        // A backend that renews its connections is well.
+        Err(Unanswered::Unprocessed(_)) => Showing::Neither,
+        Err(unanswered) => failing(unanswered.error()),
+    }
+}
+
 /// Malformed answers say nothing here: what provokes one may be the caller's request, and must not take the backend from all
 /// others.
-fn showing(error: &UpstreamError) -> Showing {
+fn failing(error: &UpstreamError) -> Showing {
     match error {
         UpstreamError::Connect(_) | UpstreamError::Tls(_) | UpstreamError::Closed(_) => {
             Showing::Badly

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
@@ -147,7 +147,7 @@ impl Group {
         request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         let (answer, showing) = endpoint.send(request, self.settings.eject.on_5xx).await;
-        self.note(endpoint, showing, || fault_of(&answer));
+        self.note(endpoint, showing, || fault_of(answer.as_ref().map(Response::status)));
         answer
     }
 
@@ -196,9 +196,8 @@ impl Group {
         endpoint: &Arc<Endpoint>,
         request: Request<RequestBody>,
     ) -> Result<Switch, Unanswered> {
-        let (answer, showing) = endpoint.switch(request).await;
-        let fault = || answer.as_ref().err().map(|one| one.error().to_string()).unwrap_or_default();
-        self.note(endpoint, showing, fault);
+        let (answer, showing) = endpoint.switch(request, self.settings.eject.on_5xx).await;
+        self.note(endpoint, showing, || fault_of(answer.as_ref().map(Switch::status)));
         answer
     }
 
@@ -318,9 +317,9 @@ impl Group {
 }
 
 /// What was wrong, without anything of the request.
-fn fault_of(answer: &Result<Response<UpstreamBody>, Unanswered>) -> String {
-    match answer {
-        Ok(answer) => format!("it answered {}", answer.status()),
+fn fault_of(answered: Result<StatusCode, &Unanswered>) -> String {
+    match answered {
+        Ok(status) => format!("it answered {status}"),
         Err(unanswered) => unanswered.error().to_string(),
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::body::UpstreamBody;
-use super::connect::{Allowed, Connector, Opened, RequestBody, Sender};
+use super::connect::{Allowed, Connector, Driver, Opened, Purpose, RequestBody, Sender};
 use super::error::{Stage, UpstreamError, is_unprocessed};
 use super::head::{check_head, for_many, for_one};
 use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
@@ -175,21 +175,17 @@ impl Pool {
             return Err(Unanswered::Unsent(Box::new(request), UpstreamError::QueueFull));
         };
         let (open, _) = Open::begin(&self.switched);
-        let (mut sender, driver) = match Box::pin(self.connector.connect_to_switch()).await {
-            Ok(opened) => opened,
+        // Known before its certificates are: whatever they were when it ends, it was made with these or newer ones.
+        let replaced = lock(&self.shelf).replaced.clone();
+        let (mut sender, driver) = match Box::pin(self.connector.connect(Purpose::Switch)).await {
+            Ok(Opened { sender: Sender::One(sender, _), driver }) => (sender, driver),
+            // HTTP/2 was not offered.
+            Ok(Opened { sender: Sender::Many(..), .. }) => {
+                return Err(Unanswered::Failed(UpstreamError::Switched));
+            }
             Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
         };
-        let close = CancellationToken::new();
-        let closed = close.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                ended = driver => if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection to an upstream ended");
-                },
-                () = closed.cancelled() => {}
-            }
-        });
-        let _close = close.drop_guard();
+        let _close = self.drive(driver, None);
         let limit = self.timeouts.head;
         let sent = timeout(limit, sender.send_request(for_one(request))).await;
         let answer = match sent {
@@ -203,7 +199,7 @@ impl Pool {
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Switch::Refused(answer.status()));
         }
-        let (head, socket) = switched(answer, limit, (place, open)).await?;
+        let (head, socket) = switched(answer, limit, replaced, (place, open)).await?;
         Ok(Switch::Done(head, socket))
     }
 
@@ -239,18 +235,21 @@ impl Pool {
         self.streams.tidy(age, kept);
     }
 
-    /// Closes all idle connections, and from now on each one whose answer ends.
+    /// Closes all idle connections, from now on each one whose answer ends, and those that are WebSockets.
     pub(super) fn drain(&self) {
         let mut shelf = lock(&self.shelf);
         shelf.closed = true;
+        shelf.replaced.cancel();
         shelf.idle.clear();
         self.streams.clear();
     }
 
-    /// Closes idle connections now and those in use when their answer ends: they were made with certificates of before.
+    /// Closes idle connections and WebSockets now, and those in use when their answer ends: they were made with
+    /// certificates of before.
     pub(super) fn renew(&self) {
         let mut shelf = lock(&self.shelf);
         shelf.age += 1;
+        std::mem::take(&mut shelf.replaced).cancel();
         shelf.idle.clear();
         self.streams.tidy(shelf.age, Duration::MAX);
     }
@@ -388,7 +387,16 @@ impl Pool {
     async fn begin(&self, socket: Option<OwnedSemaphorePermit>) -> Result<Begun, UpstreamError> {
         let age = lock(&self.shelf).age;
         // Boxed, so that requests that need no new connection do not carry what opening one takes.
-        let Opened { sender, driver } = Box::pin(self.connector.connect()).await?;
+        let Opened { sender, driver } = Box::pin(self.connector.connect(Purpose::Requests)).await?;
+        let close = self.drive(driver, socket);
+        Ok(match sender {
+            Sender::One(sender, heard) => Begun::One(Link { sender, heard, age, _close: close }),
+            Sender::Many(sender, allowed) => Begun::Many(sender, allowed, (close, age)),
+        })
+    }
+
+    /// Drives a connection until it closes, or the guard is dropped; it is one of those that exist for as long.
+    fn drive(&self, driver: Driver, socket: Option<OwnedSemaphorePermit>) -> DropGuard {
         let close = CancellationToken::new();
         let closed = close.clone();
         self.tasks.spawn(async move {
@@ -400,11 +408,7 @@ impl Pool {
             }
             drop(socket);
         });
-        let close = close.drop_guard();
-        Ok(match sender {
-            Sender::One(sender, heard) => Begun::One(Link { sender, heard, age, _close: close }),
-            Sender::Many(sender, allowed) => Begun::Many(sender, allowed, (close, age)),
-        })
+        close.drop_guard()
     }
 
     async fn exchange(

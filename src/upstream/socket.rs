@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Stage, UpstreamError};
 use super::lease::Open;
@@ -27,10 +28,29 @@ pub enum Switch {
     Refused(StatusCode),
 }
 
+impl Switch {
+    /// What it answered.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Done(..) => StatusCode::SWITCHING_PROTOCOLS,
+            Self::Refused(status) => *status,
+        }
+    }
+}
+
 /// The connection; dropping it closes it.
 pub struct UpstreamSocket {
     io: TokioIo<Upgraded>,
+    replaced: CancellationToken,
     _held: (OwnedSemaphorePermit, Open),
+}
+
+impl UpstreamSocket {
+    /// Waits until its endpoint is none any more, or the certificates by which that was believed were replaced. What is to
+    /// be said then may still be.
+    pub fn replaced(&self) -> impl Future<Output = ()> + use<> {
+        self.replaced.clone().cancelled_owned()
+    }
 }
 
 impl std::fmt::Debug for UpstreamSocket {
@@ -43,6 +63,7 @@ impl std::fmt::Debug for UpstreamSocket {
 pub(super) async fn switched(
     mut answer: Response<Incoming>,
     limit: Duration,
+    replaced: CancellationToken,
     held: (OwnedSemaphorePermit, Open),
 ) -> Result<(Box<Parts>, UpstreamSocket), Unanswered> {
     let upgraded = timeout(limit, hyper::upgrade::on(&mut answer)).await;
@@ -51,7 +72,7 @@ pub(super) async fn switched(
         Ok(upgraded) => upgraded.map_err(|error| failed(UpstreamError::Closed(error)))?,
         Err(_late) => return Err(failed(UpstreamError::Timeout(Stage::Head, limit))),
     };
-    let socket = UpstreamSocket { io: TokioIo::new(upgraded), _held: held };
+    let socket = UpstreamSocket { io: TokioIo::new(upgraded), replaced, _held: held };
     Ok((Box::new(answer.into_parts().0), socket))
 }
 

@@ -272,6 +272,26 @@ async fn statuses_of_failure_leave_out_only_where_that_is_declared() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_is_refused_with_a_failure_is_one_where_that_is_declared() {
+    for on_5xx in [false, true] {
+        let tasks = TaskTracker::new();
+        let (ill, well) =
+            (Server::start(&tasks, Does::Answer(UNWELL)).await, Server::well(&tasks).await);
+        let mut settings = over(&[ill.address, well.address]);
+        settings.eject.on_5xx = on_5xx;
+        let upstreams = open(settings, &tasks);
+        let group = upstreams.group("crm").unwrap();
+        for _ in 0..100 {
+            let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
+            let (switch, retries) = group.switch(Request::new(body)).await;
+            assert!(matches!(switch, Ok(Switch::Refused(_))) && retries == 0, "{switch:?}");
+        }
+        assert_eq!(seen(&upstreams).ejections, u64::from(on_5xx));
+        assert!(if on_5xx { ill.hits() == 5 } else { ill.hits() > 20 }, "{}", ill.hits());
+    }
+}
+
+#[tokio::test]
 async fn malformed_answers_leave_nobody_out() {
     let tasks = TaskTracker::new();
     let ill = Server::start(&tasks, Does::Close(b"nonsense\r\n\r\n")).await;
