@@ -62,7 +62,7 @@ impl Gate {
         let least_bytes = body.size_hint().lower();
         let media_type = judge(opaque, parts.status, &parts.headers, least_bytes)?;
         let passage = Unread::begin(opaque, body, seat, disclosure);
-        passage.take(opaque, subject, &self.keys)?;
+        take_one(opaque, subject, (&passage.seat, &passage.disclosure), &self.keys)?;
         let mut response = if opaque.is_event_stream() {
             self.fed(passage, right, facts, trail).await?
         } else {
@@ -119,6 +119,24 @@ impl Gate {
         });
         Ok(response)
     }
+}
+
+/// Counts what passes unread as one record, and notes whom it is about.
+pub(super) fn take_one(
+    opaque: &Opaque,
+    subject: Option<Subject>,
+    (seat, disclosure): (&Seat, &Disclosure),
+    keys: &Keys,
+) -> Result<(), Rejection> {
+    let counted = subject.as_ref().map(|subject| subject.counted);
+    let nobody = || keys.nobody(&disclosure.with(|entry| entry.id).to_string(), 1);
+    let unmasked = opaque.unmasks().then(|| counted.unwrap_or_else(nobody));
+    if let Take::HoldBack(limit) = seat.take_record(counted, unmasked) {
+        tracing::debug!(%limit, "what passes unread is held back");
+        return Err(Rejection::Limit(Box::new(seat.refusal())));
+    }
+    let is_noted = subject.is_none_or(|s| disclosure.add_subject(s.reference));
+    if is_noted { Ok(()) } else { Err(Rejection::LogUnavailable) }
 }
 
 /// The media type of an answer whose head meets the terms.
@@ -189,24 +207,6 @@ impl Unread {
         let (entity, size) = (opaque.entity().to_owned(), opaque.size_bytes());
         let body = Box::pin(body);
         Self { body, entity, size, read, seat, disclosure, ready, ready_bytes, released }
-    }
-
-    /// Counts the answer as one record, and records whom it is about.
-    fn take(
-        &self,
-        opaque: &Opaque,
-        subject: Option<Subject>,
-        keys: &Keys,
-    ) -> Result<(), Rejection> {
-        let counted = subject.as_ref().map(|subject| subject.counted);
-        let nobody = || keys.nobody(&self.disclosure.with(|entry| entry.id).to_string(), 1);
-        let unmasked = opaque.unmasks().then(|| counted.unwrap_or_else(nobody));
-        if let Take::HoldBack(limit) = self.seat.take_record(counted, unmasked) {
-            tracing::debug!(%limit, "an opaque answer is held back");
-            return Err(Rejection::Limit(Box::new(self.seat.refusal())));
-        }
-        let is_recorded = subject.is_none_or(|s| self.disclosure.add_subject(s.reference));
-        if is_recorded { Ok(()) } else { Err(Rejection::LogUnavailable) }
     }
 
     /// Reads until all is read or `enough` bytes are ready.

@@ -8,7 +8,9 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use menshen::audit::{Ending, Entry};
+use menshen::clock::Clock;
 use menshen::command::{Desk, Doer, Target, Way};
+use menshen::demo::certificates::Authority;
 use menshen::identity::Standing;
 use menshen::secret::MasterKey;
 use menshen::state::Store;
@@ -20,8 +22,9 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use crate::harness::browser::Browser;
+use crate::harness::client::Client;
 use crate::harness::upstream::{Asked, Talk, head};
-use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, Step, holds, soon};
+use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, Step, holds, soon};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const PASSWORD: &str = "lanterns-at-dusk";
@@ -48,6 +51,11 @@ const ROUTES: &str = r#"
     to: core
     action: call
     opaque: { grade: 1, websocket: { sent: 1MiB, received: 1MiB, lifetime: 1s } }
+  alone:
+    match: GET bank.example/alone
+    to: core
+    action: call
+    opaque: { grade: 1, websocket: { sent: 1KiB, received: 1KiB, each: 1 } }
   talk:
     match: GET bank.example/one/{id}/talk
     to: core
@@ -59,7 +67,7 @@ apart:
 roles: { supervisor: {}, clerk: {}, "#;
 
 const RULES: &str = r#"
-  - { name: tellers talk, allow: call, to: teller, route: [chat, feed, short] }
+  - { name: tellers talk, allow: call, to: teller, route: [chat, feed, short, alone] }
   - { name: tellers talk of some, allow: call, to: teller, route: talk, where: record.note == "open" }
 "#;
 
@@ -127,7 +135,10 @@ struct Peer {
 impl Peer {
     /// Sends these bytes and reads a head.
     async fn send(gate: &Gate, bytes: &[u8]) -> Self {
-        let mut stream = gate.client().shake(&["http/1.1"]).await.unwrap();
+        Self::send_over(connected(&gate.client()).await, bytes).await
+    }
+
+    async fn send_over(mut stream: TlsStream<TcpStream>, bytes: &[u8]) -> Self {
         stream.write_all(bytes).await.unwrap();
         let mut peer = Self { stream, head: String::new(), rest: Vec::new() };
         let end = soon("a head", async {
@@ -198,6 +209,10 @@ impl Peer {
         })
         .await
     }
+}
+
+async fn connected(client: &Client) -> TlsStream<TcpStream> {
+    client.shake(&["http/1.1"]).await.unwrap()
 }
 
 /// A whole frame without a mask, and its length.
@@ -650,6 +665,33 @@ async fn one_person_and_all_together_have_only_so_many_open_at_once() {
 }
 
 #[tokio::test]
+async fn a_place_is_free_once_goodbye_is_said_and_not_before() {
+    let limits = "limits:\n  - { to: teller, concurrent: 1 }\n";
+    for (limits, path) in [("", "/alone"), (limits, "/one/7/chat")] {
+        let gate = bank(limits).start().await;
+        let talk = talks(&gate);
+        let mut first = Peer::open(&gate, path).await;
+        let early = connected(&gate.client()).await;
+        first.say(masked(0xc1, b"a")).await;
+        assert_eq!(first.code().await, Some(1002));
+        let outcome = outcome(&gate).await;
+        assert_eq!(cause(&outcome).1, "caller_frame", "told at once");
+        // Whoever does not answer the goodbye has the connection for a while.
+        let again = handshake(path, &gate.teller(), &[]);
+        assert_eq!(Peer::send_over(early, again.as_bytes()).await.status(), 429, "{path}");
+        drop(first);
+        talk.heard(|heard| heard.is_over).await;
+        talks(&gate);
+        let opened = async {
+            while Peer::send(&gate, again.as_bytes()).await.status() != 101 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        soon("a place", opened).await;
+    }
+}
+
+#[tokio::test]
 async fn a_backend_has_only_so_many_and_requests_have_their_places_beside_them() {
     let gate = bank("").core("websockets: 1, connections: 1, waiting: 0").start().await;
     let token = gate.teller();
@@ -878,6 +920,59 @@ async fn a_drain_says_goodbye_to_both_sides_and_waits_for_nobody() {
     let heard = talk.heard(|heard| heard.is_over).await;
     assert_eq!(heard.bytes, [0x88, 0x82, 0, 0, 0, 0, 3, 233]);
     assert_eq!(cause(&outcome(&gate).await), (Some(Ending::Complete), "stopping".to_owned()));
+}
+
+/// The program itself, since it reads its configuration again.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_when_its_backend_or_what_that_is_believed_by_is_replaced() {
+    let setup = bank("").core("websockets: 8").beside(1).yaml("config-watch: false");
+    let gate = setup.prepare(Clock::system()).await;
+    let both =
+        format!("addresses: [\"{}\", \"{}\"]", gate.upstream.address(), gate.beside[0].address());
+    let edit = |file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(gate.path(file)).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(gate.path(file), text.replacen(from, to, 1)).unwrap();
+    };
+    edit("menshen.yaml", &both, &format!("address: \"{}\"", gate.upstream.address()));
+    let process = Process::run(&gate, "info").await;
+    let open = async || {
+        let talk = talks(&gate);
+        let request = handshake("/one/7/chat", &gate.teller(), &[]);
+        let peer = Peer::send_over(connected(&process.client()).await, request.as_bytes()).await;
+        assert_eq!(peer.status(), 101, "{}", peer.head);
+        (peer, talk)
+    };
+    let told = async |(mut peer, talk): (Peer, Arc<Talk>), causes: usize| {
+        assert_eq!(peer.code().await, Some(1001));
+        let heard = talk.heard(|heard| heard.is_over).await;
+        assert_eq!(heard.bytes, [0x88, 0x82, 0, 0, 0, 0, 3, 233], "a goodbye");
+        let is_so = |one: &&Entry| {
+            one.result.as_ref().is_some_and(|told| told.cause.as_str() == "backend_replaced")
+        };
+        let recorded = async {
+            while gate.entries_so_far().iter().filter(is_so).count() < causes {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("the outcome", recorded).await;
+    };
+
+    let opened = open().await;
+    let other = Authority::new("another", &Clock::system()).unwrap();
+    edit("ca.pem", "", &format!("{}\n", other.certificate_pem()));
+    process.hang_up();
+    told(opened, 1).await;
+
+    let (stays, opened) = (open().await, open().await);
+    edit("menshen.yaml", "websockets: 8", "websockets: 9");
+    process.hang_up();
+    told(opened, 2).await;
+    told(stays, 3).await;
+    // What is opened then goes over what there is then.
+    let (mut peer, talk) = open().await;
+    talk.say(frame(0x81, b"a")).await;
+    assert_eq!(peer.frame().await, (0x81, b"a".to_vec()));
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(super) enum End {
     CallerLeft,
     /// The backend went away, or takes nothing more.
     BackendLeft,
+    /// The backend is no backend any more, or was believed by certificates of before.
+    BackendReplaced,
     /// Nothing came for too long.
     Idle,
     /// It was open for as long as it may be.
@@ -73,6 +75,7 @@ impl End {
             Self::Closed => "closed",
             Self::CallerLeft => "caller_left",
             Self::BackendLeft => "backend_left",
+            Self::BackendReplaced => "backend_replaced",
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",
             Self::Sent => "sent",
@@ -94,7 +97,7 @@ impl End {
         match self {
             Self::Closed | Self::Stopping => Ending::Complete,
             Self::CallerLeft => Ending::ClientLeft,
-            Self::BackendLeft => Ending::Cut(Cut::Upstream),
+            Self::BackendLeft | Self::BackendReplaced => Ending::Cut(Cut::Upstream),
             Self::Idle
             | Self::Lifetime
             | Self::Sent
@@ -118,7 +121,7 @@ impl End {
     pub(super) fn code(self) -> u16 {
         match self {
             Self::Closed | Self::Idle | Self::Lifetime => 1000,
-            Self::CallerLeft | Self::Stopping => 1001,
+            Self::CallerLeft | Self::BackendReplaced | Self::Stopping => 1001,
             Self::Frame(_, FrameFault::TooLarge) | Self::Sent | Self::Received => 1009,
             Self::Frame(..) => 1002,
             Self::Rate | Self::Limit | Self::Withdrawn | Self::Switched | Self::Unread => 1008,

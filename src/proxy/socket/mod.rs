@@ -34,9 +34,10 @@ use super::respond;
 use super::right::Right;
 use super::standing::Shown;
 use super::trail::{Trail, micros};
+use super::unread::take_one;
 use crate::audit::Data;
 use crate::identity::Caller;
-use crate::limits::{Seat, Take};
+use crate::limits::Seat;
 use crate::listen::Facts;
 use crate::policy::{Opaque, Permit, Socket};
 use crate::telemetry::Stage;
@@ -44,7 +45,7 @@ use crate::upstream::{Switch, UpstreamSocket};
 
 use ending::End;
 use handshake::{Agreed, Asked};
-use tunnel::{Tunnel, Watched};
+use tunnel::{Giving, Tunnel, Watched};
 
 /// How long the connection may take to be handed over once the handshake was answered.
 const HANDOVER: Duration = Duration::from_secs(10);
@@ -134,16 +135,7 @@ impl Gate {
         seat: &Seat,
         disclosure: &Disclosure,
     ) -> Result<(), Rejection> {
-        let counted = subject.as_ref().map(|subject| subject.counted);
-        let nobody = || self.keys.nobody(&disclosure.with(|entry| entry.id).to_string(), 1);
-        let unmasked = opaque.unmasks().then(|| counted.unwrap_or_else(nobody));
-        if let Take::HoldBack(limit) = seat.take_record(counted, unmasked) {
-            tracing::debug!(%limit, "a WebSocket is held back");
-            return Err(Rejection::Limit(Box::new(seat.refusal())));
-        }
-        if !subject.is_none_or(|s| disclosure.add_subject(s.reference)) {
-            return Err(Rejection::LogUnavailable);
-        }
+        take_one(opaque, subject, (seat, disclosure), &self.keys)?;
         disclosure.with(|entry| {
             let entity = opaque.entity().into();
             entry.data = Some(Data { entity, records: Some(1), bytes: Some(0), ..Data::default() });
@@ -167,7 +159,7 @@ impl Gate {
         (terms, agreed): (&Socket, &Agreed),
         opaque: &Opaque,
         opened: Opened,
-        watched: Watched,
+        mut watched: Watched,
     ) {
         let (caps, is_packed) = (*terms.caps(), agreed.is_packed());
         let entity = opaque.entity().to_owned();
@@ -182,18 +174,16 @@ impl Gate {
             };
             telemetry.socket_opened();
             let caller = TokioIo::new(caller);
-            let shared = disclosure.clone();
-            let tunnel =
-                Tunnel { caller, backend, caps, is_packed, patience, seat, disclosure, entity };
-            let (why, farewell) = Box::pin(tunnel.run(watched)).await;
-            drop(place);
-            end(&shared, outcome, why);
+            let giving = Giving { seat: &seat, disclosure: &disclosure, entity: &entity };
+            let tunnel = Tunnel { caller, backend, caps, is_packed, patience, giving };
+            let (why, farewell) = Box::pin(tunnel.run(&mut watched)).await;
+            end(&disclosure, outcome, why);
             telemetry.socket_ended(why.word());
             if why.is_withdrawn() {
                 telemetry.withdrawn();
             }
             tracing::debug!(why = why.word(), "a WebSocket ended");
-            farewell.say().await;
+            farewell.say((seat, place, watched)).await;
         });
     }
 }

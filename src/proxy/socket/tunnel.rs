@@ -1,5 +1,6 @@
 //! An open WebSocket: bytes both ways, frame by frame within their rules, counted durably before they leave.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -29,16 +30,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const LATE_BYTES: usize = 64 * 1024;
 
 /// An open WebSocket.
-pub(super) struct Tunnel {
+pub(super) struct Tunnel<'t> {
     pub(super) caller: TokioIo<Upgraded>,
     pub(super) backend: UpstreamSocket,
     pub(super) caps: SocketCaps,
     pub(super) is_packed: bool,
     /// How long to wait for whoever does not read.
     pub(super) patience: Duration,
-    pub(super) seat: Seat,
-    pub(super) disclosure: Disclosure,
-    pub(super) entity: String,
+    pub(super) giving: Giving<'t>,
 }
 
 /// What takes the right away, or the place.
@@ -90,27 +89,41 @@ impl Common {
     }
 }
 
-/// So many frames within a second.
+/// How finely a second is told apart,
+const PART_MS: u128 = 50;
+/// and how many parts it has.
+const PARTS: u128 = 20;
+
+/// So many frames in any second: those of a part count until all of it is a second ago.
 struct Pace {
     most: u32,
     began: Instant,
-    frames: u32,
+    parts: VecDeque<(u128, u32)>,
 }
 
 impl Pace {
+    fn new(most: u32) -> Self {
+        Self { most, began: Instant::now(), parts: VecDeque::new() }
+    }
+
     fn allows(&mut self, frames: u32) -> bool {
-        if self.began.elapsed() >= Duration::from_secs(1) {
-            (self.began, self.frames) = (Instant::now(), 0);
+        let part = self.began.elapsed().as_millis() / PART_MS;
+        while self.parts.front().is_some_and(|(old, _)| part - old > PARTS) {
+            self.parts.pop_front();
         }
-        self.frames = self.frames.saturating_add(frames);
-        self.frames <= self.most
+        match self.parts.back_mut() {
+            Some((newest, count)) if *newest == part => *count = count.saturating_add(frames),
+            Some(_) | None => self.parts.push_back((part, frames)),
+        }
+        self.parts.iter().fold(0, |sum: u32, (_, count)| sum.saturating_add(*count)) <= self.most
     }
 }
 
-impl Tunnel {
+impl Tunnel<'_> {
     /// Passes bytes until something ends it, and says what. What is still to be said goes out with [`Farewell::say`].
-    pub(super) async fn run(self, mut watched: Watched) -> (End, Farewell) {
-        let Self { caller, backend, caps, is_packed, patience, seat, disclosure, entity } = self;
+    pub(super) async fn run(self, watched: &mut Watched) -> (End, Farewell) {
+        let Self { caller, backend, caps, is_packed, patience, giving } = self;
+        let replaced = backend.replaced();
         let (mut from_caller, mut to_caller) = tokio::io::split(caller);
         let (mut from_backend, mut to_backend) = tokio::io::split(backend);
         let way = |sender| Way {
@@ -121,7 +134,6 @@ impl Tunnel {
         let (mut sent, mut received) = (way(Sender::Caller), way(Sender::Backend));
         let (no, moved) = (AtomicBool::new, Mutex::new(Instant::now()));
         let common = Common { moved, caller_closed: no(false), backend_closed: no(false) };
-        let giving = Giving { seat: &seat, disclosure: &disclosure, entity: &entity };
         let end = {
             let up = up(&mut from_caller, &mut to_backend, &mut sent, (&caps, patience), &common);
             let down = down(
@@ -138,13 +150,14 @@ impl Tunnel {
                 biased;
                 cut = watched.right.lost() => End::from(cut),
                 told = watched.ends.told() => End::from(told),
+                () = replaced => End::BackendReplaced,
                 () = lifetime => End::Lifetime,
                 end = down => end,
                 end = up => end,
                 () = idle => End::Idle,
             }
         };
-        disclosure.with(|entry| {
+        giving.disclosure.with(|entry| {
             entry.request.get_or_insert_default().bytes = Some(sent.bytes);
         });
         let to_say = |way: &Way, sender| way.is_free.then(|| closing(sender, end.code()));
@@ -169,10 +182,15 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
-    /// Says it where a frame may come, and lets the other side take it.
-    pub(super) async fn say(self) {
+    /// Says it where a frame may come, and lets the other side take it. What the caller holds is theirs until they have
+    /// gone: so is the connection.
+    pub(super) async fn say(self, held: impl Send) {
         let Self { caller, backend, caller_frame, backend_frame } = self;
-        tokio::join!(part(caller, caller_frame), part(backend, backend_frame));
+        let of_caller = async {
+            part(caller, caller_frame).await;
+            drop(held);
+        };
+        tokio::join!(of_caller, part(backend, backend_frame));
     }
 }
 
@@ -205,7 +223,7 @@ async fn up(
     (caps, patience): (&SocketCaps, Duration),
     common: &Common,
 ) -> End {
-    let mut pace = Pace { most: caps.frames_per_s, began: Instant::now(), frames: 0 };
+    let mut pace = Pace::new(caps.frames_per_s);
     let mut buffer = vec![0; PIECE_BYTES];
     loop {
         let Some(piece) = read(from, &mut buffer).await else {
@@ -237,10 +255,10 @@ async fn up(
 }
 
 /// What is needed to let something leave.
-struct Giving<'t> {
-    seat: &'t Seat,
-    disclosure: &'t Disclosure,
-    entity: &'t str,
+pub(super) struct Giving<'t> {
+    pub(super) seat: &'t Seat,
+    pub(super) disclosure: &'t Disclosure,
+    pub(super) entity: &'t str,
 }
 
 impl Giving<'_> {
@@ -321,4 +339,30 @@ async fn read<'b>(from: &mut (impl AsyncRead + Unpin), buffer: &'b mut [u8]) -> 
 async fn write(to: &mut (impl AsyncWrite + Unpin), piece: &[u8]) -> std::io::Result<()> {
     to.write_all(piece).await?;
     to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_has_more_frames_than_may_be_wherever_it_begins() {
+        let wait = async |ms| tokio::time::advance(Duration::from_millis(ms)).await;
+        let mut pace = Pace::new(20);
+        wait(900).await;
+        assert!(pace.allows(20));
+        for ms in [99, 2, 898] {
+            wait(ms).await;
+            assert!(!pace.allows(1), "within a second of the others");
+        }
+        let mut pace = Pace::new(20);
+        for _ in 0..10 {
+            assert!((0..20).all(|_| pace.allows(1)) && pace.parts.len() <= 21);
+            wait(1050).await;
+        }
+        for _ in 0..100 {
+            assert!(pace.allows(1), "so many, evenly");
+            wait(60).await;
+        }
+    }
 }
