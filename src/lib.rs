@@ -41,6 +41,7 @@ mod recall;
 pub mod scan;
 pub mod secret;
 pub mod telemetry;
+mod turn;
 mod unseen;
 // -- composition
 pub mod cli;

@@ -15,8 +15,6 @@ use menshen::secret::MasterKey;
 use crate::at;
 use crate::content::{decision, outcome};
 
-/// As a gate reads on: so many entries in one piece, and a pause at the end.
-const PIECE: usize = 2_000;
 /// A second is written in so many parts.
 const PARTS: u64 = 50;
 const CUSTOMERS: u64 = 100_000;
@@ -92,22 +90,19 @@ fn write(
 fn follow(mut index: Index, log: &Log, is_over: &AtomicBool) -> Result<Vec<Duration>, IndexError> {
     // How many entries there were, and when that was seen.
     let (mut seen, mut lags) = (VecDeque::new(), Vec::new());
+    let (feed, start) = (log.feed(), Instant::now());
     loop {
         seen.push_back((log.health().durable, Instant::now()));
-        let read = index.read_on(PIECE)?;
-        while seen.front().is_some_and(|(entries, _)| *entries <= read.position) {
+        let reach = index.follow(log, &feed, start.elapsed())?;
+        while seen.front().is_some_and(|(entries, _)| *entries <= reach.position) {
             seen.pop_front();
         }
         lags.push(seen.front().map_or(Duration::ZERO, |(_, at)| at.elapsed()));
         let durable = log.health().durable;
-        if read.position >= durable && is_over.load(Ordering::Relaxed) {
+        if reach.position >= durable && is_over.load(Ordering::Relaxed) {
             return Ok(lags);
         }
-        let pause = read.pause(PIECE);
-        if !pause.is_zero() {
-            // What comes meanwhile waits as long.
-            lags.push(pause);
-            std::thread::sleep(pause);
-        }
+        // What comes meanwhile is as old at the next look.
+        std::thread::sleep(reach.pause);
     }
 }

@@ -2,14 +2,15 @@
 //! up reads the folder instead. Nobody who writes ever waits for a reader, and no reader misses an entry.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::at_rest::{Frame, Opener};
+use super::at_rest::{Frame, KeyName, Opener};
 use super::entry::Entry;
+use super::merkle::{Hash, leaf_hash};
 use super::queue::Written;
 use super::reader::{Frames, ReadError};
 use super::shared::Shared;
@@ -21,31 +22,54 @@ const BATCH: usize = 512;
 /// The pause after the folder could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What was made durable and not yet read.
+/// All who follow.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(super) struct Tails(Mutex<Vec<Weak<Tail>>>);
+
+impl Tails {
+    /// For one more reader, what becomes durable from now on.
+    fn one_more(&self) -> Arc<Tail> {
+        let tail = Arc::default();
+        let mut all = locked(&self.0);
+        all.retain(|tail| tail.strong_count() > 0);
+        all.push(Arc::downgrade(&tail));
+        tail
+    }
+
+    /// Takes the entries from index `first` on.
+    pub(super) fn push(&self, first: u64, written: &[Arc<Written>]) {
+        self.each(|tail| tail.push(first, written));
+    }
+
+    /// Wakes the readers.
+    pub(super) fn tell(&self) {
+        self.each(|tail| tail.changed.notify_one());
+    }
+
+    fn each(&self, tell: impl Fn(&Tail)) {
+        locked(&self.0).iter().filter_map(Weak::upgrade).for_each(|tail| tell(&tail));
+    }
+}
+
+/// What was made durable and one reader has not read yet.
+#[derive(Debug, Default)]
+struct Tail {
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Nothing is kept before somebody reads.
-    is_followed: bool,
-    written: VecDeque<(u64, Written)>,
+    written: VecDeque<(u64, Arc<Written>)>,
     bytes: usize,
 }
 
 impl Tail {
-    /// Takes the entries from index `first` on.
-    pub(super) fn push(&self, first: u64, written: Vec<Written>) {
-        let mut state = self.state();
-        if !state.is_followed {
-            return;
-        }
+    fn push(&self, first: u64, written: &[Arc<Written>]) {
+        let mut state = locked(&self.state);
         for (index, one) in (first..).zip(written) {
             state.bytes += one.weight();
-            state.written.push_back((index, one));
+            state.written.push_back((index, Arc::clone(one)));
         }
         if state.bytes > WAITING_BYTES {
             // The gap sends the reader to the folder.
@@ -54,14 +78,9 @@ impl Tail {
         }
     }
 
-    /// Wakes the reader.
-    pub(super) fn tell(&self) {
-        self.changed.notify_one();
-    }
-
     /// The entries from `next` on that are here; none if the first of them is not.
-    fn take(&self, next: u64) -> Followed {
-        let mut state = self.state();
+    fn take(&self, next: u64) -> Vec<(u64, Arc<Written>)> {
+        let mut state = locked(&self.state);
         let mut taken = Vec::new();
         while taken.len() < BATCH {
             let wanted = next + taken.len() as u64;
@@ -71,14 +90,59 @@ impl Tail {
             };
             state.bytes = state.bytes.saturating_sub(one.weight());
             if index == wanted {
-                taken.push((index, one.entry));
+                taken.push((index, one));
             }
         }
         taken
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was just made durable, at hand in memory, for one reader who looks from time to time and reads the folder where it is not.
+#[derive(Debug)]
+pub struct Feed(Arc<Tail>);
+
+impl Feed {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self(shared.tails.one_more())
+    }
+
+    /// The entries from index `next` on, some hundred at most; none if the first of them is not at hand.
+    #[must_use]
+    pub fn take(&self, next: u64) -> Vec<Durable> {
+        let taken = self.0.take(next).into_iter();
+        taken.map(|(index, written)| Durable { index, written }).collect()
+    }
+}
+
+/// An entry that is durable.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    /// Its place in the log.
+    pub index: u64,
+    written: Arc<Written>,
+}
+
+impl Durable {
+    /// The entry.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.written.entry
+    }
+
+    /// The files of the keys that it is sealed under.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.written.keys.iter().map(KeyName::file).collect()
+    }
+
+    /// Its hash as a leaf of the tree.
+    #[must_use]
+    pub fn leaf(&self) -> Hash {
+        leaf_hash(&self.written.stored)
     }
 }
 
@@ -86,12 +150,13 @@ impl Tail {
 type Stored = Vec<(u64, Vec<u8>)>;
 
 /// Entries in their order, each with its index.
-pub type Followed = Vec<(u64, Entry)>;
+pub type Followed = Vec<(u64, Arc<Entry>)>;
 
 /// Reads a log that is being written.
 #[derive(Debug)]
 pub struct Follower {
     shared: Arc<Shared>,
+    tail: Arc<Tail>,
     opener: Opener,
     next: u64,
     /// A look into the folder that is under way; whoever waits for it may come and go.
@@ -100,8 +165,8 @@ pub struct Follower {
 
 impl Follower {
     pub(super) fn new(shared: Arc<Shared>, opener: Opener, next: u64) -> Self {
-        shared.tail.state().is_followed = true;
-        Self { shared, opener, next, reading: None }
+        let tail = shared.tails.one_more();
+        Self { shared, tail, opener, next, reading: None }
     }
 
     /// The index of the entry that comes next.
@@ -115,10 +180,11 @@ impl Follower {
     /// Cancel safe: a look into the folder goes on meanwhile, and nothing is taken that is not given.
     pub async fn next(&mut self) -> Followed {
         loop {
-            let taken = self.shared.tail.take(self.next);
+            let taken = self.tail.take(self.next);
             if !taken.is_empty() {
                 self.next += taken.len() as u64;
-                return taken;
+                let entry = |(index, one): (u64, Arc<Written>)| (index, Arc::clone(&one.entry));
+                return taken.into_iter().map(entry).collect();
             }
             let durable = self.shared.state().durable;
             if durable > self.next {
@@ -136,7 +202,7 @@ impl Follower {
                 }
                 continue;
             }
-            self.shared.tail.changed.notified().await;
+            self.tail.changed.notified().await;
         }
     }
 
@@ -154,7 +220,7 @@ impl Follower {
                 Err(error) => Err(error),
             };
             match entry {
-                Ok(entry) => opened.push((index, entry)),
+                Ok(entry) => opened.push((index, Arc::new(entry))),
                 Err(error) => tracing::error!(index, %error, "nobody reviews it"),
             }
         }
@@ -202,7 +268,7 @@ mod tests {
             let places = follower.position()..;
             for (place, (index, entry)) in places.zip(follower.next().await) {
                 assert_eq!(index, place);
-                numbers.extend(entry.act.unwrap().count);
+                numbers.extend(entry.act.as_ref().unwrap().count);
             }
         }
         numbers
@@ -233,7 +299,7 @@ mod tests {
         while numbers.len() < 1500 {
             let waited = tokio::time::timeout(Duration::from_micros(1), follower.next()).await;
             for (_, entry) in waited.into_iter().flatten() {
-                numbers.extend(entry.act.unwrap().count);
+                numbers.extend(entry.act.as_ref().unwrap().count);
             }
         }
         assert_eq!(numbers, (0..1500).collect::<Vec<_>>());

@@ -16,7 +16,7 @@ use super::disk::{Disk, SystemDisk};
 use super::entry::{Entry, EntryError, EntryId, Moment, Stamp};
 use super::fault::Broken;
 use super::folder::Folder;
-use super::follow::Follower;
+use super::follow::{Feed, Follower};
 use super::groups::{Act, Event};
 use super::journal::Journal;
 use super::note::{NoteError, Signer, Verifier};
@@ -389,8 +389,13 @@ impl Log {
         }
     }
 
-    /// Reads on from entry `next`, also what was appended before, and goes on as entries become durable. One
-    /// reader at a time.
+    /// What becomes durable from now on, at hand in memory.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        Feed::new(&self.owner.shared)
+    }
+
+    /// Reads on from entry `next`, also what was appended before, and goes on as entries become durable.
     #[must_use]
     pub fn follow(&self, next: u64) -> Follower {
         let Owner { shared, opener, .. } = &*self.owner;

@@ -52,7 +52,7 @@ pub use copies::CopySettings;
 pub use entry::{Continues, Entry, EntryError, EntryId, MAX_SUBJECTS, Moment, Stamp, Subjects};
 pub use fault::{Broken, Fault};
 pub use filter::{Filter, normal};
-pub use follow::{Followed, Follower};
+pub use follow::{Durable, Feed, Followed, Follower};
 pub use groups::{
     Act, Actor, ActorKind, Alert, Answer, Auth, Class, Concern, Data, Decision, Difference, Effect,
     Ending, Event, Extent, Found, Levels, Mode, Order, Origin, Query, QueryUse, Request, Uploads,

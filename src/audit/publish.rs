@@ -14,6 +14,10 @@ use super::merkle::leaf_hash;
 use super::note::{Signature, Verifier};
 use super::shared::Shared;
 use super::tile::{Edge, Kind, Tile, WIDTH, encode_bundle, encode_hashes};
+use crate::turn::{Turns, stand_back};
+
+/// Entries that are hashed into tiles in one turn on the processor.
+const TURN: u32 = 32;
 
 /// The publisher's state, which lives on its own thread.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub(super) struct Published {
 impl Publisher {
     /// Works until the writer has stopped and everything is published.
     pub(super) fn run(mut self) {
+        stand_back();
         loop {
             let durable = self.shared.wait_to_publish(self.published.edge.size());
             let keys = self.shared.tend_keys().map_err(io::Error::other);
@@ -137,10 +142,12 @@ impl Published {
         folder: &Folder,
         files: &mut Replacer<'_>,
     ) -> io::Result<Signature> {
+        let mut turns = Turns::default();
         loop {
             let batch = self.cursor.next_batch()?;
             for entry in batch.entries {
                 self.add(entry, folder, files)?;
+                turns.done(TURN);
             }
             if self.edge.root() != batch.root {
                 let what = "the journal's entries do not give the root that was signed";

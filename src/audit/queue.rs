@@ -1,11 +1,12 @@
 //! The bounded queue between those who have something to record and the one who writes.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::at_rest::KeyName;
 use super::entry::{Entry, EntryId};
 use super::log::{LogError, Receipt};
 
@@ -23,11 +24,12 @@ const LINGER: Duration = Duration::from_millis(5);
 const COMPANY: usize = 3;
 const PACE: Duration = Duration::from_micros(300);
 
-/// An entry and the bytes that are stored of it.
+/// An entry, the bytes that are stored of it, and the keys that these are sealed under.
 #[derive(Debug)]
 pub(super) struct Written {
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
     pub(super) stored: Vec<u8>,
+    pub(super) keys: Vec<KeyName>,
 }
 
 impl Written {
@@ -41,7 +43,7 @@ impl Written {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: EntryId,
-    pub(super) written: Vec<Written>,
+    pub(super) written: Vec<Arc<Written>>,
     /// Who waits; nobody for a detached entry, which is tried until it is written.
     pub(super) waiting: Option<oneshot::Sender<Result<Receipt, LogError>>>,
 }
@@ -52,7 +54,7 @@ impl Item {
     }
 
     fn weight(&self) -> usize {
-        self.written.iter().map(Written::weight).sum()
+        self.written.iter().map(|one| one.weight()).sum()
     }
 }
 
@@ -241,7 +243,8 @@ mod tests {
         let stamp = Stamp { id, time: Moment(1_790_000_000_123), node: "n1".into() };
         let entry = Entry::new(Event::Custody, stamp);
         let waiting = is_awaited.then(|| oneshot::channel().0);
-        Item { id, written: vec![Written { entry, stored: vec![n; 100] }], waiting }
+        let one = Written { entry: Arc::new(entry), stored: vec![n; 100], keys: Vec::new() };
+        Item { id, written: vec![Arc::new(one)], waiting }
     }
 
     fn queue() -> Queue {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::at_rest::{DayKeys, RestError, Tenants};
 use super::entry::{Entry, EntryId, Moment, Stamp};
-use super::follow::Tail;
+use super::follow::Tails;
 use super::log::{LogError, Receipt, Settings, Sink};
 use super::queue::{Capacity, Item, Queue, Written};
 use super::text::Text;
@@ -20,14 +20,14 @@ use crate::secret::SecretError;
 /// Tiles follow at the latest when this many entries wait for them.
 const PUBLISH_ENTRIES: u64 = 256;
 
-/// The pause between two publications, so that they leave the disk to the journal.
-const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
+/// The pause between two publications, so that they leave disk and processor to the journal: each makes files anew.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(400);
 
 /// What the front door, the writer and the publisher share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue,
-    pub(super) tail: Tail,
+    pub(super) tails: Tails,
     clock: Clock,
     node: Text,
     /// The keys that entries are sealed under; none for a legible log.
@@ -61,7 +61,7 @@ impl Shared {
         let capacity = Capacity { entries: settings.queue_entries, bytes: settings.queue_bytes };
         Self {
             queue: Queue::new(capacity),
-            tail: Tail::default(),
+            tails: Tails::default(),
             clock,
             node: Text::word(&settings.node),
             keys,
@@ -106,7 +106,8 @@ impl Shared {
             // Here, on the thread of whoever appends: the writer is one for all.
             let sealed =
                 self.keys.as_ref().map(|keys| keys.seal(&entry, now, &json)).transpose()?;
-            written.push(Written { entry, stored: sealed.unwrap_or(json) });
+            let (stored, keys) = sealed.unwrap_or((json, Vec::new()));
+            written.push(Arc::new(Written { entry: Arc::new(entry), stored, keys }));
         }
         Ok(Item { id, written, waiting })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::entry::Entry;
-use super::follow::Tail;
+use super::follow::Tails;
 use super::groups::{Act, Event};
 use super::journal::Journal;
 use super::log::{LogError, Receipt};
@@ -58,8 +58,11 @@ impl Writer {
             Ok(frontier) => {
                 let first = self.frontier.size();
                 self.frontier = frontier;
+                // First, so that whoever hears how much is durable finds it at hand.
+                hand_over(items.iter().chain(&confession), first, &self.shared.tails);
                 self.shared.durable(self.frontier.size());
-                acknowledge(items, confession, first, &self.shared.tail);
+                acknowledge(items.into_iter().chain(confession), first);
+                self.shared.tails.tell();
                 true
             }
             Err(error) => {
@@ -101,16 +104,21 @@ impl Writer {
     }
 }
 
-fn acknowledge(items: Vec<Item>, confession: Option<Item>, first: u64, tail: &Tail) {
+fn hand_over<'a>(items: impl Iterator<Item = &'a Item>, first: u64, tails: &Tails) {
     let mut index = first;
-    for item in items.into_iter().chain(confession) {
-        let receipt = Receipt { index, id: item.id };
-        let begins = index;
+    for item in items {
+        tails.push(index, &item.written);
         index += item.written.len() as u64;
-        tail.push(begins, item.written);
+    }
+}
+
+fn acknowledge(items: impl Iterator<Item = Item>, first: u64) {
+    let mut index = first;
+    for item in items {
+        let receipt = Receipt { index, id: item.id };
+        index += item.written.len() as u64;
         if let Some(waiting) = item.waiting {
             drop(waiting.send(Ok(receipt)));
         }
     }
-    tail.tell();
 }

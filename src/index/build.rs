@@ -1,14 +1,15 @@
-//! Reads the log on and adds its entries, some thousand in one transaction with the place that was reached.
+//! Gathers the words of entries, read in the log or handed over by who wrote it, and writes them down, some thousand entries in one
+//! transaction with the place that was reached.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::file::{self, place, signed};
-use super::terms::{Terms, Words};
+use super::file::{self, place};
+use super::gathered::Gathered;
+use super::terms::Words;
 use super::{Index, IndexError};
+use crate::audit::merkle::Hash;
 use crate::audit::{Entry, EntryId, Lookup, Record, Stored, StoredEntries};
 
 /// Entries whose times are kept together.
@@ -17,6 +18,8 @@ pub(super) const SPAN: u64 = 1024;
 const MOST_WAITING: usize = 20_000;
 /// Words that are held before they are written.
 const MOST_HELD: usize = 200_000;
+/// Entries that are gathered in one turn on the processor: a third of a millisecond.
+const TURN: u32 = 8;
 
 /// How far a round came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,24 +28,6 @@ pub struct Progress {
     pub added: u64,
     /// Entries of the log that were read altogether.
     pub position: u64,
-}
-
-/// Between two rounds that found little; and after one that found much, since few long rounds cost half of many short ones.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONG_PAUSE: Duration = Duration::from_secs(2);
-const MUCH: u64 = 500;
-
-impl Progress {
-    /// How long whoever keeps the index waits after a round that was to add `most`; not at all if it did, since more is
-    /// there.
-    #[must_use]
-    pub fn pause(self, most: usize) -> Duration {
-        match self.added {
-            added if added >= most as u64 => Duration::ZERO,
-            MUCH.. => LONG_PAUSE,
-            _ => PAUSE,
-        }
-    }
 }
 
 /// The last decisions, for what follows them: their place and their words. More than one entry may follow, so none leaves with the first.
@@ -66,87 +51,78 @@ impl Waiting {
 }
 
 impl Index {
-    /// Reads on, at most `most` entries, and gives how far it came; nothing was added at the log's end.
+    /// Reads on in the log's folder, at most `most` entries, writes down what was gathered, and gives how far it came; nothing was
+    /// added at the log's end.
     ///
     /// Blocks. Another process may do the same at the same time.
     ///
     /// # Errors
     /// [`IndexError`]; nothing of the round is kept then.
     pub fn read_on(&mut self, most: usize) -> Result<Progress, IndexError> {
-        // A connection of its own so that the parts of `self` can be used beside it.
-        let tx =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let (start, _) = file::cursor(&tx)?;
-        let opener = self.opener.afresh();
-        let mut lookup = Lookup::new(opener.clone());
-        let mut last = None;
-        let mut adder = Adder {
-            connection: &tx,
-            lookup: &mut lookup,
-            terms: &mut self.terms,
-            waiting: &mut self.waiting,
-            held: Held::default(),
-        };
-        for stored in StoredEntries::new(&self.log, start, opener).take(most) {
-            let stored = stored?;
-            last = Some((stored.index + 1, stored.leaf));
-            adder.add(stored)?;
+        let next = self.next()?;
+        for stored in StoredEntries::new(&self.log, next, self.opener.afresh()).take(most) {
+            let Stored { index, record, keys, leaf } = stored?;
+            self.gather(index, record.entry().as_ref(), &keys, leaf)?;
+            if self.is_full() {
+                break;
+            }
         }
-        adder.write_held()?;
-        let Some((position, leaf)) = last else {
-            return Ok(Progress { added: 0, position: start });
+        self.write_down()
+    }
+
+    /// The place of the entry that it takes next.
+    pub(super) fn next(&self) -> Result<u64, IndexError> {
+        self.gathered.as_ref().map_or_else(|| self.position(), |gathered| Ok(gathered.next))
+    }
+
+    /// How many entries were gathered and not written down.
+    pub(super) fn gathered(&self) -> u64 {
+        self.gathered.as_ref().map_or(0, |gathered| gathered.next - gathered.start)
+    }
+
+    /// Whether so much was gathered that it has to be written down.
+    pub(super) fn is_full(&self) -> bool {
+        self.gathered.as_ref().is_some_and(|gathered| gathered.words >= MOST_HELD)
+    }
+
+    /// Takes the next entry, which these keys opened; `None` where it cannot be read.
+    pub(super) fn gather(
+        &mut self,
+        index: u64,
+        entry: Option<&Entry>,
+        keys: &[String],
+        leaf: Hash,
+    ) -> Result<(), IndexError> {
+        self.turns.done(TURN);
+        let mut gathered = match self.gathered.take() {
+            Some(gathered) => gathered,
+            None => Gathered::from(index, self.opener.afresh()),
         };
-        file::set_cursor(&tx, position, &leaf)?;
-        tx.commit()?;
-        Ok(Progress { added: position - start, position })
-    }
-}
-
-/// Words by the places of their entries, not written yet: the words of an outcome have those of its decision in them,
-/// so that whoever comes before both are written needs no row for the decision.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    rows: BTreeMap<u64, Words>,
-    words: usize,
-}
-
-impl Held {
-    fn put(&mut self, index: u64, words: Words) {
-        self.words += words.len();
-        self.rows.insert(index, words);
-    }
-
-    fn drop_row(&mut self, index: u64) {
-        self.words -= self.rows.remove(&index).map_or(0, |words| words.len());
-    }
-}
-
-/// Adds entries within a transaction.
-pub(super) struct Adder<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) lookup: &'a mut Lookup,
-    pub(super) terms: &'a mut Terms,
-    pub(super) waiting: &'a mut Waiting,
-    pub(super) held: Held,
-}
-
-impl Adder<'_> {
-    fn add(&mut self, stored: Stored) -> Result<(), IndexError> {
-        let Stored { index, record, keys, .. } = stored;
-        let Record::Entry(entry) = record else { return Ok(()) };
-        self.note_time(index, entry.time.0)?;
-        for key in &keys {
-            let sql = "INSERT OR IGNORE INTO keys (name) VALUES (?1)";
-            self.connection.prepare_cached(sql)?.execute([key])?;
+        if let Some(entry) = entry {
+            self.gather_entry(&mut gathered, index, entry, keys)?;
         }
-        let mut words = self.terms.of_entry(&entry, &keys);
+        (gathered.next, gathered.leaf) = (index + 1, leaf);
+        self.gathered = Some(gathered);
+        Ok(())
+    }
+
+    fn gather_entry(
+        &mut self,
+        gathered: &mut Gathered,
+        index: u64,
+        entry: &Entry,
+        keys: &[String],
+    ) -> Result<(), IndexError> {
+        gathered.note_time(index, entry.time.0);
+        gathered.keys.extend(keys.iter().cloned());
+        let mut words = self.terms.of_entry(entry, keys);
         let belongs_to = entry.decided_by.or(entry.continues.map(|part| part.id));
         match belongs_to {
             Some(id) => {
-                if let Some((first, of_first)) = self.first(id)? {
+                if let Some((first, of_first)) = self.first(gathered, id)? {
                     words.extend(of_first);
-                    self.held.drop_row(first);
-                    self.link(index, first)?;
+                    gathered.drop_row(first);
+                    gathered.links.push((index, first));
                 }
             }
             None if entry.decision.is_some() => {
@@ -154,92 +130,44 @@ impl Adder<'_> {
             }
             None => {}
         }
-        self.held.put(index, words);
-        if self.held.words >= MOST_HELD { self.write_held() } else { Ok(()) }
-    }
-
-    /// Writes down what was held, in the order of the places, as the words are kept by them.
-    pub(super) fn write_held(&mut self) -> Result<(), IndexError> {
-        for (index, words) in std::mem::take(&mut self.held).rows {
-            self.put(index, &words)?;
-        }
-        Ok(())
-    }
-
-    /// Adds an entry again, of which less can be read than before.
-    pub(super) fn add_again(&mut self, stored: Stored) -> Result<(), IndexError> {
-        let Stored { index, record, keys, .. } = stored;
-        let sql = "SELECT request FROM links WHERE entry = ?1";
-        let mut linked = self.connection.prepare_cached(sql)?;
-        let request: Option<i64> =
-            linked.query_row([signed(index)], |row| row.get(0)).optional()?;
-        let Record::Entry(entry) = record else { return Ok(()) };
-        let mut words = self.terms.of_entry(&entry, &keys);
-        if let Some(request) = request
-            && let Some(Stored { record: Record::Entry(first), keys, .. }) =
-                self.lookup.at(place(request))?
-        {
-            words.extend(self.terms.of_entry(&first, &keys));
-        }
-        self.put(index, &words)
-    }
-
-    /// Forgets to which request an entry belonged of which nothing can be read. Where more is left of the decision that
-    /// it stood for, that is found by words of its own again.
-    pub(super) fn leave(&mut self, index: u64) -> Result<(), IndexError> {
-        let sql = "DELETE FROM links WHERE entry = ?1 RETURNING request";
-        let request: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([signed(index)], |row| row.get(0))
-            .optional()?;
-        let Some(request) = request else { return Ok(()) };
-        let Some(Stored { record: Record::Entry(first), keys, .. }) =
-            self.lookup.at(place(request))?
-        else {
-            return Ok(());
-        };
-        self.connection.prepare_cached("DELETE FROM terms WHERE rowid = ?1")?.execute([request])?;
-        let words = self.terms.of_entry(&first, &keys);
-        self.put(place(request), &words)
-    }
-
-    fn put(&self, index: u64, words: &Words) -> Result<(), IndexError> {
-        let mut text = String::with_capacity(words.len() * 13);
-        for word in words {
-            // A string takes whatever is written.
-            write!(text, "{word} ").unwrap_or_default();
-        }
-        let sql = "INSERT INTO terms (rowid, words) VALUES (?1, ?2)";
-        self.connection.prepare_cached(sql)?.execute((signed(index), text))?;
-        Ok(())
-    }
-
-    fn link(&self, entry: u64, request: u64) -> Result<(), IndexError> {
-        let sql = "INSERT OR REPLACE INTO links (entry, request) VALUES (?1, ?2)";
-        self.connection.prepare_cached(sql)?.execute((signed(entry), signed(request)))?;
-        Ok(())
-    }
-
-    fn note_time(&self, index: u64, time: i64) -> Result<(), IndexError> {
-        let sql =
-            "INSERT INTO spans (first, from_ms, to_ms) VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE
-                   SET from_ms = min(from_ms, ?2), to_ms = max(to_ms, ?2)";
-        self.connection.prepare_cached(sql)?.execute((signed(index - index % SPAN), time))?;
+        gathered.put(index, words);
         Ok(())
     }
 
     /// The place and the words of the first entry of a request. It may be of an earlier run.
-    fn first(&mut self, id: EntryId) -> Result<Option<(u64, Words)>, IndexError> {
+    fn first(
+        &mut self,
+        gathered: &mut Gathered,
+        id: EntryId,
+    ) -> Result<Option<(u64, Words)>, IndexError> {
         if let Some(known) = self.waiting.known.get(&id) {
             return Ok(Some(known.clone()));
         }
-        let Some((index, entry, keys)) = find(self.connection, self.lookup, id)? else {
-            return Ok(None);
-        };
+        let found = find(&self.connection, &mut gathered.lookup, id)?;
+        let Some((index, entry, keys)) = found else { return Ok(None) };
         let first = (index, self.terms.of_entry(&entry, &keys));
         self.waiting.put(id, first.clone());
         Ok(Some(first))
+    }
+
+    /// Writes down what was gathered, in one transaction with the place that was reached, and gives how far it came.
+    ///
+    /// Where another process came first, what was gathered is forgotten and read anew from there; after an error, too.
+    pub(super) fn write_down(&mut self) -> Result<Progress, IndexError> {
+        let Some(gathered) = self.gathered.take() else {
+            return Ok(Progress { added: 0, position: self.position()? });
+        };
+        // A connection of its own so that the parts of `self` can be used beside it.
+        let tx =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let (position, _) = file::cursor(&tx)?;
+        if position != gathered.start {
+            return Ok(Progress { added: position.saturating_sub(gathered.start), position });
+        }
+        gathered.write(&tx, &mut self.turns)?;
+        file::set_cursor(&tx, gathered.next, &gathered.leaf)?;
+        tx.commit()?;
+        Ok(Progress { added: gathered.next - gathered.start, position: gathered.next })
     }
 }
 

@@ -6,20 +6,27 @@
 
 mod build;
 mod file;
+mod follow;
+mod gathered;
+mod mend;
 mod purge;
 mod search;
 mod terms;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 pub use build::Progress;
+pub use follow::Reach;
 pub use search::Page;
 
 use crate::audit::{Lookup, Opener, ReadError};
 use crate::secret::{MasterKey, SecretError};
+use crate::turn::Turns;
 use build::Waiting;
+use gathered::Gathered;
 use terms::Terms;
 
 /// Why the index cannot be used.
@@ -82,6 +89,10 @@ pub struct Index {
     lookup: Lookup,
     terms: Terms,
     waiting: Waiting,
+    gathered: Option<Gathered>,
+    turns: Turns,
+    /// When what was gathered was last written down.
+    written: Duration,
 }
 
 impl Index {
@@ -117,6 +128,9 @@ impl Index {
             opener,
             terms,
             waiting: Waiting::default(),
+            gathered: None,
+            turns: Turns::default(),
+            written: Duration::ZERO,
         };
         index.check_place()?;
         Ok(index)

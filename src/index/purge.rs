@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::build::{Adder, Held};
 use super::file::place;
+use super::mend::Mender;
 use super::terms::Kind;
 use super::{Index, IndexError};
 use crate::audit::{Lookup, destroyed_keys};
@@ -41,8 +41,9 @@ impl Index {
             is_changed = true;
         }
         if is_changed {
-            // Decisions at hand may be among them.
+            // What is at hand may be among them.
             self.waiting = Default::default();
+            self.gathered = None;
             self.lookup = Lookup::new(self.opener.afresh());
             write_anew(&self.connection)?;
         }
@@ -63,16 +64,11 @@ impl Index {
             tx.prepare_cached("DELETE FROM terms WHERE rowid = ?1")?.execute([row])?;
             let left = lookup.at(place(*row))?.filter(|left| !left.keys.iter().any(|k| k == key));
             let mut reader = Lookup::new(self.opener.afresh());
-            let mut adder = Adder {
-                connection: &tx,
-                lookup: &mut reader,
-                terms: &mut self.terms,
-                waiting: &mut self.waiting,
-                held: Held::default(),
-            };
+            let mut mender =
+                Mender { connection: &tx, lookup: &mut reader, terms: &mut self.terms };
             match left {
-                Some(left) if left.record.clone().entry().is_some() => adder.add_again(left)?,
-                Some(_) | None => adder.leave(place(*row))?,
+                Some(left) if left.record.clone().entry().is_some() => mender.add_again(left)?,
+                Some(_) | None => mender.leave(place(*row))?,
             }
         }
         tx.commit()?;

@@ -291,16 +291,104 @@ fn a_decision_has_words_of_its_own_until_its_outcome_has_them() {
     // Of an outcome nothing is left: its decision is found by itself.
     index.connection.execute("DELETE FROM terms WHERE rowid = 1", []).unwrap();
     let mut lookup = crate::audit::Lookup::new(opener(dir.path()));
-    let mut adder = build::Adder {
+    let mut mender = mend::Mender {
         connection: &index.connection,
         lookup: &mut lookup,
         terms: &mut index.terms,
-        waiting: &mut index.waiting,
-        held: build::Held::default(),
     };
-    adder.leave(1).unwrap();
+    mender.leave(1).unwrap();
     assert_eq!(rows(&index), [0, 2, 3]);
     assert_eq!(find(&mut index, of("wang.li")), ["wang.li"]);
+}
+
+/// The rows of a question.
+fn rows(index: &Index, sql: &str) -> Vec<String> {
+    let mut rows = index.connection.prepare(sql).unwrap();
+    let count = rows.column_count();
+    let cells = |row: &rusqlite::Row<'_>| {
+        let cells = (0..count).map(|at| row.get::<_, rusqlite::types::Value>(at));
+        Ok(format!("{:?}", cells.collect::<Result<Vec<_>, _>>()?))
+    };
+    rows.query_map([], cells).unwrap().map(Result::unwrap).collect()
+}
+
+/// All that an index holds: its tables, and the words of what is no decision that is found by its outcome, since it depends on
+/// what was written down together whether that has words of its own.
+fn held(index: &Index) -> Vec<Vec<String>> {
+    let vocabulary = "CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, terms, instance)";
+    index.connection.execute_batch(vocabulary).unwrap();
+    [
+        "SELECT cursor, hex(leaf) FROM place",
+        "SELECT * FROM links ORDER BY entry",
+        "SELECT * FROM spans ORDER BY first",
+        "SELECT * FROM keys ORDER BY name",
+        "SELECT term, doc FROM temp.words WHERE doc NOT IN (SELECT request FROM links) ORDER BY 1, 2",
+    ]
+    .into_iter()
+    .map(|sql| rows(index, sql))
+    .collect()
+}
+
+#[test]
+fn what_is_taken_from_memory_is_what_stands_in_the_folder_and_no_other_process_is_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let log = log(dir.path(), &clock);
+    let appended = std::cell::Cell::new(0);
+    let looks = |count: usize| {
+        for n in 0..count {
+            appended.set(appended.get() + if n % 5 > 0 { 3 } else { 2 });
+            let key = n.to_string();
+            let look = Look { keys: &[&key], reason: "called about a loan", ..Look::default() };
+            let decision = look.decide(&log);
+            clock.advance_ms(7);
+            if n % 5 > 0 {
+                look.give(&log, &decision);
+            }
+            let mut own = log.entry(Event::Decision).unwrap();
+            own.class = Class::CustomerUsage;
+            own.actor = Some(Actor { account: "own".into(), ..Actor::default() });
+            own.decision = Some(Decision::new(Effect::Allow));
+            log.append_detached(own);
+        }
+        while log.health().durable < appended.get() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    looks(5);
+    let (mut index, feed) = (open(dir.path()), log.feed());
+    let mut now = Duration::ZERO;
+    let mut follow = |index: &mut Index, seconds: u64| {
+        now += Duration::from_secs(seconds);
+        index.follow(&log, &feed, now).unwrap().position
+    };
+    let behind = follow(&mut index, 1);
+    assert!(behind > 0, "what was there before is read in the folder");
+    looks(8);
+    let durable = log.health().durable;
+    assert_eq!((follow(&mut index, 0), index.next().unwrap()), (behind, durable), "held");
+    assert_eq!(follow(&mut index, 3), durable, "written down");
+    // Somebody else builds the same index while this one holds the same entries.
+    looks(10);
+    follow(&mut index, 0);
+    read(&mut open(dir.path()));
+    let elsewhere = open(dir.path()).position().unwrap();
+    follow(&mut index, 3);
+    assert_eq!(index.position().unwrap(), elsewhere);
+    // More than may wait in memory: the rest is read in the folder.
+    looks(300);
+    looks(10);
+    while follow(&mut index, 3) < log.health().durable {}
+    log.close();
+    let place = dir.path().join("rebuilt-index");
+    let mut rebuilt =
+        Index::open(&place, &dir.path().join("log"), opener(dir.path()), &master()).unwrap();
+    read(&mut rebuilt);
+    let own = Filter { actor: Some("own".to_owned()), ..Filter::default() };
+    assert_eq!(index.search(&own, None, 1000).unwrap().accesses.len(), 333);
+    let (now, anew) = (held(&index), held(&rebuilt));
+    assert!(now.iter().all(|rows| !rows.is_empty()));
+    assert_eq!(now, anew);
 }
 
 #[test]

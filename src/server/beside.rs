@@ -100,6 +100,7 @@ impl Server {
             dir,
             log_dir: config.log.clone(),
             log: self.log.clone(),
+            feed: self.log.feed(),
             opener: Opener::new(&config.log, vec![rest]),
             master: master.clone(),
             telemetry: Arc::clone(&self.gate.telemetry),

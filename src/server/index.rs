@@ -1,5 +1,6 @@
 //! Keeps the index of the log near its end, on a thread of its own in small pieces; no request waits for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,24 +10,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::unsigned::unsigned;
-use crate::audit::{Log, Opener};
+use crate::audit::{Feed, Log, Opener};
 use crate::clock::Clock;
 use crate::index::{Index, IndexError};
 use crate::secret::MasterKey;
 use crate::telemetry::Telemetry;
+use crate::turn::beside;
 
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks for what was destroyed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// Entries in one piece.
-const BATCH: usize = 2_000;
 
 /// What keeps the index.
 pub(super) struct Indexer {
     pub(super) dir: PathBuf,
     pub(super) log_dir: PathBuf,
     pub(super) log: Log,
+    pub(super) feed: Feed,
     pub(super) opener: Opener,
     pub(super) master: MasterKey,
     pub(super) telemetry: Arc<Telemetry>,
@@ -38,15 +39,17 @@ pub(super) struct Indexer {
 impl Indexer {
     /// Goes on until told to stop. A fault is told and tried again: requests do not need the index.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let this = Arc::new(self);
+        if let Err(error) = beside("log-index", self.keep(stop)).await {
+            tracing::error!(%error, "the index of the log is not kept: it has no thread");
+        }
+    }
+
+    async fn keep(self, stop: CancellationToken) {
         let mut open = None;
         let mut purged = None;
         loop {
             let is_due = purged.is_none_or(|at: Instant| at.elapsed() >= PURGE_EVERY);
-            let working = Arc::clone(&this);
-            let taken = open.take();
-            let work = move || working.piece(taken, is_due);
-            let done = tokio::task::spawn_blocking(work).await;
+            let done = catch_unwind(AssertUnwindSafe(|| self.piece(open.take(), is_due)));
             if is_due {
                 purged = Some(Instant::now());
             }
@@ -57,12 +60,10 @@ impl Indexer {
                 }
                 Ok(Err(error)) => {
                     tracing::error!(%error, "the index of the log is not kept; it is tried again");
-                    open = None;
                     PAUSE
                 }
-                Err(error) => {
-                    tracing::error!(%error, "the work on the index ended by a panic");
-                    open = None;
+                Err(_panic) => {
+                    tracing::error!("the work on the index of the log ended by a panic");
                     PAUSE
                 }
             };
@@ -80,17 +81,17 @@ impl Indexer {
             Some(index) => index,
             None => self.open()?,
         };
-        let read = match index.read_on(BATCH) {
+        let (log, feed) = (&self.log, &self.feed);
+        let reach = match index.follow(log, feed, self.clock.steady()) {
             Err(error) if error.calls_for_rebuild() => {
                 tracing::warn!(%error, "the index of the log is made anew");
-                let (dir, log) = (&self.dir, &self.log_dir);
-                index = Index::rebuild(dir, log, self.opener.clone(), &self.master)?;
-                index.read_on(BATCH)?
+                let (dir, folder) = (&self.dir, &self.log_dir);
+                index = Index::rebuild(dir, folder, self.opener.clone(), &self.master)?;
+                index.follow(log, feed, self.clock.steady())?
             }
-            read => read?,
+            reach => reach?,
         };
-        let durable = self.log.health().durable;
-        self.telemetry.index_lag(durable.saturating_sub(read.position));
+        self.telemetry.index_lag(log.health().durable.saturating_sub(reach.position));
         if purge {
             self.nag(&mut index)?;
             let gone = index.purge()?;
@@ -98,7 +99,7 @@ impl Indexer {
                 tracing::info!(entries = gone, "destroyed entries left the index of the log");
             }
         }
-        Ok((index, read.pause(BATCH)))
+        Ok((index, reach.pause))
     }
 
     /// Tells of reviews that nobody signed: once in words, always as a number.

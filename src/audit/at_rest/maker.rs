@@ -107,15 +107,16 @@ impl DayKeys {
         entry: &Entry,
         now: Moment,
         json: &[u8],
-    ) -> Result<Vec<u8>, SecretError> {
+    ) -> Result<(Vec<u8>, Vec<KeyName>), SecretError> {
         let key = self.current(Lock::Of(entry.class), &entry.tenants, now)?;
         if entry.class != Class::CustomerUsage {
-            return frame::seal(&key.name, &key.sealer, json);
+            return Ok((frame::seal(&key.name, &key.sealer, json)?, vec![key.name]));
         }
         let identity = self.current(Lock::Identity, &entry.tenants, now)?;
         let whole = frame::seal(&identity.name, &identity.sealer, json)?;
         let anonymous = anonymous(entry.clone()).unwrap_or_default();
-        frame::seal_twofold(&key.name, &key.sealer, &anonymous, &whole)
+        let sealed = frame::seal_twofold(&key.name, &key.sealer, &anonymous, &whole)?;
+        Ok((sealed, vec![key.name, identity.name]))
     }
 
     fn current(
