@@ -28,7 +28,8 @@ const TWOFOLD: u8 = 3;
 
 /// What entries have in common. It belongs to the format: with another one, entries do not unpack.
 pub(super) const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
-const LEVEL: i32 = 1;
+/// A level below one compresses no single letters: a ninth more bytes, in half the time, both ways.
+const LEVEL: i32 = -3;
 
 /// What a key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
