@@ -8,6 +8,7 @@ other. Needs nginx, h2load and openssl.
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -50,21 +51,25 @@ def check(said: str) -> None:
 
 
 def latency(root: Path, token: str, args: argparse.Namespace) -> list[list]:
-    """Milliseconds of an answer of 1 KB at a fixed rate, asked of the backend over TLS and through the gate."""
+    """Milliseconds of an answer of 1 KB at a fixed rate, asked of the backend over TLS and through the gate. h2load starts all its
+    clients at once, so that as many ask at the same moment, 100 times a second; spread, each asks at a moment of its own."""
     gate = run.start("menshen-full", FIRST, root, args.menshen)
     run.check(gate, token)
     rows = []
+    # Not beside the policies: a gate looks who writes there.
+    log = root / "times" / "latency.tsv"
+    log.parent.mkdir(exist_ok=True)
     try:
-        for name, port, folder in [("direct", run.DIRECT, "all"), ("through the gate", gate.port, gate.folder)] * 2:
-            log = root / "latency.tsv"
+        whom = [("direct", run.DIRECT, "all"), ("through the gate", gate.port, gate.folder)]
+        for (how, more), (name, port, folder) in itertools.product([("at once", []), ("spread", ["-r", "1", "--rate-period=1ms"])], whom * 2):
             log.unlink(missing_ok=True)
             # A number, not a time: told to stop while it waits for its next turn, h2load never ends.
-            each = ["-c", str(CLIENTS), f"--rps={RATE // CLIENTS}", "-n", str(RATE * args.seconds), f"--log-file={log}"]
+            each = ["-c", str(CLIENTS), f"--rps={RATE // CLIENTS}", "-n", str(RATE * args.seconds), f"--log-file={log}", *more]
             load = command(port, folder, token, *each)
             check(subprocess.run(load, capture_output=True, text=True, cwd=root, timeout=60 + args.seconds).stdout)
             took = [int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines()]
             took = took[len(took) // 5:]
-            rows.append([name, len(took) / (args.seconds * 0.8), *(percentile(took, part) for part in (0.5, 0.9, 0.99))])
+            rows.append([f"{name}, {how}", len(took) / (args.seconds * 0.8), *(percentile(took, part) for part in (0.5, 0.9, 0.99))])
     finally:
         gate.stop()
     return rows
