@@ -15,6 +15,7 @@ mod links;
 mod notify;
 mod posture;
 mod read;
+mod running;
 mod scanners;
 mod shared;
 mod ship;
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::document::{Faults, Source};
-pub(crate) use change::told_apart;
+use change::told_apart;
 pub use change::{Change, Effect, changes, effect_of};
 pub use shared::SharedStore;
 pub use traces::Traces;
@@ -200,3 +201,6 @@ impl Config {
         Ok(Self { text: FileText(source.text), ..config })
     }
 }
+
+#[cfg(test)]
+mod tests;

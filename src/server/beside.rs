@@ -205,7 +205,6 @@ impl Server {
             backends,
             log: self.log.clone(),
             telemetry: Arc::clone(&self.gate.telemetry),
-            started: config.text.to_string(),
             current: config,
             asked: Arc::clone(&self.asked),
             then: std::mem::take(&mut self.reload),

@@ -28,7 +28,7 @@ pub fn check(config: &Config) -> Result<Program, StartError> {
 pub(super) fn check_files(config: &Config) -> Result<(), StartError> {
     Upstreams::open(&config.upstreams, &TaskTracker::new())?;
     for listener in all_listeners(config) {
-        tls::server_config(&listener.tls)?;
+        tls::present(&listener.tls, None)?;
     }
     check_others(config)?;
     if let Some(shared) = &config.shared {

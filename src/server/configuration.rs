@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use super::certificates::Files;
 use super::policies::Backends;
-use super::prepared::{Handles, Prepared};
+use super::prepared::{Handles, Prepared, held};
 use super::targets::Targets;
 use super::watch::Watch;
 use crate::audit::{Act, Event, Log, LogError};
@@ -35,9 +35,7 @@ pub(super) struct Reconfigurer {
     pub(super) backends: Arc<Mutex<Backends>>,
     pub(super) log: Log,
     pub(super) telemetry: Arc<Telemetry>,
-    /// What the gate started with.
-    pub(super) started: String,
-    /// What is in force, as far as it needs no restart.
+    /// What is in force: what takes a restart is as the gate was started.
     pub(super) current: Box<Config>,
     pub(super) asked: Arc<Notify>,
     /// Who is asked to look next, once the configuration has its say.
@@ -166,7 +164,7 @@ impl Reconfigurer {
 
     async fn prepare(&self, config: Config, files: &[&mut Files]) -> Result<Prepared, Kept> {
         let (handles, before) = (Arc::clone(&self.handles), self.current.clone());
-        let held = handles.held(files);
+        let held = held(files);
         let made = move || handles.prepare(config, &before, &held);
         Ok(tokio::task::spawn_blocking(made).await??)
     }
@@ -220,11 +218,13 @@ impl Reconfigurer {
     }
 
     fn tell(&self, changed: &[Change]) {
-        let reloaded = changed.iter().filter(|change| change.effect == Effect::Reload);
-        let keys = reloaded.map(|change| change.key.as_str()).collect::<Vec<_>>().join(", ");
+        let waiting = waiting(&self.handles.started.text, &self.current.text);
+        let waits =
+            |change: &&Change| change.effect == Effect::Restart && waiting.contains(&change.key);
+        let keys = changed.iter().filter(|change| !waits(change)).map(|change| change.key.as_str());
+        let keys = keys.collect::<Vec<_>>().join(", ");
         let version = print(&self.current.text);
         tracing::info!(version, keys, "a new configuration is in force");
-        let waiting = waiting(&self.started, &self.current.text);
         self.telemetry.waits_for_restart(waiting.len());
         for key in waiting {
             tracing::warn!("`{key}` changed: takes effect after a restart");

@@ -201,6 +201,7 @@ impl Opening {
         server.serve_admin(admin.as_ref(), &clock, &mut bound);
         server.send_traces(&config);
         let handles = Handles {
+            started: config.clone(),
             gate: Arc::clone(&server.gate),
             master,
             clock,

@@ -97,8 +97,9 @@ impl Targets {
     }
 
     async fn set_shippers(&mut self, wanted: &[ship::Settings]) {
-        for (_, going) in take_others(&mut self.shippers, wanted) {
+        for (settings, going) in take_others(&mut self.shippers, wanted) {
             going.end().await;
+            self.means.telemetry.ship_ended(&settings.name);
         }
         for settings in wanted {
             if self.shippers.contains_key(&settings.name) {
@@ -120,8 +121,9 @@ impl Targets {
     }
 
     async fn set_witnesses(&mut self, wanted: &[ship::WitnessSettings]) {
-        for (_, going) in take_others(&mut self.witnesses, wanted) {
+        for (settings, going) in take_others(&mut self.witnesses, wanted) {
             going.end().await;
+            self.means.telemetry.witness_ended(&settings.name);
         }
         for settings in wanted {
             if self.witnesses.contains_key(&settings.name) {
@@ -147,8 +149,9 @@ impl Targets {
         if self.notices.as_ref().map_or(&[][..], |(settings, _)| settings) == wanted {
             return;
         }
-        if let Some((_, going)) = self.notices.take() {
+        if let Some((targets, going)) = self.notices.take() {
             going.end().await;
+            targets.iter().for_each(|one| self.means.telemetry.notices_ended(&one.name));
         }
         let notices = self.notices_for(wanted);
         let (stop, tasks) = (self.means.stop.child_token(), self.means.tasks.clone());

@@ -56,4 +56,9 @@ impl Telemetry {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.notices.waiting.get_or_create(&named(target)).set(count);
     }
+
+    /// Says nothing more of how many wait for a target that is told no more.
+    pub fn notices_ended(&self, target: &str) {
+        self.notices.waiting.remove(&named(target));
+    }
 }

@@ -72,6 +72,14 @@ impl Telemetry {
         self.ship.behind.get_or_create(&target).set(i64::from(lag.is_behind));
     }
 
+    /// Says nothing more of how far a place is that the log is no longer carried to. What was counted stays.
+    pub fn ship_ended(&self, target: &str) {
+        let target = [("target", target.to_owned())];
+        for told in [&self.ship.lag, &self.ship.age, &self.ship.behind] {
+            told.remove(&target);
+        }
+    }
+
     /// Counts entries that a place has.
     pub fn shipped(&self, target: &str, entries: u64) {
         self.ship.entries.get_or_create(&[("target", target.to_owned())]).inc_by(entries);
@@ -88,6 +96,14 @@ impl Telemetry {
         let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.ship.witnessed.get_or_create(&witness).set(wide(entries));
         self.ship.witnessed_at.get_or_create(&witness).set(wide(at_s));
+    }
+
+    /// Says nothing more of what a witness cosigned that is no longer asked.
+    pub fn witness_ended(&self, witness: &str) {
+        let witness = [("witness", witness.to_owned())];
+        for told in [&self.ship.witnessed, &self.ship.witnessed_at] {
+            told.remove(&witness);
+        }
     }
 
     /// Counts a question that a witness did not answer with a cosignature.

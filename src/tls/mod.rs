@@ -17,7 +17,7 @@ use rustls::server::VerifierBuilderError;
 pub use challenge::{ACME_TLS, Challenges};
 pub use clients::{Ask, ClientSettings};
 pub use exchange::{ExchangeError, exchange};
-pub use server::{ServerSettings, ends_at_s, print, server_config, server_config_and_print};
+pub use server::{Pair, Presented, ServerSettings, ends_at_s, present, print};
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,7 @@ use crate::harness::process::menshen;
 use crate::harness::tokens::Signer;
 use crate::harness::upstream::{chunk, head};
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Process, Reply, Setup, Step, soon};
+use crate::monitoring::ask_plain;
 
 const IN_FORCE: &str = "a new configuration is in force";
 const REFUSED: &str = "the new configuration is refused, so the old one stays";
@@ -65,7 +66,7 @@ fn all_of(gate: &Gate) -> String {
 }
 
 /// Sends SIGHUP and waits until it has been said once more than before.
-async fn hang_up(process: &Process, says: &str) {
+pub(crate) async fn hang_up(process: &Process, says: &str) {
     let before = process.said().matches(says).count();
     process.hang_up();
     let said = async {
@@ -416,6 +417,44 @@ async fn the_log_is_carried_to_where_the_new_file_says() {
     soon("the end of it", ended).await;
     let (status, _) = process.stop().await;
     assert!(status.success());
+}
+
+#[tokio::test]
+async fn a_file_that_the_log_is_carried_to_goes_and_comes_back_with_its_line() {
+    let place = "ship: { archive: { to: file, path: archive.ndjson } }\n";
+    let setup = open_bank().yaml(place.trim_end()).yaml("metrics: { address: \"127.0.0.1:0\" }");
+    let gate = prepared(setup).await;
+    let process = Process::run(&gate, "info").await;
+    process.says("metrics address=").await;
+    let said = process.said();
+    let (_, after) = said.split_once("metrics address=").unwrap();
+    let address = after.lines().next().unwrap().parse().unwrap();
+    let is_told = async || {
+        let (_, text) = ask_plain(address, "GET", "/metrics").await;
+        let gauges = ["lag_entries", "lag_seconds", "behind"]
+            .map(|name| text.contains(&format!("menshen_ship_{name}{{target=\"archive\"}}")));
+        assert!(gauges.iter().all(|told| *told == gauges[0]), "{text}");
+        gauges[0]
+    };
+    let carried = || std::fs::read_to_string(gate.path("archive.ndjson")).unwrap_or_default();
+    let loaded = |times: usize| carried().matches("configuration_loaded").count() >= times;
+    soon("the gauges", async { while !is_told().await {} }).await;
+    edit(&gate, place, "");
+    hang_up(&process, IN_FORCE).await;
+    soon("the end of the gauges", async { while is_told().await {} }).await;
+    assert!(!loaded(2));
+    add(&gate, place);
+    hang_up(&process, IN_FORCE).await;
+    let there = async {
+        while !loaded(2) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the entries that came meanwhile", there).await;
+    assert!(is_told().await);
+    let (status, said) = process.stop().await;
+    assert!(status.success() && !said.contains("takes effect after a restart"), "{said}");
+    assert!(said.contains("keys=\"ship.archive\""), "{said}");
 }
 
 #[tokio::test]
