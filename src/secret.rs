@@ -34,6 +34,54 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
+/// Why a file with a secret is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It could not be read.
+    #[error("`{path}`: {source}")]
+    Unread {
+        /// The file as the operator named it.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others than its owner may read or write it.
+    #[error("`{0}`: others may read it; take their rights away with `chmod 600`")]
+    Public(String),
+    /// It is no short text.
+    #[error("`{0}`: must be {SHORT}")]
+    Long(String),
+}
+
+/// What a file with a secret is.
+pub(crate) const SHORT: &str = "text of at most 16 KiB";
+
+/// The text of a file that nobody but its owner has rights on, without the line's end. Blocks.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_private(path: &Path) -> Result<Secret<String>, FileError> {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    const MOST: u64 = 16 * 1024;
+    let shown = path.display().to_string();
+    let unread = |source| FileError::Unread { path: shown.clone(), source };
+    let file = std::fs::File::open(path).map_err(unread)?;
+    let about = file.metadata().map_err(unread)?;
+    if about.permissions().mode() & 0o077 != 0 {
+        return Err(FileError::Public(shown));
+    }
+    if about.len() > MOST {
+        return Err(FileError::Long(shown));
+    }
+    let mut text = String::new();
+    let read = file.take(MOST).read_to_string(&mut text);
+    text.truncate(text.trim_end().len());
+    let secret = Secret::new(text);
+    read.map_err(unread)?;
+    Ok(secret)
+}
+
 /// Why a key could not be read, made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -105,19 +153,14 @@ impl MasterKey {
     /// # Errors
     /// [`SecretError::File`], [`SecretError::Public`] or [`SecretError::Shape`].
     pub fn read(path: &Path) -> Result<Self, SecretError> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let shown = path.display().to_string();
-        let file = std::fs::metadata(path)
-            .map_err(|source| SecretError::File { path: shown.clone(), source })?;
-        if file.permissions().mode() & 0o077 != 0 {
-            return Err(SecretError::Public(shown));
-        }
-        let mut text = std::fs::read_to_string(path)
-            .map_err(|source| SecretError::File { path: shown.clone(), source })?;
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim());
-        text.zeroize();
-        let bytes: [u8; 32] =
-            bytes.ok().and_then(|b| b.try_into().ok()).ok_or(SecretError::Shape(shown))?;
+        let text = read_private(path).map_err(|error| match error {
+            FileError::Unread { path, source } => SecretError::File { path, source },
+            FileError::Public(path) => SecretError::Public(path),
+            FileError::Long(path) => SecretError::Shape(path),
+        })?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.expose().trim());
+        let shape = || SecretError::Shape(path.display().to_string());
+        let bytes: [u8; 32] = bytes.ok().and_then(|b| b.try_into().ok()).ok_or_else(shape)?;
         Ok(Self::from_bytes(bytes))
     }
 

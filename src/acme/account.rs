@@ -9,6 +9,7 @@ use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use super::client::Directory;
 use super::stored::{short_print, write_private};
 use super::{AcmeError, Settings};
+use crate::secret;
 
 /// The accounts of a folder.
 #[derive(Clone, Debug)]
@@ -69,9 +70,8 @@ impl Accounts {
 
 /// Reads the key of an account known from elsewhere.
 pub(super) fn external_key(path: &Path) -> Result<Vec<u8>, AcmeError> {
-    let source = |source| AcmeError::File { path: path.to_owned(), source };
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(source)?);
-    let text = text.trim().trim_end_matches('=');
+    let text = secret::read_private(path)?;
+    let text = text.expose().trim().trim_end_matches('=');
     let key = URL_SAFE_NO_PAD.decode(text).ok().filter(|key| !key.is_empty());
     key.ok_or_else(|| AcmeError::ExternalKey(path.to_owned()))
 }

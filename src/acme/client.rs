@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,19 +40,15 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Reads the certificates that vouch for it. Blocks.
-    pub(super) fn new(ca: &PathBuf) -> Result<Self, AcmeError> {
-        let source = |source| AcmeError::File { path: ca.clone(), source };
+    /// Reads the certificates that vouch for it. Blocks. For how many seconds it last asked to be left alone (`Retry-After` of a
+    /// refusal), if it did, stands in `asked_s` then.
+    pub(super) fn open(ca: &Path, asked_s: Arc<AtomicU64>) -> Result<Self, AcmeError> {
+        let source = |source| AcmeError::File { path: ca.to_owned(), source };
         let pem = std::fs::read(ca).map_err(source)?;
         let config = client_config(&pem, None);
         let config = config
-            .map_err(|error| AcmeError::Ca { path: ca.clone(), reason: error.to_string() })?;
-        Ok(Self { trust: TlsConnector::from(config), asked_s: Arc::default() })
-    }
-
-    /// For how many seconds it last asked to be left alone (`Retry-After` of a refusal), if it did.
-    pub(super) fn asked_s(&self) -> u64 {
-        self.asked_s.load(Ordering::Relaxed)
+            .map_err(|error| AcmeError::Ca { path: ca.to_owned(), reason: error.to_string() })?;
+        Ok(Self { trust: TlsConnector::from(config), asked_s })
     }
 }
 

@@ -48,15 +48,20 @@ const LONGEST_S: u64 = 6 * 3600;
 /// At least so long once it said that it is asked too often.
 const TOO_OFTEN_S: u64 = 3600;
 
+/// For how many seconds an authority that asked for so many is left alone with the same names.
+#[must_use]
+pub fn alone_s(asked_s: u64, is_too_often: bool) -> u64 {
+    asked_s.max(if is_too_often { TOO_OFTEN_S } else { 0 })
+}
+
 impl Pace {
     /// Counts a failure; gives the seconds to wait: twice as many each time, up to six hours, a fifth more or less by chance, and
-    /// never less than the authority asked for.
-    pub fn failed(&mut self, asked_s: u64, is_too_often: bool, chance: u64) -> u64 {
+    /// never less than the authority wants to be left alone.
+    pub fn failed(&mut self, alone_s: u64, chance: u64) -> u64 {
         let doubled = FIRST_S.saturating_mul(1_u64 << self.failures.min(16)).min(LONGEST_S);
         self.failures = self.failures.saturating_add(1);
         let pause = doubled - doubled / 5 + chance % (doubled * 2 / 5);
-        let least = if is_too_often { TOO_OFTEN_S } else { 0 };
-        pause.max(asked_s).max(least)
+        pause.max(alone_s)
     }
 
     /// How many there were in a row.
@@ -96,14 +101,14 @@ mod tests {
     #[test]
     fn failures_double_the_pause_up_to_six_hours_and_a_wish_is_kept() {
         let mut pace = Pace::default();
-        let pauses: Vec<u64> = (0..12).map(|chance| pace.failed(0, false, chance * 7)).collect();
+        let pauses: Vec<u64> = (0..12).map(|chance| pace.failed(0, chance * 7)).collect();
         assert!((48..=72).contains(&pauses[0]) && (96..=144).contains(&pauses[1]), "{pauses:?}");
         let most = LONGEST_S + LONGEST_S / 5;
         assert!(
             pauses.iter().all(|pause| *pause <= most) && pauses[11] >= LONGEST_S - LONGEST_S / 5
         );
-        assert_eq!(Pace::default().failed(500_000, false, 3), 500_000);
-        assert!(Pace::default().failed(0, true, 3) >= TOO_OFTEN_S);
+        assert_eq!(Pace::default().failed(alone_s(500_000, false), 3), 500_000);
+        assert_eq!(Pace::default().failed(alone_s(0, true), 3), TOO_OFTEN_S);
         assert_eq!(pace.failures(), 12);
     }
 }

@@ -9,13 +9,24 @@ mod due;
 mod order;
 mod stored;
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use account::Accounts;
-pub use due::{Pace, Span, due_s};
+pub use due::{Pace, Span, alone_s, due_s};
 pub use order::{Obtained, Orders};
 pub use stored::{file_of, folder, span_of, store};
+
+use account::external_key;
+use client::Directory;
+
+use crate::secret;
+use crate::unseen::is_unseen;
+
+/// The most of a directory's words that is told on.
+const TOLD: usize = 300;
 
 /// Where certificates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +80,9 @@ pub enum AcmeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file with the key of the account known from elsewhere is not read.
+    #[error(transparent)]
+    Secret(#[from] secret::FileError),
     /// The key of the account known from elsewhere is none.
     #[error("`{path}`: no key in base64url", path = .0.display())]
     ExternalKey(PathBuf),
@@ -76,13 +90,16 @@ pub enum AcmeError {
     #[error("`{path}`: no account of ACME", path = .0.display())]
     Account(PathBuf),
     /// The authority refuses, or answers something else than the protocol has.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Refused(#[from] instant_acme::Error),
     /// It asks for no challenge that could be answered.
     #[error("`{0}`: the authority does not offer the challenge that is configured")]
     NoChallenge(String),
+    /// It asks for proof of other names than were ordered.
+    #[error("`{}`: the authority asks for proof of what was not ordered", told(.0))]
+    NotOrdered(String),
     /// It does not believe that a name is ours.
-    #[error("`{name}`: the authority does not believe that it is ours: {why}")]
+    #[error("`{}`: the authority does not believe that it is ours: {}", told(.name), told(.why))]
     NotOurs {
         /// The name.
         name: String,
@@ -113,6 +130,28 @@ impl AcmeError {
         let Self::Refused(instant_acme::Error::Api(problem)) = self else { return false };
         problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:rateLimited")
     }
+}
+
+/// Reads the files that the settings name, to see that they can be used. Blocks.
+///
+/// # Errors
+/// [`AcmeError`], as an order would give it.
+pub fn check(settings: &Settings) -> Result<(), AcmeError> {
+    Directory::open(&settings.ca, Arc::default())?;
+    settings.external.iter().try_for_each(|external| external_key(&external.key).map(drop))
+}
+
+/// A directory's words in one line that ends, and shows all that stands in it.
+fn told(words: &impl Display) -> String {
+    let words = words.to_string();
+    let mut line = String::new();
+    for c in words.chars().take(TOLD) {
+        if is_unseen(c) { line.extend(c.escape_unicode()) } else { line.push(c) }
+    }
+    if words.chars().nth(TOLD).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use instant_acme::{
@@ -11,14 +12,14 @@ use instant_acme::{
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use super::account::Accounts;
 use super::client::Directory;
-use super::stored::span;
+use super::stored::{in_pem, span};
 use super::{AcmeError, Challenge, Settings, Span};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -46,31 +47,28 @@ pub struct Obtained {
 pub struct Orders {
     settings: Settings,
     accounts: Accounts,
-    directory: Directory,
     challenges: Arc<Challenges>,
-    account: Option<Account>,
+    asked_s: Arc<AtomicU64>,
     clock: Clock,
 }
 
 impl Orders {
-    /// Reads what vouches for the directory; asks nothing yet. Blocks.
-    ///
-    /// # Errors
-    /// [`AcmeError`] for a file.
+    /// Reads and asks nothing yet: what vouches for the directory is read for each order, since it may be another one by then.
+    #[must_use]
     pub fn new(
         settings: Settings,
         folder: &Path,
         challenges: Arc<Challenges>,
         clock: Clock,
-    ) -> Result<Self, AcmeError> {
-        let (accounts, directory) = (Accounts::new(folder), Directory::new(&settings.ca)?);
-        Ok(Self { settings, accounts, directory, challenges, account: None, clock })
+    ) -> Self {
+        let accounts = Accounts::new(folder);
+        Self { settings, accounts, challenges, asked_s: Arc::default(), clock }
     }
 
     /// For how many seconds the directory asked to be left alone in its last refusal.
     #[must_use]
     pub fn asked_s(&self) -> u64 {
-        self.directory.asked_s()
+        self.asked_s.load(Ordering::Relaxed)
     }
 
     /// Orders a certificate for the names and waits for it; `replaces` is the one that it will take the place of.
@@ -78,19 +76,16 @@ impl Orders {
     /// # Errors
     /// [`AcmeError`]; nothing was changed then.
     pub async fn obtain(
-        &mut self,
+        &self,
         names: &[String],
         replaces: Option<&CertificateDer<'_>>,
     ) -> Result<Obtained, AcmeError> {
+        // What it asked for before says nothing of a failure on the way to it.
+        self.asked_s.store(0, Ordering::Relaxed);
         let obtained = tokio::time::timeout(DEADLINE, self.order(names, replaces)).await;
         // Whatever came of it, no challenge is answered any longer.
         self.challenges.clear();
-        let obtained = obtained.map_err(|_late| AcmeError::Late(DEADLINE))?;
-        if obtained.is_err() {
-            // The directory may have moved, or know the account no more.
-            self.account = None;
-        }
-        obtained
+        obtained.map_err(|_late| AcmeError::Late(DEADLINE))?
     }
 
     /// When the authority suggests to renew this certificate, and for how many seconds that is good; nothing if it has no opinion.
@@ -98,7 +93,7 @@ impl Orders {
     /// # Errors
     /// [`AcmeError`] if it cannot be asked.
     pub async fn suggested(
-        &mut self,
+        &self,
         certificate: &CertificateDer<'_>,
     ) -> Result<Option<((i64, i64), u64)>, AcmeError> {
         let Ok(id) = CertificateIdentifier::try_from(certificate) else { return Ok(None) };
@@ -114,17 +109,18 @@ impl Orders {
         }
     }
 
-    async fn account(&mut self) -> Result<Account, AcmeError> {
-        if let Some(account) = &self.account {
-            return Ok(account.clone());
-        }
-        let account = self.accounts.at(&self.settings, &self.directory).await?;
-        self.account = Some(account.clone());
-        Ok(account)
+    async fn account(&self) -> Result<Account, AcmeError> {
+        let (ca, asked_s) = (self.settings.ca.clone(), Arc::clone(&self.asked_s));
+        let opened = tokio::task::spawn_blocking(move || Directory::open(&ca, asked_s)).await;
+        let broken = |broken| AcmeError::File {
+            path: self.settings.ca.clone(),
+            source: std::io::Error::other(broken),
+        };
+        self.accounts.at(&self.settings, &opened.map_err(broken)??).await
     }
 
     async fn order(
-        &mut self,
+        &self,
         names: &[String],
         replaces: Option<&CertificateDer<'_>>,
     ) -> Result<Obtained, AcmeError> {
@@ -141,7 +137,7 @@ impl Orders {
             }
             None => account.new_order(&NewOrder::new(&identifiers)).await?,
         };
-        self.answer(&mut order).await?;
+        self.answer(&mut order, names).await?;
         match order.poll_ready(&PATIENCE).await {
             Ok(OrderStatus::Ready) => {}
             Ok(_ended) => return Err(refusal(&mut order).await),
@@ -157,25 +153,30 @@ impl Orders {
         let mut params = CertificateParams::new(names.to_vec())?;
         params.distinguished_name = DistinguishedName::new();
         order.finalize_csr(params.serialize_request(&key)?.der()).await?;
-        let chain = order.poll_certificate(&PATIENCE).await?;
-        let pem = Secret::new(format!("{}\n{}", chain.trim_end(), key.serialize_pem()));
-        let span = check(pem.expose(), names, self.clock.unix_s())?;
-        Ok(Obtained { pem, span })
+        let issued = order.poll_certificate(&PATIENCE).await?;
+        tested(&issued, &key, names, self.clock.unix_s())
     }
 
-    /// Puts the answers where the ports look, and says so.
-    async fn answer(&self, order: &mut Order) -> Result<(), AcmeError> {
+    /// Puts the answers where the ports look, and says so; for these names and nothing else, whatever the authority asks for.
+    async fn answer(&self, order: &mut Order, names: &[String]) -> Result<(), AcmeError> {
         let wanted = match self.settings.challenge {
             Challenge::Http01 => ChallengeType::Http01,
             Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
         };
+        let asked = order.state().authorizations.len();
+        if asked > names.len() {
+            return Err(AcmeError::NotOrdered(format!("{asked} names")));
+        }
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization?;
+            let name = authorization.identifier().to_string();
+            if !names.iter().any(|ordered| ordered.eq_ignore_ascii_case(&name)) {
+                return Err(AcmeError::NotOrdered(name));
+            }
             if authorization.status == AuthorizationStatus::Valid {
                 continue;
             }
-            let name = authorization.identifier().to_string();
             let challenge = authorization.challenge(wanted.clone());
             let mut challenge = challenge.ok_or_else(|| AcmeError::NoChallenge(name.clone()))?;
             let answer = challenge.key_authorization();
@@ -215,19 +216,30 @@ async fn refusal(order: &mut Order) -> AcmeError {
     AcmeError::Ended(format!("{:?}", order.state().status).to_ascii_lowercase())
 }
 
-/// Whether it is a chain for these names with its key, good now.
-pub(super) fn check(pem: &str, names: &[String], now_s: i64) -> Result<Span, AcmeError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+/// What was issued with our own key, if it is a chain for it and these names, good now. Nothing is taken of it but certificates:
+/// a key that came with them would be one that somebody else knows.
+pub(super) fn tested(
+    issued: &str,
+    key: &KeyPair,
+    names: &[String],
+    now_s: i64,
+) -> Result<Obtained, AcmeError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(issued.as_bytes()).collect();
     let chain = chain.unwrap_or_default();
     if !(1..=CHAIN).contains(&chain.len()) {
         return Err(AcmeError::Unusable("it has no certificate, or too many"));
     }
-    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
-    let key = key.map_err(|_no_key| AcmeError::Unusable("it has no key"))?;
-    let leaf = chain.first().cloned().ok_or(AcmeError::Unusable("it has no certificate"))?;
-    CertifiedKey::from_der(chain, key, &tls::provider())
+    let own = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    CertifiedKey::from_der(chain.clone(), own, &tls::provider())
         .map_err(|_does_not_fit| AcmeError::Unusable("it is not for the key of the order"))?;
-    let (_, read) = X509Certificate::from_der(&leaf)
+    let leaf = chain.first().ok_or(AcmeError::Unusable("it has no certificate"))?;
+    let span = good_now(leaf, names, now_s)?;
+    Ok(Obtained { pem: in_pem(&chain, key), span })
+}
+
+/// Whether the certificate is for these names, and good now.
+fn good_now(leaf: &CertificateDer<'_>, names: &[String], now_s: i64) -> Result<Span, AcmeError> {
+    let (_, read) = X509Certificate::from_der(leaf)
         .map_err(|_not_one| AcmeError::Unusable("its certificate cannot be read"))?;
     let alternative = read.subject_alternative_name().ok().flatten();
     let has = |name: &str| {
@@ -239,7 +251,7 @@ pub(super) fn check(pem: &str, names: &[String], now_s: i64) -> Result<Span, Acm
     if !names.iter().all(|name| has(name)) {
         return Err(AcmeError::Unusable("it lacks a name that was ordered"));
     }
-    let span = span(&leaf).ok_or(AcmeError::Unusable("it is good at no time"))?;
+    let span = span(leaf).ok_or(AcmeError::Unusable("it is good at no time"))?;
     // The clocks of two machines differ.
     if !(span.begins_s - 300..span.ends_s).contains(&now_s) {
         return Err(AcmeError::Unusable("it is not good now"));

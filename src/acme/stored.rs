@@ -6,6 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::certificate::X509Certificate;
@@ -13,6 +16,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::due::Span;
 use super::{AcmeError, Obtained};
+use crate::secret::Secret;
 
 /// Where they are kept, below the state.
 #[must_use]
@@ -53,6 +57,23 @@ pub(super) fn span(certificate: &CertificateDer<'_>) -> Option<Span> {
     let validity = read.validity();
     let (begins_s, ends_s) = (validity.not_before.timestamp(), validity.not_after.timestamp());
     (begins_s < ends_s).then_some(Span { begins_s, ends_s })
+}
+
+/// A chain and its key as they are kept, the certificate first and the key last.
+pub(super) fn in_pem(chain: &[CertificateDer<'_>], key: &KeyPair) -> Secret<String> {
+    let mut pem = String::new();
+    for certificate in chain {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        for (at, letter) in STANDARD.encode(certificate).chars().enumerate() {
+            if at > 0 && at % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(letter);
+        }
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    pem.push_str(Secret::new(key.serialize_pem()).expose());
+    Secret::new(pem)
 }
 
 /// Writes a file for its owner alone, durable before it takes the place of another.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bound::all_listeners;
 use super::certificates::record;
-use crate::acme::{self, AcmeError, Orders, Pace, due_s, file_of, folder, span_of, store};
+use crate::acme::{self, AcmeError, Orders, Pace, alone_s, due_s, file_of, folder, span_of, store};
 use crate::audit::Log;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,8 +27,6 @@ const NO_OPINION_S: i64 = 6 * 3600;
 const OPINION_S: (i64, i64) = (600, 24 * 3600);
 /// So often a failure that goes on is recorded again.
 const RECORD_EVERY_S: i64 = 24 * 3600;
-/// The pause after the directory's authority could not be read.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// Which certificates are wanted, and from whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,10 +65,13 @@ pub(super) struct Keeper {
 /// One certificate.
 struct One {
     names: Vec<String>,
+    settings: acme::Settings,
     file: PathBuf,
     /// When to look again, Unix seconds.
     at_s: i64,
     ordered_s: Option<i64>,
+    /// Until when the directory wants to be left alone.
+    alone_until_s: i64,
     recorded_s: Option<i64>,
     pace: Pace,
     /// What the authority suggests, and until when that is believed.
@@ -82,8 +83,10 @@ struct One {
 impl Keeper {
     /// Goes on until told to stop.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut all = Vec::new();
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
+            all = self.wanted_of(all, &wanted);
             let mut next = self.wanted.clone();
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -92,26 +95,38 @@ impl Keeper {
                         return;
                     }
                 }
-                () = self.keep(wanted) => {}
+                () = self.keep(wanted.settings, &mut all) => {}
             }
             // An order that was left half-way answers nothing any more.
             self.challenges.clear();
         }
     }
 
-    async fn keep(&self, wanted: Wanted) {
-        let Some(settings) = wanted.settings.filter(|_| !wanted.names.is_empty()) else {
+    /// Those that are wanted now. A directory that was asked for one of them before remembers that, and so do we.
+    fn wanted_of(&self, mut before: Vec<One>, wanted: &Wanted) -> Vec<One> {
+        let Some(settings) = &wanted.settings else { return Vec::new() };
+        let now_s = self.clock.unix_s();
+        let one = |names: &Vec<String>| {
+            let is_it =
+                |one: &One| one.names == *names && one.settings.directory == settings.directory;
+            match before.iter().position(is_it) {
+                Some(at) => before.swap_remove(at).under(settings, now_s),
+                None => One::new(names, settings, file_of(&self.state, names), now_s),
+            }
+        };
+        wanted.names.iter().map(one).collect()
+    }
+
+    async fn keep(&self, settings: Option<acme::Settings>, all: &mut [One]) {
+        let Some(settings) = settings.filter(|_| !all.is_empty()) else {
             return std::future::pending().await;
         };
-        let mut orders = self.orders(settings).await;
-        let file = |names: &[String]| file_of(&self.state, names);
-        let now_s = self.clock.unix_s();
-        let mut all: Vec<One> =
-            wanted.names.iter().map(|names| One::new(names, file(names), now_s)).collect();
+        let (challenges, clock) = (Arc::clone(&self.challenges), self.clock.clone());
+        let orders = Orders::new(settings, &folder(&self.state), challenges, clock);
         loop {
-            for one in &mut all {
+            for one in all.iter_mut() {
                 if one.at_s <= self.clock.unix_s() {
-                    self.visit(&mut orders, one).await;
+                    self.visit(&orders, one).await;
                 }
             }
             let now_s = self.clock.unix_s();
@@ -121,24 +136,8 @@ impl Keeper {
         }
     }
 
-    async fn orders(&self, settings: acme::Settings) -> Orders {
-        loop {
-            let (settings, folder) = (settings.clone(), folder(&self.state));
-            let (challenges, clock) = (Arc::clone(&self.challenges), self.clock.clone());
-            let made = move || Orders::new(settings, &folder, challenges, clock);
-            match tokio::task::spawn_blocking(made).await {
-                Ok(Ok(orders)) => return orders,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "no certificates can be ordered; those that are shown stay");
-                }
-                Err(error) => tracing::error!(%error, "no certificates can be ordered"),
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
     /// Orders it if it is time, and says when to look again.
-    async fn visit(&self, orders: &mut Orders, one: &mut One) {
+    async fn visit(&self, orders: &Orders, one: &mut One) {
         let now_s = self.clock.unix_s();
         let file = one.file.clone();
         let kept = tokio::task::spawn_blocking(move || span_of(&file)).await.unwrap_or_default();
@@ -168,7 +167,7 @@ impl Keeper {
 
     async fn order(
         &self,
-        orders: &mut Orders,
+        orders: &Orders,
         one: &mut One,
         replaces: Option<rustls_pki_types::CertificateDer<'static>>,
     ) {
@@ -192,11 +191,12 @@ impl Keeper {
                 self.renewed.notify_one();
             }
             Err(error) => {
-                let pause_s = one.pace.failed(orders.asked_s(), error.is_too_often(), chance());
-                let failures = one.pace.failures();
+                let alone_s = alone_s(orders.asked_s(), error.is_too_often());
+                let (pause_s, failures) = (one.pace.failed(alone_s, chance()), one.pace.failures());
+                one.alone_until_s = later(now_s, alone_s);
                 tracing::error!(names, %error, failures, again_in_s = pause_s, "no certificate was issued; what is shown stays");
                 self.telemetry.ordered(false);
-                one.at_s = now_s.saturating_add(i64::try_from(pause_s).unwrap_or(LOOK_EVERY_S));
+                one.at_s = later(now_s, pause_s);
                 let is_news = one.recorded_s.is_none_or(|before| now_s - before >= RECORD_EVERY_S);
                 if is_news {
                     self.record("certificate_order_failed", &names, false).await;
@@ -209,7 +209,7 @@ impl Keeper {
     /// Gives when it ends.
     async fn obtained(
         &self,
-        orders: &mut Orders,
+        orders: &Orders,
         one: &One,
         replaces: Option<rustls_pki_types::CertificateDer<'static>>,
     ) -> Result<i64, AcmeError> {
@@ -232,12 +232,14 @@ impl Keeper {
 }
 
 impl One {
-    fn new(names: &[String], file: PathBuf, now_s: i64) -> Self {
+    fn new(names: &[String], settings: &acme::Settings, file: PathBuf, now_s: i64) -> Self {
         Self {
             names: names.to_vec(),
+            settings: settings.clone(),
             file,
             at_s: now_s,
             ordered_s: None,
+            alone_until_s: now_s,
             recorded_s: None,
             pace: Pace::default(),
             suggested: (None, 0),
@@ -245,9 +247,22 @@ impl One {
         }
     }
 
+    /// Goes on under these: what the operator put right is tried as soon as the directory lets us, and what failed before counts.
+    fn under(self, settings: &acme::Settings, now_s: i64) -> Self {
+        if self.settings == *settings {
+            return self;
+        }
+        let at_s = now_s.max(self.alone_until_s);
+        Self { settings: settings.clone(), at_s, ..self }
+    }
+
     fn told(&self) -> String {
         self.names.join(", ")
     }
+}
+
+fn later(now_s: i64, seconds: u64) -> i64 {
+    now_s.saturating_add(i64::try_from(seconds).unwrap_or(LOOK_EVERY_S))
 }
 
 /// Any number. Without randomness it is 0, which only has many gates come at one moment.

@@ -11,7 +11,7 @@ use crate::identity::{CaseTickets, FetchError, KeySource};
 use crate::policy::Program;
 use crate::secret::MasterKey;
 use crate::upstream::Upstreams;
-use crate::{notify, ship, tls};
+use crate::{acme, notify, ship, tls};
 
 /// Checks all that can be checked without opening anything: the policy, where its routes go, the
 /// certificates and keys. Gives the compiled policy.
@@ -39,7 +39,8 @@ pub(super) fn check_files(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Reads what vouches for issuers, for the places that the log is carried to, for its witnesses and for the targets of notices.
+/// Reads what vouches for issuers, for the places that the log is carried to, for its witnesses, for the targets of notices and
+/// for the directory of certificates.
 pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
     check_issuers(config)?;
     CaseTickets::load(&config.case_issuers)?;
@@ -47,6 +48,7 @@ pub(super) fn check_others(config: &Config) -> Result<(), StartError> {
     config.witnesses.iter().try_for_each(ship::check_witness)?;
     config.notify.iter().try_for_each(notify::check)?;
     traces::check(config)?;
+    config.acme.iter().try_for_each(acme::check)?;
     Ok(())
 }
 

@@ -68,6 +68,7 @@ pub use review::to_keep;
 pub use started::started_with;
 pub use usage::read_limits;
 
+use crate::acme::AcmeError;
 use crate::audit::{Log, LogError, ReadError, Sink};
 use crate::clock::Clock;
 use crate::command::{CommandError, Desk};
@@ -170,6 +171,9 @@ pub enum StartError {
     /// A target of notices.
     #[error("notify: {0}")]
     Notify(#[from] NotifyError),
+    /// Who issues certificates.
+    #[error("acme: {0}")]
+    Acme(#[from] AcmeError),
     /// A port.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -194,6 +198,7 @@ impl StartError {
             | Self::Shared(_)
             | Self::Ship(_)
             | Self::Notify(_)
+            | Self::Acme(_)
             | Self::CaseKeys(_) => true,
             Self::PolicyWaits { .. } | Self::Restored(_) | Self::ShorterLog { .. } => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),

@@ -36,6 +36,7 @@ pub use settings::{
 pub use witness::{Cosigned, Matter, WitnessError, WitnessSettings, WitnessedLog, check_witness};
 
 use crate::audit::ReadError;
+use crate::secret::{self, FileError, Secret};
 use crate::tls::client::ClientTlsError;
 
 /// Why entries did not get to their place. They are sent again.
@@ -169,20 +170,10 @@ pub fn check(settings: &Settings) -> Result<(), ShipError> {
 ///
 /// # Errors
 /// [`ShipError::Public`], [`ShipError::Form`] or [`ShipError::File`].
-pub fn read_secret(path: &std::path::Path) -> Result<crate::secret::Secret<String>, ShipError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    const MOST: u64 = 16 * 1024;
-    let shown = path.display().to_string();
-    let fault = |source| ShipError::File { path: shown.clone(), source };
-    let file = std::fs::metadata(path).map_err(fault)?;
-    if file.permissions().mode() & 0o077 != 0 {
-        return Err(ShipError::Public(shown));
-    }
-    let form = || ShipError::Form { path: shown.clone(), wanted: "text of at most 16 KiB" };
-    if file.len() > MOST {
-        return Err(form());
-    }
-    let mut text = std::fs::read_to_string(path).map_err(fault)?;
-    text.truncate(text.trim_end().len());
-    Ok(crate::secret::Secret::new(text))
+pub fn read_secret(path: &std::path::Path) -> Result<Secret<String>, ShipError> {
+    secret::read_private(path).map_err(|error| match error {
+        FileError::Unread { path, source } => ShipError::File { path, source },
+        FileError::Public(path) => ShipError::Public(path),
+        FileError::Long(path) => ShipError::Form { path, wanted: secret::SHORT },
+    })
 }

@@ -4,6 +4,7 @@
 mod directory;
 mod look;
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -19,7 +20,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use crate::harness::client::Client;
+use crate::harness::process::menshen;
 use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, soon};
+use crate::reconfigured::hang_up;
 use directory::{Behaviour, Directory, Ports};
 
 const NAMES: [&str; 2] = ["bank.example", "api.bank.example"];
@@ -209,11 +212,13 @@ async fn it_is_renewed_when_the_authority_suggests_and_when_a_third_is_left() {
 async fn whatever_the_authority_refuses_what_is_shown_stays_and_it_is_left_alone() {
     const DAY: i64 = 24 * 3600;
     let due = Behaviour { good: (-80 * DAY, 10 * DAY), ..Behaviour::default() };
-    let refusing: [(&str, Refuse, &str); 4] = [
+    let refusing: [(&str, Refuse, &str); 6] = [
         ("too many", |now| now.rate_limited_s = Some(7200), "rateLimited"),
         ("not believed", |now| now.believes_nothing = true, "does not believe that it is ours"),
         ("another name", |now| now.other_name = true, "lacks a name that was ordered"),
         ("over already", |now| now.good = (-2 * DAY, -DAY), "is not good now"),
+        ("a key of its own", |now| now.own_key = true, "it is not for the key of the order"),
+        ("others", |now| now.asks_for_another = true, "asks for proof of what was not ordered"),
     ];
     for (what, refuse, why) in refusing {
         let directory = Directory::start(due.clone()).await;
@@ -234,6 +239,13 @@ async fn whatever_the_authority_refuses_what_is_shown_stays_and_it_is_left_alone
         let said = running.stop().await;
         if what == "too many" {
             assert!(said.contains("again_in_s=7200"), "{said}");
+        }
+        if what == "others" {
+            assert_eq!(
+                directory.count("tls-alpn-01"),
+                2,
+                "nothing is answered but what was ordered"
+            );
         }
         let failed = acts(&gate, "certificate_order_failed");
         assert_eq!((failed.len(), failed[0].succeeded), (1, Some(false)), "{what}");
@@ -259,6 +271,15 @@ async fn a_bad_nonce_is_replaced_and_an_account_from_elsewhere_bound() {
         URL_SAFE_NO_PAD.encode(b"another key, of another account.."),
     )
     .unwrap();
+    let file = gate.path("menshen.yaml").display().to_string();
+    let check = || String::from_utf8(menshen(&["check", "--config", &file]).stderr).unwrap();
+    let mode = |mode| {
+        std::fs::set_permissions(gate.path("eab.key"), Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o644);
+    assert!(check().contains("eab.key`: others may read it"), "{}", check());
+    mode(0o600);
+    assert_eq!(check(), "");
     let running = run(&gate, &directory).await;
     running.process.says("externalAccountRequired").await;
     assert_eq!(directory.accounts(), 0);
@@ -300,12 +321,102 @@ async fn names_that_change_with_the_file_are_ordered_and_the_old_certificate_is_
     running.process.says("no certificate was issued; what is shown stays").await;
     assert_eq!(running.serial().await, serial);
     directory.behaves(|now| now.believes_nothing = false);
-    edit(&gate, "terms-agreed: true", "terms-agreed: true, contact: [\"mailto:a@bank.example\"]");
+    edit(&gate, "new.bank.example]", "newer.bank.example]");
     running.process.hang_up();
-    running.serves(&gate, &directory, "new.bank.example").await;
+    running.serves(&gate, &directory, "newer.bank.example").await;
     assert_ne!(running.serial().await, serial);
     running.stop().await;
     assert_eq!(directory.faults(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_good_certificate_is_never_replaced_by_one_made_for_the_moment() {
+    let directory = Directory::start(Behaviour::default()).await;
+    let gate = prepared(&directory, "").await;
+    edit(&gate, "api.bank.example]", "api.bank.example], clients: { ca: clients.pem }");
+    std::fs::copy(gate.path("ca.pem"), gate.path("clients.pem")).unwrap();
+    let running = run(&gate, &directory).await;
+    running.serves(&gate, &directory, "bank.example").await;
+    let serial = running.serial().await;
+    // Its file is gone, and whose clients are believed changes.
+    let both = kept(&gate).into_iter().find(|file| file.extension().is_some_and(|e| e == "pem"));
+    std::fs::remove_file(both.unwrap()).unwrap();
+    std::fs::write(gate.path("clients.pem"), &directory.tls_ca_pem).unwrap();
+    hang_up(&running.process, "new certificates are shown").await;
+    assert_eq!(running.serial().await, serial, "gone");
+    running.process.says("the file of a listener's certificate is gone").await;
+    // Names change together with that, and again before anything was issued.
+    directory.behaves(|now| now.believes_nothing = true);
+    for (from, to) in [
+        (
+            "api.bank.example], clients: { ca: clients.pem }",
+            "b.bank.example], clients: { ca: ca.pem }",
+        ),
+        ("b.bank.example]", "c.bank.example]"),
+        ("], clients: { ca: ca.pem }", "], clients: { ca: clients.pem }"),
+    ] {
+        edit(&gate, from, to);
+        hang_up(&running.process, "a new configuration is in force").await;
+        assert_eq!(running.serial().await, serial, "{to}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_that_waits_for_a_restart_keeps_nobody_from_their_certificates() {
+    let directory = Directory::start(Behaviour::default()).await;
+    let gate = prepared(&directory, "").await;
+    let running = run(&gate, &directory).await;
+    running.serves(&gate, &directory, "bank.example").await;
+    edit(&gate, "state: state", "state: elsewhere");
+    edit(&gate, "api.bank.example]", "new.bank.example]");
+    hang_up(&running.process, "a new configuration is in force").await;
+    running.process.says("`state` changed: takes effect after a restart").await;
+    running.serves(&gate, &directory, "new.bank.example").await;
+    running.stop().await;
+    assert!(!gate.path("elsewhere").exists() && kept(&gate).len() == 3);
+}
+
+#[tokio::test]
+async fn a_directory_that_wants_to_be_left_alone_is_whatever_the_file_says() {
+    let behaviour = Behaviour { rate_limited_s: Some(7200), ..Behaviour::default() };
+    let directory = Directory::start(behaviour).await;
+    let gate = prepared(&directory, "").await;
+    let running = run(&gate, &directory).await;
+    running.process.says("no certificate was issued; what is shown stays").await;
+    assert_eq!(directory.count("order"), 1);
+    edit(&gate, "terms-agreed: true", "terms-agreed: true, contact: [\"mailto:a@bank.example\"]");
+    hang_up(&running.process, "a new configuration is in force").await;
+    // That other names are ordered shows that the file was taken up; those of before are not.
+    edit(&gate, "zone: public, ", "zone: public, acme: [other.bank.example], ");
+    edit(&gate, "certificate: gate.pem, key: gate.key", "");
+    hang_up(&running.process, "a new configuration is in force").await;
+    running.process.says("a certificate is ordered names=\"other.bank.example\"").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(directory.count("order"), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_orders_need_is_read_at_a_check_a_start_and_a_reload() {
+    let directory = Directory::start(Behaviour::default()).await;
+    let gate = prepared(&directory, "").await;
+    let running = run(&gate, &directory).await;
+    running.serves(&gate, &directory, "bank.example").await;
+    let file = gate.path("menshen.yaml").display().to_string();
+    for (number, more) in ["ca: gone.pem", "ca: empty.pem"].into_iter().enumerate() {
+        std::fs::write(gate.path("empty.pem"), "").unwrap();
+        let before = ["ca: acme-ca.pem", "ca: gone.pem"][number];
+        edit(&gate, before, more);
+        hang_up(&running.process, "the new configuration is refused, so the old one stays").await;
+        for command in ["check", "run"] {
+            let output = menshen(&[command, "--config", &file]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            let name = more.trim_start_matches("ca: ");
+            assert!(!output.status.success() && said.contains(name), "{command}: {said}");
+        }
+    }
+    running.stop().await;
 }
 
 #[tokio::test]

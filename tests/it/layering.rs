@@ -20,7 +20,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("state", &["clock", "secret"]),
     ("tls", &[]),
     ("scan", &[]),
-    ("acme", &["clock", "secret", "tls"]),
+    ("acme", &["clock", "secret", "tls", "unseen"]),
     ("limits", &["clock", "secret"]),
     ("command", &["clock", "state"]),
     ("campaign", &["clock", "command", "state"]),

@@ -59,6 +59,10 @@ pub(crate) struct Behaviour {
     pub(crate) good: (i64, i64),
     /// Issues for another name than was asked for.
     pub(crate) other_name: bool,
+    /// Issues for a key of its own, and hands that out as well.
+    pub(crate) own_key: bool,
+    /// Asks for proof of a name that nobody ordered.
+    pub(crate) asks_for_another: bool,
     /// When it suggests to renew, seconds from now.
     pub(crate) suggests: Option<(i64, i64)>,
 }
@@ -72,6 +76,8 @@ impl Default for Behaviour {
             external: None,
             good: (-60, 90 * 24 * 3600),
             other_name: false,
+            own_key: false,
+            asks_for_another: false,
             suggests: None,
         }
     }
@@ -291,7 +297,7 @@ impl Shared {
             "account" => self.account(&signed, &behaviour),
             "order" if path == "/order" => self.order(&signed, &behaviour),
             "order" => Ok(self.told_order(number, 200)),
-            "authorization" => Ok(self.told_authorization(number)),
+            "authorization" => Ok(self.told_authorization(number, &behaviour)),
             "challenge-http" => self.look(number, "http-01", &signed).await,
             "challenge-tls" => self.look(number, "tls-alpn-01", &signed).await,
             "finalize" => self.finalize(number, &signed, &behaviour),
@@ -452,9 +458,10 @@ impl Shared {
         (status, vec![location], told.to_string().into_bytes())
     }
 
-    fn told_authorization(&self, number: usize) -> Told {
+    fn told_authorization(&self, number: usize, behaviour: &Behaviour) -> Told {
         let (base, inner) = (&self.base, self.inner.lock().unwrap());
         let Authorization { name, token, seen } = &inner.authorizations[number];
+        let name = if behaviour.asks_for_another { "other.example" } else { name };
         let state = match seen {
             None => "pending",
             Some(Ok(_)) => "valid",
@@ -563,7 +570,13 @@ impl Shared {
         params.not_before = at(behaviour.good.0);
         params.not_after = at(behaviour.good.1);
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&Key(key), &self.issuer).unwrap().pem();
+        let certificate = match behaviour.own_key {
+            false => params.signed_by(&Key(key), &self.issuer).unwrap().pem(),
+            true => {
+                let own = KeyPair::generate().unwrap();
+                params.signed_by(&own, &self.issuer).unwrap().pem() + &own.serialize_pem()
+            }
+        };
         self.inner.lock().unwrap().orders[number].certificate = Some(certificate);
         Ok(self.told_order(number, 200))
     }
