@@ -80,7 +80,8 @@ impl Standing {
         Ok(Self(Some(Box::pin(async move {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
-                if asked.again().await.is_err() {
+                // Boxed, so that what is open does not carry all the time what a look takes.
+                if Box::pin(asked.again()).await.is_err() {
                     return;
                 }
             }

@@ -1,6 +1,7 @@
 //! Detections through the whole gate: what one person does is noticed from the log, what follows is there with the
 //! next request and on open streams, survives a restart, and ends when somebody of security says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::audit::{Concern, Ending, Entry, Found};
@@ -8,6 +9,7 @@ use menshen::identity::{CallerKind, NewAccount, Standing};
 use menshen::secret::{MasterKey, Secret};
 use menshen::state::Store;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::harness::client::{Client, finish};
 use crate::harness::upstream::{chunk, head};
@@ -206,6 +208,39 @@ async fn a_canary_that_is_touched_blocks_at_once_and_cuts_open_streams() {
     assert_eq!(ended.filter(|ended| *ended == Ending::AbortedByPolicy).count(), 1);
     let text = entries.iter().filter_map(|entry| of(entry, "canary")).count();
     assert_eq!(text, 1, "asked for and given is one finding");
+}
+
+#[tokio::test]
+async fn a_file_that_is_held_does_not_leave_once_its_caller_is_blocked() {
+    let route = "  file:\n    match: GET bank.example/file\n    to: core\n    action: view\n    \
+                 opaque: { types: application/pdf, grade: 1, size: 64KiB }\nroles: { teller";
+    let rule = "  - { name: tellers read files, allow: view, to: teller, route: file }\n";
+    let detections = "detections:\n  canary: { subjects: { customer: [C-666] } }\n";
+    let bank = OPEN_BANK.replace("roles: { teller", route);
+    let gate = Setup::policy(&format!("{bank}{rule}{detections}")).plain().start().await;
+    let go_on = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&go_on);
+    gate.upstream.answers_by(move |asked| {
+        if asked.target != "/file" {
+            return Reply::json(r#"{"id":"C-666"}"#);
+        }
+        let begins = head(200, &[("content-type", "application/pdf"), ("content-length", "4")]);
+        let ends = Step::Send(b"%PDF".to_vec());
+        Reply::raw(begins).then(Step::Wait(Arc::clone(&waits))).then(ends)
+    });
+    let token = gate.teller();
+    let mut connection = gate.h2().await;
+    let asked = connection.send(Ask::get("/file").by(&token));
+    let blocked = async {
+        while gate.upstream.hits() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        set_off(&gate, Ask::get("/one/C-666").by(&token)).await;
+        until(&gate, 403, &token).await;
+        go_on.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(asked, blocked);
+    answer.expect(403);
 }
 
 #[tokio::test]
