@@ -3,10 +3,8 @@
 //! The system takes a turn away after milliseconds, of which a request has few. So such work counts less, and hands the processor on
 //! by itself after a fraction of that.
 
-use std::future::Future;
 use std::io;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// How much less a thread counts that stands back, in steps of `nice`: about a third. Less, and a gate that is busy all day has no
@@ -20,23 +18,19 @@ pub(crate) fn stand_back() {
     }
 }
 
-/// Does work on a thread of its own that stands back, where it may block, and gives what came of it; nothing if it panicked.
+/// Does work on a thread of its own that stands back, and gives what came of it; nothing if it panicked.
 ///
 /// # Errors
 /// The thread cannot be started.
-///
-/// # Panics
-/// Outside of a runtime.
 pub(crate) async fn beside<T: Send + 'static>(
     name: &str,
-    work: impl Future<Output = T> + Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Option<T>> {
     let (done, ended) = oneshot::channel();
-    let runtime = Handle::current();
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         stand_back();
         // Whoever does not wait any more does not want to know.
-        drop(done.send(runtime.block_on(work)));
+        drop(done.send(work()));
     })?;
     Ok(ended.await.ok())
 }
@@ -66,9 +60,9 @@ mod tests {
     async fn work_beside_counts_less_than_who_waits_for_it_and_its_panic_ends_nothing_else() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let own = nice();
-        let beside_us = beside("beside", async move { nice() }).await.unwrap();
+        let beside_us = beside("beside", nice).await.unwrap();
         assert_eq!((beside_us, nice()), (Some((own + STEPS).min(19)), own));
-        let panicked = beside("panics", async { panic!("as a test") }).await.unwrap();
+        let panicked = beside("panics", || panic!("as a test")).await.unwrap();
         assert_eq!(panicked, None::<()>);
     }
 }

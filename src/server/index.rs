@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -39,17 +39,28 @@ pub(super) struct Indexer {
 impl Indexer {
     /// Goes on until told to stop. A fault is told and tried again: requests do not need the index.
     pub(super) async fn run(self, stop: CancellationToken) {
-        if let Err(error) = beside("log-index", self.keep(stop)).await {
-            tracing::error!(%error, "the index of the log is not kept: it has no thread");
-        }
+        let (goes_on, told) = mpsc::channel();
+        let kept = async {
+            if let Err(error) = beside("log-index", move || self.keep(&told)).await {
+                tracing::error!(%error, "the index of the log is not kept: it has no thread");
+            }
+        };
+        let stopped = async {
+            stop.cancelled().await;
+            drop(goes_on);
+        };
+        tokio::join!(kept, stopped);
     }
 
-    async fn keep(self, stop: CancellationToken) {
+    /// Until the other side of `told` is gone. A time of the test's own would stand still.
+    fn keep(self, told: &mpsc::Receiver<()>) {
+        let began = Instant::now();
         let mut open = None;
         let mut purged = None;
         loop {
             let is_due = purged.is_none_or(|at: Instant| at.elapsed() >= PURGE_EVERY);
-            let done = catch_unwind(AssertUnwindSafe(|| self.piece(open.take(), is_due)));
+            let done =
+                catch_unwind(AssertUnwindSafe(|| self.piece(open.take(), began.elapsed(), is_due)));
             if is_due {
                 purged = Some(Instant::now());
             }
@@ -67,27 +78,30 @@ impl Indexer {
                     PAUSE
                 }
             };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
+            if told.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                return;
             }
         }
     }
 
     /// Also gives how long the next piece can wait.
-    fn piece(&self, open: Option<Index>, purge: bool) -> Result<(Index, Duration), IndexError> {
+    fn piece(
+        &self,
+        open: Option<Index>,
+        now: Duration,
+        purge: bool,
+    ) -> Result<(Index, Duration), IndexError> {
         let mut index = match open.filter(Index::is_current) {
             Some(index) => index,
             None => self.open()?,
         };
         let (log, feed) = (&self.log, &self.feed);
-        let reach = match index.follow(log, feed, self.clock.steady()) {
+        let reach = match index.follow(log, feed, now) {
             Err(error) if error.calls_for_rebuild() => {
                 tracing::warn!(%error, "the index of the log is made anew");
                 let (dir, folder) = (&self.dir, &self.log_dir);
                 index = Index::rebuild(dir, folder, self.opener.clone(), &self.master)?;
-                index.follow(log, feed, self.clock.steady())?
+                index.follow(log, feed, now)?
             }
             reach => reach?,
         };

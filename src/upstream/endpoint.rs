@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::balance::Candidate;
@@ -72,9 +73,9 @@ impl Endpoint {
     pub(super) async fn switch(
         &self,
         request: Request<RequestBody>,
-        counts_5xx: bool,
+        (counts_5xx, replaced): (bool, CancellationToken),
     ) -> (Result<Switch, Unanswered>, Showing) {
-        let answer = self.pool.switch(request).await;
+        let answer = self.pool.switch(request, replaced).await;
         let showing = showing(answer.as_ref().map(Switch::status), counts_5xx);
         (answer, showing)
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -44,6 +44,8 @@ pub(super) struct Group {
     tasks: TaskTracker,
     /// Ends what goes on beside requests.
     pub(super) stop: CancellationToken,
+    /// Ends what lasts, such as WebSockets, with this group and when its certificates are replaced; not when a name is elsewhere.
+    lasting: Mutex<CancellationToken>,
 }
 
 /// What happened since the start.
@@ -90,6 +92,7 @@ impl Group {
             chance: Chance::new(),
             counts,
             tasks: tasks.clone(),
+            lasting: Mutex::new(stop.child_token()),
             stop,
         };
         let known = group.targets.iter().enumerate();
@@ -99,6 +102,16 @@ impl Group {
 
     pub(super) fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()
+    }
+
+    /// Keeps no connection that was made with certificates of before, wherever its endpoint is by now.
+    pub(super) fn renew(&self) {
+        self.endpoints().iter().for_each(|endpoint| endpoint.pool.renew());
+        std::mem::replace(&mut *self.lasting(), self.stop.child_token()).cancel();
+    }
+
+    fn lasting(&self) -> MutexGuard<'_, CancellationToken> {
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -196,7 +209,9 @@ impl Group {
         endpoint: &Arc<Endpoint>,
         request: Request<RequestBody>,
     ) -> Result<Switch, Unanswered> {
-        let (answer, showing) = endpoint.switch(request, self.settings.eject.on_5xx).await;
+        // Known before its certificates are: whatever they were when it ends, it was made with these or newer ones.
+        let rests_on = (self.settings.eject.on_5xx, self.lasting().clone());
+        let (answer, showing) = endpoint.switch(request, rests_on).await;
         self.note(endpoint, showing, || fault_of(answer.as_ref().map(Switch::status)));
         answer
     }

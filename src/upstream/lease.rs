@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 
 use super::connect::RequestBody;
 use super::heard::Heard;
@@ -21,8 +21,6 @@ pub(super) struct Shelf {
     pub(super) closed: bool,
     /// How often certificates were replaced; connections made with older ones are not kept.
     pub(super) age: u64,
-    /// Ends what became WebSockets since, which have no answer that ends.
-    pub(super) replaced: CancellationToken,
 }
 
 pub(super) struct Idle {

@@ -206,7 +206,7 @@ impl Upstreams {
             secure.take(fresh);
         }
         if is_usable {
-            group.endpoints().iter().for_each(|endpoint| endpoint.pool.renew());
+            group.renew();
         }
     }
 }

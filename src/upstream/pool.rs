@@ -165,18 +165,17 @@ impl Pool {
         Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
     }
 
-    /// Sends a request that asks for another protocol, over a connection of its own.
+    /// Sends a request that asks for another protocol, over a connection of its own, which `replaced` will end.
     pub(super) async fn switch(
         &self,
         mut request: Request<RequestBody>,
+        replaced: CancellationToken,
     ) -> Result<Switch, Unanswered> {
         self.name_host(&mut request);
         let Ok(place) = Arc::clone(&self.sockets_open).try_acquire_owned() else {
             return Err(Unanswered::Unsent(Box::new(request), UpstreamError::QueueFull));
         };
         let (open, _) = Open::begin(&self.switched);
-        // Known before its certificates are: whatever they were when it ends, it was made with these or newer ones.
-        let replaced = lock(&self.shelf).replaced.clone();
         let (mut sender, driver) = match Box::pin(self.connector.connect(Purpose::Switch)).await {
             Ok(Opened { sender: Sender::One(sender, _), driver }) => (sender, driver),
             // HTTP/2 was not offered.
@@ -235,21 +234,18 @@ impl Pool {
         self.streams.tidy(age, kept);
     }
 
-    /// Closes all idle connections, from now on each one whose answer ends, and those that are WebSockets.
+    /// Closes all idle connections, and from now on each one whose answer ends.
     pub(super) fn drain(&self) {
         let mut shelf = lock(&self.shelf);
         shelf.closed = true;
-        shelf.replaced.cancel();
         shelf.idle.clear();
         self.streams.clear();
     }
 
-    /// Closes idle connections and WebSockets now, and those in use when their answer ends: they were made with
-    /// certificates of before.
+    /// Closes idle connections now, and those in use when their answer ends: they were made with certificates of before.
     pub(super) fn renew(&self) {
         let mut shelf = lock(&self.shelf);
         shelf.age += 1;
-        std::mem::take(&mut shelf.replaced).cancel();
         shelf.idle.clear();
         self.streams.tidy(shelf.age, Duration::MAX);
     }

@@ -46,7 +46,7 @@ pub struct UpstreamSocket {
 }
 
 impl UpstreamSocket {
-    /// Waits until its endpoint is none any more, or the certificates by which that was believed were replaced. What is to
+    /// Waits until its upstream is none any more, or the certificates by which that was believed were replaced. What is to
     /// be said then may still be.
     pub fn replaced(&self) -> impl Future<Output = ()> + use<> {
         self.replaced.clone().cancelled_owned()

@@ -424,6 +424,29 @@ async fn each_address_of_a_name_is_an_endpoint_and_the_last_ones_stay_while_nobo
 }
 
 #[tokio::test]
+async fn what_lasts_stays_where_a_name_was_and_ends_with_its_upstream() {
+    let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
+    let switches =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let (old, new) =
+        (Server::start(&servers, Does::Answer(switches)).await, Server::well(&servers).await);
+    let (lookup, _) = names(vec![Ok(vec![old.address]), Ok(vec![new.address])]);
+    let upstreams = Upstreams::open_with(&[named()], &tasks, &lookup).unwrap();
+    let body = Empty::<Bytes>::new().map_err(Into::into).boxed_unsync();
+    let request = Request::get("/").header("connection", "upgrade").header("upgrade", "websocket");
+    let (switch, _) = upstreams.group("crm").unwrap().switch(request.body(body).unwrap()).await;
+    let Ok(Switch::Done(_, socket)) = switch else { panic!("{switch:?}") };
+    upstreams.keep();
+    until("the move", || seen(&upstreams).endpoints[0].place == new.address.to_string()).await;
+    let ended = socket.replaced();
+    tokio::pin!(ended);
+    let waited = tokio::time::timeout(Duration::from_millis(50), &mut ended).await;
+    assert!(waited.is_err(), "many a name answers with other addresses each time");
+    upstreams.take(upstreams.prepare(&[]).unwrap());
+    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_name_that_moves_is_followed_and_connections_to_where_it_was_are_closed() {
     let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
     let (old, new) = (Server::well(&servers).await, Server::well(&servers).await);
