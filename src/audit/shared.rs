@@ -22,6 +22,8 @@ const PUBLISH_ENTRIES: u64 = 256;
 
 /// The pause between two publications, so that they leave disk and processor to the journal: each makes files anew.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(400);
+/// The same where whoever reads the public form wants it sooner than that.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the front door, the writer and the publisher share.
 #[derive(Debug)]
@@ -185,7 +187,8 @@ impl Shared {
     pub(super) fn wait_to_publish(&self, published: u64) -> u64 {
         let mut state = self.state();
         let has_failed = state.publish_failure.is_some();
-        let mut pause = if has_failed { self.publish_interval } else { PUBLISH_PAUSE };
+        let rest = PUBLISH_PAUSE.min(self.publish_interval.max(SHORT_PAUSE));
+        let mut pause = if has_failed { self.publish_interval } else { rest };
         loop {
             let waited = self.changed.wait_timeout_while(state, pause, |s| !s.writer_stopped);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
