@@ -26,7 +26,7 @@ from run import FIRST, HOST, Peer
 
 RATE, CLIENTS = 1600, 16
 IDLE = 5000
-CONNECTIONS, RULES, ROUTES = [10, 100, 1000, 10_000], [10, 100, 1000, 10_000], [1, 10, 100, 1000]
+CONNECTIONS, RULES, ROUTES = [10, 100, 1000, 10_000], [10, 100, 1000, 5000], [1, 10, 100, 1000]
 
 
 # -- what is added to an answer -------------------------------------------------------------------------------------
