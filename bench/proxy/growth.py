@@ -26,7 +26,8 @@ from run import FIRST, HOST, Peer
 
 RATE, CLIENTS = 1600, 16
 IDLE = 5000
-CONNECTIONS, RULES, ROUTES = [10, 100, 1000, 10_000], [10, 100, 1000, 5000], [1, 10, 100, 1000]
+# A policy has 5,000 rules at most, and two of its own.
+CONNECTIONS, RULES, ROUTES = [10, 100, 1000, 10_000], [10, 100, 1000, 4998], [1, 10, 100, 1000]
 
 
 # -- what is added to an answer -------------------------------------------------------------------------------------
