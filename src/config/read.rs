@@ -102,17 +102,14 @@ impl File<'_> {
         self.has_acme = keys.find("acme").is_some();
         let log = self.path(&keys, what, "log", "/var/lib/menshen/log");
         let key = self.path(&keys, what, "key", "/etc/menshen/master.key");
-        let apart = keys.find("index").is_some();
-        let index = if apart { self.path(&keys, what, "index", "log-index") } else { None };
-        let own = keys.find("log-key").is_some();
-        let log_key = if own { self.path(&keys, what, "log-key", "log.key") } else { None };
+        let index = self.path_if_named(&keys, what, "index", "log-index");
+        let log_key = self.path_if_named(&keys, what, "log-key", "log.key");
         let checkpoint_copies = self.checkpoint_copies(&keys);
         let (ship, backup) = (self.ship(&keys), self.backup(&keys));
         let witnesses = self.witnesses(&keys);
         let (notify, case_issuers) = (self.notify(&keys), self.links(&keys));
         let policies = self.path(&keys, what, "policies", "/etc/menshen/policies");
-        let shadow = keys.find("shadow").is_some();
-        let shadow = if shadow { self.path(&keys, what, "shadow", "policies-next") } else { None };
+        let shadow = self.path_if_named(&keys, what, "shadow", "policies-next");
         let policies_watch = self.flag(&keys, "policies-watch", true);
         let config_watch = self.flag(&keys, "config-watch", true);
         let (metrics, traces) = (self.metrics(&keys), self.traces(&keys));
@@ -333,6 +330,17 @@ impl File<'_> {
         example: &str,
     ) -> Option<PathBuf> {
         self.text(keys, what, key, example).map(|text| self.base.join(text))
+    }
+
+    /// One that need not be there.
+    fn path_if_named(
+        &mut self,
+        keys: &Keys<'_>,
+        what: (&str, Span),
+        key: &str,
+        example: &str,
+    ) -> Option<PathBuf> {
+        keys.find(key).and_then(|_| self.path(keys, what, key, example))
     }
 
     pub(super) fn flag(&mut self, keys: &Keys<'_>, key: &str, default: bool) -> bool {

@@ -38,11 +38,12 @@ impl Index {
             self.read_on(BATCH)?;
             self.written = now;
         }
-        while !taken.is_empty() && !self.is_full() {
+        while !taken.is_empty() {
             for one in &taken {
                 self.gather(one.index, Some(one.entry()), &one.keys(), one.leaf())?;
             }
-            taken = feed.take(self.next()?);
+            // What is taken and not gathered would have to be read in the folder.
+            taken = if self.is_full() { Vec::new() } else { feed.take(self.next()?) };
         }
         let pause = if self.gathered() >= MUCH { LONG_PAUSE } else { PAUSE };
         if self.is_full() || now.saturating_sub(self.written) >= pause {

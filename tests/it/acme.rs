@@ -22,7 +22,7 @@ use x509_parser::prelude::FromDer as _;
 use crate::harness::client::Client;
 use crate::harness::process::menshen;
 use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, soon};
-use crate::reconfigured::hang_up;
+use crate::reconfigured::{edit, hang_up};
 use directory::{Behaviour, Directory, Ports};
 
 const NAMES: [&str; 2] = ["bank.example", "api.bank.example"];
@@ -46,14 +46,6 @@ async fn prepared_with(directory: &Directory, more: &str, lines: &str) -> Gate {
     let files = "zone: business, address: \"127.0.0.1:0\", certificate: gate.pem, key: gate.key";
     edit(&gate, files, &format!("zone: business, address: \"127.0.0.1:0\", acme: [{names}]"));
     gate
-}
-
-#[track_caller]
-fn edit(gate: &Gate, from: &str, to: &str) {
-    let path = gate.path("menshen.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{from}: {text}");
-    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 /// How a directory comes to refuse.

@@ -41,7 +41,7 @@ fn open_bank() -> Setup {
 
 /// Writes something else where `from` stands in the file.
 #[track_caller]
-fn edit(gate: &Gate, from: &str, to: &str) {
+pub(crate) fn edit(gate: &Gate, from: &str, to: &str) {
     let path = gate.path("menshen.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{from}: {text}");
