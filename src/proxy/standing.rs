@@ -1,9 +1,10 @@
 //! Whether whoever opened what stays open, a stream of events or a WebSocket, would still be let in: it may last for longer
 //! than a token or session is good, or a factor is fresh.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Gate;
 use super::entrance::{place, rejection};
@@ -53,8 +54,9 @@ impl Shown {
     }
 }
 
-/// The same question, asked again and again.
-pub(super) struct Standing(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+/// The same question, asked again and again, on a task of its own: a look holds what other requests wait for, and has to go on
+/// also while nobody asks for what came of it, as when a slow client takes the end of its stream.
+pub(super) struct Standing(Option<AbortOnDropHandle<()>>);
 
 impl Standing {
     /// Asks for the first time.
@@ -67,7 +69,7 @@ impl Standing {
         question: Arc<Question>,
         permit: Arc<Permit>,
     ) -> Result<Self, Rejection> {
-        let asked = Asked {
+        let asked = Arc::new(Asked {
             identity: Arc::clone(&gate.identity),
             switches: Arc::clone(&gate.switches),
             policies: Arc::clone(&gate.policies),
@@ -75,23 +77,36 @@ impl Standing {
             shown,
             question,
             permit,
-        };
+        });
         asked.again().await?;
-        Ok(Self(Some(Box::pin(async move {
+        Ok(Self::for_as_long_as(move || {
+            let asked = Arc::clone(&asked);
+            async move { asked.again().await }
+        }))
+    }
+
+    fn for_as_long_as<F, E>(look: impl Fn() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Send,
+    {
+        let asking = async move {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 // Boxed, so that what is open does not carry all the time what a look takes.
-                if Box::pin(asked.again()).await.is_err() {
+                if Box::pin(look()).await.is_err() {
                     return;
                 }
             }
-        }))))
+        };
+        Self(Some(AbortOnDropHandle::new(tokio::spawn(asking))))
     }
 
-    /// Ends when it stands no more. Cancel safe, and goes on where it was: however much happens meanwhile, time passes.
+    /// Ends when it stands no more. Cancel safe.
     pub(super) async fn lost(&mut self) {
         if let Some(asking) = &mut self.0 {
-            asking.await;
+            // After a panic nothing is known, so it does not stand either.
+            drop(asking.await);
         }
         self.0 = None;
     }
@@ -143,6 +158,37 @@ fn is_alike(one: &Caller, other: &Caller) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_goes_on_while_nobody_waits_and_ends_with_what_it_was_for() {
+        let shared = Arc::new(tokio::sync::Mutex::new(0));
+        let looks = Arc::clone(&shared);
+        let mut standing = Standing::for_as_long_as(move || {
+            let looks = Arc::clone(&looks);
+            async move {
+                let mut looks = looks.lock().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                *looks += 1;
+                if *looks < 5 { Ok(()) } else { Err(()) }
+            }
+        });
+        // In the middle of a look it is left alone, as by a stream whose client takes its time.
+        let waited = tokio::time::timeout(Duration::from_millis(550), standing.lost()).await;
+        assert!(waited.is_err());
+        let held = tokio::time::timeout(Duration::from_secs(1), shared.lock()).await;
+        assert_eq!(*held.unwrap(), 1, "what a look holds is free again");
+        standing.lost().await;
+        standing.lost().await;
+        assert_eq!(*shared.lock().await, 5);
+        let looks = Arc::clone(&shared);
+        let gone = Standing::for_as_long_as(move || {
+            let looks = Arc::clone(&looks);
+            async move { Ok::<_, ()>(*looks.lock().await += 1) }
+        });
+        drop(gone);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(*shared.lock().await, 5, "nobody looks for what is gone");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_does_not_answer_ends_what_it_is_asked_for() {
