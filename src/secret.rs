@@ -63,7 +63,7 @@ pub(crate) const SHORT: &str = "text of at most 16 KiB";
 pub fn read_private(path: &Path) -> Result<Secret<String>, FileError> {
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
-    const MOST: u64 = 16 * 1024;
+    const MOST: u16 = 16 * 1024;
     let shown = path.display().to_string();
     let unread = |source| FileError::Unread { path: shown.clone(), source };
     let file = std::fs::File::open(path).map_err(unread)?;
@@ -71,15 +71,14 @@ pub fn read_private(path: &Path) -> Result<Secret<String>, FileError> {
     if about.permissions().mode() & 0o077 != 0 {
         return Err(FileError::Public(shown));
     }
-    if about.len() > MOST {
-        return Err(FileError::Long(shown));
-    }
-    let mut text = String::new();
-    let read = file.take(MOST).read_to_string(&mut text);
+    // Room for all of it at once: what a text leaves behind when it grows is not wiped.
+    let mut text = String::with_capacity(usize::from(MOST) + 64);
+    let read = file.take(u64::from(MOST) + 1).read_to_string(&mut text);
+    let is_long = text.len() > usize::from(MOST);
     text.truncate(text.trim_end().len());
     let secret = Secret::new(text);
     read.map_err(unread)?;
-    Ok(secret)
+    if is_long { Err(FileError::Long(shown)) } else { Ok(secret) }
 }
 
 /// Why a key could not be read, made or used.
@@ -429,6 +428,35 @@ mod tests {
 
     fn key() -> MasterKey {
         MasterKey::from_bytes([7; 32])
+    }
+
+    #[test]
+    fn a_file_with_a_secret_is_its_owners_and_no_longer_than_it_may_be() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let read = |length: usize, mode: u32| {
+            std::fs::write(&path, "s".repeat(length)).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            read_private(&path).map(|secret| secret.expose().len())
+        };
+        assert_eq!(read(16 * 1024, 0o600).unwrap(), 16 * 1024);
+        assert!(matches!(read(16 * 1024 + 1, 0o600), Err(FileError::Long(_))));
+        assert!(matches!(read(5, 0o640), Err(FileError::Public(_))));
+        // What says no length beforehand is held to the same.
+        let pipe = dir.path().join("pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .args(["-m", "600"])
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let written = pipe.clone();
+        let writer = std::thread::spawn(move || std::fs::write(written, "s".repeat(20_000)));
+        assert!(matches!(read_private(&pipe), Err(FileError::Long(_))));
+        drop(writer.join().unwrap());
     }
 
     #[test]
