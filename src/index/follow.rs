@@ -34,8 +34,9 @@ impl Index {
     /// [`IndexError`]; what was gathered is read anew from the folder then.
     pub fn follow(&mut self, log: &Log, feed: &Feed, now: Duration) -> Result<Reach, IndexError> {
         let mut taken = feed.take(self.next()?);
+        let mut has_read = false;
         if taken.is_empty() && log.health().durable > self.next()? {
-            self.read_on(BATCH)?;
+            has_read = self.read_on(BATCH)?.added > 0;
             self.written = now;
         }
         while !taken.is_empty() {
@@ -50,8 +51,9 @@ impl Index {
             self.write_down()?;
             self.written = now;
         }
-        let is_behind = log.health().durable > self.next()?;
-        let pause = if is_behind { Duration::ZERO } else { LOOK_EVERY };
+        // Where a look finds nothing, the next one soon does not either.
+        let goes_on = has_read && log.health().durable > self.next()?;
+        let pause = if goes_on { Duration::ZERO } else { LOOK_EVERY };
         Ok(Reach { position: self.position()?, pause })
     }
 }
