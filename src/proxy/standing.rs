@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Gate;
 use super::entrance::{place, rejection};
@@ -79,13 +79,13 @@ impl Standing {
             permit,
         });
         asked.again().await?;
-        Ok(Self::for_as_long_as(move || {
+        Ok(Self::for_as_long_as(&gate.tasks, move || {
             let asked = Arc::clone(&asked);
             async move { asked.again().await }
         }))
     }
 
-    fn for_as_long_as<F, E>(look: impl Fn() -> F + Send + 'static) -> Self
+    fn for_as_long_as<F, E>(tasks: &TaskTracker, look: impl Fn() -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send,
         E: Send,
@@ -99,7 +99,7 @@ impl Standing {
                 }
             }
         };
-        Self(Some(AbortOnDropHandle::new(tokio::spawn(asking))))
+        Self(Some(AbortOnDropHandle::new(tasks.spawn(asking))))
     }
 
     /// Ends when it stands no more. Cancel safe.
@@ -161,9 +161,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_goes_on_while_nobody_waits_and_ends_with_what_it_was_for() {
-        let shared = Arc::new(tokio::sync::Mutex::new(0));
+        let (tasks, shared) = (TaskTracker::new(), Arc::new(tokio::sync::Mutex::new(0)));
         let looks = Arc::clone(&shared);
-        let mut standing = Standing::for_as_long_as(move || {
+        let mut standing = Standing::for_as_long_as(&tasks, move || {
             let looks = Arc::clone(&looks);
             async move {
                 let mut looks = looks.lock().await;
@@ -181,9 +181,12 @@ mod tests {
         standing.lost().await;
         assert_eq!(*shared.lock().await, 5);
         let looks = Arc::clone(&shared);
-        let gone = Standing::for_as_long_as(move || {
+        let gone = Standing::for_as_long_as(&tasks, move || {
             let looks = Arc::clone(&looks);
-            async move { Ok::<_, ()>(*looks.lock().await += 1) }
+            async move {
+                *looks.lock().await += 1;
+                Ok::<_, ()>(())
+            }
         });
         drop(gone);
         tokio::time::sleep(Duration::from_secs(5)).await;
