@@ -24,6 +24,9 @@ const LINGER: Duration = Duration::from_millis(5);
 const COMPANY: usize = 3;
 const PACE: Duration = Duration::from_micros(300);
 
+/// So many make two groups that take turns: one computes what it records next while that of the other is written.
+const CROWD: usize = 16;
+
 /// An entry, the bytes that are stored of it, and the keys that these are sealed under.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -85,7 +88,9 @@ struct State {
     awaited: usize,
     /// Those that nobody waits for have waited long enough.
     lingered: bool,
-    /// How many waited for the last write, if these were many.
+    /// How many waited for the last write.
+    written: usize,
+    /// How many the next write is to gather, if these are many.
     company: usize,
 }
 
@@ -127,6 +132,7 @@ impl Queue {
     /// Nothing, after [`Queue::nudge`].
     pub(super) fn take(&self) -> Option<Vec<Item>> {
         let mut state = self.state();
+        state.expect();
         loop {
             let wait = state.wait();
             if wait == Some(Duration::ZERO) {
@@ -198,6 +204,16 @@ impl Queue {
 }
 
 impl State {
+    /// As many are on their way as waited for the last write. Together with those who came meanwhile they are all there are,
+    /// and half of a crowd is enough.
+    fn expect(&mut self) {
+        self.company = match self.written + self.awaited {
+            crowd @ CROWD.. => crowd.div_ceil(2),
+            _ if self.written < COMPANY => 0,
+            _ => self.written,
+        };
+    }
+
     /// How long the writer has to wait for what is here; `None` where nothing is.
     fn wait(&self) -> Option<Duration> {
         let is_full = self.items.len() >= BATCH_ITEMS;
@@ -227,7 +243,7 @@ impl State {
         }
         let awaited = batch.iter().filter(|item| item.waiting.is_some()).count();
         self.awaited = self.awaited.saturating_sub(awaited);
-        (self.lingered, self.company) = (false, if awaited < COMPANY { 0 } else { awaited });
+        (self.lingered, self.written) = (false, awaited);
         batch
     }
 }
@@ -273,7 +289,11 @@ mod tests {
     fn where_many_wait_the_next_write_is_given_time_to_gather() {
         let queue = queue();
         let come = |most| (0..most).for_each(|_| queue.push(item(1, true)).unwrap());
-        let waits = || queue.state().wait();
+        let waits = || {
+            let mut state = queue.state();
+            state.expect();
+            state.wait()
+        };
         let gone = || queue.take().unwrap().len();
         come(COMPANY);
         assert_eq!((waits(), gone()), (Some(Duration::ZERO), COMPANY));
@@ -286,5 +306,25 @@ mod tests {
         (0..BATCH_ITEMS).for_each(|_| queue.push(item(4, true)).unwrap());
         assert_eq!(queue.take().unwrap().len(), BATCH_ITEMS);
         assert_eq!((queue.len(), queue.state().awaited), (1, 1));
+    }
+    #[test]
+    fn a_crowd_goes_in_two_groups() {
+        let queue = queue();
+        let come = |most| (0..most).for_each(|_| queue.push(item(1, true)).unwrap());
+        let waits = |came| {
+            come(came);
+            queue.state().wait()
+        };
+        come(CROWD);
+        assert_eq!(queue.take().unwrap().len(), CROWD);
+        // All of them work on what they record next. Half of them are enough.
+        queue.state().expect();
+        assert_eq!(waits(CROWD / 2 - 1), Some(PACE));
+        assert_eq!(waits(1), Some(Duration::ZERO));
+        assert_eq!(queue.take().unwrap().len(), CROWD / 2);
+        // The others came while these were written, and go at once.
+        come(CROWD / 2);
+        queue.state().expect();
+        assert_eq!(waits(0), Some(Duration::ZERO));
     }
 }
