@@ -102,6 +102,21 @@ pub enum Fault {
         "the keys before it are missing: they were removed, and not by a destruction of the log"
     )]
     KeysMissing,
+    /// A key that entries need is not there.
+    #[error(
+        "the key is missing, and entries need it: it was removed, and not by a destruction of the log"
+    )]
+    KeyMissing,
+    /// The newest keys are not there.
+    #[error(
+        "{last} keys were made and {there} are there: the newest were removed, and not by a destruction of the log"
+    )]
+    LastKeysMissing {
+        /// How many were made.
+        last: u32,
+        /// How many are there.
+        there: u32,
+    },
     /// A key is called destroyed, and no certificate says so.
     #[error("the key is called destroyed, but no certificate of the log says so")]
     Uncertified,
@@ -157,7 +172,12 @@ impl Fault {
                 "start the gate, which removes them and says so in an entry; if it was stopped in good order, somebody \
                  altered the file: keep it as it is"
             }
-            Self::Certificate(_) | Self::Key | Self::KeysMissing | Self::Uncertified => {
+            Self::Certificate(_)
+            | Self::Key
+            | Self::KeysMissing
+            | Self::KeyMissing
+            | Self::LastKeysMissing { .. }
+            | Self::Uncertified => {
                 "put `keys` and `certificates` back from a backup; what has no certificate was destroyed by somebody, not by \
                  the log"
             }

@@ -18,6 +18,9 @@ const MAX_TILE_BYTES: u64 = WIDTH * (2 + 65_535);
 /// Temporary files; left behind by a crash they mean nothing.
 const TEMPORARY: &str = "tmp";
 
+/// The name of the file that tells the newest key.
+pub(super) const LAST_KEY: &str = "last-key";
+
 /// What stands beside the tree, a small file each.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
@@ -75,6 +78,29 @@ impl Folder {
 
     pub(super) fn journal(&self) -> PathBuf {
         self.root.join("journal")
+    }
+
+    /// Tells the number of the newest key that was made, beside the keys: whoever loses the newest ones is found.
+    pub(super) fn last_key(&self) -> PathBuf {
+        self.root.join(LAST_KEY)
+    }
+
+    /// That number; none in a log that never had keys.
+    pub(super) fn read_last_key(&self) -> io::Result<Option<u32>> {
+        let text = match read_capped(&self.last_key(), MAX_NOTE_BYTES as u64) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let number =
+            std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+        let wrong = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("`{LAST_KEY}` is no number of a key"),
+            )
+        };
+        number.map(Some).ok_or_else(wrong)
     }
 
     /// Where the files of this part stand.

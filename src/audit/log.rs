@@ -219,7 +219,7 @@ impl Log {
         let lock = lock(&folder)?;
         folder.remove_temporary().map_err(failed)?;
         let recovered = recover::recover(&folder, disk.as_ref(), &signer)?;
-        let report = recovered.report.clone();
+        let mut report = recovered.report.clone();
         let copies = settings.copies.clone().map(Copies::new);
         let checked = copies.as_ref().map(|copies| copies.check(signer.verifier(), report.entries));
         checked
@@ -230,6 +230,7 @@ impl Log {
         let now = Moment(clock.unix_ms());
         let day_keys = rest.map(|rest| DayKeys::open(folder.clone(), Arc::clone(&disk), rest, now));
         let day_keys = day_keys.transpose()?;
+        report.keys_missing = day_keys.as_ref().map_or(0, DayKeys::lost);
         let (durable, covered) = (recovered.frontier.size(), recovered.published.edge.size());
         let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
         let shared = Arc::new(Shared::new(settings, clock, day_keys, durable, covered));
@@ -237,13 +238,26 @@ impl Log {
         let log =
             Self::start(disk, folder, lock, shared, (journal, opener, copies), signer, recovered);
         let log = log.map_err(failed)?;
-        if report.torn_bytes > 0 {
-            let mut entry = log.entry(Event::Custody)?;
-            let count = Some(report.torn_bytes);
-            entry.act = Some(Act { name: "torn_tail_removed".into(), count, ..Act::default() });
-            log.append_detached(entry);
+        log.tell_found("torn_tail_removed", report.torn_bytes)?;
+        log.tell_found("keys_missing", report.keys_missing.into())?;
+        if report.keys_missing > 0 {
+            tracing::error!(
+                keys = report.keys_missing,
+                log = %dir.display(),
+                "keys of the log are missing, what they open cannot be read: put those that are not there back from a copy of `keys`"
+            );
         }
         Ok((log, report))
+    }
+
+    /// Has the log itself say what was found on opening it.
+    fn tell_found(&self, name: &str, count: u64) -> Result<(), LogError> {
+        if count > 0 {
+            let mut entry = self.entry(Event::Custody)?;
+            entry.act = Some(Act { name: name.into(), count: Some(count), ..Act::default() });
+            self.append_detached(entry);
+        }
+        Ok(())
     }
 
     fn start(

@@ -43,7 +43,7 @@ mod writer;
 
 pub use access::{Access, Accesses};
 pub use at_rest::{
-    AtRest, Closed, Day, Frame, Lost, Opener, RestError, RestKey, Rewrapped, Tenants,
+    AtRest, Closed, Day, Frame, Lost, Needed, Opener, RestError, RestKey, Rewrapped, Tenants,
 };
 pub use attributes::{Attributes, Trait};
 pub use consistency::{consistency_proof, verify_consistency};

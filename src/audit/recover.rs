@@ -24,6 +24,8 @@ pub struct Recovery {
     /// Bytes cut off the journal's end: a batch that was being written when the gate stopped hard,
     /// and that nobody was told about. An entry of the log says the same.
     pub torn_bytes: u64,
+    /// Keys that were made and whose files are not there: what they open cannot be read. An entry of the log says the same.
+    pub keys_missing: u32,
 }
 
 /// What the writer and the publisher start from.
@@ -57,7 +59,8 @@ pub(super) fn recover(
     let segment = segments.into_iter().rfind(|first| *first <= checkpoint.size);
     let cursor = Cursor::new(folder.clone(), checkpoint.size, segment.unwrap_or(checkpoint.size));
     let entries = frontier.size();
-    let report = Recovery { entries, replayed: entries - checkpoint.size, torn_bytes };
+    let report =
+        Recovery { entries, replayed: entries - checkpoint.size, torn_bytes, keys_missing: 0 };
     Ok(Recovered { published: Published { edge, bundle, cursor }, frontier, report })
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::iter;
 use std::path::Path;
 
-use super::folder::{Folder, Part};
+use super::folder::{Folder, LAST_KEY, Part};
 use super::note::Verifier;
 use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle, encode_bundle, partial_widths};
@@ -66,6 +66,10 @@ impl LogSnapshot {
             (String::from("checkpoint"), note),
             (String::from("verifier.key"), folder.read_verifier_key()?),
         ];
+        // Before the keys, of which more may be there then, and not fewer.
+        if let Some(last) = folder.read_last_key()? {
+            held.push((LAST_KEY.to_owned(), format!("{last}\n").into_bytes()));
+        }
         held.extend(cosigned.into_iter().map(|(path, _, note)| (path, note)));
         for (level, (index, width)) in (0_u8..).zip(partial_widths(checkpoint.size)) {
             if width == 0 {

@@ -9,6 +9,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
+use super::at_rest::Needed;
 use super::fault::{Broken, Fault, unreadable};
 use super::folder::{Folder, segment_index};
 use super::merkle::{Frontier, Hash, leaf_hash};
@@ -38,6 +39,8 @@ pub struct Verified {
     pub removed: u64,
     /// The key that all signatures were checked with.
     pub verifier: String,
+    /// The keys that its entries need.
+    pub needed: Needed,
 }
 
 /// Checks the log in `dir` against the key, against an `earlier` checkpoint of it, and against those in it that witnesses
@@ -127,6 +130,7 @@ fn verify_once(
         journal_entries: entries - checkpoint.size,
         removed: check.removed,
         verifier: verifier.to_string(),
+        needed: check.needed,
     })
 }
 
@@ -168,6 +172,7 @@ struct Check<'a> {
     /// The bundles that need not be there.
     removals: Removals,
     removed: u64,
+    needed: Needed,
 }
 
 impl<'a> Check<'a> {
@@ -186,6 +191,7 @@ impl<'a> Check<'a> {
             growing: BTreeMap::new(),
             removals,
             removed: 0,
+            needed: Needed::default(),
         }
     }
 
@@ -230,6 +236,7 @@ impl<'a> Check<'a> {
                     return Err(Broken::new(bundle.path(), next, Fault::Entry));
                 };
                 self.full_tiles(leaf)?;
+                entry.into_iter().for_each(|entry| self.needed.see(entry));
             }
             let exact = entries.len() as u64 == width && rest.is_empty();
             if width == WIDTH && !exact {
@@ -320,6 +327,7 @@ impl<'a> Check<'a> {
 
     /// Adds an entry of the journal to what tiles and bundles may hold already.
     fn grow(&mut self, entry: &[u8]) {
+        self.needed.see(entry);
         let index = self.edge.size() / WIDTH;
         for (tile, bytes) in self.add(leaf_hash(entry)) {
             self.growing.insert((tile.kind, tile.index), bytes);

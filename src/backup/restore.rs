@@ -96,7 +96,8 @@ fn check_log(log: &Path, wanted: u64) -> Result<u64, BackupError> {
         text.trim_end().parse().map_err(|error| BackupError::Log(format!("its key: {error}")))?;
     let verified = verify(log, &verifier, None);
     let verified = verified.map_err(|broken| BackupError::Log(broken.to_string()))?;
-    check_keys(log, &verifier).map_err(|broken| BackupError::Log(broken.to_string()))?;
+    check_keys(log, &verifier, &verified.needed)
+        .map_err(|broken| BackupError::Log(broken.to_string()))?;
     if verified.entries != wanted {
         let said = format!("{} entries came out of it, not {wanted}", verified.entries);
         return Err(BackupError::Log(said));

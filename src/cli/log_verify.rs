@@ -92,7 +92,10 @@ fn holds(dir: &Path, verifier: &Verifier, earlier: Option<&Checkpoint>) -> Resul
     // What is added while the log is verified is not asked for.
     let cosigned = cosigned_checkpoints(dir, verifier)?;
     let verified = verify(dir, verifier, earlier)?;
-    Ok(Holds { verified, destroyed: check_keys(dir, verifier)?, cosigned })
+    let destroyed = check_keys(dir, verifier, &verified.needed)?;
+    let keys = dir.join("keys").read_dir();
+    let has_keys = keys.is_ok_and(|mut files| files.next().is_some());
+    Ok(Holds { verified, destroyed, has_keys, cosigned })
 }
 
 fn read(path: &Path) -> Result<String, LogCommandError> {
@@ -105,6 +108,8 @@ struct Holds {
     verified: Verified,
     /// Keys that were destroyed, each named by a certificate.
     destroyed: u64,
+    /// Whether it came with the keys of its entries.
+    has_keys: bool,
     /// What witnesses cosigned of it: file, checkpoint, note.
     cosigned: Vec<(String, Checkpoint, Vec<u8>)>,
 }
@@ -129,7 +134,7 @@ fn print_verified(
     own_key: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let Holds { verified, destroyed, cosigned } = match result {
+    let Holds { verified, destroyed, has_keys, cosigned } = match result {
         Err(broken) => return writeln!(out, "BROKEN  {broken}\nto do   {}", broken.fault.to_do()),
         Ok(holds) => holds,
     };
@@ -138,6 +143,9 @@ fn print_verified(
         "ok  {} entries, unaltered and in order: {} under the checkpoint, {} in the journal",
         verified.entries, verified.checkpoint_size, verified.journal_entries
     )?;
+    if !has_keys && !verified.needed.is_empty() {
+        writeln!(out, "keys      none in this folder: what its entries say cannot be read here")?;
+    }
     if *destroyed > 0 {
         writeln!(
             out,
@@ -167,8 +175,9 @@ fn print_verified(
 
 fn verified_json(result: &Result<Holds, Broken>) -> serde_json::Value {
     match result {
-        Ok(Holds { verified, destroyed, cosigned }) => serde_json::json!({
+        Ok(Holds { verified, destroyed, has_keys, cosigned }) => serde_json::json!({
             "ok": true,
+            "has_keys": has_keys,
             "destroyed_keys": destroyed,
             "removed_entries": verified.removed,
             "entries": verified.entries,

@@ -95,7 +95,7 @@ impl Source<'_> {
         let signer = Signer::new(name, seed.expose()).map_err(|error| error.to_string())?;
         let broken = |broken: Broken| format!("{broken} ({})", broken.fault.to_do());
         let whole = verify(self.path, signer.verifier(), None).map_err(broken)?;
-        check_keys(self.path, signer.verifier()).map_err(broken)?;
+        check_keys(self.path, signer.verifier(), &whole.needed).map_err(broken)?;
         let (entries, known) = (whole.entries, self.since.entries);
         match entries < known {
             true => Err(format!("it has {entries} entries, and {known} were known already")),

@@ -173,6 +173,11 @@ pub(in crate::audit) fn key_of(frame: &[u8]) -> Option<KeyName> {
     }
 }
 
+/// Whether it needs a second key, to the whole of it.
+pub(super) fn is_twofold(frame: &[u8]) -> bool {
+    frame.first() == Some(&TWOFOLD)
+}
+
 /// The head alone, of an entry that was removed: a reader learns from it what it was under.
 pub(in crate::audit) fn head_of(key: &KeyName) -> Vec<u8> {
     head(AS_IT_IS, key)

@@ -5,7 +5,7 @@
 //! those of callers of several get theirs when one is seen, and again for the day after each day on which they came.
 //! Until it is there, the key of all tenants is used, which is kept as long as any of them wants.
 //!
-//! A number is never given twice, and only the two newest keys of a kind are used. So after a clock that went wrong,
+//! A number is never given twice, not even when the newest keys were lost, and only the two newest keys of a kind are used. So after a clock that went wrong,
 //! entries get keys of their own, whose place in the order says when they were really written.
 
 use std::collections::BTreeSet;
@@ -70,6 +70,8 @@ pub(in crate::audit) struct DayKeys {
     covered: AtomicU32,
     /// Whether keys are to be made before the day is over.
     is_asked: AtomicBool,
+    /// Keys that were made and are not there.
+    lost: u32,
 }
 
 impl DayKeys {
@@ -82,12 +84,23 @@ impl DayKeys {
     ) -> Result<Self, RestError> {
         let newest = RwLock::new(Newest::read(&folder, &rest)?);
         let names = folder.names_of(Part::Keys)?;
-        let last = names.iter().filter_map(|name| KeyName::parse(name)).map(|name| name.number);
-        let next = AtomicU32::new(last.max().map_or(1, |last| last.saturating_add(1)));
+        let names = names.iter().filter_map(|name| KeyName::parse(name));
+        let there: BTreeSet<u32> = names.map(|name| name.number).collect();
+        let told = folder.read_last_key()?.unwrap_or_default();
+        let last = there.last().map_or(told, |last| told.max(*last));
+        let lost = (1..=last).filter(|number| !there.contains(number)).count();
+        let next = AtomicU32::new(last.saturating_add(1));
         let (wanted, making, covered, is_asked) = Default::default();
-        let keys = Self { folder, disk, rest, newest, wanted, making, next, covered, is_asked };
+        let lost = u32::try_from(lost).unwrap_or(u32::MAX);
+        let keys =
+            Self { folder, disk, rest, newest, wanted, making, next, covered, is_asked, lost };
         keys.tend(now)?;
         Ok(keys)
+    }
+
+    /// How many keys were made, and their files are not there, destroyed ones among them, whose files stay.
+    pub(in crate::audit) fn lost(&self) -> u32 {
+        self.lost
     }
 
     /// Has tenants get keys of their own, each by itself, and those of this day and the next now.
@@ -179,6 +192,12 @@ impl DayKeys {
             made.push((kind, DayKey::new(name, sealer)));
         }
         files.settle()?;
+        // Only now: a number that was told and not made would look like a lost key.
+        let last = self.next.load(Ordering::Relaxed).saturating_sub(1);
+        if self.folder.read_last_key()? != Some(last) {
+            files.put(&self.folder.last_key(), format!("{last}\n").as_bytes())?;
+            files.settle()?;
+        }
         self.newest.write().unwrap_or_else(PoisonError::into_inner).take(made, today);
         self.covered.store(today.plus(1).0, Ordering::Relaxed);
         Ok(())

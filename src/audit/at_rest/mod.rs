@@ -8,6 +8,7 @@ mod day;
 mod frame;
 mod key_file;
 mod maker;
+mod needed;
 mod newest;
 mod opener;
 mod rewrap;
@@ -24,6 +25,7 @@ pub(super) use frame::{HEAD_BYTES, KeyName, Lock, MAX_JSON_BYTES, head_of, key_o
 pub(super) use key_file::{KeyFile, State};
 pub(super) use maker::DayKeys;
 pub use maker::RestError;
+pub use needed::Needed;
 pub use opener::{Closed, Frame, Lost, Opener};
 pub use rewrap::Rewrapped;
 pub(super) use rewrap::rewrap;

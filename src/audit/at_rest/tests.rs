@@ -192,6 +192,38 @@ fn a_destroyed_missing_or_damaged_key_is_told_and_is_no_error_and_the_log_verifi
 }
 
 #[test]
+fn newest_keys_that_were_lost_are_told_and_their_numbers_are_not_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOON);
+    let log = open(dir.path(), &clock, AtRest::UnderMaster);
+    write(&log, Event::Change, "before");
+    log.close();
+    let made = key_files(dir.path());
+    let path = |name: &String| dir.path().join("keys").join(name);
+    let lost: Vec<_> =
+        made[2..].iter().map(|name| (name, std::fs::read(path(name)).unwrap())).collect();
+    lost.iter().for_each(|(name, _)| std::fs::remove_file(path(name)).unwrap());
+    let settings = Settings::default();
+    let (log, found) = Log::open(dir.path(), settings, clock.clone(), &master(1)).unwrap();
+    assert_eq!(found.keys_missing, 8);
+    write(&log, Event::Change, "after");
+    log.close();
+    let now = key_files(dir.path());
+    assert_eq!(now.len(), 10);
+    assert!(now[2..].iter().all(|name| name > &made[9]), "{now:?}");
+    let told_then = told(dir.path(), vec![rest(1)]);
+    let day = Day::of_ms(NOON);
+    assert_eq!(told_then, [&format!("ledger of {day}: key missing"), "keys_missing", "after"]);
+    for (name, bytes) in lost {
+        std::fs::write(path(name), bytes).unwrap();
+    }
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["before", "keys_missing", "after"]);
+    let (log, found) = Log::open(dir.path(), Settings::default(), clock, &master(1)).unwrap();
+    assert_eq!(found.keys_missing, 0);
+    log.close();
+}
+
+#[test]
 fn a_key_moved_to_another_day_class_or_number_does_not_open() {
     let name = KeyName { number: 7, lock: Lock::Of(Class::Security), day: Day(20_000) };
     let (file, _) = KeyFile::draw(name, &Whose::Everybody, Moment(NOON), &rest(1)).unwrap();

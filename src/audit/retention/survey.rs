@@ -8,10 +8,10 @@ use super::certificate::Certificate;
 use super::judge::judge;
 use super::removal::Removals;
 use super::{Fate, Hold, Periods};
-use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, RestKey, State, Whose};
+use crate::audit::at_rest::{Day, KeyFile, KeyName, Lock, Needed, RestKey, State, Whose};
 use crate::audit::entry::Moment;
 use crate::audit::fault::{Broken, Fault, unreadable};
-use crate::audit::folder::{Folder, Part};
+use crate::audit::folder::{Folder, LAST_KEY, Part};
 use crate::audit::note::Verifier;
 
 /// Days of a class that have the same fate.
@@ -69,17 +69,21 @@ pub fn survey(
 }
 
 /// Checks what was destroyed of the log in `dir`: every key that is gone is named by a certificate that the log
-/// signed, and none is gone otherwise. Gives how many keys are destroyed; none where the folder came without keys.
+/// signed, and none is gone otherwise, also of those that its entries need. Gives how many keys are destroyed; none where the
+/// folder came without keys.
 ///
 /// # Errors
 /// The first key or certificate that does not hold.
-pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
+pub fn check_keys(dir: &Path, verifier: &Verifier, needed: &Needed) -> Result<u64, Broken> {
     let folder = Folder::new(dir);
     let broken = |name: &str, fault| Err(Broken::new(format!("keys/{name}"), None, fault));
     let certified = certified(&folder, verifier)?;
     let names =
         folder.names_of(Part::Keys).map_err(|e| Broken::new("keys", None, unreadable(&e)))?;
-    let (mut destroyed, mut next, mut kept) = (0, None, HashSet::new());
+    let last = folder.read_last_key();
+    let last = last.map_err(|e| Broken::new(LAST_KEY, None, unreadable(&e)))?;
+    let (mut destroyed, mut next) = (0, 1);
+    let (mut there, mut kept) = (HashSet::new(), HashSet::new());
     for name in names {
         let Some(key) = KeyName::parse(&name) else {
             return broken(&name, Fault::Unexpected);
@@ -87,10 +91,11 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
         let read = folder.read_of(Part::Keys, &name);
         let read = read.map_err(|e| Broken::new(format!("keys/{name}"), None, unreadable(&e)))?;
         let Some(file) = KeyFile::read(key, &read) else { return broken(&name, Fault::Key) };
-        if next.is_some_and(|next| next != key.number) {
+        if next != key.number {
             return broken(&name, Fault::KeysMissing);
         }
-        next = Some(key.number.saturating_add(1));
+        next = key.number.saturating_add(1);
+        there.insert(key);
         if let State::Destroyed { certificate, .. } = &file.state {
             // A running gate may have destroyed it since the certificates were read.
             let is_certified = certified.get(&name) == Some(certificate)
@@ -106,6 +111,9 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
             kept.insert(key);
         }
     }
+    if !there.is_empty() {
+        check_none_is_lost(next - 1, last, needed.first_without(&there))?;
+    }
     let removals = Removals::verified(&folder, verifier)?;
     for (_, keys) in removals.bundles() {
         if let Some(early) = keys.keys().find(|key| kept.contains(key)) {
@@ -113,6 +121,22 @@ pub fn check_keys(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
         }
     }
     Ok(destroyed)
+}
+
+/// Whether keys are missing after the last one that is there, or before the first.
+fn check_none_is_lost(
+    there: u32,
+    last: Option<u32>,
+    without: Option<String>,
+) -> Result<(), Broken> {
+    let Some(last) = last else { return Err(Broken::new(LAST_KEY, None, Fault::Missing)) };
+    if let Some(name) = without {
+        return Err(Broken::new(format!("keys/{name}"), None, Fault::KeyMissing));
+    }
+    match last > there {
+        true => Err(Broken::new(LAST_KEY, None, Fault::LastKeysMissing { last, there })),
+        false => Ok(()),
+    }
 }
 
 /// The certificate of each key that is named by one.

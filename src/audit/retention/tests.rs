@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::audit::at_rest::{KeyFile, KeyName, RestKey, State};
 use crate::audit::entry::Moment;
-use crate::audit::fault::Fault;
+use crate::audit::fault::{Broken, Fault};
 use crate::audit::folder::{Folder, Part};
 use crate::audit::groups::{Act, Actor, ActorKind, Event, Origin, Why};
 use crate::audit::log::{Log, Settings};
@@ -120,6 +120,11 @@ fn write(log: &Log, event: Event, name: &str) {
     log.append_detached(entry);
 }
 
+/// Whether tree and keys hold, and how many keys are destroyed.
+fn checked(dir: &Path, verifier: &Verifier) -> Result<u64, Broken> {
+    verify(dir, verifier, None).and_then(|verified| check_keys(dir, verifier, &verified.needed))
+}
+
 fn read(dir: &Path) -> Vec<Record> {
     let rest = RestKey::new(&MasterKey::from_bytes([1; 32])).unwrap();
     Reader::new(dir, 0, Opener::new(dir, vec![rest])).map(|read| read.unwrap().1).collect()
@@ -219,7 +224,7 @@ fn each_class_goes_in_its_time_and_the_log_verifies_and_says_what_is_gone() {
     assert!(of_customer(dir.path()).is_none(), "after 24 months nothing of it is left");
     log.close();
     verify(dir.path(), &verifier, None).unwrap();
-    assert!(check_keys(dir.path(), &verifier).unwrap() >= 3);
+    assert!(checked(dir.path(), &verifier).unwrap() >= 3);
     let certificate = std::fs::read(dir.path().join("certificates/00000001")).unwrap();
     let certificate = Certificate::open(&certificate, &verifier).unwrap();
     assert!(certificate.keys[0].file().contains(&format!("security-{DAY}")));
@@ -287,7 +292,7 @@ fn a_crash_between_certificate_and_keys_is_made_good() {
     assert!(matches!(mended.state, State::Destroyed { .. }));
     assert_eq!(Certificate::numbers(&Folder::new(dir.path())).unwrap()[..1], certificates[..1]);
     log.close();
-    check_keys(dir.path(), &verifier).unwrap();
+    checked(dir.path(), &verifier).unwrap();
 }
 
 #[test]
@@ -297,8 +302,8 @@ fn what_is_gone_without_a_certificate_or_with_a_forged_one_is_found() {
     let (log, verifier) = sample(dir.path(), &clock);
     live(&log, &clock, dir.path(), 55, &[]);
     log.close();
-    let fault = || check_keys(dir.path(), &verifier).unwrap_err().fault;
-    check_keys(dir.path(), &verifier).unwrap();
+    let fault = || checked(dir.path(), &verifier).unwrap_err().fault;
+    checked(dir.path(), &verifier).unwrap();
     let folder = Folder::new(dir.path());
     let certificate = dir.path().join("certificates/00000001");
     let signed = std::fs::read(&certificate).unwrap();
@@ -319,7 +324,42 @@ fn what_is_gone_without_a_certificate_or_with_a_forged_one_is_found() {
     std::fs::write(&key, "{}").unwrap();
     assert_eq!(fault(), Fault::Key);
     std::fs::write(&key, bytes).unwrap();
-    check_keys(dir.path(), &verifier).unwrap();
+    checked(dir.path(), &verifier).unwrap();
+}
+
+#[test]
+fn whichever_key_is_removed_is_found_and_a_folder_without_any_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, verifier) = sample(dir.path(), &Clock::fixed(NOON));
+    log.close();
+    let folder = Folder::new(dir.path());
+    let names = folder.names_of(Part::Keys).unwrap();
+    assert!(names.len() >= 10, "{names:?}");
+    let keys = names.iter().map(|name| dir.path().join("keys").join(name));
+    let last = dir.path().join("last-key");
+    for path in keys.chain([last.clone()]) {
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let broken = checked(dir.path(), &verifier).unwrap_err();
+        assert!(
+            broken.to_string().contains("missing") || broken.fault.to_string().contains("removed"),
+            "{broken}"
+        );
+        std::fs::write(&path, whole).unwrap();
+    }
+    checked(dir.path(), &verifier).unwrap();
+    // The newest ones and what tells of them: entries name those that they need, or that they need one.
+    for first in [9, 7] {
+        let newest = names.iter().filter(|name| KeyName::parse(name).unwrap().number >= first);
+        newest.for_each(|name| drop(std::fs::remove_file(dir.path().join("keys").join(name))));
+        std::fs::write(&last, format!("{}\n", first - 1)).unwrap();
+        assert_eq!(checked(dir.path(), &verifier).unwrap_err().fault, Fault::KeyMissing);
+    }
+    std::fs::write(&last, "no number").unwrap();
+    assert!(checked(dir.path(), &verifier).unwrap_err().to_string().contains("last-key"));
+    std::fs::remove_file(&last).unwrap();
+    std::fs::remove_dir_all(dir.path().join("keys")).unwrap();
+    assert_eq!(checked(dir.path(), &verifier).unwrap(), 0);
 }
 
 #[test]
@@ -356,7 +396,7 @@ fn a_bundle_of_which_nothing_can_be_opened_is_removed_and_its_hashes_stay() {
     log.close();
     let held = verify(dir.path(), &verifier, None).unwrap();
     assert_eq!(held.removed, tended.removed);
-    check_keys(dir.path(), &verifier).unwrap();
+    checked(dir.path(), &verifier).unwrap();
     let copied: Vec<String> = LogSnapshot::take(dir.path(), &verifier)
         .unwrap()
         .files()
@@ -394,7 +434,7 @@ fn a_bundle_of_which_nothing_can_be_opened_is_removed_and_its_hashes_stay() {
     let file = KeyFile::read(key, &std::fs::read(&path).unwrap()).unwrap();
     let state = State::Kept { under: "x".into(), wrapped: "y".into() };
     std::fs::write(&path, KeyFile { state, ..file }.write()).unwrap();
-    let early = check_keys(dir.path(), &verifier).unwrap_err().fault;
+    let early = checked(dir.path(), &verifier).unwrap_err().fault;
     assert_eq!(early, Fault::RemovedEarly(name.clone()));
 }
 

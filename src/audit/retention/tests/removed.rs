@@ -113,7 +113,7 @@ fn bundles_that_one_round_could_not_remove_are_removed_by_a_later_one() {
     );
     log.close();
     verify(dir.path(), &verifier, None).unwrap();
-    check_keys(dir.path(), &verifier).unwrap();
+    checked(dir.path(), &verifier).unwrap();
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_copy_that_is_taken_while_keys_and_bundles_go_verifies() {
     let verifier = log.verifier().clone();
     log.close();
     verify(copy.path(), &verifier, None).unwrap();
-    assert!(check_keys(copy.path(), &verifier).unwrap() > 0);
+    assert!(checked(copy.path(), &verifier).unwrap() > 0);
 }
 
 #[test]

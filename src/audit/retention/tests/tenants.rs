@@ -102,7 +102,7 @@ fn each_tenant_goes_by_its_own_time_and_who_is_of_two_by_the_longer() {
     assert!(is_told(" of canary-mall, canary-shop"), "{told:?}");
     log.close();
     verify(dir.path(), &verifier, None).unwrap();
-    check_keys(dir.path(), &verifier).unwrap();
+    checked(dir.path(), &verifier).unwrap();
     let log = open(dir.path(), &clock);
     write_of(&log, &["canary-shop"], false, "it goes on");
     log.close();
