@@ -146,7 +146,7 @@ impl Accesses {
     pub fn closed(&self) -> Vec<(Closed, u64)> {
         let mut closed: Vec<_> =
             self.closed.iter().map(|(closed, count)| (closed.clone(), *count)).collect();
-        closed.sort_by_key(|(closed, _)| (closed.day, closed.class.word()));
+        closed.sort_by_key(|(closed, _)| closed.order());
         closed
     }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::at_rest::{Frame, KeyName, Opener};
+use super::at_rest::{KeyName, Opener};
 use super::entry::Entry;
 use super::merkle::{Hash, leaf_hash};
 use super::queue::Written;
-use super::reader::{Frames, ReadError};
+use super::reader::{Frames, ReadError, Record};
 use super::shared::Shared;
 
 /// About the memory of what waits for the reader; what is more is read from the folder.
@@ -211,17 +211,9 @@ impl Follower {
         self.next += batch.len() as u64;
         let mut opened = Vec::with_capacity(batch.len());
         for (index, stored) in batch {
-            let entry = match self.opener.open(stored) {
-                Ok(Frame::Json(json)) => Entry::decode(&json),
-                Ok(Frame::Closed(closed)) => {
-                    tracing::error!(index, %closed, "nobody reviews it");
-                    continue;
-                }
-                Err(error) => Err(error),
-            };
-            match entry {
-                Ok(entry) => opened.push((index, Arc::new(entry))),
-                Err(error) => tracing::error!(index, %error, "nobody reviews it"),
+            match Record::of(index, self.opener.open(index, stored)) {
+                Record::Entry(entry) => opened.push((index, Arc::from(entry))),
+                Record::Closed(closed) => tracing::error!(index, %closed, "nobody reviews it"),
             }
         }
         opened

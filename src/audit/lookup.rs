@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::at_rest::{Frame, KeyFile, KeyName, Opener, State};
-use super::entry::Entry;
+use super::at_rest::{KeyFile, KeyName, Opener, State};
 use super::folder::{Folder, Part};
 use super::merkle::{Hash, leaf_hash};
 use super::reader::{Frames, ReadError, Record};
@@ -46,19 +45,15 @@ impl Iterator for StoredEntries {
             Ok(frame) => frame,
             Err(error) => return Some(Err(error)),
         };
-        Some(open(index, frame, &mut self.opener))
+        Some(Ok(open(index, frame, &mut self.opener)))
     }
 }
 
-fn open(index: u64, frame: Vec<u8>, opener: &mut Opener) -> Result<Stored, ReadError> {
+fn open(index: u64, frame: Vec<u8>, opener: &mut Opener) -> Stored {
     let leaf = leaf_hash(&frame);
     let mut under = Vec::new();
-    let failed = |source| ReadError::Entry { index, source };
-    let record = match opener.open_under(frame, &mut under).map_err(failed)? {
-        Frame::Json(json) => Record::from(Entry::decode(&json).map_err(failed)?),
-        Frame::Closed(closed) => Record::Closed(closed),
-    };
-    Ok(Stored { index, record, keys: under.iter().map(KeyName::file).collect(), leaf })
+    let record = Record::of(index, opener.open_under(index, frame, &mut under));
+    Stored { index, record, keys: under.iter().map(KeyName::file).collect(), leaf }
 }
 
 /// Reads entries by their place.
@@ -85,7 +80,7 @@ impl Lookup {
     /// [`ReadError`].
     pub fn at(&mut self, index: u64) -> Result<Option<Stored>, ReadError> {
         let frame = self.frame(index)?.map(<[u8]>::to_vec);
-        frame.map(|frame| open(index, frame, &mut self.opener)).transpose()
+        Ok(frame.map(|frame| open(index, frame, &mut self.opener)))
     }
 
     /// The stored bytes at this place.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::at_rest::{Closed, Frame, Opener, head_of};
 use super::batch::batches_from;
-use super::entry::{Entry, EntryError};
+use super::entry::Entry;
 use super::folder::Folder;
 use super::retention::Removals;
 use super::tile::{Kind, Tile, WIDTH, decode_bundle};
@@ -24,14 +24,9 @@ pub enum ReadError {
         /// What the system said.
         source: io::Error,
     },
-    /// The stored bytes are no entry.
-    #[error("entry {index}: {source}")]
-    Entry {
-        /// Its place.
-        index: u64,
-        /// What is wrong with it.
-        source: EntryError,
-    },
+    /// What stands there is no entry, where it must be one.
+    #[error("{0}")]
+    Closed(Closed),
 }
 
 /// Gives the stored bytes of the entries of a log one after another, each with its index.
@@ -179,9 +174,7 @@ impl Iterator for OpenedFrames {
             Ok(frame) => frame,
             Err(error) => return Some(Err(error)),
         };
-        let opened = self.opener.open(stored);
-        let opened = opened.map_err(|source| ReadError::Entry { index, source });
-        Some(opened.map(|frame| (index, frame)))
+        Some(Ok((index, self.opener.open(index, stored))))
     }
 }
 
@@ -201,6 +194,15 @@ impl From<Entry> for Record {
 }
 
 impl Record {
+    /// What the frame at this place holds.
+    pub(super) fn of(index: u64, frame: Frame) -> Self {
+        let entry = match frame {
+            Frame::Json(json) => Entry::decode(&json),
+            Frame::Closed(closed) => return Self::Closed(closed),
+        };
+        entry.map_or_else(|_other_form| Self::Closed(Closed::altered(index)), Self::from)
+    }
+
     /// The entry, if it can be read.
     #[must_use]
     pub fn entry(self) -> Option<Entry> {
@@ -229,12 +231,7 @@ impl Iterator for Reader {
     type Item = Result<(u64, Record), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (index, json) = match self.0.next()? {
-            Ok((index, Frame::Json(json))) => (index, json),
-            Ok((index, Frame::Closed(closed))) => return Some(Ok((index, Record::Closed(closed)))),
-            Err(error) => return Some(Err(error)),
-        };
-        let entry = Entry::decode(&json).map_err(|source| ReadError::Entry { index, source });
-        Some(entry.map(|entry| (index, Record::Entry(Box::new(entry)))))
+        let read = self.0.next()?;
+        Some(read.map(|(index, frame)| (index, Record::of(index, frame))))
     }
 }

@@ -50,10 +50,13 @@ pub(super) fn recover(
     let checkpoint = read_checkpoint(folder, signer.verifier()).map_err(broken)?;
     let (edge, bundle) = right_edge(folder, &checkpoint).map_err(broken)?;
     let mut frontier = edge.frontier().clone();
-    let torn = replay(folder, signer.verifier(), &mut frontier).map_err(broken)?;
+    let (torn, reached) = replay(folder, signer.verifier(), &mut frontier).map_err(broken)?;
     let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
     if let Some(torn) = torn {
         cut(folder, &torn).map_err(failed)?;
+    }
+    if reached < frontier.size() {
+        forget(folder).map_err(failed)?;
     }
     let segments = folder.segments().map_err(failed)?;
     let segment = segments.into_iter().rfind(|first| *first <= checkpoint.size);
@@ -202,18 +205,29 @@ pub(super) fn walk(
     Ok(torn)
 }
 
-/// Adds what the journal has beyond the frontier, checking roots and signatures.
+/// Adds what the journal has beyond the frontier, checking roots and signatures. Gives where the journal ends, too.
 fn replay(
     folder: &Folder,
     verifier: &Verifier,
     frontier: &mut Frontier,
-) -> Result<Option<Torn>, Broken> {
-    walk(folder, |name, batch| {
+) -> Result<(Option<Torn>, u64), Broken> {
+    let mut reached = 0;
+    let torn = walk(folder, |name, batch| {
+        reached = batch.end();
         if batch.end() <= frontier.size() {
             return Ok(());
         }
         add_batch(name, &batch, verifier, frontier)
-    })
+    })?;
+    Ok((torn, reached))
+}
+
+/// Removes a journal that ends before the tiles do, which have all of it: what is written next would leave a gap in it.
+fn forget(folder: &Folder) -> io::Result<()> {
+    for segment in folder.segments()? {
+        std::fs::remove_file(folder.segment(segment))?;
+    }
+    sync_folder(&folder.journal())
 }
 
 /// Adds a batch to the tree if it comes next, gives the root it says, and the log signed that.

@@ -49,7 +49,7 @@ impl Unread {
     /// A line for each class, day and cause.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut closed: Vec<_> = self.0.iter().collect();
-        closed.sort_by_key(|(closed, _)| (closed.day, closed.class.word()));
+        closed.sort_by_key(|(closed, _)| closed.order());
         closed.into_iter().map(|(closed, count)| unread(closed, *count)).collect()
     }
 }
@@ -60,6 +60,7 @@ pub(super) fn unread(closed: &Closed, count: u64) -> String {
         Lost::Locked { .. } => "; give it with `--key`, or `--log-key` where the log has its own",
         Lost::Missing | Lost::Damaged => "; look for a copy of the log's `keys` folder",
         Lost::Destroyed { .. } => "",
+        Lost::Altered { .. } => "; `menshen log verify` tells whether the log holds",
     };
     let entries = if count == 1 { "entry" } else { "entries" };
     format!("not read: {count} {entries}, {closed}{hint}")

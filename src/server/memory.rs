@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use crate::audit::{Act, Event, Log, Moment, Record};
+use crate::audit::{Act, Event, Log, Lost, Moment, ReadError, Record};
 use crate::state::Store;
 
 /// How often the state leaves its mark in a log that grows.
@@ -62,8 +62,15 @@ async fn look(log: &Log, from: u64) -> Result<Since, StartError> {
     let looked = tokio::task::spawn_blocking(move || {
         let mut since = Since::default();
         for read in entries {
-            // What cannot be opened any more is none of the newest.
-            let Record::Entry(entry) = read?.1 else { continue };
+            let entry = match read?.1 {
+                Record::Entry(entry) => entry,
+                // It may be the one that tells.
+                Record::Closed(closed) if matches!(closed.lost, Lost::Altered { .. }) => {
+                    return Err(ReadError::Closed(closed).into());
+                }
+                // What cannot be opened any more is none of the newest.
+                Record::Closed(_) => continue,
+            };
             since.first_ms.get_or_insert(entry.time.0);
             let number = entry.act.as_ref().and_then(|act| act.number);
             since.newest = since.newest.max(number.unwrap_or(0));

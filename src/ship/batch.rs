@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::ShipError;
 use super::settings::Form;
-use crate::audit::{Access, Closed, Entry, Frame, OpenedFrames, Opener};
+use crate::audit::{Access, Closed, Day, Entry, Frame, OpenedFrames, Opener};
 use crate::report::{cef, cef_unreadable, ocsf, ocsf_unreadable};
 
 /// An entry as it leaves.
@@ -59,7 +59,8 @@ impl Shipped {
         let text = match form {
             Form::Json => serde_json::json!({ "index": index, "not_read": closed }).to_string(),
             Form::Ocsf => {
-                ocsf_unreadable(index, &closed.to_string(), closed.day.start_ms()).to_string()
+                let day_ms = closed.day.map_or(0, Day::start_ms);
+                ocsf_unreadable(index, &closed.to_string(), day_ms).to_string()
             }
             Form::Cef => cef_unreadable(index, &closed.to_string()),
         };

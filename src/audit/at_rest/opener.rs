@@ -23,10 +23,12 @@ const MAX_AT_HAND: usize = 4096;
 /// An entry that is there and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Closed {
-    /// Its class.
-    pub class: Class,
+    /// Its class, where what stands there still tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
     /// The day of its key: that of its writing.
-    pub day: Day,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<Day>,
     /// Why it cannot be read.
     #[serde(flatten)]
     pub lost: Lost,
@@ -52,11 +54,35 @@ pub enum Lost {
         /// The id of the key that does.
         under: String,
     },
+    /// What stands there is not what was written, or no entry of a version that this program knows.
+    Altered {
+        /// Its place.
+        entry: u64,
+    },
+}
+
+impl Closed {
+    /// What stands at this place is no entry that can be read.
+    pub(in crate::audit) fn altered(entry: u64) -> Self {
+        Self { class: None, day: None, lost: Lost::Altered { entry } }
+    }
+
+    /// By which several are put in order.
+    #[must_use]
+    pub fn order(&self) -> impl Ord + use<> {
+        let place = match self.lost {
+            Lost::Altered { entry } => entry,
+            Lost::Destroyed { .. } | Lost::Missing | Lost::Damaged | Lost::Locked { .. } => 0,
+        };
+        (self.day, self.class.map(Class::word), place)
+    }
 }
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}: ", self.class, self.day)?;
+        if let (Some(class), Some(day)) = (self.class, self.day) {
+            write!(f, "{class} of {day}: ")?;
+        }
         match &self.lost {
             Lost::Destroyed { on, certificate } => {
                 let day = Day::of_ms(on.0);
@@ -65,6 +91,12 @@ impl fmt::Display for Closed {
             Lost::Missing => f.write_str("key missing"),
             Lost::Damaged => f.write_str("key damaged"),
             Lost::Locked { under } => write!(f, "sealed under the key `{under}`"),
+            Lost::Altered { entry } => {
+                write!(
+                    f,
+                    "entry {entry} was altered, or sealed under another key than the one of its name"
+                )
+            }
         }
     }
 }
@@ -116,20 +148,23 @@ impl Opener {
         self.folder.root()
     }
 
-    /// The JSON of a stored entry, or why it cannot be read.
-    ///
-    /// # Errors
-    /// [`EntryError::Form`] and [`EntryError::Sealed`] for bytes that are no entry of this log.
-    pub(in crate::audit) fn open(&mut self, stored: Vec<u8>) -> Result<Frame, EntryError> {
-        self.open_under(stored, &mut Vec::new())
+    /// The JSON of the entry that is stored at this place, or why it cannot be read.
+    pub(in crate::audit) fn open(&mut self, index: u64, stored: Vec<u8>) -> Frame {
+        self.open_under(index, stored, &mut Vec::new())
     }
 
-    /// The same, and which keys it took.
+    /// The same, and which keys it took. One entry that was altered keeps nobody from reading the others.
     pub(in crate::audit) fn open_under(
         &mut self,
+        index: u64,
         stored: Vec<u8>,
         under: &mut Vec<KeyName>,
-    ) -> Result<Frame, EntryError> {
+    ) -> Frame {
+        let opened = self.try_open(stored, under);
+        opened.unwrap_or_else(|_altered| Frame::Closed(Closed::altered(index)))
+    }
+
+    fn try_open(&mut self, stored: Vec<u8>, under: &mut Vec<KeyName>) -> Result<Frame, EntryError> {
         let (name, head, sealed) = match frame::parts(&stored)? {
             Parts::Legible(_) => return Ok(Frame::Json(stored)),
             Parts::Sealed { key, head, sealed } => (key, head, sealed),
@@ -200,5 +235,5 @@ impl Opener {
 }
 
 fn closed(name: KeyName, lost: Lost) -> Frame {
-    Frame::Closed(Closed { class: name.lock.class(), day: name.day, lost })
+    Frame::Closed(Closed { class: Some(name.lock.class()), day: Some(name.day), lost })
 }

@@ -11,6 +11,7 @@ use crate::audit::groups::{Act, Class, Event};
 use crate::audit::log::{Log, LogError, Settings};
 use crate::audit::merkle::sha256;
 use crate::audit::reader::{Reader, Record};
+use crate::audit::tile::{decode_bundle, encode_bundle};
 use crate::audit::verify::verify;
 use crate::clock::Clock;
 use crate::secret::SEALED_OVERHEAD;
@@ -189,6 +190,30 @@ fn a_destroyed_missing_or_damaged_key_is_told_and_is_no_error_and_the_log_verifi
     ];
     assert_eq!(told(dir.path(), vec![rest(1)]), expected);
     assert_eq!(verify(dir.path(), &verifier, None).unwrap().entries, 3);
+}
+
+#[test]
+fn an_entry_that_was_altered_keeps_nobody_from_reading_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::UnderMaster);
+    for name in ["first", "second", "third"] {
+        write(&log, Event::Change, name);
+    }
+    log.close();
+    let path = dir.path().join("tile/entries/000.p/3");
+    let bundle = std::fs::read(&path).unwrap();
+    let (entries, _) = decode_bundle(&bundle);
+    let entries: Vec<Vec<u8>> = entries.into_iter().map(<[u8]>::to_vec).collect();
+    for at in 0..entries[1].len() {
+        let mut altered = entries.clone();
+        altered[1][at] ^= 1 << (at % 8);
+        std::fs::write(&path, encode_bundle(&altered).unwrap()).unwrap();
+        let told = told(dir.path(), vec![rest(1)]);
+        assert_eq!((told[0].as_str(), told[2].as_str(), told.len()), ("first", "third", 3));
+        let is_told =
+            ["entry 1 was altered", "key missing"].iter().any(|why| told[1].contains(why));
+        assert!(is_told, "byte {at}: {told:?}");
+    }
 }
 
 #[test]

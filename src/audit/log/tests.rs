@@ -326,6 +326,26 @@ fn a_torn_tail_is_cut_off_reported_and_recorded() {
 }
 
 #[test]
+fn a_journal_that_lost_what_the_tiles_have_leaves_no_gap_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    append_many(&log, 0..40);
+    log.close();
+    let segment = files(&dir.path().join("journal")).pop().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let (half, _) = Segment::scan(&bytes).batches.pop().unwrap();
+    bytes[half..].fill(0);
+    fs::write(&segment, &bytes).unwrap();
+    verify(dir.path(), &verifier(), None).unwrap();
+    let (log, recovery) = open(dir.path());
+    assert_eq!((recovery.entries, recovery.replayed), (40, 0));
+    append_many(&log, 40..43);
+    log.close();
+    verify(dir.path(), &verifier(), None).unwrap();
+    assert_eq!(counts(dir.path()), (0..43).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_journal_altered_before_its_end_keeps_the_log_from_opening() {
     let dir = tempfile::tempdir().unwrap();
     let slow = Settings { publish_interval: Duration::from_secs(600), ..settings() };
