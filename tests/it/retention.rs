@@ -67,7 +67,7 @@ fn of_customers(gate: &Gate) -> (Vec<Value>, usize) {
             Record::Entry(entry) if entry.class == Class::CustomerUsage => {
                 found.push(serde_json::to_value(&entry).unwrap());
             }
-            Record::Closed(one) if one.class == Class::CustomerUsage => closed += 1,
+            Record::Closed(one) if one.class == Some(Class::CustomerUsage) => closed += 1,
             Record::Entry(_) | Record::Closed(_) => {}
         }
     }
