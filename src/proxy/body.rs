@@ -5,11 +5,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::EXPECT;
 use http::request::Parts as RequestHead;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::head::has_none;
 use super::outcome::{Ending, Outcome};
 use super::sent::Sent;
 use crate::listen::{OpenRequest, Progress};
@@ -222,6 +224,17 @@ where
         Ok(whole.freeze())
     };
     tokio::time::timeout(time, reading).await.unwrap_or(Err(BodyFault::TooSlow))
+}
+
+/// Whether a request has no body. HTTP/2 may say so in a frame of its own behind the head, which some clients send of
+/// requests that never have one: it comes at once or is not waited for.
+pub(super) async fn ends_with_its_head(head: &RequestHead, body: &mut Sent) -> bool {
+    const TIME: Duration = Duration::from_millis(250);
+    if body.is_end_stream() {
+        return true;
+    }
+    let may_follow = head.version == Version::HTTP_2 && has_none(&head.method);
+    may_follow && read_capped(body, 0, TIME).await.is_ok()
 }
 
 /// Reads what is left of the small body of a refused request. Some clients take an answer that comes

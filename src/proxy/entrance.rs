@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::request::Parts as RequestHead;
-use http_body::Body as _;
 
 use super::Gate;
+use super::body::ends_with_its_head;
 use super::head::{self, Head, same_origin};
 use super::mark::Carried;
 use super::outcome::Outcome;
@@ -52,14 +52,15 @@ impl Recorded {
 }
 
 impl Gate {
-    pub(super) fn read_head(
+    pub(super) async fn read_head(
         &self,
         parts: &RequestHead,
-        body: &Sent,
+        body: &mut Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Head, Rejection> {
-        let head = head::judge(parts, facts, body.is_end_stream()).map_err(Rejection::Head)?;
+        let is_empty = ends_with_its_head(parts, body).await;
+        let head = head::judge(parts, facts, is_empty).map_err(Rejection::Head)?;
         trail.head(&head);
         Ok(head)
     }

@@ -96,6 +96,9 @@ pub enum HeadFault {
     /// A header that may stand once stands twice, is too long or is not text.
     #[error("header `{0}` must stand once, as plain text of the allowed length")]
     Header(HeaderName),
+    /// A value with a blank at its beginning or end, which HTTP/2 does not allow and HTTP/1.1 would not see.
+    #[error("the value of header `{0}` must neither begin nor end with a blank")]
+    Blank(HeaderName),
     /// Another method or path is asked for than the one that is judged.
     #[error("`{0}` asks for another request than the one that is judged; send that one")]
     Override(&'static str),
@@ -125,15 +128,16 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
     if let Some(name) = OVERRIDES.iter().find(|name| parts.headers.contains_key(**name)) {
         return Err(HeadFault::Override(name));
     }
+    if let Some((name, _)) = parts.headers.iter().find(|(_, value)| is_edged_by_blanks(value)) {
+        return Err(HeadFault::Blank(name.clone()));
+    }
     let host = host(parts)?;
     if facts.server_name.as_deref().is_some_and(|name| name != host) {
         return Err(HeadFault::Misdirected);
     }
     transfer_encoding(&parts.headers)?;
     let has_body = !body_is_empty || declares_body(&parts.headers);
-    if has_body
-        && [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS].contains(&parts.method)
-    {
+    if has_body && has_none(&parts.method) {
         return Err(HeadFault::Body(parts.method.clone()));
     }
     Ok(Head {
@@ -150,6 +154,11 @@ pub(super) fn judge(parts: &Parts, facts: &Facts, body_is_empty: bool) -> Result
         reason: single(&parts.headers, &REASON, REASON_LIMIT_CHARS)?,
         has_body,
     })
+}
+
+/// Whether requests of this method have no body.
+pub(super) fn has_none(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS].contains(method)
 }
 
 /// The headers of the client that go to the backend.
@@ -236,6 +245,12 @@ fn host(parts: &Parts) -> Result<String, HeadFault> {
 
 fn bare_host(text: &str) -> Result<String, HeadFault> {
     normalise_host(text).ok_or(HeadFault::Host)
+}
+
+fn is_edged_by_blanks(value: &HeaderValue) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let bytes = value.as_bytes();
+    is_blank(bytes.first()) || is_blank(bytes.last())
 }
 
 fn transfer_encoding(headers: &HeaderMap) -> Result<(), HeadFault> {
@@ -391,6 +406,16 @@ mod tests {
             let fault = judged(get("/").header(name, "DELETE")).unwrap_err();
             assert_eq!(fault, HeadFault::Override(name));
         }
+    }
+
+    #[test]
+    fn a_value_with_a_blank_at_an_end_is_refused() {
+        for value in [" y", "y\t", "\ty", "y ", " "] {
+            let name = HeaderName::from_static("x-any");
+            let fault = judged(get("/").header("x-any", value)).unwrap_err();
+            assert_eq!(fault, HeadFault::Blank(name), "{value:?}");
+        }
+        judged(get("/").header("x-any", "a b").header("x-none", "")).unwrap();
     }
 
     #[test]

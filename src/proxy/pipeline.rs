@@ -31,11 +31,11 @@ impl Gate {
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let head = self.read_head(parts, body, facts, trail)?;
+        let head = self.read_head(parts, body, facts, trail).await?;
         if is_confirmation(&head) {
             // What was kept goes the whole way anew, from its head on.
             let mut kept = self.take_kept(&head, parts, body, facts, trail).await?;
-            let head = self.read_head(&kept.head, &kept.body, facts, trail)?;
+            let head = self.read_head(&kept.head, &mut kept.body, facts, trail).await?;
             return self.go_through(head, &kept.head, &mut kept.body, facts, trail).await;
         }
         if head.path.as_str().starts_with(sign_in::PREFIX) {

@@ -90,7 +90,7 @@ impl Gate {
         let form = Form::of(&request);
         let (parts, body) = request.into_parts();
         let mut body = Sent::Live(body);
-        match self.let_in(&parts, &body, &facts, &mut trail).await {
+        match self.let_in(&parts, &mut body, &facts, &mut trail).await {
             Ok((head, caller)) => {
                 let person = self.identity.person(&caller.account);
                 let is_recorded = false;
@@ -107,11 +107,11 @@ impl Gate {
     async fn let_in(
         &self,
         parts: &RequestHead,
-        body: &Sent,
+        body: &mut Sent,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<(Head, Arc<Caller>), Rejection> {
-        let mut head = self.read_head(parts, body, facts, trail)?;
+        let mut head = self.read_head(parts, body, facts, trail).await?;
         // Nobody is sent to pages that this listener does not have.
         head.wants_page = false;
         if head.query.is_some() {

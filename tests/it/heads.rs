@@ -1,6 +1,15 @@
 //! Heads that two readers could take differently, sent as raw bytes.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use http_body::{Body, Frame};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::task::TaskTracker;
 
 use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, soon};
 
@@ -280,6 +289,58 @@ async fn http2_heads_that_contradict_themselves_are_refused() {
     let body = Ask::get("/one/1").by(&token).body(b"{}");
     connection.send(body).await.expect(400);
     assert_eq!(gate.upstream.hits(), 1);
+}
+
+#[tokio::test]
+async fn a_blank_at_an_end_of_a_value_that_http1_would_not_see_is_refused() {
+    let gate = started().await;
+    let mut connection = gate.h2().await;
+    let get = || Ask::get("/one/1").by(&gate.teller());
+    for value in [" a", "a ", "\ta", "a\t"] {
+        connection.send(get().header("menshen-reason", value)).await.expect(400);
+        connection.send(get().header("x-any", value)).await.expect(400);
+    }
+    connection.send(get().header("menshen-reason", "a b")).await.expect(200);
+    // HTTP/1.1 has them around every value, and they are no part of it.
+    let line = ["x-any: \t a \t"];
+    assert_eq!(status(&gate, &request("GET /one/1 HTTP/1.1", &line, "")).await, Some(200));
+    assert_eq!(gate.upstream.hits(), 2);
+}
+
+/// A body of which nobody says beforehand how long it is, so that its end is a frame of its own.
+struct Unannounced(Vec<&'static str>);
+
+impl Body for Unannounced {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.pop().map(|part| Ok(Frame::data(Bytes::from(part)))))
+    }
+}
+
+#[tokio::test]
+async fn a_look_whose_end_is_an_empty_frame_is_served_and_one_with_content_is_not() {
+    let gate = started().await;
+    let token = gate.teller();
+    let stream = gate.client().shake(&["h2"]).await.unwrap();
+    let (mut sender, driver) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let tasks = TaskTracker::new();
+    tasks.spawn(driver);
+    for (parts, status) in [(vec![], 200), (vec![""], 200), (vec!["{}"], 400), (vec!["x", ""], 400)]
+    {
+        let request = Request::get("https://bank.example/one/1")
+            .header("authorization", format!("Bearer {token}"))
+            .header("menshen-purpose", "service");
+        let request = request.body(Unannounced(parts.clone())).unwrap();
+        let answer = soon("the answer", sender.send_request(request)).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{parts:?}");
+    }
+    assert_eq!(gate.upstream.hits(), 2);
 }
 
 #[tokio::test]

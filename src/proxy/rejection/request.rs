@@ -24,6 +24,7 @@ pub(super) fn head(fault: &HeadFault) -> Told {
         | HeadFault::Host
         | HeadFault::TransferEncoding
         | HeadFault::Header(_)
+        | HeadFault::Blank(_)
         | HeadFault::Override(_)
         | HeadFault::Body(_)
         | HeadFault::Path(_) => StatusCode::BAD_REQUEST,
