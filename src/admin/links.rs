@@ -72,7 +72,7 @@ fn put<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
 fn end<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&["links", "account"])?;
-        let ended = match (call.text("account"), call.body.get("links")) {
+        let ended = match (call.given("account")?, call.body.get("links")) {
             (Some(account), None) => admin.gate.links.end_all(&call.doer.name, account).await?,
             (None, Some(_)) => {
                 let links = links(admin, call, false)?;

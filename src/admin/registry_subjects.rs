@@ -73,7 +73,7 @@ fn show<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&["entity", "subject"])?;
         let subject = match call.body.get("subject") {
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Number(number)) if number.is_i64() => number.to_string(),
             Some(_) | None => call.required("subject")?.to_owned(),
         };
         let rows = admin.gate.subjects.history(call.required("entity")?, &subject).await?;

@@ -80,6 +80,11 @@ impl Call {
         self.text(name).ok_or_else(|| Refused::Body(format!("`{name}` must be there, as text")))
     }
 
+    /// A member of the body that may be left out. One that is no text is not taken for one that was left out.
+    pub(super) fn given(&self, name: &'static str) -> Result<Option<&str>, Refused> {
+        if self.body.get(name).is_none() { Ok(None) } else { self.required(name).map(Some) }
+    }
+
     /// A parameter of the path.
     pub(super) fn param(&self, index: usize) -> &str {
         self.params.get(index).map_or("", String::as_str)

@@ -48,7 +48,7 @@ fn turn<'a>(admin: &'a Admin, call: &'a Call) -> Running<'a> {
     Box::pin(async move {
         call.only(&["kind", "name", "turn", "reason"])?;
         let kind = call.required("kind")?.parse()?;
-        let target = Target::new(kind, call.text("name").unwrap_or_default())?;
+        let target = Target::new(kind, call.given("name")?.unwrap_or_default())?;
         let way = match call.required("turn")? {
             "on" => Way::On,
             "off" => Way::Off,

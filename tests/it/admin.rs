@@ -208,6 +208,8 @@ async fn what_means_nothing_is_refused_and_said_to_be() {
         (json!({ "reason": " " }), "say why"),
         (json!({ "reason": 7 }), "`reason` must be there"),
         (json!({ "kind": "exports" }), "takes no name"),
+        (json!({ "kind": "exports", "name": {} }), "`name` must be there, as text"),
+        (json!({ "kind": "exports", "name": 7 }), "`name` must be there, as text"),
         (json!({ "until": "tomorrow" }), "`until` means nothing here"),
     ] {
         let told = post(&gate, &lin, "/v1/switches", wrong(change)).await;

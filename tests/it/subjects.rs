@@ -275,6 +275,10 @@ async fn statements_are_registered_over_the_interface_recorded_before_and_withou
     post(&gate, "risk", "/v1/registry/subjects", &one).await.expect(403);
     let who = json!({ "entity": "customer", "subject": "SECRET-42" });
     post(&gate, "risk", "/v1/registry/subjects/show", &who).await.expect(403);
+    for subject in [json!(2.5), json!(1e30), json!(["1"]), json!(null)] {
+        let nobodys = json!({ "entity": "customer", "subject": subject });
+        post(&gate, "desk", "/v1/registry/subjects/show", &nobodys).await.expect(422);
+    }
     let shown = post(&gate, "desk", "/v1/registry/subjects/show", &who).await.expect(200).json();
     let mark = &shown["statements"][0];
     assert_eq!(
