@@ -3,7 +3,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
 
-.PHONY: demo tour test check bench bench-proxy soak fuzz setup
+.PHONY: demo tour test check outside bench bench-proxy soak fuzz setup
 
 demo: ## start the gate on a bundled bank and stay up
 	$(CARGO) run --release --locked -- demo
@@ -19,6 +19,11 @@ check: ## format, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --all-features
+
+outside: ## suites that others wrote, against a gate of its own; writes docs/outside-checks.md
+	sh tests/outside/setup.sh
+	$(CARGO) build --release --locked --bin menshen
+	python3 tests/outside/run.py
 
 bench: ## measurements, each beside something to compare with
 	$(CARGO) bench --locked --all-features

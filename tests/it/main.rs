@@ -84,6 +84,7 @@ mod noticed;
 mod notify;
 mod oidc;
 mod one_time_codes;
+mod outside_checks;
 mod own_account;
 mod passkey_devices;
 mod passkeys;
