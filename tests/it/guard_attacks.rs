@@ -156,9 +156,16 @@ async fn what_was_removed_leaves_no_trace_in_white_space_or_commas() {
     let person =
         |id: usize, note: &str| format!(r#"{{"id":{id},"note":"{note}","secret":"CANARY"}}"#);
     assert_eq!(export(&gate, JSON, "[\n]").await.unwrap(), "[\n]");
-    for (open, between, close) in
-        [("[", ",", "]"), ("[\n  ", ",\n  ", "\n]\n"), ("[ ", " , ", " ]"), ("[", "\r\n,", "\r\n]")]
-    {
+    for (open, between, close) in [
+        ("[", ",", "]"),
+        ("[\n  ", ",\n  ", "\n]\n"),
+        ("[ ", " , ", " ]"),
+        ("[", "\r\n,", "\r\n]"),
+        ("[", ", ", "]"),
+        ("[\n", ",", "]"),
+        ("[\n\t", ", \r\n", "\n]"),
+        ("[ ", "\n, ", "\n]"),
+    ] {
         let all_hidden = format!("{open}{}{close}", person(9, "hidden"));
         assert_eq!(export(&gate, JSON, all_hidden).await.unwrap().trim(), "[]");
         let list = |hidden: [usize; 3]| {

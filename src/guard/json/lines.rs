@@ -59,7 +59,7 @@ impl<H: Hooks> Filter<H> {
         if !is_blank && self.is_emitted {
             // Every line ends alike: whether the last one was left out must not show at the end before it.
             self.output.restart(at);
-            self.output.release_undecided(next, false);
+            self.output.release_undecided(next);
             if at == next {
                 self.output.insert(b"\n");
             }

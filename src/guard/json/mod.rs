@@ -292,6 +292,9 @@ impl<H: Hooks> Filter<H> {
     /// Takes what may go out so far: whole records, and what lies outside of records.
     pub fn take_output(&mut self) -> Vec<Bytes> {
         let outermost = self.records.outermost_start().or_else(|| self.searched_start());
+        // Whatever is open there may be left out as a whole.
+        let trimmed = self.frames.first().filter(|_| self.mode == Mode::Trim);
+        let outermost = trimmed.map(|root| root.start).or(outermost);
         let released = outermost.unwrap_or_else(|| self.output.length());
         let pieces = self.output.take(released);
         self.report.bytes_out += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
@@ -393,7 +396,7 @@ impl<H: Hooks> Filter<H> {
             self.output.end_at(0, true);
             self.output.begin(Bytes::new(), 0);
             if self.is_emitted {
-                self.output.release_undecided(0, false);
+                self.output.release_undecided(0);
             }
             return Ok(());
         }

@@ -8,6 +8,28 @@ use bytes::{Bytes, BytesMut};
 use super::rope::Rope;
 use super::scan::gap_end;
 
+/// The white space behind a bracket: it stands before whatever leaves first, or a blank behind a comma would tell
+/// that something else stood there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lead {
+    /// Where it stands among those of all brackets that are open.
+    start: u32,
+    end: u32,
+    /// How long it is; more than may go out is left out.
+    length: u32,
+}
+
+impl Lead {
+    /// That of a bracket inside of this one.
+    pub(super) fn inside(self) -> Self {
+        Self { start: self.end, end: self.end, length: 0 }
+    }
+
+    fn place(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
 /// The output of a filter.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -23,6 +45,8 @@ pub(super) struct Output {
     /// Where in `held` that white space began.
     gap_held: usize,
     gap_cap: u64,
+    /// What [`Lead`]s point to.
+    leads: Vec<u8>,
 }
 
 impl Output {
@@ -38,6 +62,7 @@ impl Output {
             gap: 0,
             gap_held: 0,
             gap_cap: gap_cap as u64,
+            leads: Vec::new(),
         }
     }
 
@@ -102,19 +127,58 @@ impl Output {
         self.rope.end(bytes)
     }
 
-    /// Lets the undecided bytes up to `to` out, but for the comma they start with if `drop_comma`.
+    /// Lets the undecided bytes up to `to` out.
     #[inline]
-    pub(super) fn release_undecided(&mut self, to: usize, drop_comma: bool) {
-        let comma = usize::from(drop_comma);
-        if self.held.is_empty() {
-            self.keep(self.mark + comma, to);
-        } else {
+    pub(super) fn release_undecided(&mut self, to: usize) {
+        if !self.held.is_empty() {
             self.flush();
-            self.rope.copy(self.held.get(comma..).unwrap_or_default());
+            self.rope.copy(&self.held);
             self.held.clear();
-            self.keep(self.mark, to);
         }
+        self.keep(self.mark, to);
         self.mark = to;
+    }
+
+    /// The same for what leaves first though it stands behind a comma: without that, and with the white space that
+    /// leads instead of that behind the comma.
+    pub(super) fn release_first(&mut self, to: usize, lead: Lead) {
+        let lead = self.leads.get(lead.place()).unwrap_or_default();
+        let undecided = self.chunk.get(self.mark..to).unwrap_or_default();
+        let first = self.held.first().or(undecided.first());
+        if first != Some(&b',') {
+            // The record is read again: its comma is gone already.
+            return self.release_undecided(to);
+        }
+        if self.held.is_empty() {
+            let behind = gap_end(undecided, 1);
+            if undecided.get(1..behind) == Some(lead) {
+                self.mark += 1;
+            } else {
+                self.mark += behind;
+                let lead = lead.to_vec();
+                self.insert(&lead);
+            }
+        } else {
+            let behind = gap_end(&self.held, 1);
+            if behind == self.held.len() {
+                self.mark += gap_end(undecided, 0);
+            }
+            self.held.splice(..behind, lead.iter().copied());
+        }
+        self.release_undecided(to);
+    }
+
+    /// More of the white space behind a bracket.
+    #[cold]
+    pub(super) fn lead(&mut self, lead: &mut Lead, space: &[u8]) {
+        self.leads.truncate(lead.end as usize);
+        lead.length = lead.length.saturating_add(u32::try_from(space.len()).unwrap_or(u32::MAX));
+        if u64::from(lead.length) > self.gap_cap {
+            self.leads.truncate(lead.start as usize);
+        } else {
+            self.leads.extend_from_slice(space);
+        }
+        lead.end = u32::try_from(self.leads.len()).unwrap_or(u32::MAX);
     }
 
     /// Forgets the undecided bytes; new ones start at `pos`.
@@ -192,6 +256,7 @@ impl Output {
         self.chunk = Bytes::new();
         (self.run_start, self.run_end, self.mark) = (0, 0, 0);
         self.held.clear();
+        self.leads.clear();
         self.rope.clear();
     }
 }

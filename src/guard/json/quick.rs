@@ -233,7 +233,11 @@ impl<'a> Hand<'a> {
     fn start_output(&mut self, mark: Option<usize>, start: usize) {
         self.output.restart_at(mark);
         let follows_comma = self.frame.follows_comma || mark.is_some();
-        self.output.release_undecided(start, follows_comma && !self.frame.has_output);
+        if follows_comma && !self.frame.has_output {
+            self.output.release_first(start, self.frame.lead);
+        } else {
+            self.output.release_undecided(start);
+        }
         self.frame.has_output = true;
         self.is_running = true;
     }

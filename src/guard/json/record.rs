@@ -138,6 +138,11 @@ impl Records {
         self.settled.get(&(offset, record.0)).copied()?.ok()
     }
 
+    /// Whether the outermost record will be read once more.
+    pub(super) fn wants_replay(&self) -> bool {
+        self.wants_replay
+    }
+
     /// In a second pass, where the outermost record's output started in the first.
     pub(super) fn take_replay_start(&mut self) -> Option<u64> {
         self.replay_start.take()

@@ -175,6 +175,11 @@ fn what_is_not_listed_vanishes_with_its_comma() {
         ("{\n  \"x\": 1\n}", "{}"),
         ("{\"l\":[1\n,{}\n,[]\n,2\n,{}\n,[]]}", "{\"l\":[1\n,2]}"),
         ("{\"l\":[\n  {},\n  1,\n  {},\n  2,\n  {}\n]}", "{\"l\":[\n  1,\n  2\n]}"),
+        // A blank behind a comma does not tell that something stood before it.
+        (r#"{"x": 2, "a": 1, "a": 3}"#, r#"{"a": 1, "a": 3}"#),
+        (r#"{"l":[{}, [], 1, 2]}"#, r#"{"l":[1, 2]}"#),
+        ("{ \"x\":[ 1,2],\"a\":1}", "{ \"a\":1}"),
+        ("{\"l\":[\t{\"a\":[ 1 ]}\n, 1]}", "{\"l\":[\t1]}"),
     ];
     for (body, wanted) in table {
         assert_eq!(out(&plan, body), wanted, "{body}");
@@ -776,6 +781,42 @@ fn null_in_place_of_an_object_writes_all_that_is_below_it() {
         assert_eq!(outcome.is_err(), wanted.is_some());
         assert!(filter(&plan, Mode::Refuse, 0, b"null").is_err() == wanted.is_some());
         assert_eq!(out(&plan, r#"{"o":null}"#), r#"{"o":null}"#);
+    }
+}
+
+#[test]
+fn an_empty_object_or_list_writes_all_that_is_below_it_and_none_is_left_behind_empty() {
+    let (clear, absent) = (slot(Verdict::Clear), slot(Verdict::Absent));
+    let nodes = vec![
+        object(&[("o", enter(1)), ("l", enter(2)), ("s", enter(4)), ("n", enter(5)), ("a", clear)]),
+        object(&[("a", clear), ("b", absent)]),
+        Node::Array(enter(3)),
+        object(&[("b", absent)]),
+        Node::Array(clear),
+        Node::Array(absent),
+    ];
+    let plan = plan(enter(0), nodes, Vec::new());
+    // What becomes of it where the first member that may not be written refuses it, and where it is left out.
+    let table = [
+        (r#"{"a":1}"#, Ok(r#"{"a":1}"#), Some(r#"{"a":1}"#)),
+        (r#"{"a":1,"s":[]}"#, Ok(r#"{"a":1,"s":[]}"#), Some(r#"{"a":1,"s":[]}"#)),
+        (r#"{"a":1, "l":[]}"#, Err("l"), Some(r#"{"a":1}"#)),
+        (r#"{"o":{}, "a":1}"#, Err("o"), Some(r#"{"a":1}"#)),
+        (r#"{"n":[],"a":1}"#, Err("n"), Some(r#"{"a":1}"#)),
+        (r#"{"o":{"a":2}}"#, Ok(r#"{"o":{"a":2}}"#), Some(r#"{"o":{"a":2}}"#)),
+        (r#"{"o":{"a":2,"b":3}}"#, Err("b"), Some(r#"{"o":{"a":2}}"#)),
+        (r#"{"o":{"b":3},"a":1}"#, Err("b"), Some(r#"{"a":1}"#)),
+        (r#"{"a":1,"l":[{"b":1},{"b":2}]}"#, Err("b"), Some(r#"{"a":1}"#)),
+        (r#"{"a":1,"l":[{}]}"#, Err("l"), Some(r#"{"a":1}"#)),
+        (r#"{"a":1,"n":[3]}"#, Err("n"), Some(r#"{"a":1}"#)),
+    ];
+    for (body, wanted, left) in table {
+        let given = |mode| filter(&plan, mode, 0, body.as_bytes()).map(|(text, _)| text);
+        let refused = given(Mode::Refuse).map_err(|fault| fault.cause);
+        let wanted = wanted.map(str::to_owned);
+        let wanted = wanted.map_err(|name: &str| Cause::NotWritable { field: name.into() });
+        assert_eq!(refused, wanted, "{body}");
+        assert_eq!(given(Mode::Trim).ok().as_deref(), left, "{body}");
     }
 }
 

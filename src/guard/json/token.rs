@@ -4,6 +4,7 @@
 use crate::policy::plan::{Node, NodeId, Slot, Verdict};
 
 use super::fault::{Cause, Fault};
+use super::output::Lead;
 use super::scan::{Escape, Number, gap_end, string_end};
 use super::text::unescape;
 use super::value::Act;
@@ -59,6 +60,8 @@ pub(super) struct Frame {
     pub(super) is_quick: bool,
     /// The length of the output before it.
     pub(super) start: u64,
+    /// The white space behind its bracket.
+    pub(super) lead: Lead,
     /// Which name is expected next.
     pub(super) cursor: u16,
     /// The members seen that decide on the record.
@@ -143,7 +146,16 @@ impl<H: Hooks> Filter<H> {
         if self.output.is_token(input, pos) {
             return pos;
         }
-        if self.passes() { self.output.gap(input, pos) } else { gap_end(input, pos) }
+        if !self.passes() {
+            return gap_end(input, pos);
+        }
+        let end = self.output.gap(input, pos);
+        if matches!(self.state, State::MemberOrEnd | State::ElementOrEnd)
+            && let Some(frame) = self.frames.last_mut()
+        {
+            self.output.lead(&mut frame.lead, input.get(pos..end).unwrap_or_default());
+        }
+        end
     }
 
     fn member(&mut self, input: &[u8], pos: usize) -> Result<usize, Fault> {

@@ -43,9 +43,13 @@ impl<H: Hooks> Filter<H> {
             && self.slot.detect.is_none()
             && self.mode == Mode::Drop
         {
-            let drop_comma = frame.follows_comma && !frame.has_output;
+            let is_first = frame.follows_comma && !frame.has_output;
             frame.has_output = true;
-            self.output.release_undecided(at, drop_comma);
+            if is_first {
+                self.output.release_first(at, frame.lead);
+            } else {
+                self.output.release_undecided(at);
+            }
             self.token.act = Act::Pass;
             self.is_emitted = true;
             self.count(Fate::Clear);
@@ -112,23 +116,26 @@ impl<H: Hooks> Filter<H> {
 
     /// Lets out what stands before a value that goes out.
     pub(super) fn start_output(&mut self, at: usize) {
-        let drop_comma = self.frames.last_mut().is_some_and(|frame| {
-            let drop_comma = frame.follows_comma && !frame.has_output;
-            frame.has_output = true;
-            drop_comma
-        });
-        self.output.release_undecided(at, drop_comma);
         self.is_emitted = true;
+        if let Some(frame) = self.frames.last_mut()
+            && !std::mem::replace(&mut frame.has_output, true)
+            && frame.follows_comma
+        {
+            return self.output.release_first(at, frame.lead);
+        }
+        self.output.release_undecided(at);
     }
 
     /// Refuses a value that may not be written: at once, or once its record's rules are certain. A member
-    /// of an object may be left out instead; an element of an array would move those behind it.
+    /// of an object may be left out instead, and what goes as a whole; another element of an array would move those
+    /// behind it.
     fn refuse_value(&mut self, at: usize) -> Result<(), Fault> {
-        if self.mode == Mode::Trim && self.frames.last().is_some_and(|frame| frame.is_object) {
+        let is_in = |of: fn(&Frame) -> bool| self.frames.last().is_some_and(of);
+        if self.mode == Mode::Trim && is_in(|frame| frame.is_object || frame.is_silent) {
             self.report.trimmed += 1;
-            let node = self.frames.last().and_then(|frame| frame.node);
+            let node = self.frames.last().filter(|frame| frame.is_object);
             if let (Some(node), None, false) =
-                (node, self.slot.field, self.member_name.contains('.'))
+                (node.and_then(|frame| frame.node), self.slot.field, self.member_name.contains('.'))
             {
                 self.report.note_unlisted(node, &self.member_name);
             }
@@ -291,6 +298,7 @@ impl<H: Hooks> Filter<H> {
             is_silent: false,
             is_quick: false,
             start: 0,
+            lead: self.frames.last().map(|outer| outer.lead.inside()).unwrap_or_default(),
             cursor: 0,
             deciders: 0,
         };
@@ -372,7 +380,7 @@ impl<H: Hooks> Filter<H> {
         let is_empty = matches!(self.state, State::MemberOrEnd | State::ElementOrEnd);
         if frame.node.is_some() {
             if is_empty || frame.has_output {
-                self.output.release_undecided(at, false);
+                self.output.release_undecided(at);
             }
             self.output.keep(at, at + 1);
         }
@@ -382,8 +390,38 @@ impl<H: Hooks> Filter<H> {
         } else if frame.is_silent && self.mode == Mode::Drop && self.records.is_open() {
             self.take_back(frame.start, frame.parent_had_output);
         }
+        if self.mode != Mode::Drop {
+            self.judge_emptied(&frame, is_empty, at)?;
+        }
         self.end_value(at + 1);
         Ok(at + 1)
+    }
+
+    /// Judges an object or array in which nothing is written. An empty one writes all that is below it, as `null` does;
+    /// one that became empty since its members were left out would, and is left out with them.
+    fn judge_emptied(&mut self, frame: &Frame, is_empty: bool, at: usize) -> Result<(), Fault> {
+        let (Some(node), Some(parent)) = (frame.node, self.frames.last()) else { return Ok(()) };
+        let is_written = frame.has_output && !frame.is_silent;
+        let may_stay = if is_empty { self.shapes.is_whole(node) } else { is_written };
+        if may_stay || self.records.wants_replay() {
+            return Ok(());
+        }
+        match self.mode {
+            // It goes with all that is in the outer one.
+            Mode::Trim if parent.is_silent => Ok(()),
+            Mode::Trim if parent.is_object => {
+                if let (true, Some(outer)) = (is_empty, parent.node) {
+                    self.report.trimmed += 1;
+                    self.report.note_unlisted(outer, &self.member_name);
+                }
+                self.take_back(frame.start, frame.parent_had_output);
+                Ok(())
+            }
+            Mode::Drop | Mode::Refuse | Mode::Trim => {
+                let fault = Cause::NotWritable { field: self.name() };
+                self.refuse(fault.at(self.base + at as u64))
+            }
+        }
     }
 }
 
