@@ -68,8 +68,8 @@ def table(suites: dict, outcomes: dict[str, Outcome]) -> str:
         for case, told in one.failed.items():
             by_reason.setdefault(why(suites[name], case, told) or "**open**", []).append(case)
         for reason, cases in by_reason.items():
-            shown = ", ".join(f"`{case}`" for case in cases[:8])
-            more = f" and {len(cases) - 8:,} more" if len(cases) > 8 else ""
+            shown = ", ".join(f"`{case}`" for case in cases[:4])
+            more = f" and {len(cases) - 4:,} more" if len(cases) > 4 else ""
             lines.append(f"| {name} | {shown.replace('|', chr(92) + '|')}{more} | {reason} |")
     return "\n".join([*lines, "", ""])
 
