@@ -178,11 +178,15 @@ impl Outcome {
         let numbered: Vec<(usize, &Rule)> = numbered.collect();
         let rules = key.applied.iter().filter_map(|index| program.model.rules.get(*index));
         let rules: Vec<&Rule> = rules.collect();
+        let acted_on = acted_on(program, route);
+        // What opens a route of which no body is judged is about the record that is read before, also where it names none.
+        let of_the_route = acted_on.filter(|_| route.accepts.is_none() && route.returns.is_none());
         let mut entities = Vec::new();
         let mut uses_grant = key.lent.as_ref().is_some_and(|lent| lent.is_whole);
         for index in &route.entities {
             if let Some(entity) = program.model.entities.get(*index) {
-                let of = numbered.iter().copied().filter(|(_, rule)| rule.of == Some(*index));
+                let is_of = |rule: &Rule| rule.of.or(of_the_route) == Some(*index);
+                let of = numbered.iter().copied().filter(|(_, rule)| is_of(rule));
                 let of: Vec<(usize, &Rule)> = of.collect();
                 let is_inside = !route.main.contains(index);
                 let lent =
@@ -194,7 +198,7 @@ impl Outcome {
             }
         }
         let (plan, plan_rows) = planner::response(program, route, &entities, key);
-        let acting = acting_entity(program, route, &entities);
+        let acting = acted_on.and_then(|index| outcome_of(index, &entities));
         // What passes unread may do so only for a record that is there, and counts for its subject.
         let must_read = acting
             .is_some_and(|(_, outcome)| !outcome.rows.tests.is_empty() || route.opaque.is_some());
@@ -236,15 +240,16 @@ impl Outcome {
     }
 }
 
-/// The entity whose row conditions decide whether the action happens: the one that is read before.
-fn acting_entity<'o>(
-    program: &Program,
-    route: &Route,
-    entities: &'o [(usize, EntityOutcome)],
-) -> Option<(usize, &'o EntityOutcome)> {
-    let read = program.routes.get(route.reads?)?.returns.as_ref()?;
-    let index = read.entities.first()?;
-    entities.iter().find(|(other, _)| other == index).map(|(index, outcome)| (*index, outcome))
+/// The entity whose row conditions decide whether the action happens: that of the record that is read before.
+fn acted_on(program: &Program, route: &Route) -> Option<usize> {
+    program.routes.get(route.reads?)?.returns.as_ref()?.entities.first().copied()
+}
+
+fn outcome_of(
+    index: usize,
+    entities: &[(usize, EntityOutcome)],
+) -> Option<(usize, &EntityOutcome)> {
+    entities.iter().find(|(other, _)| *other == index).map(|(index, outcome)| (*index, outcome))
 }
 
 fn untested_grant(route: &Route, acting: Option<(usize, &EntityOutcome)>, key: &Key) -> bool {

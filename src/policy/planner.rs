@@ -51,7 +51,11 @@ pub(super) fn pre_read(
     outcome: &EntityOutcome,
 ) -> (Plan, Vec<RowTests>) {
     let nothing = |writable: &Vec<bool>| vec![Treatment::Absent; writable.len()];
-    let read = outcome.write.iter().map(|case| case.as_ref().map(nothing)).collect();
+    let mut read: Vec<_> = outcome.write.iter().map(|case| case.as_ref().map(nothing)).collect();
+    if read.len() == 1 {
+        // Of a record with one case the guard does not ask which it is, and whoever reads must hear that there was one.
+        read.push(None);
+    }
     let closed = EntityOutcome { read, ..outcome.clone() };
     Builder::new(program, &[(entity, closed)]).finish(reads.returns.as_ref())
 }

@@ -795,6 +795,24 @@ async fn whatever_ends_the_right_to_it_ends_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_rule_that_names_it_beside_others_opens_it_for_a_record_that_is_there() {
+    let text =
+        policy("").replace("route: talk, where: record.note == \"open\"", "route: [talk, feed]");
+    let gate = Setup::policy(&text).start().await;
+    let open = async |record: Reply| {
+        gate.upstream.answers_by(move |asked| match asked.target.as_str() {
+            "/one/7" => record.clone(),
+            _ => Reply::raw(agreed(asked, &[])).then(Step::Talk(Talk::new())),
+        });
+        let request = handshake("/one/7/talk", &gate.teller(), &[]);
+        Peer::send(&gate, request.as_bytes()).await.status()
+    };
+    assert_eq!(open(Reply::json(r#"{"id":"7","note":"closed"}"#)).await, 101);
+    assert_eq!(open(Reply::with(404, &[], "")).await, 404);
+    assert_eq!(open(Reply::json(r#"{"note":"open"}"#)).await, 502, "nobody can say whose it is");
+}
+
+#[tokio::test]
 async fn a_right_that_is_lost_while_it_is_opened_opens_nothing() {
     let gate = bank("").start().await;
     let set_role = async |role: &str| {

@@ -462,6 +462,7 @@ fn no_permit_but_a_settled_one_of_an_opaque_route_lets_anything_pass_unread() {
         assert!(permit.opaque().is_none() && !permit.is_settled(), "its record is read first");
         let reading = permit.pre_read().unwrap();
         assert!(reading.opaque().is_none() && reading.route().name() == "one");
+        assert!(reading.plan().records[0].cases.len() > 1, "the guard asks which case it is");
         let captures = |branch: &str| [Some(Value::from("1")), Some(Value::from(branch))];
         let case = |branch: &str| {
             let captures = captures(branch);
@@ -473,6 +474,37 @@ fn no_permit_but_a_settled_one_of_an_opaque_route_lets_anything_pass_unread() {
         let other = permit.settle(there).map(|permit| permit.opaque().is_some());
         assert_eq!(other.ok(), (role == "reader").then_some(true), "{role}");
     }
+}
+
+/// A file about nobody and a change of something else beside, so that the rule is about no one entity.
+#[test]
+fn a_rule_that_names_routes_of_several_entities_opens_each_record_that_is_read_first() {
+    let text = FILES
+        .replace("rules:\n", "  news:\n    match: GET bank.example/news\n    to: core\n    action: view\n    opaque: { types: application/pdf, grade: 1, size: 1MiB }\n  drop:\n    match: DELETE bank.example/one/{id}\n    to: core\n    action: delete\n    reads: one\nrules:\n")
+        .replace("route: [scan, file]", "route: [scan, file, news]")
+        .replace("fields: { id: 1, branch: 1 }", "tenant: branch, fields: { id: 1, branch: 1 }")
+        + "  - { name: readers drop, allow: delete, to: reader, route: [drop, other.drop] }\n  - { name: not of bj07, deny: [view, delete], to: any, of: customer, route: [one, file, drop], where: record.branch == \"bj07\" }\n";
+    let other = "  other: { fields: { id: 1 } }\nroutes:\n  other.drop: { match: \"DELETE bank.example/other/{id}\", to: core, action: delete }\n";
+    let program = program(&text.replace("routes:\n", other));
+    let settled = |request: &str, tenant: Option<&str>, branch: &str| {
+        let mut principal = caller(&["reader"]);
+        principal.attributes.extend(tenant.map(|t| ("tenant".to_owned(), Value::from(t))));
+        let permit = ask(&program, principal, request, None).unwrap();
+        let reading = permit.pre_read().unwrap();
+        assert!(
+            matches!(reading.plan().root.verdict, Verdict::Enter(_)),
+            "the record is looked at"
+        );
+        let captures = [Some(Value::from("1")), Some(Value::from(branch))];
+        permit.settle(reading.case(RecordId(0), &captures)).is_ok()
+    };
+    for request in ["GET /one/1/file", "DELETE /one/1"] {
+        assert!(settled(request, None, "sh01"), "{request}");
+        assert!(!settled(request, None, "bj07"), "{request}: what another rule denies is denied");
+        assert!(settled(request, Some("sh01"), "sh01"), "{request}");
+        assert!(!settled(request, Some("sh02"), "sh01"), "{request}: of another tenant");
+    }
+    assert!(ask(&program, caller(&["reader"]), "GET /news", None).unwrap().opaque().is_some());
 }
 
 #[test]
