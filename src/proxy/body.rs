@@ -68,6 +68,9 @@ pub enum Cut {
     /// A new policy took the caller's right away, or changed what it is.
     #[error("the answer was cut off: the policy has changed")]
     Withdrawn,
+    /// The backend is none any more, or was believed by certificates of before.
+    #[error("the answer was cut off: its backend was replaced")]
+    Replaced,
     /// Something was switched off that stops it.
     #[error("the answer was cut off: the access is suspended")]
     Switched,

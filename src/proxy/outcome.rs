@@ -12,6 +12,9 @@ use super::rejection::SWITCHED;
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
 use crate::telemetry::Trace;
 
+/// The word for the log where a backend was replaced under what lasts.
+pub(super) const REPLACED: &str = "backend_replaced";
+
 /// The outcome of one permitted request.
 ///
 /// It is written exactly once: by [`Outcome::ended`], or when it is dropped on the way, which means
@@ -136,8 +139,8 @@ impl Outcome {
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
             result.ended = Some(recorded(ending, limited));
-            if ending == Ending::Cut(Cut::Switched) {
-                result.cause = SWITCHED.into();
+            if let Ending::Cut(cut @ (Cut::Switched | Cut::Replaced)) = ending {
+                result.cause = if cut == Cut::Switched { SWITCHED } else { REPLACED }.into();
             }
             entry.clone()
         });
@@ -176,7 +179,7 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
             audit::Ending::AbortedByFilter
         }
         Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
-        Ending::Cut(Cut::Upstream) => audit::Ending::AbortedByUpstream,
+        Ending::Cut(Cut::Upstream | Cut::Replaced) => audit::Ending::AbortedByUpstream,
         Ending::Cut(Cut::Withdrawn | Cut::Switched) => audit::Ending::AbortedByPolicy,
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }

@@ -36,7 +36,7 @@ use crate::limits::{Refused, Seat};
 use crate::listen::Facts;
 use crate::policy::{Denial, Format, Permit, StepUp};
 use crate::telemetry::Stage;
-use crate::upstream::UpstreamBody;
+use crate::upstream::{Replaced, UpstreamBody};
 
 /// What would show the fields that fell back to their masked form.
 const STEP_UP: HeaderName = HeaderName::from_static("menshen-step-up");
@@ -47,6 +47,9 @@ pub(super) struct Granted {
     pub(super) question: Arc<Question>,
     pub(super) shown: Option<Box<Shown>>,
 }
+
+/// By what an answer that stays open was asked for, and what it rests on.
+type StaysOpen = (Option<Box<Shown>>, Option<Replaced>);
 
 fn use_if_granted(permit: &Permit, seat: &Seat) {
     if permit.grant().is_some() {
@@ -105,6 +108,7 @@ impl Gate {
         };
         let caps = self.configured().caps;
         let (format, guard) = guard(&permit, &parts.headers, caps, meter)?;
+        let replaced = body.replaced().filter(|_| format.is_live());
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
         let read = self.read_beginning(&mut passage, &permit, format).await?;
@@ -120,7 +124,8 @@ impl Gate {
             return self.without_body(none, passage.seat(), facts, trail).await;
         }
         let shown = shown.filter(|_| format.is_live());
-        let granted = (Arc::clone(&permit), question, shown);
+        let open = (shown, replaced);
+        let granted = (Arc::clone(&permit), question, open);
         let mut response = self.let_out((passage, read), granted, head, facts, trail).await?;
         *response.status_mut() = parts.status;
         let headers = response.headers_mut();
@@ -151,7 +156,7 @@ impl Gate {
     async fn let_out(
         &self,
         (passage, read): (Passage, Read),
-        (permit, question, shown): (Arc<Permit>, Arc<Question>, Option<Box<Shown>>),
+        (permit, question, (shown, replaced)): (Arc<Permit>, Arc<Question>, StaysOpen),
         head: &Head,
         facts: &Facts,
         trail: &mut Trail,
@@ -160,7 +165,7 @@ impl Gate {
             self.check_still_on(&permit, &question)?;
             return self.whole(passage, facts, trail).await;
         }
-        let right = Right::lasting(self, question, permit, shown).await?;
+        let right = Right::lasting(self, question, permit, shown).await?.resting_on(replaced);
         self.streamed(passage, right, head, facts, trail).await
     }
 

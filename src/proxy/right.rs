@@ -18,6 +18,7 @@ use crate::command::{Switches, Target};
 use crate::identity::Identity;
 use crate::policy::{Grant, Permit, Program};
 use crate::registry::{Registry, Unfit};
+use crate::upstream::Replaced;
 
 /// How often a stream looks whether the time of its grant is over.
 const END_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +44,8 @@ pub(super) struct Right {
     stands_under: Arc<Program>,
     /// Of what stays open.
     standing: Option<Standing>,
+    /// The same: when the backend that it comes from is another one.
+    replaced: Option<Replaced>,
 }
 
 impl Right {
@@ -66,6 +69,7 @@ impl Right {
             question,
             permit,
             standing: None,
+            replaced: None,
         }
     }
 
@@ -84,6 +88,11 @@ impl Right {
             right.standing = Some(Standing::begin(gate, *shown, question, permit).await?);
         }
         Ok(right)
+    }
+
+    /// Also lost with the backend that the stream comes from, or when what that is believed by is replaced.
+    pub(super) fn resting_on(self, replaced: Option<Replaced>) -> Self {
+        Self { replaced, ..self }
     }
 
     /// Ends when the caller's right has ended: the account is not welcome any more, something was switched off, a
@@ -123,6 +132,7 @@ impl Right {
                 changed = self.granted.changed() => changed,
                 changed = self.registered.changed() => changed,
                 () = lost(&mut self.standing) => return Cut::Withdrawn,
+                () = told(self.replaced.as_ref()) => return Cut::Replaced,
                 () = grant_may_end(&self.permit) => Ok(()),
                 () = contract_may_end(&self.question) => Ok(()),
             };
@@ -183,6 +193,13 @@ impl Right {
 async fn lost(standing: &mut Option<Standing>) {
     match standing {
         Some(standing) => standing.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn told(replaced: Option<&Replaced>) {
+    match replaced {
+        Some(replaced) => replaced.told().await,
         None => std::future::pending().await,
     }
 }

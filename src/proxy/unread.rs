@@ -49,6 +49,7 @@ impl Gate {
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
         let right = Right::lasting(self, question, Arc::clone(&permit), shown).await?;
         let (parts, body) = response.into_parts();
+        let right = right.resting_on(body.replaced());
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
         let (disclosure, carried) = (outcome.disclosure(), outcome.carried().clone());
         disclosure.with(|entry| {

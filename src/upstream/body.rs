@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Stage, UpstreamError};
 use super::lease::Lease;
@@ -30,14 +31,38 @@ pub struct UpstreamBody {
     deadline: Pin<Box<Sleep>>,
     /// Whether the deadline runs: somebody has asked and the upstream has not given.
     waiting: bool,
+    /// Of what may last.
+    replaced: Option<Replaced>,
+}
+
+/// Tells when what something lasting comes from is replaced.
+#[derive(Clone, Debug)]
+pub struct Replaced(CancellationToken);
+
+impl Replaced {
+    /// Waits until its upstream is none any more, or the certificates by which that was believed were replaced. Cancel safe.
+    pub async fn told(&self) {
+        self.0.cancelled().await;
+    }
 }
 
 impl UpstreamBody {
     pub(super) fn new(inner: Incoming, lease: Lease, idle: Duration) -> Self {
         let deadline = Box::pin(tokio::time::sleep(idle));
-        let mut body = Self { inner, lease: Some(lease), idle, deadline, waiting: false };
+        let (waiting, replaced) = (false, None);
+        let mut body = Self { inner, lease: Some(lease), idle, deadline, waiting, replaced };
         body.keep_if_ended();
         body
+    }
+
+    pub(super) fn rest_on(&mut self, lasting: CancellationToken) {
+        self.replaced = Some(Replaced(lasting));
+    }
+
+    /// When that is, where the route is one whose answers may last. The body does not end by itself then.
+    #[must_use]
+    pub fn replaced(&self) -> Option<Replaced> {
+        self.replaced.clone()
     }
 
     /// Reads a small body to its end and throws it away, so that its connection can be kept; closes the

@@ -44,7 +44,8 @@ pub(super) struct Group {
     tasks: TaskTracker,
     /// Ends what goes on beside requests.
     pub(super) stop: CancellationToken,
-    /// Ends what lasts, such as WebSockets, with this group and when its certificates are replaced; not when a name is elsewhere.
+    /// Ends what lasts, WebSockets and streams of events, when this group is gone and when its certificates are replaced; not
+    /// when a name is elsewhere, nor with the server, which says so itself.
     lasting: Mutex<CancellationToken>,
 }
 
@@ -64,6 +65,13 @@ pub struct Asked {
     pub answer: Result<Response<UpstreamBody>, UpstreamError>,
     /// How often it was tried once more, at another endpoint where there is one.
     pub retries: u32,
+}
+
+impl Asked {
+    /// Of an upstream that there is not.
+    pub(super) fn of_unknown(name: &str) -> Self {
+        Self { answer: Err(UpstreamError::Unknown(name.into())), retries: 0 }
+    }
 }
 
 type Switched = Result<Switch, UpstreamError>;
@@ -92,8 +100,8 @@ impl Group {
             chance: Chance::new(),
             counts,
             tasks: tasks.clone(),
-            lasting: Mutex::new(stop.child_token()),
             stop,
+            lasting: Mutex::default(),
         };
         let known = group.targets.iter().enumerate();
         group.settle(known.filter_map(|(of, target)| Some((of, target.socket()?))).collect());
@@ -107,10 +115,23 @@ impl Group {
     /// Keeps no connection that was made with certificates of before, wherever its endpoint is by now.
     pub(super) fn renew(&self) {
         self.endpoints().iter().for_each(|endpoint| endpoint.pool.renew());
-        std::mem::replace(&mut *self.lasting(), self.stop.child_token()).cancel();
+        std::mem::take(&mut *self.lasting_now()).cancel();
     }
 
-    fn lasting(&self) -> MutexGuard<'_, CancellationToken> {
+    /// Ends with its last requests.
+    pub(super) fn retire(&self) {
+        self.stop.cancel();
+        self.endpoints().iter().for_each(|endpoint| endpoint.pool.drain());
+        self.lasting_now().cancel();
+    }
+
+    /// What something rests on that lasts. To be known before its connection is: whatever the certificates were when this
+    /// ends, that was made with these or newer ones.
+    pub(super) fn lasting(&self) -> CancellationToken {
+        self.lasting_now().clone()
+    }
+
+    fn lasting_now(&self) -> MutexGuard<'_, CancellationToken> {
         self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -209,8 +230,7 @@ impl Group {
         endpoint: &Arc<Endpoint>,
         request: Request<RequestBody>,
     ) -> Result<Switch, Unanswered> {
-        // Known before its certificates are: whatever they were when it ends, it was made with these or newer ones.
-        let rests_on = (self.settings.eject.on_5xx, self.lasting().clone());
+        let rests_on = (self.settings.eject.on_5xx, self.lasting());
         let (answer, showing) = endpoint.switch(request, rests_on).await;
         self.note(endpoint, showing, || fault_of(answer.as_ref().map(Switch::status)));
         answer

@@ -39,7 +39,7 @@ use http_body_util::{BodyExt as _, Full};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::body::UpstreamBody;
+pub use self::body::{Replaced, UpstreamBody};
 pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
 pub use self::group::Asked;
 pub use self::probe::{ProbeError, Probed, probe};
@@ -130,7 +130,15 @@ impl Upstreams {
         if !permit.is_settled() {
             return Asked { answer: Err(UpstreamError::Unsettled), retries: 0 };
         }
-        self.send_as(permit.upstream(), permit.route().repeats(), request).await
+        let Some(group) = self.group(permit.upstream()) else {
+            return Asked::of_unknown(permit.upstream());
+        };
+        let lasting = permit.route().stays_open().then(|| group.lasting());
+        let mut asked = group.send(request, permit.route().repeats()).await;
+        if let (Ok(answer), Some(lasting)) = (&mut asked.answer, lasting) {
+            answer.body_mut().rest_on(lasting);
+        }
+        asked
     }
 
     /// Asks the upstream that the permit names for another protocol, over a connection that serves nothing else. Also says
@@ -162,19 +170,10 @@ impl Upstreams {
         B: Body<Data = Bytes> + Clone + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.send_as(name, None, request).await
-    }
-
-    /// `repeats` is what the route says of it, over what the upstream does.
-    async fn send_as<B>(&self, name: &str, repeats: Option<bool>, request: Request<B>) -> Asked
-    where
-        B: Body<Data = Bytes> + Clone + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let Some(group) = self.group(name) else {
-            return Asked { answer: Err(UpstreamError::Unknown(name.into())), retries: 0 };
-        };
-        group.send(request, repeats).await
+        match self.group(name) {
+            Some(group) => group.send(request, None).await,
+            None => Asked::of_unknown(name),
+        }
     }
 }
 

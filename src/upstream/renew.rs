@@ -53,8 +53,7 @@ impl Upstreams {
             new.for_each(|group| keep::begin(group, &self.tasks));
         }
         for group in before.values().filter(|group| !is_in(&next, group)) {
-            group.stop.cancel();
-            group.endpoints().iter().for_each(|endpoint| endpoint.pool.drain());
+            group.retire();
         }
     }
 }

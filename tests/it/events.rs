@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming as Body;
 use menshen::audit::Ending;
 use menshen::clock::Clock;
+use menshen::demo::certificates::Authority;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -287,6 +288,49 @@ async fn a_stream_of_the_program_ends_when_its_token_does() {
     let entries = gate.entries_so_far();
     let results = entries.iter().filter_map(|entry| entry.result.as_ref()?.ended);
     assert_eq!(results.filter(|ended| *ended == Ending::AbortedByPolicy).count(), 2);
+}
+
+/// As a WebSocket does; the program itself, since it reads its configuration again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_backend_or_what_that_is_believed_by_is_replaced() {
+    let setup = bank("").core("connections: 8").yaml("config-watch: false");
+    let gate = setup.prepare(Clock::system()).await;
+    let process = Process::run(&gate, "info").await;
+    let edit = |file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(gate.path(file)).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(gate.path(file), text.replacen(from, to, 1)).unwrap();
+        process.hang_up();
+    };
+    let open = async |path: &str| {
+        let go_on = one_and_silence(&gate);
+        opened(&process.client(), Ask::get(path).by(&gate.teller()), &go_on).await
+    };
+    let other = Authority::new("another", &Clock::system()).unwrap();
+    let other = format!("{}\n", other.certificate_pem());
+    for (file, from, to) in
+        [("ca.pem", "", other.as_str()), ("menshen.yaml", "connections: 8", "connections: 9")]
+    {
+        let (judged, unread) = (open("/live").await, open("/ticks").await);
+        edit(file, from, to);
+        assert!(is_cut(judged).await && is_cut(unread).await, "{file}");
+    }
+    // What is opened then stays, also when something else of the configuration changes.
+    let mut stays = open("/live").await;
+    edit(
+        "menshen.yaml",
+        "config-watch: false",
+        "config-watch: false\ncontact: \"it@bank.example\"",
+    );
+    let waited = tokio::time::timeout(Duration::from_millis(700), stays.frame()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    let ended = || {
+        let entries = gate.entries_so_far();
+        let results = entries.into_iter().filter_map(|entry| entry.result);
+        let told = results.filter(|result| result.cause.as_str() == "backend_replaced");
+        told.filter(|result| result.ended == Some(Ending::AbortedByUpstream)).count()
+    };
+    assert_eq!(ended(), 4);
 }
 
 #[tokio::test]

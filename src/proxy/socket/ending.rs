@@ -1,7 +1,7 @@
 //! Why a WebSocket ended: what the log says of it, and what both sides are told.
 
 use super::super::body::Cut;
-use super::super::outcome::Ending;
+use super::super::outcome::{Ending, REPLACED};
 use super::frames::{FrameFault, Sender};
 use crate::listen::Departure;
 
@@ -56,6 +56,7 @@ impl From<Cut> for End {
     fn from(cut: Cut) -> Self {
         match cut {
             Cut::Switched => Self::Switched,
+            Cut::Replaced => Self::BackendReplaced,
             Cut::Guard
             | Cut::Upstream
             | Cut::Limit
@@ -75,7 +76,7 @@ impl End {
             Self::Closed => "closed",
             Self::CallerLeft => "caller_left",
             Self::BackendLeft => "backend_left",
-            Self::BackendReplaced => "backend_replaced",
+            Self::BackendReplaced => REPLACED,
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",
             Self::Sent => "sent",
@@ -97,7 +98,8 @@ impl End {
         match self {
             Self::Closed | Self::Stopping => Ending::Complete,
             Self::CallerLeft => Ending::ClientLeft,
-            Self::BackendLeft | Self::BackendReplaced => Ending::Cut(Cut::Upstream),
+            Self::BackendLeft => Ending::Cut(Cut::Upstream),
+            Self::BackendReplaced => Ending::Cut(Cut::Replaced),
             Self::Idle
             | Self::Lifetime
             | Self::Sent

@@ -442,6 +442,9 @@ async fn what_lasts_stays_where_a_name_was_and_ends_with_its_upstream() {
     tokio::pin!(ended);
     let waited = tokio::time::timeout(Duration::from_millis(50), &mut ended).await;
     assert!(waited.is_err(), "many a name answers with other addresses each time");
+    upstreams.drain();
+    let waited = tokio::time::timeout(Duration::from_millis(50), &mut ended).await;
+    assert!(waited.is_err(), "that the gate stops is told by the gate");
     upstreams.take(upstreams.prepare(&[]).unwrap());
     tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
 }
