@@ -18,6 +18,7 @@ mod fmt;
 mod gate_file;
 mod grant;
 mod import;
+mod journal;
 mod jwks;
 mod key;
 mod limits;
@@ -257,7 +258,8 @@ fn events(level: Level, as_json: bool) {
     };
     // h2 warns of what strangers send it, which must not fill the operator's disk.
     let filter = EnvFilter::new(format!("warn,h2=error,menshen={ours}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let stream = journal::ErrorStream::open();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stream);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     if as_json { builder.json().init() } else { builder.with_ansi(ansi).init() }
 }
@@ -272,6 +274,8 @@ fn exit(outcome: Outcome) -> ExitCode {
     };
     // Nothing is left to do if even the error stream is closed.
     let name = if said.contains('\n') { "" } else { "menshen: " };
-    writeln!(std::io::stderr(), "{name}{said}").unwrap_or_default();
+    let level = journal::of_failure();
+    let said = said.replace('\n', &format!("\n{level}"));
+    writeln!(std::io::stderr(), "{level}{name}{said}").unwrap_or_default();
     ExitCode::from(code)
 }

@@ -49,7 +49,7 @@ impl Bound {
             redirect = Some((bound.address().map_err(refused)?, bound));
         }
         for address in sockets.left_over() {
-            tracing::warn!(%address, "a socket was handed over that no listener names; it is closed");
+            tracing::warn!(%address, "a socket was handed over that no listener names; it is closed: have `ListenStream` of menshen.socket say the `address` of each listener");
         }
         let admin = if config.admin.is_some() { listeners.pop() } else { None };
         Ok(Self { listeners, metrics, admin, redirect })

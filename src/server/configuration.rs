@@ -115,10 +115,12 @@ impl Reconfigurer {
                 self.then.iter().for_each(|next| next.notify_one());
             }
             Err(Kept::Unchanged) => {
-                self.refused = None;
+                let was_refused = self.refused.take().is_some();
                 if occasion == Occasion::Asked {
                     self.telemetry.reconfigured(Reload::Unchanged);
                     tracing::info!("the configuration is unchanged");
+                } else if was_refused {
+                    tracing::info!("the file has the configuration again that is in force");
                 }
             }
             Err(Kept::Unrecorded(error)) => {

@@ -264,10 +264,13 @@ impl Reloader {
                 tracing::info!(what, version, warnings, "a new policy is in force");
             }
             Err(Kept::Unchanged) => {
-                self.refused = None;
+                let was_refused = self.refused.take().is_some();
                 if occasion == Occasion::Asked {
                     self.telemetry.reloaded(self.role, Reload::Unchanged);
                     tracing::info!(what = self.role.word(), "the policy is unchanged");
+                } else if was_refused {
+                    let what = self.role.word();
+                    tracing::info!(what, "the folder has the policy again that is in force");
                 }
             }
             Err(Kept::StillRefused) => {}

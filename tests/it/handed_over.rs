@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -97,4 +98,30 @@ async fn a_supervisor_is_told_that_the_gate_is_ready_alive_and_stopping() {
     hear("WATCHDOG=1");
     process.stop().await;
     hear("STOPPING=1");
+}
+
+/// By which `journalctl -p warning` finds what somebody should look at.
+#[tokio::test]
+async fn a_line_for_the_journal_says_how_bad_it_is_and_no_other_does() {
+    let gate = Setup::policy(OPEN_BANK).yaml("confine: false").prepare(Clock::system()).await;
+    std::fs::remove_file(gate.path("master.key")).unwrap();
+    let said = |further: u64| {
+        let place = gate.path("said");
+        let stream = std::fs::File::create(&place).unwrap();
+        let known = stream.metadata().unwrap();
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_menshen"))
+            .args(["run", "--json-events", "--config"])
+            .arg(gate.path("menshen.yaml"))
+            .env("JOURNAL_STREAM", format!("{}:{}", known.dev(), known.ino() + further))
+            .stderr(stream)
+            .status();
+        assert!(!status.unwrap().success());
+        std::fs::read_to_string(&place).unwrap()
+    };
+    let told = said(0);
+    assert!(told.starts_with("<4>{\"timestamp\""), "{told}");
+    assert!(told.lines().last().unwrap().starts_with("<3>menshen: master key"), "{told}");
+    // The journal is somebody else's: the program was started by one whose lines go there.
+    let told = said(1);
+    assert!(told.starts_with("{\"timestamp\"") && !told.contains("<3>"), "{told}");
 }

@@ -350,3 +350,21 @@ async fn a_process_reloads_on_sighup_and_only_what_it_can_record() {
     let (status, _said) = process.stop().await;
     assert!(status.success());
 }
+
+/// Who mended a file looks whether that was all.
+#[tokio::test]
+async fn that_a_fault_is_mended_is_said_also_where_all_is_then_as_it_was() {
+    let gate = Setup::policy(OPEN_BANK).plain().prepare(Clock::system()).await;
+    let process = Process::run(&gate, "info").await;
+    let good = std::fs::read_to_string(gate.path("policies/policy.yaml")).unwrap();
+    write(&gate, &good.replace("masked: [phone", "masked: [phne"));
+    process.says("the new policy is refused, so the old one stays").await;
+    write(&gate, &good);
+    process.says("the folder has the policy again that is in force").await;
+    let file = gate.path("menshen.yaml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{good}\nnonsense: 1\n")).unwrap();
+    process.says("the new configuration is refused, so the old one stays").await;
+    std::fs::write(&file, good).unwrap();
+    process.says("the file has the configuration again that is in force").await;
+}

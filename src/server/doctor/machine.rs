@@ -61,7 +61,7 @@ fn descriptors(config: &Config) -> Finding {
         Some(most) if most < wanted => Finding::warning(
             "descriptors",
             format!(
-                "{}: see that the unit has `LimitNOFILE`, or lower `connections: total`",
+                "{}: the unit has a `LimitNOFILE` of its own; started otherwise, raise the limit or lower `connections: total`",
                 said(most)
             ),
         ),
