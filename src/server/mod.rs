@@ -21,6 +21,7 @@ mod fetch;
 mod fields;
 mod index;
 mod log;
+mod lost;
 mod memory;
 mod notices;
 mod open;
@@ -150,6 +151,18 @@ pub enum StartError {
         /// How many there are.
         found: u64,
     },
+    /// There is no log, and there are backups of a gate of this name.
+    #[error(
+        "there is no log, and `{place}` has the backup `{backup}`: where the disk of `{node}` was lost, bring it back with `menshen restore`; to begin anew, give the gate another `node`"
+    )]
+    Lost {
+        /// The gate's name.
+        node: String,
+        /// The place of backups.
+        place: String,
+        /// The newest that it has.
+        backup: String,
+    },
     /// An entry since the state's last look could not be read.
     #[error("whether the state belongs to the log cannot be told: {0}")]
     Unread(#[from] ReadError),
@@ -200,7 +213,10 @@ impl StartError {
             | Self::Notify(_)
             | Self::Acme(_)
             | Self::CaseKeys(_) => true,
-            Self::PolicyWaits { .. } | Self::Restored(_) | Self::ShorterLog { .. } => true,
+            Self::PolicyWaits { .. }
+            | Self::Restored(_)
+            | Self::ShorterLog { .. }
+            | Self::Lost { .. } => true,
             Self::Log(error) => matches!(error, LogError::Name(_)),
             Self::State(_)
             | Self::Unread(_)

@@ -18,7 +18,9 @@ use super::policies::{Backends, admit, demands, read_policies};
 use super::prepared::Handles;
 use super::review::{Reviewer, load_curbs};
 use super::usage::StoredUsage;
-use super::{Monitoring, Server, StartError, memory, restored, retention, shared, started, traces};
+use super::{
+    Monitoring, Server, StartError, lost, memory, restored, retention, shared, started, traces,
+};
 use crate::audit::Sink;
 use crate::clock::Clock;
 use crate::command::{Desk, Switches};
@@ -65,6 +67,7 @@ impl Server {
         let upstreams = Upstreams::open(&config.upstreams, &tasks)?;
         let challenges = Arc::new(Challenges::default());
         let certificates = follow_certificates(&config, &challenges)?;
+        lost::check(&config, &clock).await?;
         let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
         let desk = Desk::new(store.clone(), clock.clone());

@@ -134,6 +134,35 @@ async fn an_empty_machine_gets_accounts_used_budgets_policy_and_a_log_that_verif
     assert!(code == Some(64) && said.contains("is not empty"), "{said}");
 }
 
+/// It would know of nobody who was suspended, and its backup of nothing would be the newest.
+#[tokio::test]
+async fn a_gate_whose_disk_is_lost_does_not_begin_anew_beside_its_backups() {
+    let mut gate = folders().await;
+    gate.stop().await;
+    for folder in ["state", "log", "log-index"] {
+        std::fs::remove_dir_all(gate.path(folder)).unwrap();
+    }
+    let file = gate.path("menshen.yaml").display().to_string();
+    let (code, said) = ran(&["run", "--config", &file]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("`near` has the backup `gate-1-"), "{said}");
+    assert!(said.contains("`menshen restore`"), "{said}");
+    // Somebody else's, whose name begins alike, and one under another name.
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (node, starts) in [("gate", true), ("gate-1", false), ("gate-1b", true)] {
+        std::fs::write(&file, text.replace("node: gate-1\n", &format!("node: {node}\n"))).unwrap();
+        let started =
+            Server::start(Config::load(Path::new(&file)).unwrap(), gate.clock.clone()).await;
+        assert_eq!(started.is_ok(), starts, "{node}");
+        if let Ok(server) = started {
+            soon("the drain", server.drain()).await;
+            for folder in ["state", "log", "log-index"] {
+                std::fs::remove_dir_all(gate.path(folder)).unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_test_of_a_backup_leaves_evidence_and_nothing_else() {
     let mut gate = folders().await;
