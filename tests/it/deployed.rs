@@ -92,10 +92,11 @@ fn the_manifest_has_a_configuration_without_faults() {
     menshen::config::Config::load(&file).unwrap();
 }
 
-fn unpacked(dir: &Path) -> PathBuf {
+/// The package with this program in it.
+fn unpacked(dir: &Path, program: &str) -> PathBuf {
     let built = Command::new("sh")
         .arg(root().join("deploy/deb/build.sh"))
-        .arg(env!("CARGO_BIN_EXE_menshen"))
+        .arg(program)
         .arg(dir)
         .output()
         .unwrap();
@@ -111,13 +112,15 @@ fn unpacked(dir: &Path) -> PathBuf {
 #[test]
 fn the_package_has_what_an_operator_needs_and_its_scripts_are_scripts() {
     let dir = tempfile::tempdir().unwrap();
-    let tree = unpacked(dir.path());
+    let tree = unpacked(dir.path(), env!("CARGO_BIN_EXE_menshen"));
     for path in [
         "usr/bin/menshen",
         "usr/lib/systemd/system/menshen.service",
         "usr/lib/systemd/system/menshen.socket",
-        "usr/share/doc/menshen/operate.md",
-        "usr/share/doc/menshen/guide/operator.md",
+        "usr/share/doc/menshen/docs/operate.md",
+        "usr/share/doc/menshen/docs/guide/operator.md",
+        "usr/share/doc/menshen/certs/README.md",
+        "usr/share/doc/menshen/policies/demo/rules.yaml",
         "usr/share/menshen/menshen.yaml",
         "usr/share/menshen/policies/demo/rules.yaml",
         "usr/share/menshen/prometheus/alerts.yaml",
@@ -127,7 +130,7 @@ fn the_package_has_what_an_operator_needs_and_its_scripts_are_scripts() {
     let unit =
         std::fs::read_to_string(tree.join("usr/lib/systemd/system/menshen.service")).unwrap();
     assert!(unit.contains("ExecStart=/usr/bin/menshen run") && !unit.contains("/usr/local"));
-    for script in ["postinst", "postrm"] {
+    for script in ["postinst", "prerm", "postrm"] {
         assert!(
             Command::new("sh")
                 .arg("-n")
@@ -139,4 +142,53 @@ fn the_package_has_what_an_operator_needs_and_its_scripts_are_scripts() {
     }
     let ran = Command::new(tree.join("usr/bin/menshen")).arg("--version").output().unwrap();
     assert!(String::from_utf8(ran.stdout).unwrap().starts_with("menshen "));
+}
+
+/// An operator has nothing but the package.
+#[test]
+fn what_the_package_says_step_by_step_leads_to_files_that_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    // It takes a while to pack the real one.
+    let docs = unpacked(dir.path(), "/bin/true").join("usr/share/doc/menshen");
+    let mut looked = 0;
+    for page in
+        ["docs/operate.md", "docs/hardening.md", "docs/guide/operator.md", "certs/README.md"]
+    {
+        let page = docs.join(page);
+        let text = std::fs::read_to_string(&page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let files = links.map(|(link, _)| link.split('#').next().unwrap());
+        for file in files.filter(|file| !file.is_empty() && !file.contains("://")) {
+            // The sources are not in it.
+            let is_source = ["/src/", "/tests/"].iter().any(|part| file.contains(part));
+            let place = page.parent().unwrap().join(file);
+            assert!(is_source || place.exists(), "{}: {file}", page.display());
+            looked += 1;
+        }
+    }
+    assert!(looked > 50, "{looked}");
+}
+
+/// What the steps have an operator write is what the unit and its socket are made for.
+#[test]
+fn the_configuration_of_the_steps_has_the_port_of_the_socket_and_the_folders_of_the_unit() {
+    let steps = read("docs/operate.md");
+    let yaml = steps.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("menshen.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let config = menshen::config::Config::load(&file).unwrap();
+    let socket = read("systemd/menshen.socket");
+    for listener in &config.listeners {
+        let line = format!("\nListenStream={}\n", listener.socket.address);
+        assert!(socket.contains(&line), "{line}");
+    }
+    for unit in ["systemd/menshen.service", "systemd/menshen-backup.service"] {
+        let unit = read(unit);
+        let folders = yaml.split("folder: ").skip(1).map(|rest| rest.split(' ').next().unwrap());
+        assert_eq!(folders.clone().count(), 2);
+        for folder in folders {
+            assert!(unit.contains(&format!("-{folder}")), "{folder}");
+        }
+    }
 }
