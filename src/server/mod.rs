@@ -85,7 +85,7 @@ use crate::proxy::Gate;
 use crate::secret::SecretError;
 use crate::shared::RedisFault;
 use crate::ship::ShipError;
-use crate::state::StateError;
+use crate::state::{Claim, StateError};
 use crate::tls::TlsError;
 use crate::upstream::OpenError;
 
@@ -251,6 +251,8 @@ pub struct Server {
     /// Who sends spans on, until the last request has ended.
     exporter: TaskTracker,
 }
+    /// Until the last counter is written.
+    _claim: Claim,
 
 /// The listener for monitoring: it goes on until the drain is over.
 #[derive(Debug, Default)]

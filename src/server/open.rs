@@ -36,7 +36,7 @@ use crate::proxy::{Configured, Gate, Grants, Parts, Policies, Voucher};
 use crate::registry::{Office, Registry};
 use crate::scan::Scanners;
 use crate::secret::MasterKey;
-use crate::state::Store;
+use crate::state::{Claim, Store};
 use crate::telemetry::Telemetry;
 use crate::tls::Challenges;
 use crate::upstream::Upstreams;
@@ -48,6 +48,7 @@ struct Opening {
     master: MasterKey,
     backends: Backends,
     program: Arc<Program>,
+    claim: Claim,
     store: Store,
     tasks: TaskTracker,
     shutdown: Shutdown,
@@ -68,12 +69,14 @@ impl Server {
         let challenges = Arc::new(Challenges::default());
         let certificates = follow_certificates(&config, &challenges)?;
         lost::check(&config, &clock).await?;
+        let claim = Claim::take(&config.state)?;
         let store = restored::open_settled(&config, &master, &clock).await?;
         check_others(&config)?;
         let desk = Desk::new(store.clone(), clock.clone());
         let began = activation::at_start(&store, &desk, (program, sources), &backends).await?;
         let (program, sources, waiting) = began;
-        let opening = Opening { config, clock, master, backends, program, store, tasks, shutdown };
+        let opening =
+            Opening { config, clock, master, backends, program, claim, store, tasks, shutdown };
         let gate = Box::pin(opening.gate(&desk, upstreams, sink)).await?;
         activation::keep(&opening.store, &opening.program, &sources).await?;
         waiting.iter().for_each(activation::tell);
@@ -174,7 +177,8 @@ impl Opening {
         reviewer: Reviewer,
         (mut bound, certificates, challenges): (Bound, Vec<Arc<Followed>>, Arc<Challenges>),
     ) -> Result<Server, StartError> {
-        let Self { config, clock, master, backends, store, tasks, shutdown, program: _ } = self;
+        let Self { config, clock, master, backends, claim, store, tasks, shutdown, program: _ } =
+            self;
         let (backends, settings) = (Arc::new(Mutex::new(backends)), config.admin.as_ref());
         let admin = settings.map(|admin| Arc::new(ArcSwap::from_pointee(admin.settings.clone())));
         let drain_ms = u64::try_from(config.drain.as_millis()).unwrap_or(u64::MAX);
@@ -194,6 +198,7 @@ impl Opening {
             reload: Vec::new(),
             monitoring: Monitoring::default(),
             exporter: TaskTracker::new(),
+            _claim: claim,
         };
         server.keep_policies(&config, &backends);
         let renewed = server.keep_certificates(&certificates);

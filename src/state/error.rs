@@ -13,6 +13,9 @@ pub enum StateError {
         /// What the system said.
         reason: String,
     },
+    /// Another gate serves on the folder.
+    #[error("another menshen serves on `{0}`; stop that one or choose another folder")]
+    Claimed(String),
     /// The file was written by a newer program.
     #[error(
         "the state has schema {found}, this program knows up to {newest}; use the newer menshen"

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use menshen::clock::Clock;
+use menshen::server::Server;
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::process::Process;
+use crate::harness::process::{Process, menshen};
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, soon};
 
 fn limited(limits: &str) -> Setup {
@@ -516,4 +517,32 @@ async fn an_answer_too_large_to_be_judged_whole_is_refused_where_it_would_have_t
     let token = gate.teller();
     gate.ask(Ask::get("/all").by(&token)).await.expect(502);
     view(&gate, &token, 1).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_second_gate_on_the_state_does_not_start_and_what_is_done_beside_the_first_goes_on() {
+    let mut gate = limited("    subjects: [2/h]\n").start().await;
+    customers(&gate, 0);
+    let token = gate.teller();
+    let mut second = gate.config();
+    second.log = gate.path("log-of-the-second");
+    let refused = Box::pin(Server::start(second, gate.clock.clone())).await;
+    let refused = refused.unwrap_err().to_string();
+    let state = gate.path("state").display().to_string();
+    let told = format!(
+        "state: another menshen serves on `{state}`; stop that one or choose another folder"
+    );
+    assert_eq!(refused, told);
+    // Whoever writes beside the gate does, and it hears of it.
+    let key = gate.path("master.key").display().to_string();
+    let revoked = menshen(&["account", "revoke", "corp:li", "--state", &state, "--key", &key]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    for (id, status) in [(1, 200), (2, 200), (3, 429)] {
+        view(&gate, &token, id).await.expect(status);
+    }
+    // The file stays and says nothing.
+    gate.stop().await;
+    assert!(gate.path("state/lock").exists());
+    gate.start().await;
+    view(&gate, &token, 3).await.expect(429);
 }

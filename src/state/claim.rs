@@ -1,0 +1,57 @@
+//! The claim of the one gate that serves on a state folder: it counts in memory, and would not see what another one gives out.
+//!
+//! Whoever writes beside it (`menshen account`) takes no claim.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::StateError;
+
+/// The name of the file that is locked. It stays, empty; only the lock says something, and ends with the process.
+const FILE: &str = "lock";
+
+/// Held for as long as a gate serves on a folder.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: File,
+}
+
+impl Claim {
+    /// Takes the folder, which is made if it is missing, or says that another gate has it.
+    ///
+    /// # Errors
+    /// [`StateError::Claimed`], or [`StateError::Folder`].
+    pub fn take(dir: &Path) -> Result<Self, StateError> {
+        let shown = || dir.display().to_string();
+        let fault =
+            |error: std::io::Error| StateError::Folder { path: shown(), reason: error.to_string() };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fault)?;
+        let mut private = OpenOptions::new();
+        private.create(true).truncate(false).write(true).mode(0o600);
+        let lock = private.open(dir.join(FILE)).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::Claimed(shown())),
+            Err(TryLockError::Error(error)) => Err(fault(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_gate_has_a_folder_and_whoever_comes_after_it_has_it_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("state");
+        let one = Claim::take(&folder).unwrap();
+        let other = Claim::take(&folder).unwrap_err();
+        assert_eq!(other, StateError::Claimed(folder.display().to_string()));
+        drop(one);
+        // The file is still there, as after a crash.
+        assert!(folder.join(FILE).exists());
+        Claim::take(&folder).unwrap();
+    }
+}
