@@ -38,6 +38,10 @@ impl UsageStore for Nowhere {
         drop(changes);
         Box::pin(async { Ok(()) })
     }
+
+    fn is_failing(&self) -> bool {
+        false
+    }
 }
 
 /// Five budgets of a person.

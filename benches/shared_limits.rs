@@ -41,6 +41,10 @@ impl UsageStore for Nowhere {
         drop(changes);
         Box::pin(async { Ok(()) })
     }
+
+    fn is_failing(&self) -> bool {
+        false
+    }
 }
 
 /// A private server, ended with this value.

@@ -208,6 +208,12 @@ impl Allowance {
     }
 
     /// Every budget with its limit.
+    /// Whether anything is counted durably.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.budgets().is_empty()
+    }
+
     pub(super) fn budgets(&self) -> &[Share] {
         &self.budgets
     }

@@ -202,6 +202,13 @@ impl Limits {
         Ok(written.ok().ok_or(LimitError::Slow(deadline))??)
     }
 
+    /// Whether what is released now could be counted, as far as that is known: a request whose answer would have to be is better
+    /// refused before the backend is asked.
+    #[must_use]
+    pub fn can_count(&self) -> bool {
+        !self.means.store.is_failing()
+    }
+
     /// How many requests are admitted and have not ended.
     #[must_use]
     pub fn admitted(&self) -> u32 {

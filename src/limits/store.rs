@@ -93,6 +93,9 @@ pub trait UsageStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] unless the changes will survive a loss of power.
     fn add(&self, changes: Vec<UsageChange>) -> StoreFuture<'_>;
+
+    /// Whether a write failed and none succeeds yet, as far as the store knows without being asked.
+    fn is_failing(&self) -> bool;
 }
 
 #[cfg(test)]
@@ -154,6 +157,10 @@ pub(crate) mod memory {
                 usage.seen.retain(|row| *row.holder == *holder);
                 Ok(usage)
             })
+        }
+
+        fn is_failing(&self) -> bool {
+            self.lost.load(Ordering::SeqCst)
         }
 
         fn add(&self, changes: Vec<UsageChange>) -> StoreFuture<'_> {

@@ -174,6 +174,10 @@ impl Gate {
             tracing::error!(%error, "a limit of the policy cannot be counted, so nothing is admitted");
             Rejection::Uncountable
         })?;
+        // Before the backend is asked: what cannot be counted is not released, and a change that was made would be told as failed.
+        if (allowance.is_counted() || permit.grant().is_some()) && !self.limits.can_count() {
+            return Err(Rejection::StoreUnavailable);
+        }
         let refused = |refused| Rejection::Limit(Box::new(refused));
         let counted_as = self.identity.counted_as(&caller.account);
         // Asked after the name: whoever gets the name of a person finds that it waits to be counted.

@@ -18,8 +18,8 @@ use super::shared::Keeper;
 use super::targets::{self, Targets};
 use super::watch::Watch;
 use super::{
-    Monitoring, Server, StartError, acme, backups, bulletin, campaigns, commands, index, maker,
-    memory, readings, restored, retention,
+    Monitoring, Server, StartError, acme, backups, bulletin, campaigns, commands, healing, index,
+    maker, memory, readings, restored, retention,
 };
 use crate::admin::{self, Admin};
 use crate::audit::{AtRest, Opener, Readings, RestKey};
@@ -76,6 +76,7 @@ impl Server {
             telemetry: Arc::clone(&self.gate.telemetry),
         };
         self.tasks.spawn(keeper.run(self.shutdown.finish.clone()));
+        self.tasks.spawn(healing::keep(store.clone(), self.shutdown.finish.clone()));
         let (limits, finish) = (Arc::clone(&self.gate.limits), self.shutdown.finish.clone());
         self.tasks.spawn(restored::follow(store.clone(), limits, finish));
         let reviews = Campaigns::beside(&self.desk);
@@ -284,6 +285,7 @@ impl Server {
                 Health {
                     is_draining: finish.is_cancelled(),
                     can_record: health.is_healthy,
+                    can_count: gate.limits.can_count(),
                     missed_entries: health.missed,
                     connections: gate.addresses.connected(),
                     open_requests: gate.limits.admitted(),

@@ -19,6 +19,7 @@ mod confine;
 mod doctor;
 mod fetch;
 mod fields;
+mod healing;
 mod index;
 mod log;
 mod lost;
@@ -250,9 +251,9 @@ pub struct Server {
     monitoring: Monitoring,
     /// Who sends spans on, until the last request has ended.
     exporter: TaskTracker,
-}
     /// Until the last counter is written.
     _claim: Claim,
+}
 
 /// The listener for monitoring: it goes on until the drain is over.
 #[derive(Debug, Default)]

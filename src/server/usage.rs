@@ -63,6 +63,10 @@ impl UsageStore for StoredUsage {
             self.store.add_usage(changes).await.map_err(|error| StoreError(Box::new(error)))
         })
     }
+
+    fn is_failing(&self) -> bool {
+        self.store.is_failing()
+    }
 }
 
 fn from_store(rows: state::Usage) -> Result<Usage, StoreError> {

@@ -43,6 +43,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0033_agreed.sql"),
     include_str!("migrations/0034_subject_words_kept.sql"),
     include_str!("migrations/0035_feeds.sql"),
+    include_str!("migrations/0036_trial.sql"),
 ];
 
 /// Runs the steps that the file lacks, all in one transaction.

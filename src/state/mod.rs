@@ -15,6 +15,7 @@ mod campaign;
 mod challenge;
 mod claim;
 mod command;
+mod condition;
 mod connection;
 mod device;
 mod error;
@@ -66,8 +67,8 @@ pub use backup::check_restored;
 pub use bulletin::{BulletinRow, BulletinTaken};
 pub use campaign::{CampaignRow, RightRow, VerdictRow};
 pub use challenge::{ChallengeId, ChallengeRow};
-pub use command::{AskedRow, CommandRow, Leave, SwitchRow};
 pub use claim::Claim;
+pub use command::{AskedRow, CommandRow, Leave, SwitchRow};
 pub use device::DeviceRow;
 pub use error::StateError;
 pub use failure::{Attempt, Charge, Charged, FailureRules, Settled};
@@ -156,6 +157,21 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what is written now is likely to be lost: a commit failed or hangs, and nothing was written on trial since.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.writer.is_failing()
+    }
+
+    /// Writes something that says nothing; if that is durable, the state fails no more.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a write.
+    pub async fn write_on_trial(&self) -> Result<(), StateError> {
+        let done = tokio::time::timeout(PATIENCE, self.writer.write_on_trial()).await;
+        done.map_err(|_elapsed| StateError::TimedOut)?
     }
 
     /// Runs `work` on the writer's thread; what it did is durable when this resolves to `Ok`.

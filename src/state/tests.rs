@@ -409,3 +409,47 @@ async fn notices_beyond_the_room_for_them_become_a_number_and_none_is_uncounted(
     assert_eq!(waiting.iter().map(|row| row.count).sum::<u64>(), 40);
     assert!(waiting.iter().any(|row| row.notice == "k391"), "the newest is told: {waiting:?}");
 }
+
+#[tokio::test]
+async fn a_commit_that_failed_is_known_until_more_than_a_little_can_be_written() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let room = |pages: u32| {
+        store.write(move |file| Ok(file.pragma_update(None, "max_page_count", pages)?))
+    };
+    // As on a disk that is full: no file grows below what it has.
+    room(1).await.unwrap();
+    assert!(!store.is_failing());
+    assert_eq!(store.write_on_trial().await, Err(StateError::Full));
+    assert!(store.is_failing());
+    store.insert_account(account("wang")).await.unwrap();
+    assert!(store.is_failing(), "there was a place for a little");
+    assert_eq!(store.write_on_trial().await, Err(StateError::Full));
+    room(1_000_000).await.unwrap();
+    assert!(store.is_failing());
+    store.write_on_trial().await.unwrap();
+    assert!(!store.is_failing());
+    let file = Connection::open(store.path()).unwrap();
+    let left: i64 = file.query_row("SELECT count(*) FROM trial", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_commit_that_hangs_is_known_while_it_does() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let hanging = store.write(move |_| {
+        wait.recv().unwrap_err();
+        Ok(())
+    });
+    let watching = async {
+        while !store.is_failing() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        drop(go_on);
+    };
+    let (hung, ()) = tokio::join!(hanging, watching);
+    hung.unwrap();
+    assert!(!store.is_failing());
+}

@@ -5,10 +5,12 @@
 //! commit that fails is told to all of them, and the next one starts afresh.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::condition::{self, Condition};
 use super::{StateError, connection};
 
 /// How many pieces of work may wait.
@@ -28,7 +30,10 @@ struct Told {
 
 /// The sending side of the writer's queue.
 #[derive(Clone, Debug)]
-pub(super) struct Writer(mpsc::Sender<Work>);
+pub(super) struct Writer {
+    queue: mpsc::Sender<Work>,
+    condition: Arc<Condition>,
+}
 
 impl Writer {
     /// Starts the thread; it ends when the last `Writer` is dropped and the queue is empty.
@@ -37,12 +42,38 @@ impl Writer {
     /// [`StateError::Folder`] if the system gives no thread.
     pub(super) fn start(connection: Connection, path: PathBuf) -> Result<Self, StateError> {
         let (sender, queue) = mpsc::channel(QUEUE);
+        let condition = Arc::new(Condition::new());
+        let written = Loop {
+            connection: Some(connection),
+            path: path.clone(),
+            condition: Arc::clone(&condition),
+        };
         let shown = path.display().to_string();
         std::thread::Builder::new()
             .name("state-writer".into())
-            .spawn(move || Loop { connection: Some(connection), path }.run(queue))
+            .spawn(move || written.run(queue))
             .map_err(|error| StateError::Folder { path: shown, reason: error.to_string() })?;
-        Ok(Self(sender))
+        Ok(Self { queue: sender, condition })
+    }
+
+    /// Whether commits fail, or hang.
+    pub(super) fn is_failing(&self) -> bool {
+        self.condition.is_failing()
+    }
+
+    /// Writes something on trial. Only this says that commits fail no more.
+    pub(super) async fn write_on_trial(&self) -> Result<(), StateError> {
+        let (ack, answer) = oneshot::channel();
+        let condition = Arc::clone(&self.condition);
+        let job = acknowledged(condition::write_on_trial, move |outcome| {
+            // Here, on the writer's thread: no other commit can have failed in between.
+            if outcome.is_ok() {
+                condition.heals();
+            }
+            drop(ack.send(outcome));
+        });
+        self.queue.send(job).await.map_err(|_closed| StateError::Closed)?;
+        answer.await.map_err(|_closed| StateError::Closed)?
     }
 
     /// Runs `work` in a transaction and resolves when it is durable.
@@ -55,7 +86,7 @@ impl Writer {
     {
         let (ack, answer) = oneshot::channel();
         let job = acknowledged(work, move |outcome| drop(ack.send(outcome)));
-        self.0.send(job).await.map_err(|_closed| StateError::Closed)?;
+        self.queue.send(job).await.map_err(|_closed| StateError::Closed)?;
         answer.await.map_err(|_closed| StateError::Closed)?
     }
 
@@ -69,7 +100,7 @@ impl Writer {
                 tracing::warn!(%error, "a write that nobody waits for failed");
             }
         };
-        if self.0.try_send(acknowledged(work, report)).is_err() {
+        if self.queue.try_send(acknowledged(work, report)).is_err() {
             tracing::debug!(
                 "the queue of writes is full; a write that nobody waits for is left out"
             );
@@ -98,6 +129,7 @@ struct Loop {
     /// `None` after a fault that only a new connection can heal.
     connection: Option<Connection>,
     path: PathBuf,
+    condition: Arc<Condition>,
 }
 
 impl Loop {
@@ -110,11 +142,14 @@ impl Loop {
 
     fn commit(&mut self, batch: &mut Vec<Work>) {
         let mut told = Vec::with_capacity(batch.len());
+        self.condition.begins();
         let committed = self.connection().and_then(|connection| {
             connection.execute_batch("BEGIN IMMEDIATE")?;
             run_all(connection, batch, &mut told)?;
             Ok(connection.execute_batch("COMMIT")?)
         });
+        // Before anybody is told: who comes after them shall not begin what fails in the same way.
+        self.condition.ends(committed.is_ok());
         if let Err(error) = &committed {
             tracing::error!(%error, "a commit of the state failed; its writers are told");
             self.roll_back();

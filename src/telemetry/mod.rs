@@ -99,6 +99,8 @@ pub struct Health {
     pub is_draining: bool,
     /// The log takes entries.
     pub can_record: bool,
+    /// The state takes what is counted.
+    pub can_count: bool,
     /// Entries that the log missed since the start.
     pub missed_entries: u64,
     /// Connections of clients.
@@ -113,7 +115,7 @@ impl Health {
     /// Whether requests should be sent here.
     #[must_use]
     pub fn is_serving(&self) -> bool {
-        self.can_record && !self.is_draining
+        self.can_record && self.can_count && !self.is_draining
     }
 }
 
@@ -145,6 +147,7 @@ pub struct Telemetry {
     unsigned: Gauge,
     rules: Mutex<HashSet<String>>,
     log_writable: Gauge,
+    state_writable: Gauge,
     log_missed: Gauge,
     retention: Family<[(&'static str, &'static str); 1], Gauge>,
     shared: SharedStore,
@@ -181,7 +184,7 @@ impl Telemetry {
         let (reloads, policies, requests, denials) = <(_, _, _, _)>::default();
         let (limited, near_limits, glass) = <(_, _, _)>::default();
         let (unrecorded, withdrawn, differences) = <(_, _, _)>::default();
-        let (log_writable, log_missed, rules) = <(_, _, _)>::default();
+        let (log_writable, state_writable, log_missed, rules) = <(_, _, _, _)>::default();
         let (detections, foreign_tenant, new_fields, switches) = <(_, _, _, _)>::default();
         let (findings, held, review_lag) = <(_, _, _)>::default();
         let mut all = Self {
@@ -209,6 +212,7 @@ impl Telemetry {
             restart: Gauge::default(),
             rules,
             log_writable,
+            state_writable,
             log_missed,
             retention: Family::default(),
             shared: SharedStore::default(),
@@ -284,6 +288,8 @@ impl Telemetry {
         registry.register("review_unsigned_months", help, self.unsigned.clone());
         let help = "Whether the log takes entries";
         registry.register("log_writable", help, self.log_writable.clone());
+        let help = "Whether the state takes what is counted";
+        registry.register("state_writable", help, self.state_writable.clone());
         let help = "Entries that the log missed since the start";
         registry.register("log_missed_entries", help, self.log_missed.clone());
         let help =
@@ -492,6 +498,7 @@ impl Telemetry {
     pub fn text(&self, health: &Health) -> String {
         let _whole = self.upstreams.tell(&health.upstreams);
         self.log_writable.set(i64::from(health.can_record));
+        self.state_writable.set(i64::from(health.can_count));
         self.log_missed.set(i64::try_from(health.missed_entries).unwrap_or(i64::MAX));
         self.load.look(health);
         let mut text = String::new();
@@ -512,6 +519,7 @@ mod tests {
     const WELL: Health = Health {
         is_draining: false,
         can_record: true,
+        can_count: true,
         missed_entries: 0,
         connections: 7,
         open_requests: 3,
@@ -541,6 +549,7 @@ mod tests {
             "menshen_policy_info{role=\"live\",version=\"bbbbbbbbbbbb\"} 1",
             "menshen_policy_info{role=\"shadow\",version=\"cccccccccccc\"} 1",
             "menshen_log_writable 0",
+            "menshen_state_writable 1",
             "menshen_log_missed_entries 3",
             "menshen_connections 7",
             "menshen_open_requests 3",

@@ -127,7 +127,10 @@ fn answer(
             let (status, reason) = match health {
                 health if health.is_serving() => (StatusCode::OK, "ok"),
                 Health { is_draining: true, .. } => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-                _ => (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be written"),
+                Health { can_record: false, .. } => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be written")
+                }
+                _ => (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be written"),
             };
             // Another gate would not reach it either, and the others are served: no reason to take this one out.
             let down = health.upstreams.iter().filter(|upstream| upstream.is_down());

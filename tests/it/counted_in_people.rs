@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use menshen::clock::Clock;
 use menshen::server::Server;
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::harness::process::{Process, menshen};
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Reply, Setup, soon};
+use crate::monitoring::ask_plain;
 
 fn limited(limits: &str) -> Setup {
     Setup::policy(&format!("{OPEN_BANK}limits:\n  - to: teller\n{limits}"))
@@ -545,4 +547,59 @@ async fn a_second_gate_on_the_state_does_not_start_and_what_is_done_beside_the_f
     assert!(gate.path("state/lock").exists());
     gate.start().await;
     view(&gate, &token, 3).await.expect(429);
+}
+
+#[tokio::test]
+async fn while_the_state_cannot_be_written_no_backend_is_asked_for_what_would_be_counted() {
+    let setup = limited("    subjects: [500/h]\n").yaml("metrics: { address: \"127.0.0.1:0\" }");
+    let gate = setup.prepare(Clock::system()).await;
+    customers(&gate, 0);
+    let process = Process::run(&gate, "info").await;
+    process.says("metrics address=").await;
+    let said = process.said();
+    let (_, metrics) = said.split_once("metrics address=").unwrap();
+    let metrics = metrics.lines().next().unwrap().parse().unwrap();
+    let token = gate.teller();
+    let mut connection = process.client().h1().await;
+    let look = |id: u32| Ask::get(&format!("/one/{id}")).by(&token);
+    connection.send(look(0)).await.expect(200);
+    // No file grows beyond what this one has by now, so that the log has room and the state none before long.
+    let journal = gate.path("state/menshen.db-wal");
+    process.limit_files(Some(std::fs::metadata(journal).unwrap().len()));
+    let mut looked = 1;
+    while connection.send(look(looked)).await.status == 200 {
+        looked += 1;
+        assert!(looked < 400, "the state still has room");
+    }
+    let hits = gate.upstream.hits();
+    assert_eq!(
+        ask_plain(metrics, "GET", "/healthz").await,
+        (503, "the state cannot be written\n".to_owned())
+    );
+    let (_, numbers) = ask_plain(metrics, "GET", "/metrics").await;
+    assert!(numbers.contains("\nmenshen_state_writable 0\n"), "{numbers}");
+    for id in 0..20 {
+        let change = Ask::patch(&format!("/one/{id}"), r#"{"name":"c"}"#).by(&token);
+        for ask in [look(id), change] {
+            let answer = connection.send(ask).await;
+            assert_eq!(answer.expect(503).json()["title"], "The access cannot be counted");
+            assert!(answer.header("retry-after").is_some());
+        }
+    }
+    assert_eq!(gate.upstream.hits(), hits, "no backend was asked");
+    process.limit_files(None);
+    // By itself, while nobody asks.
+    let healed = async {
+        while ask_plain(metrics, "GET", "/healthz").await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the state to heal", healed).await;
+    connection.send(look(1)).await.expect(200);
+    let (status, said) = process.stop().await;
+    assert!(status.success(), "{said}");
+    assert!(said.contains("the state can be written again"), "{said}");
+    let entries = gate.entries_so_far();
+    let causes = entries.iter().filter_map(|entry| Some(entry.result.as_ref()?.cause.as_str()));
+    assert_eq!(causes.filter(|cause| *cause == "store_unavailable").count(), 41);
 }

@@ -269,6 +269,10 @@ impl UsageStore for Stuck {
     fn add(&self, _: Vec<UsageChange>) -> StoreFuture<'_> {
         Box::pin(std::future::pending())
     }
+
+    fn is_failing(&self) -> bool {
+        false
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ const REQUEST: [u8; 16] = [1, 2, 3, 4, 5, 6, 0x77, 8, 0x89, 10, 11, 12, 13, 14, 
 const WELL: Health = Health {
     is_draining: false,
     can_record: true,
+    can_count: true,
     missed_entries: 0,
     connections: 0,
     open_requests: 0,
