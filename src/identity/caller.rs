@@ -98,6 +98,9 @@ impl std::str::FromStr for CallerKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Attribute {
+    /// It is there and holds nothing. To conditions that is as if it were absent; whom it confines it confines to
+    /// nothing.
+    Null,
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.

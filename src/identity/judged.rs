@@ -126,14 +126,15 @@ impl Claims {
         Ok(roles)
     }
 
-    /// A claim that is absent or null gives no attribute, and a condition on it then denies.
+    /// A claim that is absent gives no attribute. One that is null gives one that holds nothing: a condition on either
+    /// denies, but only who has no `tenant` at all is not confined.
     fn attributes(
         &self,
         wanted: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, Attribute>, TokenFault> {
         let mut attributes = BTreeMap::new();
         for (claim, name) in wanted {
-            let Some(value) = self.value(claim).filter(|value| !value.is_null()) else { continue };
+            let Some(value) = self.value(claim) else { continue };
             let attribute = Attribute::deserialize(value)
                 .ok()
                 .filter(is_small)
@@ -147,7 +148,7 @@ impl Claims {
 /// Whether an attribute is small enough to be kept with each cached token.
 pub(super) fn is_small(attribute: &Attribute) -> bool {
     match attribute {
-        Attribute::Bool(_) | Attribute::Integer(_) => true,
+        Attribute::Null | Attribute::Bool(_) | Attribute::Integer(_) => true,
         Attribute::Text(text) => text.chars().count() <= TEXT_LIMIT,
         Attribute::List(list) => {
             list.len() <= LIST_LIMIT && list.iter().all(|text| text.chars().count() <= TEXT_LIMIT)

@@ -94,7 +94,7 @@ fn held_to(
     program: &Program,
     unfit: impl FnOnce(&Asked<'_>, Asks) -> Option<Unfit>,
 ) -> Option<Unfit> {
-    let (partners, tenants) = (partners(principal), names(principal, TENANT));
+    let (partners, tenants) = (partners(principal), named(principal, TENANT));
     if partners.is_empty() && tenants.is_empty() {
         return None;
     }
@@ -160,14 +160,21 @@ fn beyond_of(
     beyond(&fields)
 }
 
-/// In which partners' names a caller asks. What cannot be a name is none that is registered.
+/// The names in an attribute. One that names nobody stands for a name that is none that is registered, and is not as good
+/// as none.
+fn named(principal: &Principal, attribute: &str) -> Vec<String> {
+    let mut named = names(principal, attribute);
+    if named.is_empty() && principal.attributes.contains_key(attribute) {
+        named.push(String::new());
+    }
+    named
+}
+
+/// In which partners' names a caller asks.
 pub(super) fn partners(principal: &Principal) -> Vec<String> {
-    let named = names(principal, PARTNER);
+    let named = named(principal, PARTNER);
     if !named.is_empty() {
         return named;
-    }
-    if !matches!(principal.attributes.get(PARTNER), None | Some(Value::Null)) {
-        return vec![String::new()];
     }
     let kind = principal.attributes.get(KIND);
     let is_one = matches!(kind, Some(Value::Text(kind)) if kind == CallerKind::Partner.as_str());

@@ -182,6 +182,7 @@ fn kind(kind: CallerKind) -> &'static str {
 
 pub(super) fn value(attribute: &Attribute) -> Value {
     match attribute {
+        Attribute::Null => Value::Null,
         Attribute::Bool(yes) => Value::Bool(*yes),
         Attribute::Integer(number) => Value::Integer(*number),
         Attribute::Text(text) => Value::Text(text.clone()),

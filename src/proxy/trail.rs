@@ -228,6 +228,8 @@ impl Trail {
         for name in program.caller_attributes().filter(|name| *name != query::KIND) {
             let recorded = match principal.attributes.get(name) {
                 None => Some(Trait::Missing),
+                // To conditions, that is; it is no caller without a tenant.
+                Some(Value::Null) if name != switched::TENANT => Some(Trait::Missing),
                 Some(value) => recorded(value),
             };
             if let Some(value) = recorded {

@@ -280,6 +280,9 @@ async fn a_tenant_that_is_not_served_is_refused_at_once_and_its_staff_with_it() 
     let ask = Ask::get("/one/1").by(&gate.token(&json!({ "tenant": "shop" })));
     let free = Ask::get("/one/1").by(&gate.teller());
     assert_eq!(title(gate.ask(ask.clone()).await.expect(403)), "The tenant is not served");
+    for emptied in [gate.token_with_null("tenant"), gate.token(&json!({ "tenant": [] }))] {
+        gate.ask(Ask::get("/one/1").by(&emptied)).await.expect(403);
+    }
     let particulars = json!({ "registration": "R-1", "owner": "Lin", "contact": "lin@x.example" });
     let particulars = Particulars::read(particulars.as_object().unwrap()).unwrap();
     office(&gate).put_tenant(&doer("ann"), "shop", particulars, WHY).await.unwrap();

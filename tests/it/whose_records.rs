@@ -100,10 +100,14 @@ async fn a_confined_caller_meets_only_the_own_tenant() {
         (json!("sz03"), vec![]),
         (json!(1), vec![]),
         (json!(true), vec![]),
+        (json!([]), vec![]),
     ] {
         let list = connection.send(Ask::get("/guests").by(&confined(tenant.clone()))).await;
         assert_eq!(names(list.expect(200)), seen, "{tenant}");
     }
+    let emptied = gate.token_with_null("tenant");
+    let list = connection.send(Ask::get("/guests").by(&emptied)).await;
+    assert_eq!(names(list.expect(200)), [""; 0], "null is no absence");
     let mine = confined(json!("sh01"));
     let missing = connection.send(Ask::get("/guests/nobody").by(&mine)).await;
     let away = connection.send(Ask::get("/guests/away").by(&mine)).await;

@@ -182,6 +182,26 @@ async fn claims_become_attributes_assurance_and_the_age_of_the_factor() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_null_is_an_attribute_that_holds_nothing_and_not_as_good_as_none() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate =
+        Gate::with(&[&signer], |i| i.attributes = [("tenant".into(), "tenant".into())].into());
+    let shown = async |claims: Value| {
+        gate.show(&signer.sign(&signer.header(), &claims)).await.unwrap().attributes.clone()
+    };
+    assert_eq!(shown(claims()).await, [].into());
+    let emptied = shown(changed("tenant", json!(null))).await;
+    assert_eq!(emptied, [("tenant".into(), Attribute::Null)].into());
+    // A session keeps attributes as JSON.
+    let kept = serde_json::to_string(&emptied).unwrap();
+    assert_eq!(kept, r#"{"tenant":null}"#);
+    assert_eq!(
+        serde_json::from_str::<std::collections::BTreeMap<String, Attribute>>(&kept).unwrap(),
+        emptied
+    );
+}
+
+#[tokio::test]
 async fn an_unknown_acr_gives_no_more_than_a_password() {
     let signer = Signer::new("a", Algorithm::EdDSA);
     let gate = Gate::with(&[&signer], |i| i.assurance = [("urn:mfa".into(), 2)].into());

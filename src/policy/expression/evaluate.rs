@@ -301,9 +301,11 @@ impl Evaluation<'_> {
                 Ok(Value::Text(address.to_canonical().to_string()))
             }
             Expression::Device => known(facts.device, "caller.device"),
+            // What holds nothing is not there: it must be neither equal to what a record lacks nor unequal to all else.
             Expression::Attribute(name) => facts
                 .attributes
                 .get(name.as_ref())
+                .filter(|value| **value != Value::Null)
                 .cloned()
                 .ok_or_else(|| missing(&format!("caller.{name}"))),
             Expression::Literal(_)

@@ -47,6 +47,7 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
         ("branch".to_owned(), Value::from("sh01")),
         ("branches".to_owned(), Value::List(vec!["sh01".into(), "sh02".into()])),
         ("flag".to_owned(), Value::Bool(true)),
+        ("emptied".to_owned(), Value::Null),
     ]);
     let roles = ["teller".to_owned()];
     let subjects = BTreeMap::from([("subjects".to_owned(), Value::List(vec!["sh01".into()]))]);
@@ -143,6 +144,16 @@ fn no_operator_hides_an_error() {
     for name in ["request.ticket", "grant.nothing"] {
         let missing = Err(EvaluationError::Missing(name.to_owned()));
         assert_eq!(evaluate(&format!("{name} != 'x'")), missing);
+    }
+}
+
+#[test]
+fn an_attribute_that_holds_nothing_is_as_if_it_were_absent() {
+    let missing = Err(EvaluationError::Missing("caller.emptied".to_owned()));
+    for text in
+        ["caller.emptied == null", "caller.emptied != 'x'", "caller.emptied == record.branch"]
+    {
+        assert_eq!(evaluate(text), missing, "{text}");
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::{Client, HOST};
-use super::tokens::{ISSUER, Signer};
+use super::tokens::{ISSUER, Signer, claims, header};
 use super::{Answer, Ask, Connection, NOW_S, Upstream, soon};
 
 /// How often to ask for what must come soon.
@@ -318,6 +318,13 @@ impl Gate {
     /// A teller's token with these claims changed; `null` takes one away.
     pub(crate) fn token(&self, changes: &Value) -> String {
         self.signer.token(self.clock.unix_s(), changes)
+    }
+
+    /// A token in which a claim is `null`; among the changes of others that takes it away.
+    pub(crate) fn token_with_null(&self, claim: &str) -> String {
+        let mut claims = claims(self.clock.unix_s(), &json!({}));
+        claims[claim] = Value::Null;
+        self.signer.sign(&header(), &claims)
     }
 }
 
