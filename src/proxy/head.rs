@@ -223,14 +223,13 @@ fn host(parts: &Parts) -> Result<String, HeadFault> {
         Some(Err(_not_text)) => return Err(HeadFault::Host),
         None => None,
     };
-    let target = match (parts.version, parts.uri.authority()) {
-        (Version::HTTP_2, Some(authority)) => Some(bare_host(authority.as_str())?),
-        // The absolute form, which servers must take (RFC 9112 section 3.2.2).
-        (_, Some(authority)) if parts.uri.scheme_str() == Some("https") => {
+    let target = match parts.uri.authority() {
+        // `:scheme` and `:authority`, or the absolute form, which servers must take (RFC 9112 section 3.2.2).
+        Some(authority) if parts.uri.scheme_str() == Some("https") => {
             Some(bare_host(authority.as_str())?)
         }
-        (_, Some(_)) => return Err(HeadFault::Target),
-        (_, None) => None,
+        Some(_) => return Err(HeadFault::Target),
+        None => None,
     };
     if !parts.uri.path().starts_with('/') {
         return Err(HeadFault::Target);
@@ -359,6 +358,8 @@ mod tests {
             .version(Version::HTTP_2)
             .header("host", "evil.example");
         assert_eq!(judged(differing).unwrap_err(), HeadFault::Host);
+        let unencrypted = Request::get("http://bank.example/x").version(Version::HTTP_2);
+        assert_eq!(judged(unencrypted).unwrap_err(), HeadFault::Target);
     }
 
     #[test]

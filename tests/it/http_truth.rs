@@ -298,6 +298,16 @@ fn targets() -> Vec<Row> {
             [Status(400), NotAsked],
         ),
         row(
+            (
+                "9113 §8.3.1",
+                "the same of `:scheme`",
+                "400 where `:authority` names the host; without it HTTP/2's library drops the scheme, and nothing else depends on it",
+            ),
+            Send::Two(Ask::get("http://bank.example/one/1")),
+            one(),
+            [Status(400), NotAsked],
+        ),
+        row(
             ("9110 §4.2.4", "a target with a user's name in it is an error", "400"),
             request("GET https://a@bank.example/one/1 HTTP/1.1"),
             one(),

@@ -266,7 +266,11 @@ impl Connection {
                 sender.send_request(request.uri(ask.path).body(body).unwrap()).await
             }
             Sender::H2(sender) => {
-                let uri = format!("https://{}{}", self.host, ask.path);
+                // A whole address says another scheme or host.
+                let uri = match ask.path.starts_with('/') {
+                    true => format!("https://{}{}", self.host, ask.path),
+                    false => ask.path,
+                };
                 sender.ready().await?;
                 sender.send_request(request.uri(uri).body(body).unwrap()).await
             }
