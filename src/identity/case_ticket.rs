@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::claims::{TokenFault, is_name};
+use super::claims::{Moment, TokenFault, is_name};
 use super::jws::Jws;
 use super::key_ring::KeyRing;
 use super::keys::KeyFileError;
@@ -156,15 +156,17 @@ impl CaseTickets {
         if claims.audiences()? != [settings.audience.as_str()] {
             return Err(TokenFault::Audience);
         }
-        let until_s = claims.time("exp")?.ok_or(TokenFault::Claim("exp"))?;
+        let until_s = claims.time("exp")?.ok_or(TokenFault::Claim("exp"))?.begun_s;
         if until_s <= now_s {
             return Err(TokenFault::Expired);
         }
-        let issued_s = claims.time("iat")?.ok_or(TokenFault::Claim("iat"))?;
+        let issued = claims.time("iat")?.ok_or(TokenFault::Claim("iat"))?;
         let most_s = now_s.saturating_add(TICKET_LEEWAY_S);
-        if issued_s > most_s || claims.time("nbf")?.is_some_and(|time| time > most_s) {
+        let is_ahead = |at: Moment| at.reached_s > most_s;
+        if is_ahead(issued) || claims.time("nbf")?.is_some_and(is_ahead) {
             return Err(TokenFault::NotYet);
         }
+        let issued_s = issued.begun_s;
         // That a case was ended is known for longer than this.
         if until_s.saturating_sub(issued_s) > LONGEST_S {
             return Err(TokenFault::Claim("exp"));

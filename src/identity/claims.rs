@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::json;
+use crate::unseen::is_unseen;
 
 /// A JSON object in which each name stands once (RFC 7519 section 4 lets us refuse the others).
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Claims(BTreeMap<String, Value>);
 
 /// The longest subject, role, token id or attribute in characters.
 pub(super) const TEXT_LIMIT: usize = 255;
+/// The longest account, with its issuer, in bytes: a line of the log.
+const ACCOUNT_BYTES: usize = 200;
 /// The most roles, audiences or list items.
 pub(super) const LIST_LIMIT: usize = 256;
 
@@ -105,11 +108,11 @@ impl Claims {
         events.is_some_and(|events| events.get(event).is_some_and(Value::is_object))
     }
 
-    /// Whole seconds only: RFC 7519 permits fractions, no issuer we know sends them.
-    pub(super) fn time(&self, name: &'static str) -> Result<Option<i64>, TokenFault> {
+    /// When, since 1970.
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<Moment>, TokenFault> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
-        let seconds = value.as_i64().filter(|seconds| *seconds >= 0);
-        seconds.map(Some).ok_or(TokenFault::Claim(name))
+        let moment = Moment::read(value).filter(|moment| moment.begun_s >= 0);
+        moment.map(Some).ok_or(TokenFault::Claim(name))
     }
 
     pub(super) fn audiences(&self) -> Result<Vec<&str>, TokenFault> {
@@ -134,6 +137,35 @@ impl Claims {
         let list = list.ok_or(TokenFault::Claim(name))?;
         list.iter().map(|text| text.as_str().ok_or(TokenFault::Claim(name))).collect()
     }
+}
+
+/// A time in a token, Unix seconds, which may have a fraction (`NumericDate`, RFC 7519 section 2). Our clock has whole
+/// seconds, so whoever compares takes the one that gives the token less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// The second in which it lies: for what ends then, or has been so since then.
+    pub(super) begun_s: i64,
+    /// The first second that is not before it: for what must not lie ahead.
+    pub(super) reached_s: i64,
+}
+
+impl Moment {
+    /// A number of a size that is exact to much less than a second.
+    pub(super) fn read(value: &Value) -> Option<Self> {
+        const MOST: f64 = 1e12;
+        if let Some(whole) = value.as_i64() {
+            return Some(Self { begun_s: whole, reached_s: whole });
+        }
+        let seconds = value.as_f64().filter(|seconds| seconds.abs() <= MOST)?;
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+        let whole = |seconds: f64| seconds as i64;
+        Some(Self { begun_s: whole(seconds.floor()), reached_s: whole(seconds.ceil()) })
+    }
+}
+
+/// Whether the log tells an account as it is. What it would cut or replace could be the name of two.
+pub(super) fn is_told_as_it_is(account: &str) -> bool {
+    account.len() <= ACCOUNT_BYTES && !account.chars().any(is_unseen)
 }
 
 /// Whether the text can stand in a log line: not empty, not long, nothing invisible.

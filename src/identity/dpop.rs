@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::claims::is_name;
+use super::claims::{Moment, is_name};
 use super::jws::Jws;
 use super::keys::{Thumbprint, proof_key};
 
@@ -110,9 +110,9 @@ pub(super) fn verify(proof: &str, expected: &Expected<'_>) -> Result<Proof, Dpop
     if !text("htu")?.is_some_and(|url| is_url_of(url, expected.target)) {
         return Err(DpopFault::Url);
     }
-    let made = claims.value("iat").and_then(serde_json::Value::as_i64).ok_or(DpopFault::Time)?;
-    let until_s = made.saturating_add(AGE_S);
-    if made > expected.now.saturating_add(AHEAD_S) || expected.now >= until_s {
+    let made = claims.value("iat").and_then(Moment::read).ok_or(DpopFault::Time)?;
+    let until_s = made.begun_s.saturating_add(AGE_S);
+    if made.reached_s > expected.now.saturating_add(AHEAD_S) || expected.now >= until_s {
         return Err(DpopFault::Time);
     }
     let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, expected.token.as_bytes()));
@@ -243,6 +243,7 @@ mod tests {
             ("iat", json!(NOW - 60), DpopFault::Time),
             ("iat", json!(NOW + 11), DpopFault::Time),
             ("iat", json!("now"), DpopFault::Time),
+            ("iat", json!(1_800_000_010.5), DpopFault::Time),
             ("iat", json!(i64::MAX), DpopFault::Time),
             ("ath", json!(other_ath), DpopFault::Token),
             ("ath", json!(""), DpopFault::Token),

@@ -8,7 +8,9 @@ use serde::Deserialize as _;
 
 use super::binding::Binding;
 use super::caller::{Attribute, Caller, CredentialRef, Factor};
-use super::claims::{Claims, LIST_LIMIT, TEXT_LIMIT, TokenFault, is_name};
+use super::claims::{
+    Claims, LIST_LIMIT, Moment, TEXT_LIMIT, TokenFault, is_name, is_told_as_it_is,
+};
 use super::methods;
 use super::settings::IssuerSettings;
 
@@ -40,8 +42,12 @@ impl Claims {
         }
         let until_s = self.judge_times(issuer, now)?;
         let subject = self.text("sub")?.filter(|s| is_name(s)).ok_or(TokenFault::Claim("sub"))?;
+        let account = format!("{}:{subject}", issuer.name);
+        if !is_told_as_it_is(&account) {
+            return Err(TokenFault::Claim("sub"));
+        }
         let jti = self.text("jti")?.map(str::to_owned);
-        let issued_s = self.time("iat")?;
+        let issued_s = self.time("iat")?.map(|issued| issued.begun_s);
         let factors = self.factors(issuer, now)?;
         let mut attributes = self.attributes(&issuer.attributes)?;
         let mut fades = BTreeMap::new();
@@ -50,7 +56,7 @@ impl Claims {
             attributes.insert(name, attribute);
         }
         let caller = Caller {
-            account: format!("{}:{subject}", issuer.name),
+            account,
             kind: issuer.kind,
             roles: self.roles(&issuer.roles_claim)?,
             attributes,
@@ -82,12 +88,13 @@ impl Claims {
     /// Gives when the token ends.
     fn judge_times(&self, issuer: &IssuerSettings, now: i64) -> Result<i64, TokenFault> {
         let leeway = i64::from(issuer.leeway_s);
-        let until = self.time("exp")?.ok_or(TokenFault::Claim("exp"))?.saturating_add(leeway);
+        let until = self.time("exp")?.ok_or(TokenFault::Claim("exp"))?;
+        let until = until.begun_s.saturating_add(leeway);
         if now >= until {
             return Err(TokenFault::Expired);
         }
         for name in ["nbf", "iat"] {
-            if self.time(name)?.is_some_and(|at| at > now.saturating_add(leeway)) {
+            if self.time(name)?.is_some_and(|at| at.reached_s > now.saturating_add(leeway)) {
                 return Err(TokenFault::NotYet);
             }
         }
@@ -96,13 +103,15 @@ impl Claims {
 
     /// What the issuer says was presented, how strong it is and when.
     fn factors(&self, issuer: &IssuerSettings, now: i64) -> Result<Vec<Factor>, TokenFault> {
-        let at_unix_s = match self.value(&issuer.auth_time_claim) {
+        let at = match self.value(&issuer.auth_time_claim) {
             None => None,
-            Some(value) => Some(value.as_i64().ok_or(TokenFault::Claim("auth_time"))?),
+            Some(value) => Some(Moment::read(value).ok_or(TokenFault::Claim("auth_time"))?),
         };
-        if at_unix_s.is_some_and(|at| at > now.saturating_add(i64::from(issuer.leeway_s))) {
+        let ahead_s = now.saturating_add(i64::from(issuer.leeway_s));
+        if at.is_some_and(|at| at.reached_s > ahead_s) {
             return Err(TokenFault::NotYet);
         }
+        let at_unix_s = at.map(|at| at.begun_s);
         Ok(methods::factors(issuer, self.text("acr")?, &self.texts("amr")?, at_unix_s))
     }
 
@@ -116,7 +125,11 @@ impl Claims {
             };
             value = inner;
         }
-        let list = value.as_array().filter(|list| list.len() <= LIST_LIMIT).ok_or(fault)?;
+        // One alone need not stand in a list. It is one, also with blanks in it.
+        let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        if list.len() > LIST_LIMIT {
+            return Err(fault);
+        }
         let mut roles = Vec::with_capacity(list.len());
         for role in list {
             roles.push(role.as_str().filter(|role| is_name(role)).ok_or(fault)?.to_owned());

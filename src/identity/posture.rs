@@ -7,7 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::caller::{Attribute, Caller};
-use super::claims::{Claims, TokenFault};
+use super::claims::{Claims, Moment, TokenFault};
 use super::judged::is_small;
 use super::settings::{IssuerSettings, PostureClaim};
 
@@ -25,21 +25,21 @@ impl Claims {
             };
             let attribute = Attribute::deserialize(value).ok().filter(is_small);
             let attribute = attribute.ok_or(TokenFault::Claim("of a posture"))?;
-            let Some(seen) = self.seen_s(from)? else { continue };
-            let until = seen.saturating_add(i64::from(from.age_s));
-            if seen <= now.saturating_add(i64::from(issuer.leeway_s)) && now < until {
+            let Some(seen) = self.seen(from)? else { continue };
+            let until = seen.begun_s.saturating_add(i64::from(from.age_s));
+            if seen.reached_s <= now.saturating_add(i64::from(issuer.leeway_s)) && now < until {
                 posture.insert(name.clone(), (attribute, until));
             }
         }
         Ok(posture)
     }
 
-    fn seen_s(&self, from: &PostureClaim) -> Result<Option<i64>, TokenFault> {
+    fn seen(&self, from: &PostureClaim) -> Result<Option<Moment>, TokenFault> {
         let name = from.at.as_deref().unwrap_or("iat");
         match self.value(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
-                value.as_i64().map(Some).ok_or(TokenFault::Claim("of the time of a posture"))
+                Moment::read(value).map(Some).ok_or(TokenFault::Claim("of the time of a posture"))
             }
         }
     }

@@ -33,7 +33,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("bulletin", &["clock", "secret", "state"]),
     ("shared", &["bulletin", "identity", "limits"]),
     ("index", &["audit", "secret", "turn"]),
-    ("identity", &["clock", "secret", "state"]),
+    ("identity", &["clock", "secret", "state", "unseen"]),
     ("upstream", &["clock", "policy", "tls"]),
     ("listen", &["clock", "limits", "tls"]),
     ("replay", &["audit", "policy", "route"]),

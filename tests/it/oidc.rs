@@ -365,7 +365,7 @@ async fn a_token_that_is_not_what_it_should_be_signs_nobody_in() {
         json!({ "sub": null }),
         json!({ "sub": "a\nb" }),
         json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }),
-        json!({ "roles": "teller" }),
+        json!({ "roles": 7 }),
         json!({ "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode([1; 32]) } }),
     ] {
         let wrong = changes.clone();

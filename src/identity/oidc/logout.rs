@@ -34,7 +34,7 @@ impl Identity {
         if !claims.has_event(EVENT) || claims.has("nonce") {
             return Err(OidcFault::Logout);
         }
-        let issued = claims.time("iat")?.ok_or(TokenFault::Claim("iat"))?;
+        let issued = claims.time("iat")?.ok_or(TokenFault::Claim("iat"))?.begun_s;
         if now.saturating_sub(issued) > OLDEST_S {
             return Err(TokenFault::Expired.into());
         }

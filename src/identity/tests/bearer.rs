@@ -363,7 +363,11 @@ async fn claims_that_are_missing_or_of_another_type_are_refused() {
         (changed("sub", json!(17)), TokenFault::Claim("sub")),
         (changed("sub", json!("")), TokenFault::Claim("sub")),
         (changed("sub", json!("a\nb")), TokenFault::Claim("sub")),
-        (changed("sub", json!("a".repeat(256))), TokenFault::Claim("sub")),
+        (changed("sub", json!("a".repeat(196))), TokenFault::Claim("sub")),
+        (changed("sub", json!("王".repeat(66))), TokenFault::Claim("sub")),
+        (changed("sub", json!("wang\u{200b}")), TokenFault::Claim("sub")),
+        (changed("sub", json!("wang\u{202e}")), TokenFault::Claim("sub")),
+        (changed("sub", json!("wang\u{2060}")), TokenFault::Claim("sub")),
         (without("exp"), TokenFault::Claim("exp")),
         (changed("exp", json!("9999999999")), TokenFault::Claim("exp")),
         (changed("exp", json!(-1)), TokenFault::Claim("exp")),
@@ -374,8 +378,13 @@ async fn claims_that_are_missing_or_of_another_type_are_refused() {
         (changed("acr", json!(2)), TokenFault::Claim("acr")),
         (changed("auth_time", json!("now")), TokenFault::Claim("auth_time")),
         (changed("auth_time", json!(NOW_S + 31)), TokenFault::NotYet),
-        (changed("roles", json!("teller")), TokenFault::Claim("roles")),
         (changed("roles", json!([1])), TokenFault::Claim("roles")),
+        (changed("roles", json!([["teller"]])), TokenFault::Claim("roles")),
+        (changed("roles", json!({ "teller": true })), TokenFault::Claim("roles")),
+        (changed("roles", json!("")), TokenFault::Claim("roles")),
+        (changed("roles", json!(null)), TokenFault::Claim("roles")),
+        (changed("exp", json!(-0.5)), TokenFault::Claim("exp")),
+        (changed("exp", json!(1e13)), TokenFault::Claim("exp")),
         (changed("branch", json!({})), TokenFault::Claim("of an attribute")),
         (changed("branch", json!(1.5)), TokenFault::Claim("of an attribute")),
         (changed("cnf", json!({ "jwk": {} })), TokenFault::Bound),
@@ -539,6 +548,40 @@ async fn time_is_judged_by_our_clock_with_the_leeway_and_no_more() {
     ] {
         let expected = expected.map_or(Ok(()), |fault| Err(AuthError::Token(fault)));
         assert_eq!(gate.show(&token).await.map(drop), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_time_with_a_fraction_counts_as_the_second_that_gives_the_token_less() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    let sign = |name: &str, seconds: i64| {
+        let half_past = serde_json::from_str(&format!("{seconds}.5")).unwrap();
+        signer.sign(&signer.header(), &changed(name, half_past))
+    };
+    for (token, expected) in [
+        (sign("exp", NOW_S - 29), None),
+        (sign("exp", NOW_S - 30), Some(TokenFault::Expired)),
+        (sign("nbf", NOW_S + 29), None),
+        (sign("nbf", NOW_S + 30), Some(TokenFault::NotYet)),
+        (sign("iat", NOW_S + 29), None),
+        (sign("iat", NOW_S + 30), Some(TokenFault::NotYet)),
+        (sign("auth_time", NOW_S + 30), Some(TokenFault::NotYet)),
+    ] {
+        let expected = expected.map_or(Ok(()), |fault| Err(AuthError::Token(fault)));
+        assert_eq!(gate.show(&token).await.map(drop), expected);
+    }
+    let shown = gate.show(&sign("auth_time", NOW_S - 60)).await.unwrap();
+    assert_eq!(shown.factor_time(0), Some(NOW_S - 60), "no younger than it is");
+}
+
+#[tokio::test]
+async fn one_role_need_not_stand_in_a_list_and_is_one_whatever_is_in_it() {
+    let signer = Signer::new("a", Algorithm::EdDSA);
+    let gate = Gate::new(&[&signer]);
+    for one in ["teller", "teller auditor", "teller,auditor"] {
+        let token = signer.sign(&signer.header(), &changed("roles", json!(one)));
+        assert_eq!(gate.show(&token).await.unwrap().roles, [one]);
     }
 }
 
