@@ -64,7 +64,7 @@ static LABELS: &[(&str, Form)] = &[
 ];
 
 impl Charset {
-    /// UTF-8, which all that is not a table must be in.
+    /// UTF-8, which all that is not a table must be in, be it ASCII alone.
     pub const UTF_8: Self = Self { name: "utf-8", form: Form::Utf8 };
 
     /// The encoding with this label.
@@ -78,6 +78,24 @@ impl Charset {
     #[must_use]
     pub fn is_utf8(self) -> bool {
         self.form == Form::Utf8
+    }
+}
+
+impl Charset {
+    /// Whether all of it is UTF-8, too.
+    pub(super) fn is_ascii(self) -> bool {
+        matches!(self.form, Form::Of(_, Some((0x80, 0xff))))
+    }
+
+    /// Lets text pass that is read as UTF-8, unless it has a byte that is not what its label says.
+    ///
+    /// # Errors
+    /// [`CharsetFault::Malformed`] for a byte above 0x7f in ASCII.
+    pub(super) fn check_read_as_utf8(self, text: &[u8]) -> Result<(), CharsetFault> {
+        if self.is_ascii() && !text.is_ascii() {
+            return Err(CharsetFault::Malformed(self));
+        }
+        Ok(())
     }
 }
 

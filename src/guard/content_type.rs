@@ -48,7 +48,8 @@ pub fn check_json<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), 
 /// Which of these formats a message's body is in, and in which character encoding, from the values of all
 /// its `Content-Type` fields.
 ///
-/// JSON in whatever framing must be in UTF-8 (RFC 8259, 8.1), and so is what says nothing.
+/// JSON in whatever framing must be in UTF-8 (RFC 8259, 8.1), or in that part of it which is ASCII; what says nothing is
+/// in UTF-8.
 ///
 /// # Errors
 /// A [`ContentTypeFault`] for any other.
@@ -61,7 +62,8 @@ pub fn check_format<'a>(
     let format = format.ok_or_else(|| ContentTypeFault::Undeclared(cut(&media_type)))?;
     let charset = charset(parameters)?;
     if !format.is_table() {
-        return Ok((format, utf8_only(charset)?));
+        let charset = if charset.is_ascii() { charset } else { utf8_only(charset)? };
+        return Ok((format, charset));
     }
     check_header(parameters)?;
     Ok((format, charset))
@@ -133,20 +135,30 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_char)
 }
 
-/// Each parameter as `name=value` or `name="value"`.
+/// Each parameter as `name=value` or `name="value"`. What is escaped in quotes is refused: some readers take the escaped
+/// quote for the last.
 pub(super) fn each(
     parameters: &str,
 ) -> impl Iterator<Item = Result<(&str, &str), ContentTypeFault>> {
-    parameters.split(';').map(str::trim).filter(|part| !part.is_empty()).map(|parameter| {
+    between_semicolons(parameters).map(str::trim).filter(|part| !part.is_empty()).map(|parameter| {
         let (name, value) = parameter.split_once('=').ok_or(ContentTypeFault::Malformed)?;
         let value = match value.strip_prefix('"') {
             Some(quoted) => quoted.strip_suffix('"').ok_or(ContentTypeFault::Malformed)?,
             None => value,
         };
-        if value.contains(['"', '\\']) {
+        if name.contains('"') || value.contains(['"', '\\']) {
             return Err(ContentTypeFault::Malformed);
         }
         Ok((name, value))
+    })
+}
+
+/// The parts between semicolons that stand outside of quotes.
+fn between_semicolons(parameters: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    parameters.split(move |sign| {
+        is_quoted ^= sign == '"';
+        sign == ';' && !is_quoted
     })
 }
 
@@ -208,8 +220,22 @@ mod tests {
             "application/json; charset=utf8",
             "application/graphql-response+json",
             "application/json; profile=x;",
+            r#"application/json; profile="a;b""#,
+            r#"application/json; profile="a, charset=gbk;b=c"; charset=utf-8;"#,
+            r#"application/json;a=";";b=";;""#,
         ] {
             assert_eq!(check(&[good]), Ok(()), "{good}");
+        }
+        for odd in [
+            r#"application/json; profile="a;b"#,
+            r#"application/json; profile="a"b";c""#,
+            r#"application/json; profile="a\";charset=gbk;b=\"c""#,
+            r#"application/json; profile=a";b""#,
+            r#"application/json; profile="a"; charset="utf-8;""#,
+            r#"application/json; profile="a;b" c"#,
+            r#"application/json; "profile;a"=b"#,
+        ] {
+            assert!(check(&[odd]).is_err(), "{odd}");
         }
         assert_eq!(check(&[]), Err(ContentTypeFault::Missing));
         assert_eq!(check(&["application/json", "text/html"]), Err(ContentTypeFault::Malformed));
@@ -269,6 +295,8 @@ mod tests {
             assert!(matches!(refused, Err(ContentTypeFault::Undeclared(_))), "{field}");
         }
         for (field, name) in [
+            ("application/json; charset=US-ASCII", "us-ascii"),
+            ("application/x-ndjson; charset=us-ascii", "us-ascii"),
             ("text/csv; charset=GBK", "gbk"),
             ("text/csv;charset=\"utf-16\"; header=present", "utf-16"),
             ("text/tab-separated-values; charset=euc-kr", "euc-kr"),
@@ -313,9 +341,18 @@ mod tests {
     fn the_type_of_an_unread_body_has_one_reading_or_is_refused() {
         let read = |field: &'static str| media_type([field.as_bytes()]);
         assert_eq!(read("Application/PDF ; version=1.7").unwrap(), "application/pdf");
-        for bad in
-            ["", "pdf", "/pdf", "image/", "image/png,text/html", "image/png; x", "a b/c", "*/*"]
-        {
+        assert_eq!(read(r#"image/png; x="a;b""#).unwrap(), "image/png");
+        for bad in [
+            "",
+            "pdf",
+            "/pdf",
+            "image/",
+            "image/png,text/html",
+            "image/png; x",
+            r#"image/png; x="a;b"#,
+            "a b/c",
+            "*/*",
+        ] {
             assert_eq!(read(bad), Err(ContentTypeFault::Malformed), "{bad}");
         }
         let twice: [&[u8]; 2] = [b"image/png", b"text/html"];

@@ -79,7 +79,7 @@ pub enum BodyFault {
 pub struct Wire {
     /// What it is.
     pub format: Format,
-    /// In which character encoding; only tables may be in another one than UTF-8.
+    /// In which character encoding; only tables may be in another one than UTF-8 and ASCII.
     pub charset: Charset,
     /// What it is packed with.
     pub codings: Codings,
@@ -88,7 +88,7 @@ pub struct Wire {
 /// What reads an unpacked body.
 #[derive(Debug)]
 enum Filter<H> {
-    Json { framing: Framing, filter: Box<json::Filter<H>> },
+    Json { charset: Charset, framing: Framing, filter: Box<json::Filter<H>> },
     Table { text: Box<Transcoder>, filter: Box<csv::Filter<H>> },
 }
 
@@ -109,12 +109,13 @@ pub struct BodyGuard<H> {
 impl<H: Hooks> BodyGuard<H> {
     /// Guards what goes to the caller: what the plan does not allow is left out, masked or replaced.
     pub fn response(wire: Wire, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
-        let text = || Box::new(Transcoder::new(wire.charset));
+        let charset = wire.charset;
+        let text = || Box::new(Transcoder::new(charset));
         let filter = match wire.format {
-            Format::Json => Filter::whole(plan, caps, Mode::Drop, hooks),
-            Format::NdJson => Filter::framed(Framing::None, plan, caps, hooks),
-            Format::JsonSeq => Filter::framed(Framing::sequence(), plan, caps, hooks),
-            Format::EventStream => Filter::framed(Framing::events(), plan, caps, hooks),
+            Format::Json => Filter::whole(charset, plan, caps, Mode::Drop, hooks),
+            Format::NdJson => Filter::framed((charset, Framing::None), plan, caps, hooks),
+            Format::JsonSeq => Filter::framed((charset, Framing::sequence()), plan, caps, hooks),
+            Format::EventStream => Filter::framed((charset, Framing::events()), plan, caps, hooks),
             Format::Csv => {
                 let filter = Box::new(csv::Filter::new(plan, caps, hooks));
                 Filter::Table { text: text(), filter }
@@ -137,7 +138,7 @@ impl<H: Hooks> BodyGuard<H> {
         mode: Mode,
         hooks: H,
     ) -> Self {
-        let filter = Filter::whole(plan, caps, mode, hooks);
+        let filter = Filter::whole(Charset::UTF_8, plan, caps, mode, hooks);
         Self::new(Decoder::new(codings, Some(body_cap)), filter)
     }
 
@@ -203,26 +204,34 @@ impl<H: Hooks> BodyGuard<H> {
 
 impl<H: Hooks> Filter<H> {
     /// Reads one JSON text.
-    fn whole(plan: Arc<Plan>, caps: Caps, mode: Mode, hooks: H) -> Self {
+    fn whole(charset: Charset, plan: Arc<Plan>, caps: Caps, mode: Mode, hooks: H) -> Self {
         let filter = Box::new(json::Filter::new(plan, caps, mode, hooks));
-        Self::Json { framing: Framing::None, filter }
+        Self::Json { charset, framing: Framing::None, filter }
     }
 
     /// Reads JSON texts that follow one another.
-    fn framed(framing: Framing, plan: Arc<Plan>, caps: Caps, hooks: H) -> Self {
-        Self::Json { framing, filter: Box::new(json::Filter::lines(plan, caps, hooks)) }
+    fn framed(
+        (charset, framing): (Charset, Framing),
+        plan: Arc<Plan>,
+        caps: Caps,
+        hooks: H,
+    ) -> Self {
+        Self::Json { charset, framing, filter: Box::new(json::Filter::lines(plan, caps, hooks)) }
     }
 
     fn push(&mut self, piece: Bytes) -> Result<(), BodyFault> {
         match self {
-            Self::Json { framing, filter } => Ok(filter.push(framing.unframe(piece)?)?),
+            Self::Json { charset, framing, filter } => {
+                charset.check_read_as_utf8(&piece)?;
+                Ok(filter.push(framing.unframe(piece)?)?)
+            }
             Self::Table { text, filter } => text.push(piece, &mut |text| Ok(filter.push(&text)?)),
         }
     }
 
     fn finish(&mut self) -> Result<(), BodyFault> {
         match self {
-            Self::Json { framing, filter } => {
+            Self::Json { framing, filter, .. } => {
                 framing.finish()?;
                 Ok(filter.finish()?)
             }
@@ -235,7 +244,7 @@ impl<H: Hooks> Filter<H> {
 
     fn take_output(&mut self, order: &mut Order, is_complete: bool) -> Vec<Bytes> {
         match self {
-            Self::Json { framing, filter } => {
+            Self::Json { framing, filter, .. } => {
                 let (output, spans) = (filter.take_output(), filter.take_spans());
                 framing.frame(order.pass(output, spans, is_complete))
             }

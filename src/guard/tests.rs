@@ -95,6 +95,21 @@ fn a_request_with_an_unknown_member_or_too_many_bytes_is_refused() {
 }
 
 #[test]
+fn json_in_ascii_is_read_as_utf8_and_one_byte_beyond_refuses_it() {
+    for format in [Format::Json, Format::NdJson] {
+        let plain = every_way(format, "utf-8", br#"{"id":1,"state":"op\u0065n"}"#).unwrap();
+        assert_eq!(every_way(format, "us-ascii", br#"{"id":1,"state":"op\u0065n"}"#), Ok(plain));
+        for body in
+            ["{\"id\":1,\"state\":\"\u{e9}\"}", "\u{feff}{\"id\":1}", "{\"id\":1,\"\u{e9}\":1}"]
+        {
+            let fault = CharsetFault::Malformed(Charset::labelled("us-ascii").unwrap());
+            let refused = every_way(format, "us-ascii", body.as_bytes());
+            assert_eq!(refused, Err(BodyFault::Charset(fault)), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_fault_of_the_coding_takes_back_what_was_filtered_but_not_taken() {
     let mut guard = response(Coding::Gzip);
     let mut body = gzip(br#"{"a":1}"#);
