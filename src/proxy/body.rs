@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Version;
 use http::header::EXPECT;
 use http::request::Parts as RequestHead;
@@ -184,6 +184,9 @@ impl Drop for Answer {
     }
 }
 
+/// Memory for a body begins with so many bytes.
+const LEAST_BYTES: usize = 4 * 1024;
+
 /// Why a request body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
@@ -210,23 +213,48 @@ pub(super) async fn read_capped<B>(
 where
     B: Body<Data = Bytes>,
 {
+    read_held(body, limit_bytes, time, |_bytes| Ok::<_, BodyFault>(())).await
+}
+
+/// The same. `hold` is asked before memory for so many bytes in all is taken; its error ends it.
+///
+/// # Errors
+/// [`BodyFault`], or that of `hold`; nothing of the body is used then.
+pub(super) async fn read_held<B, E>(
+    body: B,
+    limit_bytes: usize,
+    time: Duration,
+    mut hold: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Bytes, E>
+where
+    B: Body<Data = Bytes>,
+    E: From<BodyFault>,
+{
     if body.size_hint().lower() > limit_bytes as u64 {
-        return Err(BodyFault::TooLarge(limit_bytes));
+        return Err(BodyFault::TooLarge(limit_bytes).into());
     }
     let reading = async {
         let mut body = std::pin::pin!(body);
-        let mut whole = BytesMut::new();
+        let mut whole: Vec<u8> = Vec::new();
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             let frame = frame.ok().ok_or(BodyFault::Broken)?;
             let Ok(data) = frame.into_data() else { continue };
-            if whole.len() + data.len() > limit_bytes {
-                return Err(BodyFault::TooLarge(limit_bytes));
+            let needed = whole.len().saturating_add(data.len());
+            if needed > limit_bytes {
+                return Err(BodyFault::TooLarge(limit_bytes).into());
+            }
+            if needed > whole.capacity() {
+                // In few steps, and never beyond what was asked for.
+                let next = needed.max(whole.capacity().saturating_mul(2)).max(LEAST_BYTES);
+                let next = next.min(limit_bytes);
+                hold(next)?;
+                whole.reserve_exact(next.saturating_sub(whole.len()));
             }
             whole.extend_from_slice(&data);
         }
-        Ok(whole.freeze())
+        Ok(Bytes::from(whole))
     };
-    tokio::time::timeout(time, reading).await.unwrap_or(Err(BodyFault::TooSlow))
+    tokio::time::timeout(time, reading).await.unwrap_or(Err(BodyFault::TooSlow.into()))
 }
 
 /// Whether a request has no body. HTTP/2 may say so in a frame of its own behind the head, which some clients send of
@@ -275,6 +303,28 @@ mod tests {
         let read = |n: usize| read_capped(Full::new(Bytes::from(vec![b'x'; n])), 8, TIME);
         assert_eq!(read(8).await.unwrap().len(), 8);
         assert_eq!(read(9).await.unwrap_err(), BodyFault::TooLarge(8));
+    }
+
+    #[tokio::test]
+    async fn memory_for_a_body_is_asked_for_as_it_comes_and_never_beyond_its_cap() {
+        const CAP: usize = 20_000;
+        let (sender, frames) = mpsc::channel(8);
+        for _ in 0..4 {
+            let frame = Frame::data(Bytes::from(vec![b'x'; 4_500]));
+            sender.send(Ok(Fed::Frame(frame))).await.unwrap();
+        }
+        sender.send(Ok(Fed::End)).await.unwrap();
+        let body = || Answer::new(Content::Stream(frames), None, &Progress::new());
+        let mut asked = Vec::new();
+        let hold = |bytes| {
+            asked.push(bytes);
+            Ok::<_, BodyFault>(())
+        };
+        assert_eq!(read_held(body(), CAP, TIME, hold).await.unwrap().len(), 18_000);
+        assert_eq!(asked, [4_500, 9_000, 18_000]);
+        let never = |_bytes| Err(BodyFault::Broken);
+        let small = Full::new(Bytes::from_static(b"x"));
+        assert_eq!(read_held(small, CAP, TIME, never).await.unwrap_err(), BodyFault::Broken);
     }
 
     #[tokio::test(start_paused = true)]

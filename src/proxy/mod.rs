@@ -47,6 +47,7 @@ mod rejection;
 mod release;
 mod respond;
 mod right;
+mod room;
 mod sent;
 mod session;
 mod shadow;
@@ -226,8 +227,8 @@ pub struct Gate {
     beside: Arc<Semaphore>,
     /// WebSockets that are open.
     sockets: Arc<socket::Places>,
-    /// KiB that bodies with files may take while they are read, judged and scanned.
-    uploads: Arc<Semaphore>,
+    /// What bodies with files take while they are read, judged, scanned and with a backend.
+    uploads: Arc<room::Rooms>,
 }
 
 impl std::ops::Deref for Gate {
@@ -253,7 +254,6 @@ impl Gate {
             parts.clock.clone(),
         ));
         let beside = Arc::new(Semaphore::new(constant::BESIDE_LIMIT));
-        let uploads = Arc::new(Semaphore::new(uploads::ROOM_KIB));
         let (links, subjects) = (Arc::clone(&parts.links), Arc::clone(&parts.subjects));
         let ties = Arc::new(cases::Tied { links, subjects });
         Ok(Self {
@@ -270,7 +270,7 @@ impl Gate {
             taken_tickets: cases::TakenTickets::default(),
             beside,
             sockets: Arc::default(),
-            uploads,
+            uploads: Arc::default(),
         })
     }
 

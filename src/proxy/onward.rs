@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 
 use super::alerts::Source;
-use super::body::read_capped;
+use super::body::read_held;
 use super::entrance::rejection;
 use super::head::{self, Head, HeadFault};
 use super::meter::{RowTest, Subject};
@@ -90,9 +90,12 @@ impl Gate {
             let settings = &configured.settings;
             (configured.caps, body_limit(permit, &sent.form, settings), settings.request_time)
         };
-        let room = self.room(&sent.form, limit)?;
-        let read = read_capped(&mut *body, limit, time).await;
-        let read = read.map_err(Rejection::Body)?;
+        let mut room = self.room(&sent.form, limit, trail);
+        let hold = |bytes| match room.as_mut().is_none_or(|room| room.hold(bytes)) {
+            true => Ok(()),
+            false => Err(Rejection::NoRoom),
+        };
+        let read = read_held(&mut *body, limit, time, hold).await?;
         if permit.factor_on_records().is_some() {
             // The answer may ask for a factor, and the request is kept whole then.
             *body = sent::Sent::Kept(Full::new(read.clone()));

@@ -134,6 +134,12 @@ pub(super) enum Rejection {
     Unjudged(Unjudged),
 }
 
+impl From<BodyFault> for Rejection {
+    fn from(fault: BodyFault) -> Self {
+        Self::Body(fault)
+    }
+}
+
 impl Rejection {
     /// The table: what is told of each. An arm that says more than a line stands with its family.
     pub(super) fn told(&self) -> Told {

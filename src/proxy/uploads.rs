@@ -3,18 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::rejection::Rejection;
+use super::room::Room;
 use super::trail::Trail;
 use super::{Gate, Settings};
 use crate::audit;
 use crate::guard::{Judged, SentForm};
 use crate::policy::Permit;
 use crate::scan::{ScanError, Verdict};
-
-/// What all bodies with files together may take, in KiB.
-pub(super) const ROOM_KIB: usize = 256 * 1024;
 
 /// The most bytes of a request's body.
 pub(super) fn body_limit(permit: &Permit, form: &SentForm, settings: &Settings) -> usize {
@@ -29,7 +26,7 @@ pub(super) fn body_limit(permit: &Permit, form: &SentForm, settings: &Settings) 
 /// Bytes that keep their room until nobody holds them any more, however long the backend takes for them.
 struct Held {
     content: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl AsRef<[u8]> for Held {
@@ -39,7 +36,7 @@ impl AsRef<[u8]> for Held {
 }
 
 /// The same bytes, in the room that was taken for them.
-pub(super) fn held(content: Bytes, room: Option<OwnedSemaphorePermit>) -> Bytes {
+pub(super) fn held(content: Bytes, room: Option<Room>) -> Bytes {
     match room {
         Some(room) => Bytes::from_owner(Held { content, _room: room }),
         None => content,
@@ -48,17 +45,12 @@ pub(super) fn held(content: Bytes, room: Option<OwnedSemaphorePermit>) -> Bytes 
 
 impl Gate {
     /// Room for a body with files; the others are few and small.
-    pub(super) fn room(
-        &self,
-        form: &SentForm,
-        limit_bytes: usize,
-    ) -> Result<Option<OwnedSemaphorePermit>, Rejection> {
+    pub(super) fn room(&self, form: &SentForm, limit_bytes: usize, trail: &Trail) -> Option<Room> {
         if !matches!(form, SentForm::Multipart(_)) {
-            return Ok(None);
+            return None;
         }
-        let kib = u32::try_from(limit_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.uploads).try_acquire_many_owned(kib);
-        room.map(Some).map_err(|_full| Rejection::NoRoom)
+        let person = self.identity.counted_as(&trail.account().unwrap_or_default());
+        Some(Room::of(&self.uploads, person, limit_bytes))
     }
 
     /// Counts the files of a body and has them scanned where the route says so. Nothing of the body reaches
@@ -119,19 +111,22 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::Rooms;
     use super::*;
-    use tokio::sync::Semaphore;
 
     #[test]
     fn a_body_keeps_its_room_until_the_last_piece_of_it_is_gone() {
-        let uploads = Arc::new(Semaphore::new(8));
-        let room = Arc::clone(&uploads).try_acquire_many_owned(6).unwrap();
-        let mut body = held(Bytes::from_static(b"a file"), Some(room));
+        const MOST: usize = 64 * 1024 * 1024;
+        let rooms = Arc::new(Rooms::default());
+        let room = || Room::of(&rooms, "wang".into(), MOST);
+        let mut taken = room();
+        assert!(taken.hold(MOST));
+        let mut body = held(Bytes::from_static(b"a file"), Some(taken));
         let last = body.split_off(2);
         assert_eq!((&*body, &*last), (&b"a "[..], &b"file"[..]));
         drop(body);
-        assert_eq!(uploads.available_permits(), 2);
+        assert!(!room().hold(1));
         drop(last);
-        assert_eq!(uploads.available_permits(), 8);
+        assert!(room().hold(MOST));
     }
 }

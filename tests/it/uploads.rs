@@ -4,11 +4,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds};
+use crate::harness::{Ask, Gate, OPEN_BANK, Process, Reply, Setup, holds, soon};
 
 /// The test string of the European Institute for Computer Antivirus Research, which is no virus.
 const EICAR: &str =
@@ -123,6 +124,38 @@ async fn no_other_file_and_no_other_text_passes() {
     huge.body = vec![b'x'; 1024 * 1024 + 8 * 1024 + 1].into();
     gate.ask(huge).await.expect(413);
     nothing_reached(&gate);
+}
+
+#[tokio::test]
+async fn files_that_drip_keep_nobody_elses_out() {
+    let route = OPEN_BANK.replacen(
+        "roles:",
+        "  paper.create:\n    match: POST bank.example/papers\n    to: core\n    action: create\n    \
+         accepts: { customer: $ }\n    uploads: { files: { paper: { types: [text/plain], size: 20MiB, most: 3 } } }\n\
+         roles:",
+        1,
+    );
+    let gate = Setup::policy(&route).start().await;
+    gate.upstream.answers(Reply::with(204, &[], ""));
+    let head = format!(
+        "POST /papers HTTP/1.1\r\nhost: bank.example\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\
+         expect: 100-continue\r\n\r\n",
+        gate.token(&json!({ "sub": "evil" }))
+    );
+    let mut dripping = Vec::new();
+    for _ in 0..5 {
+        let mut stream = gate.client().shake(&["http/1.1"]).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It says so when the body is waited for.
+        let mut said = Vec::new();
+        while !holds(&said, "100 Continue") {
+            assert!(soon("a wish for the body", stream.read_buf(&mut said)).await.unwrap() > 0);
+        }
+        stream.write_all(b"1\r\n-\r\n").await.unwrap();
+        dripping.push(stream);
+    }
+    gate.ask(upload(&gate.teller(), &[paper("fine")])).await.expect(204);
 }
 
 /// A service that finds what holds EICAR; says nothing, something else or too early by its `way`.
