@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::command::{Desk, Doer};
 use crate::identity::counted_as;
 use crate::limits::CallerRate;
-use crate::listen::{Facts, Handler};
+use crate::listen::{Facts, Handler, Illegible};
 use crate::proxy::{Answer, Cut, Gate, Refused, Visit};
 use resource::{Call, Operation, Resource, find};
 
@@ -189,5 +189,9 @@ impl Handler for Admin {
             Ok((status, content_type, content)) => visit.answered(status, content_type, content),
             Err(refused) => Box::pin(visit.refused(&self.gate, refused)).await,
         }
+    }
+
+    async fn illegible(&self, what: Illegible, facts: Facts) {
+        self.gate.note_illegible(what, &facts).await;
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::budget::Budget;
 use super::shown::ClientCertificate;
 use super::watch::{Progress, Stalled, Watch};
-use super::{Ends, FAREWELL, Facts, Handler, Serving, Settings, Shaken};
+use super::{Ends, FAREWELL, Facts, Handler, Illegible, Serving, Settings, Shaken};
 use crate::limits::AddressSeat;
 
 pub(super) async fn serve<H: Handler>(
@@ -35,7 +35,7 @@ pub(super) async fn serve<H: Handler>(
     let watch = Watch::new();
     let begun = (client, place);
     let facts = serving.facts(stream.get_ref().1, begun, watch.request());
-    let handler = Arc::clone(&serving.handler);
+    let (handler, known) = (Arc::clone(&serving.handler), facts.clone());
     let requests = watch.clone();
     let current = Arc::clone(&serving.current);
     let shows_client = facts.client.is_some();
@@ -77,8 +77,20 @@ pub(super) async fn serve<H: Handler>(
         let connection = http1_builder(&serving.settings).serve_connection(io, service);
         let connection = connection.with_upgrades();
         let on = Driven { serving: &serving, watch: &watch, shows_client, budget };
-        Box::pin(drive(connection, on, |c| c.graceful_shutdown())).await;
+        let ended = Box::pin(drive(connection, on, |c| c.graceful_shutdown())).await;
+        if let Some(what) = ended.and_then(|error| illegible(&error)) {
+            serving.handler.illegible(what, known).await;
+        }
     }
+}
+
+/// What could not be read, where a connection ended with this error and an answer that hyper gave for it.
+fn illegible(error: &hyper::Error) -> Option<Illegible> {
+    if error.is_parse_too_large() {
+        return Some(Illegible::TooLarge);
+    }
+    // The beginning of HTTP/2 is not answered.
+    (error.is_parse() && !error.is_parse_version_h2()).then_some(Illegible::Malformed)
 }
 
 impl<H> Serving<H> {
@@ -161,8 +173,13 @@ impl<H> Driven<'_, H> {
     }
 }
 
-/// Drives a connection to its end or its stall; once told to stop, to the end of its open requests.
-async fn drive<C, H>(connection: C, on: Driven<'_, H>, farewell: impl Fn(std::pin::Pin<&mut C>))
+/// Drives a connection to its end or its stall; once told to stop, to the end of its open requests. Gives the error that it
+/// ended with by itself.
+async fn drive<C, H>(
+    connection: C,
+    on: Driven<'_, H>,
+    farewell: impl Fn(std::pin::Pin<&mut C>),
+) -> Option<hyper::Error>
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -174,22 +191,21 @@ where
         let idle_timeout = if ending { FAREWELL } else { head_timeout };
         tokio::select! {
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "connection ended with an error");
-                }
-                return;
+                let error = ended.err()?;
+                tracing::debug!(%error, "connection ended with an error");
+                return Some(error);
             }
-            () = serving.stop.cut.cancelled() => return,
+            () = serving.stop.cut.cancelled() => return None,
             () = on.spent() => {
                 tracing::debug!("too many requests of a connection were taken back; it is cut");
-                return;
+                return None;
             }
             () = on.full(), if !ending => {}
             () = stopped(serving, watch), if !ending => {}
             () = serving.current.replaced.cancelled(), if shows_client && !ending => {}
             stalled = watch.stalled(stall_timeout, idle_timeout) => match stalled {
                 Stalled::Idle if !ending => {}
-                Stalled::Unused | Stalled::Idle | Stalled::InRequest => return,
+                Stalled::Unused | Stalled::Idle | Stalled::InRequest => return None,
             }
         }
         farewell(connection.as_mut());

@@ -115,6 +115,17 @@ pub struct Facts {
     pub ends: Ends,
 }
 
+/// Why nothing of a request over HTTP/1.1 could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegible {
+    /// What came is no head of a request.
+    #[error("the head cannot be read")]
+    Malformed,
+    /// It is larger than it may be.
+    #[error("the head is too large")]
+    TooLarge,
+}
+
 /// Answers one request; implemented by the proxy.
 pub trait Handler: Send + Sync + 'static {
     /// The bodies it answers with.
@@ -128,6 +139,10 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         facts: Facts,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Told of a request of which nothing could be read. It was answered already, with a 400 or 431 and nothing else, and
+    /// its connection has ended.
+    fn illegible(&self, what: Illegible, facts: Facts) -> impl Future<Output = ()> + Send;
 }
 
 /// Tells a listener when to stop.

@@ -11,7 +11,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::listen::Facts;
+use crate::listen::{Facts, Illegible};
 use crate::route::{Path, PathError, normalise_host};
 
 /// The purpose of the request, from the policy's closed list.
@@ -70,6 +70,9 @@ pub(super) struct Head {
 /// Why a head is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
+    /// Nothing could be read of it.
+    #[error(transparent)]
+    Illegible(Illegible),
     /// More header lines than may be.
     #[error("a request has at most {0} header lines")]
     TooManyLines(usize),

@@ -21,6 +21,7 @@ mod grant_pages;
 mod grants;
 mod head;
 mod heard;
+mod illegible;
 mod kept;
 mod ledger;
 mod looks;
@@ -93,7 +94,7 @@ use crate::guard;
 use crate::identity::{CaseTickets, Identity};
 use crate::limits::{AddressLimits, AllowanceFault, Limits};
 use crate::link::Links;
-use crate::listen::{Facts, Handler};
+use crate::listen::{Facts, Handler, Illegible};
 use crate::policy::{Program, Ties};
 use crate::registry::Registry;
 use crate::scan::Scanners;
@@ -332,6 +333,10 @@ impl Handler for Gate {
         self.telemetry.answered(trail.action(), status, took);
         trail.know(|known| known.status = Some(status));
         respond::finish(response, &form, trail.id)
+    }
+
+    async fn illegible(&self, what: Illegible, facts: Facts) {
+        self.note_illegible(what, &facts).await;
     }
 }
 

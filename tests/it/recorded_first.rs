@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use menshen::audit::{Effect, Ending, Entry, Event};
 use menshen::clock::Clock;
@@ -10,6 +11,7 @@ use tokio::sync::Semaphore;
 use crate::harness::gate;
 use crate::harness::process::menshen;
 use crate::harness::{Answer, Ask, Gate, OPEN_BANK, Process, Reply, Setup, Step, soon};
+use crate::monitoring::metrics;
 
 fn decision_of<'e>(entries: &'e [Entry], answer: &Answer) -> Option<&'e Entry> {
     let id = answer.header("menshen-request-id").unwrap();
@@ -114,6 +116,52 @@ async fn strangers_cannot_fill_the_disk_and_none_of_them_is_forgotten() {
     assert!(single.len() < 50, "{}", single.len());
     let count: u64 = gathered.iter().filter_map(|entry| entry.act.as_ref()?.count).sum();
     assert_eq!(count + single.len() as u64, 100);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_counted_and_in_the_log_and_cannot_fill_it() {
+    let mut gate =
+        Setup::policy(OPEN_BANK).yaml("metrics: { address: \"127.0.0.1:0\" }").start().await;
+    let client = gate.client();
+    let host = "host: bank.example\r\n";
+    let large = format!("GET /one/1 HTTP/1.1\r\n{host}x: {}\r\n\r\n", "x".repeat(40_000));
+    for (request, status) in [
+        (format!("GET /one/ 1 HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("G@T /one/1 HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET /one/1 HTTP/1.1\r\n{host}no colon\r\n\r\n"), 400),
+        (
+            format!("POST /one HTTP/1.1\r\n{host}content-length: 1\r\ncontent-length: 2\r\n\r\n"),
+            400,
+        ),
+        (large.clone(), 431),
+    ] {
+        assert_eq!(client.raw(request.as_bytes()).await, Some(status));
+    }
+    for _ in 0..25 {
+        assert_eq!(client.raw(large.as_bytes()).await, Some(431));
+    }
+    let counted = async {
+        while !metrics(&gate).await.contains("menshen_denials_total{cause=\"illegible\"} 30\n") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon("the count", counted).await;
+    let entries = gate.entries().await;
+    let denials = entries.iter().filter(|entry| entry.event == Event::Decision);
+    let (gathered, single): (Vec<_>, Vec<_>) = denials.partition(|entry| entry.act.is_some());
+    let told = |entry: &Entry| {
+        let result = entry.result.as_ref().unwrap();
+        assert_eq!(result.cause.as_str(), "illegible");
+        let address = entry.origin.as_ref().unwrap().address;
+        assert_eq!(address.map(|address| address.is_loopback()), Some(true));
+        result.status.unwrap()
+    };
+    let statuses: Vec<u16> = single.iter().map(|entry| told(entry)).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 4);
+    assert!(statuses.iter().all(|status| [400, 431].contains(status)), "{statuses:?}");
+    let count: u64 = gathered.iter().filter_map(|entry| entry.act.as_ref()?.count).sum();
+    assert_eq!((single.len(), count), (20, 10));
+    assert!(gathered.iter().all(|entry| entry.origin.is_some()), "with the address");
 }
 
 #[tokio::test]

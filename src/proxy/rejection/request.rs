@@ -8,6 +8,7 @@ use http::header::{
 use super::factor::stronger;
 use super::{FactorAsked, Rejection, Told, UNRECORDED, unavailable};
 use crate::guard::{BodyFault as GuardFault, ContentTypeFault, EncodingFault, QueryFault, json};
+use crate::listen::Illegible;
 use crate::policy::StepUp;
 use crate::proxy::body::BodyFault;
 use crate::proxy::head::HeadFault;
@@ -16,11 +17,14 @@ use crate::proxy::visit::Refused;
 
 pub(super) fn head(fault: &HeadFault) -> Told {
     let status = match fault {
-        HeadFault::TooManyLines(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        HeadFault::TooManyLines(_) | HeadFault::Illegible(Illegible::TooLarge) => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
         HeadFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         HeadFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         HeadFault::Method => StatusCode::NOT_IMPLEMENTED,
-        HeadFault::Target
+        HeadFault::Illegible(Illegible::Malformed)
+        | HeadFault::Target
         | HeadFault::Host
         | HeadFault::TransferEncoding
         | HeadFault::Header(_)
@@ -29,7 +33,8 @@ pub(super) fn head(fault: &HeadFault) -> Told {
         | HeadFault::Body(_)
         | HeadFault::Path(_) => StatusCode::BAD_REQUEST,
     };
-    Told::new(status, "head", "The request has no single meaning").detail(fault)
+    let cause = if matches!(fault, HeadFault::Illegible(_)) { "illegible" } else { "head" };
+    Told::new(status, cause, "The request has no single meaning").detail(fault)
 }
 
 /// Where the request could begin a WebSocket if it were another, with what must be asked for (RFC 9110 section 15.5.22,
