@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A scalar or a list of scalars. Numbers keep their exactness: whole numbers are never turned into floats.
+use super::decimal::Decimal;
+
+/// A scalar or a list of scalars. Numbers keep their exactness: none is ever turned into a float.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// JSON `null`; equal only to itself.
@@ -11,8 +13,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Integer(i64),
-    /// Any other number.
-    Decimal(f64),
+    /// Any other number: one that is not whole, or has more than 64 bits.
+    Decimal(Decimal),
     /// A string, unescaped.
     Text(String),
     /// A list of scalars.
@@ -20,13 +22,25 @@ pub enum Value {
 }
 
 impl Value {
-    /// Reads the text of a JSON number: whole numbers up to 64 bits exactly, others as the nearest float.
+    /// Reads the text of a JSON number, exactly. However a whole number of 64 bits is written, it is one.
     #[must_use]
     pub fn from_json_number(text: &str) -> Option<Self> {
         if let Ok(whole) = text.parse::<i64>() {
             return Some(Self::Integer(whole));
         }
-        text.parse::<f64>().ok().filter(|n| n.is_finite()).map(Self::Decimal)
+        let number = Decimal::read(text)?;
+        let whole = number.whole().and_then(|digits| digits.parse().ok());
+        Some(whole.map_or(Self::Decimal(number), Self::Integer))
+    }
+
+    /// The digits of a whole number, and its sign.
+    #[must_use]
+    pub fn whole_number(&self) -> Option<String> {
+        match self {
+            Self::Integer(number) => Some(number.to_string()),
+            Self::Decimal(number) => number.whole(),
+            Self::Null | Self::Bool(_) | Self::Text(_) | Self::List(_) => None,
+        }
     }
 
     /// The names in an attribute that names one or several, such as the tenants of a caller. A whole number stands for
@@ -37,7 +51,8 @@ impl Value {
             Self::Text(text) => Some(Cow::Borrowed(text.as_str())),
             Self::Integer(number) => Some(Cow::Owned(number.to_string())),
             Self::Bool(yes) => Some(Cow::Borrowed(if *yes { "true" } else { "false" })),
-            Self::Null | Self::Decimal(_) | Self::List(_) => None,
+            Self::Decimal(number) => number.whole().map(Cow::Owned),
+            Self::Null | Self::List(_) => None,
         })
     }
 }

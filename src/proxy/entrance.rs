@@ -200,12 +200,11 @@ impl Gate {
     pub(super) fn note_own(&self, question: &Question, trail: &Trail) {
         let Some(own) = question.program().detections().own_record() else { return };
         let key = match question.principal().attributes.get(&*own.attribute) {
-            Some(Value::Text(key)) => key.clone(),
-            Some(Value::Integer(number)) => number.to_string(),
-            Some(Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_)) | None => {
-                return;
-            }
+            Some(Value::Text(key)) => Some(key.clone()),
+            Some(other) => other.whole_number(),
+            None => None,
         };
+        let Some(key) = key else { return };
         if let Some(outcome) = trail.outcome() {
             let subject = self.keys.subject(&own.entity, &key);
             outcome.disclosure().is_of(subject.map(|subject| subject.reference));

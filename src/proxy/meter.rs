@@ -250,11 +250,8 @@ fn take_nobodys(
 
 /// The subject's key as text; only text and whole numbers name a person.
 fn subject_key(subject: &Value) -> Option<String> {
-    match subject {
-        Value::Text(text) if !text.is_empty() => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Text(_) | Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => None,
-    }
+    let Value::Text(text) = subject else { return subject.whole_number() };
+    Some(text.clone()).filter(|key| !key.is_empty())
 }
 
 /// A data subject, as it is counted and as the log names it.

@@ -41,6 +41,26 @@ async fn view(gate: &Gate, token: &str, id: u32) -> Answer {
 }
 
 #[tokio::test]
+async fn a_key_beyond_64_bits_counts_by_its_digits_however_it_is_written() {
+    let gate = limited("    subjects: [2/h]\n").start().await;
+    let token = gate.teller();
+    for (id, status) in [
+        ("18446744073709551615", 200),
+        ("1e3", 200),
+        ("1000.0", 200),
+        ("18446744073709551616", 429),
+        ("1.5", 502),
+    ] {
+        gate.upstream.answers(Reply::json(format!(r#"{{"id":{id},"name":"a"}}"#)));
+        view(&gate, &token, 1).await.expect(status);
+    }
+    let items = r#"{"items":[{"id":1e3},{"id":18446744073709551615}]}"#;
+    gate.upstream.answers(Reply::json(items));
+    let list = gate.ask(Ask::get("/list").by(&token)).await;
+    assert_eq!(list.expect(200).text(), items);
+}
+
+#[tokio::test]
 async fn the_sixth_person_is_refused_and_the_first_five_are_still_served() {
     let gate = limited("    subjects: [5/h]\n").start().await;
     customers(&gate, 0);

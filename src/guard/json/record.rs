@@ -239,7 +239,8 @@ fn is_key(value: &Value) -> bool {
     match value {
         Value::Text(text) => !text.is_empty(),
         Value::Integer(_) => true,
-        Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => false,
+        Value::Decimal(number) => number.whole().is_some(),
+        Value::Null | Value::Bool(_) | Value::List(_) => false,
     }
 }
 

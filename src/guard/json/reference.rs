@@ -114,6 +114,7 @@ impl Naive<'_> {
             Some(slot) => match captures[usize::from(slot)].clone()? {
                 Value::Text(text) if text.is_empty() => return None,
                 subject @ (Value::Text(_) | Value::Integer(_)) => subject,
+                subject @ Value::Decimal(_) if subject.whole_number().is_some() => subject,
                 Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => return None,
             },
         };

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
 use super::super::consent::Said;
+use super::super::decimal::Decimal;
 use super::super::grant::Grant;
 use super::super::ties::Ties;
 use super::super::value::Value;
@@ -84,10 +85,10 @@ impl Record<'_> {
     ) -> Result<bool, EvaluationError> {
         let text = |value: &Value| match value {
             Value::Text(text) => Ok(text.clone()),
-            Value::Integer(number) => Ok(number.to_string()),
-            Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::List(_) => {
-                Err(EvaluationError::Types)
+            Value::Integer(_) | Value::Decimal(_) => {
+                value.whole_number().ok_or(EvaluationError::Types)
             }
+            Value::Null | Value::Bool(_) | Value::List(_) => Err(EvaluationError::Types),
         };
         let mine = facts.attributes.get("tenant").ok_or_else(|| missing("caller.tenant"))?;
         let unnamed = || missing("the record's tenant");
@@ -124,13 +125,12 @@ impl Record<'_> {
 
     /// The key of the data subject that the field holds. A whole number stands for its digits.
     pub(in crate::policy) fn subject(&self, field: u16) -> Result<Cow<'_, str>, EvaluationError> {
-        match self.value(field) {
-            Some(Value::Text(key)) if !key.is_empty() => Ok(Cow::Borrowed(key)),
-            Some(Value::Integer(number)) => Ok(Cow::Owned(number.to_string())),
-            Some(Value::Text(_) | Value::Null | Value::Bool(_) | Value::Decimal(_))
-            | Some(Value::List(_))
-            | None => Err(missing("the record's data subject")),
-        }
+        let key = match self.value(field) {
+            Some(Value::Text(key)) => Some(Cow::Borrowed(key.as_str())),
+            Some(other) => other.whole_number().map(Cow::Owned),
+            None => None,
+        };
+        key.filter(|key| !key.is_empty()).ok_or_else(|| missing("the record's data subject"))
     }
 }
 
@@ -453,26 +453,13 @@ fn equal(left: &Value, right: &Value) -> Result<bool, EvaluationError> {
 fn order(left: &Value, right: &Value) -> Result<Ordering, EvaluationError> {
     let found = match (left, right) {
         (Value::Integer(left), Value::Integer(right)) => Some(left.cmp(right)),
-        (Value::Decimal(left), Value::Decimal(right)) => left.partial_cmp(right),
-        (Value::Integer(left), Value::Decimal(right)) => mixed(*left, *right),
-        (Value::Decimal(left), Value::Integer(right)) => {
-            mixed(*right, *left).map(Ordering::reverse)
-        }
+        (Value::Decimal(left), Value::Decimal(right)) => Some(left.cmp(right)),
+        (Value::Integer(left), Value::Decimal(right)) => Some(Decimal::from(*left).cmp(right)),
+        (Value::Decimal(left), Value::Integer(right)) => Some(left.cmp(&Decimal::from(*right))),
         (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
         _ => None,
     };
     found.ok_or(EvaluationError::Types)
-}
-
-/// `None` where the float cannot tell neighbouring whole numbers apart.
-fn mixed(whole: i64, decimal: f64) -> Option<Ordering> {
-    const EXACT: u64 = 1 << 53;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an inexact result that compares equal is refused"
-    )]
-    let order = (whole as f64).partial_cmp(&decimal)?;
-    (order.is_ne() || whole.unsigned_abs() < EXACT).then_some(order)
 }
 
 /// A value of another type in the list is an error, for the reason given at `equal`.

@@ -1,13 +1,15 @@
 //! The words of a condition.
 
 use super::parser::ExpressionFault;
+use crate::policy::value::Value;
 
 /// One word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Name(String),
     Integer(i64),
-    Decimal(f64),
+    /// One that is written with a point.
+    Decimal(Value),
     Text(String),
     /// An operator or bracket, as written.
     Mark(&'static str),
@@ -93,6 +95,5 @@ fn number(text: &str) -> Option<(Token, usize)> {
         return Some((Token::Integer(text.get(..whole)?.parse().ok()?), whole));
     }
     let end = digits(whole + 1);
-    let value: f64 = text.get(..end)?.parse().ok()?;
-    value.is_finite().then_some((Token::Decimal(value), end))
+    Some((Token::Decimal(Value::from_json_number(text.get(..end)?)?), end))
 }

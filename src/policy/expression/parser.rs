@@ -376,7 +376,7 @@ impl Parser<'_> {
         let start = self.here();
         match self.take() {
             Some(Token::Integer(n)) => Ok((Expression::Literal(Value::Integer(n)), Type::Number)),
-            Some(Token::Decimal(n)) => Ok((Expression::Literal(Value::Decimal(n)), Type::Number)),
+            Some(Token::Decimal(n)) => Ok((Expression::Literal(n), Type::Number)),
             Some(Token::Text(text)) => Ok((Expression::Literal(Value::Text(text)), Type::Text)),
             Some(Token::Mark("(")) => {
                 let inner = self.either()?;
@@ -402,7 +402,7 @@ impl Parser<'_> {
             let literal = match self.take() {
                 Some(Token::Text(text)) => Value::Text(text),
                 Some(Token::Integer(n)) => Value::Integer(n),
-                Some(Token::Decimal(n)) => Value::Decimal(n),
+                Some(Token::Decimal(n)) => n,
                 Some(Token::Name(_) | Token::Mark(_)) | None => {
                     let message = "expected a text or a number in the list".to_owned();
                     return Err(ExpressionFault::syntax(start, 1, message));

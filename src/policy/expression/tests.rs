@@ -71,8 +71,11 @@ fn evaluate(text: &str) -> Result<bool, EvaluationError> {
         ties: None,
         now_unix_s: NOW,
     };
-    let captures =
-        [Some(Value::from("sh01")), Some(Value::from("2008-08-02")), Some(Value::Decimal(1.5))];
+    let captures = [
+        Some(Value::from("sh01")),
+        Some(Value::from("2008-08-02")),
+        Value::from_json_number("1.5"),
+    ];
     condition.holds(&facts, Some(Record { slots: &[0, 1, 2], captures: &captures }))
 }
 
@@ -124,6 +127,20 @@ fn true_conditions_hold() {
 fn a_range_ends_before_its_second_number() {
     assert_eq!(evaluate("time.hour('Asia/Shanghai') in 8..10"), Ok(false));
     assert_eq!(evaluate("time.hour('Asia/Shanghai') in 10..11"), Ok(true));
+}
+
+#[test]
+fn numbers_are_compared_by_all_of_their_digits() {
+    for text in [
+        "record.score == 1.50",
+        "record.score < 1.50000000000000000000001",
+        "record.score > 1.49999999999999999999999",
+        "record.score != 1.50000000000000000000001",
+        "!(record.score in [1.49999999999999999999999, 2])",
+        "record.score < 99999999999999999999.5",
+    ] {
+        assert_eq!(evaluate(text), Ok(true), "{text}");
+    }
 }
 
 #[test]
