@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -25,6 +26,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// connection is closed. An error is final.
 pub struct UpstreamBody {
     inner: Incoming,
+    /// Whether its end is told, as by HTTP/2.
+    tells_its_end: bool,
     /// Present until the body has ended.
     lease: Option<Lease>,
     idle: Duration,
@@ -47,10 +50,11 @@ impl Replaced {
 }
 
 impl UpstreamBody {
-    pub(super) fn new(inner: Incoming, lease: Lease, idle: Duration) -> Self {
+    pub(super) fn new((inner, version): (Incoming, Version), lease: Lease, idle: Duration) -> Self {
         let deadline = Box::pin(tokio::time::sleep(idle));
+        let (tells_its_end, lease) = (version == Version::HTTP_2, Some(lease));
         let (waiting, replaced) = (false, None);
-        let mut body = Self { inner, lease: Some(lease), idle, deadline, waiting, replaced };
+        let mut body = Self { inner, tells_its_end, lease, idle, deadline, waiting, replaced };
         body.keep_if_ended();
         body
     }
@@ -63,6 +67,13 @@ impl UpstreamBody {
     #[must_use]
     pub fn replaced(&self) -> Option<Replaced> {
         self.replaced.clone()
+    }
+
+    /// hyper takes a stream that was reset with `NO_ERROR` for one that ended, since a backend may say so to whoever still
+    /// sends after the whole of an answer (RFC 9113 section 8.1). The whole says that it is, or has the length that it said.
+    fn is_left_off(&self) -> bool {
+        let is_whole = self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0);
+        self.tells_its_end && !is_whole
     }
 
     /// Reads a small body to its end and throws it away, so that its connection can be kept; closes the
@@ -128,6 +139,7 @@ impl Body for UpstreamBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => self.fail(UpstreamError::of_body(error)),
+            Poll::Ready(None) if self.is_left_off() => self.fail(UpstreamError::LeftOff),
             Poll::Ready(None) => {
                 self.keep();
                 Poll::Ready(None)

@@ -137,6 +137,7 @@ fn failing(error: &UpstreamError) -> Showing {
         | UpstreamError::TransferCoding
         | UpstreamError::Switched
         | UpstreamError::Short(_)
+        | UpstreamError::LeftOff
         | UpstreamError::Reset(_)
         | UpstreamError::BadBody(_)
         | UpstreamError::RequestBody(_) => Showing::Neither,

@@ -88,6 +88,9 @@ pub enum UpstreamError {
     /// The body ended before its announced length or its last chunk.
     #[error("the upstream's answer ended before its end: {0}")]
     Short(#[source] hyper::Error),
+    /// The stream was ended without an error, but before it said that the body has ended.
+    #[error("the upstream's answer was left off in the middle, as if nobody wanted the rest")]
+    LeftOff,
     /// The connection broke within the body.
     #[error("the connection broke within the upstream's answer: {0}")]
     Reset(#[source] hyper::Error),

@@ -162,7 +162,8 @@ impl Pool {
         let response = answer?;
         check_head(&response, self.fields).map_err(Unanswered::Failed)?;
         let idle = self.timeouts.body_idle;
-        Ok(response.map(|body| UpstreamBody::new(body, lease, idle)))
+        let version = response.version();
+        Ok(response.map(|body| UpstreamBody::new((body, version), lease, idle)))
     }
 
     /// Sends a request that asks for another protocol, over a connection of its own, which `replaced` will end.

@@ -77,6 +77,7 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         | UpstreamError::TransferCoding
         | UpstreamError::Switched
         | UpstreamError::Short(_)
+        | UpstreamError::LeftOff
         | UpstreamError::Reset(_)
         | UpstreamError::BadBody(_) => StatusCode::BAD_GATEWAY,
     }

@@ -199,6 +199,59 @@ async fn a_request_arrives_with_its_host_its_path_and_its_body() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_left_off_without_an_error_is_not_taken_for_whole() {
+    for (length, sent, ends, is_whole) in [
+        (None, "half", false, false),
+        (Some("8"), "half", false, false),
+        (Some("4"), "half", false, true),
+        (None, "half", true, true),
+    ] {
+        let (tasks, files) = (TaskTracker::new(), Files::new());
+        let mut config = files.server_config(false);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let read_it = Arc::new(Semaphore::new(0));
+        let was_read = Arc::clone(&read_it);
+        let address = scripted(&tasks, move |_, stream| {
+            let (acceptor, was_read) = (acceptor.clone(), Arc::clone(&was_read));
+            async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+                let mut head = Response::new(());
+                if let Some(length) = length {
+                    let length = http::HeaderValue::from_static(length);
+                    head.headers_mut().insert("content-length", length);
+                }
+                let mut body = respond.send_response(head, false).unwrap();
+                body.send_data(Bytes::from_static(sent.as_bytes()), ends).unwrap();
+                let reset = async {
+                    was_read.acquire().await.unwrap().forget();
+                    body.send_reset(h2::Reason::NO_ERROR);
+                    std::future::pending::<()>().await
+                };
+                tokio::select! {
+                    _ended = connection.accept() => {}
+                    () = reset => {}
+                }
+            }
+        })
+        .await;
+        let settings = Settings { http2: Some(1), ..files.settings(address, "ca", "crm.test") };
+        let upstreams = open(settings, &tasks);
+        let mut body = upstreams.send("crm", get()).await.answer.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first, sent);
+        read_it.add_permits(1);
+        let rest = read(body).await;
+        match is_whole {
+            true => assert_eq!(rest.unwrap(), b""),
+            false => assert!(matches!(rest, Err(UpstreamError::LeftOff)), "{rest:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn whoever_leaves_takes_nobody_with_them_and_gives_the_place_back() {
     let (tasks, files) = (TaskTracker::new(), Files::new());
     let backend = Backend::start(&files, &tasks, &["h2"]).await;
