@@ -3,6 +3,7 @@
 //! A small answer is held whole, so that a fault in it is a clean error. A larger one streams from a
 //! task of its own; should it turn bad, it is cut off and never ended as if it were complete.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,7 +31,8 @@ use super::trail::{Trail, micros};
 use super::{Gate, Settings, respond};
 use crate::guard::json::Cause;
 use crate::guard::{
-    BodyFault, BodyGuard, Caps, Codings, EncodingFault, Hooks, Report, Wire, check_format,
+    BodyFault, BodyGuard, Caps, Codings, ContentTypeFault, EncodingFault, Hooks, Report, Wire,
+    check_format,
 };
 use crate::limits::{Refused, Seat};
 use crate::listen::Facts;
@@ -111,7 +113,11 @@ impl Gate {
         let replaced = body.replaced().filter(|_| format.is_live());
         let (plan, alerts) = (Arc::clone(permit.plan()), Arc::clone(&self.alerts));
         let mut passage = Passage::new(guard, body, plan, seat, disclosure, alerts);
-        let read = self.read_beginning(&mut passage, &permit, format).await?;
+        let Some(read) = self.read_beginning(&mut passage, &permit, format).await? else {
+            passage.seat().give_back();
+            let none = Bodiless::of(parts.status, passed);
+            return self.without_body(none, passage.seat(), facts, trail).await;
+        };
         let asked = asked_on_records((&passage, read), &permit, &question);
         if let Some((_, denial)) = asked.as_ref().filter(|_| permit.route().views_one_record()) {
             trail.denied_on_record(denial, permit.policy_version());
@@ -136,20 +142,24 @@ impl Gate {
         Ok(response)
     }
 
-    /// Reads what is judged before anything leaves: a small answer whole; of a stream that lives, nothing.
+    /// Reads what is judged before anything leaves: a small answer whole; of a stream that lives, nothing. `None` for a
+    /// change of which the backend says nothing but that it was made.
     async fn read_beginning(
         &self,
         passage: &mut Passage,
         permit: &Permit,
         format: Format,
-    ) -> Result<Read, Rejection> {
+    ) -> Result<Option<Read>, Rejection> {
         if format.is_live() {
             passage.end_at_limits();
-            return Ok(Read::Some);
+            return Ok(Some(Read::Some));
         }
         let held_bytes = self.configured().settings.held_bytes;
-        let read = passage.read(held_bytes).await;
-        read.map_err(|halt| missing_if_empty(halt, permit))
+        match passage.read(held_bytes).await {
+            Ok(read) => Ok(Some(read)),
+            Err(halt) if is_empty(&halt) && !permit.action().only_reads() => Ok(None),
+            Err(halt) => Err(missing_if_empty(halt, permit)),
+        }
     }
 
     /// Lets out what was judged: all at once, or in steps for as long as the right to it stands.
@@ -323,7 +333,8 @@ async fn judge_head(
         Err(missing @ Rejection::NotFound) => return Err(none_found(seat, missing).await),
         judged => judged?,
     };
-    let content = has_content(parts.status, body.size_hint().exact(), standpoint.permit)?;
+    let (length, body) = length_of(standpoint.permit, parts, body).await?;
+    let content = has_content(parts.status, length, standpoint.permit)?;
     let passed = standpoint.pass(&parts.headers);
     if content == Content::Some {
         return Ok(Opened::Body(passed, body));
@@ -331,6 +342,25 @@ async fn judge_head(
     seat.found(false);
     body.discard().await;
     Ok(Opened::Bodiless(Bodiless::of(parts.status, passed)))
+}
+
+/// How long the body is, where that can be known. Of a change without a type it is waited for: nothing has none.
+async fn length_of(
+    permit: &Permit,
+    parts: &Parts,
+    mut body: UpstreamBody,
+) -> Result<(Option<u64>, UpstreamBody), Rejection> {
+    let length = body.size_hint().exact();
+    if permit.action().only_reads() || length.is_some() || parts.headers.contains_key(CONTENT_TYPE)
+    {
+        return Ok((length, body));
+    }
+    match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        None => Ok((Some(0), body)),
+        // What it is, nobody could say.
+        Some(Ok(_)) => Err(Rejection::Unjudged(Unjudged::Type(ContentTypeFault::Missing))),
+        Some(Err(error)) => Err(Halt::Upstream(error).into()),
+    }
 }
 
 /// Counts a search that found nobody, so that what is told of it may be told.
@@ -377,7 +407,9 @@ pub(super) fn has_content(
     length: Option<u64>,
     permit: &Permit,
 ) -> Result<Content, Rejection> {
-    let is_empty = status == StatusCode::NO_CONTENT;
+    // Of a change that was made nothing need be told: refused, it would be tried again.
+    let is_made = !permit.action().only_reads() && length == Some(0);
+    let is_empty = status == StatusCode::NO_CONTENT || is_made;
     let lacks_it = !is_empty && length == Some(0);
     if permit.route().views_one_record() && (lacks_it || is_empty && permit.row_conditions()) {
         return Err(Rejection::NotFound);
@@ -388,11 +420,12 @@ pub(super) fn has_content(
 
 /// A view of one record in which there is nothing says that there is no such record.
 pub(super) fn missing_if_empty(halt: Halt, permit: &Permit) -> Rejection {
-    let is_empty = matches!(
-        &halt,
-        Halt::Guard(BodyFault::Json(fault)) if fault.cause == Cause::Empty
-    );
-    if is_empty && permit.route().views_one_record() { Rejection::NotFound } else { halt.into() }
+    let is_missing = is_empty(&halt) && permit.route().views_one_record();
+    if is_missing { Rejection::NotFound } else { halt.into() }
+}
+
+fn is_empty(halt: &Halt) -> bool {
+    matches!(halt, Halt::Guard(BodyFault::Json(fault)) if fault.cause == Cause::Empty)
 }
 
 /// The test of the record that is read before it is changed.

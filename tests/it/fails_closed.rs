@@ -326,3 +326,31 @@ async fn broken_framing_of_the_backend_is_a_502_and_poisons_no_later_answer() {
     let next = view(&gate, &mut connection, &token).await;
     assert_eq!(next.expect(200).json()["name"], "good");
 }
+
+#[tokio::test]
+async fn a_change_of_which_the_backend_says_nothing_is_told_as_made() {
+    let route = "  one.create:\n    match: POST bank.example/one\n";
+    let passes = format!("{route}    headers: {{ pass: [location] }}\n");
+    let gate = Setup::policy(&OPEN_BANK.replacen(route, &passes, 1)).start().await;
+    let token = gate.teller();
+    let raw = |head: &str, body: &str| Reply::raw(format!("HTTP/1.1 {head}\r\n\r\n{body}"));
+    let chunks = "transfer-encoding: chunked";
+    for (reply, status) in [
+        (Reply::with(201, &[], ""), 204),
+        (Reply::with(201, &[("location", "/one/9")], ""), 201),
+        (Reply::with(201, &[("content-type", "application/json")], ""), 204),
+        (Reply::with(202, &[], ""), 204),
+        (Reply::with(200, &[], ""), 204),
+        (raw(&format!("201 x\r\n{chunks}"), "0\r\n\r\n"), 204),
+        (raw(&format!("201 x\r\n{chunks}\r\ncontent-type: application/json"), "0\r\n\r\n"), 204),
+        (raw(&format!("201 x\r\n{chunks}"), "1\r\nx\r\n0\r\n\r\n"), 502),
+    ] {
+        gate.upstream.answers(reply);
+        let told = gate.ask(Ask::post("/one", r#"{"name":"a"}"#).by(&token)).await;
+        assert_eq!(told.expect(status).header("location"), (status == 201).then_some("/one/9"));
+    }
+    gate.upstream.answers(Reply::with(200, &[], ""));
+    let change = Ask::patch("/one/1", r#"{"name":"a"}"#).by(&token);
+    gate.ask(change).await.expect(204);
+    gate.ask(Ask::get("/one/1").by(&token)).await.expect(404);
+}
