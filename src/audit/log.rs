@@ -263,7 +263,7 @@ impl Log {
     fn start(
         disk: Arc<dyn Disk>,
         folder: Folder,
-        lock: File,
+        lock: Claim,
         shared: Arc<Shared>,
         (journal, opener, copies): (Journal, Opener, Option<Copies>),
         signer: Arc<Signer>,
@@ -509,21 +509,46 @@ fn rest_key(at_rest: &AtRest, master: &MasterKey) -> Result<Option<RestKey>, Sec
     }
 }
 
-fn lock(folder: &Folder) -> Result<File, LogError> {
+/// Held by whoever writes a log.
+#[derive(Debug)]
+pub(super) struct Claim {
+    lock: File,
+    /// None where the file system locks no folders.
+    folder: Option<File>,
+}
+
+impl Claim {
+    pub(super) fn release(&self) -> io::Result<()> {
+        self.folder.as_ref().map_or(Ok(()), File::unlock)?;
+        self.lock.unlock()
+    }
+}
+
+/// Takes the file by which others see that somebody writes, and the folder itself: a file can be removed, and another one
+/// locked in its place.
+fn lock(folder: &Folder) -> Result<Claim, LogError> {
     let shown = folder.root().display().to_string();
+    let failed = |source| LogError::Folder { path: shown.clone(), source };
     let opened = File::options().create(true).truncate(false).write(true).open(folder.lock());
-    let file = opened.map_err(|source| LogError::Folder { path: shown.clone(), source })?;
+    let (lock, root) = (opened.map_err(failed)?, File::open(folder.root()).map_err(failed)?);
+    let folder = takes(&root);
+    if !takes(&lock).map_err(failed)? || matches!(folder, Ok(false)) {
+        return Err(LogError::Locked(shown));
+    }
+    Ok(Claim { lock, folder: folder.is_ok().then_some(root) })
+}
+
+/// Takes a lock; `false` if somebody else has it.
+fn takes(file: &File) -> io::Result<bool> {
     // A verifier takes the lock for a moment, to see whether somebody writes.
     for _ in 0..5 {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
-            Err(TryLockError::Error(source)) => {
-                return Err(LogError::Folder { path: shown, source });
-            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(LogError::Locked(shown))
+    Ok(false)
 }
 
 #[cfg(test)]

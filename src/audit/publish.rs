@@ -10,6 +10,7 @@ use super::copies::Copies;
 use super::disk::Disk;
 use super::folder::{Folder, Replacer};
 use super::journal::Cursor;
+use super::log::Claim;
 use super::merkle::leaf_hash;
 use super::note::{Signature, Verifier};
 use super::shared::Shared;
@@ -28,7 +29,7 @@ pub(super) struct Publisher {
     pub(super) verifier: Verifier,
     pub(super) published: Published,
     /// Held as long as anything of this log is written.
-    pub(super) lock: fs::File,
+    pub(super) lock: Claim,
     /// Where copies of the checkpoint go.
     pub(super) copies: Option<Copies>,
 }
@@ -55,7 +56,7 @@ impl Publisher {
                 break;
             }
         }
-        if let Err(error) = self.lock.unlock() {
+        if let Err(error) = self.lock.release() {
             tracing::warn!(%error, "the log's lock could not be released");
         }
     }

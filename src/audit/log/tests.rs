@@ -206,6 +206,10 @@ fn a_second_writer_is_refused() {
     let (log, _) = open(dir.path());
     let second = Log::open(dir.path(), settings(), Clock::system(), &keys());
     assert!(matches!(second, Err(LogError::Locked(_))));
+    // As somebody does who takes it for stale.
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    let second = Log::open(dir.path(), settings(), Clock::system(), &keys());
+    assert!(matches!(second, Err(LogError::Locked(_))));
     log.close();
     drop(open(dir.path()));
 }
