@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batch::{Batch, HEADER_BYTES, Segment, body_length};
-use super::disk::Disk;
+use super::disk::{Disk, Place};
 use super::folder::{Folder, MAX_SEGMENT_BYTES, sync_folder};
 
 /// Writes batches.
@@ -20,6 +20,8 @@ pub(super) struct Journal {
     folder: Folder,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
+    /// The log's lock: whose is another one is another gate's log.
+    lock: Place,
     active: Option<Active>,
     /// A segment in which a write failed, to be looked at again before the next one is begun.
     suspect: Option<PathBuf>,
@@ -29,13 +31,20 @@ pub(super) struct Journal {
 struct Active {
     file: File,
     path: PathBuf,
+    place: Place,
     position: u64,
     capacity: u64,
 }
 
 impl Journal {
-    pub(super) fn new(folder: Folder, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self { folder, disk, segment_bytes, active: None, suspect: None }
+    pub(super) fn new(
+        folder: Folder,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        lock: &File,
+    ) -> io::Result<Self> {
+        let lock = Place::of(folder.lock(), lock)?;
+        Ok(Self { folder, disk, segment_bytes, lock, active: None, suspect: None })
     }
 
     /// Writes a batch and returns when it is durable.
@@ -45,7 +54,12 @@ impl Journal {
     pub(super) fn append(&mut self, first: u64, batch: &[u8]) -> io::Result<()> {
         let mut active = self.segment_for(first, batch.len() as u64)?;
         let written = self.disk.write(&active.file, batch, active.position);
-        match written.and_then(|()| self.disk.sync(&active.file)) {
+        let durable = written.and_then(|()| self.disk.sync(&active.file));
+        // Behind the write: a second gate that took the lock before it does not know of this batch.
+        let found = durable
+            .and_then(|()| active.place.check(active.capacity))
+            .and_then(|()| self.lock.check(0));
+        match found {
             Ok(()) => {
                 active.position += batch.len() as u64;
                 self.active = Some(active);
@@ -75,7 +89,8 @@ impl Journal {
         self.fill(&file, capacity).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         fs::rename(&temporary, &path)?;
         sync_folder(&self.folder.journal())?;
-        Ok(Active { file, path, position: 0, capacity })
+        let place = Place::of(path.clone(), &file)?;
+        Ok(Active { file, path, place, position: 0, capacity })
     }
 
     fn fill(&self, file: &File, capacity: u64) -> io::Result<()> {

@@ -50,6 +50,7 @@ impl Publisher {
         loop {
             let durable = self.shared.wait_to_publish(self.published.edge.size());
             let keys = self.shared.tend_keys().map_err(io::Error::other);
+            let keys = keys.and_then(|()| self.shared.keep_keys());
             let result = self.publish(durable).and(keys);
             let result = result.and(self.copy());
             if self.shared.publish_done(self.published.edge.size(), result) {

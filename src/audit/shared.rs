@@ -131,6 +131,11 @@ impl Shared {
         self.keys.as_ref().map_or(Ok(()), |keys| keys.tend(Moment(self.clock.unix_ms())))
     }
 
+    /// Puts back the files of keys in use that somebody removed.
+    pub(super) fn keep_keys(&self) -> io::Result<()> {
+        self.keys.as_ref().map_or(Ok(()), DayKeys::keep)
+    }
+
     /// Has these get keys of their own.
     pub(super) fn name_tenants(&self, tenants: BTreeSet<Tenants>) -> Result<(), RestError> {
         let now = self.now();

@@ -179,6 +179,22 @@ impl DayKeys {
         made
     }
 
+    /// Puts the files of the keys in use back, should somebody have removed them: without them nobody would read what was
+    /// sealed since.
+    pub(in crate::audit) fn keep(&self) -> io::Result<()> {
+        let _only_one = locked(&self.making);
+        let in_use = self.newest.read().unwrap_or_else(PoisonError::into_inner).all();
+        let mut files = Replacer::beside(&self.folder, self.disk.as_ref(), "keys");
+        for key in in_use {
+            let path = self.folder.part(Part::Keys).join(key.name.file());
+            if !path.try_exists()? {
+                tracing::error!(key = %path.display(), "a key of the log was removed; it is put back");
+                files.put(&path, &key.file)?;
+            }
+        }
+        files.settle()
+    }
+
     fn make(&self, today: Day, now: Moment) -> Result<(), RestError> {
         let mut made = Vec::new();
         let mut files = Replacer::beside(&self.folder, self.disk.as_ref(), "keys");
@@ -187,9 +203,10 @@ impl DayKeys {
             let number = self.next.load(Ordering::Relaxed);
             let name = KeyName { number, lock: kind.0, day };
             let (file, sealer) = KeyFile::draw(name, &kind.1, now, &self.rest)?;
-            files.put(&self.folder.part(Part::Keys).join(name.file()), &file.write())?;
+            let file = file.write();
+            files.put(&self.folder.part(Part::Keys).join(name.file()), &file)?;
             self.next.store(number.saturating_add(1), Ordering::Relaxed);
-            made.push((kind, DayKey::new(name, sealer)));
+            made.push((kind, DayKey::new(name, sealer, file)));
         }
         files.settle()?;
         // Only now: a number that was told and not made would look like a lost key.

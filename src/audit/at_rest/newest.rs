@@ -21,12 +21,14 @@ pub(super) type Kind = (Lock, Whose);
 pub(super) struct DayKey {
     pub(super) name: KeyName,
     pub(super) sealer: Sealer,
+    /// What its file holds.
+    pub(super) file: Vec<u8>,
     is_used: AtomicBool,
 }
 
 impl DayKey {
-    pub(super) fn new(name: KeyName, sealer: Sealer) -> Self {
-        Self { name, sealer, is_used: AtomicBool::new(false) }
+    pub(super) fn new(name: KeyName, sealer: Sealer, file: Vec<u8>) -> Self {
+        Self { name, sealer, file, is_used: AtomicBool::new(false) }
     }
 
     /// Notes that something is sealed under it; whether that is the first since this process knows it.
@@ -61,6 +63,11 @@ impl Newest {
             }
         }
         Ok(newest)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<DayKey>> {
+        self.0.values().flatten().map(Arc::clone).collect()
     }
 
     fn of(&self, kind: &Kind) -> &[Arc<DayKey>] {
@@ -121,12 +128,15 @@ fn in_use(
     rest: &RestKey,
 ) -> Result<Option<(Whose, DayKey)>, RestError> {
     let file = name.file();
-    let read = KeyFile::read(name, &folder.read_of(Part::Keys, &file)?);
+    let bytes = folder.read_of(Part::Keys, &file)?;
+    let read = KeyFile::read(name, &bytes);
     let key = read.ok_or_else(|| RestError::Damaged(file.clone()))?;
     let whose = key.whose(name, std::slice::from_ref(rest));
     match (key.unwrap_with(name, rest), key.state) {
         (_, State::Destroyed { .. }) => Ok(None),
-        (Some(Ok(sealer)), State::Kept { .. }) => Ok(Some((whose, DayKey::new(name, sealer)))),
+        (Some(Ok(sealer)), State::Kept { .. }) => {
+            Ok(Some((whose, DayKey::new(name, sealer, bytes))))
+        }
         (Some(Err(_altered)), State::Kept { .. }) => Err(RestError::Damaged(file)),
         (None, State::Kept { under, .. }) => {
             Err(RestError::OtherKey { file, under, given: rest.id().to_owned() })

@@ -249,6 +249,18 @@ fn newest_keys_that_were_lost_are_told_and_their_numbers_are_not_given_again() {
 }
 
 #[test]
+fn keys_in_use_that_are_removed_under_the_gate_are_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &Clock::fixed(NOON), AtRest::UnderMaster);
+    let made = key_files(dir.path());
+    std::fs::remove_dir_all(dir.path().join("keys")).unwrap();
+    write(&log, Event::Change, "after");
+    log.close();
+    assert_eq!(key_files(dir.path()), made);
+    assert_eq!(told(dir.path(), vec![rest(1)]), ["after"]);
+}
+
+#[test]
 fn a_key_moved_to_another_day_class_or_number_does_not_open() {
     let name = KeyName { number: 7, lock: Lock::Of(Class::Security), day: Day(20_000) };
     let (file, _) = KeyFile::draw(name, &Whose::Everybody, Moment(NOON), &rest(1)).unwrap();

@@ -329,6 +329,43 @@ fn a_torn_tail_is_cut_off_reported_and_recorded() {
     verify(&log_dir, &verifier(), None).unwrap();
 }
 
+#[tokio::test]
+async fn a_log_that_was_removed_moved_or_cut_under_the_gate_takes_no_more_entries() {
+    let remove_lock = |dir: &Path| fs::remove_file(dir.join("lock")).unwrap();
+    let replace_lock = |dir: &Path| {
+        fs::rename(dir.join("lock"), dir.join("lock.old")).unwrap();
+        fs::write(dir.join("lock"), "").unwrap();
+    };
+    let remove_journal = |dir: &Path| fs::remove_dir_all(dir.join("journal")).unwrap();
+    let remove_segments = |dir: &Path| {
+        files(&dir.join("journal")).into_iter().for_each(|file| fs::remove_file(file).unwrap());
+    };
+    let remove = |dir: &Path| fs::remove_dir_all(dir).unwrap();
+    let move_away = |dir: &Path| {
+        fs::rename(dir, dir.with_extension("old")).unwrap();
+        fs::create_dir(dir).unwrap();
+    };
+    let cut = |dir: &Path| {
+        let segment = files(&dir.join("journal")).pop().unwrap();
+        File::options().write(true).open(segment).unwrap().set_len(0).unwrap();
+    };
+    let ways: [&dyn Fn(&Path); 7] =
+        [&remove_lock, &replace_lock, &remove_journal, &remove_segments, &remove, &move_away, &cut];
+    for (number, way) in ways.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("log");
+        let slow = Settings { publish_interval: Duration::from_secs(600), ..settings() };
+        let (log, _) = Log::open(&at, slow, Clock::fixed(1_790_000_000_000), &keys()).unwrap();
+        log.append(log.entry(Event::Session).unwrap()).await.unwrap();
+        way(&at);
+        for _ in 0..3 {
+            let refused = log.append(log.entry(Event::Session).unwrap()).await;
+            assert!(matches!(refused, Err(LogError::Unavailable(_))), "{number}: {refused:?}");
+        }
+        assert!(!log.health().is_healthy, "{number}");
+    }
+}
+
 #[test]
 fn a_journal_that_lost_what_the_tiles_have_leaves_no_gap_behind() {
     let dir = tempfile::tempdir().unwrap();
