@@ -3,7 +3,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, the built-in runner elsewhere; both run the same tests.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --lib --bins --tests")
 
-.PHONY: demo tour test check outside bench bench-proxy soak fuzz setup
+.PHONY: demo tour test check release outside bench bench-proxy soak fuzz setup
 
 demo: ## start the gate on a bundled bank and stay up
 	$(CARGO) run --release --locked -- demo
@@ -27,6 +27,9 @@ outside: ## suites that others wrote, against a gate of its own; writes docs/out
 
 bench: ## measurements, each beside something to compare with
 	$(CARGO) bench --locked --all-features
+
+release: ## the program as it is released, built for what it mostly does, into target/released
+	sh deploy/release.sh
 
 bench-proxy: ## the gate beside nginx and HAProxy: processor time for each request
 	$(CARGO) build --release --locked --bin menshen
