@@ -20,8 +20,6 @@ pub(super) struct Journal {
     folder: Folder,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
-    /// The log's lock: whose is another one is another gate's log.
-    lock: Place,
     active: Option<Active>,
     /// A segment in which a write failed, to be looked at again before the next one is begun.
     suspect: Option<PathBuf>,
@@ -37,14 +35,8 @@ struct Active {
 }
 
 impl Journal {
-    pub(super) fn new(
-        folder: Folder,
-        disk: Arc<dyn Disk>,
-        segment_bytes: u64,
-        lock: &File,
-    ) -> io::Result<Self> {
-        let lock = Place::of(folder.lock(), lock)?;
-        Ok(Self { folder, disk, segment_bytes, lock, active: None, suspect: None })
+    pub(super) fn new(folder: Folder, disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
+        Self { folder, disk, segment_bytes, active: None, suspect: None }
     }
 
     /// Writes a batch and returns when it is durable.
@@ -55,11 +47,7 @@ impl Journal {
         let mut active = self.segment_for(first, batch.len() as u64)?;
         let written = self.disk.write(&active.file, batch, active.position);
         let durable = written.and_then(|()| self.disk.sync(&active.file));
-        // Behind the write: a second gate that took the lock before it does not know of this batch.
-        let found = durable
-            .and_then(|()| active.place.check(active.capacity))
-            .and_then(|()| self.lock.check(0));
-        match found {
+        match durable.and_then(|()| active.place.check(active.capacity)) {
             Ok(()) => {
                 active.position += batch.len() as u64;
                 self.active = Some(active);

@@ -234,8 +234,7 @@ impl Log {
         let (durable, covered) = (recovered.frontier.size(), recovered.published.edge.size());
         let segment_bytes = settings.segment_bytes.clamp(64 * 1024, 64 * 1024 * 1024);
         let shared = Arc::new(Shared::new(settings, clock, day_keys, durable, covered));
-        let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes, &lock);
-        let journal = journal.map_err(failed)?;
+        let journal = Journal::new(folder.clone(), Arc::clone(&disk), segment_bytes);
         let log =
             Self::start(disk, folder, lock, shared, (journal, opener, copies), signer, recovered);
         let log = log.map_err(failed)?;
