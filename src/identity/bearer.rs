@@ -17,7 +17,7 @@ use super::judged::Judged;
 use super::jws::Jws;
 use super::key_source::Keys;
 use super::keys::{Algorithm, KeyFileError, KeySet};
-use super::revocation::Revocations;
+use super::revocation::{Issued, Revocations};
 use super::settings::IssuerSettings;
 use super::shelf::Shelf;
 use super::token_cache::TokenCache;
@@ -213,6 +213,14 @@ impl Bearer {
         let (keys, _) = issuer.keys_for(&jws, &self.fetch).await?;
         let algorithm = jws.key(&keys)?.algorithm;
         Ok((jws.verify(&keys)?, algorithm))
+    }
+
+    /// Whether a token that was good when it was shown is revoked, or nobody vouches for it any more.
+    pub(super) fn is_revoked(&self, token: &Issued<'_>, now: i64) -> bool {
+        match self.issuer(|known| known.name == token.issuer) {
+            Ok(issuer) => self.revocations.is_revoked(token, (now, issuer.settings.leeway_s)),
+            Err(_none) => true,
+        }
     }
 
     /// What is revoked.

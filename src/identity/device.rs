@@ -207,6 +207,16 @@ impl Identity {
         }
     }
 
+    /// Whether a device of the account is none any more.
+    pub(super) async fn is_device_gone(
+        &self,
+        name: &str,
+        account: &str,
+    ) -> Result<bool, StateError> {
+        self.devices.look(self.clock.unix_s(), |row| row.tag == self.device_tag(row)).await?;
+        Ok(!self.devices.has(name, account))
+    }
+
     /// Whoever has devices and comes without: no factor counts for more than the cap.
     fn without_device(&self, mut caller: Caller) -> Caller {
         let most = self.settings().unknown_device_assurance;

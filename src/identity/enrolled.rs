@@ -137,6 +137,12 @@ impl Enrolled {
         }
     }
 
+    /// Whether the account has a device of this name.
+    pub(super) fn has(&self, name: &str, account: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.by_name.get(name).is_some_and(|device| device.is_whole && device.account == account)
+    }
+
     /// Notes that a device is in use, unless that was noted a moment ago.
     pub(super) fn touch(&self, device: &Device, now: i64) {
         if now.saturating_sub(device.used_s.load(Ordering::Relaxed)) >= TOUCH_AFTER_S {

@@ -53,6 +53,7 @@ mod summary;
 mod token_cache;
 mod totp;
 mod ways;
+mod withdrawn;
 mod workers;
 
 pub use account::{Account, AccountError, NewAccount};
@@ -100,6 +101,7 @@ pub use strength::{PasswordFault, Whose, check_new_password};
 pub use summary::Summary;
 pub use totp::{Enrolment, next_code_at, totp_code_at};
 pub use ways::{Factors, Ways};
+pub use withdrawn::Begun;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -23,6 +23,19 @@ const KEPT_S: i64 = 400 * 24 * 3600;
 /// For how long after a restore a token is refused that does not say when it was issued.
 const UNDATED_S: i64 = 24 * 3600;
 
+/// What a token says of itself.
+#[derive(Debug)]
+pub(super) struct Issued<'t> {
+    /// Whose it is.
+    pub(super) account: &'t str,
+    /// The configured name of who issued it.
+    pub(super) issuer: &'t str,
+    /// Its id.
+    pub(super) id: Option<&'t str>,
+    /// When it was issued, Unix seconds.
+    pub(super) issued_s: Option<i64>,
+}
+
 /// What is revoked, as known here.
 #[derive(Debug)]
 pub(super) struct Revocations {
@@ -66,33 +79,37 @@ impl Revocations {
         Ok(())
     }
 
-    /// Refuses a token that was revoked; one that does not say when it was issued may be older than any
-    /// revocation of its account.
+    /// Refuses a token that was revoked.
     pub(super) fn check(
         &self,
         judged: &Judged,
         issuer: &str,
-        (now, leeway_s): (i64, u32),
+        now_and_leeway: (i64, u32),
     ) -> Result<(), TokenFault> {
+        let (account, id) = (judged.caller.account.as_str(), judged.jti.as_deref());
+        let issued = Issued { account, issuer, id, issued_s: judged.issued_s };
+        if self.is_revoked(&issued, now_and_leeway) { Err(TokenFault::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether a token was revoked; one that does not say when it was issued may be older than any
+    /// revocation of its account.
+    pub(super) fn is_revoked(&self, token: &Issued<'_>, (now, leeway_s): (i64, u32)) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if known.is_empty() {
-            return Ok(());
+            return false;
         }
-        let of_account = known.get(&account_tag(&self.tagger, &judged.caller.account));
+        let of_account = known.get(&account_tag(&self.tagger, token.account));
         let is_old = of_account.is_some_and(|row| {
             let upto = row.upto_s.saturating_add(i64::from(leeway_s));
-            judged.issued_s.is_none_or(|issued| issued <= upto)
+            token.issued_s.is_none_or(|issued| issued <= upto)
         });
         let of_before = known.get(&every_tag(&self.tagger)).is_some_and(|row| {
             let upto = row.upto_s.saturating_add(i64::from(leeway_s));
             let is_undated = || now < row.upto_s.saturating_add(UNDATED_S);
-            judged.issued_s.map_or_else(is_undated, |issued| issued <= upto)
+            token.issued_s.map_or_else(is_undated, |issued| issued <= upto)
         });
-        let by_id = |id: &String| known.contains_key(&id_tag(&self.tagger, issuer, id));
-        if is_old || of_before || judged.jti.as_ref().is_some_and(by_id) {
-            return Err(TokenFault::Revoked);
-        }
-        Ok(())
+        let by_id = |id: &str| known.contains_key(&id_tag(&self.tagger, token.issuer, id));
+        is_old || of_before || token.id.is_some_and(by_id)
     }
 }
 

@@ -54,7 +54,8 @@ impl Identity {
                 let claims = Jws::read(token.expose()).ok().map(|jws| jws.payload);
                 let claims = claims.as_ref();
                 let id = claims.and_then(|claims| claims.text("jti").ok().flatten());
-                let issued_s = claims.and_then(|claims| claims.time("iat").ok().flatten());
+                let issued = claims.and_then(|claims| claims.time("iat").ok().flatten());
+                let issued_s = issued.map(|issued| issued.begun_s);
                 By::Token { issuer: issuer.clone(), id: id.map(str::to_owned), issued_s }
             }
             (Credentials::Session(cookie), _) => {

@@ -71,6 +71,9 @@ pub enum Cut {
     /// The backend is none any more, or was believed by certificates of before.
     #[error("the answer was cut off: its backend was replaced")]
     Replaced,
+    /// That by which it was begun was taken back: its token was revoked, its session ended.
+    #[error("the answer was cut off: its credential was revoked")]
+    Revoked,
     /// Something was switched off that stops it.
     #[error("the answer was cut off: the access is suspended")]
     Switched,
@@ -80,6 +83,13 @@ pub enum Cut {
     /// Its feeder ended before it did.
     #[error("the answer was cut off: the gate stopped")]
     Unfinished,
+}
+
+impl Cut {
+    /// Whether the caller's right to it has ended.
+    pub(super) fn ends_the_right(self) -> bool {
+        matches!(self, Self::Withdrawn | Self::Revoked | Self::Switched)
+    }
 }
 
 impl Answer {

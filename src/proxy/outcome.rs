@@ -8,7 +8,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::body::Cut;
 use super::heard::Heard;
 use super::mark::Carried;
-use super::rejection::SWITCHED;
+use super::rejection::{REVOKED, SWITCHED};
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
 use crate::telemetry::Trace;
 
@@ -139,8 +139,11 @@ impl Outcome {
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
             result.ended = Some(recorded(ending, limited));
-            if let Ending::Cut(cut @ (Cut::Switched | Cut::Replaced)) = ending {
-                result.cause = if cut == Cut::Switched { SWITCHED } else { REPLACED }.into();
+            match ending {
+                Ending::Cut(Cut::Switched) => result.cause = SWITCHED.into(),
+                Ending::Cut(Cut::Replaced) => result.cause = REPLACED.into(),
+                Ending::Cut(Cut::Revoked) => result.cause = REVOKED.into(),
+                Ending::Complete | Ending::Refused | Ending::ClientLeft | Ending::Cut(_) => {}
             }
             entry.clone()
         });
@@ -180,7 +183,9 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         }
         Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
         Ending::Cut(Cut::Upstream | Cut::Replaced) => audit::Ending::AbortedByUpstream,
-        Ending::Cut(Cut::Withdrawn | Cut::Switched) => audit::Ending::AbortedByPolicy,
+        Ending::Cut(Cut::Withdrawn | Cut::Revoked | Cut::Switched) => {
+            audit::Ending::AbortedByPolicy
+        }
         Ending::Cut(Cut::Limit) => audit::Ending::Limited,
     }
 }

@@ -117,7 +117,7 @@ impl Gate {
             return self.answer_constantly(permit, seat, onward, facts, trail).await;
         }
         if let Some(handshake) = handshake {
-            let granted = Granted { permit, question: Arc::clone(question), shown };
+            let granted = Granted { permit, question: Arc::clone(question), shown, asking };
             let begun = (granted, handshake);
             // Boxed, since other requests would carry its size along.
             return Box::pin(self.open_socket(begun, (subject, seat), onward, facts, trail)).await;
@@ -127,10 +127,10 @@ impl Gate {
         trail.durable().await?;
         trail.retried(asked.retries);
         let answer = asked.answer.map_err(Rejection::Upstream)?;
-        let granted = Granted { permit, question: Arc::clone(question), shown };
+        let granted = Granted { permit, question: Arc::clone(question), shown, asking };
         match granted.permit.opaque() {
             Some(_) => self.pass_unread(granted, subject, seat, answer, facts, trail).await,
-            None => self.guard_response(granted, seat, answer, head, facts, trail).await,
+            None => self.guard_response(granted, seat, answer, facts, trail).await,
         }
     }
 }

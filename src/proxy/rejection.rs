@@ -34,6 +34,8 @@ use crate::upstream::UpstreamError;
 pub(super) const UNRECORDED: &str = "log_unavailable";
 /// The word for what is switched off.
 pub(super) const SWITCHED: &str = "switched_off";
+/// How the log names that by which an answer was begun was taken back.
+pub(super) const REVOKED: &str = "credential_revoked";
 /// The type of the document that tells a rejection.
 pub(super) const PROBLEM: &str = "application/problem+json";
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::alerts::Source;
 use super::answer_headers::{Passed, Standpoint};
-use super::body::{Answer, Cut};
+use super::body::Answer;
 use super::entrance::rejection;
 use super::head::Head;
 use super::mark;
@@ -28,7 +28,7 @@ use super::rejection::{Rejection, Unjudged};
 use super::right::Right;
 use super::standing::Shown;
 use super::trail::{Trail, micros};
-use super::{Gate, Settings, respond};
+use super::{Gate, Settings, park, respond};
 use crate::guard::json::Cause;
 use crate::guard::{
     BodyFault, BodyGuard, Caps, Codings, ContentTypeFault, EncodingFault, Hooks, Report, Wire,
@@ -44,10 +44,12 @@ use crate::upstream::{Replaced, UpstreamBody};
 const STEP_UP: HeaderName = HeaderName::from_static("menshen-step-up");
 
 /// A permit, the question that it answers, and by what it was given, where the answer may stay open.
-pub(super) struct Granted {
+pub(super) struct Granted<'a> {
     pub(super) permit: Permit,
     pub(super) question: Arc<Question>,
     pub(super) shown: Option<Box<Shown>>,
+    /// By what it was asked.
+    pub(super) asking: &'a park::Asking<'a>,
 }
 
 /// By what an answer that stays open was asked for, and what it rests on.
@@ -62,15 +64,14 @@ fn use_if_granted(permit: &Permit, seat: &Seat) {
 impl Gate {
     pub(super) async fn guard_response(
         &self,
-        granted: Granted,
+        granted: Granted<'_>,
         seat: Seat,
         response: Response<UpstreamBody>,
-        head: &Head,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         trail.enters(Stage::GuardResponse);
-        let Granted { permit, question, shown } = granted;
+        let Granted { permit, question, shown, asking } = granted;
         let (permit, seat) = (Arc::new(permit), Arc::new(seat));
         let (parts, body) = response.into_parts();
         let outcome = trail.outcome().ok_or(Rejection::LogUnavailable)?;
@@ -132,7 +133,7 @@ impl Gate {
         let shown = shown.filter(|_| format.is_live());
         let open = (shown, replaced);
         let granted = (Arc::clone(&permit), question, open);
-        let mut response = self.let_out((passage, read), granted, head, facts, trail).await?;
+        let mut response = self.let_out((passage, read), granted, asking, facts, trail).await?;
         *response.status_mut() = parts.status;
         let headers = response.headers_mut();
         headers.extend(passed.headers);
@@ -167,7 +168,7 @@ impl Gate {
         &self,
         (passage, read): (Passage, Read),
         (permit, question, (shown, replaced)): (Arc<Permit>, Arc<Question>, StaysOpen),
-        head: &Head,
+        asking: &park::Asking<'_>,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
@@ -176,7 +177,8 @@ impl Gate {
             return self.whole(passage, facts, trail).await;
         }
         let right = Right::lasting(self, question, permit, shown).await?.resting_on(replaced);
-        self.streamed(passage, right, head, facts, trail).await
+        let right = right.of_long(self, asking, facts)?;
+        self.streamed(passage, right, asking.head, facts, trail).await
     }
 
     /// Judges an answer by what was read of it: by its records, by the limits that may refuse it whole, and as a
@@ -270,7 +272,7 @@ impl Gate {
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right, tells_in_trailer).await {
-                if matches!(cut, Cut::Withdrawn | Cut::Switched) {
+                if cut.ends_the_right() {
                     telemetry.withdrawn();
                 }
                 feed.cut(cut).await;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::body::Cut;
 use super::curbs::Curbs;
 use super::grants::Grants;
+use super::park::Asking;
 use super::policies::Policies;
 use super::question::Question;
 use super::rejection::{Rejection, Wanted};
@@ -16,6 +17,7 @@ use super::{Gate, admitted, switched};
 use crate::clock::Clock;
 use crate::command::{Switches, Target};
 use crate::identity::Identity;
+use crate::listen::Facts;
 use crate::policy::{Grant, Permit, Program};
 use crate::registry::{Registry, Unfit};
 use crate::upstream::Replaced;
@@ -42,7 +44,7 @@ pub(super) struct Right {
     permit: Arc<Permit>,
     /// The newest program under which the right was found to stand.
     stands_under: Arc<Program>,
-    /// Of what stays open.
+    /// Of what stays open, or takes long.
     standing: Option<Standing>,
     /// The same: when the backend that it comes from is another one.
     replaced: Option<Replaced>,
@@ -95,10 +97,27 @@ impl Right {
         Self { replaced, ..self }
     }
 
+    /// The same of an answer that ends, and may take long until then: it ends, too, when that by which it was begun is taken back.
+    ///
+    /// # Errors
+    /// [`Rejection`], where that cannot be read any more.
+    pub(super) fn of_long(
+        mut self,
+        gate: &Gate,
+        asking: &Asking<'_>,
+        facts: &Facts,
+    ) -> Result<Self, Rejection> {
+        if self.standing.is_none() {
+            self.standing = Some(Standing::of_long(gate, asking, facts)?);
+        }
+        Ok(self)
+    }
+
     /// Ends when the caller's right has ended: the account is not welcome any more, something was switched off, a
     /// detection stops it, or under a policy that came meanwhile the same question is denied, or another plan answers
     /// it. Whether that plan is wider is not asked: a body has one plan. What stays open also ends when whoever opened it
-    /// would not be let in any more. Says how the stream is cut off then.
+    /// would not be let in any more, and what takes long when that by which it was begun was taken back. Says how the stream is
+    /// cut off then.
     ///
     /// Cancel safe. Costs a comparison of two pointers where nothing changed.
     pub(super) async fn lost(&mut self) -> Cut {
@@ -131,7 +150,7 @@ impl Right {
                 changed = self.held.changed() => changed,
                 changed = self.granted.changed() => changed,
                 changed = self.registered.changed() => changed,
-                () = lost(&mut self.standing) => return Cut::Withdrawn,
+                cut = lost(&mut self.standing) => return cut,
                 () = told(self.replaced.as_ref()) => return Cut::Replaced,
                 () = grant_may_end(&self.permit) => Ok(()),
                 () = contract_may_end(&self.question) => Ok(()),
@@ -189,8 +208,8 @@ impl Right {
     }
 }
 
-/// Ends when that stands no more; of what does not stay open there is nothing to lose.
-async fn lost(standing: &mut Option<Standing>) {
+/// Ends when that stands no more; where nobody asks there is nothing to lose.
+async fn lost(standing: &mut Option<Standing>) -> Cut {
     match standing {
         Some(standing) => standing.lost().await,
         None => std::future::pending().await,

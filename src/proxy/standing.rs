@@ -1,5 +1,6 @@
 //! Whether whoever opened what stays open, a stream of events or a WebSocket, would still be let in: it may last for longer
-//! than a token or session is good, or a factor is fresh.
+//! than a token or session is good, or a factor is fresh. Of an answer that ends but takes long it is asked only whether that
+//! by which it was begun was taken back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Gate;
+use super::body::Cut;
 use super::entrance::{place, rejection};
 use super::park::Asking;
 use super::policies::Policies;
@@ -15,7 +17,7 @@ use super::rejection::Rejection;
 use super::switched::without_rights;
 use crate::clock::Clock;
 use crate::command::Switches;
-use crate::identity::{AuthError, Caller, Credentials, Identity, Place};
+use crate::identity::{AuthError, Begun, Caller, Credentials, Identity, Place};
 use crate::listen::Facts;
 use crate::policy::Permit;
 
@@ -23,6 +25,10 @@ use crate::policy::Permit;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// and how long the answer may take.
 const LOOK_TIME: Duration = Duration::from_secs(1);
+/// The same for an answer that ends: of one that is over sooner nothing is asked,
+const LOOK_EVERY_LONG: Duration = Duration::from_secs(1);
+/// and as long as its counts may take to be written, it is not cut off for a store that is slow.
+const LOOK_TIME_LONG: Duration = Duration::from_secs(5);
 
 /// What a request showed, and who it was found to be from.
 pub(super) struct Shown {
@@ -41,9 +47,7 @@ impl Shown {
         if !permit.route().stays_open() {
             return Ok(None);
         }
-        let place = place(asking.head, facts)?;
-        let credentials = Credentials::from_headers(&asking.parts.headers, &place);
-        let credentials = credentials.map_err(Rejection::Credential)?;
+        let (credentials, place) = read(asking, facts)?;
         let caller = Arc::clone(asking.caller);
         Ok(Some(Box::new(Self { credentials, place, caller })))
     }
@@ -54,9 +58,16 @@ impl Shown {
     }
 }
 
+/// What a request shows, and where.
+fn read(asking: &Asking<'_>, facts: &Facts) -> Result<(Credentials, Place), Rejection> {
+    let place = place(asking.head, facts)?;
+    let credentials = Credentials::from_headers(&asking.parts.headers, &place);
+    Ok((credentials.map_err(Rejection::Credential)?, place))
+}
+
 /// The same question, asked again and again, on a task of its own: a look holds what other requests wait for, and has to go on
 /// also while nobody asks for what came of it, as when a slow client takes the end of its stream.
-pub(super) struct Standing(Option<AbortOnDropHandle<()>>);
+pub(super) struct Standing(Option<AbortOnDropHandle<Cut>>);
 
 impl Standing {
     /// Asks for the first time.
@@ -79,36 +90,68 @@ impl Standing {
             permit,
         });
         asked.again().await?;
-        Ok(Self::for_as_long_as(&gate.tasks, move || {
+        Ok(Self::for_as_long_as(&gate.tasks, LOOK_EVERY, move || {
             let asked = Arc::clone(&asked);
-            async move { asked.again().await }
+            async move { asked.again().await.map_err(|_refused| Cut::Withdrawn) }
         }))
     }
 
-    fn for_as_long_as<F, E>(tasks: &TaskTracker, look: impl Fn() -> F + Send + 'static) -> Self
+    /// Of an answer that ends: whether that by which it was begun a moment ago was taken back.
+    pub(super) fn of_long(
+        gate: &Gate,
+        asking: &Asking<'_>,
+        facts: &Facts,
+    ) -> Result<Self, Rejection> {
+        let (credentials, _) = read(asking, facts)?;
+        let begun = Arc::new(gate.identity.begun(&credentials, asking.caller));
+        let identity = Arc::clone(&gate.identity);
+        Ok(Self::for_as_long_as(&gate.tasks, LOOK_EVERY_LONG, move || {
+            let (identity, begun) = (Arc::clone(&identity), Arc::clone(&begun));
+            async move { still_begun(&identity, &begun).await }
+        }))
+    }
+
+    fn for_as_long_as<F>(
+        tasks: &TaskTracker,
+        every: Duration,
+        look: impl Fn() -> F + Send + 'static,
+    ) -> Self
     where
-        F: Future<Output = Result<(), E>> + Send,
-        E: Send,
+        F: Future<Output = Result<(), Cut>> + Send,
     {
         let asking = async move {
             loop {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(every).await;
                 // Boxed, so that what is open does not carry all the time what a look takes.
-                if Box::pin(look()).await.is_err() {
-                    return;
+                if let Err(cut) = Box::pin(look()).await {
+                    return cut;
                 }
             }
         };
         Self(Some(AbortOnDropHandle::new(tasks.spawn(asking))))
     }
 
-    /// Ends when it stands no more. Cancel safe.
-    pub(super) async fn lost(&mut self) {
-        if let Some(asking) = &mut self.0 {
+    /// Ends when it stands no more, and says how it is cut off. Cancel safe.
+    pub(super) async fn lost(&mut self) -> Cut {
+        let cut = match &mut self.0 {
             // After a panic nothing is known, so it does not stand either.
-            drop(asking.await);
-        }
+            Some(asking) => asking.await.unwrap_or(Cut::Withdrawn),
+            None => Cut::Withdrawn,
+        };
         self.0 = None;
+        cut
+    }
+}
+
+/// Whether that by which an answer was begun still stands.
+async fn still_begun(identity: &Identity, begun: &Begun) -> Result<(), Cut> {
+    match tokio::time::timeout(LOOK_TIME_LONG, identity.is_withdrawn(begun)).await {
+        Ok(Ok(false)) => Ok(()),
+        Ok(Ok(true)) => Err(Cut::Revoked),
+        unknown => {
+            tracing::warn!(?unknown, "whether a token or session was revoked cannot be known");
+            Err(Cut::Withdrawn)
+        }
     }
 }
 
@@ -163,13 +206,13 @@ mod tests {
     async fn a_look_goes_on_while_nobody_waits_and_ends_with_what_it_was_for() {
         let (tasks, shared) = (TaskTracker::new(), Arc::new(tokio::sync::Mutex::new(0)));
         let looks = Arc::clone(&shared);
-        let mut standing = Standing::for_as_long_as(&tasks, move || {
+        let mut standing = Standing::for_as_long_as(&tasks, LOOK_EVERY, move || {
             let looks = Arc::clone(&looks);
             async move {
                 let mut looks = looks.lock().await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 *looks += 1;
-                if *looks < 5 { Ok(()) } else { Err(()) }
+                if *looks < 5 { Ok(()) } else { Err(Cut::Revoked) }
             }
         });
         // In the middle of a look it is left alone, as by a stream whose client takes its time.
@@ -177,15 +220,15 @@ mod tests {
         assert!(waited.is_err());
         let held = tokio::time::timeout(Duration::from_secs(1), shared.lock()).await;
         assert_eq!(*held.unwrap(), 1, "what a look holds is free again");
-        standing.lost().await;
+        assert_eq!(standing.lost().await, Cut::Revoked);
         standing.lost().await;
         assert_eq!(*shared.lock().await, 5);
         let looks = Arc::clone(&shared);
-        let gone = Standing::for_as_long_as(&tasks, move || {
+        let gone = Standing::for_as_long_as(&tasks, LOOK_EVERY, move || {
             let looks = Arc::clone(&looks);
             async move {
                 *looks.lock().await += 1;
-                Ok::<_, ()>(())
+                Ok(())
             }
         });
         drop(gone);

@@ -17,6 +17,7 @@ use super::body::{Answer, Cut, Fed};
 use super::mark::{self, Carried};
 use super::meter::{Keys, Subject};
 use super::outcome::Disclosure;
+use super::park::Asking;
 use super::passage::{Feed, Halt, Read, STEP_BYTES, STEP_TIME};
 use super::rejection::{Rejection, Unjudged};
 use super::release::{Granted, codings, judged};
@@ -35,7 +36,7 @@ impl Gate {
     /// Passes the answer of an opaque route, which is about `subject` if it is about somebody.
     pub(super) async fn pass_unread(
         &self,
-        granted: Granted,
+        granted: Granted<'_>,
         subject: Option<Subject>,
         seat: Seat,
         response: Response<UpstreamBody>,
@@ -43,7 +44,7 @@ impl Gate {
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         trail.enters(Stage::GuardResponse);
-        let Granted { permit, question, shown } = granted;
+        let Granted { permit, question, shown, asking } = granted;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
         let passed = Standpoint::of(&permit, &question).pass(response.headers());
@@ -67,7 +68,7 @@ impl Gate {
         let mut response = if opaque.is_event_stream() {
             self.fed(passage, right, facts, trail).await?
         } else {
-            self.unread(passage, right, facts, trail).await?
+            self.unread(passage, right, asking, facts, trail).await?
         };
         response.headers_mut().extend(passed.headers);
         let about = (permit.route().name(), trail.time_unix_s());
@@ -80,11 +81,13 @@ impl Gate {
         &self,
         mut passage: Unread,
         right: Right,
+        asking: &Asking<'_>,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
         let held_bytes = self.configured().settings.held_bytes;
         if passage.read(held_bytes).await? == Read::Some {
+            let right = right.of_long(self, asking, facts)?;
             return self.fed(passage, right, facts, trail).await;
         }
         right.check()?;
@@ -112,7 +115,7 @@ impl Gate {
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right).await {
-                if matches!(cut, Cut::Withdrawn | Cut::Switched) {
+                if cut.ends_the_right() {
                     telemetry.withdrawn();
                 }
                 feed.cut(cut).await;

@@ -118,6 +118,31 @@ impl Store {
         .await
     }
 
+    /// The number of the session of that id, which it keeps when it gets another id, and when it ends whatever happens.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn session_number(&self, id: SessionId) -> Result<Option<(i64, i64)>, StateError> {
+        self.read(move |connection| {
+            let sql = "SELECT seq, expires_s FROM sessions WHERE id = ?1";
+            let mut look = connection.prepare_cached(sql)?;
+            Ok(look.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+        })
+        .await
+    }
+
+    /// Whether the session of that number has not ended; no other one ever has its number.
+    ///
+    /// # Errors
+    /// Any [`StateError`] of a read.
+    pub async fn has_session(&self, number: i64) -> Result<bool, StateError> {
+        self.read(move |connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM sessions WHERE seq = ?1)";
+            Ok(connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Notes that the session is in use, some time soon. If that fails it merely ends earlier.
     pub fn touch_session(&self, id: SessionId) {
         let now = self.clock.unix_s();

@@ -63,6 +63,7 @@ impl From<Cut> for End {
             | Cut::Uncounted
             | Cut::Unrecorded
             | Cut::Withdrawn
+            | Cut::Revoked
             | Cut::Stalled
             | Cut::Unfinished => Self::Withdrawn,
         }

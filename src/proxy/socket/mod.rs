@@ -79,13 +79,13 @@ impl Gate {
     /// Asks the backend, and opens the way where it agrees.
     pub(super) async fn open_socket(
         &self,
-        (granted, handshake): (Granted, Box<Handshake>),
+        (granted, handshake): (Granted<'_>, Box<Handshake>),
         (subject, seat): (Option<Subject>, Seat),
         mut onward: Request<Full<Bytes>>,
         facts: &Facts,
         trail: &mut Trail,
     ) -> Result<Response<Answer>, Rejection> {
-        let Granted { permit, question, shown } = granted;
+        let Granted { permit, question, shown, asking: _ } = granted;
         let handshake = *handshake;
         let permit = Arc::new(permit);
         let opaque = permit.opaque().ok_or(Rejection::NotFound)?;
