@@ -85,7 +85,7 @@ impl Limits {
             shared: std::sync::OnceLock::new(),
             beside: std::sync::OnceLock::new(),
             is_used: AtomicBool::new(false),
-            _room: room,
+            room,
         }))
     }
 

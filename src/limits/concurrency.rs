@@ -89,6 +89,13 @@ pub(super) struct Place<K: Clone + Eq + Hash> {
     keys: Vec<(K, u32)>,
 }
 
+impl<K: Clone + Eq + Hash> Place<K> {
+    /// The first of its keys.
+    pub(super) fn key(&self) -> Option<&K> {
+        self.keys.first().map(|(key, _)| key)
+    }
+}
+
 impl<K: Clone + Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
         self.counter.leave(std::mem::take(&mut self.keys));

@@ -80,6 +80,9 @@ pub enum Cut {
     /// Nobody read it.
     #[error("the answer was cut off: nobody read it")]
     Stalled,
+    /// Nobody read it, and others needed its place at the backend.
+    #[error("the answer was cut off: nobody read it, and others needed its place at the backend")]
+    CalledBack,
     /// Its feeder ended before it did.
     #[error("the answer was cut off: the gate stopped")]
     Unfinished,
@@ -89,6 +92,17 @@ impl Cut {
     /// Whether the caller's right to it has ended.
     pub(super) fn ends_the_right(self) -> bool {
         matches!(self, Self::Withdrawn | Self::Revoked | Self::Switched)
+    }
+}
+
+impl Fed {
+    /// How many bytes it gives to the caller.
+    pub(super) fn bytes(&self) -> u64 {
+        let data = match self {
+            Self::Frame(frame) => frame.data_ref(),
+            Self::End => None,
+        };
+        data.map_or(0, |data| data.len() as u64)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::body::Cut;
 use super::heard::Heard;
 use super::mark::Carried;
-use super::rejection::{REVOKED, SWITCHED};
+use super::rejection::{PLACE_NEEDED, REVOKED, SWITCHED, UNREAD};
 use crate::audit::{self, ContentHash, Entry, Extent, Log, LogError, SubjectRef};
 use crate::telemetry::Trace;
 
@@ -54,6 +54,8 @@ struct Shared {
     unlinked: bool,
     /// Which consents the request heard.
     heard: Option<Arc<Heard>>,
+    /// Why its answer was given up, of which a caller who does not read is not told.
+    given_up: Option<Cut>,
 }
 
 /// How an answer ended.
@@ -78,8 +80,9 @@ impl Outcome {
         started: Instant,
         unwritten: TaskTrackerToken,
     ) -> Self {
-        let (acted_on, own, unlinked, heard) = Default::default();
-        let shared = Shared { entry, parts: Vec::new(), acted_on, own, unlinked, heard };
+        let (acted_on, own, unlinked, heard, given_up) = Default::default();
+        let parts = Vec::new();
+        let shared = Shared { entry, parts, acted_on, own, unlinked, heard, given_up };
         let shared = Arc::new(Mutex::new(shared));
         let disclosure = Disclosure { log, shared };
         let hash = carried.is_file().then(ContentHash::default);
@@ -111,6 +114,7 @@ impl Outcome {
         if std::mem::replace(&mut self.written, true) {
             return;
         }
+        let ending = self.disclosure.how_it_ended(ending);
         let total_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (acted_on, unlinked) = self.disclosure.acted();
         let consents = self.disclosure.heard();
@@ -139,11 +143,8 @@ impl Outcome {
             let result = entry.result.get_or_insert_default();
             result.total_us = Some(total_us);
             result.ended = Some(recorded(ending, limited));
-            match ending {
-                Ending::Cut(Cut::Switched) => result.cause = SWITCHED.into(),
-                Ending::Cut(Cut::Replaced) => result.cause = REPLACED.into(),
-                Ending::Cut(Cut::Revoked) => result.cause = REVOKED.into(),
-                Ending::Complete | Ending::Refused | Ending::ClientLeft | Ending::Cut(_) => {}
+            if let Some(cause) = cause(ending) {
+                result.cause = cause.into();
             }
             entry.clone()
         });
@@ -166,6 +167,29 @@ fn extent(ending: Ending) -> Extent {
     }
 }
 
+/// A word of why, where how it ended does not say it.
+fn cause(ending: Ending) -> Option<&'static str> {
+    match ending {
+        Ending::Cut(Cut::Switched) => Some(SWITCHED),
+        Ending::Cut(Cut::Replaced) => Some(REPLACED),
+        Ending::Cut(Cut::Revoked) => Some(REVOKED),
+        Ending::Cut(Cut::Stalled) => Some(UNREAD),
+        Ending::Cut(Cut::CalledBack) => Some(PLACE_NEEDED),
+        Ending::Cut(
+            Cut::Guard
+            | Cut::Upstream
+            | Cut::Limit
+            | Cut::Uncounted
+            | Cut::Unrecorded
+            | Cut::Withdrawn
+            | Cut::Unfinished,
+        )
+        | Ending::Complete
+        | Ending::Refused
+        | Ending::ClientLeft => None,
+    }
+}
+
 impl Drop for Outcome {
     fn drop(&mut self) {
         self.write(Ending::ClientLeft);
@@ -181,7 +205,7 @@ fn recorded(ending: Ending, limited: bool) -> audit::Ending {
         Ending::Cut(Cut::Guard | Cut::Uncounted | Cut::Unrecorded | Cut::Unfinished) => {
             audit::Ending::AbortedByFilter
         }
-        Ending::Cut(Cut::Stalled) => audit::Ending::AbortedByClient,
+        Ending::Cut(Cut::Stalled | Cut::CalledBack) => audit::Ending::AbortedByClient,
         Ending::Cut(Cut::Upstream | Cut::Replaced) => audit::Ending::AbortedByUpstream,
         Ending::Cut(Cut::Withdrawn | Cut::Revoked | Cut::Switched) => {
             audit::Ending::AbortedByPolicy
@@ -249,6 +273,22 @@ impl Disclosure {
     /// Has the entry tell which consents the request heard.
     pub(super) fn hears(&self, heard: Option<Arc<Heard>>) {
         self.shared().heard = heard;
+    }
+
+    /// Notes why an answer was given up that its caller does not read.
+    pub(super) fn is_given_up(&self, cut: Cut) {
+        self.shared().given_up = Some(cut);
+    }
+
+    /// What is known better than by whoever saw it end.
+    fn how_it_ended(&self, seen: Ending) -> Ending {
+        match (seen, self.shared().given_up) {
+            (Ending::ClientLeft | Ending::Cut(Cut::Unfinished), Some(cut)) => Ending::Cut(cut),
+            (
+                Ending::Complete | Ending::Refused | Ending::ClientLeft | Ending::Cut(_),
+                Some(_) | None,
+            ) => seen,
+        }
     }
 
     fn heard(&self) -> Vec<String> {

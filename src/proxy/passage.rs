@@ -19,7 +19,7 @@ use crate::audit::{Data, LogError};
 use crate::guard::{BodyFault, BodyGuard, Report};
 use crate::limits::{self, LimitError, Refused, Seat};
 use crate::policy::Plan;
-use crate::upstream::{UpstreamBody, UpstreamError};
+use crate::upstream::{Reading, UpstreamBody, UpstreamError};
 
 /// Records that a limit held back.
 pub(super) const HELD_BACK: HeaderName = HeaderName::from_static("menshen-held-back");
@@ -85,23 +85,36 @@ pub(super) struct Feed {
     pub(super) frames: mpsc::Sender<Result<Fed, Cut>>,
     /// How long to wait for a caller who does not read: the backend's connection is held meanwhile.
     pub(super) patience: Duration,
+    /// Says when others need that connection; none where the backend has given all.
+    pub(super) reading: Option<Reading>,
+    pub(super) disclosure: Disclosure,
 }
 
 impl Feed {
     /// Gives something to a caller who reads; a caller who left is no fault.
     pub(super) async fn give(&self, fed: Fed) -> Result<(), Cut> {
-        match tokio::time::timeout(self.patience, self.frames.send(Ok(fed))).await {
-            Ok(Ok(()) | Err(_)) => Ok(()),
-            Err(_elapsed) => Err(Cut::Stalled),
+        let bytes = fed.bytes();
+        let taking = tokio::time::timeout(self.patience, self.frames.send(Ok(fed)));
+        let taken = match &self.reading {
+            Some(reading) => reading.takes(bytes, taking).await,
+            None => Some(taking.await),
+        };
+        match taken {
+            Some(Ok(Ok(()) | Err(_))) => Ok(()),
+            Some(Err(_elapsed)) => Err(Cut::Stalled),
+            None => Err(Cut::CalledBack),
         }
     }
 
-    /// Says that the stream is cut off; dropping the feed says it as well, but not why.
+    /// Says that the stream is cut off; dropping the feed says it as well, but not why. Whoever does not read is not told,
+    /// but the log is.
     pub(super) async fn cut(self, cut: Cut) {
-        if cut != Cut::Stalled {
-            let told = self.frames.send(Err(cut));
-            drop(tokio::time::timeout(self.patience, told).await);
+        if matches!(cut, Cut::Stalled | Cut::CalledBack) {
+            tracing::debug!(%cut, "an answer was cut off");
+            return self.disclosure.is_given_up(cut);
         }
+        let told = self.frames.send(Err(cut));
+        drop(tokio::time::timeout(self.patience, told).await);
     }
 }
 
@@ -153,6 +166,16 @@ impl Passage {
             released,
             is_read: false,
         }
+    }
+
+    /// The way to a caller to whom it streams from here on.
+    pub(super) fn feed(
+        &mut self,
+        frames: mpsc::Sender<Result<Fed, Cut>>,
+        patience: Duration,
+    ) -> Feed {
+        let reading = self.body.streams_to(self.seat.person());
+        Feed { frames, patience, reading, disclosure: self.disclosure.clone() }
     }
 
     /// Cuts the answer off where a limit is reached: it has no end at which it could be told.

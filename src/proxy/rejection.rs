@@ -36,6 +36,10 @@ pub(super) const UNRECORDED: &str = "log_unavailable";
 pub(super) const SWITCHED: &str = "switched_off";
 /// How the log names that by which an answer was begun was taken back.
 pub(super) const REVOKED: &str = "credential_revoked";
+/// An answer that nobody read.
+pub(super) const UNREAD: &str = "unread";
+/// One that nobody read while others needed its place at the backend.
+pub(super) const PLACE_NEEDED: &str = "place_needed";
 /// The type of the document that tells a rejection.
 pub(super) const PROBLEM: &str = "application/problem+json";
 

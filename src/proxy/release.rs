@@ -22,7 +22,7 @@ use super::entrance::rejection;
 use super::head::Head;
 use super::mark;
 use super::meter::{Asking, Foreign, Keys, Meter, Register, RowTest, Subject};
-use super::passage::{Feed, HELD_BACK, Halt, Passage, Read};
+use super::passage::{HELD_BACK, Halt, Passage, Read};
 use super::question::Question;
 use super::rejection::{Rejection, Unjudged};
 use super::right::Right;
@@ -264,7 +264,7 @@ impl Gate {
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat().quotas());
-        let feed = Feed { frames, patience: self.configured().settings.unread_time };
+        let feed = passage.feed(frames, self.configured().settings.unread_time);
         let tells_in_trailer = head.accepts_trailers;
         if tells_in_trailer {
             response.headers_mut().insert(TRAILER, HeaderValue::from_static("menshen-held-back"));

@@ -111,7 +111,10 @@ impl Gate {
         let (frames, received) = mpsc::channel(2);
         let mut response = Response::new(Answer::stream(received, outcome, &facts.progress));
         respond::limits(response.headers_mut(), &passage.seat.quotas());
-        let feed = Feed { frames, patience: self.configured().settings.unread_time };
+        let reading = passage.body.streams_to(passage.seat.person());
+        let (patience, disclosure) =
+            (self.configured().settings.unread_time, passage.disclosure.clone());
+        let feed = Feed { frames, patience, reading, disclosure };
         let telemetry = Arc::clone(&self.telemetry);
         self.tasks.spawn(async move {
             if let Err(cut) = passage.pump(first, &feed, &mut right).await {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Stage, UpstreamError};
 use super::lease::Lease;
+use super::readers::Reading;
 
 /// The largest body that is read only to keep its connection.
 const DISCARDED_BYTES: usize = 64 * 1024;
@@ -74,6 +76,12 @@ impl UpstreamBody {
     fn is_left_off(&self) -> bool {
         let is_whole = self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0);
         self.tells_its_end && !is_whole
+    }
+
+    /// Says that it streams to somebody. While others wait for a place at the endpoint, that of a reader who does not read
+    /// is called back; `None` where the body has ended, and holds none.
+    pub fn streams_to(&mut self, whose: Arc<str>) -> Option<Reading> {
+        self.lease.as_mut().map(|lease| lease.streams_to(whose))
     }
 
     /// Reads a small body to its end and throws it away, so that its connection can be kept; closes the

@@ -11,6 +11,7 @@ use tokio_util::sync::DropGuard;
 
 use super::connect::RequestBody;
 use super::heard::Heard;
+use super::readers::{Holding, Readers, Reading};
 use super::streams::Stream;
 
 /// Connections that nobody uses, the one used last at the end.
@@ -50,6 +51,9 @@ pub(super) enum Held {
 pub(super) struct Lease {
     pub(super) held: Held,
     pub(super) shelf: Arc<Mutex<Shelf>>,
+    pub(super) readers: Arc<Readers>,
+    /// Present once the answer streams to somebody.
+    pub(super) holding: Option<Holding>,
     pub(super) _open: Open,
 }
 
@@ -71,6 +75,13 @@ impl Drop for Open {
 }
 
 impl Lease {
+    /// Notes that the answer streams to somebody, from whom the place may be called back.
+    pub(super) fn streams_to(&mut self, whose: Arc<str>) -> Reading {
+        let (holding, reading) = self.readers.note(whose);
+        self.holding = Some(holding);
+        reading
+    }
+
     /// Keeps the connection for the next request: its answer was read to the end.
     pub(super) fn keep(mut self) {
         // A place among several is given back as it is dropped.

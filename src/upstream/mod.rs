@@ -15,6 +15,7 @@ mod keep;
 mod lease;
 mod pool;
 mod probe;
+mod readers;
 mod renew;
 mod resolve;
 mod secure;
@@ -43,6 +44,7 @@ pub use self::body::{Replaced, UpstreamBody};
 pub use self::error::{BoxError, OpenError, Stage, UpstreamError};
 pub use self::group::Asked;
 pub use self::probe::{ProbeError, Probed, probe};
+pub use self::readers::Reading;
 pub use self::renew::NextUpstreams;
 pub use self::secure::Fresh;
 pub use self::settings::{

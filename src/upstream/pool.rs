@@ -25,6 +25,7 @@ use super::connect::{Allowed, Connector, Driver, Opened, Purpose, RequestBody, S
 use super::error::{Stage, UpstreamError, is_unprocessed};
 use super::head::{check_head, for_many, for_one};
 use super::lease::{Held, Idle, Lease, Link, Open, Shelf, lock};
+use super::readers::Readers;
 use super::settings::{Settings, Timeouts};
 use super::socket::{Switch, switched};
 use super::streams::{Seats, Stream, Streams};
@@ -46,6 +47,8 @@ pub(super) struct Pool {
     /// Connections that exist, those being closed included.
     sockets: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Answers that stream, whose places are called back where nobody reads them.
+    readers: Arc<Readers>,
     /// Connections over which several requests go at once, and whose turn it is to open one.
     streams: Streams,
     opening: tokio::sync::Mutex<()>,
@@ -121,6 +124,7 @@ impl Pool {
             leases: Arc::new(Semaphore::new(connections)),
             sockets: Arc::new(Semaphore::new(connections)),
             shelf: Arc::default(),
+            readers: Arc::default(),
             streams: Streams::new(each),
             opening: tokio::sync::Mutex::default(),
             may_share: AtomicBool::new(settings.http2.is_some()),
@@ -264,8 +268,8 @@ impl Pool {
             return Err(UpstreamError::QueueFull);
         }
         let (held, reused) = self.hold(deadline).await?;
-        let shelf = Arc::clone(&self.shelf);
-        Ok((Lease { held, shelf, _open: open }, reused))
+        let (shelf, readers) = (Arc::clone(&self.shelf), Arc::clone(&self.readers));
+        Ok((Lease { held, shelf, readers, holding: None, _open: open }, reused))
     }
 
     /// A place on a connection: one that is open, or a new one.
@@ -299,8 +303,9 @@ impl Pool {
         places.saturating_add(more.saturating_mul(if may_share { usual } else { 1 }))
     }
 
-    /// Waits for a place, where none is free at once.
+    /// Waits for a place, where none is free at once, and has those called back meanwhile whose answers nobody reads.
     async fn place(&self, deadline: Instant) -> Result<Place, UpstreamError> {
+        let mut calling = pin!(self.readers.call_back());
         loop {
             let mut freed = pin!(self.streams.freed());
             // From here on a place that becomes free is noticed.
@@ -311,6 +316,7 @@ impl Pool {
             tokio::select! {
                 lease = self.permit(&self.leases, deadline) => return lease.map(Place::Own),
                 () = freed => {}
+                never = &mut calling => match never {},
             }
         }
     }

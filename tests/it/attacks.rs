@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use menshen::audit::{Ending, Entry, Event};
 use menshen::config::Config;
+use serde_json::json;
 
 use crate::harness::client::finish;
 use crate::harness::{Ask, Gate, OPEN_BANK, Reply, Setup, Step};
@@ -106,6 +107,38 @@ async fn an_answer_that_nobody_reads_gives_the_backends_connection_back() {
     assert!(unread.status().is_success());
     connection.send(Ask::get("/one/1").bearer(&token)).await.expect(200);
     assert!(finish(unread).await.cut.is_some(), "what was cut off must not look whole");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_gives_way_to_a_request_that_waits() {
+    let narrow = |config: &mut Config| config.upstreams[0].connections = 2;
+    let gate = Setup::policy(OPEN_BANK).tweak(narrow).start().await;
+    let (token, other) = (gate.teller(), gate.token(&json!({ "sub": "li" })));
+    let row = format!(r#"{{"id":"1","name":"{}"}}"#, "x".repeat(100_000));
+    let rows = std::iter::repeat_n(row, 60).collect::<Vec<_>>().join(",");
+    gate.upstream.answers_by(move |asked| match asked.target.as_str() {
+        "/all" => Reply::json(format!("[{rows}]")),
+        _ => Reply::json(r#"{"id":"1"}"#),
+    });
+    let mut connection = gate.h2().await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        unread.push(connection.begin(Ask::get("/all").bearer(&token)).await.unwrap());
+    }
+    for _ in 0..3 {
+        gate.ask(Ask::get("/one/1").bearer(&other)).await.expect(200);
+    }
+    let mut cut = 0;
+    for answer in unread {
+        cut += usize::from(finish(answer).await.cut.is_some());
+    }
+    assert_eq!(cut, 1, "the other was in nobody's way");
+    let entries = gate.entries_ended().await;
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref());
+    let gave_way: Vec<_> =
+        results.filter(|result| result.cause.as_str() == "place_needed").collect();
+    assert_eq!(gave_way.len(), 1);
+    assert_eq!(gave_way[0].ended, Some(Ending::AbortedByClient));
 }
 
 /// A policy whose tellers see the customers of their branch, bare and in an envelope.

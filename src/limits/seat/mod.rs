@@ -73,7 +73,7 @@ pub(super) struct Inner {
     /// What counts once with what is released.
     pub(super) beside: OnceLock<Seat>,
     pub(super) is_used: AtomicBool,
-    pub(super) _room: Room<Arc<str>>,
+    pub(super) room: Room<Arc<str>>,
 }
 
 /// A limit that held something back.
@@ -88,6 +88,12 @@ pub(super) struct Reached {
 impl Seat {
     pub(super) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Under what the person is counted who asks.
+    #[must_use]
+    pub fn person(&self) -> Arc<str> {
+        self.inner.room.key().map_or_else(Arc::default, Arc::clone)
     }
 
     /// Takes one record, and the person it is about if it is about one.

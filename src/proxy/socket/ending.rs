@@ -65,6 +65,7 @@ impl From<Cut> for End {
             | Cut::Withdrawn
             | Cut::Revoked
             | Cut::Stalled
+            | Cut::CalledBack
             | Cut::Unfinished => Self::Withdrawn,
         }
     }
