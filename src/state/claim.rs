@@ -8,17 +8,20 @@ use std::path::Path;
 
 use super::StateError;
 
-/// The name of the file that is locked. It stays, empty; only the lock says something, and ends with the process.
+/// The name of the file that is locked. It stays, empty; only the locks say something, and end with the process.
 const FILE: &str = "lock";
 
 /// Held for as long as a gate serves on a folder.
 #[derive(Debug)]
 pub struct Claim {
-    _lock: File,
+    _file: File,
+    /// Where the file system locks folders.
+    _folder: Option<File>,
 }
 
 impl Claim {
-    /// Takes the folder, which is made if it is missing, or says that another gate has it.
+    /// Takes the folder, which is made if it is missing, or says that another gate has it: by a file, and by the folder itself,
+    /// since a file can be removed and another one locked in its place.
     ///
     /// # Errors
     /// [`StateError::Claimed`], or [`StateError::Folder`].
@@ -29,9 +32,15 @@ impl Claim {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fault)?;
         let mut private = OpenOptions::new();
         private.create(true).truncate(false).write(true).mode(0o600);
-        let lock = private.open(dir.join(FILE)).map_err(fault)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
+        let file = private.open(dir.join(FILE)).map_err(fault)?;
+        let folder = File::open(dir).map_err(fault)?;
+        let is_locked = match folder.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => return Err(StateError::Claimed(shown())),
+            Err(TryLockError::Error(_)) => false,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file, _folder: is_locked.then_some(folder) }),
             Err(TryLockError::WouldBlock) => Err(StateError::Claimed(shown())),
             Err(TryLockError::Error(error)) => Err(fault(error)),
         }
@@ -49,6 +58,8 @@ mod tests {
         let one = Claim::take(&folder).unwrap();
         let other = Claim::take(&folder).unwrap_err();
         assert_eq!(other, StateError::Claimed(folder.display().to_string()));
+        std::fs::remove_file(folder.join(FILE)).unwrap();
+        assert!(Claim::take(&folder).is_err(), "the folder is locked, not only a file in it");
         drop(one);
         // The file is still there, as after a crash.
         assert!(folder.join(FILE).exists());
