@@ -550,6 +550,8 @@ async fn a_token_for_the_sign_in_is_none_for_the_api() {
     let token = provider.signer.sign(&header(), &claims);
     gate.ask(Ask::get("/one/1").by(&token)).await.expect(401);
     let mut config = gate.config();
+    let other = tempfile::tempdir().unwrap();
+    config.state = other.path().join("state");
     let far = config.identity.issuers.iter_mut().find(|issuer| issuer.name == "far").unwrap();
     far.audience = CLIENT.to_owned();
     let refused = menshen::server::Server::start(config, gate.clock.clone()).await;
