@@ -175,10 +175,10 @@ impl Naive<'_> {
 
 /// Whether a body may be written as it stands.
 pub fn writes(plan: &Plan, body: &Tree) -> Result<bool, Twice> {
-    may_write(plan, &plan.root, body)
+    may_write(plan, &plan.root, body, true)
 }
 
-fn may_write(plan: &Plan, slot: &Slot, value: &Tree) -> Result<bool, Twice> {
+fn may_write(plan: &Plan, slot: &Slot, value: &Tree, is_root: bool) -> Result<bool, Twice> {
     let Verdict::Enter(id) = slot.verdict else {
         let is_masked = |text: &str| slot.mask.is_some_and(|mask| is_masked_form(mask, text));
         let is_free = !matches!(value, Tree::Text(text) if is_masked(text));
@@ -187,13 +187,14 @@ fn may_write(plan: &Plan, slot: &Slot, value: &Tree) -> Result<bool, Twice> {
     match (plan.node(id), value) {
         (_, Tree::Null) => Ok(!reaches(plan, id, &hides)),
         (Some(Node::Array(element)), Tree::List(items)) => {
-            let mut may = true;
+            let mut may = is_root || !items.is_empty() || !reaches(plan, id, &hides);
             for item in items {
-                may &= may_write(plan, element, item)?;
+                may &= may_write(plan, element, item, false)?;
             }
             Ok(may)
         }
         (Some(Node::Object(object)), Tree::Members(members)) => match object.record {
+            None if members.is_empty() && !is_root => Ok(!reaches(plan, id, &hides)),
             None => may_write_members(plan, object, members),
             Some(id) => {
                 let record = plan.record(id).expect("a record of the plan");
@@ -202,7 +203,11 @@ fn may_write(plan: &Plan, slot: &Slot, value: &Tree) -> Result<bool, Twice> {
                 let first = may_write_members(plan, object, members)?;
                 let mut desk = Desk::default();
                 let case = if record.cases.len() == 1 { 0 } else { desk.case(id, &captures) };
-                match record.cases[case].and_then(|node| plan.node(node)) {
+                let settled = record.cases[case];
+                if let (Some(node), false, true) = (settled, is_root, members.is_empty()) {
+                    return Ok(!reaches(plan, node, &hides));
+                }
+                match settled.and_then(|node| plan.node(node)) {
                     Some(Node::Object(other)) if !std::ptr::eq(other, object) => {
                         may_write_members(plan, other, members)
                     }
@@ -223,7 +228,7 @@ fn may_write_members(
     let mut may = true;
     for (name, value) in members {
         may &= match lookup(object, name) {
-            Some(slot) => may_write(plan, slot, value)?,
+            Some(slot) => may_write(plan, slot, value, false)?,
             None => false,
         };
     }
@@ -247,10 +252,40 @@ impl From<Twice> for Refused {
 
 /// A body without the members that may not be written.
 pub fn trim(plan: &Plan, body: &Tree) -> Result<Tree, Refused> {
-    trimmed(plan, &plan.root, body)
+    trimmed(plan, &plan.root, body, Outer::Nothing)
 }
 
-fn trimmed(plan: &Plan, slot: &Slot, value: &Tree) -> Result<Tree, Refused> {
+/// What stands around an object or array.
+#[derive(Clone, Copy, PartialEq)]
+enum Outer {
+    Nothing,
+    /// An object or array of which nothing may be written: it goes as a whole.
+    Silent,
+    Open,
+}
+
+impl Outer {
+    fn of(plan: &Plan, id: NodeId) -> Self {
+        if reaches(plan, id, &speaks) { Self::Open } else { Self::Silent }
+    }
+}
+
+/// An object or array in which nothing is written stays only where all below it may be.
+fn emptied(
+    plan: &Plan,
+    id: NodeId,
+    outer: Outer,
+    before: usize,
+    (left, tree): (usize, Tree),
+) -> Result<Tree, Refused> {
+    let stays = match before {
+        0 => !reaches(plan, id, &hides),
+        _ => left > 0 && Outer::of(plan, id) == Outer::Open,
+    };
+    if stays || outer != Outer::Open { Ok(tree) } else { Err(Refused::Value) }
+}
+
+fn trimmed(plan: &Plan, slot: &Slot, value: &Tree, outer: Outer) -> Result<Tree, Refused> {
     let Verdict::Enter(id) = slot.verdict else {
         if slot.verdict != Verdict::Clear || value.is_container() {
             return Err(Refused::Value);
@@ -262,25 +297,29 @@ fn trimmed(plan: &Plan, slot: &Slot, value: &Tree) -> Result<Tree, Refused> {
     match (plan.node(id), value) {
         (_, Tree::Null) if !reaches(plan, id, &hides) => Ok(Tree::Null),
         (Some(Node::Array(element)), Tree::List(items)) => {
-            let items = items
-                .iter()
-                .map(|item| trimmed(plan, element, item).map_err(|_whole| Refused::Body));
-            Ok(Tree::List(items.collect::<Result<_, _>>()?))
+            let (inner, mut kept) = (Outer::of(plan, id), Vec::new());
+            for item in items {
+                match trimmed(plan, element, item, inner) {
+                    Ok(item) => kept.push(item),
+                    Err(Refused::Value) if inner == Outer::Silent => {}
+                    Err(Refused::Value | Refused::Body) => return Err(Refused::Body),
+                }
+            }
+            emptied(plan, id, outer, items.len(), (kept.len(), Tree::List(kept)))
         }
         (Some(Node::Object(object)), Tree::Members(members)) => match object.record {
-            None => trimmed_members(plan, object, members),
+            None => trimmed_members(plan, (id, object), members, outer),
             Some(id) => {
                 let record = plan.record(id).expect("a record of the plan");
                 let mut captures = vec![None; usize::from(record.captures)];
                 capture(plan, object, members, &mut captures)?;
-                let first = trimmed_members(plan, object, members);
                 let mut desk = Desk::default();
                 let case = if record.cases.len() == 1 { 0 } else { desk.case(id, &captures) };
-                match record.cases[case].and_then(|node| plan.node(node)) {
-                    Some(Node::Object(other)) if !std::ptr::eq(other, object) => {
-                        trimmed_members(plan, other, members)
+                let Some(node) = record.cases[case] else { return Err(Refused::Body) };
+                match plan.node(node) {
+                    Some(Node::Object(object)) => {
+                        trimmed_members(plan, (node, object), members, outer)
                     }
-                    Some(Node::Object(_)) => first,
                     Some(Node::Array(_)) | None => Err(Refused::Body),
                 }
             }
@@ -291,19 +330,20 @@ fn trimmed(plan: &Plan, slot: &Slot, value: &Tree) -> Result<Tree, Refused> {
 
 fn trimmed_members(
     plan: &Plan,
-    object: &ObjectNode,
+    (id, object): (NodeId, &ObjectNode),
     members: &[(String, Tree)],
+    outer: Outer,
 ) -> Result<Tree, Refused> {
-    let mut kept = Vec::new();
+    let (inner, mut kept) = (Outer::of(plan, id), Vec::new());
     for (name, value) in members {
         let Some(slot) = lookup(object, name) else { continue };
-        match trimmed(plan, slot, value) {
+        match trimmed(plan, slot, value, inner) {
             Ok(value) => kept.push((name.clone(), value)),
             Err(Refused::Value) => {}
             Err(Refused::Body) => return Err(Refused::Body),
         }
     }
-    Ok(Tree::Members(kept))
+    emptied(plan, id, outer, members.len(), (kept.len(), Tree::Members(kept)))
 }
 
 fn lookup<'p>(object: &'p ObjectNode, name: &str) -> Option<&'p Slot> {
