@@ -489,12 +489,7 @@ async fn a_row_that_was_written_by_hand_is_refused() {
     gate.add_account("li", PASSWORD, "teller").await;
     let (mut passkey, _) = owned(&gate, "wang", KNOWS).await;
     let (mut weak, _) = owned(&gate, "li", USER_PRESENT).await;
-    let database = std::fs::read_dir(gate.path("state")).unwrap().map(|file| file.unwrap().path());
-    let database = database.into_iter().find(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        !name.ends_with("-wal") && !name.ends_with("-shm")
-    });
-    let connection = rusqlite::Connection::open(database.unwrap()).unwrap();
+    let connection = rusqlite::Connection::open(gate.path("state/menshen.db")).unwrap();
     connection.execute("UPDATE passkeys SET verifies = 1 WHERE account = 'li'", []).unwrap();
     connection.execute("UPDATE passkeys SET name = 'x' WHERE account = 'wang'", []).unwrap();
     weak.flags = KNOWS;
